@@ -1,0 +1,357 @@
+/* bert.h: load a tokenizer and a checkpoint, encode text, use the result.
+ *
+ * A manual in the order of use: 1 errors, 2 tokenizer, 3 model, 4 session (forward pass), 5 tasks
+ * (text in, answer out). Training is in bert_train.h.
+ *
+ * Conventions
+ *   - Functions that can fail return 0 (BERT_OK) or a negative BERT_E... code, or NULL where they
+ * return an object; the optional last argument `bert_error *` then holds the code and a message
+ * that says what is wrong, where, and what to do. Pass a zero-initialised bert_error; an error that
+ * is already set is kept.
+ *   - Each `_open`/`_new` has a NULL-safe `_close`/`_free`; nothing else needs freeing unless it
+ * says so.
+ *   - All matrices are row-major float32. Text is UTF-8; invalid bytes count as U+FFFD.
+ *   - A batch is never padded: its sequences lie end to end, and start[n + 1] says where each
+ * begins.
+ *   - The library never exits, never prints, and has no globals but the table of kernels. Objects
+ * that are "shared" may be used by several threads at once; the others belong to one thread at a
+ * time.
+ */
+#ifndef BERT_H
+#define BERT_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define BERT_API __attribute__((visibility("default")))
+#else
+#define BERT_API
+#endif
+
+#define BERT_VERSION "0.1.0"
+BERT_API const char *
+bert_version(void); /* the library's own BERT_VERSION, for a check at run time */
+
+/* ------------------------------------------------------------------ 1. Errors */
+
+/* name, value, what bert_error_name() says */
+#define BERT_ERROR_LIST(X)                                                                         \
+    X(BERT_OK, 0, "ok")                                                                            \
+    X(BERT_EINVAL, -1, "invalid argument")                                                         \
+    X(BERT_ENOMEM, -2, "out of memory")                                                            \
+    X(BERT_EIO, -3, "input/output error")                                                          \
+    X(BERT_ENOTFOUND, -4, "not found")                                                             \
+    X(BERT_EFORMAT, -5, "malformed file")                                                          \
+    X(BERT_EUNSUPPORTED, -6, "not supported")                                                      \
+    X(BERT_ETOOLONG, -7, "text longer than the model takes")                                       \
+    X(BERT_ENUMERIC, -8, "not a finite number")                                                    \
+    X(BERT_EINTERRUPTED, -9, "interrupted")
+
+#define BERT_ERROR_ENUM(name, value, text) name = value,
+enum { BERT_ERROR_LIST(BERT_ERROR_ENUM) };
+#undef BERT_ERROR_ENUM
+
+typedef struct {
+    int code;          /* BERT_OK or a negative BERT_E... */
+    char message[500]; /* what, where, what to do; no final newline */
+} bert_error;
+
+BERT_API const char *bert_error_name(int code); /* "malformed file" for BERT_EFORMAT, and so on */
+BERT_API void bert_error_clear(bert_error *e);
+
+/* --------------------------------------------------------------- 2. Tokenizer */
+
+/* WordPiece with BERT's normalisation. Immutable and shared. */
+typedef struct bert_tokenizer bert_tokenizer;
+
+/* Overrides for what a checkpoint directory says; -1 leaves it to the checkpoint (and, for a bare
+ * vocab.txt with no tokenizer_config.json, to transformers' defaults: lowercase, strip accents,
+ * split CJK). */
+typedef struct {
+    int do_lower_case, strip_accents,
+        tokenize_chinese_chars; /* -1, 0 or 1; strip_accents null = do_lower_case */
+    bool encode_special_tokens; /* treat "[MASK]" and the like in user text as plain text */
+} bert_tokenizer_options;
+BERT_API bert_tokenizer_options bert_tokenizer_default(void);
+
+/* path: a checkpoint directory, a tokenizer.json or a vocab.txt. options may be NULL. */
+BERT_API bert_tokenizer *bert_tokenizer_open(const char *path,
+                                             const bert_tokenizer_options *options, bert_error *e);
+BERT_API void bert_tokenizer_close(bert_tokenizer *t);
+/* Writes tokenizer.json, vocab.txt, tokenizer_config.json and special_tokens_map.json, as
+ * save_pretrained does. */
+BERT_API int bert_tokenizer_save(const bert_tokenizer *t, const char *directory, bert_error *e);
+
+BERT_API int32_t bert_tokenizer_size(const bert_tokenizer *t);        /* ids are 0 .. size-1 */
+BERT_API const char *bert_token(const bert_tokenizer *t, int32_t id); /* NULL if there is none */
+BERT_API int32_t bert_token_id(const bert_tokenizer *t,
+                               const char *token); /* -1 if there is none */
+typedef struct {
+    int32_t pad, unk, cls, sep, mask; /* -1 where the vocabulary has none */
+} bert_special_ids;
+BERT_API bert_special_ids bert_tokenizer_special(const bert_tokenizer *t);
+/* model_max_length of tokenizer_config.json, or 0 where it is not given. */
+BERT_API int32_t bert_tokenizer_max_length(const bert_tokenizer *t);
+
+typedef enum {
+    BERT_TRUNCATE_NONE, /* do_not_truncate: length is not looked at */
+    BERT_TRUNCATE_LONGEST_FIRST,
+    BERT_TRUNCATE_ONLY_FIRST,
+    BERT_TRUNCATE_ONLY_SECOND
+} bert_truncation;
+
+typedef struct {
+    bool add_special_tokens;    /* [CLS] A [SEP], [CLS] A [SEP] B [SEP]; default true */
+    bert_truncation truncation; /* default BERT_TRUNCATE_NONE */
+    int32_t max_length;         /* tokens, specials included; used when truncating */
+    int32_t stride;             /* tokens that neighbouring windows share */
+    bool overflowing;   /* keep what was cut off as further windows (return_overflowing_tokens) */
+    bool truncate_left; /* truncation_side = "left" */
+    bool byte_offsets;  /* offsets in bytes instead of code points */
+} bert_encode_options;
+BERT_API bert_encode_options bert_encode_default(void);
+
+/* One window of one text or pair. Arrays have n entries and belong to the bert_encoder. */
+typedef struct {
+    int32_t n;
+    const int32_t *ids;
+    const int32_t *type_ids;     /* 0 for A, 1 for B; the last [SEP] of a pair is 1 */
+    const int32_t *word_ids;     /* -1 for the template's specials; restarts at 0 for B */
+    const int32_t *sequence_ids; /* 0, 1, or -1 for the template's specials */
+    const int32_t (
+        *offsets)[2]; /* [start, end) in the original A or B; 0,0 for the template's specials */
+    const uint8_t *special_tokens_mask;
+} bert_encoding;
+
+/* Working memory for encoding: the word cache and the windows of the latest text. One thread at a
+ * time. */
+typedef struct bert_encoder bert_encoder;
+BERT_API bert_encoder *bert_encoder_new(const bert_tokenizer *t, bert_error *e);
+BERT_API void bert_encoder_free(bert_encoder *enc);
+
+/* Encodes text (and pair, unless NULL). Returns the number of windows (>= 1) or a negative error:
+ * BERT_EINVAL when stride leaves no room to advance or a one-sided truncation cannot reach
+ * max_length. options may be NULL. */
+BERT_API int bert_encode(bert_encoder *enc, const char *text, size_t text_bytes, const char *pair,
+                         size_t pair_bytes, const bert_encode_options *options, bert_error *e);
+/* Window i of the latest bert_encode(); valid until the next one. Window 0 is the truncated text
+ * itself. */
+BERT_API bert_encoding bert_encoder_window(const bert_encoder *enc, int i);
+/* Tokens of the latest text and pair before truncation, specials included. */
+BERT_API int32_t bert_encoder_full_length(const bert_encoder *enc);
+/* First token of window w with start <= pos < end in the given sequence (0 or 1), or -1
+ * (char_to_token). */
+BERT_API int32_t bert_encoder_char_to_token(const bert_encoder *enc, int w, int32_t pos,
+                                            int sequence);
+
+/* Only the ids of one text without specials or truncation: the fast path. Returns how many there
+ * are, and writes at most capacity of them. */
+BERT_API int64_t bert_encode_ids(bert_encoder *enc, const char *text, size_t text_bytes,
+                                 int32_t *ids, size_t capacity, bert_error *e);
+
+/* Text of ids as the WordPiece decoder gives it (cleanup on: " ." -> "."). Returns the length in
+ * bytes without the final NUL; writes at most capacity bytes including it. */
+BERT_API int64_t bert_decode(const bert_tokenizer *t, const int32_t *ids, size_t n,
+                             bool skip_special_tokens, char *out, size_t capacity, bert_error *e);
+
+/* ------------------------------------------------------------------- 3. Model */
+
+#define BERT_MAX_NAME 64
+
+/* config.json with transformers' names and defaults. */
+typedef struct {
+    char model_type[BERT_MAX_NAME];   /* "bert", ... */
+    char architecture[BERT_MAX_NAME]; /* architectures[0], for example
+                                         "BertForSequenceClassification"; may be "" */
+    int32_t vocab_size, hidden_size, num_hidden_layers, num_attention_heads, intermediate_size;
+    int32_t max_position_embeddings, type_vocab_size, pad_token_id;
+    char hidden_act[BERT_MAX_NAME];
+    float hidden_dropout_prob, attention_probs_dropout_prob,
+        classifier_dropout; /* classifier_dropout < 0: null */
+    float initializer_range, layer_norm_eps;
+    int32_t num_labels;               /* 2 where the file says nothing, as in transformers */
+    char problem_type[BERT_MAX_NAME]; /* "regression", "single_label_classification",
+                                         "multi_label_classification" or "" (null) */
+} bert_config;
+
+typedef enum {
+    BERT_PRECISION_HIGHEST, /* float32 */
+    BERT_PRECISION_HIGH,    /* float32 in bf16 parts, on matrix units */
+    BERT_PRECISION_MEDIUM,  /* bf16 */
+    BERT_PRECISION_INT8,
+    BERT_PRECISION_COUNT
+} bert_precision;
+BERT_API const char *bert_precision_name(bert_precision p); /* "highest", ... */
+BERT_API int bert_precision_parse(const char *name, bert_precision *p,
+                                  bert_error *e); /* refuses what is not built in */
+
+/* Weights, configuration and tokenizer of one checkpoint. The weight file is mapped; shared once
+ * opened. */
+typedef struct bert_model bert_model;
+
+typedef struct {
+    const char *head;   /* NULL: what config.json's architecture says. "none": the bare encoder.
+                           Else a row of the head table ("sequence-classification", ...) */
+    bool trainable;     /* copy weights into private memory with room for gradients */
+    uint64_t seed;      /* initialises parameters that the checkpoint does not hold */
+    int32_t num_labels; /* > 0: overrides the configuration's */
+    const char *problem_type;                /* NULL: the configuration's */
+    const char *const *label_names;          /* num_labels names, or NULL */
+    const bert_tokenizer_options *tokenizer; /* NULL: the checkpoint's */
+} bert_model_options;
+BERT_API bert_model_options bert_model_default(void); /* seed 42, the rest zero */
+
+/* name_or_path: a directory, or a hub name that is in the cache. A missing pooler or head is
+ * initialised and reported by bert_model_new_parameters(); any other missing or misshapen weight is
+ * an error. */
+BERT_API bert_model *bert_model_open(const char *name_or_path, const bert_model_options *options,
+                                     bert_error *e);
+BERT_API void bert_model_close(bert_model *m);
+BERT_API const bert_config *bert_model_config(const bert_model *m);
+BERT_API const bert_tokenizer *
+bert_model_tokenizer(const bert_model *m);                 /* NULL if the directory has none */
+BERT_API const char *bert_model_path(const bert_model *m); /* the directory it came from */
+BERT_API const char *
+bert_model_head(const bert_model *m); /* "none", "sequence-classification", ... */
+BERT_API const char *bert_model_label(const bert_model *m,
+                                      int32_t i); /* id2label, "LABEL_0", ...; NULL past the end */
+BERT_API int64_t bert_model_parameter_count(const bert_model *m);
+BERT_API int64_t bert_model_parameter_bytes(const bert_model *m); /* as stored in the file */
+/* Names of parameters that were initialised because the checkpoint lacks them, and of tensors in
+ * the checkpoint that nothing uses; i counts from 0, NULL past the end. */
+BERT_API const char *bert_model_new_parameter(const bert_model *m, int i);
+BERT_API const char *bert_model_unused_tensor(const bert_model *m, int i);
+/* Tokens a sequence may have: max_position_embeddings (less what the architecture reserves). */
+BERT_API int32_t bert_model_max_length(const bert_model *m);
+/* Writes config.json, model.safetensors and tokenizer files; each appears whole or not at all. */
+BERT_API int bert_model_save(const bert_model *m, const char *directory, bert_error *e);
+
+/* ----------------------------------------------------------------- 4. Session */
+
+/* Working memory and threads for running a model; one thread at a time uses it. */
+typedef struct bert_session bert_session;
+typedef struct {
+    int threads;              /* 0: as many as there are cores */
+    bert_precision precision; /* default BERT_PRECISION_HIGHEST */
+    int32_t batch_tokens; /* most tokens computed at once; 0: the library's choice. Changes speed
+                             and memory, never results */
+} bert_session_options;
+BERT_API bert_session_options bert_session_default(void);
+BERT_API bert_session *bert_session_new(const bert_model *m, const bert_session_options *options,
+                                        bert_error *e);
+BERT_API void bert_session_free(bert_session *s);
+
+/* n sequences end to end: sequence i is ids[start[i]] .. ids[start[i+1]-1]. */
+typedef struct {
+    int32_t n;
+    const int32_t *start;    /* [n + 1], start[0] = 0; every sequence has at least one token */
+    const int32_t *ids;      /* [start[n]] */
+    const int32_t *type_ids; /* [start[n]], or NULL for all 0 */
+} bert_inputs;
+
+enum {
+    BERT_WANT_POOLER = 1,
+    BERT_WANT_HIDDEN_STATES = 2,
+    BERT_WANT_ATTENTIONS = 4,
+    BERT_WANT_LOGITS = 8
+};
+
+/* Arrays belong to the session, valid until its next call. T = start[n], H = hidden_size, L =
+ * layers. */
+typedef struct {
+    int32_t tokens, hidden_size, layers, heads;
+    const float *last_hidden_state; /* [T, H] */
+    const float *pooler_output;     /* [n, H]; NULL unless wanted and the checkpoint has a pooler */
+    const float *const
+        *hidden_states; /* L + 1 matrices [T, H], embeddings first; NULL unless wanted */
+    const float *const *
+        attentions; /* L blocks: for each sequence in turn, [heads, len, len]; NULL unless wanted */
+    const float *logits; /* [logit_rows, logit_cols]; NULL unless wanted and the model has a head */
+    int32_t logit_rows, logit_cols;
+} bert_outputs;
+
+/* The forward pass. want: BERT_WANT_... or'ed together. Errors: an id or length out of range
+ * (BERT_EINVAL, BERT_ETOOLONG), non-finite results (BERT_ENUMERIC). Each sequence's results are the
+ * same to the bit whatever else is in the batch and however many threads there are. */
+BERT_API int bert_session_run(bert_session *s, const bert_inputs *inputs, unsigned want,
+                              bert_outputs *out, bert_error *e);
+/* Bytes of working memory held by the session (packed weights included). */
+BERT_API size_t bert_session_memory(const bert_session *s);
+
+typedef enum {
+    BERT_POOLING_DEFAULT, /* sentence-transformers' 1_Pooling/config.json, else mean */
+    BERT_POOLING_MEAN,
+    BERT_POOLING_CLS,
+    BERT_POOLING_MAX,
+    BERT_POOLING_SUM,
+    BERT_POOLING_POOLER /* pooler_output */
+} bert_pooling;
+BERT_API const char *bert_pooling_name(bert_pooling p);
+BERT_API int bert_pooling_parse(const char *name, bert_pooling *p, bert_error *e);
+/* What the checkpoint asks for (never BERT_POOLING_DEFAULT), and whether it normalises
+ * (modules.json). */
+BERT_API bert_pooling bert_model_pooling(const bert_model *m, bool *normalize);
+/* hidden [start[n], dim] -> out [n, dim]. */
+BERT_API int bert_pool(bert_pooling p, const float *hidden, int32_t dim, const int32_t *start,
+                       int32_t n, float *out, bert_error *e);
+BERT_API void bert_normalize(float *rows, int32_t n,
+                             int32_t dim); /* each row to length 1 (divisor at least 1e-12) */
+BERT_API double bert_cosine(const float *a, const float *b, int32_t dim);
+
+/* ------------------------------------------------------------------- 5. Tasks */
+
+typedef struct {
+    const char *text;
+    size_t bytes;
+    const char *pair; /* NULL: no second segment */
+    size_t pair_bytes;
+} bert_text;
+BERT_API bert_text bert_text_of(const char *text); /* of a NUL-terminated string */
+
+typedef enum {
+    BERT_OVERFLOW_ERROR,    /* BERT_ETOOLONG names the text and its length */
+    BERT_OVERFLOW_TRUNCATE, /* keep the front; bert_text_info.dropped says how much went */
+    BERT_OVERFLOW_WINDOW    /* every token is read: windows, averaged by their token counts */
+} bert_overflow;
+BERT_API int bert_overflow_parse(const char *name, bert_overflow *o, bert_error *e);
+
+typedef struct {
+    int32_t max_length; /* tokens, specials included; 0: sentence_bert_config.json's max_seq_length,
+                           else the tokenizer's or the model's limit, whichever is smaller */
+    bert_overflow overflow; /* default BERT_OVERFLOW_ERROR */
+    int32_t stride;         /* shared by neighbouring windows */
+    bert_pooling pooling;
+    int normalize; /* -1: what the checkpoint asks for; 0; 1 */
+} bert_task_options;
+BERT_API bert_task_options bert_task_default(void);
+
+typedef struct {
+    int32_t tokens;  /* tokens read, specials included */
+    int32_t dropped; /* tokens of the text that were not read */
+    int32_t windows;
+} bert_text_info;
+
+/* One vector for each of n texts: out [n, hidden_size]; info [n] or NULL. */
+BERT_API int bert_embed(bert_session *s, const bert_text *texts, int32_t n,
+                        const bert_task_options *options, float *out, bert_text_info *info,
+                        bert_error *e);
+/* Head scores for each of n texts: out [n, num_labels]: probabilities (softmax for single label,
+ * sigmoid for multi label), the raw value for regression. raw: logits instead. */
+BERT_API int bert_classify(bert_session *s, const bert_text *texts, int32_t n,
+                           const bert_task_options *options, bool raw, float *out,
+                           bert_text_info *info, bert_error *e);
+
+/* What the machine and the build offer: kernel level in use ("avx512"), and the list of levels ("c
+ * avx2 avx512"). The environment variable BERT_ISA caps the level. */
+BERT_API const char *bert_isa(void);
+BERT_API const char *bert_isa_list(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

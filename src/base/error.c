@@ -1,0 +1,54 @@
+#include "base/error.h"
+#include <stdio.h>
+#include <string.h>
+
+int bert_fail_v(bert_error *e, int code, const char *format, va_list args) {
+    if (e && e->code == BERT_OK) {
+        e->code = code;
+        vsnprintf(e->message, sizeof e->message, format, args);
+    }
+    return code;
+}
+
+int bert_fail(bert_error *e, int code, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    bert_fail_v(e, code, format, args);
+    va_end(args);
+    return code;
+}
+
+int bert_fail_memory(bert_error *e, size_t bytes) {
+    return bert_fail(e, BERT_ENOMEM, "out of memory: %zu bytes were asked for", bytes);
+}
+
+void bert_error_prefix(bert_error *e, const char *format, ...) {
+    if (!e || e->code == BERT_OK) return;
+    char text[sizeof e->message], rest[sizeof e->message];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    memcpy(rest, e->message, sizeof rest);
+    size_t n = strlen(text);
+    if (n >= sizeof e->message) n = sizeof e->message - 1;
+    memcpy(e->message, text, n);
+    snprintf(e->message + n, sizeof e->message - n, "%s", rest);
+}
+
+void bert_error_clear(bert_error *e) {
+    if (!e) return;
+    e->code = BERT_OK;
+    e->message[0] = 0;
+}
+
+const char *bert_error_name(int code) {
+    static const char *const names[] = {
+#define BERT_ERROR_NAME(name, value, text) [-(value)] = text,
+        BERT_ERROR_LIST(BERT_ERROR_NAME)
+#undef BERT_ERROR_NAME
+    };
+    int i = -code;
+    return i >= 0 && i < (int)(sizeof names / sizeof *names) && names[i] ? names[i]
+                                                                         : "unknown error";
+}

@@ -1,0 +1,20 @@
+/* Filling in the public bert_error; see include/bert.h. */
+#ifndef BERT_BASE_ERROR_H
+#define BERT_BASE_ERROR_H
+#include <bert.h>
+#include <stdarg.h>
+
+/* Sets *e (may be NULL) to the code and formatted message and returns code, so that
+ * `return bert_fail(e, BERT_EFORMAT, "%s: ...", path)` is one line. An error that is already set is
+ * kept: the first one is the cause. */
+int bert_fail(bert_error *e, int code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+int bert_fail_v(bert_error *e, int code, const char *format, va_list args);
+
+/* bert_fail(e, BERT_ENOMEM, ...) with the size that was asked for. */
+int bert_fail_memory(bert_error *e, size_t bytes);
+
+/* Puts "where: " in front of the message, for a caller that knows more than its callee. */
+void bert_error_prefix(bert_error *e, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+#endif

@@ -1,0 +1,176 @@
+#include "base/threads.h"
+#include "base/arena.h"
+#include "base/error.h"
+#include <linux/futex.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+/* A forward pass is some hundred short loops: a thread that has just finished one spins this long
+ * for the next before it sleeps. About 50 us. */
+enum { SPINS = 2000 };
+
+typedef struct {
+    bert_threads *pool;
+    int index;
+    pthread_t thread;
+    void *scratch;
+} worker;
+
+struct bert_threads {
+    int threads;
+    size_t scratch_bytes;
+    worker *workers; /* [threads]; 0 is the caller */
+    bert_threads_fn *fn;
+    void *context;
+    int n, grain;
+    bool quit;
+    _Alignas(64) atomic_int next;        /* first item not yet taken */
+    _Alignas(64) atomic_uint generation; /* counts runs; workers sleep on it */
+    _Alignas(64) atomic_int running;     /* workers that have not finished this run */
+};
+
+static void pause_cpu(void) {
+#if defined(__x86_64__)
+    _mm_pause();
+#endif
+}
+
+static void sleep_on(atomic_uint *word, unsigned value) {
+    syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, NULL, NULL, 0);
+}
+
+static void wake_all(atomic_uint *word) {
+    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1 << 30, NULL, NULL, 0);
+}
+
+static void take_chunks(bert_threads *p, int thread) {
+    for (;;) {
+        int begin = atomic_fetch_add_explicit(&p->next, p->grain, memory_order_relaxed);
+        if (begin >= p->n) return;
+        int end = p->n - begin > p->grain ? begin + p->grain : p->n;
+        p->fn(p->context, begin, end, thread);
+    }
+}
+
+static void *worker_main(void *argument) {
+    worker *w = argument;
+    bert_threads *p = w->pool;
+    unsigned seen = 0;
+    for (;;) {
+        unsigned g;
+        int spins = 0;
+        while ((g = atomic_load_explicit(&p->generation, memory_order_acquire)) == seen) {
+            if (++spins < SPINS)
+                pause_cpu();
+            else
+                sleep_on(&p->generation, seen);
+        }
+        seen = g;
+        if (p->quit) return NULL;
+        take_chunks(p, w->index);
+        atomic_fetch_sub_explicit(&p->running, 1, memory_order_release);
+    }
+}
+
+static int cores(void) {
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set)) return 1;
+    int n = CPU_COUNT(&set);
+    return n > 0 ? n : 1;
+}
+
+bert_threads *bert_threads_new(int threads, bert_error *e) {
+    if (threads < 0 || threads > 1024) {
+        bert_fail(e, BERT_EINVAL, "threads is %d; it must be 0 (all cores) to 1024", threads);
+        return NULL;
+    }
+    if (!threads) threads = cores();
+    bert_threads *p = aligned_alloc(64, (sizeof *p + 63) / 64 * 64);
+    worker *workers = calloc((size_t)threads, sizeof *workers);
+    if (!p || !workers) {
+        free(p);
+        free(workers);
+        bert_fail_memory(e, sizeof *p);
+        return NULL;
+    }
+    *p = (bert_threads){.threads = 1, .workers = workers};
+    for (int i = 1; i < threads; i++) {
+        workers[i] = (worker){.pool = p, .index = i};
+        int rc = pthread_create(&workers[i].thread, NULL, worker_main, &workers[i]);
+        if (rc) {
+            bert_fail(e, BERT_ENOMEM,
+                      "cannot start thread %d of %d: the system is out of threads or memory", i,
+                      threads);
+            bert_threads_free(p);
+            return NULL;
+        }
+        p->threads = i + 1;
+    }
+    return p;
+}
+
+void bert_threads_free(bert_threads *p) {
+    if (!p) return;
+    p->quit = true;
+    atomic_fetch_add_explicit(&p->generation, 1, memory_order_release);
+    wake_all(&p->generation);
+    for (int i = 1; i < p->threads; i++) pthread_join(p->workers[i].thread, NULL);
+    for (int i = 0; i < p->threads; i++) free(p->workers[i].scratch);
+    free(p->workers);
+    free(p);
+}
+
+int bert_threads_count(const bert_threads *p) {
+    return p ? p->threads : 1;
+}
+
+void bert_threads_run(bert_threads *p, int n, int grain, bert_threads_fn *fn, void *context) {
+    if (n <= 0) return;
+    if (grain < 1) grain = 1;
+    if (!p || p->threads == 1 || n <= grain) {
+        fn(context, 0, n, 0);
+        return;
+    }
+    p->fn = fn;
+    p->context = context;
+    p->n = n;
+    p->grain = grain;
+    atomic_store_explicit(&p->next, 0, memory_order_relaxed);
+    atomic_store_explicit(&p->running, p->threads - 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&p->generation, 1, memory_order_release);
+    wake_all(&p->generation);
+    take_chunks(p, 0);
+    for (int spins = 0; atomic_load_explicit(&p->running, memory_order_acquire) > 0;) {
+        if (++spins < SPINS)
+            pause_cpu();
+        else
+            sched_yield();
+    }
+}
+
+int bert_threads_reserve(bert_threads *p, size_t bytes) {
+    if (bytes <= p->scratch_bytes) return 0;
+    for (int i = 0; i < p->threads; i++) {
+        void *s = bert_aligned_alloc(bytes, 1);
+        if (!s) return BERT_ENOMEM;
+        free(p->workers[i].scratch);
+        p->workers[i].scratch = s;
+    }
+    p->scratch_bytes = bytes;
+    return 0;
+}
+
+void *bert_threads_scratch(const bert_threads *p, int thread) {
+    return p->workers[thread].scratch;
+}
+
+size_t bert_threads_memory(const bert_threads *p) {
+    return p ? p->scratch_bytes * (size_t)p->threads : 0;
+}

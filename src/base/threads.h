@@ -1,0 +1,23 @@
+/* A fixed set of threads that run one loop at a time. */
+#ifndef BERT_BASE_THREADS_H
+#define BERT_BASE_THREADS_H
+#include <bert.h>
+
+typedef struct bert_threads bert_threads;
+/* Items begin .. end-1 on thread number `thread` (0 .. threads-1; 0 is the caller). */
+typedef void bert_threads_fn(void *context, int begin, int end, int thread);
+
+/* threads 0: the cores this process may use. The caller is one of them, so 1 starts no thread. */
+bert_threads *bert_threads_new(int threads, bert_error *e);
+void bert_threads_free(bert_threads *p);
+int bert_threads_count(const bert_threads *p);
+/* Splits 0 .. n-1 in chunks of `grain` items that idle threads take in turn, and returns when all
+ * are done. Which thread gets which chunk varies: a result must depend on the item only. Not
+ * reentrant. p NULL: runs in the caller. */
+void bert_threads_run(bert_threads *p, int n, int grain, bert_threads_fn *fn, void *context);
+/* Scratch of the thread, at least `bytes`, 64-byte aligned, content undefined. Reserve outside of a
+ * run; 0 or BERT_ENOMEM. */
+int bert_threads_reserve(bert_threads *p, size_t bytes);
+void *bert_threads_scratch(const bert_threads *p, int thread);
+size_t bert_threads_memory(const bert_threads *p);
+#endif

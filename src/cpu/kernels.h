@@ -1,0 +1,101 @@
+/* The table of kernels. Portable C fills it first; each instruction set the machine has then
+ * overwrites the entries it does better, weakest first. A kernel is single-threaded, never
+ * allocates, and treats each row (or element) on its own, so that a result does not depend on where
+ * in a batch it was computed. Pointers need no alignment unless said; n may be any size. */
+#ifndef BERT_CPU_KERNELS_H
+#define BERT_CPU_KERNELS_H
+#include <bert_train.h>
+
+/* y[i] = f(x[i]); y may be x. */
+typedef void bert_act_forward_fn(float *y, const float *x, size_t n);
+/* dx[i] = dy[i] * f'(x[i]); x is the input of f; dx may be dy. */
+typedef void bert_act_backward_fn(float *dx, const float *dy, const float *x, size_t n);
+
+/* One family of matrix blocks: a precision on an instruction set. C block [mr, nr] = A panel [mr,
+ * K] x B panel [K, nr]. Each element of C is a sum over k in an order that depends on K only: not
+ * on its place in the block, nor on the edges. */
+typedef struct {
+    const char *name; /* "f32-avx512" */
+    int mr, nr;       /* rows and columns of a block */
+    int kc; /* depth of a pass over K; larger K is summed pass by pass (a fixed grouping) */
+    size_t a_unit, b_unit; /* bytes of a packed panel per unit of depth, and */
+    int k_unit;            /* how much depth a unit is (1 for f32, 32 for bf16 tiles) */
+    /* Packs rows x depth (rows <= mr; the rest zero) of a matrix given by strides in elements. */
+    void (*pack_a)(void *out, const float *a, ptrdiff_t row_stride, ptrdiff_t depth_stride,
+                   int rows, int depth);
+    /* Packs depth x cols (cols <= nr; the rest zero). */
+    void (*pack_b)(void *out, const float *b, ptrdiff_t depth_stride, ptrdiff_t col_stride,
+                   int cols, int depth);
+    /* c [mr, ldc] = (accumulate ? c : 0) + a b; writes the full mr x nr block. */
+    void (*block)(float *c, ptrdiff_t ldc, const void *a, const void *b, int depth,
+                  bool accumulate);
+} bert_gemm_kernel;
+
+typedef struct {
+    const char *isa;                                    /* the strongest level that is in use */
+    const bert_gemm_kernel *gemm[BERT_PRECISION_COUNT]; /* NULL: not available at this level */
+
+    struct {
+        bert_act_forward_fn *forward;
+        bert_act_backward_fn *backward;
+    } act[BERT_ACT_COUNT]; /* BERT_ACT_NONE copies */
+
+    void (*add)(float *y, const float *a, const float *b, size_t n); /* y = a + b */
+    void (*sub)(float *y, const float *a, const float *b, size_t n);
+    void (*mul)(float *y, const float *a, const float *b, size_t n);
+    void (*scale)(float *y, const float *x, float s, size_t n); /* y = s x */
+    void (*axpy)(float *y, float s, const float *x, size_t n);  /* y += s x */
+    float (*dot)(const float *a, const float *b, size_t n);
+    double (*sum_squares)(const float *x, size_t n); /* accumulated in double */
+    float (*max)(const float *x, size_t n);          /* n >= 1 */
+
+    /* y = x[i] kept ? x[i] / (1-p) : 0, where element i is kept when its Philox draw (seed, stream,
+     * first + i) is above p. first is a multiple of 4. y may be x. Applied to a gradient it is its
+     * own backward. */
+    void (*dropout)(float *y, const float *x, size_t n, float p, uint64_t seed, uint64_t stream,
+                    uint64_t first);
+
+    /* In place softmax of each of rows x cols (leading dimension ld), of scale * x. Writes log(sum
+     * exp(scale x)) of each row to lse unless NULL. */
+    void (*softmax)(float *x, ptrdiff_t ld, int rows, int cols, float scale, float *lse);
+    /* dx = y * (dy - sum(dy * y)) of each row. dx may be dy. */
+    void (*softmax_backward)(float *dx, const float *dy, const float *y, int rows, int cols);
+
+    /* y = gamma * (x + residual - mean) / sqrt(var + eps) + beta of each row; residual may be NULL.
+     * Mean and variance in two passes. stats [rows, 2] = mean, 1/sqrt(var + eps), unless NULL. y
+     * may be x. */
+    void (*layer_norm)(float *y, const float *x, const float *residual, const float *gamma,
+                       const float *beta, float eps, int rows, int cols, float *stats);
+    /* dx of each row from dy and x (the sum x + residual when there was one; residual as above);
+     * adds to dgamma and dbeta unless NULL. Rows are summed in order. */
+    void (*layer_norm_backward)(float *dx, float *dgamma, float *dbeta, const float *dy,
+                                const float *x, const float *residual, const float *gamma,
+                                const float *stats, int rows, int cols);
+
+    /* AdamW as torch.optim.AdamW: g *= grad_scale; p -= lr wd p; m, v; p -= step * m / (sqrt(v) /
+     * sqrt(correction2) + eps), where step = lr / correction1. */
+    void (*adamw)(float *p, const float *g, float *m, float *v, size_t n, float grad_scale,
+                  float lr, float beta1, float beta2, float eps, float weight_decay,
+                  float correction1, float correction2);
+} bert_kernels;
+
+/* The table for this machine, capped by the environment variable BERT_ISA ("c", "avx2", "avx512",
+ * ...); filled once. */
+const bert_kernels *bert_cpu(void);
+/* The table at a level, for the checker; NULL when the machine lacks it. */
+const bert_kernels *bert_cpu_at(const char *isa);
+
+/* Rows of the table of levels: what fills a kernel table, and whether this machine can. */
+typedef struct {
+    const char *name;
+    bool (*available)(void);
+    void (*fill)(bert_kernels *k);
+} bert_isa_level;
+extern const bert_isa_level bert_isa_levels[]; /* weakest first; ends with a NULL name */
+
+/* To be called at the start of each thread that computes: denormals are zero (a pass over denormals
+ * is 50 times slower) and whatever else a level needs (AMX tile permission and configuration).
+ * Returns the previous state for _leave. */
+unsigned bert_cpu_enter(void);
+void bert_cpu_leave(unsigned state);
+#endif

@@ -1,0 +1,42 @@
+/* Matrix products over packed operands; the one driver for every precision and instruction set. */
+#ifndef BERT_CPU_MATMUL_H
+#define BERT_CPU_MATMUL_H
+#include "base/threads.h"
+#include "cpu/kernels.h"
+
+/* Element (i, j) is data[i * row + j * col]; a transpose is a swap of strides. */
+typedef struct {
+    const float *data;
+    ptrdiff_t row, col;
+} bert_view;
+
+/* What happens to a block while it is in cache: v = sum (+ c if accumulate) + bias; pre = v; v =
+ * act(v) + residual; c = v. */
+typedef struct {
+    const float *bias; /* [N] or NULL */
+    bert_act act;
+    float *pre; /* [M, N] (leading dimension N) or NULL: the value before act, for backward */
+    const float *residual; /* [M, residual_stride] or NULL; may be c */
+    ptrdiff_t residual_stride;
+    bool accumulate;
+} bert_epilogue;
+
+/* A right operand [K, N] packed for a precision. */
+typedef struct bert_packed bert_packed;
+/* The operand is `segments` matrices [K, cols[i]] side by side. */
+bert_packed *bert_pack(bert_threads *threads, bert_precision precision, int K, int segments,
+                       const bert_view *b, const int *cols, bert_error *e);
+/* Packs again into the same memory after the values changed. */
+void bert_repack(bert_threads *threads, bert_packed *p, const bert_view *b);
+void bert_packed_free(bert_packed *p);
+size_t bert_packed_bytes(const bert_packed *p);
+
+/* c [M, N] (leading dimension ldc) = epilogue(a [M, K] b). epilogue may be NULL. 0 or BERT_ENOMEM
+ * (scratch). */
+int bert_matmul_packed(bert_threads *threads, int M, bert_view a, const bert_packed *b, float *c,
+                       ptrdiff_t ldc, const bert_epilogue *epilogue);
+/* The same with a right operand that is used once; packed on the fly. */
+int bert_matmul_view(bert_threads *threads, bert_precision precision, int M, int N, int K,
+                     bert_view a, bert_view b, float *c, ptrdiff_t ldc,
+                     const bert_epilogue *epilogue);
+#endif

@@ -1,0 +1,23 @@
+/* Reading JSON with errors that name the file and the key; a thin layer over jansson. */
+#ifndef BERT_FILES_JSON_H
+#define BERT_FILES_JSON_H
+#include <bert.h>
+#include <jansson.h>
+
+/* A file, or text already in memory (where: what to call it in messages). Duplicate keys, bad UTF-8
+ * and NaN are refused. NULL and e on failure; release with json_decref. */
+json_t *bert_json_load(const char *path, bert_error *e);
+json_t *bert_json_parse(const char *text, size_t bytes, const char *where, bert_error *e);
+int bert_json_save(const json_t *value, const char *path, bert_error *e); /* indented, atomic */
+
+/* Typed members of an object: absent or null leaves *out alone; a wrong type or range is
+ * BERT_EFORMAT ("where: key: ..."). */
+int bert_json_int(const json_t *object, const char *key, int32_t min, int32_t max, int32_t *out,
+                  const char *where, bert_error *e);
+int bert_json_float(const json_t *object, const char *key, float *out, const char *where,
+                    bert_error *e);
+int bert_json_bool(const json_t *object, const char *key, bool *out, const char *where,
+                   bert_error *e);
+int bert_json_string(const json_t *object, const char *key, char *out, size_t capacity,
+                     const char *where, bert_error *e);
+#endif

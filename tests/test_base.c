@@ -1,0 +1,137 @@
+/* The base room: arena, pool, random numbers, files. */
+#include "base/arena.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/rng.h"
+#include "base/threads.h"
+#include "test.h"
+
+static void arena_reuses_blocks_after_a_rewind(void **state) {
+    (void)state;
+    bert_arena a = {0};
+    size_t reserved = 0;
+    for (int turn = 0; turn < 3; turn++) {
+        bert_arena_reset(&a);
+        for (int i = 0; i < 100; i++) {
+            char *p = bert_arena_alloc(&a, (size_t)i * 997);
+            assert_non_null(p);
+            assert_int_equal((uintptr_t)p % BERT_ALIGN, 0);
+            memset(p, i, (size_t)i * 997);
+        }
+        if (turn == 1) reserved = a.reserved;
+    }
+    assert_int_equal(a.reserved, reserved);
+    assert_true(a.peak >= 100 * 99 / 2 * 997);
+    bert_arena_free(&a);
+}
+
+static void arena_rewinds_to_a_mark(void **state) {
+    (void)state;
+    bert_arena a = {0};
+    int *first = bert_arena_alloc(&a, sizeof *first);
+    *first = 7;
+    bert_arena_mark m = bert_arena_save(&a);
+    void *x = bert_arena_alloc(&a, 100);
+    bert_arena_alloc(&a, 10 << 20);
+    bert_arena_rewind(&a, m);
+    assert_ptr_equal(bert_arena_alloc(&a, 100), x);
+    assert_int_equal(*first, 7);
+    assert_null(bert_arena_alloc(&a, SIZE_MAX));
+    bert_arena_free(&a);
+}
+
+static void count_items(void *context, int begin, int end, int thread) {
+    (void)thread;
+    for (int i = begin; i < end; i++) ((unsigned char *)context)[i]++;
+}
+
+static void pool_runs_every_item_once(void **state) {
+    (void)state;
+    for (int threads = 1; threads <= 4; threads++) {
+        bert_threads *p = bert_threads_new(threads, NULL);
+        assert_non_null(p);
+        assert_int_equal(bert_threads_count(p), threads);
+        static const int sizes[] = {1, 2, 17, 1000};
+        for (int turn = 0; turn < 200; turn++) {
+            unsigned char seen[1000] = {0};
+            int n = sizes[turn % 4];
+            bert_threads_run(p, n, 1 + turn % 5, count_items, seen);
+            for (int i = 0; i < n; i++) assert_int_equal(seen[i], 1);
+        }
+        bert_threads_free(p);
+    }
+    bert_error e = {0};
+    assert_null(bert_threads_new(-1, &e));
+    assert_int_equal(e.code, BERT_EINVAL);
+}
+
+static void philox_matches_the_published_vectors(void **state) {
+    (void)state;
+    /* Random123's kat_vectors for philox4x32-10; counter words are (counter, stream), low first. */
+    bert_philox z = bert_philox_at(0, 0, 0);
+    assert_int_equal(z.v[0], 0x6627e8d5u);
+    assert_int_equal(z.v[1], 0xe169c58du);
+    assert_int_equal(z.v[2], 0xbc57ac4cu);
+    assert_int_equal(z.v[3], 0x9b00dbd8u);
+    bert_philox o = bert_philox_at(UINT64_MAX, UINT64_MAX, UINT64_MAX);
+    assert_int_equal(o.v[0], 0x408f276du);
+}
+
+static void random_draws_have_the_right_shape(void **state) {
+    (void)state;
+    bert_rng r = {.seed = 1};
+    double sum = 0, squares = 0;
+    float x[10001];
+    bert_rng_normal(&r, x, 10001, 2.0f);
+    for (int i = 0; i < 10001; i++) sum += x[i], squares += (double)x[i] * x[i];
+    assert_true(sum / 10001 > -0.1 && sum / 10001 < 0.1);
+    assert_true(squares / 10001 > 3.8 && squares / 10001 < 4.2);
+    int64_t items[100];
+    for (int i = 0; i < 100; i++) items[i] = i;
+    bert_rng_shuffle(&r, items, 100);
+    int64_t total = 0, moved = 0;
+    for (int i = 0; i < 100; i++) total += items[i], moved += items[i] != i;
+    assert_int_equal(total, 4950);
+    assert_true(moved > 80);
+    assert_true(bert_rng_stream("a") != bert_rng_stream("b"));
+}
+
+static void files_appear_whole_or_not_at_all(void **state) {
+    (void)state;
+    char *dir = test_directory();
+    char *path = bert_path_join(dir, "f");
+    bert_error e = {0};
+    assert_int_equal(bert_write_file(path, "one", 3, &e), 0);
+    bert_writer *w = bert_writer_open(path, &e);
+    assert_int_equal(bert_writer_put(w, "two", 3, &e), 0);
+    bert_writer_abort(w);
+    char *data;
+    size_t size;
+    assert_int_equal(bert_read_file(path, 0, &data, &size, &e), 0);
+    assert_string_equal(data, "one");
+    free(data);
+    assert_int_equal(bert_read_file(path, 2, &data, &size, &e), BERT_EFORMAT);
+    bert_error_clear(&e);
+    bert_mapping m;
+    assert_int_equal(bert_map_file(path, &m, &e), 0);
+    assert_memory_equal(m.data, "one", 3);
+    bert_unmap_file(&m);
+    assert_int_equal(bert_map_file(dir, &m, &e), BERT_EIO);
+    bert_error_clear(&e);
+    assert_int_equal(bert_map_file("/nowhere/at/all", &m, &e), BERT_ENOTFOUND);
+    assert_non_null(strstr(e.message, "/nowhere/at/all"));
+    free(path);
+    test_remove(dir);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(arena_reuses_blocks_after_a_rewind),
+        cmocka_unit_test(arena_rewinds_to_a_mark),
+        cmocka_unit_test(pool_runs_every_item_once),
+        cmocka_unit_test(philox_matches_the_published_vectors),
+        cmocka_unit_test(random_draws_have_the_right_shape),
+        cmocka_unit_test(files_appear_whole_or_not_at_all),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
