@@ -13,6 +13,7 @@
 #ifndef BERT_TRAIN_H
 #define BERT_TRAIN_H
 #include <bert.h>
+#include <signal.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -233,6 +234,299 @@ BERT_API void bert_optimizer_free(bert_optimizer *o);
  * clipping, or NULL. A non-finite norm is BERT_ENUMERIC and changes nothing. */
 BERT_API int bert_optimizer_step(bert_optimizer *o, double lr, double max_norm, double *norm,
                                  bert_error *e);
+
+/* -------------------------------------------------------------------- 5. Data */
+
+/* Labelled texts, tokenised once into int32 arrays; immutable and shared. A dataset is opened
+ * against a checkpoint (its tokenizer, its length limit, its labels) before the model that will be
+ * trained on it, because the data says which labels that model gets:
+ *
+ *     bert_model *base = bert_model_open(name, &(bert_model_options){.head = "none"}, &e);
+ *     bert_dataset *train = bert_dataset_open("train.tsv", base, NULL, &e);
+ *     bert_model_options o = bert_dataset_model(train);      // head, labels, problem type
+ *     bert_model *m = bert_model_open(bert_model_path(base), &o, &e);
+ */
+typedef struct bert_dataset bert_dataset;
+
+typedef struct {
+    /* Column names; NULL: text_column is "text" or "sentence" (or "sentence1" with the pair
+     * "sentence2"), label_column is "label" (or "score"). A number counts columns from 0, for files
+     * without a header. Several label columns, "toxic,insult", hold 0 or 1 each: multi-label. */
+    const char *text_column, *pair_column, *label_column;
+    const char *label_separator; /* "|": a field holds any number of labels: multi-label */
+    const char *problem_type;    /* NULL: multi-label where the two above say so, regression where
+                                    labels are numbers that are not all integers, else single label */
+    bool model_labels; /* the labels are the model's, and any other is an error: evaluation */
+    const bert_dataset
+        *like;          /* labels and problem type of this dataset (validation, test), or NULL */
+    int32_t max_length; /* tokens, specials included; 0: the checkpoint's limit */
+    bert_overflow overflow; /* for longer texts: BERT_OVERFLOW_ERROR (default) or _TRUNCATE */
+    bool allow_one_class;   /* else a set in which every row has the same label is an error, as
+                               training on it learns nothing; not looked at with like and
+                               model_labels */
+} bert_dataset_options;
+BERT_API bert_dataset_options bert_dataset_default(void);
+
+/* path: .csv, .tsv or .jsonl. Errors name file and line. options may be NULL. */
+BERT_API bert_dataset *bert_dataset_open(const char *path, const bert_model *base,
+                                         const bert_dataset_options *options, bert_error *e);
+/* The same from memory; labels[i] is what the label column would hold, labels NULL: none are
+ * known. Rows are called row 0, 1, ... in messages. */
+BERT_API bert_dataset *bert_dataset_of(const bert_text *texts, const char *const *labels, int64_t n,
+                                       const bert_model *base, const bert_dataset_options *options,
+                                       bert_error *e);
+BERT_API void bert_dataset_free(bert_dataset *d);
+/* Options that open a trainable model for this dataset; strings belong to the dataset. */
+BERT_API bert_model_options bert_dataset_model(const bert_dataset *d);
+
+BERT_API int64_t bert_dataset_size(const bert_dataset *d); /* rows */
+BERT_API const char *bert_dataset_problem_type(const bert_dataset *d);
+BERT_API int32_t bert_dataset_num_labels(const bert_dataset *d);           /* 1 for regression */
+BERT_API const char *bert_dataset_label(const bert_dataset *d, int32_t i); /* NULL past the end */
+/* What a table before training shows. */
+typedef struct {
+    int64_t rows, tokens;
+    int32_t length_min, length_median, length_p90, length_p99, length_max; /* tokens read */
+    int32_t max_length;                                                    /* the limit */
+    int64_t truncated;                          /* rows that lost tokens, */
+    int64_t dropped;                            /* and how many tokens they lost together */
+    double target_min, target_mean, target_max; /* regression */
+} bert_dataset_summary;
+BERT_API int bert_dataset_summarize(const bert_dataset *d, bert_dataset_summary *out,
+                                    bert_error *e);
+/* Rows with label i. */
+BERT_API int64_t bert_dataset_label_rows(const bert_dataset *d, int32_t i);
+/* Rows of b whose tokens are also a row of a (a == b: rows that repeat an earlier one), or a
+ * negative error. */
+BERT_API int64_t bert_dataset_duplicates(const bert_dataset *a, const bert_dataset *b,
+                                         bert_error *e);
+/* One row's tokens: n ids, and type ids; NULL labels and targets where the set has none. */
+BERT_API void bert_dataset_row(const bert_dataset *d, int64_t row, bert_batch *out);
+
+/* Batches of a dataset in the order of an epoch, which is a function of (seed, epoch): any batch
+ * can be asked for, so that a resumed run replays nothing. */
+typedef struct bert_loader bert_loader;
+typedef struct {
+    int32_t batch_size;
+    bool shuffle;         /* else in the order of the file, whatever the epoch */
+    bool group_by_length; /* rows of like length together, longest batch first */
+    bool drop_last;       /* leave out a last batch that is not full */
+    uint64_t seed;
+} bert_loader_options;
+BERT_API bert_loader *bert_loader_new(const bert_dataset *d, const bert_loader_options *options,
+                                      bert_error *e);
+BERT_API void bert_loader_free(bert_loader *l);
+BERT_API int64_t bert_loader_batches(const bert_loader *l); /* in an epoch */
+/* Batch `index` of `epoch`; its arrays belong to the loader, valid until the next call. */
+BERT_API int bert_loader_get(bert_loader *l, int64_t epoch, int64_t index, bert_batch *out,
+                             bert_error *e);
+
+/* ----------------------------------------------------------------- 6. Metrics */
+
+/* Streamed metrics with scikit-learn's definitions and evaluate's names: accuracy, precision,
+ * recall and f1 (of two classes; _micro, _macro and _weighted of any number), matthews_correlation,
+ * roc_auc (of two classes or macro over labels; roc_auc_ovr of several classes), pearson,
+ * spearmanr, mse, mae. Logits are not kept: counts are, and for the ranking metrics one number per
+ * row and score. What is undefined (roc_auc of one class, correlation of a constant) is NaN. */
+typedef struct bert_metrics bert_metrics;
+/* names: separated by commas, or NULL for those usual for the problem type. A name that does not
+ * fit the problem type and number of labels is an error that lists those that do. */
+BERT_API bert_metrics *bert_metrics_new(const char *problem_type, int32_t num_labels,
+                                        const char *names, bert_error *e);
+BERT_API void bert_metrics_free(bert_metrics *m);
+BERT_API void bert_metrics_reset(bert_metrics *m);
+/* rows of logits [rows, num_labels] with labels [rows] (single label; negative ones are ignored) or
+ * targets [rows, num_labels]. Non-finite logits are BERT_ENUMERIC. */
+BERT_API int bert_metrics_update(bert_metrics *m, const float *logits, const int32_t *labels,
+                                 const float *targets, int32_t rows, bert_error *e);
+/* Adds loss, a mean over count items, to the "loss" of the results, which comes first if there is
+ * any. */
+BERT_API void bert_metrics_add_loss(bert_metrics *m, double loss, double count);
+/* Computes every result; those below are then valid until the next update. */
+BERT_API int bert_metrics_compute(bert_metrics *m, bert_error *e);
+BERT_API int bert_metrics_count(const bert_metrics *m);
+BERT_API const char *bert_metrics_name(const bert_metrics *m, int i);
+BERT_API double bert_metrics_value(const bert_metrics *m, int i);
+/* By name; false when there is no such result. */
+BERT_API bool bert_metrics_find(const bert_metrics *m, const char *name, double *value);
+BERT_API bool bert_metric_greater_is_better(const char *name); /* not "loss", "mse" and "mae" */
+BERT_API int64_t bert_metrics_rows(const bert_metrics *m);
+/* Rows of class `truth` predicted as `predicted` (single label; else 0). */
+BERT_API int64_t bert_metrics_confusion(const bert_metrics *m, int32_t truth, int32_t predicted);
+/* One line of scikit-learn's classification_report. */
+typedef struct {
+    double precision, recall, f1;
+    int64_t support;
+} bert_class_report;
+BERT_API bert_class_report bert_metrics_class(const bert_metrics *m, int32_t label);
+
+typedef struct {
+    int32_t batch_size; /* default 64; changes speed and memory, not results */
+    int threads;        /* 0: as many as there are cores */
+    bert_precision precision;
+    const char *metrics; /* as bert_metrics_new() takes them */
+    /* Called for each row in order, unless NULL. A result other than 0 ends the evaluation with it.
+     */
+    int (*row)(void *context, int64_t row, const float *logits, int32_t num_labels);
+    void *context;
+    const volatile sig_atomic_t *stop; /* set by a signal handler: BERT_EINTERRUPTED; or NULL */
+} bert_evaluate_options;
+BERT_API bert_evaluate_options bert_evaluate_default(void);
+/* The metrics of a model with a head over a dataset opened with like or model_labels; NULL on
+ * failure. Memory is bounded by the batch. */
+BERT_API bert_metrics *bert_evaluate(const bert_model *m, const bert_dataset *d,
+                                     const bert_evaluate_options *options, bert_error *e);
+
+/* ----------------------------------------------------------------- 7. Trainer */
+
+/* name in the enumeration, transformers' name */
+#define BERT_SCHEDULE_LIST(X)                                                                      \
+    X(BERT_SCHEDULE_LINEAR, "linear")                                                              \
+    X(BERT_SCHEDULE_COSINE, "cosine")                                                              \
+    X(BERT_SCHEDULE_COSINE_WITH_RESTARTS, "cosine_with_restarts")                                  \
+    X(BERT_SCHEDULE_POLYNOMIAL, "polynomial")                                                      \
+    X(BERT_SCHEDULE_CONSTANT, "constant")                                                          \
+    X(BERT_SCHEDULE_CONSTANT_WITH_WARMUP, "constant_with_warmup")                                  \
+    X(BERT_SCHEDULE_INVERSE_SQRT, "inverse_sqrt")
+#define BERT_SCHEDULE_ENUM(name, text) name,
+typedef enum { BERT_SCHEDULE_LIST(BERT_SCHEDULE_ENUM) BERT_SCHEDULE_COUNT } bert_schedule_type;
+#undef BERT_SCHEDULE_ENUM
+typedef struct {
+    bert_schedule_type type;
+    double learning_rate; /* the peak */
+    int64_t warmup_steps, total_steps;
+    double num_cycles; /* 0: transformers' default (cosine 0.5, cosine_with_restarts 1) */
+    double power;      /* polynomial; 0: 1 */
+    double lr_end;     /* polynomial; 0: 1e-7 */
+} bert_schedule;
+/* The learning rate of step 0, 1, ... as transformers.get_scheduler gives it. */
+BERT_API double bert_schedule_lr(const bert_schedule *s, int64_t step);
+
+typedef enum {
+    BERT_STRATEGY_NO,
+    BERT_STRATEGY_STEPS,
+    BERT_STRATEGY_EPOCH,
+    BERT_STRATEGY_BEST /* of save_strategy only: after an evaluation that is the best so far */
+} bert_strategy;
+
+/* transformers' TrainingArguments: names, defaults and meaning. Rows marked * are ours. */
+typedef struct {
+    char output_dir[1024]; /* "": nothing is written */
+    double num_train_epochs;
+    int64_t max_steps; /* > 0 overrides num_train_epochs; -1 */
+    int64_t per_device_train_batch_size, per_device_eval_batch_size, gradient_accumulation_steps;
+    double learning_rate, weight_decay, adam_beta1, adam_beta2, adam_epsilon, max_grad_norm;
+    bert_schedule_type lr_scheduler_type;
+    double lr_scheduler_num_cycles, lr_scheduler_power; /* * of lr_scheduler_kwargs; 0: default */
+    int64_t warmup_steps;
+    double warmup_ratio; /* used when warmup_steps is 0 */
+    double label_smoothing_factor;
+    char class_weights[1024]; /* * "", "auto" (rows / (classes * rows of the class)) or "1,2.5,..."
+                               */
+    char freeze[1024];        /* * parameters whose names start with one of these, by commas */
+    double layer_lr_decay;    /* * each layer below the top learns this much slower; 1 */
+    bert_strategy logging_strategy, eval_strategy, save_strategy;
+    int64_t logging_steps, eval_steps, save_steps; /* eval_steps 0: logging_steps */
+    bool logging_first_step, eval_on_start;
+    int64_t save_total_limit; /* 0: no limit */
+    bool load_best_model_at_end;
+    char metric_for_best_model[BERT_MAX_NAME]; /* "": loss where one is needed */
+    int greater_is_better;           /* -1: unless the metric is a loss or an error; 0; 1 */
+    int64_t early_stopping_patience; /* * evaluations without improvement; 0: off */
+    double early_stopping_threshold; /* * an improvement must be larger than this */
+    char metrics[1024];              /* * as bert_metrics_new() takes them */
+    int64_t seed, data_seed;         /* data_seed -1: seed */
+    bool group_by_length, dataloader_drop_last;
+    char resume_from_checkpoint[1024]; /* "": start anew; "last": of output_dir; else a directory */
+    int64_t threads;                   /* * 0: as many as there are cores */
+    bert_precision precision;          /* * */
+} bert_training_args;
+BERT_API bert_training_args bert_training_default(void);
+
+/* The rows behind the struct: flags, JSON and defaults come from them. */
+typedef struct {
+    const char *name;     /* "learning_rate" */
+    const char *type;     /* "number", "integer", "true|false", "text", or "linear|cosine|..." */
+    const char *fallback; /* the default as text; "" for an empty text */
+    const char *help;     /* a line */
+} bert_training_arg;
+BERT_API bool bert_training_arg_at(int i, bert_training_arg *out); /* false past the end */
+/* name with _ or -; value as text. Unknown names and values out of range are errors that say what
+ * is right. */
+BERT_API int bert_training_set(bert_training_args *a, const char *name, const char *value,
+                               bert_error *e);
+/* The value as text, as bert_training_set() takes it; returns its length. */
+BERT_API int bert_training_get(const bert_training_args *a, const char *name, char *out,
+                               size_t capacity);
+/* A JSON object of such names; what it does not name is left alone. */
+BERT_API int bert_training_load(bert_training_args *a, const char *path, bert_error *e);
+BERT_API int bert_training_save(const bert_training_args *a, const char *path, bert_error *e);
+
+typedef struct bert_trainer bert_trainer;
+
+/* Where a callback is called, as in transformers' TrainerCallback. */
+typedef enum {
+    BERT_ON_TRAIN_BEGIN,
+    BERT_ON_EPOCH_BEGIN,
+    BERT_ON_STEP_BEGIN,
+    BERT_ON_SUBSTEP_END,        /* after each batch of an accumulated step but the last */
+    BERT_ON_PRE_OPTIMIZER_STEP, /* gradients are complete */
+    BERT_ON_STEP_END,
+    BERT_ON_LOG,             /* state->log_name and log_value hold what was logged */
+    BERT_ON_PREDICTION_STEP, /* after each batch of an evaluation */
+    BERT_ON_EVALUATE,        /* log_name and log_value hold the metrics, "eval_..." */
+    BERT_ON_SAVE,
+    BERT_ON_EPOCH_END,
+    BERT_ON_TRAIN_END,
+    BERT_EVENT_COUNT
+} bert_event;
+/* What a callback may ask for, or'ed together (TrainerControl). */
+enum { BERT_DO_STOP = 1, BERT_DO_LOG = 2, BERT_DO_EVALUATE = 4, BERT_DO_SAVE = 8 };
+
+typedef struct {
+    int64_t global_step, max_steps;   /* optimizer steps done, and of the whole run */
+    double epoch, num_train_epochs;   /* epoch counts parts */
+    double loss;                      /* of the latest step */
+    double learning_rate, grad_norm;  /* of the latest step; the norm is before clipping */
+    double seconds, seconds_left;     /* since this call of bert_trainer_train(), and to its end */
+    double tokens_per_second;         /* over the last seconds */
+    int64_t tokens;                   /* trained on since the start of the run */
+    int64_t eval_batch, eval_batches; /* of a running evaluation */
+    double best_metric;               /* NaN: none yet */
+    int64_t best_global_step;
+    const char *best_model_checkpoint, *checkpoint; /* "": none; the latest that was saved */
+    const bert_metrics *metrics;                    /* of the latest evaluation, or NULL */
+    int log_count;
+    const char *const *log_name;
+    const double *log_value;
+} bert_trainer_state;
+
+/* Returns BERT_DO_... flags. */
+typedef unsigned bert_callback(void *context, bert_event event, const bert_trainer_state *state);
+
+/* The model must be trainable and stay open; datasets too. validation may be NULL where the
+ * arguments do not evaluate. */
+BERT_API bert_trainer *bert_trainer_new(bert_model *m, const bert_training_args *args,
+                                        const bert_dataset *train, const bert_dataset *validation,
+                                        bert_error *e);
+BERT_API void bert_trainer_free(bert_trainer *t);
+BERT_API int bert_trainer_add_callback(bert_trainer *t, bert_callback *fn, void *context,
+                                       bert_error *e);
+/* Trains to the end, or until a callback or early stopping ends it. BERT_EINTERRUPTED after
+ * bert_trainer_stop(): the step is finished and, unless save_strategy is no, a checkpoint is there
+ * to resume from. BERT_ENUMERIC at the first loss or gradient that is not finite; nothing of it is
+ * written. */
+BERT_API int bert_trainer_train(bert_trainer *t, bert_error *e);
+/* Asks a running bert_trainer_train() to end; may be called from a signal handler or another
+ * thread. */
+BERT_API void bert_trainer_stop(bert_trainer *t);
+BERT_API const bert_trainer_state *bert_trainer_get_state(const bert_trainer *t);
+/* Metrics over the given dataset, or NULL; belongs to the trainer until its next evaluation. */
+BERT_API const bert_metrics *bert_trainer_evaluate(bert_trainer *t, const bert_dataset *d,
+                                                   bert_error *e);
+/* The model, its tokenizer, README.md, training_args.json, trainer_state.json and all_results.json
+ * in output_dir. */
+BERT_API int bert_trainer_save(bert_trainer *t, bert_error *e);
 
 #ifdef __cplusplus
 }
