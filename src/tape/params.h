@@ -1,40 +1,73 @@
 /* What the tape, the models and the trainer know of a parameter beyond bert_train.h. */
 #ifndef BERT_TAPE_PARAMS_H
 #define BERT_TAPE_PARAMS_H
+#include "base/arena.h"
 #include "cpu/matmul.h"
+#include <pthread.h>
+
+enum { BERT_LINEARS_MAX = 3 }; /* linears that one product may hold: queries, keys, values */
+
+typedef struct bert_weights bert_weights; /* a packed copy; src/tape/weights.c */
 
 struct bert_param {
     char *name;
     int32_t rows, cols;
     const float *value; /* mapped, or own memory when trainable or initialised */
-    float *grad;        /* NULL unless trainable */
+    float *grad;        /* NULL until it is first asked for */
     bool trainable, frozen;
     bool initialised; /* not found in the checkpoint */
+    bool flowed;      /* something was added to grad since it was last cleared */
+    bool decay;       /* weight decay applies: neither a bias nor of a LayerNorm */
     uint64_t version; /* raised by every change of the value: packed copies are stale */
     bert_params *owner;
-    void *cache; /* packed copies (src/tape/weights.c) */
+    bert_weights *packed; /* copies of linears that begin with this parameter */
 };
 
 /* Where values come from. find: 1 and *value ([rows, cols] float32 that lives as long as the
  * parameters), 0 when there is no such tensor, or a negative error (there, but of another shape).
- */
+ * packed, unless NULL, is told when a value has been copied and will hardly be read again, so that
+ * the pages of a mapping can be given back (the value must stay readable). */
 typedef struct {
     int (*find)(void *context, const char *name, int32_t rows, int32_t cols, const float **value,
                 bert_error *e);
     void *context;
+    void (*packed)(void *context, const float *value, size_t bytes);
 } bert_param_source;
+
+/* Parameters, values and gradients lie in the order of creation, each in one arena, so a parameter
+ * never moves. */
+struct bert_params {
+    bert_param **items;
+    int count, capacity;
+    bert_param_source source;
+    bool trainable;
+    uint64_t seed;
+    float initializer_range;
+    bert_arena names, values, grads;
+    pthread_mutex_t packing; /* guards every packed copy, and packed_bytes */
+    size_t packed_bytes;
+};
 
 /* source NULL: everything is initialised. */
 bert_params *bert_params_new_from(const bert_param_source *source, bool trainable, uint64_t seed,
                                   float initializer_range, bert_error *e);
+static inline size_t bert_param_size(const bert_param *p) {
+    return (size_t)p->rows * (size_t)p->cols;
+}
+/* The gradient to add to, allocated (zero) at the first call: a parameter that stays frozen never
+ * has one. NULL when p is not trainable, or memory is out (then *e is set). */
+float *bert_param_grad_mut(bert_param *p, bert_error *e);
+/* Marks a value as changed (optimizer, loading). */
+void bert_param_touch(bert_param *p);
+size_t bert_params_bytes(const bert_params *ps); /* values, gradients and packed copies */
 
-/* The right operand W^T (forward, [in, count * out]) or W (backward, [out, in]) of linears that
- * share their input, packed for a precision; packed on first use, again when a value has changed,
- * shared by threads. */
+/* The right operand W^T (forward, [in, out_0 + out_1 + ...]) or W (backward, [out, in]; count 1) of
+ * linears that share their input, packed for a precision; packed on first use, again when a value
+ * has changed, shared by threads. For values that are not being trained: a product with a weight
+ * that changes every step packs as it goes, and saves a copy of the model. */
 const bert_packed *bert_weights_packed(const bert_linear *ls, int count, bool transposed,
                                        bert_precision precision, bert_threads *threads,
                                        bert_error *e);
+void bert_weights_free(bert_param *p);
 size_t bert_params_packed_bytes(const bert_params *ps);
-/* Marks a value as changed (optimizer, loading). */
-void bert_param_touch(bert_param *p);
 #endif

@@ -1,0 +1,234 @@
+/* Matrix products: linear layers with their activation, and matmul.
+ *
+ * A weight that is being trained is packed on the way through each product: it changes every step,
+ * so a kept copy would cost the model's size again and save nothing. A weight that stays is packed
+ * once. */
+#include "tape/tape.h"
+#include <string.h>
+
+/* Backward computes in float32 where forward was quantized. */
+static bert_precision backward_precision(const bert_tape *t) {
+    return t->options.precision == BERT_PRECISION_INT8 ? BERT_PRECISION_HIGHEST
+                                                       : t->options.precision;
+}
+
+static bert_view rows_of(const float *data, ptrdiff_t cols) {
+    return (bert_view){data, cols, 1};
+}
+
+static bert_view transposed(bert_view v) {
+    return (bert_view){v.data, v.col, v.row};
+}
+
+static int check(bert_tape *t, const bert_op *op, int rc) {
+    if (rc) bert_tape_fail(t, op, rc, "out of memory for packed operands");
+    return rc;
+}
+
+/* ---- linear: y = act(x W^T + b), W being the given weights one below another */
+
+typedef struct {
+    bert_node node;
+    bert_linear ls[BERT_LINEARS_MAX];
+    int count;
+    bert_act act;
+    float *pre; /* before act; NULL when act is none */
+} linear_node;
+
+/* dW += dY^T X, db += column sums of dY, and dX += dY W, for columns first .. first + out - 1 of
+ * dY [rows, cols]. */
+static int linear_backward_one(bert_tape *t, const bert_linear *l, bert_tensor *x, const float *dy,
+                               int rows, int cols, int first) {
+    int out = l->weight->rows, in = l->weight->cols, rc = 0;
+    bert_view d = rows_of(dy + first, cols);
+    bert_precision precision = backward_precision(t);
+    bert_epilogue add = {.accumulate = true};
+    float *dw = bert_grad_param(t, l->weight, &rc);
+    if (dw)
+        rc = bert_matmul_view(t->threads, precision, out, in, rows, transposed(d),
+                              rows_of(x->data, in), dw, in, &add);
+    if (rc || !x->needs_grad) return rc;
+    float *dx = bert_grad_open_add(t, x, &add.accumulate);
+    if (!dx) return BERT_ENOMEM;
+    if (bert_param_trainable(l->weight))
+        return bert_matmul_view(t->threads, precision, rows, in, out, d,
+                                rows_of(l->weight->value, in), dx, in, &add);
+    const bert_packed *w = bert_weights_packed(l, 1, false, precision, t->threads, &t->error);
+    return w ? bert_matmul_packed(t->threads, rows, d, w, dx, in, &add) : BERT_ENOMEM;
+}
+
+static int linear_backward(bert_tape *t, bert_node *node) {
+    linear_node *n = (linear_node *)node;
+    bert_tensor *x = node->in[0], *y = node->out;
+    size_t rows = (size_t)y->rows, cols = (size_t)y->cols;
+    float *dy = y->grad;
+    if (n->pre) bert_loop_act_backward(t->threads, n->act, dy, dy, n->pre, rows * cols);
+    bool biases = false;
+    for (int i = 0; i < n->count; i++) biases |= bert_param_trainable(n->ls[i].bias);
+    float *sums = NULL;
+    if (biases) {
+        sums = bert_tape_take(t, cols);
+        if (!sums) return BERT_ENOMEM;
+        memset(sums, 0, cols * sizeof *sums);
+        bert_add_column_sums(t->threads, sums, dy, NULL, rows, cols);
+    }
+    int rc = 0, first = 0;
+    for (int i = 0; i < n->count && !rc; i++) {
+        const bert_linear *l = &n->ls[i];
+        float *db = bert_grad_param(t, l->bias, &rc);
+        if (db) bert_loop_add(t->threads, db, sums + first, (size_t)l->weight->rows);
+        if (!rc) rc = linear_backward_one(t, l, x, dy, y->rows, y->cols, first);
+        first += l->weight->rows;
+    }
+    bert_tape_give(t, sums);
+    return check(t, &bert_op_linear, rc);
+}
+
+const bert_op bert_op_linear = {"linear", linear_backward};
+
+static bool linears_fit(bert_tape *t, const bert_linear *ls, int count, const bert_tensor *x) {
+    if (!ls || count < 1 || count > BERT_LINEARS_MAX)
+        return bert_tape_fail(t, &bert_op_linear, BERT_EINVAL, "%d linears; 1 to %d can be joined",
+                              count, BERT_LINEARS_MAX);
+    for (int i = 0; i < count; i++) {
+        const bert_param *w = ls[i].weight, *b = ls[i].bias;
+        if (!w) return bert_tape_fail(t, &bert_op_linear, BERT_EINVAL, "weight %d is NULL", i);
+        if (w->cols != x->cols)
+            return bert_tape_fail(t, &bert_op_linear, BERT_EINVAL,
+                                  "input has %d columns, %s takes %d", x->cols, w->name, w->cols);
+        if (b && (size_t)w->rows != bert_param_size(b))
+            return bert_tape_fail(t, &bert_op_linear, BERT_EINVAL,
+                                  "%s has %zu elements, %s gives %d columns", b->name,
+                                  bert_param_size(b), w->name, w->rows);
+    }
+    return true;
+}
+
+/* The biases side by side: those of the parameter itself when there is one linear. */
+static int gather_bias(bert_tape *t, const bert_linear *ls, int count, int cols,
+                       const float **bias) {
+    *bias = count == 1 && ls[0].bias ? ls[0].bias->value : NULL;
+    bool any = false;
+    for (int i = 0; i < count; i++) any |= ls[i].bias != NULL;
+    if (count == 1 || !any) return BERT_OK;
+    float *all = bert_tape_alloc(t, (size_t)cols * sizeof *all);
+    if (!all) return BERT_ENOMEM;
+    *bias = all;
+    for (int i = 0; i < count; all += ls[i++].weight->rows) {
+        size_t bytes = (size_t)ls[i].weight->rows * sizeof *all;
+        if (ls[i].bias)
+            memcpy(all, ls[i].bias->value, bytes);
+        else
+            memset(all, 0, bytes);
+    }
+    return BERT_OK;
+}
+
+static int linear_forward(bert_tape *t, const bert_linear *ls, int count, const bert_tensor *x,
+                          bert_tensor *y, bert_epilogue ep) {
+    bool kept = true;
+    for (int i = 0; i < count; i++) kept &= !bert_param_trainable(ls[i].weight);
+    bert_view a = rows_of(x->data, x->cols);
+    if (kept) {
+        const bert_packed *w =
+            bert_weights_packed(ls, count, true, t->options.precision, t->threads, &t->error);
+        if (!w || gather_bias(t, ls, count, y->cols, &ep.bias)) return BERT_ENOMEM;
+        return bert_matmul_packed(t->threads, x->rows, a, w, y->data, y->cols, &ep);
+    }
+    int first = 0, rc = 0;
+    for (int i = 0; i < count && !rc; first += ls[i++].weight->rows) {
+        const bert_param *w = ls[i].weight;
+        ep.bias = ls[i].bias ? ls[i].bias->value : NULL;
+        rc =
+            bert_matmul_view(t->threads, t->options.precision, x->rows, w->rows, w->cols, a,
+                             transposed(rows_of(w->value, w->cols)), y->data + first, y->cols, &ep);
+    }
+    return rc;
+}
+
+static bert_tensor *linear(bert_tape *t, const bert_linear *ls, int count, bert_tensor *x,
+                           bert_act act) {
+    if (!bert_tape_ready(t, x) || !linears_fit(t, ls, count, x)) return NULL;
+    if ((int)act < 0 || act >= BERT_ACT_COUNT)
+        return bert_tape_fail(t, &bert_op_linear, BERT_EINVAL, "there is no activation %d", act);
+    int32_t cols = 0;
+    for (int i = 0; i < count; i++) cols += ls[i].weight->rows;
+    bert_tensor *y =
+        bert_tape_result(t, &bert_op_linear, sizeof(linear_node), x->rows, cols,
+                         (bert_sources){.a = x, .linears = ls, .linears_count = count});
+    if (!y) return NULL;
+    bert_epilogue ep = {.act = act};
+    linear_node *n = (linear_node *)y->node;
+    if (n) {
+        memcpy(n->ls, ls, (size_t)count * sizeof *ls);
+        n->count = count;
+        n->act = act;
+        if (act != BERT_ACT_NONE) {
+            n->pre = ep.pre = bert_tape_alloc(t, bert_tensor_size(y) * sizeof *ep.pre);
+            if (!n->pre) return NULL;
+        }
+    }
+    return check(t, &bert_op_linear, linear_forward(t, ls, count, x, y, ep)) ? NULL : y;
+}
+
+bert_tensor *bert_linear_act(bert_tape *t, bert_linear l, bert_tensor *x, bert_act act) {
+    return linear(t, &l, 1, x, act);
+}
+
+bert_tensor *bert_linear_apply(bert_tape *t, bert_linear l, bert_tensor *x) {
+    return linear(t, &l, 1, x, BERT_ACT_NONE);
+}
+
+bert_tensor *bert_linear_cat(bert_tape *t, const bert_linear *ls, int count, bert_tensor *x) {
+    return linear(t, ls, count, x, BERT_ACT_NONE);
+}
+
+/* ---- matmul: y = a b or a b^T */
+
+typedef struct {
+    bert_node node;
+    bool transpose_b;
+} matmul_node;
+
+static int matmul_backward(bert_tape *t, bert_node *node) {
+    bool swapped = ((matmul_node *)node)->transpose_b;
+    bert_tensor *a = node->in[0], *b = node->in[1], *y = node->out;
+    bert_view d = rows_of(y->grad, y->cols);
+    bert_precision precision = backward_precision(t);
+    bert_epilogue ep = {0};
+    int rc = 0;
+    if (a->needs_grad) {
+        bert_view v = rows_of(b->data, b->cols); /* dA += dY B^T, or dY B */
+        float *da = bert_grad_open_add(t, a, &ep.accumulate);
+        if (!da) return BERT_ENOMEM;
+        rc = bert_matmul_view(t->threads, precision, a->rows, a->cols, y->cols, d,
+                              swapped ? v : transposed(v), da, a->cols, &ep);
+    }
+    if (b->needs_grad && !rc) {
+        bert_view v = rows_of(a->data, a->cols); /* dB += A^T dY, or dY^T A */
+        float *db = bert_grad_open_add(t, b, &ep.accumulate);
+        if (!db) return BERT_ENOMEM;
+        rc = bert_matmul_view(t->threads, precision, b->rows, b->cols, y->rows,
+                              transposed(swapped ? d : v), swapped ? v : d, db, b->cols, &ep);
+    }
+    return check(t, &bert_op_matmul, rc);
+}
+
+const bert_op bert_op_matmul = {"matmul", matmul_backward};
+
+bert_tensor *bert_matmul(bert_tape *t, bert_tensor *a, bert_tensor *b, bool transpose_b) {
+    if (!bert_tape_ready(t, a, b)) return NULL;
+    int32_t depth = transpose_b ? b->cols : b->rows, cols = transpose_b ? b->rows : b->cols;
+    if (a->cols != depth)
+        return bert_tape_fail(t, &bert_op_matmul, BERT_EINVAL, "[%d, %d] times [%d, %d]%s", a->rows,
+                              a->cols, b->rows, b->cols, transpose_b ? " transposed" : "");
+    bert_tensor *y = bert_tape_result(t, &bert_op_matmul, sizeof(matmul_node), a->rows, cols,
+                                      (bert_sources){.a = a, .b = b});
+    if (!y) return NULL;
+    if (y->node) ((matmul_node *)y->node)->transpose_b = transpose_b;
+    bert_view v = rows_of(b->data, b->cols);
+    int rc = bert_matmul_view(t->threads, t->options.precision, a->rows, cols, depth,
+                              rows_of(a->data, a->cols), transpose_b ? transposed(v) : v, y->data,
+                              cols, NULL);
+    return check(t, &bert_op_matmul, rc) ? NULL : y;
+}

@@ -1,0 +1,271 @@
+#include "tape/params.h"
+#include "base/error.h"
+#include "base/rng.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+bert_params *bert_params_new_from(const bert_param_source *source, bool trainable, uint64_t seed,
+                                  float initializer_range, bert_error *e) {
+    bert_params *ps = calloc(1, sizeof *ps);
+    if (!ps) {
+        bert_fail_memory(e, sizeof *ps);
+        return NULL;
+    }
+    if (source) ps->source = *source;
+    ps->trainable = trainable;
+    ps->seed = seed;
+    ps->initializer_range = initializer_range;
+    if (pthread_mutex_init(&ps->packing, NULL)) {
+        free(ps);
+        bert_fail(e, BERT_ENOMEM, "the system is out of mutexes");
+        return NULL;
+    }
+    return ps;
+}
+
+bert_params *bert_params_new(uint64_t seed, float initializer_range, bert_error *e) {
+    return bert_params_new_from(NULL, true, seed, initializer_range, e);
+}
+
+void bert_params_free(bert_params *ps) {
+    if (!ps) return;
+    for (int i = 0; i < ps->count; i++) bert_weights_free(ps->items[i]);
+    pthread_mutex_destroy(&ps->packing);
+    bert_arena_free(&ps->names);
+    bert_arena_free(&ps->values);
+    bert_arena_free(&ps->grads);
+    free(ps->items);
+    free(ps);
+}
+
+/* The rule of transformers' Trainer: neither biases nor LayerNorm. */
+static bool decays(const char *name) {
+    size_t n = strlen(name);
+    bool bias = n >= 4 && !strcmp(name + n - 4, "bias");
+    return !bias && !strstr(name, "LayerNorm") && !strstr(name, "layernorm");
+}
+
+static void initialise(float *value, size_t n, bert_init init, const bert_params *ps,
+                       const char *name) {
+    if (init == BERT_INIT_NORMAL) {
+        bert_rng r = {.seed = ps->seed, .stream = bert_rng_stream(name)};
+        bert_rng_normal(&r, value, n, ps->initializer_range);
+    } else {
+        for (size_t i = 0; i < n; i++) value[i] = init == BERT_INIT_ONE ? 1 : 0;
+    }
+}
+
+static bert_param *find_or_grow(bert_params *ps, const char *name, int32_t rows, int32_t cols,
+                                bert_error *e) {
+    bert_param *p = bert_params_find(ps, name);
+    if (p) {
+        if (p->rows == rows && p->cols == cols) return p;
+        bert_fail(e, BERT_EINVAL,
+                  "parameter %s is [%d, %d] already; it cannot be used as [%d, %d] as well", name,
+                  p->rows, p->cols, rows, cols);
+        return NULL;
+    }
+    if (ps->count == ps->capacity) {
+        int capacity = ps->capacity ? 2 * ps->capacity : 64;
+        bert_param **items = realloc(ps->items, (size_t)capacity * sizeof *items);
+        if (!items) {
+            bert_fail_memory(e, (size_t)capacity * sizeof *items);
+            return NULL;
+        }
+        ps->items = items;
+        ps->capacity = capacity;
+    }
+    p = bert_arena_calloc(&ps->names, sizeof *p);
+    char *copy = bert_arena_strdup(&ps->names, name);
+    if (!p || !copy) {
+        bert_fail_memory(e, sizeof *p + strlen(name) + 1);
+        return NULL;
+    }
+    *p = (bert_param){.name = copy,
+                      .rows = rows,
+                      .cols = cols,
+                      .trainable = ps->trainable,
+                      .decay = decays(name),
+                      .owner = ps};
+    return p;
+}
+
+bert_param *bert_param_new(bert_params *ps, const char *name, int32_t rows, int32_t cols,
+                           bert_init init, bert_error *e) {
+    if (!ps || !name || !*name || rows < 1 || cols < 1) {
+        bert_fail(e, BERT_EINVAL, "parameter %s [%d, %d]: a set, a name and a size are needed",
+                  name ? name : "(null)", rows, cols);
+        return NULL;
+    }
+    bert_arena_mark names = bert_arena_save(&ps->names);
+    bert_param *p = find_or_grow(ps, name, rows, cols, e);
+    if (!p) {
+        bert_arena_rewind(&ps->names, names);
+        return NULL;
+    }
+    if (p->value) return p; /* tied: it was there */
+    const float *stored = NULL;
+    if (ps->source.find) {
+        int rc = ps->source.find(ps->source.context, name, rows, cols, &stored, e);
+        if (rc < 0) {
+            bert_arena_rewind(&ps->names, names);
+            return NULL;
+        }
+        if (rc == 0) stored = NULL;
+    }
+    p->initialised = !stored;
+    p->value = stored;
+    if (!stored || ps->trainable) {
+        size_t n = bert_param_size(p);
+        float *own =
+            n > SIZE_MAX / sizeof *own ? NULL : bert_arena_alloc(&ps->values, n * sizeof *own);
+        if (!own) {
+            bert_fail_memory(e, n * sizeof *own);
+            bert_error_prefix(e, "%s: ", name);
+            bert_arena_rewind(&ps->names, names);
+            return NULL;
+        }
+        if (stored)
+            memcpy(own, stored, n * sizeof *own);
+        else
+            initialise(own, n, init, ps, name);
+        p->value = own;
+    }
+    ps->items[ps->count++] = p;
+    return p;
+}
+
+int bert_params_count(const bert_params *ps) {
+    return ps ? ps->count : 0;
+}
+
+bert_param *bert_params_at(const bert_params *ps, int i) {
+    return ps && i >= 0 && i < ps->count ? ps->items[i] : NULL;
+}
+
+bert_param *bert_params_find(const bert_params *ps, const char *name) {
+    for (int i = 0; name && i < bert_params_count(ps); i++)
+        if (!strcmp(ps->items[i]->name, name)) return ps->items[i];
+    return NULL;
+}
+
+const char *bert_param_name(const bert_param *p) {
+    return p ? p->name : NULL;
+}
+
+void bert_param_shape(const bert_param *p, int32_t *rows, int32_t *cols) {
+    if (rows) *rows = p ? p->rows : 0;
+    if (cols) *cols = p ? p->cols : 0;
+}
+
+const float *bert_param_value(const bert_param *p) {
+    return p ? p->value : NULL;
+}
+
+void bert_param_touch(bert_param *p) {
+    p->version++;
+}
+
+float *bert_param_value_mut(bert_param *p) {
+    if (!p || !p->trainable) return NULL;
+    bert_param_touch(p);
+    return (float *)(uintptr_t)p->value; /* own memory, since the set is trainable */
+}
+
+static float *gradient(bert_param *p, bert_error *e) {
+    if (!p || !p->trainable) return NULL;
+    if (!p->grad) {
+        p->grad = bert_arena_calloc(&p->owner->grads, bert_param_size(p) * sizeof *p->grad);
+        if (!p->grad) {
+            bert_fail_memory(e, bert_param_size(p) * sizeof *p->grad);
+            bert_error_prefix(e, "gradient of %s: ", p->name);
+        }
+    }
+    return p->grad;
+}
+
+float *bert_param_grad_mut(bert_param *p, bert_error *e) {
+    float *g = gradient(p, e);
+    if (g) p->flowed = true;
+    return g;
+}
+
+const float *bert_param_grad(const bert_param *p) {
+    return gradient((bert_param *)(uintptr_t)p, NULL); /* only allocates */
+}
+
+static void clear_gradient(bert_param *p) {
+    if (p->grad) memset(p->grad, 0, bert_param_size(p) * sizeof *p->grad);
+    p->flowed = false;
+}
+
+bool bert_param_trainable(const bert_param *p) {
+    return p && p->trainable && !p->frozen;
+}
+
+void bert_param_freeze(bert_param *p, bool frozen) {
+    if (!p) return;
+    p->frozen = frozen;
+    if (frozen) clear_gradient(p);
+}
+
+int bert_params_freeze(bert_params *ps, const char *prefix) {
+    int n = 0;
+    for (int i = 0; prefix && i < bert_params_count(ps); i++) {
+        if (strncmp(ps->items[i]->name, prefix, strlen(prefix))) continue;
+        bert_param_freeze(ps->items[i], true);
+        n++;
+    }
+    return n;
+}
+
+void bert_params_zero_grad(bert_params *ps) {
+    for (int i = 0; i < bert_params_count(ps); i++) clear_gradient(ps->items[i]);
+}
+
+size_t bert_params_bytes(const bert_params *ps) {
+    return ps->values.reserved + ps->grads.reserved + bert_params_packed_bytes(ps);
+}
+
+/* ---- Layers: a prefix and the parameters under it. */
+
+static bert_param *member(bert_params *ps, const char *name, const char *suffix, int32_t rows,
+                          int32_t cols, bert_init init, bert_error *e) {
+    size_t n = strlen(name) + strlen(suffix) + 1;
+    char *full = malloc(n);
+    if (!full) {
+        bert_fail_memory(e, n);
+        return NULL;
+    }
+    snprintf(full, n, "%s%s", name, suffix);
+    bert_param *p = bert_param_new(ps, full, rows, cols, init, e);
+    free(full);
+    return p;
+}
+
+int bert_linear_new(bert_params *ps, const char *name, int32_t in, int32_t out, bert_linear *l,
+                    bert_error *e) {
+    if (!ps || !name || !l) return bert_fail(e, BERT_EINVAL, "linear: an argument is NULL");
+    bert_error local = {0};
+    bert_linear new = {member(ps, name, ".weight", out, in, BERT_INIT_NORMAL, &local), NULL};
+    if (new.weight) new.bias = member(ps, name, ".bias", 1, out, BERT_INIT_ZERO, &local);
+    if (!new.bias) return bert_fail(e, local.code, "%s", local.message);
+    *l = new;
+    return BERT_OK;
+}
+
+int bert_layer_norm_new(bert_params *ps, const char *name, int32_t size, float eps,
+                        bert_layer_norm *norm, bert_error *e) {
+    if (!ps || !name || !norm) return bert_fail(e, BERT_EINVAL, "layer_norm: an argument is NULL");
+    if (!(eps >= 0))
+        return bert_fail(e, BERT_EINVAL, "layer_norm %s: eps is %g", name, (double)eps);
+    bert_error local = {0};
+    bert_layer_norm new = {.eps = eps};
+    new.weight = member(ps, name, ".weight", 1, size, BERT_INIT_ONE, &local);
+    if (new.weight) new.bias = member(ps, name, ".bias", 1, size, BERT_INIT_ZERO, &local);
+    if (!new.bias) return bert_fail(e, local.code, "%s", local.message);
+    new.weight->decay = false; /* by its kind, whatever its name */
+    *norm = new;
+    return BERT_OK;
+}

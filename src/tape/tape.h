@@ -1,0 +1,167 @@
+/* The inside of the tape, for operations and for the models' forward pass.
+ *
+ * An operation is a public function that computes its result at once, a node that remembers what
+ * its backward needs, and a row in the list of operations below:
+ *
+ *     typedef struct { bert_node node; float factor; } scale_node;
+ *
+ *     static int scale_backward(bert_tape *t, bert_node *n) {
+ *         bert_tensor *x = n->in[0];
+ *         float *dx = bert_grad_open(t, x);
+ *         if (!dx) return BERT_ENOMEM;
+ *         ... dx = factor * n->out->grad ...
+ *         bert_grad_close(t, x, dx);
+ *         return BERT_OK;
+ *     }
+ *     const bert_op bert_op_scale = {"scale", scale_backward};
+ *
+ *     bert_tensor *bert_scale(bert_tape *t, bert_tensor *x, float factor) {
+ *         if (!bert_tape_ready(t, x)) return NULL;
+ *         bert_tensor *y = bert_tape_result(t, &bert_op_scale, sizeof(scale_node), x->rows,
+ *                                           x->cols, (bert_sources){.a = x});
+ *         if (!y) return NULL;
+ *         ... y->data = factor * x->data ...
+ *         if (y->node) ((scale_node *)y->node)->factor = factor;
+ *         return y;
+ *     }
+ */
+#ifndef BERT_TAPE_TAPE_H
+#define BERT_TAPE_TAPE_H
+#include "base/arena.h"
+#include "tape/loops.h"
+#include "tape/params.h"
+
+/* Every operation, and one of each: the tests loop over it. */
+#define BERT_OP_LIST(X)                                                                            \
+    X(param)                                                                                       \
+    X(linear)                                                                                      \
+    X(matmul)                                                                                      \
+    X(add)                                                                                         \
+    X(sub)                                                                                         \
+    X(mul)                                                                                         \
+    X(scale)                                                                                       \
+    X(activate)                                                                                    \
+    X(dropout)                                                                                     \
+    X(layer_norm)                                                                                  \
+    X(softmax)                                                                                     \
+    X(normalize_rows)                                                                              \
+    X(embedding)                                                                                   \
+    X(rows)                                                                                        \
+    X(attention)                                                                                   \
+    X(concat)                                                                                      \
+    X(slice)                                                                                       \
+    X(reshape)                                                                                     \
+    X(mean_groups)                                                                                 \
+    X(max_groups)                                                                                  \
+    X(sum_groups)                                                                                  \
+    X(sum)                                                                                         \
+    X(cross_entropy)                                                                               \
+    X(bce_with_logits)                                                                             \
+    X(mse)
+
+typedef struct bert_node bert_node;
+typedef struct {
+    const char *name; /* as messages call it */
+    /* Adds the gradient of n->out to the operation's inputs that want one (needs_grad) and its
+     * trainable parameters. It may overwrite or pass on n->out->grad, which nothing reads
+     * afterwards. On failure the tape's error is set. */
+    int (*backward)(bert_tape *t, bert_node *n);
+} bert_op;
+#define BERT_OP_DECLARE(name) extern const bert_op bert_op_##name;
+BERT_OP_LIST(BERT_OP_DECLARE)
+#undef BERT_OP_DECLARE
+extern const bert_op *const bert_ops[];
+extern const int bert_ops_count;
+
+struct bert_tensor {
+    float *data; /* [rows, cols] */
+    float *grad; /* NULL until something flows in */
+    int32_t rows, cols;
+    bool needs_grad; /* a trainable parameter, or a constant that wants it, lies below */
+    bert_node *node; /* what made it; NULL for leaves and where nothing is recorded */
+};
+
+struct bert_node {
+    const bert_op *op;
+    bert_node *previous; /* in the order of creation */
+    bert_tensor *out;
+    bert_tensor *in[2];
+};
+
+struct bert_tape {
+    bert_tape_options options;
+    bert_threads *threads;
+    bert_arena arena;
+    bert_node *last;
+    struct bert_buffer *spare; /* buffers that backward has done with */
+    uint64_t step;
+    uint64_t calls; /* of operations that draw masks, since the reset */
+    bert_error error;
+};
+
+static inline size_t bert_tensor_size(const bert_tensor *x) {
+    return (size_t)x->rows * (size_t)x->cols;
+}
+
+/* ---- Forward */
+
+/* False when the tape has failed or is NULL, or a tensor is: the operation returns NULL. */
+#define bert_tape_ready(t, ...)                                                                    \
+    bert_tape_ready_((t), (const bert_tensor *const[]){__VA_ARGS__},                               \
+                     sizeof((const bert_tensor *const[]){__VA_ARGS__}) / sizeof(bert_tensor *))
+bool bert_tape_ready_(const bert_tape *t, const bert_tensor *const *xs, size_t n);
+/* Sets the tape's error, unless it has one; "op: " is put before the message unless op is NULL. */
+void *bert_tape_fail(bert_tape *t, const bert_op *op, int code, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+typedef struct {
+    bert_tensor *a, *b;          /* inputs; NULL: none */
+    const bert_param *params[2]; /* parameters that the operation uses; NULL: none */
+    const bert_linear *linears;  /* or these */
+    int linears_count;
+    float *data; /* the result lies here already, and is not allocated */
+} bert_sources;
+/* The result [rows, cols] of an operation, its data not yet written; and, when the tape records and
+ * something below wants a gradient, y->node: node_bytes long, zero after the bert_node. NULL when
+ * memory is out (then the error is set). */
+bert_tensor *bert_tape_result(bert_tape *t, const bert_op *op, size_t node_bytes, int32_t rows,
+                              int32_t cols, bert_sources from);
+/* Memory that lives until the reset, and a copy in such memory; NULL sets the error. */
+void *bert_tape_alloc(bert_tape *t, size_t bytes);
+void *bert_tape_copy(bert_tape *t, const void *data, size_t bytes);
+/* The stream of the next dropout mask. */
+uint64_t bert_tape_stream(bert_tape *t);
+
+/* Inference of a layer: everything allocated since the mark goes, except x, which moves down to
+ * it. On a tape that records nothing goes, and x is returned as it is.
+ *
+ *     bert_arena_mark mark = bert_tape_mark(t);
+ *     x = bert_tape_release_keep(t, mark, layer(t, x));
+ *
+ * x, or what it shares its data with, must have been made after the mark or stay untouched. */
+bert_arena_mark bert_tape_mark(const bert_tape *t);
+bert_tensor *bert_tape_release_keep(bert_tape *t, bert_arena_mark mark, bert_tensor *x);
+
+/* bert_attention, which also writes its probabilities (unless NULL): for each sequence in turn
+ * [heads, len, len]. */
+bert_tensor *bert_attention_probabilities(bert_tape *t, bert_tensor *qkv, int32_t heads,
+                                          const int32_t *start, int32_t n, float p,
+                                          float *probabilities);
+
+/* ---- Backward */
+
+/* Where an operation writes (not adds) all of its contribution to x's gradient, and the end of it:
+ * what flowed in before is added. NULL: out of memory, the error is set. */
+float *bert_grad_open(bert_tape *t, bert_tensor *x);
+void bert_grad_close(bert_tape *t, bert_tensor *x, float *contribution);
+/* The same for an operation that can add: *add says whether it must. No close. */
+float *bert_grad_open_add(bert_tape *t, bert_tensor *x, bool *add);
+/* x's contribution is the gradient of n's result as it is (of the same number of elements). last:
+ * n does not read it any more. */
+int bert_grad_pass(bert_tape *t, bert_node *n, bert_tensor *x, bool last);
+/* The gradient of a parameter, or NULL: not trainable (then *rc is left alone), or no memory. */
+float *bert_grad_param(bert_tape *t, const bert_param *p, int *rc);
+/* Working memory for backward, handed back for the next operation. */
+float *bert_tape_take(bert_tape *t, size_t count);
+void bert_tape_give(bert_tape *t, float *buffer);
+#endif

@@ -1,0 +1,111 @@
+/* Packed copies of linear weights. A copy belongs to the first weight of its linears. */
+#include "base/error.h"
+#include "tape/params.h"
+#include <stdlib.h>
+
+struct bert_weights {
+    bert_weights *next;
+    int count;
+    const bert_param *weight[BERT_LINEARS_MAX];
+    uint64_t version[BERT_LINEARS_MAX];
+    bool transposed;
+    bert_precision precision;
+    bert_packed *packed;
+};
+
+static bool matches(const bert_weights *w, const bert_linear *ls, int count, bool transposed,
+                    bert_precision precision) {
+    if (w->count != count || w->transposed != transposed || w->precision != precision) return false;
+    for (int i = 0; i < count; i++)
+        if (w->weight[i] != ls[i].weight) return false;
+    return true;
+}
+
+static bert_view operand(const bert_param *p, bool transposed) {
+    return transposed ? (bert_view){p->value, 1, p->cols} : (bert_view){p->value, p->cols, 1};
+}
+
+/* The copy is up to date; the originals will hardly be read. */
+static void remember(bert_weights *w, const bert_linear *ls) {
+    for (int i = 0; i < w->count; i++) {
+        const bert_param *p = ls[i].weight;
+        w->version[i] = p->version;
+        const bert_param_source *source = &p->owner->source;
+        if (source->packed && !p->trainable && !p->initialised)
+            source->packed(source->context, p->value, bert_param_size(p) * sizeof *p->value);
+    }
+}
+
+static bert_weights *pack(const bert_linear *ls, int count, bool transposed,
+                          bert_precision precision, bert_threads *threads, bert_error *e) {
+    bert_weights *w = calloc(1, sizeof *w);
+    if (!w) {
+        bert_fail_memory(e, sizeof *w);
+        return NULL;
+    }
+    *w = (bert_weights){.count = count, .transposed = transposed, .precision = precision};
+    bert_view views[BERT_LINEARS_MAX];
+    int cols[BERT_LINEARS_MAX];
+    for (int i = 0; i < count; i++) {
+        const bert_param *p = w->weight[i] = ls[i].weight;
+        views[i] = operand(p, transposed);
+        cols[i] = transposed ? p->rows : p->cols;
+    }
+    int depth = transposed ? ls[0].weight->cols : ls[0].weight->rows;
+    w->packed = bert_pack(threads, precision, depth, count, views, cols, e);
+    if (!w->packed) {
+        free(w);
+        return NULL;
+    }
+    remember(w, ls);
+    bert_param *first = ls[0].weight;
+    w->next = first->packed;
+    first->packed = w;
+    first->owner->packed_bytes += bert_packed_bytes(w->packed);
+    return w;
+}
+
+static void refresh(bert_weights *w, const bert_linear *ls, bert_threads *threads) {
+    bool stale = false;
+    bert_view views[BERT_LINEARS_MAX];
+    for (int i = 0; i < w->count; i++) {
+        views[i] = operand(ls[i].weight, w->transposed);
+        stale |= w->version[i] != ls[i].weight->version;
+    }
+    if (!stale) return;
+    bert_repack(threads, w->packed, views);
+    remember(w, ls);
+}
+
+const bert_packed *bert_weights_packed(const bert_linear *ls, int count, bool transposed,
+                                       bert_precision precision, bert_threads *threads,
+                                       bert_error *e) {
+    bert_params *owner = ls[0].weight->owner;
+    pthread_mutex_lock(&owner->packing);
+    bert_weights *w = ls[0].weight->packed;
+    while (w && !matches(w, ls, count, transposed, precision)) w = w->next;
+    if (w)
+        refresh(w, ls, threads);
+    else
+        w = pack(ls, count, transposed, precision, threads, e);
+    pthread_mutex_unlock(&owner->packing);
+    return w ? w->packed : NULL;
+}
+
+void bert_weights_free(bert_param *p) {
+    for (bert_weights *w = p->packed, *next; w; w = next) {
+        next = w->next;
+        p->owner->packed_bytes -= bert_packed_bytes(w->packed);
+        bert_packed_free(w->packed);
+        free(w);
+    }
+    p->packed = NULL;
+}
+
+size_t bert_params_packed_bytes(const bert_params *ps) {
+    bert_params *owner = (bert_params *)(uintptr_t)ps; /* only its mutex changes */
+    pthread_mutex_lock(&owner->packing);
+    size_t bytes = ps->packed_bytes;
+    pthread_mutex_unlock(&owner->packing);
+    return bytes;
+}
