@@ -258,14 +258,16 @@ enum {
     BERT_WANT_POOLER = 1,
     BERT_WANT_HIDDEN_STATES = 2,
     BERT_WANT_ATTENTIONS = 4,
-    BERT_WANT_LOGITS = 8
+    BERT_WANT_LOGITS = 8,
+    BERT_SKIP_HIDDEN = 16 /* last_hidden_state is not wanted (it is NULL): pooler and logits may
+                             then cost less, to the same bits */
 };
 
 /* Arrays belong to the session, valid until its next call. T = start[n], H = hidden_size, L =
  * layers. */
 typedef struct {
     int32_t tokens, hidden_size, layers, heads;
-    const float *last_hidden_state; /* [T, H] */
+    const float *last_hidden_state; /* [T, H]; NULL when skipped */
     const float *pooler_output;     /* [n, H]; NULL unless wanted and the checkpoint has a pooler */
     const float *const
         *hidden_states; /* L + 1 matrices [T, H], embeddings first; NULL unless wanted */

@@ -198,10 +198,12 @@ BERT_API bert_tensor *bert_head_forward(bert_tape *t, const bert_model *m, bert_
 /* One packed batch with its targets. */
 typedef struct {
     bert_inputs inputs;
-    const int32_t *labels; /* [n] class indices, or NULL */
-    const float *targets;  /* [n, num_labels] for regression and multi-label, or NULL */
-    const int64_t *rows;   /* [n] row numbers in the dataset */
-    int32_t task;          /* which head, for models with several */
+    const int32_t *labels;      /* [n] class indices, or NULL */
+    const float *targets;       /* [n, num_labels] for regression and multi-label, or NULL */
+    const int64_t *rows;        /* [n] row numbers in the dataset */
+    int32_t task;               /* which head, for models with several */
+    const float *class_weights; /* [num_labels] of single-label losses, or NULL */
+    float label_smoothing;      /* of single-label losses */
 } bert_batch;
 
 /* A head of one's own: 15 lines of C. state_size bytes of zeroed memory come as self. */
@@ -213,6 +215,9 @@ typedef struct {
                             const bert_inputs *inputs);
     bert_tensor *(*loss)(void *self, bert_tape *t, bert_tensor *logits, const bert_batch *b,
                          double divisor);
+    bool pooler;      /* calls bert_pooler(): the pooler is created where the checkpoint lacks it */
+    bool first_token; /* reads hidden through bert_cls() and bert_pooler() only: where nobody else
+                         wants them, the other rows of the last layer are not computed */
 } bert_head;
 /* Opens a checkpoint under a head of one's own. */
 BERT_API bert_model *bert_model_open_head(const char *name_or_path, const bert_head *head,

@@ -1,0 +1,233 @@
+#include "models/config.h"
+#include "base/error.h"
+#include "files/json.h"
+#include "models/arch.h"
+#include "models/problem.h"
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_LABELS = 1000000 };
+
+void bert_labels_free(bert_labels *l) {
+    for (int32_t i = 0; i < l->n; i++) free(l->name[i]);
+    free(l->name);
+    *l = (bert_labels){0};
+}
+
+int bert_labels_set(bert_labels *l, int32_t n, const char *const *names, bert_error *e) {
+    bert_labels fresh = {.name = calloc((size_t)n + 1, sizeof *fresh.name)};
+    if (!fresh.name) return bert_fail_memory(e, ((size_t)n + 1) * sizeof *fresh.name);
+    for (int32_t i = 0; i < n; i++) {
+        char number[32];
+        snprintf(number, sizeof number, "LABEL_%d", i);
+        const char *name = names && names[i] ? names[i] : number;
+        if (!(fresh.name[i] = strdup(name))) {
+            bert_labels_free(&fresh);
+            return bert_fail_memory(e, strlen(name) + 1);
+        }
+        fresh.n = i + 1;
+    }
+    bert_labels_free(l);
+    *l = fresh;
+    return 0;
+}
+
+static int read_number(const json_t *json, const bert_config_key *key, void *field,
+                       const char *where, bert_error *e) {
+    if (key->type == BERT_KEY_INT) {
+        int32_t *out = field;
+        *out = (int32_t)key->value;
+        return bert_json_int(json, key->name, (int32_t)key->min, (int32_t)key->max, out, where, e);
+    }
+    float *out = field;
+    *out = (float)key->value;
+    int rc = bert_json_float(json, key->name, out, where, e);
+    const json_t *given = json_object_get(json, key->name);
+    if (!rc && json_is_number(given) && !(*out >= key->min && *out <= key->max))
+        rc = bert_fail(e, BERT_EFORMAT, "%s: %s is %g; it must be %g to %g", where, key->name,
+                       (double)*out, key->min, key->max);
+    return rc;
+}
+
+static int read_key(const json_t *json, const bert_config_key *key, bert_config *c,
+                    const char *where, bert_error *e) {
+    void *field = (char *)c + key->offset;
+    if (key->type != BERT_KEY_STRING) return read_number(json, key, field, where, e);
+    snprintf(field, BERT_MAX_NAME, "%s", key->text);
+    return bert_json_string(json, key->name, field, BERT_MAX_NAME, where, e);
+}
+
+static int check_fixed(const json_t *json, const bert_config_fixed *fixed, const char *where,
+                       bert_error *e) {
+    const json_t *given = json_object_get(json, fixed->name);
+    if (!given || json_is_null(given)) return 0;
+    char *text = json_dumps(given, JSON_ENCODE_ANY | JSON_COMPACT);
+    if (!text) return bert_fail_memory(e, 64);
+    int rc = 0;
+    if (strcmp(text, fixed->value))
+        rc = bert_fail(e, BERT_EUNSUPPORTED, "%s: %s is %.100s; only %s is supported", where,
+                       fixed->name, text, fixed->value);
+    free(text);
+    return rc;
+}
+
+/* architectures is a list; the first counts. */
+static int read_architecture(const json_t *json, bert_config *c, const char *where, bert_error *e) {
+    const json_t *list = json_object_get(json, "architectures");
+    if (!list || json_is_null(list)) return 0;
+    const json_t *first = json_array_get(list, 0);
+    if (!json_is_array(list) || (first && !json_is_string(first)))
+        return bert_fail(e, BERT_EFORMAT, "%s: architectures must be a list of class names", where);
+    if (first && json_string_length(first) >= sizeof c->architecture)
+        return bert_fail(e, BERT_EFORMAT, "%s: the name in architectures is longer than %zu bytes",
+                         where, sizeof c->architecture - 1);
+    if (first) snprintf(c->architecture, sizeof c->architecture, "%s", json_string_value(first));
+    return 0;
+}
+
+/* A label's number: decimal digits as transformers writes them, below n; or -1. */
+static int32_t label_number(const char *key, int32_t n) {
+    int64_t id = 0;
+    size_t digits = strspn(key, "0123456789");
+    if (!digits || key[digits] || digits > 7 || (digits > 1 && key[0] == '0')) return -1;
+    for (const char *p = key; *p; p++) id = id * 10 + (*p - '0');
+    return id < n ? (int32_t)id : -1;
+}
+
+/* id2label is an object from numbers, written as strings, to names; it may be in any order, and
+ * its size is num_labels. */
+static int read_id2label(const json_t *map, const char *where, bert_labels *labels, bert_error *e) {
+    size_t n = json_object_size(map);
+    if (!json_is_object(map) || n < 1 || n > MAX_LABELS)
+        return bert_fail(e, BERT_EFORMAT,
+                         "%s: id2label must be an object from label numbers to names (1 to %d)",
+                         where, MAX_LABELS);
+    const char **names = calloc(n, sizeof *names);
+    if (!names) return bert_fail_memory(e, n * sizeof *names);
+    int rc = 0;
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)map, key, value) {
+        int32_t id = label_number(key, (int32_t)n);
+        if (id < 0)
+            rc = bert_fail(e, BERT_EFORMAT,
+                           "%s: id2label has %zu names and the number \"%.40s\"; the numbers must "
+                           "be 0 to %zu without gaps",
+                           where, n, key, n - 1);
+        else if (!json_is_string(value))
+            rc = bert_fail(e, BERT_EFORMAT, "%s: id2label: the name of label %d is not a string",
+                           where, id);
+        else
+            names[id] = json_string_value(value);
+        if (rc) break;
+    }
+    if (!rc) rc = bert_labels_set(labels, (int32_t)n, names, e);
+    free(names);
+    return rc;
+}
+
+static int read_labels(const json_t *json, bert_config *c, bert_labels *labels, const char *where,
+                       bert_error *e) {
+    const json_t *map = json_object_get(json, "id2label");
+    int rc;
+    if (map && !json_is_null(map)) {
+        rc = read_id2label(map, where, labels, e);
+    } else {
+        int32_t n = 2;
+        rc = bert_json_int(json, "num_labels", 1, MAX_LABELS, &n, where, e);
+        if (!rc) rc = bert_labels_set(labels, n, NULL, e);
+    }
+    if (!rc) c->num_labels = labels->n;
+    return rc;
+}
+
+static int check_shape(const bert_config *c, const char *where, bert_error *e) {
+    if (c->hidden_size % c->num_attention_heads)
+        return bert_fail(e, BERT_EFORMAT,
+                         "%s: hidden_size %d is not a multiple of num_attention_heads %d", where,
+                         c->hidden_size, c->num_attention_heads);
+    if (c->pad_token_id >= c->vocab_size)
+        return bert_fail(e, BERT_EFORMAT, "%s: pad_token_id %d is not below vocab_size %d", where,
+                         c->pad_token_id, c->vocab_size);
+    bert_act act;
+    int rc = bert_act_parse(c->hidden_act, &act, e);
+    if (rc) bert_error_prefix(e, "%s: hidden_act: ", where);
+    return rc;
+}
+
+static int find_arch(const json_t *json, bert_config *c, const char *where, const bert_arch **arch,
+                     bert_error *e) {
+    int rc = bert_json_string(json, "model_type", c->model_type, sizeof c->model_type, where, e);
+    if (rc) return rc;
+    if (!c->model_type[0]) {
+        /* Checkpoints older than the key still name their class. */
+        *arch = bert_arch_of_class(c->architecture);
+        if (!*arch)
+            return bert_fail(e, BERT_EFORMAT,
+                             "%s: model_type is missing; add \"model_type\": \"bert\" if it is one",
+                             where);
+        snprintf(c->model_type, sizeof c->model_type, "%s", (*arch)->model_type);
+        return 0;
+    }
+    *arch = bert_arch_find(c->model_type, where, e);
+    return *arch ? 0 : BERT_EUNSUPPORTED;
+}
+
+int bert_config_read(const json_t *json, const char *where, bert_config *c, bert_labels *labels,
+                     const bert_arch **arch, bert_error *e) {
+    *c = (bert_config){0};
+    if (!json_is_object(json))
+        return bert_fail(e, BERT_EFORMAT, "%s: a configuration is a JSON object", where);
+    int rc = read_architecture(json, c, where, e);
+    if (!rc) rc = find_arch(json, c, where, arch, e);
+    if (rc) return rc;
+    for (const bert_config_fixed *f = (*arch)->fixed; f->name && !rc; f++)
+        rc = check_fixed(json, f, where, e);
+    for (const bert_config_key *k = (*arch)->keys; k->name && !rc; k++)
+        rc = read_key(json, k, c, where, e);
+    if (!rc) rc = check_shape(c, where, e);
+    if (!rc) rc = read_labels(json, c, labels, where, e);
+    if (!rc)
+        rc = bert_json_string(json, "problem_type", c->problem_type, sizeof c->problem_type, where,
+                              e);
+    return rc ? rc : bert_problem_check(c->problem_type, c->num_labels, where, e);
+}
+
+/* The _new functions of jansson take NULL for "the value could not be made" and then fail. */
+static int write_labels(json_t *out, const bert_labels *labels) {
+    json_t *id2label = json_object(), *label2id = json_object();
+    int bad = !id2label || !label2id;
+    for (int32_t i = 0; i < labels->n && !bad; i++) {
+        char number[16];
+        snprintf(number, sizeof number, "%d", i);
+        bad = json_object_set_new(id2label, number, json_string(labels->name[i])) ||
+              json_object_set_new(label2id, labels->name[i], json_integer(i));
+    }
+    bad |= json_object_set_new(out, "id2label", id2label);
+    bad |= json_object_set_new(out, "label2id", label2id);
+    return bad;
+}
+
+json_t *bert_config_write(const json_t *original, const bert_config *c, const bert_labels *labels,
+                          bert_error *e) {
+    json_t *out = json_deep_copy(original);
+    int bad = !out || json_object_set_new(out, "model_type", json_string(c->model_type)) ||
+              json_object_set_new(out, "architectures", json_pack("[s]", c->architecture)) ||
+              json_object_set_new(out, "problem_type",
+                                  c->problem_type[0] ? json_string(c->problem_type) : json_null());
+    bad = bad || write_labels(out, labels);
+    /* Two names of one key: before and since transformers 4.56. */
+    static const char *const dtype_keys[] = {"torch_dtype", "dtype"};
+    for (int i = 0; i < 2 && !bad; i++)
+        if (json_object_get(out, dtype_keys[i]))
+            bad = json_object_set_new(out, dtype_keys[i], json_string("float32"));
+    if (bad) {
+        json_decref(out);
+        bert_fail_memory(e, sizeof *c);
+        return NULL;
+    }
+    json_object_del(out, "num_labels"); /* the size of id2label says it */
+    return out;
+}

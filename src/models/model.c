@@ -1,0 +1,307 @@
+#include "models/model.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "files/json.h"
+#include "models/heads.h"
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+bert_model_options bert_model_default(void) {
+    return (bert_model_options){.seed = 42};
+}
+
+/* ---- Opening. The tokenizer is read by a thread of its own, beside everything else. */
+
+typedef struct {
+    bert_model *model;
+    const bert_tokenizer_options *options;
+    pthread_t thread;
+    bool started, present;
+    bert_error error;
+} tokenizer_job;
+
+static bool directory_has(const char *directory, const char *name) {
+    char *path = bert_path_join(directory, name);
+    bool there = path && bert_file_exists(path);
+    free(path);
+    return there;
+}
+
+static void *open_tokenizer(void *argument) {
+    tokenizer_job *job = argument;
+    job->model->tokenizer = bert_tokenizer_open(job->model->path, job->options, &job->error);
+    return NULL;
+}
+
+static void tokenizer_start(tokenizer_job *job) {
+    const char *path = job->model->path;
+    job->present = directory_has(path, "tokenizer.json") || directory_has(path, "vocab.txt");
+    if (!job->present) return;
+    job->started = !pthread_create(&job->thread, NULL, open_tokenizer, job);
+    if (!job->started) open_tokenizer(job);
+}
+
+/* A tokenizer of a kind that is not supported does not keep anyone from feeding ids. */
+static int tokenizer_finish(tokenizer_job *job, bert_error *e) {
+    if (job->started) pthread_join(job->thread, NULL);
+    bert_model *m = job->model;
+    if (!job->present)
+        bert_fail(&m->tokenizer_error, BERT_ENOTFOUND,
+                  "%s holds neither tokenizer.json nor vocab.txt", m->path);
+    else if (!m->tokenizer)
+        m->tokenizer_error = job->error;
+    if (!job->present || m->tokenizer || job->error.code == BERT_EUNSUPPORTED) return 0;
+    return bert_fail(e, job->error.code, "%s", job->error.message);
+}
+
+static int read_config(bert_model *m, bert_error *e) {
+    char *path = bert_path_join(m->path, "config.json");
+    if (!path) return bert_fail_memory(e, strlen(m->path));
+    int rc = 0;
+    if (!bert_file_exists(path)) {
+        rc = bert_fail(e, BERT_ENOTFOUND,
+                       "%s holds no config.json; a model is a directory with config.json, "
+                       "model.safetensors and a tokenizer",
+                       m->path);
+    } else {
+        bert_error local = {0};
+        m->json = bert_json_load(path, &local);
+        rc = m->json ? bert_config_read(m->json, path, &m->config, &m->labels, &m->arch, &local)
+                     : local.code;
+        if (rc) bert_fail(e, rc, "%s", local.message);
+    }
+    free(path);
+    return rc;
+}
+
+/* The head by the user's word, else by config.json's class; a class that is not in the table is
+ * opened as the bare encoder it contains. */
+static int choose_head(bert_model *m, const bert_head *own, const char *name, bert_error *e) {
+    const bert_stock_head *row = NULL;
+    const char *class_name = m->config.architecture;
+    size_t n = strlen(m->arch->class_prefix);
+    if (own) {
+        m->head = *own;
+    } else if (name && strcmp(name, "none")) {
+        row = bert_stock_head_find(name, e);
+        if (!row) return BERT_EUNSUPPORTED;
+    } else if (!name && !strncmp(class_name, m->arch->class_prefix, n)) {
+        row = bert_stock_head_of_class(class_name + n);
+    }
+    if (row) m->head = *row->head;
+    /* What the model is saved as. A head of the user's is unknown to transformers, the encoder
+     * under it is not. */
+    char chosen[2 * BERT_MAX_NAME];
+    snprintf(chosen, sizeof chosen, "%s%s", m->arch->class_prefix, row ? row->class_name : "Model");
+    m->weights.resized = strcmp(chosen, class_name) != 0;
+    snprintf(m->config.architecture, sizeof m->config.architecture, "%.*s", BERT_MAX_NAME - 1,
+             chosen);
+    return 0;
+}
+
+static int override_labels(bert_model *m, const bert_model_options *o, bert_error *e) {
+    bert_config *c = &m->config;
+    if (o->num_labels < 0 || (o->label_names && !o->num_labels))
+        return bert_fail(e, BERT_EINVAL, "num_labels is %d; label_names come with their number",
+                         o->num_labels);
+    if (o->num_labels && o->num_labels != c->num_labels) m->weights.resized = true;
+    if (o->num_labels && (o->label_names || o->num_labels != c->num_labels)) {
+        int rc = bert_labels_set(&m->labels, o->num_labels, o->label_names, e);
+        if (rc) return rc;
+        c->num_labels = o->num_labels;
+    }
+    const char *problem = o->problem_type ? o->problem_type : c->problem_type;
+    int rc = bert_problem_check(problem, c->num_labels, "options", e);
+    if (!rc && o->problem_type)
+        snprintf(c->problem_type, sizeof c->problem_type, "%s", o->problem_type);
+    return rc;
+}
+
+/* "bert." before the trunk's names, unless the trunk is all there is: as save_pretrained does. */
+static int build(bert_model *m, const bert_model_options *o, bert_error *e) {
+    bert_weight_source *w = &m->weights;
+    w->arch = m->arch;
+    w->file = bert_weights_find(m->path, &m->weights_path, e);
+    if (!w->file) return e->code;
+    w->path = m->weights_path;
+    bert_param_source source = {bert_weight_source_find, w, bert_weight_source_packed};
+    m->params =
+        bert_params_new_from(&source, o->trainable, o->seed, m->config.initializer_range, e);
+    if (!m->params) return e->code;
+    const char *prefix = m->head.name ? m->arch->prefix : "";
+    int rc = bert_trunk_new(m->params, m->arch, &m->config, prefix, &m->trunk, e);
+    if (rc) return rc;
+    w->part = BERT_PART_ADDED;
+    char pooler[BERT_MAX_NAME + 16];
+    snprintf(pooler, sizeof pooler, "%s.weight", m->arch->pooler);
+    if (m->head.name ? m->head.pooler : bert_weight_source_has(w, pooler))
+        rc = bert_trunk_add_pooler(m->params, m->arch, &m->config, prefix, &m->trunk, e);
+    if (!rc && m->head.init) {
+        m->head_state = calloc(1, m->head.state_size ? m->head.state_size : 1);
+        rc = m->head_state ? m->head.init(m->head_state, m->params, &m->config, e)
+                           : bert_fail_memory(e, m->head.state_size);
+        if (rc && !e->code) /* a head of the user's that did not say why */
+            bert_fail(e, rc, "the head \"%s\" could not be made", m->head.name);
+    }
+    if (!rc) rc = bert_weight_source_finish(w, e);
+    if (!rc && o->trainable) rc = bert_params_check_finite(m->params, e);
+    return rc;
+}
+
+static int open_parts(bert_model *m, const bert_head *own, const bert_model_options *o,
+                      bert_error *e) {
+    int rc = read_config(m, e);
+    if (!rc) rc = choose_head(m, own, o->head, e);
+    if (!rc) rc = override_labels(m, o, e);
+    if (!rc) rc = build(m, o, e);
+    if (!rc) rc = bert_sentence_read(m->path, &m->sentence, e);
+    return rc;
+}
+
+static bert_model *open_model(const char *name, const bert_head *own,
+                              const bert_model_options *options, bert_error *e) {
+    const bert_model_options o = options ? *options : bert_model_default();
+    bert_error local = {0};
+    bert_model *m = calloc(1, sizeof *m);
+    if (!m) {
+        bert_fail_memory(e, sizeof *m);
+        return NULL;
+    }
+    m->path = name ? strdup(name) : NULL;
+    if (!m->path) {
+        if (name)
+            bert_fail_memory(e, strlen(name));
+        else
+            bert_fail(e, BERT_EINVAL, "a model needs a name or a path");
+        bert_model_close(m);
+        return NULL;
+    }
+    tokenizer_job job = {.model = m, .options = o.tokenizer};
+    tokenizer_start(&job);
+    int rc = open_parts(m, own, &o, &local);
+    int tokenizer_rc = tokenizer_finish(&job, &local);
+    if (!rc && !tokenizer_rc) return m;
+    bert_fail(e, local.code, "%s", local.message);
+    bert_model_close(m);
+    return NULL;
+}
+
+bert_model *bert_model_open(const char *name_or_path, const bert_model_options *options,
+                            bert_error *e) {
+    return open_model(name_or_path, NULL, options, e);
+}
+
+bert_model *bert_model_open_head(const char *name_or_path, const bert_head *head,
+                                 const bert_model_options *options, bert_error *e) {
+    if (!head || !head->name || !head->forward) {
+        bert_fail(e, BERT_EINVAL, "a head needs a name and a forward function");
+        return NULL;
+    }
+    return open_model(name_or_path, head, options, e);
+}
+
+void bert_model_close(bert_model *m) {
+    if (!m) return;
+    bert_params_free(m->params);
+    bert_trunk_free(&m->trunk);
+    free(m->head_state);
+    bert_weight_source_free(&m->weights);
+    bert_labels_free(&m->labels);
+    bert_tokenizer_close(m->tokenizer);
+    json_decref(m->json);
+    free(m->weights_path);
+    free(m->path);
+    free(m);
+}
+
+/* ---- What it is */
+
+const bert_config *bert_model_config(const bert_model *m) {
+    return &m->config;
+}
+
+const bert_tokenizer *bert_model_tokenizer(const bert_model *m) {
+    return m->tokenizer;
+}
+
+const bert_tokenizer *bert_model_need_tokenizer(const bert_model *m, bert_error *e) {
+    if (!m->tokenizer) bert_fail(e, m->tokenizer_error.code, "%s", m->tokenizer_error.message);
+    return m->tokenizer;
+}
+
+const char *bert_model_path(const bert_model *m) {
+    return m->path;
+}
+
+const char *bert_model_head(const bert_model *m) {
+    return m->head.name ? m->head.name : "none";
+}
+
+const char *bert_model_label(const bert_model *m, int32_t i) {
+    return i >= 0 && i < m->labels.n ? m->labels.name[i] : NULL;
+}
+
+int64_t bert_model_parameter_count(const bert_model *m) {
+    int64_t n = 0;
+    for (int i = 0; i < bert_params_count(m->params); i++) {
+        const bert_param *p = bert_params_at(m->params, i);
+        n += (int64_t)p->rows * p->cols;
+    }
+    return n;
+}
+
+int64_t bert_model_parameter_bytes(const bert_model *m) {
+    int64_t n = 0;
+    for (int i = 0; i < m->weights.used_count; i++) n += (int64_t)m->weights.used[i]->bytes;
+    return n;
+}
+
+const char *bert_model_new_parameter(const bert_model *m, int i) {
+    return i >= 0 && i < m->weights.added.n ? m->weights.added.items[i] : NULL;
+}
+
+const char *bert_model_unused_tensor(const bert_model *m, int i) {
+    return i >= 0 && i < m->weights.unused.n ? m->weights.unused.items[i] : NULL;
+}
+
+int32_t bert_model_max_length(const bert_model *m) {
+    return m->config.max_position_embeddings - m->trunk.first_position;
+}
+
+bert_pooling bert_model_pooling(const bert_model *m, bool *normalize) {
+    if (normalize) *normalize = m->sentence.normalize;
+    return m->sentence.pooling == BERT_POOLING_DEFAULT ? BERT_POOLING_MEAN : m->sentence.pooling;
+}
+
+bert_params *bert_model_params(const bert_model *m) {
+    return m->params;
+}
+
+int bert_inputs_check(const bert_model *m, const bert_inputs *in, bert_error *e) {
+    const bert_config *c = &m->config;
+    if (!in || in->n < 1 || !in->start || !in->ids || in->start[0] != 0)
+        return bert_fail(e, BERT_EINVAL, "inputs: at least one sequence, with start[0] = 0");
+    const int32_t longest = bert_model_max_length(m);
+    for (int32_t i = 0; i < in->n; i++) {
+        if (in->start[i + 1] <= in->start[i])
+            return bert_fail(e, BERT_EINVAL, "inputs: sequence %d is empty", i);
+        int32_t length = in->start[i + 1] - in->start[i];
+        if (length > longest)
+            return bert_fail(e, BERT_ETOOLONG,
+                             "inputs: sequence %d has %d tokens; the model takes %d", i, length,
+                             longest);
+        for (int32_t j = in->start[i]; j < in->start[i + 1]; j++) {
+            if (in->ids[j] < 0 || in->ids[j] >= c->vocab_size)
+                return bert_fail(e, BERT_EINVAL,
+                                 "inputs: sequence %d has the id %d; ids are 0 to %d", i,
+                                 in->ids[j], c->vocab_size - 1);
+            if (in->type_ids && (in->type_ids[j] < 0 || in->type_ids[j] >= c->type_vocab_size))
+                return bert_fail(e, BERT_EINVAL,
+                                 "inputs: sequence %d has the type id %d; type ids are 0 to %d", i,
+                                 in->type_ids[j], c->type_vocab_size - 1);
+        }
+    }
+    return 0;
+}

@@ -1,0 +1,30 @@
+/* The inside of a model. */
+#ifndef BERT_MODELS_MODEL_H
+#define BERT_MODELS_MODEL_H
+#include "models/arch.h"
+#include "models/problem.h"
+#include "models/sentence.h"
+#include "models/weights.h"
+
+struct bert_model {
+    char *path;
+    json_t *json; /* config.json as it was read */
+    bert_config config;
+    bert_labels labels;
+    const bert_arch *arch;
+    bert_weight_source weights;
+    char *weights_path;
+    bert_params *params;
+    bert_trunk trunk;
+    bert_head head; /* name NULL: none */
+    void *head_state;
+    bert_tokenizer *tokenizer;
+    bert_error tokenizer_error; /* why a tokenizer that is there cannot be used */
+    bert_sentence sentence;
+};
+
+/* Shapes and ids of a batch, before anything is computed from them. */
+int bert_inputs_check(const bert_model *m, const bert_inputs *inputs, bert_error *e);
+/* The tokenizer, or NULL and the reason. */
+const bert_tokenizer *bert_model_need_tokenizer(const bert_model *m, bert_error *e);
+#endif

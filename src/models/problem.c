@@ -1,0 +1,81 @@
+#include "models/problem.h"
+#include "base/error.h"
+#include "cpu/kernels.h"
+#include "tape/tape.h"
+#include <string.h>
+
+static bert_tensor *regression_loss(bert_tape *t, bert_tensor *logits, const bert_batch *b,
+                                    double divisor) {
+    return bert_mse(t, logits, b->targets, divisor);
+}
+
+static bert_tensor *single_label_loss(bert_tape *t, bert_tensor *logits, const bert_batch *b,
+                                      double divisor) {
+    return bert_cross_entropy(t, logits, b->labels, b->class_weights, divisor, b->label_smoothing);
+}
+
+static bert_tensor *multi_label_loss(bert_tape *t, bert_tensor *logits, const bert_batch *b,
+                                     double divisor) {
+    return bert_bce_with_logits(t, logits, b->targets, divisor);
+}
+
+static void raw_scores(float *logits, int32_t n, int32_t labels) {
+    (void)logits, (void)n, (void)labels;
+}
+
+static void softmax_scores(float *logits, int32_t n, int32_t labels) {
+    bert_cpu()->softmax(logits, labels, n, labels, 1, NULL);
+}
+
+static void sigmoid_scores(float *logits, int32_t n, int32_t labels) {
+    bert_cpu()->act[BERT_ACT_SIGMOID].forward(logits, logits, (size_t)n * (size_t)labels);
+}
+
+static const struct {
+    const char *name;
+    bool targets; /* reads batch.targets, else batch.labels */
+    bert_tensor *(*loss)(bert_tape *, bert_tensor *, const bert_batch *, double);
+    void (*scores)(float *, int32_t, int32_t);
+} problems[BERT_PROBLEM_COUNT] = {
+    [BERT_PROBLEM_UNSET] = {"", false, NULL, softmax_scores},
+    [BERT_PROBLEM_REGRESSION] = {"regression", true, regression_loss, raw_scores},
+    [BERT_PROBLEM_SINGLE_LABEL] = {"single_label_classification", false, single_label_loss,
+                                   softmax_scores},
+    [BERT_PROBLEM_MULTI_LABEL] = {"multi_label_classification", true, multi_label_loss,
+                                  sigmoid_scores},
+};
+
+bert_problem bert_problem_of(const bert_config *c) {
+    for (int p = 1; p < BERT_PROBLEM_COUNT; p++)
+        if (!strcmp(problems[p].name, c->problem_type)) return (bert_problem)p;
+    return c->num_labels == 1 ? BERT_PROBLEM_REGRESSION : BERT_PROBLEM_UNSET;
+}
+
+int bert_problem_check(const char *problem_type, int32_t num_labels, const char *where,
+                       bert_error *e) {
+    if (!strcmp(problem_type, problems[BERT_PROBLEM_SINGLE_LABEL].name) && num_labels == 1)
+        return bert_fail(e, BERT_EINVAL,
+                         "%s: single_label_classification needs at least 2 labels; use regression "
+                         "for one output",
+                         where);
+    for (int p = 0; p < BERT_PROBLEM_COUNT; p++)
+        if (!strcmp(problem_type, problems[p].name)) return 0;
+    return bert_fail(e, BERT_EINVAL, "%s: problem_type is \"%.64s\"; it must be one of %s, %s, %s",
+                     where, problem_type, problems[1].name, problems[2].name, problems[3].name);
+}
+
+bert_tensor *bert_classification_loss(bert_tape *t, bert_problem p, bert_tensor *logits,
+                                      const bert_batch *b, double divisor) {
+    if (!bert_tape_ready(t, logits)) return NULL;
+    if (p == BERT_PROBLEM_UNSET)
+        p = b->labels ? BERT_PROBLEM_SINGLE_LABEL : BERT_PROBLEM_MULTI_LABEL;
+    if (problems[p].targets ? !b->targets : !b->labels)
+        return bert_tape_fail(t, NULL, BERT_EINVAL, "the loss of %s needs %s in the batch",
+                              problems[p].name,
+                              problems[p].targets ? "targets (floats)" : "labels (class numbers)");
+    return problems[p].loss(t, logits, b, divisor);
+}
+
+void bert_problem_scores(bert_problem p, float *logits, int32_t n, int32_t labels) {
+    problems[p].scores(logits, n, labels);
+}

@@ -1,0 +1,24 @@
+/* problem_type: what the labels of a classifier mean, and so its loss and its scores. */
+#ifndef BERT_MODELS_PROBLEM_H
+#define BERT_MODELS_PROBLEM_H
+#include <bert_train.h>
+
+typedef enum {
+    BERT_PROBLEM_UNSET, /* null: by the labels of a batch, as in transformers */
+    BERT_PROBLEM_REGRESSION,
+    BERT_PROBLEM_SINGLE_LABEL,
+    BERT_PROBLEM_MULTI_LABEL,
+    BERT_PROBLEM_COUNT
+} bert_problem;
+
+/* The configuration's; one label is a regression where it says nothing. */
+bert_problem bert_problem_of(const bert_config *c);
+/* Checks a problem_type; "" is fine. */
+int bert_problem_check(const char *problem_type, int32_t num_labels, const char *where,
+                       bert_error *e);
+bert_tensor *bert_classification_loss(bert_tape *t, bert_problem p, bert_tensor *logits,
+                                      const bert_batch *b, double divisor);
+/* Logits [n, labels] to what is shown, in place: probabilities that sum to 1, a probability for
+ * each label, or the value itself. */
+void bert_problem_scores(bert_problem p, float *logits, int32_t n, int32_t labels);
+#endif

@@ -1,0 +1,24 @@
+/* The inside of a session. */
+#ifndef BERT_MODELS_SESSION_H
+#define BERT_MODELS_SESSION_H
+#include "models/model.h"
+
+/* Results that live until the next call. */
+typedef struct {
+    float *data;
+    size_t capacity; /* floats */
+} bert_buffer_f32;
+
+struct bert_session {
+    const bert_model *model;
+    bert_session_options options;
+    bert_tape *tape;
+    bert_encoder *encoder; /* of the tasks; made when first needed */
+    bert_buffer_f32 hidden, hidden_states, attentions, context;
+    const float **layer_pointers; /* hidden_states [L + 1], then attentions [L] */
+    int32_t *starts;              /* of a chunk, then of first-token rows */
+    size_t starts_capacity;
+};
+
+bert_encoder *bert_session_encoder(bert_session *s, bert_error *e);
+#endif

@@ -1,0 +1,282 @@
+#include "models/weights.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "models/arch.h"
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+enum { MAX_TENSOR_NAME = 256 };
+
+/* Names that a parameter may have in a file: with and without the prefix of the trunk, and
+ * LayerNorm's parameters under the names of the first TensorFlow checkpoints. */
+static const struct {
+    const char *suffix, *other;
+} renamed[] = {
+    {"", ""},
+    {".LayerNorm.weight", ".LayerNorm.gamma"},
+    {".LayerNorm.bias", ".LayerNorm.beta"},
+};
+
+static const bert_stored_tensor *find_renamed(const bert_weight_source *s, const char *prefix,
+                                              const char *name) {
+    size_t n = strlen(name);
+    for (size_t i = 0; i < sizeof renamed / sizeof *renamed; i++) {
+        size_t tail = strlen(renamed[i].suffix);
+        if (tail > n || strcmp(name + n - tail, renamed[i].suffix)) continue;
+        char full[MAX_TENSOR_NAME];
+        int length = snprintf(full, sizeof full, "%s%.*s%s", prefix, (int)(n - tail), name,
+                              renamed[i].other);
+        if (length < 0 || (size_t)length >= sizeof full) continue;
+        const bert_stored_tensor *t = bert_safetensors_find(s->file, full);
+        if (t) return t;
+    }
+    return NULL;
+}
+
+static const bert_stored_tensor *find_tensor(const bert_weight_source *s, const char *name) {
+    const char *prefix = s->arch->prefix;
+    size_t n = strlen(prefix);
+    const bert_stored_tensor *t = find_renamed(s, "", name);
+    if (t) return t;
+    return strncmp(name, prefix, n) ? find_renamed(s, prefix, name) : find_renamed(s, "", name + n);
+}
+
+bool bert_weight_source_has(const bert_weight_source *s, const char *name) {
+    return find_tensor(s, name) != NULL;
+}
+
+static int add_name(bert_names *list, const char *name, bert_error *e) {
+    if (list->n == list->capacity) {
+        int capacity = list->capacity ? 2 * list->capacity : 16;
+        char **items = realloc(list->items, (size_t)capacity * sizeof *items);
+        if (!items) return bert_fail_memory(e, (size_t)capacity * sizeof *items);
+        list->items = items;
+        list->capacity = capacity;
+    }
+    char *copy = strdup(name);
+    if (!copy) return bert_fail_memory(e, strlen(name) + 1);
+    list->items[list->n++] = copy;
+    return 0;
+}
+
+static void free_names(bert_names *list) {
+    for (int i = 0; i < list->n; i++) free(list->items[i]);
+    free(list->items);
+    *list = (bert_names){0};
+}
+
+static int add_used(bert_weight_source *s, const bert_stored_tensor *t, bert_error *e) {
+    if (s->used_count == s->used_capacity) {
+        int capacity = s->used_capacity ? 2 * s->used_capacity : 256;
+        const bert_stored_tensor **used = realloc(s->used, (size_t)capacity * sizeof *used);
+        if (!used) return bert_fail_memory(e, (size_t)capacity * sizeof *used);
+        s->used = used;
+        s->used_capacity = capacity;
+    }
+    s->used[s->used_count++] = t;
+    return 0;
+}
+
+/* A vector is stored as [cols], a matrix as [rows, cols]. */
+static bool same_shape(const bert_stored_tensor *t, int32_t rows, int32_t cols) {
+    if (t->dims == 1) return rows == 1 && t->shape[0] == cols;
+    return t->dims == 2 && t->shape[0] == rows && t->shape[1] == cols;
+}
+
+static void shape_text(const bert_stored_tensor *t, char *out, size_t capacity) {
+    size_t n = (size_t)snprintf(out, capacity, "[");
+    for (int i = 0; i < t->dims && n < capacity; i++)
+        n += (size_t)snprintf(out + n, capacity - n, "%s%lld", i ? ", " : "",
+                              (long long)t->shape[i]);
+    if (n < capacity) snprintf(out + n, capacity - n, "]");
+}
+
+static int misshapen(const bert_weight_source *s, const bert_stored_tensor *t, int32_t rows,
+                     int32_t cols, bert_error *e) {
+    char found[160], wanted[64];
+    shape_text(t, found, sizeof found);
+    if (rows == 1 && t->dims == 1)
+        snprintf(wanted, sizeof wanted, "[%d]", cols);
+    else
+        snprintf(wanted, sizeof wanted, "[%d, %d]", rows, cols);
+    return bert_fail(e, BERT_EFORMAT, "%s: tensor %.100s is %s, but config.json makes it %s: %s",
+                     s->path, t->name, found, wanted,
+                     s->part == BERT_PART_TRUNK
+                         ? "the two files do not belong together"
+                         : "correct its id2label, or ask for another number of labels to start a "
+                           "new head");
+}
+
+/* A missing tensor of the trunk is noted, and zeros stand in for it until the list is complete:
+ * one message then names them all. */
+static int note_missing(bert_weight_source *s, const char *name, size_t bytes, const float **value,
+                        bert_error *e) {
+    int rc = add_name(&s->missing, name, e);
+    if (rc) return rc;
+    if (bytes > s->absent_bytes) {
+        void *larger = bert_arena_calloc(&s->converted, bytes);
+        if (!larger) return bert_weight_source_finish(s, e);
+        s->absent = larger;
+        s->absent_bytes = bytes;
+    }
+    *value = s->absent;
+    return 1;
+}
+
+int bert_weight_source_find(void *context, const char *name, int32_t rows, int32_t cols,
+                            const float **value, bert_error *e) {
+    bert_weight_source *s = context;
+    const bert_stored_tensor *t = find_tensor(s, name);
+    const size_t count = (size_t)rows * (size_t)cols;
+    if (!t && s->part == BERT_PART_TRUNK)
+        return note_missing(s, name, count * sizeof(float), value, e);
+    if (!t || (!same_shape(t, rows, cols) && s->part == BERT_PART_ADDED && s->resized)) {
+        int rc = add_name(&s->added, name, e);
+        return rc ? rc : 0;
+    }
+    if (!same_shape(t, rows, cols)) return misshapen(s, t, rows, cols, e);
+    int rc = add_used(s, t, e);
+    if (rc) return rc;
+    if (t->dtype == BERT_F32 && (uintptr_t)t->data % _Alignof(float) == 0) {
+        *value = t->data;
+        return 1;
+    }
+    float *own = bert_arena_alloc(&s->converted, count * sizeof *own);
+    if (!own) return bert_fail_memory(e, count * sizeof *own);
+    rc = bert_stored_to_float(t, own, e);
+    if (rc) {
+        bert_error_prefix(e, "%s: ", s->path);
+        return rc;
+    }
+    *value = own;
+    return 1;
+}
+
+static bool in_file(const bert_weight_source *s, const float *value) {
+    for (int i = 0; i < s->used_count; i++)
+        if (s->used[i]->data == (const void *)value) return true;
+    return false;
+}
+
+void bert_weight_source_packed(void *context, const float *value, size_t bytes) {
+    const bert_weight_source *s = context;
+    if (!in_file(s, value)) return;
+    /* Only whole pages: their neighbours belong to other tensors. */
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uintptr_t begin = ((uintptr_t)value + page - 1) / page * page;
+    uintptr_t end = ((uintptr_t)value + bytes) / page * page;
+    if (begin < end) madvise((void *)begin, end - begin, MADV_DONTNEED);
+}
+
+static bool is_used(const bert_weight_source *s, const bert_stored_tensor *t) {
+    for (int i = 0; i < s->used_count; i++)
+        if (s->used[i] == t) return true;
+    return false;
+}
+
+int bert_weight_source_finish(bert_weight_source *s, bert_error *e) {
+    if (s->missing.n) {
+        enum { SHOWN = 4 };
+        char list[300] = "";
+        for (int i = 0; i < s->missing.n && i < SHOWN; i++) {
+            size_t n = strlen(list);
+            snprintf(list + n, sizeof list - n, "%s%.60s", i ? ", " : "", s->missing.items[i]);
+        }
+        size_t n = strlen(list);
+        if (s->missing.n > SHOWN)
+            snprintf(list + n, sizeof list - n, " and %d more", s->missing.n - SHOWN);
+        return bert_fail(e, BERT_EFORMAT, "%s lacks weights that config.json asks for: %s", s->path,
+                         list);
+    }
+    for (int i = 0; i < bert_safetensors_count(s->file); i++) {
+        const bert_stored_tensor *t = bert_safetensors_at(s->file, i);
+        /* Not a weight: the numbers 0, 1, 2, ... that transformers 3 and 4 stored. */
+        const char *dot = strrchr(t->name, '.');
+        if (is_used(s, t) || !strcmp(dot ? dot + 1 : t->name, "position_ids")) continue;
+        int rc = add_name(&s->unused, t->name, e);
+        if (rc) return rc;
+    }
+    return 0;
+}
+
+void bert_weight_source_free(bert_weight_source *s) {
+    free_names(&s->added);
+    free_names(&s->unused);
+    free_names(&s->missing);
+    free(s->used);
+    bert_arena_free(&s->converted);
+    bert_safetensors_close(s->file);
+    s->file = NULL;
+}
+
+bert_safetensors *bert_weights_find(const char *directory, char **path, bert_error *e) {
+    /* In transformers' order of preference. */
+    static const char *const names[] = {"model.safetensors", "model.safetensors.index.json"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        *path = bert_path_join(directory, names[i]);
+        if (!*path) {
+            bert_fail_memory(e, strlen(directory));
+            return NULL;
+        }
+        if (bert_file_exists(*path)) {
+            bert_safetensors *file = bert_safetensors_open(*path, e);
+            if (!file) {
+                free(*path);
+                *path = NULL;
+            }
+            return file;
+        }
+        free(*path);
+        *path = NULL;
+    }
+    char *bin = bert_path_join(directory, "pytorch_model.bin");
+    bool torch = bin && bert_file_exists(bin);
+    free(bin);
+    if (torch)
+        bert_fail(e, BERT_EUNSUPPORTED,
+                  "%s holds pytorch_model.bin but no model.safetensors; save it again with "
+                  "transformers' save_pretrained()",
+                  directory);
+    else
+        bert_fail(e, BERT_ENOTFOUND, "%s holds no model.safetensors", directory);
+    return NULL;
+}
+
+bool bert_all_finite(const float *x, size_t n) {
+    return isfinite(bert_cpu()->sum_squares(x, n));
+}
+
+int bert_params_check_finite(const bert_params *ps, bert_error *e) {
+    for (int i = 0; i < bert_params_count(ps); i++) {
+        const bert_param *p = bert_params_at(ps, i);
+        if (!bert_all_finite(p->value, (size_t)p->rows * (size_t)p->cols))
+            return bert_fail(e, BERT_ENUMERIC, "weights %s hold a value that is not finite",
+                             p->name);
+    }
+    return 0;
+}
+
+int bert_params_save(const bert_params *ps, const char *path, bert_error *e) {
+    const int n = bert_params_count(ps);
+    bert_stored_tensor *list = calloc((size_t)n + 1, sizeof *list);
+    if (!list) return bert_fail_memory(e, ((size_t)n + 1) * sizeof *list);
+    for (int i = 0; i < n; i++) {
+        const bert_param *p = bert_params_at(ps, i);
+        /* Biases and LayerNorms are vectors; a weight of one row is a matrix all the same. */
+        bool vector = p->rows == 1 && !p->decay;
+        list[i] = (bert_stored_tensor){.name = p->name,
+                                       .dtype = BERT_F32,
+                                       .dims = vector ? 1 : 2,
+                                       .shape = {vector ? p->cols : p->rows, p->cols},
+                                       .data = p->value,
+                                       .bytes = (size_t)p->rows * (size_t)p->cols * sizeof(float)};
+    }
+    static const char *const metadata[] = {"format", "pt", NULL};
+    int rc = bert_safetensors_save(path, list, n, metadata, e);
+    free(list);
+    return rc;
+}

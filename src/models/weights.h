@@ -1,0 +1,52 @@
+/* A checkpoint's tensors as the source of a model's parameters. */
+#ifndef BERT_MODELS_WEIGHTS_H
+#define BERT_MODELS_WEIGHTS_H
+#include "files/safetensors.h"
+#include "models/config.h"
+#include "tape/params.h"
+
+/* What a parameter that is being created belongs to: says what a missing tensor means. */
+typedef enum {
+    BERT_PART_TRUNK, /* an error */
+    BERT_PART_ADDED  /* pooler and head: initialised, and reported as new */
+} bert_part;
+
+typedef struct {
+    char **items;
+    int n, capacity;
+} bert_names;
+
+typedef struct {
+    const char *path; /* of the file, for messages */
+    bert_safetensors *file;
+    const bert_arch *arch;
+    bert_part part;
+    bool resized; /* num_labels is not the checkpoint's: a misshapen tensor of the head is new */
+    const bert_stored_tensor **used;
+    int used_count, used_capacity;
+    bert_names added, unused, missing;
+    bert_arena converted; /* values that are not float32 in the file */
+    void *absent;         /* stands for missing tensors until all of them are known */
+    size_t absent_bytes;
+} bert_weight_source;
+
+/* The weights in a directory. NULL when there are none, or none that can be read. */
+bert_safetensors *bert_weights_find(const char *directory, char **path, bert_error *e);
+/* find of bert_param_source; context is a bert_weight_source. */
+int bert_weight_source_find(void *context, const char *name, int32_t rows, int32_t cols,
+                            const float **value, bert_error *e);
+/* packed of bert_param_source: gives the pages of a mapped value back to the system. */
+void bert_weight_source_packed(void *context, const float *value, size_t bytes);
+/* After the last parameter: an error that lists what is missing; else fills unused. */
+int bert_weight_source_finish(bert_weight_source *s, bert_error *e);
+void bert_weight_source_free(bert_weight_source *s); /* not the struct itself */
+/* Whether a tensor is there, under any of the names it may have. */
+bool bert_weight_source_has(const bert_weight_source *s, const char *name);
+
+/* BERT_ENUMERIC with the name of the first parameter that holds a NaN or an infinity. */
+int bert_params_check_finite(const bert_params *ps, bert_error *e);
+bool bert_all_finite(const float *x, size_t n);
+
+/* Writes every parameter under its name, as save_pretrained does. */
+int bert_params_save(const bert_params *ps, const char *path, bert_error *e);
+#endif

@@ -1,0 +1,63 @@
+/* bert_embed: one vector a text. */
+#include "base/arena.h"
+#include "base/error.h"
+#include "tasks/pack.h"
+#include <stdlib.h>
+
+/* What a kind of pooling wants of the forward pass. */
+static unsigned wants(bert_pooling p) {
+    return p == BERT_POOLING_POOLER ? BERT_WANT_POOLER | BERT_SKIP_HIDDEN : 0;
+}
+
+static int choose(const bert_model *m, const bert_task_options *o, bert_pooling *p, bool *normalize,
+                  bert_error *e) {
+    *p = o->pooling;
+    bert_pooling own = bert_model_pooling(m, normalize);
+    if (*p == BERT_POOLING_DEFAULT) {
+        if (m->sentence.refused.code)
+            return bert_fail(e, m->sentence.refused.code, "%s", m->sentence.refused.message);
+        *p = own;
+    }
+    if (o->normalize >= 0) *normalize = o->normalize;
+    if (*p == BERT_POOLING_POOLER && !m->trunk.pooler.weight)
+        return bert_fail(e, BERT_EINVAL, "%s has no pooler; use another pooling", m->path);
+    return 0;
+}
+
+/* The vectors of the windows of a pack, in rows. */
+static int embed_pack(bert_session *s, const bert_windows *p, bert_pooling pooling, float *rows,
+                      bert_error *e) {
+    const bert_inputs in = bert_windows_inputs(p);
+    const int32_t dim = s->model->config.hidden_size;
+    bert_outputs out;
+    int rc = bert_session_run(s, &in, wants(pooling), &out, e);
+    if (rc) return rc;
+    if (pooling != BERT_POOLING_POOLER)
+        return bert_pool(pooling, out.last_hidden_state, dim, p->start, p->windows, rows, e);
+    for (size_t i = 0; i < (size_t)p->windows * (size_t)dim; i++) rows[i] = out.pooler_output[i];
+    return 0;
+}
+
+int bert_embed(bert_session *s, const bert_text *texts, int32_t n, const bert_task_options *options,
+               float *out, bert_text_info *info, bert_error *e) {
+    const bert_task_options o = options ? *options : bert_task_default();
+    bert_pooling pooling;
+    bool normalize;
+    bert_error local = {0};
+    int rc = choose(s->model, &o, &pooling, &normalize, &local);
+    const int32_t dim = s->model->config.hidden_size;
+    bert_windows p = {0};
+    for (int32_t from = 0; from < n && !rc; from += p.texts) {
+        rc = bert_windows_pack(s, &p, texts, n, from, &o, info, &local);
+        if (rc) break;
+        float *rows = bert_aligned_alloc((size_t)p.windows * (size_t)dim, sizeof *rows);
+        rc = rows ? embed_pack(s, &p, pooling, rows, &local)
+                  : bert_fail_memory(&local, (size_t)p.windows * (size_t)dim * sizeof *rows);
+        float *vectors = out + (size_t)from * (size_t)dim;
+        if (!rc) bert_windows_average(&p, rows, dim, vectors);
+        if (!rc && normalize) bert_normalize(vectors, p.texts, dim);
+        free(rows);
+    }
+    bert_windows_free(&p);
+    return rc ? bert_fail(e, local.code, "%s", local.message) : 0;
+}

@@ -1,0 +1,175 @@
+#include "tasks/pack.h"
+#include "base/error.h"
+#include "cpu/kernels.h"
+#include <stdlib.h>
+#include <string.h>
+
+/* As many tokens are tokenized and run at once: enough that nothing waits, little enough that the
+ * memory of a million texts is that of a batch. */
+enum { PACK_TOKENS = 8192 };
+
+bert_task_options bert_task_default(void) {
+    return (bert_task_options){.normalize = -1};
+}
+
+bert_text bert_text_of(const char *text) {
+    return (bert_text){.text = text, .bytes = text ? strlen(text) : 0};
+}
+
+static const char *const overflow_names[] = {[BERT_OVERFLOW_ERROR] = "error",
+                                             [BERT_OVERFLOW_TRUNCATE] = "truncate",
+                                             [BERT_OVERFLOW_WINDOW] = "window"};
+
+int bert_overflow_parse(const char *name, bert_overflow *o, bert_error *e) {
+    for (int i = 0; i < 3; i++)
+        if (!strcmp(name, overflow_names[i])) {
+            *o = (bert_overflow)i;
+            return 0;
+        }
+    return bert_fail(e, BERT_EINVAL,
+                     "there is no overflow mode \"%.40s\"; it is error, truncate or window", name);
+}
+
+void bert_windows_free(bert_windows *p) {
+    free(p->start);
+    free(p->text);
+    free(p->ids);
+    free(p->type_ids);
+    *p = (bert_windows){0};
+}
+
+static int32_t smaller(int32_t a, int32_t limit) {
+    return limit > 0 && limit < a ? limit : a;
+}
+
+int32_t bert_task_max_length(const bert_model *m, const bert_task_options *options, bert_error *e) {
+    int32_t model = bert_model_max_length(m);
+    if (options->max_length > model)
+        return bert_fail(e, BERT_EINVAL, "max_length is %d; the model takes %d tokens",
+                         options->max_length, model);
+    if (options->max_length < 0)
+        return bert_fail(e, BERT_EINVAL, "max_length is %d", options->max_length);
+    if (options->max_length) return options->max_length;
+    if (m->sentence.max_seq_length) return smaller(model, m->sentence.max_seq_length);
+    return smaller(model, m->tokenizer ? bert_tokenizer_max_length(m->tokenizer) : 0);
+}
+
+static int grow(void **array, size_t size, size_t count, bert_error *e) {
+    void *larger = realloc(*array, count * size);
+    if (!larger) return bert_fail_memory(e, count * size);
+    *array = larger;
+    return 0;
+}
+
+static int reserve(bert_windows *p, size_t windows, size_t tokens, bert_error *e) {
+    if (windows > p->windows_capacity) {
+        size_t n = 2 * windows;
+        if (grow((void **)&p->start, sizeof *p->start, n + 1, e) ||
+            grow((void **)&p->text, sizeof *p->text, n, e))
+            return BERT_ENOMEM;
+        p->windows_capacity = n;
+    }
+    if (tokens > p->tokens_capacity) {
+        size_t n = 2 * tokens;
+        if (grow((void **)&p->ids, sizeof *p->ids, n, e) ||
+            grow((void **)&p->type_ids, sizeof *p->type_ids, n, e))
+            return BERT_ENOMEM;
+        p->tokens_capacity = n;
+    }
+    p->start[0] = 0;
+    return 0;
+}
+
+static int add_window(bert_windows *p, bert_encoding w, int32_t text, bert_error *e) {
+    const size_t used = p->windows ? (size_t)p->start[p->windows] : 0;
+    int rc = reserve(p, (size_t)p->windows + 1, used + (size_t)w.n, e);
+    if (rc) return rc;
+    memcpy(p->ids + used, w.ids, (size_t)w.n * sizeof *w.ids);
+    memcpy(p->type_ids + used, w.type_ids, (size_t)w.n * sizeof *w.type_ids);
+    p->text[p->windows++] = text;
+    p->start[p->windows] = (int32_t)used + w.n;
+    return 0;
+}
+
+static bert_encode_options encode_options(const bert_task_options *o, int32_t max_length) {
+    bert_encode_options out = bert_encode_default();
+    if (o->overflow == BERT_OVERFLOW_ERROR) return out;
+    out.truncation = BERT_TRUNCATE_LONGEST_FIRST;
+    out.max_length = max_length;
+    if (o->overflow == BERT_OVERFLOW_WINDOW) {
+        out.overflowing = true;
+        out.stride = o->stride;
+    }
+    return out;
+}
+
+static int add_text(bert_encoder *enc, bert_windows *p, const bert_text *t, int32_t number,
+                    const bert_task_options *o, int32_t max_length, bert_text_info *info,
+                    bert_error *e) {
+    if (!t->text) return bert_fail(e, BERT_EINVAL, "text %d is NULL", number);
+    const bert_encode_options options = encode_options(o, max_length);
+    bert_error local = {0};
+    int windows = bert_encode(enc, t->text, t->bytes, t->pair, t->pair_bytes, &options, &local);
+    if (windows < 0) return bert_fail(e, windows, "text %d: %s", number, local.message);
+    const int32_t length = bert_encoder_full_length(enc);
+    if (o->overflow == BERT_OVERFLOW_ERROR && length > max_length) {
+        int shown = t->bytes < 40 ? (int)t->bytes : 40;
+        return bert_fail(e, BERT_ETOOLONG,
+                         "text %d (\"%.*s...\") has %d tokens, the limit is %d: choose to truncate "
+                         "it or to read it in windows",
+                         number, shown, t->text, length, max_length);
+    }
+    int rc = 0;
+    for (int i = 0; i < windows && !rc; i++)
+        rc = add_window(p, bert_encoder_window(enc, i), p->texts, e);
+    if (rc) return rc;
+    p->texts++;
+    if (info) {
+        const int32_t first = bert_encoder_window(enc, 0).n;
+        const int32_t read = o->overflow == BERT_OVERFLOW_TRUNCATE ? first : length;
+        *info = (bert_text_info){.tokens = read, .dropped = length - read, .windows = windows};
+    }
+    return 0;
+}
+
+int bert_windows_pack(bert_session *s, bert_windows *p, const bert_text *texts, int32_t n,
+                      int32_t from, const bert_task_options *options, bert_text_info *info,
+                      bert_error *e) {
+    const int32_t max_length = bert_task_max_length(s->model, options, e);
+    if (max_length < 0) return max_length;
+    bert_encoder *enc = bert_session_encoder(s, e);
+    if (!enc) return e->code;
+    const int32_t enough =
+        s->options.batch_tokens > PACK_TOKENS ? s->options.batch_tokens : PACK_TOKENS;
+    p->texts = p->windows = 0;
+    int rc = 0;
+    for (int32_t i = from; i < n && !rc; i++) {
+        rc = add_text(enc, p, &texts[i], i, options, max_length, info ? &info[i] : NULL, e);
+        if (!rc && p->start[p->windows] >= enough) break;
+    }
+    return rc;
+}
+
+bert_inputs bert_windows_inputs(const bert_windows *p) {
+    return (bert_inputs){
+        .n = p->windows, .start = p->start, .ids = p->ids, .type_ids = p->type_ids};
+}
+
+void bert_windows_average(const bert_windows *p, const float *rows, int32_t cols, float *out) {
+    for (int32_t w = 0; w < p->windows;) {
+        int32_t end = w + 1;
+        while (end < p->windows && p->text[end] == p->text[w]) end++;
+        float *mean = out + (size_t)p->text[w] * (size_t)cols;
+        if (end == w + 1) {
+            memcpy(mean, rows + (size_t)w * (size_t)cols, (size_t)cols * sizeof *mean);
+        } else {
+            const float all = (float)(p->start[end] - p->start[w]);
+            memset(mean, 0, (size_t)cols * sizeof *mean);
+            for (int32_t i = w; i < end; i++) {
+                float share = (float)(p->start[i + 1] - p->start[i]) / all;
+                bert_cpu()->axpy(mean, share, rows + (size_t)i * (size_t)cols, (size_t)cols);
+            }
+        }
+        w = end;
+    }
+}

@@ -1,0 +1,29 @@
+/* Texts to packed windows: what every task does before the model runs. */
+#ifndef BERT_TASKS_PACK_H
+#define BERT_TASKS_PACK_H
+#include "models/session.h"
+
+/* Windows end to end, and the text each came from. */
+typedef struct {
+    int32_t texts;   /* how many texts are in */
+    int32_t windows; /* at least one for each text */
+    int32_t *start;  /* [windows + 1] */
+    int32_t *text;   /* [windows]: 0 .. texts-1 */
+    int32_t *ids, *type_ids;
+    size_t windows_capacity, tokens_capacity;
+} bert_windows;
+void bert_windows_free(bert_windows *p);
+
+/* The limit that options and checkpoint set, in tokens; or a negative error. */
+int32_t bert_task_max_length(const bert_model *m, const bert_task_options *options, bert_error *e);
+/* Fills p (zero-initialised or filled before) with texts from `from` on: one at least, more while
+ * there is room in a batch. info [n] or NULL; e is not NULL. */
+int bert_windows_pack(bert_session *s, bert_windows *p, const bert_text *texts, int32_t n,
+                      int32_t from, const bert_task_options *options, bert_text_info *info,
+                      bert_error *e);
+bert_inputs bert_windows_inputs(const bert_windows *p);
+
+/* out [texts, cols] = for each text the mean of its windows' rows [windows, cols], weighted by
+ * their tokens. A single window is copied, to the bit. */
+void bert_windows_average(const bert_windows *p, const float *rows, int32_t cols, float *out);
+#endif
