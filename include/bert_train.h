@@ -129,6 +129,10 @@ BERT_API bert_tensor *bert_linear_act(bert_tape *t, bert_linear l, bert_tensor *
 /* The count (at most 3) linears of one input in one product: [n, out_0 + out_1 + ...]. */
 BERT_API bert_tensor *bert_linear_cat(bert_tape *t, const bert_linear *ls, int count,
                                       bert_tensor *x);
+/* down(act(up(x))): a transformer's inner layer. Unlike the same from linears, it keeps one matrix
+ * of the inner size for backward, not two. */
+BERT_API bert_tensor *bert_feed_forward(bert_tape *t, bert_linear up, bert_act act,
+                                        bert_linear down, bert_tensor *x);
 BERT_API bert_tensor *bert_activate(bert_tape *t, bert_tensor *x, bert_act act);
 BERT_API bert_tensor *bert_matmul(bert_tape *t, bert_tensor *a, bert_tensor *b,
                                   bool transpose_b); /* a b, or a b^T */

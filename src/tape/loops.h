@@ -25,7 +25,8 @@ void bert_add_scattered(bert_threads *threads, float *y, const float *x, const i
                         size_t n, size_t cols);
 void bert_loop_add(bert_threads *threads, float *y, const float *x, size_t n); /* y += x */
 void bert_loop_copy(bert_threads *threads, float *y, const float *x, size_t n);
-/* dx = dy * act'(x); dx may be dy. */
+/* y = act(x); dx = dy * act'(x), where dx may be dy. */
+void bert_loop_act(bert_threads *threads, bert_act act, float *y, const float *x, size_t n);
 void bert_loop_act_backward(bert_threads *threads, bert_act act, float *dx, const float *dy,
                             const float *x, size_t n);
 #endif

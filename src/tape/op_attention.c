@@ -23,12 +23,6 @@ const bert_op bert_op_attention = {"attention", attention_backward};
 
 bert_tensor *bert_attention(bert_tape *t, bert_tensor *qkv, int32_t heads, const int32_t *start,
                             int32_t n, float p) {
-    return bert_attention_probabilities(t, qkv, heads, start, n, p, NULL);
-}
-
-bert_tensor *bert_attention_probabilities(bert_tape *t, bert_tensor *qkv, int32_t heads,
-                                          const int32_t *start, int32_t n, float p,
-                                          float *probabilities) {
     const bert_op *op = &bert_op_attention;
     if (!bert_tape_ready(t, qkv)) return NULL;
     if (heads < 1 || qkv->cols % 3 || qkv->cols / 3 % heads)
@@ -65,6 +59,6 @@ bert_tensor *bert_attention_probabilities(bert_tape *t, bert_tensor *qkv, int32_
         node->plan.start = bert_tape_copy(t, start, ((size_t)n + 1) * sizeof *start);
         if (!lse || !node->plan.start) return NULL;
     }
-    int rc = bert_attention_forward(t->threads, &plan, qkv->data, y->data, lse, probabilities);
+    int rc = bert_attention_forward(t->threads, &plan, qkv->data, y->data, lse, NULL);
     return rc ? bert_tape_fail(t, op, rc, "out of memory") : y;
 }

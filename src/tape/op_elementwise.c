@@ -149,16 +149,22 @@ static void dropout_elements(const void *context, size_t begin, size_t end, int 
                         o->n->stream, begin);
 }
 
+void bert_loop_act(bert_threads *threads, bert_act act, float *y, const float *x, size_t n) {
+    unary_node node = {.act = act};
+    bert_loop(threads, n, BERT_ELEMENTS, act_elements, &(unary){y, x, NULL, &node});
+}
+
 void bert_loop_act_backward(bert_threads *threads, bert_act act, float *dx, const float *dy,
                             const float *x, size_t n) {
     unary_node node = {.act = act};
     bert_loop(threads, n, BERT_ELEMENTS, act_backward_elements, &(unary){dx, dy, x, &node});
 }
 
+/* data: where the result goes; NULL: a place of its own. */
 static bert_tensor *unary_op(bert_tape *t, const bert_op *op, bert_loop_fn *fn, bert_tensor *x,
-                             unary_node what) {
-    bert_tensor *y =
-        bert_tape_result(t, op, sizeof(unary_node), x->rows, x->cols, (bert_sources){.a = x});
+                             float *data, unary_node what) {
+    bert_tensor *y = bert_tape_result(t, op, sizeof(unary_node), x->rows, x->cols,
+                                      (bert_sources){.a = x, .data = data});
     if (!y) return NULL;
     bert_loop(t->threads, bert_tensor_size(x), BERT_ELEMENTS, fn,
               &(unary){y->data, x->data, NULL, &what});
@@ -209,25 +215,32 @@ const bert_op bert_op_dropout = {"dropout", dropout_backward};
 
 bert_tensor *bert_scale(bert_tape *t, bert_tensor *x, float factor) {
     if (!bert_tape_ready(t, x)) return NULL;
-    return unary_op(t, &bert_op_scale, scale_elements, x, (unary_node){.factor = factor});
+    return unary_op(t, &bert_op_scale, scale_elements, x, NULL, (unary_node){.factor = factor});
 }
 
 bert_tensor *bert_activate(bert_tape *t, bert_tensor *x, bert_act act) {
     if (!bert_tape_ready(t, x)) return NULL;
     if ((int)act < 0 || act >= BERT_ACT_COUNT)
         return bert_tape_fail(t, &bert_op_activate, BERT_EINVAL, "there is no activation %d", act);
-    return unary_op(t, &bert_op_activate, act_elements, x, (unary_node){.act = act});
+    return unary_op(t, &bert_op_activate, act_elements, x, NULL, (unary_node){.act = act});
 }
 
-bert_tensor *bert_dropout(bert_tape *t, bert_tensor *x, float p) {
-    if (!bert_tape_ready(t, x)) return NULL;
+static bert_tensor *dropout(bert_tape *t, bert_tensor *x, float *data, float p) {
     if (!(p >= 0 && p < 1))
         return bert_tape_fail(t, &bert_op_dropout, BERT_EINVAL, "p is %g; it must be in [0, 1)",
                               (double)p);
     if (!t->options.training || p == 0) return x;
     return unary_op(
-        t, &bert_op_dropout, dropout_elements, x,
+        t, &bert_op_dropout, dropout_elements, x, data,
         (unary_node){.factor = p, .seed = t->options.seed, .stream = bert_tape_stream(t)});
+}
+
+bert_tensor *bert_dropout(bert_tape *t, bert_tensor *x, float p) {
+    return bert_tape_ready(t, x) ? dropout(t, x, NULL, p) : NULL;
+}
+
+bert_tensor *bert_dropout_over(bert_tape *t, bert_tensor *x, float p) {
+    return bert_tape_ready(t, x) ? dropout(t, x, x->data, p) : NULL;
 }
 
 /* ---- names of activations, as config.json gives them */

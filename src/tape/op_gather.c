@@ -71,7 +71,7 @@ const bert_op bert_op_embedding = {"embedding", embedding_backward};
 const bert_op bert_op_rows = {"rows", rows_backward};
 
 bert_tensor *bert_embedding(bert_tape *t, bert_param *table, const int32_t *ids, int32_t n) {
-    if (!bert_tape_ready_(t, NULL, 0)) return NULL;
+    if (!bert_tape_ready(t)) return NULL;
     if (!table) return bert_tape_fail(t, &bert_op_embedding, BERT_EINVAL, "the table is NULL");
     return gather_op(t, &bert_op_embedding, table, NULL, ids, n);
 }
@@ -92,7 +92,7 @@ static int param_backward(bert_tape *t, bert_node *node) {
 const bert_op bert_op_param = {"param", param_backward};
 
 bert_tensor *bert_param_tensor(bert_tape *t, bert_param *p) {
-    if (!bert_tape_ready_(t, NULL, 0)) return NULL;
+    if (!bert_tape_ready(t)) return NULL;
     if (!p) return bert_tape_fail(t, &bert_op_param, BERT_EINVAL, "the parameter is NULL");
     float *value = (float *)(uintptr_t)p->value; /* tensors' data is written only when made */
     bert_tensor *y = bert_tape_result(t, &bert_op_param, sizeof(gather_node), p->rows, p->cols,

@@ -57,45 +57,52 @@ static int linear_backward_one(bert_tape *t, const bert_linear *l, bert_tensor *
     return w ? bert_matmul_packed(t->threads, rows, d, w, dx, in, &add) : BERT_ENOMEM;
 }
 
-static int linear_backward(bert_tape *t, bert_node *node) {
-    linear_node *n = (linear_node *)node;
-    bert_tensor *x = node->in[0], *y = node->out;
-    size_t rows = (size_t)y->rows, cols = (size_t)y->cols;
-    float *dy = y->grad;
-    if (n->pre) bert_loop_act_backward(t->threads, n->act, dy, dy, n->pre, rows * cols);
+/* The gradients of count linears side by side, from dy [rows, sum of outs]. */
+static int linears_backward(bert_tape *t, const bert_linear *ls, int count, bert_tensor *x,
+                            const float *dy, int rows) {
+    int cols = 0, first = 0, rc = 0;
     bool biases = false;
-    for (int i = 0; i < n->count; i++) biases |= bert_param_trainable(n->ls[i].bias);
+    for (int i = 0; i < count; i++) {
+        cols += ls[i].weight->rows;
+        biases |= bert_param_trainable(ls[i].bias);
+    }
     float *sums = NULL;
     if (biases) {
-        sums = bert_tape_take(t, cols);
+        sums = bert_tape_take(t, (size_t)cols);
         if (!sums) return BERT_ENOMEM;
-        memset(sums, 0, cols * sizeof *sums);
-        bert_add_column_sums(t->threads, sums, dy, NULL, rows, cols);
+        memset(sums, 0, (size_t)cols * sizeof *sums);
+        bert_add_column_sums(t->threads, sums, dy, NULL, (size_t)rows, (size_t)cols);
     }
-    int rc = 0, first = 0;
-    for (int i = 0; i < n->count && !rc; i++) {
-        const bert_linear *l = &n->ls[i];
-        float *db = bert_grad_param(t, l->bias, &rc);
-        if (db) bert_loop_add(t->threads, db, sums + first, (size_t)l->weight->rows);
-        if (!rc) rc = linear_backward_one(t, l, x, dy, y->rows, y->cols, first);
-        first += l->weight->rows;
+    for (int i = 0; i < count && !rc; first += ls[i++].weight->rows) {
+        float *db = bert_grad_param(t, ls[i].bias, &rc);
+        if (db) bert_loop_add(t->threads, db, sums + first, (size_t)ls[i].weight->rows);
+        if (!rc) rc = linear_backward_one(t, &ls[i], x, dy, rows, cols, first);
     }
     bert_tape_give(t, sums);
     return check(t, &bert_op_linear, rc);
 }
 
+static int linear_backward(bert_tape *t, bert_node *node) {
+    linear_node *n = (linear_node *)node;
+    bert_tensor *y = node->out;
+    if (n->pre)
+        bert_loop_act_backward(t->threads, n->act, y->grad, y->grad, n->pre, bert_tensor_size(y));
+    return linears_backward(t, n->ls, n->count, node->in[0], y->grad, y->rows);
+}
+
 const bert_op bert_op_linear = {"linear", linear_backward};
 
-static bool linears_fit(bert_tape *t, const bert_linear *ls, int count, const bert_tensor *x) {
+/* Whether the linears take cols columns. */
+static bool linears_fit(bert_tape *t, const bert_linear *ls, int count, int32_t cols) {
     if (!ls || count < 1 || count > BERT_LINEARS_MAX)
         return bert_tape_fail(t, &bert_op_linear, BERT_EINVAL, "%d linears; 1 to %d can be joined",
                               count, BERT_LINEARS_MAX);
     for (int i = 0; i < count; i++) {
         const bert_param *w = ls[i].weight, *b = ls[i].bias;
         if (!w) return bert_tape_fail(t, &bert_op_linear, BERT_EINVAL, "weight %d is NULL", i);
-        if (w->cols != x->cols)
+        if (w->cols != cols)
             return bert_tape_fail(t, &bert_op_linear, BERT_EINVAL,
-                                  "input has %d columns, %s takes %d", x->cols, w->name, w->cols);
+                                  "input has %d columns, %s takes %d", cols, w->name, w->cols);
         if (b && (size_t)w->rows != bert_param_size(b))
             return bert_tape_fail(t, &bert_op_linear, BERT_EINVAL,
                                   "%s has %zu elements, %s gives %d columns", b->name,
@@ -124,33 +131,37 @@ static int gather_bias(bert_tape *t, const bert_linear *ls, int count, int cols,
     return BERT_OK;
 }
 
-static int linear_forward(bert_tape *t, const bert_linear *ls, int count, const bert_tensor *x,
-                          bert_tensor *y, bert_epilogue ep) {
+/* y [rows, cols] of x [rows, the linears' columns]. */
+static int linear_forward(bert_tape *t, const bert_linear *ls, int count, const float *x, float *y,
+                          int rows, int cols, bert_epilogue ep) {
     bool kept = true;
     for (int i = 0; i < count; i++) kept &= !bert_param_trainable(ls[i].weight);
-    bert_view a = rows_of(x->data, x->cols);
+    bert_view a = rows_of(x, ls[0].weight->cols);
     if (kept) {
         const bert_packed *w =
             bert_weights_packed(ls, count, true, t->options.precision, t->threads, &t->error);
-        if (!w || gather_bias(t, ls, count, y->cols, &ep.bias)) return BERT_ENOMEM;
-        return bert_matmul_packed(t->threads, x->rows, a, w, y->data, y->cols, &ep);
+        if (!w || gather_bias(t, ls, count, cols, &ep.bias)) return BERT_ENOMEM;
+        return bert_matmul_packed(t->threads, rows, a, w, y, cols, &ep);
     }
     int first = 0, rc = 0;
     for (int i = 0; i < count && !rc; first += ls[i++].weight->rows) {
         const bert_param *w = ls[i].weight;
         ep.bias = ls[i].bias ? ls[i].bias->value : NULL;
-        rc =
-            bert_matmul_view(t->threads, t->options.precision, x->rows, w->rows, w->cols, a,
-                             transposed(rows_of(w->value, w->cols)), y->data + first, y->cols, &ep);
+        rc = bert_matmul_view(t->threads, t->options.precision, rows, w->rows, w->cols, a,
+                              transposed(rows_of(w->value, w->cols)), y + first, cols, &ep);
     }
     return rc;
 }
 
+static bool act_known(bert_tape *t, bert_act act) {
+    if ((int)act >= 0 && act < BERT_ACT_COUNT) return true;
+    return bert_tape_fail(t, &bert_op_linear, BERT_EINVAL, "there is no activation %d", act);
+}
+
 static bert_tensor *linear(bert_tape *t, const bert_linear *ls, int count, bert_tensor *x,
                            bert_act act) {
-    if (!bert_tape_ready(t, x) || !linears_fit(t, ls, count, x)) return NULL;
-    if ((int)act < 0 || act >= BERT_ACT_COUNT)
-        return bert_tape_fail(t, &bert_op_linear, BERT_EINVAL, "there is no activation %d", act);
+    if (!bert_tape_ready(t, x) || !linears_fit(t, ls, count, x->cols)) return NULL;
+    if (!act_known(t, act)) return NULL;
     int32_t cols = 0;
     for (int i = 0; i < count; i++) cols += ls[i].weight->rows;
     bert_tensor *y =
@@ -168,7 +179,8 @@ static bert_tensor *linear(bert_tape *t, const bert_linear *ls, int count, bert_
             if (!n->pre) return NULL;
         }
     }
-    return check(t, &bert_op_linear, linear_forward(t, ls, count, x, y, ep)) ? NULL : y;
+    int rc = linear_forward(t, ls, count, x->data, y->data, x->rows, cols, ep);
+    return check(t, &bert_op_linear, rc) ? NULL : y;
 }
 
 bert_tensor *bert_linear_act(bert_tape *t, bert_linear l, bert_tensor *x, bert_act act) {
@@ -181,6 +193,63 @@ bert_tensor *bert_linear_apply(bert_tape *t, bert_linear l, bert_tensor *x) {
 
 bert_tensor *bert_linear_cat(bert_tape *t, const bert_linear *ls, int count, bert_tensor *x) {
     return linear(t, ls, count, x, BERT_ACT_NONE);
+}
+
+/* ---- feed_forward: y = down(act(up(x))), keeping neither the activations nor their gradient */
+
+typedef struct {
+    bert_node node;
+    bert_linear up, down;
+    bert_act act;
+    float *pre; /* up(x) */
+} feed_forward_node;
+
+static int feed_forward_backward(bert_tape *t, bert_node *node) {
+    feed_forward_node *n = (feed_forward_node *)node;
+    int rows = node->out->rows, inner = n->up.weight->rows;
+    size_t size = (size_t)rows * (size_t)inner;
+    bert_tensor h = {.rows = rows, .cols = inner, .needs_grad = true};
+    h.data = bert_tape_take(t, size);
+    if (!h.data) return BERT_ENOMEM;
+    bert_loop_act(t->threads, n->act, h.data, n->pre, size);
+    int rc = linears_backward(t, &n->down, 1, &h, node->out->grad, rows);
+    bert_tape_give(t, h.data);
+    if (!rc) {
+        bert_loop_act_backward(t->threads, n->act, h.grad, h.grad, n->pre, size);
+        rc = linears_backward(t, &n->up, 1, node->in[0], h.grad, rows);
+    }
+    bert_tape_give(t, h.grad);
+    return rc;
+}
+
+const bert_op bert_op_feed_forward = {"feed_forward", feed_forward_backward};
+
+bert_tensor *bert_feed_forward(bert_tape *t, bert_linear up, bert_act act, bert_linear down,
+                               bert_tensor *x) {
+    if (!bert_tape_ready(t, x) || !act_known(t, act) || !linears_fit(t, &up, 1, x->cols) ||
+        !linears_fit(t, &down, 1, up.weight->rows))
+        return NULL;
+    int inner = up.weight->rows;
+    size_t size = (size_t)x->rows * (size_t)inner;
+    const bert_linear both[] = {up, down};
+    bert_tensor *y = bert_tape_result(t, &bert_op_feed_forward, sizeof(feed_forward_node), x->rows,
+                                      down.weight->rows,
+                                      (bert_sources){.a = x, .linears = both, .linears_count = 2});
+    float *h = y ? bert_tape_take(t, size) : NULL;
+    if (!h) return NULL;
+    bert_epilogue ep = {.act = act};
+    if (y->node) {
+        feed_forward_node *n = (feed_forward_node *)y->node;
+        n->up = up;
+        n->down = down;
+        n->act = act;
+        n->pre = ep.pre = bert_tape_alloc(t, size * sizeof *ep.pre);
+        if (!n->pre) return NULL;
+    }
+    int rc = linear_forward(t, &up, 1, x->data, h, x->rows, inner, ep);
+    if (!rc) rc = linear_forward(t, &down, 1, h, y->data, x->rows, y->cols, (bert_epilogue){0});
+    bert_tape_give(t, h);
+    return check(t, &bert_op_feed_forward, rc) ? NULL : y;
 }
 
 /* ---- matmul: y = a b or a b^T */

@@ -186,7 +186,7 @@ static float *gradient(bert_param *p, bert_error *e) {
 }
 
 float *bert_param_grad_mut(bert_param *p, bert_error *e) {
-    float *g = gradient(p, e);
+    float *g = bert_param_trainable(p) ? gradient(p, e) : NULL;
     if (g) p->flowed = true;
     return g;
 }

@@ -55,7 +55,7 @@ static inline size_t bert_param_size(const bert_param *p) {
     return (size_t)p->rows * (size_t)p->cols;
 }
 /* The gradient to add to, allocated (zero) at the first call: a parameter that stays frozen never
- * has one. NULL when p is not trainable, or memory is out (then *e is set). */
+ * has one. NULL when p is frozen or not trainable, or memory is out (then *e is set). */
 float *bert_param_grad_mut(bert_param *p, bert_error *e);
 /* Marks a value as changed (optimizer, loading). */
 void bert_param_touch(bert_param *p);

@@ -153,7 +153,7 @@ bert_tensor *bert_tape_result(bert_tape *t, const bert_op *op, size_t node_bytes
 
 bert_tensor *bert_constant(bert_tape *t, const float *data, int32_t rows, int32_t cols,
                            bool requires_grad) {
-    if (!bert_tape_ready_(t, NULL, 0) || !data) return NULL;
+    if (!bert_tape_ready(t) || !data) return NULL;
     if (rows < 1 || cols < 1)
         return bert_tape_fail(t, NULL, BERT_EINVAL, "constant: the shape is [%d, %d]", rows, cols);
     bert_tensor *y = bert_tape_result(t, NULL, 0, rows, cols, (bert_sources){0});

@@ -35,6 +35,7 @@
 #define BERT_OP_LIST(X)                                                                            \
     X(param)                                                                                       \
     X(linear)                                                                                      \
+    X(feed_forward)                                                                                \
     X(matmul)                                                                                      \
     X(add)                                                                                         \
     X(sub)                                                                                         \
@@ -132,21 +133,20 @@ void *bert_tape_copy(bert_tape *t, const void *data, size_t bytes);
 /* The stream of the next dropout mask. */
 uint64_t bert_tape_stream(bert_tape *t);
 
-/* Inference of a layer: everything allocated since the mark goes, except x, which moves down to
- * it. On a tape that records nothing goes, and x is returned as it is.
+/* Inference layer by layer in the same memory: everything allocated since the mark goes, except x,
+ * which moves down to it. On a tape that records nothing goes, and x is returned as it is.
  *
  *     bert_arena_mark mark = bert_tape_mark(t);
- *     x = bert_tape_release_keep(t, mark, layer(t, x));
+ *     bert_tensor *x = embeddings(t);
+ *     for (...) x = bert_tape_release_keep(t, mark, layer(t, x));
  *
- * x, or what it shares its data with, must have been made after the mark or stay untouched. */
+ * The mark comes before the first x, so that a layer's input goes as well. */
 bert_arena_mark bert_tape_mark(const bert_tape *t);
 bert_tensor *bert_tape_release_keep(bert_tape *t, bert_arena_mark mark, bert_tensor *x);
 
-/* bert_attention, which also writes its probabilities (unless NULL): for each sequence in turn
- * [heads, len, len]. */
-bert_tensor *bert_attention_probabilities(bert_tape *t, bert_tensor *qkv, int32_t heads,
-                                          const int32_t *start, int32_t n, float p,
-                                          float *probabilities);
+/* bert_dropout that overwrites x: for an x that nothing else uses, and whose operation does not
+ * need its result in backward (a linear without activation). Saves a matrix. */
+bert_tensor *bert_dropout_over(bert_tape *t, bert_tensor *x, float p);
 
 /* ---- Backward */
 

@@ -208,6 +208,7 @@ int bert_optimizer_update(bert_optimizer *o, double lr, double scale, bert_error
         bert_param_touch(p);
     }
     bert_loop(o->threads, o->pieces_count, 1, update_pieces, &(update){o, (float)lr, (float)scale});
+    for (int i = 0; i < o->count; i++) bert_params_at(o->ps, i)->flowed = false;
     return BERT_OK;
 }
 
