@@ -202,12 +202,18 @@ BERT_API bert_tensor *bert_head_forward(bert_tape *t, const bert_model *m, bert_
 /* One packed batch with its targets. */
 typedef struct {
     bert_inputs inputs;
-    const int32_t *labels;      /* [n] class indices, or NULL */
+    /* Class indices, or NULL: [n] of sequences, [start[n]] of tokens (-100: ignored), or [n /
+     * choices] of multiple choice. */
+    const int32_t *labels;
     const float *targets;       /* [n, num_labels] for regression and multi-label, or NULL */
     const int64_t *rows;        /* [n] row numbers in the dataset */
     int32_t task;               /* which head, for models with several */
     const float *class_weights; /* [num_labels] of single-label losses, or NULL */
     float label_smoothing;      /* of single-label losses */
+    int32_t choices;            /* multiple choice: adjacent sequences that answer one prompt */
+    const int32_t *start_positions, *end_positions; /* question answering: [n] tokens of the
+                                                       sequence; outside of it: ignored */
+    const int32_t *next_sentence_label;             /* pretraining: [n], 0 = is the next one */
 } bert_batch;
 
 /* A head of one's own: 15 lines of C. state_size bytes of zeroed memory come as self. */

@@ -38,8 +38,13 @@ static const bert_config_fixed bert_fixed[] = {
     {"is_decoder", "false"},
     {"add_cross_attention", "false"},
     {"position_embedding_type", "\"absolute\""},
+    {"tie_word_embeddings", "true"},
     {0},
 };
+
+/* The decoder of masked words is the table of word embeddings; its bias has a name of its own. */
+static const char *const bert_copies[] = {"cls.predictions.decoder.weight",
+                                          "cls.predictions.decoder.bias", NULL};
 
 static int32_t position_zero(const bert_config *c) {
     (void)c;
@@ -62,6 +67,7 @@ const bert_arch bert_archs[] = {
                   "encoder.layer.%d.intermediate.dense", "encoder.layer.%d.output.dense",
                   "encoder.layer.%d.output.LayerNorm"},
         .pooler = "pooler.dense",
+        .copies = bert_copies,
         .first_position = position_zero,
         .embed = bert_embed_word_position_type,
         .block = bert_block_post_norm,

@@ -22,6 +22,7 @@ struct bert_arch {
         const char *intermediate, *output, *output_norm;
     } layer;
     const char *pooler;
+    const char *const *copies; /* tensors that repeat another one, and are not written; NULL ends */
 
     /* The position of a sequence's first token; the rows of the position table before it are not
      * usable, so that the sequence limit is max_position_embeddings less this. */

@@ -7,6 +7,12 @@
 
 const bert_stock_head bert_stock_heads[] = {
     {"ForSequenceClassification", &bert_head_sequence_classification},
+    {"ForTokenClassification", &bert_head_token_classification},
+    {"ForQuestionAnswering", &bert_head_question_answering},
+    {"ForMultipleChoice", &bert_head_multiple_choice},
+    {"ForNextSentencePrediction", &bert_head_next_sentence},
+    {"ForMaskedLM", &bert_head_masked_lm},
+    {"ForPreTraining", &bert_head_pretraining},
     {0},
 };
 

@@ -14,5 +14,7 @@ const bert_stock_head *bert_stock_head_find(const char *name, bert_error *e);
 /* By class ("ForSequenceClassification"), or NULL. */
 const bert_stock_head *bert_stock_head_of_class(const char *class_name);
 
-extern const bert_head bert_head_sequence_classification;
+extern const bert_head bert_head_sequence_classification, bert_head_next_sentence,
+    bert_head_multiple_choice, bert_head_token_classification, bert_head_question_answering,
+    bert_head_masked_lm, bert_head_pretraining;
 #endif

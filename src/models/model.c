@@ -146,6 +146,7 @@ static int build(bert_model *m, const bert_model_options *o, bert_error *e) {
             bert_fail(e, rc, "the head \"%s\" could not be made", m->head.name);
     }
     if (!rc) rc = bert_weight_source_finish(w, e);
+    if (!rc) rc = bert_weight_source_check(w, e);
     if (!rc && o->trainable) rc = bert_params_check_finite(m->params, e);
     return rc;
 }

@@ -51,6 +51,10 @@ bert_problem bert_problem_of(const bert_config *c) {
     return c->num_labels == 1 ? BERT_PROBLEM_REGRESSION : BERT_PROBLEM_UNSET;
 }
 
+float bert_classifier_dropout(const bert_config *c) {
+    return c->classifier_dropout >= 0 ? c->classifier_dropout : c->hidden_dropout_prob;
+}
+
 int bert_problem_check(const char *problem_type, int32_t num_labels, const char *where,
                        bert_error *e) {
     if (!strcmp(problem_type, problems[BERT_PROBLEM_SINGLE_LABEL].name) && num_labels == 1)

@@ -13,6 +13,8 @@ typedef enum {
 
 /* The configuration's; one label is a regression where it says nothing. */
 bert_problem bert_problem_of(const bert_config *c);
+/* The dropout in front of a classifier: classifier_dropout, else hidden_dropout_prob. */
+float bert_classifier_dropout(const bert_config *c);
 /* Checks a problem_type; "" is fine. */
 int bert_problem_check(const char *problem_type, int32_t num_labels, const char *where,
                        bert_error *e);

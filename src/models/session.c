@@ -105,6 +105,10 @@ bert_encoder *bert_session_encoder(bert_session *s, bert_error *e) {
     return s->encoder;
 }
 
+const float *bert_session_first_rows(const bert_session *s) {
+    return s->hidden.data;
+}
+
 /* Grows by half at least, so that batches of slowly rising size do not reallocate each time. */
 static int reserve(bert_buffer_f32 *b, size_t count, size_t times, bert_error *e) {
     if (times && count > SIZE_MAX / sizeof(float) / 2 / times) return bert_fail_memory(e, SIZE_MAX);
@@ -284,6 +288,7 @@ int bert_session_run(bert_session *s, const bert_inputs *inputs, unsigned want, 
     unsigned state = bert_cpu_enter();
     rc = run_trunk(&r, &local);
     if (!rc && want & (BERT_WANT_POOLER | BERT_WANT_LOGITS)) rc = run_head(&r, out, &local);
+    if (!rc) rc = bert_weight_source_check(&m->weights, &local);
     bert_cpu_leave(state);
     if (rc) {
         *out = (bert_outputs){0};

@@ -20,5 +20,8 @@ struct bert_session {
     size_t starts_capacity;
 };
 
+/* The first token's hidden state of each sequence [n, H], after a run that wanted BERT_SKIP_HIDDEN
+ * and nothing else. */
+const float *bert_session_first_rows(const bert_session *s);
 bert_encoder *bert_session_encoder(bert_session *s, bert_error *e);
 #endif

@@ -127,9 +127,23 @@ static int note_missing(bert_weight_source *s, const char *name, size_t bytes, c
     return 1;
 }
 
+static float *convert(bert_weight_source *s, const bert_stored_tensor *t, size_t count,
+                      bert_error *e) {
+    float *own = bert_arena_alloc(&s->converted, count * sizeof *own);
+    if (!own) {
+        bert_fail_memory(e, count * sizeof *own);
+    } else if (bert_stored_to_float(t, own, e)) {
+        bert_error_prefix(e, "%s: ", s->path);
+        own = NULL;
+    }
+    return own;
+}
+
 int bert_weight_source_find(void *context, const char *name, int32_t rows, int32_t cols,
                             const float **value, bert_error *e) {
     bert_weight_source *s = context;
+    bert_error local = {0};
+    if (!e) e = &local;
     const bert_stored_tensor *t = find_tensor(s, name);
     const size_t count = (size_t)rows * (size_t)cols;
     if (!t && s->part == BERT_PART_TRUNK)
@@ -141,30 +155,21 @@ int bert_weight_source_find(void *context, const char *name, int32_t rows, int32
     if (!same_shape(t, rows, cols)) return misshapen(s, t, rows, cols, e);
     int rc = add_used(s, t, e);
     if (rc) return rc;
-    if (t->dtype == BERT_F32 && (uintptr_t)t->data % _Alignof(float) == 0) {
-        *value = t->data;
-        return 1;
-    }
-    float *own = bert_arena_alloc(&s->converted, count * sizeof *own);
-    if (!own) return bert_fail_memory(e, count * sizeof *own);
-    rc = bert_stored_to_float(t, own, e);
-    if (rc) {
-        bert_error_prefix(e, "%s: ", s->path);
-        return rc;
-    }
-    *value = own;
+    const bool direct = t->dtype == BERT_F32 && (uintptr_t)t->data % _Alignof(float) == 0;
+    *value = direct ? t->data : convert(s, t, count, e);
+    if (!*value) return e->code;
+    /* Matrices are looked at when they are packed; rows of a table that a text uses show in the
+     * result. */
+    if ((!direct || rows == 1) && !bert_all_finite(*value, count)) s->not_finite = t->name;
     return 1;
 }
 
-static bool in_file(const bert_weight_source *s, const float *value) {
-    for (int i = 0; i < s->used_count; i++)
-        if (s->used[i]->data == (const void *)value) return true;
-    return false;
-}
-
 void bert_weight_source_packed(void *context, const float *value, size_t bytes) {
-    const bert_weight_source *s = context;
-    if (!in_file(s, value)) return;
+    bert_weight_source *s = context;
+    int i = 0;
+    while (i < s->used_count && s->used[i]->data != (const void *)value) i++;
+    if (i == s->used_count) return; /* converted, and looked at then */
+    if (!bert_all_finite(value, bytes / sizeof *value)) s->not_finite = s->used[i]->name;
     /* Only whole pages: their neighbours belong to other tensors. */
     uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
     uintptr_t begin = ((uintptr_t)value + page - 1) / page * page;
@@ -175,6 +180,15 @@ void bert_weight_source_packed(void *context, const float *value, size_t bytes) 
 static bool is_used(const bert_weight_source *s, const bert_stored_tensor *t) {
     for (int i = 0; i < s->used_count; i++)
         if (s->used[i] == t) return true;
+    return false;
+}
+
+static bool is_redundant(const bert_weight_source *s, const char *name) {
+    /* Not a weight: the numbers 0, 1, 2, ... that transformers 3 and 4 stored. */
+    const char *dot = strrchr(name, '.');
+    if (!strcmp(dot ? dot + 1 : name, "position_ids")) return true;
+    for (const char *const *copy = s->arch->copies; *copy; copy++)
+        if (!strcmp(name, *copy)) return true;
     return false;
 }
 
@@ -194,9 +208,7 @@ int bert_weight_source_finish(bert_weight_source *s, bert_error *e) {
     }
     for (int i = 0; i < bert_safetensors_count(s->file); i++) {
         const bert_stored_tensor *t = bert_safetensors_at(s->file, i);
-        /* Not a weight: the numbers 0, 1, 2, ... that transformers 3 and 4 stored. */
-        const char *dot = strrchr(t->name, '.');
-        if (is_used(s, t) || !strcmp(dot ? dot + 1 : t->name, "position_ids")) continue;
+        if (is_used(s, t) || is_redundant(s, t->name)) continue;
         int rc = add_name(&s->unused, t->name, e);
         if (rc) return rc;
     }
@@ -248,6 +260,12 @@ bert_safetensors *bert_weights_find(const char *directory, char **path, bert_err
 
 bool bert_all_finite(const float *x, size_t n) {
     return isfinite(bert_cpu()->sum_squares(x, n));
+}
+
+int bert_weight_source_check(const bert_weight_source *s, bert_error *e) {
+    if (!s->not_finite) return 0;
+    return bert_fail(e, BERT_ENUMERIC, "%s: tensor %s holds a value that is not finite", s->path,
+                     s->not_finite);
 }
 
 int bert_params_check_finite(const bert_params *ps, bert_error *e) {

@@ -4,6 +4,7 @@
 #include "files/safetensors.h"
 #include "models/config.h"
 #include "tape/params.h"
+#include <stdatomic.h>
 
 /* What a parameter that is being created belongs to: says what a missing tensor means. */
 typedef enum {
@@ -28,6 +29,7 @@ typedef struct {
     bert_arena converted; /* values that are not float32 in the file */
     void *absent;         /* stands for missing tensors until all of them are known */
     size_t absent_bytes;
+    _Atomic(const char *) not_finite; /* a tensor that was found to hold a NaN or an infinity */
 } bert_weight_source;
 
 /* The weights in a directory. NULL when there are none, or none that can be read. */
@@ -35,7 +37,9 @@ bert_safetensors *bert_weights_find(const char *directory, char **path, bert_err
 /* find of bert_param_source; context is a bert_weight_source. */
 int bert_weight_source_find(void *context, const char *name, int32_t rows, int32_t cols,
                             const float **value, bert_error *e);
-/* packed of bert_param_source: gives the pages of a mapped value back to the system. */
+/* packed of bert_param_source: a mapped value has just been read for the first time. Looks for what
+ * is not finite while it is in cache, so that opening a model need not read it, and gives its pages
+ * back to the system. */
 void bert_weight_source_packed(void *context, const float *value, size_t bytes);
 /* After the last parameter: an error that lists what is missing; else fills unused. */
 int bert_weight_source_finish(bert_weight_source *s, bert_error *e);
@@ -43,7 +47,9 @@ void bert_weight_source_free(bert_weight_source *s); /* not the struct itself */
 /* Whether a tensor is there, under any of the names it may have. */
 bool bert_weight_source_has(const bert_weight_source *s, const char *name);
 
-/* BERT_ENUMERIC with the name of the first parameter that holds a NaN or an infinity. */
+/* BERT_ENUMERIC with the name of a tensor that was found not to be finite. */
+int bert_weight_source_check(const bert_weight_source *s, bert_error *e);
+/* The same for every parameter, now. */
 int bert_params_check_finite(const bert_params *ps, bert_error *e);
 bool bert_all_finite(const float *x, size_t n);
 

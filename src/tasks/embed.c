@@ -3,11 +3,7 @@
 #include "base/error.h"
 #include "tasks/pack.h"
 #include <stdlib.h>
-
-/* What a kind of pooling wants of the forward pass. */
-static unsigned wants(bert_pooling p) {
-    return p == BERT_POOLING_POOLER ? BERT_WANT_POOLER | BERT_SKIP_HIDDEN : 0;
-}
+#include <string.h>
 
 static int choose(const bert_model *m, const bert_task_options *o, bert_pooling *p, bool *normalize,
                   bert_error *e) {
@@ -24,17 +20,22 @@ static int choose(const bert_model *m, const bert_task_options *o, bert_pooling 
     return 0;
 }
 
-/* The vectors of the windows of a pack, in rows. */
+/* The vectors of the windows of a pack, in rows. Where only first tokens matter, only those leave
+ * the last layer. */
 static int embed_pack(bert_session *s, const bert_windows *p, bert_pooling pooling, float *rows,
                       bert_error *e) {
     const bert_inputs in = bert_windows_inputs(p);
     const int32_t dim = s->model->config.hidden_size;
+    const bool pooler = pooling == BERT_POOLING_POOLER,
+               first = pooler || pooling == BERT_POOLING_CLS;
     bert_outputs out;
-    int rc = bert_session_run(s, &in, wants(pooling), &out, e);
+    int rc = bert_session_run(
+        s, &in, (first ? BERT_SKIP_HIDDEN : 0) | (pooler ? BERT_WANT_POOLER : 0), &out, e);
     if (rc) return rc;
-    if (pooling != BERT_POOLING_POOLER)
+    if (!first)
         return bert_pool(pooling, out.last_hidden_state, dim, p->start, p->windows, rows, e);
-    for (size_t i = 0; i < (size_t)p->windows * (size_t)dim; i++) rows[i] = out.pooler_output[i];
+    memcpy(rows, pooler ? out.pooler_output : bert_session_first_rows(s),
+           (size_t)p->windows * (size_t)dim * sizeof *rows);
     return 0;
 }
 

@@ -1,0 +1,95 @@
+/* What BERT was trained with: masked tokens, alone and with the next sentence. */
+#include "base/error.h"
+#include "models/heads.h"
+#include "models/model.h"
+#include "tape/tape.h"
+
+typedef struct {
+    bert_linear transform;
+    bert_layer_norm norm;
+    bert_param *bias;
+    bert_act act;
+    bert_linear seq_relationship; /* pretraining only */
+} language_head;
+
+static int masked_init(void *self, bert_params *ps, const bert_config *c, bert_error *e) {
+    language_head *h = self;
+    int rc = bert_act_parse(c->hidden_act, &h->act, e);
+    if (!rc)
+        rc = bert_linear_new(ps, "cls.predictions.transform.dense", c->hidden_size, c->hidden_size,
+                             &h->transform, e);
+    if (!rc)
+        rc = bert_layer_norm_new(ps, "cls.predictions.transform.LayerNorm", c->hidden_size,
+                                 c->layer_norm_eps, &h->norm, e);
+    if (rc) return rc;
+    h->bias = bert_param_new(ps, "cls.predictions.bias", 1, c->vocab_size, BERT_INIT_ZERO, e);
+    return h->bias ? 0 : BERT_ENOMEM;
+}
+
+/* The decoder is the table of word embeddings. */
+static bert_tensor *masked_forward(void *self, bert_tape *t, const bert_model *m,
+                                   bert_tensor *hidden, const bert_inputs *inputs) {
+    (void)inputs;
+    const language_head *h = self;
+    bert_tensor *x = bert_linear_act(t, h->transform, hidden, h->act);
+    x = bert_layer_norm_apply(t, &h->norm, x, NULL);
+    return bert_linear_apply(t, (bert_linear){m->trunk.word, h->bias}, x);
+}
+
+static bert_tensor *masked_loss(void *self, bert_tape *t, bert_tensor *logits, const bert_batch *b,
+                                double divisor) {
+    (void)self;
+    return bert_classification_loss(t, BERT_PROBLEM_SINGLE_LABEL, logits, b, divisor);
+}
+
+const bert_head bert_head_masked_lm = {
+    .name = "masked-lm",
+    .state_size = sizeof(language_head),
+    .init = masked_init,
+    .forward = masked_forward,
+    .loss = masked_loss,
+};
+
+static int pretraining_init(void *self, bert_params *ps, const bert_config *c, bert_error *e) {
+    language_head *h = self;
+    int rc = masked_init(self, ps, c, e);
+    return rc ? rc
+              : bert_linear_new(ps, "cls.seq_relationship", c->hidden_size, 2, &h->seq_relationship,
+                                e);
+}
+
+/* [T, vocab_size + 2]: each token's row ends with the next-sentence logits of its sequence, so that
+ * both results are one matrix. */
+static bert_tensor *pretraining_forward(void *self, bert_tape *t, const bert_model *m,
+                                        bert_tensor *hidden, const bert_inputs *inputs) {
+    const language_head *h = self;
+    int32_t *sequence = bert_tape_alloc(t, (size_t)inputs->start[inputs->n] * sizeof *sequence);
+    if (!sequence) return NULL;
+    for (int32_t i = 0; i < inputs->n; i++)
+        for (int32_t j = inputs->start[i]; j < inputs->start[i + 1]; j++) sequence[j] = i;
+    bert_tensor *words = masked_forward(self, t, m, hidden, inputs);
+    bert_tensor *next =
+        bert_linear_apply(t, h->seq_relationship, bert_pooler(t, m, hidden, inputs));
+    return bert_concat(t, words, bert_rows(t, next, sequence, inputs->start[inputs->n]));
+}
+
+/* The divisor is of the masked tokens; the next-sentence term is a mean over sequences. */
+static bert_tensor *pretraining_loss(void *self, bert_tape *t, bert_tensor *logits,
+                                     const bert_batch *b, double divisor) {
+    if (!b->next_sentence_label)
+        return bert_tape_fail(t, NULL, BERT_EINVAL,
+                              "pretraining: the loss needs next_sentence_label");
+    const int32_t words = bert_tensor_cols(logits) - 2;
+    bert_tensor *masked = masked_loss(self, t, bert_slice(t, logits, 0, words), b, divisor);
+    bert_tensor *next = bert_slice(t, bert_cls(t, logits, &b->inputs), words, 2);
+    return bert_add(t, masked, bert_cross_entropy(t, next, b->next_sentence_label, NULL, 0, 0));
+}
+
+const bert_head bert_head_pretraining = {
+    .name = "pretraining",
+    .state_size = sizeof(language_head),
+    .init = pretraining_init,
+    .forward = pretraining_forward,
+    .loss = pretraining_loss,
+    .pooler = true,
+};

@@ -1,0 +1,97 @@
+/* Heads on the hidden states: one row of logits a token. */
+#include "base/error.h"
+#include "models/heads.h"
+#include "models/model.h"
+#include "tape/tape.h"
+
+typedef struct {
+    bert_linear out;
+    float dropout;
+} token_head;
+
+static bert_tensor *token_forward(void *self, bert_tape *t, const bert_model *m,
+                                  bert_tensor *hidden, const bert_inputs *inputs) {
+    (void)m, (void)inputs;
+    const token_head *h = self;
+    return bert_linear_apply(t, h->out, bert_dropout(t, hidden, h->dropout));
+}
+
+/* ---- Token classification */
+
+static int token_init(void *self, bert_params *ps, const bert_config *c, bert_error *e) {
+    token_head *h = self;
+    h->dropout = bert_classifier_dropout(c);
+    return bert_linear_new(ps, "classifier", c->hidden_size, c->num_labels, &h->out, e);
+}
+
+static bert_tensor *token_loss(void *self, bert_tape *t, bert_tensor *logits, const bert_batch *b,
+                               double divisor) {
+    (void)self;
+    return bert_classification_loss(t, BERT_PROBLEM_SINGLE_LABEL, logits, b, divisor);
+}
+
+const bert_head bert_head_token_classification = {
+    .name = "token-classification",
+    .state_size = sizeof(token_head),
+    .init = token_init,
+    .forward = token_forward,
+    .loss = token_loss,
+};
+
+/* ---- Question answering: column 0 scores a token as the start of the answer, column 1 as its end
+ */
+
+static int question_init(void *self, bert_params *ps, const bert_config *c, bert_error *e) {
+    token_head *h = self;
+    return bert_linear_new(ps, "qa_outputs", c->hidden_size, 2, &h->out, e);
+}
+
+/* transformers clamps a position to [0, length] and ignores length. */
+static int32_t position_label(int32_t position, int32_t length) {
+    return position < 0 ? 0 : position < length ? position : -100;
+}
+
+/* The sum over sequences of -log softmax over the sequence's tokens at the position, divided. The
+ * tokens of a sequence are the classes, so each sequence is a row of its own width. */
+static bert_tensor *position_loss(bert_tape *t, bert_tensor *scores, const bert_inputs *in,
+                                  const int32_t *positions, double divisor) {
+    int32_t count = 0;
+    for (int32_t i = 0; i < in->n; i++)
+        count += position_label(positions[i], in->start[i + 1] - in->start[i]) >= 0;
+    if (divisor == 0) divisor = count ? count : 1;
+    int32_t *index = bert_tape_alloc(t, (size_t)in->start[in->n] * sizeof *index);
+    if (!index) return NULL;
+    for (int32_t j = 0; j < in->start[in->n]; j++) index[j] = j;
+    bert_tensor *sum = NULL;
+    for (int32_t i = 0; i < in->n; i++) {
+        const int32_t length = in->start[i + 1] - in->start[i];
+        const int32_t label = position_label(positions[i], length);
+        bert_tensor *row = bert_rows(t, scores, index + in->start[i], length);
+        bert_tensor *loss =
+            bert_cross_entropy(t, bert_reshape(t, row, 1, length), &label, NULL, divisor, 0);
+        sum = sum ? bert_add(t, sum, loss) : loss;
+    }
+    return sum;
+}
+
+static bert_tensor *question_loss(void *self, bert_tape *t, bert_tensor *logits,
+                                  const bert_batch *b, double divisor) {
+    (void)self;
+    if (!b->start_positions || !b->end_positions)
+        return bert_tape_fail(t, NULL, BERT_EINVAL,
+                              "question answering: the loss needs start_positions and "
+                              "end_positions");
+    bert_tensor *start =
+        position_loss(t, bert_slice(t, logits, 0, 1), &b->inputs, b->start_positions, divisor);
+    bert_tensor *end =
+        position_loss(t, bert_slice(t, logits, 1, 1), &b->inputs, b->end_positions, divisor);
+    return bert_scale(t, bert_add(t, start, end), 0.5f);
+}
+
+const bert_head bert_head_question_answering = {
+    .name = "question-answering",
+    .state_size = sizeof(token_head),
+    .init = question_init,
+    .forward = token_forward,
+    .loss = question_loss,
+};
