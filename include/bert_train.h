@@ -238,7 +238,7 @@ BERT_API bert_tensor *bert_head_loss(bert_tape *t, const bert_model *m, bert_ten
 
 /* Optimizer: AdamW as in torch.optim.AdamW. */
 typedef struct {
-    float beta1, beta2, eps, weight_decay; /* .9, .999, 1e-8, 0 */
+    double beta1, beta2, eps, weight_decay; /* .9, .999, 1e-8, 0 */
 } bert_adamw_options;
 BERT_API bert_adamw_options bert_adamw_default(void);
 typedef struct bert_optimizer bert_optimizer;

@@ -26,6 +26,8 @@ typedef struct {
 struct bert_threads {
     int threads;
     size_t scratch_bytes;
+    void *workspace[BERT_WORKSPACES];
+    size_t workspace_bytes[BERT_WORKSPACES];
     worker *workers; /* [threads]; 0 is the caller */
     bert_threads_fn *fn;
     void *context;
@@ -33,14 +35,32 @@ struct bert_threads {
     bool quit;
     _Alignas(64) atomic_int next;        /* first item not yet taken */
     _Alignas(64) atomic_uint generation; /* counts runs; workers sleep on it */
-    _Alignas(64) atomic_int running;     /* workers that have not finished this run */
+    _Alignas(64) atomic_int sleepers;
+    _Alignas(64) atomic_int running; /* workers that have not finished this run */
 };
 
-static void pause_cpu(void) {
 #if defined(__x86_64__)
+static void pause_cpu(void) {
     _mm_pause();
-#endif
 }
+/* Denormals count as zero, in operands and results; returns the state to go back to. */
+static unsigned flush_denormals(void) {
+    unsigned state = _mm_getcsr();
+    _mm_setcsr(state | 0x8040);
+    return state;
+}
+static void restore_denormals(unsigned state) {
+    _mm_setcsr(state);
+}
+#else
+static void pause_cpu(void) {}
+static unsigned flush_denormals(void) {
+    return 0;
+}
+static void restore_denormals(unsigned state) {
+    (void)state;
+}
+#endif
 
 static void sleep_on(atomic_uint *word, unsigned value) {
     syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, NULL, NULL, 0);
@@ -63,14 +83,19 @@ static void *worker_main(void *argument) {
     worker *w = argument;
     bert_threads *p = w->pool;
     unsigned seen = 0;
+    flush_denormals();
     for (;;) {
         unsigned g;
         int spins = 0;
         while ((g = atomic_load_explicit(&p->generation, memory_order_acquire)) == seen) {
             if (++spins < SPINS)
                 pause_cpu();
-            else
+            else {
+                /* Counted first: a run that starts now either sees the count or is seen by the wait. */
+                atomic_fetch_add(&p->sleepers, 1);
                 sleep_on(&p->generation, seen);
+                atomic_fetch_sub(&p->sleepers, 1);
+            }
         }
         seen = g;
         if (p->quit) return NULL;
@@ -123,6 +148,7 @@ void bert_threads_free(bert_threads *p) {
     wake_all(&p->generation);
     for (int i = 1; i < p->threads; i++) pthread_join(p->workers[i].thread, NULL);
     for (int i = 0; i < p->threads; i++) free(p->workers[i].scratch);
+    for (int i = 0; i < BERT_WORKSPACES; i++) free(p->workspace[i]);
     free(p->workers);
     free(p);
 }
@@ -135,7 +161,9 @@ void bert_threads_run(bert_threads *p, int n, int grain, bert_threads_fn *fn, vo
     if (n <= 0) return;
     if (grain < 1) grain = 1;
     if (!p || p->threads == 1 || n <= grain) {
+        unsigned state = flush_denormals();
         fn(context, 0, n, 0);
+        restore_denormals(state);
         return;
     }
     p->fn = fn;
@@ -144,9 +172,11 @@ void bert_threads_run(bert_threads *p, int n, int grain, bert_threads_fn *fn, vo
     p->grain = grain;
     atomic_store_explicit(&p->next, 0, memory_order_relaxed);
     atomic_store_explicit(&p->running, p->threads - 1, memory_order_relaxed);
-    atomic_fetch_add_explicit(&p->generation, 1, memory_order_release);
-    wake_all(&p->generation);
+    atomic_fetch_add(&p->generation, 1);
+    if (atomic_load(&p->sleepers)) wake_all(&p->generation);
+    unsigned state = flush_denormals();
     take_chunks(p, 0);
+    restore_denormals(state);
     for (int spins = 0; atomic_load_explicit(&p->running, memory_order_acquire) > 0;) {
         if (++spins < SPINS)
             pause_cpu();
@@ -171,6 +201,23 @@ void *bert_threads_scratch(const bert_threads *p, int thread) {
     return p->workers[thread].scratch;
 }
 
+void *bert_threads_workspace(bert_threads *t, int name, size_t bytes) {
+    if (!t) return bert_aligned_alloc(bytes, 1);
+    if (bytes > t->workspace_bytes[name]) {
+        free(t->workspace[name]);
+        t->workspace[name] = bert_aligned_alloc(bytes, 1);
+        t->workspace_bytes[name] = t->workspace[name] ? bytes : 0;
+    }
+    return t->workspace[name];
+}
+
+void bert_threads_release(bert_threads *t, void *workspace) {
+    if (!t) free(workspace);
+}
+
 size_t bert_threads_memory(const bert_threads *p) {
-    return p ? p->scratch_bytes * (size_t)p->threads : 0;
+    if (!p) return 0;
+    size_t bytes = p->scratch_bytes * (size_t)p->threads;
+    for (int i = 0; i < BERT_WORKSPACES; i++) bytes += p->workspace_bytes[i];
+    return bytes;
 }

@@ -19,5 +19,11 @@ void bert_threads_run(bert_threads *p, int n, int grain, bert_threads_fn *fn, vo
  * run; 0 or BERT_ENOMEM. */
 int bert_threads_reserve(bert_threads *p, size_t bytes);
 void *bert_threads_scratch(const bert_threads *p, int thread);
+/* A buffer that all threads share, at least `bytes`, 64-byte aligned; kept by t until a larger one
+ * is asked for under the same name. With t NULL it is allocated, so give it back with _release in
+ * every case. NULL: out of memory. */
+enum { BERT_WORKSPACE_LEFT, BERT_WORKSPACE_RIGHT, BERT_WORKSPACES };
+void *bert_threads_workspace(bert_threads *t, int name, size_t bytes);
+void bert_threads_release(bert_threads *t, void *workspace);
 size_t bert_threads_memory(const bert_threads *p);
 #endif

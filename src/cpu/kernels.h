@@ -31,6 +31,18 @@ typedef struct {
                   bool accumulate);
 } bert_gemm_kernel;
 
+/* What happens to a block of a product while it is in cache; pointers are at the block's first
+ * element. */
+typedef struct {
+    const float *bias;        /* [cols] or NULL */
+    bert_act_forward_fn *act; /* NULL: none */
+    float *pre;               /* the value before act, or NULL */
+    ptrdiff_t pre_stride;
+    const float *residual; /* or NULL */
+    ptrdiff_t residual_stride;
+    bool accumulate;
+} bert_block_epilogue;
+
 typedef struct {
     const char *isa;                                    /* the strongest level that is in use */
     const bert_gemm_kernel *gemm[BERT_PRECISION_COUNT]; /* NULL: not available at this level */
@@ -58,6 +70,8 @@ typedef struct {
     /* In place softmax of each of rows x cols (leading dimension ld), of scale * x. Writes log(sum
      * exp(scale x)) of each row to lse unless NULL. */
     void (*softmax)(float *x, ptrdiff_t ld, int rows, int cols, float scale, float *lse);
+    /* x = exp(factor * x - shift), in place. */
+    void (*exp_shifted)(float *x, size_t n, float factor, float shift);
     /* dx = y * (dy - sum(dy * y)) of each row. dx may be dy. */
     void (*softmax_backward)(float *dx, const float *dy, const float *y, int rows, int cols);
 
@@ -75,8 +89,12 @@ typedef struct {
     /* AdamW as torch.optim.AdamW: g *= grad_scale; p -= lr wd p; m, v; p -= step * m / (sqrt(v) /
      * sqrt(correction2) + eps), where step = lr / correction1. */
     void (*adamw)(float *p, const float *g, float *m, float *v, size_t n, float grad_scale,
-                  float lr, float beta1, float beta2, float eps, float weight_decay,
+                  float lr, double beta1, double beta2, float eps, float weight_decay,
                   float correction1, float correction2);
+
+    /* c [rows, cols] from tile [rows, tile_ld], which is overwritten. */
+    void (*epilogue)(float *c, ptrdiff_t ldc, float *tile, int tile_ld, int rows, int cols,
+                     const bert_block_epilogue *e);
 } bert_kernels;
 
 /* The table for this machine, capped by the environment variable BERT_ISA ("c", "avx2", "avx512",
@@ -92,10 +110,7 @@ typedef struct {
     void (*fill)(bert_kernels *k);
 } bert_isa_level;
 extern const bert_isa_level bert_isa_levels[]; /* weakest first; ends with a NULL name */
-
-/* To be called at the start of each thread that computes: denormals are zero (a pass over denormals
- * is 50 times slower) and whatever else a level needs (AMX tile permission and configuration).
- * Returns the previous state for _leave. */
-unsigned bert_cpu_enter(void);
-void bert_cpu_leave(unsigned state);
+/* BERT_EUNSUPPORTED, naming those that are, when no kernel of this machine serves p; name is what
+ * the user called it. */
+int bert_precision_check(bert_precision p, const char *name, bert_error *e);
 #endif

@@ -12,38 +12,6 @@
  * the second-level cache. */
 enum { BATCH_TOKENS = 512, MAX_BATCH_TOKENS = 1 << 22 };
 
-static const char *const precision_names[BERT_PRECISION_COUNT] = {
-    [BERT_PRECISION_HIGHEST] = "highest",
-    [BERT_PRECISION_HIGH] = "high",
-    [BERT_PRECISION_MEDIUM] = "medium",
-    [BERT_PRECISION_INT8] = "int8",
-};
-
-const char *bert_precision_name(bert_precision p) {
-    return (unsigned)p < BERT_PRECISION_COUNT ? precision_names[p] : "?";
-}
-
-static int check_precision(bert_precision p, const char *name, bert_error *e) {
-    if ((unsigned)p < BERT_PRECISION_COUNT && bert_cpu()->gemm[p]) return 0;
-    char list[100] = "";
-    for (int i = 0; i < BERT_PRECISION_COUNT; i++)
-        if (bert_cpu()->gemm[i]) {
-            if (list[0]) strcat(list, ", ");
-            strcat(list, precision_names[i]);
-        }
-    return bert_fail(e, BERT_EUNSUPPORTED,
-                     "precision \"%.40s\" is not available on this machine (%s); available: %s",
-                     name, bert_cpu()->isa, list);
-}
-
-int bert_precision_parse(const char *name, bert_precision *p, bert_error *e) {
-    int i = 0;
-    while (i < BERT_PRECISION_COUNT && strcmp(precision_names[i], name)) i++;
-    int rc = check_precision((bert_precision)i, name, e);
-    if (!rc) *p = (bert_precision)i;
-    return rc;
-}
-
 bert_session_options bert_session_default(void) {
     return (bert_session_options){.precision = BERT_PRECISION_HIGHEST};
 }
@@ -56,7 +24,7 @@ bert_session *bert_session_new(const bert_model *m, const bert_session_options *
                   MAX_BATCH_TOKENS);
         return NULL;
     }
-    if (check_precision(o.precision, bert_precision_name(o.precision), e)) return NULL;
+    if (bert_precision_check(o.precision, bert_precision_name(o.precision), e)) return NULL;
     if (!o.batch_tokens) o.batch_tokens = BATCH_TOKENS;
     bert_session *s = calloc(1, sizeof *s);
     const size_t pointers = 2 * (size_t)m->config.num_hidden_layers + 1;
@@ -285,11 +253,9 @@ int bert_session_run(bert_session *s, const bert_inputs *inputs, unsigned want, 
     const unsigned whole = BERT_WANT_HIDDEN_STATES | BERT_WANT_ATTENTIONS;
     bool head_takes_it = !(want & BERT_WANT_LOGITS) || !m->head.name || m->head.first_token;
     r.first_rows = want & BERT_SKIP_HIDDEN && !(want & whole) && head_takes_it;
-    unsigned state = bert_cpu_enter();
     rc = run_trunk(&r, &local);
     if (!rc && want & (BERT_WANT_POOLER | BERT_WANT_LOGITS)) rc = run_head(&r, out, &local);
     if (!rc) rc = bert_weight_source_check(&m->weights, &local);
-    bert_cpu_leave(state);
     if (rc) {
         *out = (bert_outputs){0};
         return bert_fail(e, rc, "%s", local.message);

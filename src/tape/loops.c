@@ -10,9 +10,7 @@ typedef struct {
 static void run_chunks(void *context, int begin, int end, int thread) {
     const loop *l = context;
     size_t first = (size_t)begin * l->grain, last = (size_t)end * l->grain;
-    unsigned state = bert_cpu_enter();
     l->fn(l->context, first, last < l->n ? last : l->n, thread);
-    bert_cpu_leave(state);
 }
 
 void bert_loop(bert_threads *threads, size_t n, size_t grain, bert_loop_fn *fn,

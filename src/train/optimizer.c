@@ -25,7 +25,7 @@ struct bert_optimizer {
 };
 
 bert_adamw_options bert_adamw_default(void) {
-    return (bert_adamw_options){.beta1 = .9f, .beta2 = .999f, .eps = 1e-8f};
+    return (bert_adamw_options){.beta1 = .9, .beta2 = .999, .eps = 1e-8};
 }
 
 /* Makes room for parameters that were created since the last call. */
@@ -66,7 +66,7 @@ bert_optimizer *bert_optimizer_new(bert_params *ps, const bert_adamw_options *op
         bert_fail(e, BERT_EINVAL,
                   "optimizer: beta1 %g and beta2 %g must be in [0, 1), eps %g and weight_decay %g "
                   "must not be negative",
-                  (double)a.beta1, (double)a.beta2, (double)a.eps, (double)a.weight_decay);
+                  a.beta1, a.beta2, a.eps, a.weight_decay);
         return NULL;
     }
     bert_optimizer *o = calloc(1, sizeof *o);
@@ -190,8 +190,8 @@ static void update_pieces(const void *context, size_t begin, size_t end, int thr
         float *value = (float *)(uintptr_t)p->value + s->first;
         bert_cpu()->adamw(value, p->grad + s->first, state->m + s->first, state->v + s->first, s->n,
                           u->scale, u->lr, a->beta1, a->beta2, a->eps,
-                          p->decay ? a->weight_decay : 0, (float)(1 - pow((double)a->beta1, steps)),
-                          (float)(1 - pow((double)a->beta2, steps)));
+                          p->decay ? a->weight_decay : 0, (float)(1 - pow(a->beta1, steps)),
+                          (float)(1 - pow(a->beta2, steps)));
         memset(p->grad + s->first, 0, s->n * sizeof *p->grad);
     }
 }

@@ -1,0 +1,79 @@
+#include "cpu/kernels.h"
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+void bert_fill_c(bert_kernels *k);
+void bert_fill_avx2(bert_kernels *k);
+void bert_fill_avx512(bert_kernels *k);
+
+static bool always(void) {
+    return true;
+}
+
+#if defined(__x86_64__)
+/* The compiler's run-time asks cpuid and, through xgetbv, whether the system saves the registers.
+ */
+static bool has_avx2(void) {
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+}
+static bool has_avx512(void) {
+    return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+}
+#endif
+
+const bert_isa_level bert_isa_levels[] = {
+    {"c", always, bert_fill_c},
+#if defined(__x86_64__)
+    {"avx2", has_avx2, bert_fill_avx2},
+    {"avx512", has_avx512, bert_fill_avx512},
+#endif
+    {0},
+};
+enum { LEVELS = sizeof bert_isa_levels / sizeof *bert_isa_levels - 1 };
+
+/* The one global: tables for each level this machine has, filled once. */
+static struct {
+    bert_kernels at[LEVELS];
+    int count; /* levels that are available */
+    int used;  /* the one in use, by BERT_ISA */
+    char list[64];
+} table;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void fill(void) {
+    const char *cap = getenv("BERT_ISA");
+    table.used = -1;
+    while (table.count < LEVELS && bert_isa_levels[table.count].available()) {
+        int i = table.count++;
+        if (i) table.at[i] = table.at[i - 1];
+        bert_isa_levels[i].fill(&table.at[i]);
+        table.at[i].isa = bert_isa_levels[i].name;
+        if (i) strcat(table.list, " ");
+        strcat(table.list, bert_isa_levels[i].name);
+        if (cap && !strcmp(cap, bert_isa_levels[i].name)) table.used = i;
+    }
+    if (table.used < 0) table.used = table.count - 1;
+}
+
+const bert_kernels *bert_cpu(void) {
+    pthread_once(&once, fill);
+    return &table.at[table.used];
+}
+
+const bert_kernels *bert_cpu_at(const char *isa) {
+    pthread_once(&once, fill);
+    for (int i = 0; i < table.count; i++)
+        if (!strcmp(table.at[i].isa, isa)) return &table.at[i];
+    return NULL;
+}
+
+const char *bert_isa(void) {
+    return bert_cpu()->isa;
+}
+
+const char *bert_isa_list(void) {
+    bert_cpu();
+    return table.list;
+}

@@ -1,0 +1,348 @@
+/* The loops of the kernel table that every instruction set shares in source; each kernels_<isa>.c
+ * includes this once, after defining FILL (the name of its fill function) and GEMM_F32 (its matrix
+ * block), and is compiled with its own flags. */
+#include "base/rng.h"
+#include "cpu/kernels.h"
+#include "cpu/vector.h"
+#include <math.h>
+
+void FILL(bert_kernels *k);
+
+/* Calls body with i, the lanes from i, and count lanes in use; a tail runs the same code, so an
+ * element's result does not depend on its place. */
+#define FOR_LANES(n, full, tail)                                                                   \
+    do {                                                                                           \
+        size_t i = 0;                                                                              \
+        for (; i + LANES <= (n); i += LANES) full;                                                 \
+        if (i < (n)) {                                                                             \
+            size_t left = (n)-i;                                                                   \
+            tail;                                                                                  \
+        }                                                                                          \
+    } while (0)
+
+#define ACTIVATION(name)                                                                           \
+    static void name##_forward(float *y, const float *x, size_t n) {                               \
+        FOR_LANES(n, store(y + i, name(load(x + i))),                                              \
+                  store_part(y + i, name(load_part(x + i, left, 0)), left));                       \
+    }                                                                                              \
+    static void name##_backward(float *dx, const float *dy, const float *x, size_t n) {            \
+        FOR_LANES(n, store(dx + i, load(dy + i) * name##_slope(load(x + i))),                      \
+                  store_part(dx + i,                                                               \
+                             load_part(dy + i, left, 0) * name##_slope(load_part(x + i, left, 0)), \
+                             left));                                                               \
+    }
+ACTIVATION(identity)
+ACTIVATION(gelu)
+ACTIVATION(gelu_new)
+ACTIVATION(relu)
+ACTIVATION(tanh_v)
+ACTIVATION(sigmoid)
+ACTIVATION(silu)
+
+static void add(float *y, const float *a, const float *b, size_t n) {
+    for (size_t i = 0; i < n; i++) y[i] = a[i] + b[i];
+}
+static void sub(float *y, const float *a, const float *b, size_t n) {
+    for (size_t i = 0; i < n; i++) y[i] = a[i] - b[i];
+}
+static void mul(float *y, const float *a, const float *b, size_t n) {
+    for (size_t i = 0; i < n; i++) y[i] = a[i] * b[i];
+}
+static void scale(float *y, const float *x, float s, size_t n) {
+    for (size_t i = 0; i < n; i++) y[i] = s * x[i];
+}
+static void axpy(float *y, float s, const float *x, size_t n) {
+    FOR_LANES(n, store(y + i, load(x + i) * s + load(y + i)),
+              store_part(y + i, load_part(x + i, left, 0) * s + load_part(y + i, left, 0), left));
+}
+static float dot(const float *a, const float *b, size_t n) {
+    vf s = {0};
+    FOR_LANES(n, s += load(a + i) * load(b + i),
+              s += load_part(a + i, left, 0) * load_part(b + i, left, 0));
+    return sum(s);
+}
+static double sum_squares(const float *x, size_t n) {
+    double lanes[8] = {0}, total = 0;
+    size_t i = 0;
+    for (; i + 8 <= n; i += 8)
+        for (int j = 0; j < 8; j++) lanes[j] += (double)x[i + j] * x[i + j];
+    for (; i < n; i++) lanes[i % 8] += (double)x[i] * x[i];
+    for (int j = 0; j < 8; j++) total += lanes[j];
+    return total;
+}
+static float max(const float *x, size_t n) {
+    float m = x[0];
+    for (size_t i = 1; i < n; i++) m = x[i] > m ? x[i] : m;
+    return m;
+}
+
+/* Philox for 16 counters at a time, in loops the compiler turns to vectors. */
+static void philox_lanes(uint32_t out[4][LANES], uint64_t seed, uint64_t stream, uint64_t counter) {
+    uint32_t c0[LANES], c1[LANES], c2[LANES], c3[LANES];
+    uint32_t k0 = (uint32_t)seed, k1 = (uint32_t)(seed >> 32);
+    for (int i = 0; i < LANES; i++) {
+        uint64_t c = counter + (uint64_t)i;
+        c0[i] = (uint32_t)c;
+        c1[i] = (uint32_t)(c >> 32);
+        c2[i] = (uint32_t)stream;
+        c3[i] = (uint32_t)(stream >> 32);
+    }
+    for (int round = 0; round < 10; round++) {
+        for (int i = 0; i < LANES; i++) {
+            uint64_t p0 = (uint64_t)0xD2511F53u * c0[i], p1 = (uint64_t)0xCD9E8D57u * c2[i];
+            c0[i] = (uint32_t)(p1 >> 32) ^ c1[i] ^ k0;
+            c1[i] = (uint32_t)p1;
+            c2[i] = (uint32_t)(p0 >> 32) ^ c3[i] ^ k1;
+            c3[i] = (uint32_t)p0;
+        }
+        k0 += 0x9E3779B9u;
+        k1 += 0xBB67AE85u;
+    }
+    memcpy(out[0], c0, sizeof c0);
+    memcpy(out[1], c1, sizeof c1);
+    memcpy(out[2], c2, sizeof c2);
+    memcpy(out[3], c3, sizeof c3);
+}
+
+static void dropout(float *y, const float *x, size_t n, float p, uint64_t seed, uint64_t stream,
+                    uint64_t first) {
+    const float keep = 1.0f / (1.0f - p);
+    /* draw / 2^32 >= p, with 32-bit numbers */
+    const uint32_t threshold = (uint32_t)((double)p * 4294967296.0);
+    for (size_t i = 0; i < n; i += 4 * LANES) {
+        uint32_t draw[4][LANES];
+        float mask[4 * LANES];
+        philox_lanes(draw, seed, stream, (first + i) / 4);
+        for (int j = 0; j < LANES; j++)
+            for (int w = 0; w < 4; w++) mask[4 * j + w] = draw[w][j] >= threshold ? keep : 0.0f;
+        size_t m = n - i < 4 * LANES ? n - i : 4 * LANES;
+        for (size_t j = 0; j < m; j++) y[i + j] = mask[j] != 0 ? x[i + j] * mask[j] : 0.0f;
+    }
+}
+
+static void softmax(float *x, ptrdiff_t ld, int rows, int cols, float factor, float *lse) {
+    size_t n = (size_t)cols;
+    for (int r = 0; r < rows; r++, x += ld) {
+        vf m = all(-INFINITY), s = {0};
+        FOR_LANES(n, m = blend(load(x + i) > m, load(x + i), m), {
+            vf v = load_part(x + i, left, -INFINITY);
+            m = blend(v > m, v, m);
+        });
+        float top = largest(m) * factor;
+        FOR_LANES(
+            n,
+            {
+                vf v = exp_v(load(x + i) * factor - top);
+                s += v;
+                store(x + i, v);
+            },
+            {
+                vf v = exp_v(load_part(x + i, left, 0) * factor - top);
+                store_part(x + i, v, left);
+                s += load_part(x + i, left, 0);
+            });
+        float total = sum(s);
+        scale(x, x, 1.0f / total, n);
+        if (lse) lse[r] = top + logf(total);
+    }
+}
+
+static void softmax_backward(float *dx, const float *dy, const float *y, int rows, int cols) {
+    size_t n = (size_t)cols;
+    for (int r = 0; r < rows; r++, dx += n, dy += n, y += n) {
+        float d = dot(dy, y, n);
+        for (size_t j = 0; j < n; j++) dx[j] = y[j] * (dy[j] - d);
+    }
+}
+
+static void exp_shifted(float *x, size_t n, float factor, float shift) {
+    FOR_LANES(n, store(x + i, exp_v(load(x + i) * factor - shift)),
+              store_part(x + i, exp_v(load_part(x + i, left, 0) * factor - shift), left));
+}
+
+static void layer_norm(float *y, const float *x, const float *residual, const float *gamma,
+                       const float *beta, float eps, int rows, int cols, float *stats) {
+    size_t n = (size_t)cols;
+    for (int r = 0; r < rows; r++, y += n, x += n) {
+        vf s = {0}, q = {0};
+        if (residual) {
+            add(y, x, residual, n);
+            residual += n;
+        } else if (y != x)
+            memcpy(y, x, n * sizeof *y);
+        FOR_LANES(n, s += load(y + i), s += load_part(y + i, left, 0));
+        float mean = sum(s) / (float)cols;
+        FOR_LANES(
+            n,
+            {
+                vf d = load(y + i) - mean;
+                q += d * d;
+            },
+            {
+                vf d = load_part(y + i, left, mean) - mean;
+                q += d * d;
+            });
+        float rstd = 1.0f / sqrtf(sum(q) / (float)cols + eps);
+        FOR_LANES(
+            n, store(y + i, (load(y + i) - mean) * rstd * load(gamma + i) + load(beta + i)),
+            store_part(y + i,
+                       (load_part(y + i, left, 0) - mean) * rstd * load_part(gamma + i, left, 0) +
+                           load_part(beta + i, left, 0),
+                       left));
+        if (stats) {
+            stats[2 * r] = mean;
+            stats[2 * r + 1] = rstd;
+        }
+    }
+}
+
+static void layer_norm_backward(float *dx, float *dgamma, float *dbeta, const float *dy,
+                                const float *x, const float *residual, const float *gamma,
+                                const float *stats, int rows, int cols) {
+    size_t n = (size_t)cols;
+    for (int r = 0; r < rows; r++, dx += n, dy += n, x += n) {
+        float mean = stats[2 * r], rstd = stats[2 * r + 1];
+        vf sum_g = {0}, sum_gx = {0};
+#define NORMALISED(at, part)                                                                       \
+    ((part(x + at) + (residual ? part(residual + at) : all(0)) - mean) * rstd)
+#define WHOLE(p) load(p)
+#define PART(p) load_part(p, left, 0)
+#define SUMS(part)                                                                                 \
+    {                                                                                              \
+        vf g = part(dy + i) * part(gamma + i), h = NORMALISED(i, part);                            \
+        sum_g += g;                                                                                \
+        sum_gx += g * h;                                                                           \
+    }
+        FOR_LANES(n, SUMS(WHOLE), SUMS(PART));
+        float mean_g = sum(sum_g) / (float)cols, mean_gx = sum(sum_gx) / (float)cols;
+#define RESULT(part, put)                                                                          \
+    {                                                                                              \
+        vf d = part(dy + i), h = NORMALISED(i, part);                                              \
+        if (dgamma) put(dgamma + i, part(dgamma + i) + d * h);                                     \
+        if (dbeta) put(dbeta + i, part(dbeta + i) + d);                                            \
+        put(dx + i, (d * part(gamma + i) - mean_g - h * mean_gx) * rstd);                          \
+    }
+#define PUT_PART(p, v) store_part(p, v, left)
+        FOR_LANES(n, RESULT(WHOLE, store), RESULT(PART, PUT_PART));
+#undef PUT_PART
+#undef RESULT
+#undef SUMS
+#undef PART
+#undef WHOLE
+#undef NORMALISED
+        if (residual) residual += n;
+    }
+}
+
+static void adamw(float *p, const float *g, float *m, float *v, size_t n, float grad_scale,
+                  float lr, double beta1, double beta2, float eps, float weight_decay,
+                  float correction1, float correction2) {
+    /* 1 - beta in double: 1 - 0.999f is off by 1e-5 */
+    const float b1 = (float)beta1, b2 = (float)beta2, c1 = (float)(1 - beta1),
+                c2 = (float)(1 - beta2);
+    const float keep = 1.0f - lr * weight_decay, step = lr / correction1,
+                root = 1.0f / sqrtf(correction2);
+    for (size_t i = 0; i < n; i++) {
+        float x = g[i] * grad_scale;
+        m[i] = b1 * m[i] + c1 * x;
+        v[i] = b2 * v[i] + c2 * x * x;
+        p[i] = p[i] * keep - step * m[i] / (sqrtf(v[i]) * root + eps);
+    }
+}
+
+static void epilogue(float *c, ptrdiff_t ldc, float *tile, int tile_ld, int rows, int cols,
+                     const bert_block_epilogue *e) {
+    size_t n = (size_t)cols;
+    for (int r = 0; r < rows; r++) {
+        float *t = tile + (ptrdiff_t)r * tile_ld;
+        if (e->accumulate) add(t, t, c + r * ldc, n);
+        if (e->bias) add(t, t, e->bias, n);
+        if (e->pre) memcpy(e->pre + r * e->pre_stride, t, n * sizeof *t);
+    }
+    if (e->act) e->act(tile, tile, (size_t)rows * (size_t)tile_ld);
+    for (int r = 0; r < rows; r++) {
+        const float *t = tile + (ptrdiff_t)r * tile_ld;
+        if (e->residual)
+            add(c + r * ldc, t, e->residual + r * e->residual_stride, n);
+        else
+            memcpy(c + r * ldc, t, n * sizeof *t);
+    }
+}
+
+/* out[k][i] = a[i][k], the shape in which a block reads both of its sides; rows are padded with
+ * zeros to `width`. */
+static void pack_panel(float *out, const float *a, ptrdiff_t row_stride, ptrdiff_t depth_stride,
+                       int rows, int depth, int width) {
+    if (row_stride == 1) {
+        for (int k = 0; k < depth; k++, a += depth_stride, out += width) {
+            memcpy(out, a, (size_t)rows * sizeof *out);
+            for (int i = rows; i < width; i++) out[i] = 0;
+        }
+        return;
+    }
+    /* Eight depths at a time: reads run along the rows, writes stay within a few lines. */
+    for (int k = 0; k < depth; k += 8, out += 8 * width) {
+        int m = depth - k < 8 ? depth - k : 8;
+        for (int i = 0; i < rows; i++) {
+            const float *p = a + i * row_stride + k * depth_stride;
+            if (depth_stride == 1 && m == 8)
+                for (int j = 0; j < 8; j++) out[j * width + i] = p[j];
+            else
+                for (int j = 0; j < m; j++) out[j * width + i] = p[j * depth_stride];
+        }
+        for (int j = 0; j < m; j++)
+            for (int i = rows; i < width; i++) out[j * width + i] = 0;
+    }
+}
+static void pack_a(void *out, const float *a, ptrdiff_t row_stride, ptrdiff_t depth_stride,
+                   int rows, int depth) {
+    pack_panel(out, a, row_stride, depth_stride, rows, depth, MR);
+}
+static void pack_b(void *out, const float *b, ptrdiff_t depth_stride, ptrdiff_t col_stride,
+                   int cols, int depth) {
+    pack_panel(out, b, col_stride, depth_stride, cols, depth, NR);
+}
+
+static const bert_gemm_kernel gemm_f32 = {
+    .name = GEMM_NAME,
+    .mr = MR,
+    .nr = NR,
+    .kc = 512,
+    .a_unit = MR * sizeof(float),
+    .b_unit = NR * sizeof(float),
+    .k_unit = 1,
+    .pack_a = pack_a,
+    .pack_b = pack_b,
+    .block = block,
+};
+
+void FILL(bert_kernels *k) {
+    k->gemm[BERT_PRECISION_HIGHEST] = &gemm_f32;
+#define ACT(id, name)                                                                              \
+    k->act[id].forward = name##_forward;                                                           \
+    k->act[id].backward = name##_backward
+    ACT(BERT_ACT_NONE, identity);
+    ACT(BERT_ACT_GELU, gelu);
+    ACT(BERT_ACT_GELU_NEW, gelu_new);
+    ACT(BERT_ACT_RELU, relu);
+    ACT(BERT_ACT_TANH, tanh_v);
+    ACT(BERT_ACT_SIGMOID, sigmoid);
+    ACT(BERT_ACT_SILU, silu);
+#undef ACT
+    k->add = add;
+    k->sub = sub;
+    k->mul = mul;
+    k->scale = scale;
+    k->axpy = axpy;
+    k->dot = dot;
+    k->sum_squares = sum_squares;
+    k->max = max;
+    k->dropout = dropout;
+    k->softmax = softmax;
+    k->softmax_backward = softmax_backward;
+    k->exp_shifted = exp_shifted;
+    k->layer_norm = layer_norm;
+    k->layer_norm_backward = layer_norm_backward;
+    k->adamw = adamw;
+    k->epilogue = epilogue;
+}

@@ -1,0 +1,266 @@
+#include "cpu/matmul.h"
+#include "base/arena.h"
+#include "base/error.h"
+#include <stdlib.h>
+#include <string.h>
+
+/* The left operand is packed in chunks of rows that stay in the outer caches; a task is a block of
+ * rows times a group of columns whose panels stay in the second-level cache. Neither changes the
+ * order of any sum. */
+enum {
+    CHUNK_BYTES = 4 << 20, /* packed left operand of a chunk, for all threads */
+    GROUP_BYTES = 1 << 20, /* packed right operand of a task */
+    BLOCK_ROWS = 112,      /* rows of a task */
+    TASKS_PER_THREAD = 4,  /* at least, so that an uneven end is short */
+    VIEW_DEPTH = 2048,     /* a product of two views is summed in passes of this depth */
+    MAX_SEGMENTS = 3,
+    MAX_TILE = 32 * 32,
+};
+
+struct bert_packed {
+    const bert_gemm_kernel *kernel;
+    int K, N, segments;
+    int cols[MAX_SEGMENTS];
+    size_t panel; /* bytes of nr packed columns */
+    unsigned char *data;
+    float *gather; /* [threads][K * nr], when a panel spans segments */
+    int gather_threads;
+    size_t bytes;
+};
+
+static int divide_up(int a, int b) {
+    return (a + b - 1) / b;
+}
+
+static size_t panel_bytes(size_t unit, const bert_gemm_kernel *g, int K) {
+    size_t bytes = unit * (size_t)divide_up(K, g->k_unit);
+    return (bytes + BERT_ALIGN - 1) / BERT_ALIGN * BERT_ALIGN;
+}
+
+/* ------------------------------------------------- the right operand */
+
+typedef struct {
+    const bert_packed *p;
+    const bert_view *views;
+} pack_job;
+
+static void pack_panels(void *context, int begin, int end, int thread) {
+    const pack_job *j = context;
+    const bert_packed *p = j->p;
+    const int nr = p->kernel->nr;
+    for (int panel = begin; panel < end; panel++) {
+        unsigned char *out = p->data + (size_t)panel * p->panel;
+        int first = panel * nr, cols = p->N - first < nr ? p->N - first : nr;
+        int s = 0, at = first;
+        while (at >= p->cols[s]) at -= p->cols[s++];
+        const bert_view *v = &j->views[s];
+        if (at + cols <= p->cols[s]) {
+            p->kernel->pack_b(out, v->data + at * v->col, v->row, v->col, cols, p->K);
+            continue;
+        }
+        float *gathered = p->gather + (size_t)thread * (size_t)p->K * (size_t)nr;
+        for (int c = 0; c < cols; c++, at++) {
+            while (at >= p->cols[s]) at = 0, s++;
+            v = &j->views[s];
+            for (int k = 0; k < p->K; k++)
+                gathered[(ptrdiff_t)k * nr + c] = v->data[k * v->row + at * v->col];
+        }
+        p->kernel->pack_b(out, gathered, nr, 1, cols, p->K);
+    }
+}
+
+void bert_repack(bert_threads *threads, bert_packed *p, const bert_view *b) {
+    pack_job j = {p, b};
+    /* Without room for every thread to gather, one thread packs. */
+    bert_threads *use =
+        p->gather && bert_threads_count(threads) > p->gather_threads ? NULL : threads;
+    bert_threads_run(use, divide_up(p->N, p->kernel->nr), 4, pack_panels, &j);
+}
+
+bert_packed *bert_pack(bert_threads *threads, bert_precision precision, int K, int segments,
+                       const bert_view *b, const int *cols, bert_error *e) {
+    const bert_gemm_kernel *g = bert_cpu()->gemm[precision];
+    if (!g || segments < 1 || segments > MAX_SEGMENTS) {
+        bert_fail(e, BERT_EINVAL, "no %s product of %d segments on this machine",
+                  bert_precision_name(precision), segments);
+        return NULL;
+    }
+    bert_packed *p = calloc(1, sizeof *p);
+    if (!p) {
+        bert_fail_memory(e, sizeof *p);
+        return NULL;
+    }
+    *p = (bert_packed){.kernel = g, .K = K, .segments = segments};
+    bool spans = false;
+    for (int s = 0; s < segments; s++) {
+        p->cols[s] = cols[s];
+        p->N += cols[s];
+        spans |= s + 1 < segments && p->N % g->nr;
+    }
+    p->panel = panel_bytes(g->b_unit, g, K);
+    p->bytes = p->panel * (size_t)divide_up(p->N, g->nr);
+    p->data = bert_aligned_alloc(p->bytes, 1);
+    if (p->data && spans) {
+        p->gather_threads = bert_threads_count(threads);
+        p->gather = bert_aligned_alloc((size_t)p->gather_threads * (size_t)K * (size_t)g->nr,
+                                       sizeof *p->gather);
+    }
+    if (!p->data || (spans && !p->gather)) {
+        bert_fail_memory(e, p->bytes);
+        bert_packed_free(p);
+        return NULL;
+    }
+    bert_repack(threads, p, b);
+    return p;
+}
+
+void bert_packed_free(bert_packed *p) {
+    if (!p) return;
+    free(p->data);
+    free(p->gather);
+    free(p);
+}
+
+size_t bert_packed_bytes(const bert_packed *p) {
+    return p->bytes;
+}
+
+/* ----------------------------------------------------- the product */
+
+typedef struct {
+    const bert_gemm_kernel *g;
+    int K, N;
+    bert_view a;
+    const unsigned char *b;
+    size_t a_panel, b_panel;
+    unsigned char *packed_a; /* of the chunk */
+    int first, rows;         /* the chunk's rows */
+    int block_panels, group_panels, groups;
+    float *c;
+    ptrdiff_t ldc;
+    const bert_epilogue *e;
+    bert_act_forward_fn *act;
+} product;
+
+static void pack_rows(void *context, int begin, int end, int thread) {
+    const product *p = context;
+    const int mr = p->g->mr;
+    (void)thread;
+    for (int i = begin; i < end; i++) {
+        int row = i * mr, rows = p->rows - row < mr ? p->rows - row : mr;
+        p->g->pack_a(p->packed_a + (size_t)i * p->a_panel, p->a.data + (p->first + row) * p->a.row,
+                     p->a.row, p->a.col, rows, p->K);
+    }
+}
+
+/* One block of C. Depth is taken in passes of kc, each summed on its own: the grouping of a sum
+ * depends on K alone. */
+static void multiply_block(const product *p, int row, int col, const unsigned char *a,
+                           const unsigned char *b) {
+    _Alignas(64) float tile[MAX_TILE];
+    const bert_gemm_kernel *g = p->g;
+    for (int k = 0; k < p->K; k += g->kc) {
+        int depth = p->K - k < g->kc ? p->K - k : g->kc;
+        size_t unit = (size_t)(k / g->k_unit);
+        g->block(tile, g->nr, a + unit * g->a_unit, b + unit * g->b_unit, depth, k > 0);
+    }
+    int rows = p->rows - row < g->mr ? p->rows - row : g->mr;
+    int cols = p->N - col < g->nr ? p->N - col : g->nr;
+    const bert_epilogue *e = p->e;
+    const ptrdiff_t m = p->first + row;
+    bert_block_epilogue be = {
+        .bias = e->bias ? e->bias + col : NULL,
+        .act = p->act,
+        .pre = e->pre ? e->pre + m * p->N + col : NULL,
+        .pre_stride = p->N,
+        .residual = e->residual ? e->residual + m * e->residual_stride + col : NULL,
+        .residual_stride = e->residual_stride,
+        .accumulate = e->accumulate,
+    };
+    bert_cpu()->epilogue(p->c + m * p->ldc + col, p->ldc, tile, g->nr, rows, cols, &be);
+}
+
+static void multiply_tasks(void *context, int begin, int end, int thread) {
+    const product *p = context;
+    const bert_gemm_kernel *g = p->g;
+    const int row_panels = divide_up(p->rows, g->mr), col_panels = divide_up(p->N, g->nr);
+    const int blocks = divide_up(row_panels, p->block_panels);
+    (void)thread;
+    for (int task = begin; task < end; task++) {
+        int i0 = task % blocks * p->block_panels, j0 = task / blocks * p->group_panels;
+        int i1 = i0 + p->block_panels < row_panels ? i0 + p->block_panels : row_panels;
+        int j1 = j0 + p->group_panels < col_panels ? j0 + p->group_panels : col_panels;
+        for (int j = j0; j < j1; j++)
+            for (int i = i0; i < i1; i++)
+                multiply_block(p, i * g->mr, j * g->nr, p->packed_a + (size_t)i * p->a_panel,
+                               p->b + (size_t)j * p->b_panel);
+    }
+}
+
+static int multiply(bert_threads *threads, const bert_gemm_kernel *g, int M, int N, int K,
+                    bert_view a, const void *b, float *c, ptrdiff_t ldc, const bert_epilogue *e) {
+    static const bert_epilogue plain = {0};
+    product p = {.g = g, .K = K, .N = N, .a = a, .b = b, .c = c, .ldc = ldc, .e = e ? e : &plain};
+    p.act = p.e->act == BERT_ACT_NONE ? NULL : bert_cpu()->act[p.e->act].forward;
+    p.a_panel = panel_bytes(g->a_unit, g, K);
+    p.b_panel = panel_bytes(g->b_unit, g, K);
+
+    int count = bert_threads_count(threads), row_panels = divide_up(M, g->mr),
+        col_panels = divide_up(N, g->nr);
+    int chunk_panels = (int)(CHUNK_BYTES / p.a_panel);
+    p.block_panels = BLOCK_ROWS / g->mr;
+    if (chunk_panels < 2 * p.block_panels) chunk_panels = 2 * p.block_panels;
+    if (chunk_panels > row_panels) chunk_panels = row_panels;
+    if (p.block_panels > chunk_panels) p.block_panels = chunk_panels;
+    p.group_panels = (int)(GROUP_BYTES / p.b_panel);
+    int blocks = divide_up(chunk_panels, p.block_panels);
+    int most = divide_up(col_panels * blocks, TASKS_PER_THREAD * count);
+    if (p.group_panels > most) p.group_panels = most;
+    if (p.group_panels < 1) p.group_panels = 1;
+    p.groups = divide_up(col_panels, p.group_panels);
+
+    p.packed_a =
+        bert_threads_workspace(threads, BERT_WORKSPACE_LEFT, (size_t)chunk_panels * p.a_panel);
+    if (!p.packed_a) return BERT_ENOMEM;
+    for (int first = 0; first < row_panels; first += chunk_panels) {
+        int panels = row_panels - first < chunk_panels ? row_panels - first : chunk_panels;
+        p.first = first * g->mr;
+        p.rows = M - p.first < panels * g->mr ? M - p.first : panels * g->mr;
+        bert_threads_run(threads, panels, 2, pack_rows, &p);
+        bert_threads_run(threads, divide_up(panels, p.block_panels) * p.groups, 1, multiply_tasks,
+                         &p);
+    }
+    bert_threads_release(threads, p.packed_a);
+    return 0;
+}
+
+int bert_matmul_packed(bert_threads *threads, int M, bert_view a, const bert_packed *b, float *c,
+                       ptrdiff_t ldc, const bert_epilogue *epilogue) {
+    return multiply(threads, b->kernel, M, b->N, b->K, a, b->data, c, ldc, epilogue);
+}
+
+int bert_matmul_view(bert_threads *threads, bert_precision precision, int M, int N, int K,
+                     bert_view a, bert_view b, float *c, ptrdiff_t ldc,
+                     const bert_epilogue *epilogue) {
+    static const bert_epilogue plain = {0};
+    const bert_epilogue *whole = epilogue ? epilogue : &plain;
+    bert_packed p = {.kernel = bert_cpu()->gemm[precision], .N = N, .segments = 1, .cols = {N}};
+    if (!p.kernel) return BERT_EINVAL;
+    for (int k = 0; k < K; k += VIEW_DEPTH) {
+        p.K = K - k < VIEW_DEPTH ? K - k : VIEW_DEPTH;
+        p.panel = panel_bytes(p.kernel->b_unit, p.kernel, p.K);
+        p.data = bert_threads_workspace(threads, BERT_WORKSPACE_RIGHT,
+                                        p.panel * (size_t)divide_up(N, p.kernel->nr));
+        if (!p.data) return BERT_ENOMEM;
+        bert_repack(threads, &p, &b);
+        /* Every pass adds to the one before; what comes after the sum comes with the last. */
+        bert_epilogue e = k + p.K == K ? *whole : (bert_epilogue){0};
+        e.accumulate = k > 0 || whole->accumulate;
+        int rc = multiply(threads, p.kernel, M, N, p.K, a, p.data, c, ldc, &e);
+        bert_threads_release(threads, p.data);
+        if (rc) return rc;
+        a.data += (ptrdiff_t)p.K * a.col;
+        b.data += (ptrdiff_t)p.K * b.row;
+    }
+    return 0;
+}
