@@ -35,31 +35,36 @@ typedef struct {
     float *pre; /* before act; NULL when act is none */
 } linear_node;
 
-/* dW += dY^T X, db += column sums of dY, and dX += dY W, for columns first .. first + out - 1 of
- * dY [rows, cols]. */
-static int linear_backward_one(bert_tape *t, const bert_linear *l, bert_tensor *x, const float *dy,
-                               int rows, int cols, int first) {
+/* The gradients of a linear's input go here: written, or added to what is there. */
+typedef struct {
+    float *dx; /* NULL: not wanted */
+    bool add;
+} input_grad;
+
+/* dW += dY^T X and dx (+)= dY W, dY being columns first .. first + out - 1 of dy [rows, cols]. dx
+ * may be x. */
+static int product_backward(bert_tape *t, const bert_linear *l, const float *x, const float *dy,
+                            int rows, int cols, int first, input_grad to) {
     int out = l->weight->rows, in = l->weight->cols, rc = 0;
     bert_view d = rows_of(dy + first, cols);
     bert_precision precision = backward_precision(t);
-    bert_epilogue add = {.accumulate = true};
+    bert_epilogue ep = {.accumulate = true};
     float *dw = bert_grad_param(t, l->weight, &rc);
     if (dw)
-        rc = bert_matmul_view(t->threads, precision, out, in, rows, transposed(d),
-                              rows_of(x->data, in), dw, in, &add);
-    if (rc || !x->needs_grad) return rc;
-    float *dx = bert_grad_open_add(t, x, &add.accumulate);
-    if (!dx) return BERT_ENOMEM;
+        rc = bert_matmul_view(t->threads, precision, out, in, rows, transposed(d), rows_of(x, in),
+                              dw, in, &ep);
+    if (rc || !to.dx) return rc;
+    ep.accumulate = to.add;
     if (bert_param_trainable(l->weight))
         return bert_matmul_view(t->threads, precision, rows, in, out, d,
-                                rows_of(l->weight->value, in), dx, in, &add);
+                                rows_of(l->weight->value, in), to.dx, in, &ep);
     const bert_packed *w = bert_weights_packed(l, 1, false, precision, t->threads, &t->error);
-    return w ? bert_matmul_packed(t->threads, rows, d, w, dx, in, &add) : BERT_ENOMEM;
+    return w ? bert_matmul_packed(t->threads, rows, d, w, to.dx, in, &ep) : BERT_ENOMEM;
 }
 
-/* The gradients of count linears side by side, from dy [rows, sum of outs]. */
-static int linears_backward(bert_tape *t, const bert_linear *ls, int count, bert_tensor *x,
-                            const float *dy, int rows) {
+/* The gradients of count linears side by side, from dy [rows, the sum of their outs]. */
+static int linears_backward(bert_tape *t, const bert_linear *ls, int count, const float *x,
+                            const float *dy, int rows, input_grad to) {
     int cols = 0, first = 0, rc = 0;
     bool biases = false;
     for (int i = 0; i < count; i++) {
@@ -76,18 +81,28 @@ static int linears_backward(bert_tape *t, const bert_linear *ls, int count, bert
     for (int i = 0; i < count && !rc; first += ls[i++].weight->rows) {
         float *db = bert_grad_param(t, ls[i].bias, &rc);
         if (db) bert_loop_add(t->threads, db, sums + first, (size_t)ls[i].weight->rows);
-        if (!rc) rc = linear_backward_one(t, &ls[i], x, dy, rows, cols, first);
+        if (!rc) rc = product_backward(t, &ls[i], x, dy, rows, cols, first, to);
+        to.add = true;
     }
     bert_tape_give(t, sums);
     return check(t, &bert_op_linear, rc);
 }
 
+/* Where the gradient of a tensor goes. */
+static int grad_of(bert_tape *t, bert_tensor *x, input_grad *to) {
+    *to = (input_grad){0};
+    if (x->needs_grad) to->dx = bert_grad_open_add(t, x, &to->add);
+    return x->needs_grad && !to->dx ? BERT_ENOMEM : BERT_OK;
+}
+
 static int linear_backward(bert_tape *t, bert_node *node) {
     linear_node *n = (linear_node *)node;
-    bert_tensor *y = node->out;
+    bert_tensor *x = node->in[0], *y = node->out;
+    input_grad to;
+    if (grad_of(t, x, &to)) return BERT_ENOMEM;
     if (n->pre)
         bert_loop_act_backward(t->threads, n->act, y->grad, y->grad, n->pre, bert_tensor_size(y));
-    return linears_backward(t, n->ls, n->count, node->in[0], y->grad, y->rows);
+    return linears_backward(t, n->ls, n->count, x->data, y->grad, y->rows, to);
 }
 
 const bert_op bert_op_linear = {"linear", linear_backward};
@@ -206,19 +221,19 @@ typedef struct {
 
 static int feed_forward_backward(bert_tape *t, bert_node *node) {
     feed_forward_node *n = (feed_forward_node *)node;
-    int rows = node->out->rows, inner = n->up.weight->rows;
-    size_t size = (size_t)rows * (size_t)inner;
-    bert_tensor h = {.rows = rows, .cols = inner, .needs_grad = true};
-    h.data = bert_tape_take(t, size);
-    if (!h.data) return BERT_ENOMEM;
-    bert_loop_act(t->threads, n->act, h.data, n->pre, size);
-    int rc = linears_backward(t, &n->down, 1, &h, node->out->grad, rows);
-    bert_tape_give(t, h.data);
+    bert_tensor *x = node->in[0];
+    int rows = x->rows;
+    size_t size = (size_t)rows * (size_t)n->up.weight->rows;
+    input_grad to;
+    float *h = bert_tape_take(t, size); /* the activations, and then their gradient */
+    if (!h || grad_of(t, x, &to)) return BERT_ENOMEM;
+    bert_loop_act(t->threads, n->act, h, n->pre, size);
+    int rc = linears_backward(t, &n->down, 1, h, node->out->grad, rows, (input_grad){.dx = h});
     if (!rc) {
-        bert_loop_act_backward(t->threads, n->act, h.grad, h.grad, n->pre, size);
-        rc = linears_backward(t, &n->up, 1, node->in[0], h.grad, rows);
+        bert_loop_act_backward(t->threads, n->act, h, h, n->pre, size);
+        rc = linears_backward(t, &n->up, 1, x->data, h, rows, to);
     }
-    bert_tape_give(t, h.grad);
+    bert_tape_give(t, h);
     return rc;
 }
 
