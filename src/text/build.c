@@ -1,0 +1,219 @@
+#include "base/error.h"
+#include "text/load.h"
+#include "text/normalize.h"
+#include "text/utf8.h"
+#include <stdlib.h>
+
+const char *const bert_token_model_names[BERT_TOKEN_MODELS] = {
+    [BERT_WORDPIECE] = "WordPiece",
+    [BERT_WORDLEVEL] = "WordLevel",
+};
+const char *const bert_split_names[BERT_SPLITS] = {
+    [BERT_SPLIT_BERT] = "BertPreTokenizer",
+    [BERT_SPLIT_WORDS] = "Whitespace",
+    [BERT_SPLIT_WHITESPACE] = "WhitespaceSplit",
+};
+const char *const bert_special_keys[BERT_SPECIALS] = {"pad_token", "unk_token", "cls_token",
+                                                      "sep_token", "mask_token"};
+
+void bert_tokenizer_defaults(bert_tokenizer *t) {
+    static const char *const names[BERT_SPECIALS] = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"};
+    memcpy(t->special_names, names, sizeof names);
+    t->unk_token = "[UNK]";
+    t->prefix = t->decoder_prefix = "##";
+    t->max_chars = 100;
+    t->normalizer = (bert_normalizer){.present = true,
+                                      .clean_text = true,
+                                      .handle_chinese_chars = true,
+                                      .strip_accents_null = true,
+                                      .lowercase = true};
+    t->has_decoder = t->decoder_cleanup = true;
+}
+
+char *bert_tokenizer_strdup(bert_tokenizer *t, const char *s, bert_error *e) {
+    char *copy = bert_arena_strdup(&t->arena, s);
+    if (!copy) bert_fail_memory(e, strlen(s) + 1);
+    return copy;
+}
+
+int bert_vocabulary_start(bert_tokenizer *t, int32_t size, size_t bytes, bert_error *e) {
+    size_t room = ((size_t)size + 1) * sizeof *t->tokens;
+    t->tokens = calloc((size_t)size + 1, sizeof *t->tokens);
+    t->text = bert_arena_alloc(&t->arena, bytes + (size_t)size + 1);
+    if (!t->tokens || !t->text) return bert_fail_memory(e, room + bytes);
+    t->size = t->model_size = size;
+    int rc = bert_trie_init(&t->vocabulary, bytes, e);
+    return rc ? rc : bert_trie_init(&t->contents, 0, e);
+}
+
+int bert_vocabulary_add(bert_tokenizer *t, const char *token, size_t bytes, int32_t id,
+                        const char *where, bert_error *e) {
+    if (t->tokens[id])
+        return bert_fail(e, BERT_EFORMAT, "%s: id %d belongs to two tokens, '%s' and '%.*s'", where,
+                         id, t->tokens[id], (int)(bytes < 100 ? bytes : 100), token);
+    t->tokens[id] = t->text;
+    memcpy(t->text, token, bytes);
+    t->text[bytes] = 0;
+    t->text += bytes + 1;
+    return bert_trie_add(&t->vocabulary, token, bytes, id, e);
+}
+
+int bert_add_token(bert_tokenizer *t, bert_added_token token, const char *where, bert_error *e) {
+    if (!*token.content) return BERT_OK; /* as the reference: it could never be found */
+    size_t bytes = token.bytes = strlen(token.content);
+    int32_t known = bert_trie_find(&t->contents, token.content, bytes);
+    int32_t id =
+        known >= 0 ? t->added[known].id : bert_trie_find(&t->vocabulary, token.content, bytes);
+    if (id < 0) {
+        id = t->next_id++;
+        if (id < t->size && t->tokens[id])
+            return bert_fail(e, BERT_EFORMAT,
+                             "%s: added token '%.100s' gets id %d, which is '%.100s'", where,
+                             token.content, id, t->tokens[id]);
+    }
+    if (token.id >= 0 && token.id != id)
+        return bert_fail(e, BERT_EFORMAT,
+                         "%s: added token '%.100s' has id %d, but the vocabulary makes it %d",
+                         where, token.content, token.id, id);
+    if (id >= BERT_MAX_VOCABULARY)
+        return bert_fail(e, BERT_EUNSUPPORTED, "%s: more than %d tokens", where,
+                         BERT_MAX_VOCABULARY);
+    token.id = id;
+    if (known >= 0) {
+        token.content = t->added[known].content;
+        t->added[known] = token;
+        return BERT_OK;
+    }
+    token.content = bert_tokenizer_strdup(t, token.content, e);
+    if (!token.content) return BERT_ENOMEM;
+    if ((t->n_added & (t->n_added - 1)) == 0) { /* a power of two: full */
+        size_t n = t->n_added ? 2 * (size_t)t->n_added : 1;
+        bert_added_token *added = realloc(t->added, n * sizeof *added);
+        if (!added) return bert_fail_memory(e, n * sizeof *added);
+        t->added = added;
+    }
+    int rc = bert_trie_add(&t->contents, token.content, bytes, t->n_added, e);
+    if (rc) return rc;
+    t->added[t->n_added++] = token;
+    if (id >= t->size) {
+        const char **tokens = realloc(t->tokens, ((size_t)id + 1) * sizeof *tokens);
+        if (!tokens) return bert_fail_memory(e, ((size_t)id + 1) * sizeof *tokens);
+        memset(tokens + t->size, 0, (size_t)(id + 1 - t->size) * sizeof *tokens);
+        t->tokens = tokens;
+        t->size = id + 1;
+    }
+    if (!t->tokens[id]) t->tokens[id] = token.content;
+    return BERT_OK;
+}
+
+int bert_added_token_of(const json_t *object, bert_added_token *token, const char *where,
+                        bert_error *e) {
+    *token = (bert_added_token){.id = -1};
+    token->content = json_string_value(json_object_get(object, "content"));
+    if (!token->content)
+        return bert_fail(e, BERT_EFORMAT, "%s: an added token has no \"content\"", where);
+    const struct {
+        const char *key;
+        bool *value;
+    } flags[] = {{"single_word", &token->single_word},
+                 {"lstrip", &token->lstrip},
+                 {"rstrip", &token->rstrip},
+                 {"normalized", &token->normalized},
+                 {"special", &token->special}};
+    int rc = 0;
+    for (size_t i = 0; !rc && i < sizeof flags / sizeof *flags; i++)
+        rc = bert_json_bool(object, flags[i].key, flags[i].value, where, e);
+    return rc;
+}
+
+/* ------------------------------------------------------------------------ Finishing */
+
+typedef struct {
+    uint8_t *bytes;
+    size_t n;
+} buffer;
+
+static void put_buffer(void *context, uint32_t c, const bert_unicode *u, bert_span at) {
+    (void)u, (void)at;
+    buffer *b = context;
+    b->n += (size_t)bert_utf8_put(c, b->bytes + b->n);
+}
+
+/* What an added token that matches normalised text looks like there. */
+static int normalize_content(bert_tokenizer *t, bert_added_token *a, bert_error *e) {
+    a->normalized_content = a->content;
+    a->normalized_bytes = a->bytes;
+    if (!a->normalized) return BERT_OK;
+    /* A code point of two bytes or more becomes four at most, and gets two spaces. */
+    buffer b = {bert_arena_alloc(&t->arena, a->bytes * 18 + 1), 0};
+    bert_normalizer_state s = {.flags = t->normalizer};
+    if (!b.bytes) return bert_fail_memory(e, a->bytes * 18 + 1);
+    const uint8_t *p = (const uint8_t *)a->content, *end = p + a->bytes;
+    while (p < end)
+        bert_normalizer_put(&s, bert_utf8_next(&p, end), (bert_span){0}, put_buffer, &b);
+    bert_normalizer_flush(&s, put_buffer, &b);
+    bool failed = s.failed;
+    bert_normalizer_free(&s);
+    if (failed) return bert_fail_memory(e, a->bytes);
+    b.bytes[b.n] = 0;
+    a->normalized_content = (const char *)b.bytes;
+    a->normalized_bytes = b.n;
+    return BERT_OK;
+}
+
+static int finish_added(bert_tokenizer *t, bert_error *e) {
+    int rc = bert_trie_init(&t->raw, 0, e);
+    if (!rc) rc = bert_trie_init(&t->normalized, 0, e);
+    for (int32_t i = 0; !rc && i < t->n_added; i++) {
+        bert_added_token *a = &t->added[i];
+        rc = normalize_content(t, a, e);
+        if (rc || !a->normalized_bytes) continue;
+        bert_trie *trie = a->normalized ? &t->normalized : &t->raw;
+        /* Two may look alike once normalised; the first is the one that is found. */
+        if (bert_trie_find(trie, a->normalized_content, a->normalized_bytes) >= 0) continue;
+        rc = bert_trie_add(trie, a->normalized_content, a->normalized_bytes, i, e);
+        t->first_byte[a->normalized][(uint8_t)a->normalized_content[0]] = 1;
+        a->normalized ? t->n_normalized++ : t->n_raw++;
+    }
+    return rc;
+}
+
+static void finish_ascii(bert_tokenizer *t) {
+    for (int c = 0; c < 128; c++) {
+        const bert_unicode *u = bert_unicode_of((uint32_t)c);
+        bool removed = u->flags & BERT_CHAR_REMOVED && t->normalizer.clean_text;
+        t->ascii[c] = removed                            ? BERT_ASCII_OTHER
+                      : u->flags & BERT_CHAR_SPACE       ? BERT_ASCII_SPACE
+                      : u->flags & BERT_CHAR_PUNCTUATION ? BERT_ASCII_PUNCTUATION
+                                                         : BERT_ASCII_OTHER;
+        char s = (char)c;
+        int32_t id = bert_trie_find(&t->vocabulary, &s, 1);
+        t->ascii_ids[c] = id < 0 ? t->unk : id;
+    }
+}
+
+int bert_tokenizer_finish(bert_tokenizer *t, const char *where, bert_error *e) {
+    if (t->normalizer.strip_accents_null) t->normalizer.strip_accents = t->normalizer.lowercase;
+    t->unk = bert_trie_find(&t->vocabulary, t->unk_token, strlen(t->unk_token));
+    if (t->unk < 0)
+        return bert_fail(e, BERT_EFORMAT, "%s: the vocabulary lacks its unknown token '%.100s'",
+                         where, t->unk_token);
+    for (int i = 0; i < BERT_SPECIALS; i++) {
+        t->special_ids[i] = t->special_names[i] ? bert_token_id(t, t->special_names[i]) : -1;
+        if (t->special_ids[i] < 0) t->special_names[i] = NULL;
+    }
+    const bert_template *templates[] = {&t->single, &t->pair};
+    for (int k = 0; k < 2; k++)
+        for (int i = 0; i < templates[k]->n; i++)
+            if (templates[k]->pieces[i].id >= t->size)
+                return bert_fail(
+                    e, BERT_EFORMAT,
+                    "%s: post_processor: special token '%.100s' has id %d; there are %d", where,
+                    templates[k]->pieces[i].token, templates[k]->pieces[i].id, t->size);
+    t->continuation = bert_trie_walk(&t->vocabulary, BERT_TRIE_ROOT, t->prefix, strlen(t->prefix));
+    if (t->model != BERT_WORDPIECE) t->max_chars = 1;
+    t->quick = t->split == BERT_SPLIT_BERT &&
+               (t->model != BERT_WORDPIECE || t->max_chars >= BERT_SHORT_WORD);
+    finish_ascii(t);
+    return finish_added(t, e);
+}

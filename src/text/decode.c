@@ -1,0 +1,134 @@
+#include "base/error.h"
+#include "text/tokenizer.h"
+#include <stdlib.h>
+
+int32_t bert_tokenizer_size(const bert_tokenizer *t) {
+    return t->size;
+}
+int32_t bert_tokenizer_max_length(const bert_tokenizer *t) {
+    return t->max_length;
+}
+
+int32_t bert_token_id(const bert_tokenizer *t, const char *token) {
+    size_t n = strlen(token);
+    int32_t i = bert_trie_find(&t->contents, token, n);
+    return i >= 0 ? t->added[i].id : bert_trie_find(&t->vocabulary, token, n);
+}
+
+/* A token that a later line of vocab.txt repeats has lost its id to it. */
+const char *bert_token(const bert_tokenizer *t, int32_t id) {
+    if (id < 0 || id >= t->size || !t->tokens[id]) return NULL;
+    return bert_token_id(t, t->tokens[id]) == id ? t->tokens[id] : NULL;
+}
+
+bert_special_ids bert_tokenizer_special(const bert_tokenizer *t) {
+    const int32_t *s = t->special_ids;
+    return (bert_special_ids){s[BERT_SPECIAL_PAD], s[BERT_SPECIAL_UNK], s[BERT_SPECIAL_CLS],
+                              s[BERT_SPECIAL_SEP], s[BERT_SPECIAL_MASK]};
+}
+
+/* -------------------------------------------------------------------------- Decoding */
+
+typedef struct {
+    char *out;
+    size_t capacity, n;
+} output;
+
+static void put(output *o, const char *s, size_t n) {
+    if (o->n < o->capacity) {
+        size_t room = o->capacity - o->n;
+        memcpy(o->out + o->n, s, n < room ? n : room);
+    }
+    o->n += n;
+}
+
+/* The reference's clean-up, in its order, of one token with the space before it. In place: nothing
+ * grows. */
+static size_t clean_up(char *s, size_t n) {
+    static const char *const rules[][2] = {
+        {" .", "."},   {" ?", "?"},     {" !", "!"},     {" ,", ","},
+        {" ' ", "'"},  {" n't", "n't"}, {" 'm", "'m"},   {" do not", " don't"},
+        {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"},
+    };
+    for (size_t r = 0; r < sizeof rules / sizeof *rules; r++) {
+        size_t from = strlen(rules[r][0]), to = strlen(rules[r][1]), kept = 0;
+        for (size_t i = 0; i < n;) {
+            if (n - i >= from && !memcmp(s + i, rules[r][0], from)) {
+                memcpy(s + kept, rules[r][1], to);
+                kept += to;
+                i += from;
+            } else
+                s[kept++] = s[i++];
+        }
+        n = kept;
+    }
+    return n;
+}
+
+/* The token as the decoder sees it: added tokens in their normalised form. *skip: it is special. */
+static const char *text_of(const bert_tokenizer *t, int32_t id, size_t *n, bool *skip) {
+    const char *token = bert_token(t, id);
+    if (!token) return NULL;
+    *n = strlen(token);
+    *skip = false;
+    int32_t i = bert_trie_find(&t->contents, token, *n);
+    if (i < 0) return token;
+    token = t->added[i].normalized_content;
+    *n = t->added[i].normalized_bytes;
+    i = bert_trie_find(&t->contents, token, *n);
+    *skip = i >= 0 && t->added[i].special;
+    return token;
+}
+
+int64_t bert_decode(const bert_tokenizer *t, const int32_t *ids, size_t n, bool skip_special_tokens,
+                    char *out, size_t capacity, bert_error *e) {
+    if (!t || (!ids && n) || (!out && capacity))
+        return bert_fail(e, BERT_EINVAL, "bert_decode: an argument is NULL");
+    output o = {out, capacity ? capacity - 1 : 0, 0};
+    const size_t prefix = strlen(t->decoder_prefix);
+    char small[256], *large = NULL;
+    size_t large_capacity = 0;
+    bool first = true;
+    int rc = 0;
+    for (size_t k = 0; k < n && !rc; k++) {
+        size_t bytes;
+        bool skip;
+        const char *token = text_of(t, ids[k], &bytes, &skip);
+        if (!token) {
+            rc = bert_fail(e, BERT_EINVAL,
+                           "bert_decode: id %d (number %zu) is no token; ids are 0 "
+                           "to %d",
+                           ids[k], k, t->size - 1);
+            break;
+        }
+        if (skip && skip_special_tokens) continue;
+        char *s = small;
+        if (bytes + 1 > sizeof small) {
+            if (bytes + 1 > large_capacity) {
+                char *p = realloc(large, bytes + 1);
+                if (!p) {
+                    rc = bert_fail_memory(e, bytes + 1);
+                    break;
+                }
+                large = p;
+                large_capacity = bytes + 1;
+            }
+            s = large;
+        }
+        size_t length = 0;
+        if (!first && t->has_decoder && bytes >= prefix &&
+            !memcmp(token, t->decoder_prefix, prefix)) {
+            token += prefix;
+            bytes -= prefix;
+        } else if (!first)
+            s[length++] = ' ';
+        memcpy(s + length, token, bytes);
+        length += bytes;
+        if (t->has_decoder && t->decoder_cleanup) length = clean_up(s, length);
+        put(&o, s, length);
+        first = false;
+    }
+    free(large);
+    if (capacity) out[o.n < capacity ? o.n : capacity - 1] = 0;
+    return rc ? rc : (int64_t)o.n;
+}

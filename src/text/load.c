@@ -1,0 +1,272 @@
+#include "text/load.h"
+#include "base/error.h"
+#include "base/file.h"
+#include <stdlib.h>
+#include <sys/stat.h>
+
+/* The files of a checkpoint that say something of its tokenizer. */
+static const char main_file[] = "tokenizer.json", vocab_file[] = "vocab.txt",
+                  config_file[] = "tokenizer_config.json", map_file[] = "special_tokens_map.json",
+                  added_file[] = "added_tokens.json";
+
+bert_tokenizer_options bert_tokenizer_default(void) {
+    return (bert_tokenizer_options){
+        .do_lower_case = -1, .strip_accents = -1, .tokenize_chinese_chars = -1};
+}
+
+/* A sibling file as an object; NULL without an error where there is none. */
+static json_t *load_object(const char *directory, const char *name, bert_error *e) {
+    char *path = bert_path_join(directory, name);
+    json_t *o = NULL;
+    if (!path)
+        bert_fail_memory(e, strlen(directory) + strlen(name) + 2);
+    else if (bert_file_exists(path) && (o = bert_json_load(path, e)) && !json_is_object(o)) {
+        bert_fail(e, BERT_EFORMAT, "%s: must be a JSON object", path);
+        json_decref(o);
+        o = NULL;
+    }
+    free(path);
+    return o;
+}
+
+/* A token's name where it may be a string or an object; NULL: neither. */
+static const char *content_of(const json_t *v) {
+    return json_string_value(json_is_object(v) ? json_object_get(v, "content") : v);
+}
+
+static int read_special_names(bert_tokenizer *t, const json_t *file, bert_error *e) {
+    for (int i = 0; i < BERT_SPECIALS; i++) {
+        const char *name = content_of(json_object_get(file, bert_special_keys[i]));
+        if (!name) continue;
+        t->special_names[i] = bert_tokenizer_strdup(t, name, e);
+        if (!t->special_names[i]) return BERT_ENOMEM;
+    }
+    return BERT_OK;
+}
+
+/* What the configuration says of the normaliser holds even against tokenizer.json, as in
+ * transformers. */
+static int read_config(bert_tokenizer *t, const json_t *config, bert_error *e) {
+    bert_normalizer *f = &t->normalizer;
+    const json_t *strip = json_object_get(config, "strip_accents");
+    int rc = 0;
+    if (f->present) {
+        rc = bert_json_bool(config, "do_lower_case", &f->lowercase, config_file, e);
+        if (!rc) rc = bert_json_bool(config, "strip_accents", &f->strip_accents, config_file, e);
+        if (!rc)
+            rc = bert_json_bool(config, "tokenize_chinese_chars", &f->handle_chinese_chars,
+                                config_file, e);
+        if (strip) f->strip_accents_null = json_is_null(strip);
+    }
+    /* "No limit" is written as 10^30. */
+    double length = json_number_value(json_object_get(config, "model_max_length"));
+    if (length >= 1 && length <= INT32_MAX) t->max_length = (int32_t)length;
+    return rc ? rc : read_special_names(t, config, e);
+}
+
+static int apply_options(bert_tokenizer *t, const bert_tokenizer_options *o, bert_error *e) {
+    bert_normalizer *f = &t->normalizer;
+    t->encode_special_tokens = o->encode_special_tokens;
+    if (o->do_lower_case < 0 && o->strip_accents < 0 && o->tokenize_chinese_chars < 0)
+        return BERT_OK;
+    if (!f->present)
+        return bert_fail(e, BERT_EUNSUPPORTED,
+                         "this tokenizer has no BertNormalizer: do_lower_case, strip_accents and "
+                         "tokenize_chinese_chars have no meaning for it");
+    if (o->do_lower_case >= 0) f->lowercase = o->do_lower_case;
+    if (o->tokenize_chinese_chars >= 0) f->handle_chinese_chars = o->tokenize_chinese_chars;
+    if (o->strip_accents >= 0) {
+        f->strip_accents = o->strip_accents;
+        f->strip_accents_null = false;
+    }
+    return BERT_OK;
+}
+
+/* ------------------------------------------------------------------- Added tokens */
+
+static bool is_known(const bert_tokenizer *t, const char *content) {
+    return bert_trie_find(&t->contents, content, strlen(content)) >= 0;
+}
+
+static int add_special(bert_tokenizer *t, const char *name, const char *where, bert_error *e) {
+    if (!name || is_known(t, name)) return BERT_OK;
+    return bert_add_token(t, (bert_added_token){.content = name, .id = -1, .special = true}, where,
+                          e);
+}
+
+/* {"30522": {"content": ...}, ...} in the order of ids. */
+static int add_decoder(bert_tokenizer *t, const json_t *decoder, bert_error *e) {
+    if (!json_is_object(decoder)) return BERT_OK;
+    const char *key;
+    json_t *value;
+    int32_t previous = -1, rc = 0;
+    for (size_t left = json_object_size(decoder); !rc && left; left--) {
+        int32_t next = INT32_MAX;
+        bert_added_token token = {0};
+        json_object_foreach((json_t *)decoder, key, value) {
+            char *end;
+            long id = strtol(key, &end, 10);
+            if (*end || end == key || id < 0 || id >= BERT_MAX_VOCABULARY)
+                return bert_fail(e, BERT_EFORMAT, "%s: added_tokens_decoder: '%.20s' is no id",
+                                 config_file, key);
+            if (id <= previous || id >= next) continue;
+            next = (int32_t)id;
+            rc = bert_added_token_of(value, &token, config_file, e);
+            if (rc) return rc;
+        }
+        if (next == INT32_MAX) break;
+        previous = token.id = next;
+        if (!is_known(t, token.content)) rc = bert_add_token(t, token, config_file, e);
+    }
+    return rc;
+}
+
+/* {"token": id, ...}, also in the order of ids. */
+static int add_plain(bert_tokenizer *t, const json_t *added, bert_error *e) {
+    const char *key;
+    json_t *value;
+    json_int_t previous = -1;
+    int rc = 0;
+    for (size_t left = json_object_size(added); !rc && left; left--) {
+        bert_added_token token = {.id = -1, .normalized = true};
+        json_int_t next = BERT_MAX_VOCABULARY;
+        json_object_foreach((json_t *)added, key, value) {
+            json_int_t id = json_is_integer(value) ? json_integer_value(value) : -1;
+            if (id < 0 || id >= BERT_MAX_VOCABULARY)
+                return bert_fail(e, BERT_EFORMAT, "%s: the id of '%.100s' is not one", added_file,
+                                 key);
+            if (id <= previous || id >= next) continue;
+            next = id;
+            token.content = key;
+            token.id = (int32_t)id;
+        }
+        if (next == BERT_MAX_VOCABULARY) break;
+        previous = next;
+        if (!is_known(t, token.content)) rc = bert_add_token(t, token, added_file, e);
+    }
+    return rc;
+}
+
+/* Tokens that the files beside a tokenizer.json or vocab.txt name. */
+static int add_tokens(bert_tokenizer *t, const json_t *config, const json_t *map,
+                      const json_t *added, bool vocab_only, bert_error *e) {
+    int rc = add_decoder(t, json_object_get(config, "added_tokens_decoder"), e);
+    for (int i = 0; !rc && vocab_only && i < BERT_SPECIALS; i++) {
+        const char *name = t->special_names[i];
+        if (name && bert_trie_find(&t->vocabulary, name, strlen(name)) >= 0)
+            rc = add_special(t, name, vocab_file, e);
+    }
+    if (!rc) rc = add_plain(t, added, e);
+    const json_t *more = json_object_get(map, "additional_special_tokens"), *item;
+    size_t i;
+    json_array_foreach(more, i, item) {
+        if (!rc) rc = add_special(t, content_of(item), map_file, e);
+    }
+    return rc;
+}
+
+/* ---------------------------------------------------------------------------- Open */
+
+static int find_id(const bert_tokenizer *t, bert_special s, const char *where, int32_t *id,
+                   bert_error *e) {
+    const char *name = t->special_names[s];
+    *id = bert_trie_find(&t->vocabulary, name, strlen(name));
+    if (*id < 0) *id = bert_token_id(t, name);
+    if (*id >= 0) return BERT_OK;
+    return bert_fail(e, BERT_EFORMAT, "%s: the vocabulary lacks %s", where, name);
+}
+
+static int load(bert_tokenizer *t, const char *directory, const char *path, bool json,
+                const bert_tokenizer_options *options, bert_error *e) {
+    json_t *config = load_object(directory, config_file, e),
+           *map = load_object(directory, map_file, e),
+           *added = load_object(directory, added_file, e);
+    int rc = e->code;
+    bert_tokenizer_defaults(t);
+    if (!rc) rc = json ? bert_load_tokenizer_json(t, path, e) : bert_load_vocab_txt(t, path, e);
+    if (!rc) rc = read_special_names(t, map, e);
+    if (!rc) rc = read_config(t, config, e);
+    if (!rc && !json) t->unk_token = t->special_names[BERT_SPECIAL_UNK];
+    if (!rc) rc = add_tokens(t, config, map, added, !json, e);
+    if (!rc && !json) {
+        int32_t cls, sep;
+        rc = find_id(t, BERT_SPECIAL_CLS, path, &cls, e);
+        if (!rc) rc = find_id(t, BERT_SPECIAL_SEP, path, &sep, e);
+        if (!rc)
+            rc = bert_bert_templates(t, t->special_names[BERT_SPECIAL_CLS], cls,
+                                     t->special_names[BERT_SPECIAL_SEP], sep, e);
+    }
+    if (!rc && options) rc = apply_options(t, options, e);
+    if (!rc) rc = bert_tokenizer_finish(t, path, e);
+    json_decref(config);
+    json_decref(map);
+    json_decref(added);
+    return rc;
+}
+
+static bool is_directory(const char *path) {
+    struct stat st;
+    return !stat(path, &st) && S_ISDIR(st.st_mode);
+}
+
+static bool ends_with(const char *s, const char *end) {
+    size_t n = strlen(s), k = strlen(end);
+    return n >= k && !strcmp(s + n - k, end);
+}
+
+/* The directory of a file, malloc'ed. */
+static char *directory_of(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
+}
+
+static int open_path(bert_tokenizer *t, const char *path, const bert_tokenizer_options *options,
+                     bert_error *e) {
+    bool inside = is_directory(path);
+    char *directory = inside ? strdup(path) : directory_of(path),
+         *file = inside ? bert_path_join(path, main_file) : strdup(path);
+    if (inside && file && !bert_file_exists(file)) {
+        free(file);
+        file = bert_path_join(path, vocab_file);
+        if (file && !bert_file_exists(file)) {
+            free(file);
+            free(directory);
+            return bert_fail(e, BERT_ENOTFOUND, "%s: has neither %s nor %s", path, main_file,
+                             vocab_file);
+        }
+    }
+    int rc = directory && file ? load(t, directory, file, ends_with(file, ".json"), options, e)
+                               : bert_fail_memory(e, strlen(path));
+    free(directory);
+    free(file);
+    return rc;
+}
+
+bert_tokenizer *bert_tokenizer_open(const char *path, const bert_tokenizer_options *options,
+                                    bert_error *e) {
+    bert_error own = {0};
+    if (!e) e = &own; /* the steps below read it */
+    if (e->code) return NULL;
+    if (!path) {
+        bert_fail(e, BERT_EINVAL, "bert_tokenizer_open: the path is NULL");
+        return NULL;
+    }
+    bert_tokenizer *t = calloc(1, sizeof *t);
+    if (!t)
+        bert_fail_memory(e, sizeof *t);
+    else if (open_path(t, path, options, e)) {
+        bert_tokenizer_close(t);
+        t = NULL;
+    }
+    return t;
+}
+
+void bert_tokenizer_close(bert_tokenizer *t) {
+    if (!t) return;
+    bert_trie *const tries[] = {&t->vocabulary, &t->contents, &t->raw, &t->normalized};
+    for (int i = 0; i < 4; i++) bert_trie_free(tries[i]);
+    free(t->tokens);
+    free(t->added);
+    bert_arena_free(&t->arena);
+    free(t);
+}

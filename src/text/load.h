@@ -1,0 +1,34 @@
+/* The steps of building a tokenizer, in the order in which they are taken. */
+#ifndef BERT_TEXT_LOAD_H
+#define BERT_TEXT_LOAD_H
+#include "files/json.h"
+#include "text/tokenizer.h"
+
+/* Defaults: WordPiece with BERT's names and normaliser, nothing in the vocabulary. */
+void bert_tokenizer_defaults(bert_tokenizer *t);
+
+/* The model's vocabulary: room for ids below size and for `bytes` of text, then each token. A token
+ * given twice keeps its last id; an id given twice is an error. */
+int bert_vocabulary_start(bert_tokenizer *t, int32_t size, size_t bytes, bert_error *e);
+int bert_vocabulary_add(bert_tokenizer *t, const char *token, size_t bytes, int32_t id,
+                        const char *where, bert_error *e);
+
+/* An added token; id as the file has it, or -1. Its real id is that of the vocabulary or the next
+ * free one, as in the reference; a file that says otherwise is refused. token.content is copied. */
+int bert_add_token(bert_tokenizer *t, bert_added_token token, const char *where, bert_error *e);
+
+int bert_load_tokenizer_json(bert_tokenizer *t, const char *path, bert_error *e);
+int bert_load_vocab_txt(bert_tokenizer *t, const char *path, bert_error *e);
+
+/* [CLS] A [SEP] and [CLS] A [SEP] B [SEP]. */
+int bert_bert_templates(bert_tokenizer *t, const char *cls, int32_t cls_id, const char *sep,
+                        int32_t sep_id, bert_error *e);
+
+/* Fills in what follows from the rest; the last step. */
+int bert_tokenizer_finish(bert_tokenizer *t, const char *where, bert_error *e);
+
+/* Reads {"content": ..., "lstrip": ...}; absent flags are false. */
+int bert_added_token_of(const json_t *object, bert_added_token *token, const char *where,
+                        bert_error *e);
+char *bert_tokenizer_strdup(bert_tokenizer *t, const char *s, bert_error *e);
+#endif

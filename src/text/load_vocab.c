@@ -1,0 +1,45 @@
+#include "base/error.h"
+#include "base/file.h"
+#include "text/load.h"
+#include "text/utf8.h"
+#include <stdlib.h>
+
+enum { MAX_VOCAB = 256 << 20 };
+
+/* Length of a line without the white space at its end. */
+static size_t trimmed(const uint8_t *line, size_t n) {
+    while (n) {
+        uint32_t c = bert_utf8_before(line, line + n);
+        if (!(bert_unicode_of(c)->flags & BERT_CHAR_SPACE)) break;
+        n -= c < 0x80 ? 1 : c < 0x800 ? 2 : 3;
+    }
+    return n;
+}
+
+int bert_load_vocab_txt(bert_tokenizer *t, const char *path, bert_error *e) {
+    char *text;
+    size_t bytes;
+    int rc = bert_read_file(path, MAX_VOCAB, &text, &bytes, e);
+    if (rc) return rc;
+    const char *end = text + bytes;
+    size_t lines = bytes && end[-1] != '\n';
+    for (const char *p = text; (p = memchr(p, '\n', (size_t)(end - p))); p++) lines++;
+    if (lines > BERT_MAX_VOCABULARY)
+        rc = bert_fail(e, BERT_EUNSUPPORTED, "%s: has %zu lines; at most %d are supported", path,
+                       lines, BERT_MAX_VOCABULARY);
+    if (!rc) rc = bert_vocabulary_start(t, (int32_t)lines, bytes, e);
+    const char *p = text;
+    for (int32_t id = 0; !rc && id < (int32_t)lines; id++) {
+        const char *stop = memchr(p, '\n', (size_t)(end - p));
+        if (!stop) stop = end;
+        size_t n = trimmed((const uint8_t *)p, (size_t)(stop - p));
+        if (memchr(p, 0, n) || !bert_utf8_valid((const uint8_t *)p, n))
+            rc = bert_fail(e, BERT_EFORMAT, "%s:%d: not a line of UTF-8 text", path, id + 1);
+        else
+            rc = bert_vocabulary_add(t, p, n, id, path, e);
+        p = stop + 1;
+    }
+    t->next_id = (int32_t)lines;
+    free(text);
+    return rc;
+}

@@ -1,0 +1,215 @@
+#include "base/error.h"
+#include "base/file.h"
+#include "text/load.h"
+#include <stdlib.h>
+
+/* Shorthand for building a document whose failures show once, at its end: jansson's packing and
+ * setting functions pass NULL on. */
+static json_t *boolean(bool b) {
+    return json_boolean(b);
+}
+
+static json_t *added_token(const bert_added_token *a, bool with_id) {
+    json_t *o = json_object();
+    int rc = 0;
+    if (with_id) rc |= json_object_set_new(o, "id", json_integer(a->id));
+    rc |= json_object_set_new(o, "content", json_string(a->content));
+    rc |= json_object_set_new(o, "single_word", boolean(a->single_word));
+    rc |= json_object_set_new(o, "lstrip", boolean(a->lstrip));
+    rc |= json_object_set_new(o, "rstrip", boolean(a->rstrip));
+    rc |= json_object_set_new(o, "normalized", boolean(a->normalized));
+    rc |= json_object_set_new(o, "special", boolean(a->special));
+    if (!rc) return o;
+    json_decref(o);
+    return NULL;
+}
+
+static int by_id(const void *a, const void *b) {
+    const bert_added_token *const *x = a, *const *y = b;
+    return (*x)->id - (*y)->id;
+}
+
+/* The added tokens by id, malloc'ed. */
+static const bert_added_token **sorted(const bert_tokenizer *t) {
+    const bert_added_token **list = malloc(((size_t)t->n_added + 1) * sizeof *list);
+    if (!list) return NULL;
+    for (int32_t i = 0; i < t->n_added; i++) list[i] = &t->added[i];
+    qsort(list, (size_t)t->n_added, sizeof *list, by_id);
+    return list;
+}
+
+static json_t *normalizer_json(const bert_normalizer *f) {
+    if (!f->present) return json_null();
+    return json_pack("{ss sb sb so sb}", "type", "BertNormalizer", "clean_text", f->clean_text,
+                     "handle_chinese_chars", f->handle_chinese_chars, "strip_accents",
+                     f->strip_accents_null ? json_null() : boolean(f->strip_accents), "lowercase",
+                     f->lowercase);
+}
+
+static json_t *template_json(const bert_template *template) {
+    json_t *list = json_array();
+    for (int i = 0; i < template->n; i++) {
+        const bert_piece *p = &template->pieces[i];
+        bool special = p->kind == BERT_PIECE_SPECIAL;
+        json_t *piece = json_pack("{s{ss si}}", special ? "SpecialToken" : "Sequence", "id",
+                                  special                   ? p->token
+                                  : p->kind == BERT_PIECE_A ? "A"
+                                                            : "B",
+                                  "type_id", p->type_id);
+        if (json_array_append_new(list, piece)) {
+            json_decref(list);
+            return NULL;
+        }
+    }
+    return list;
+}
+
+static json_t *post_processor_json(const bert_tokenizer *t) {
+    if (!t->has_template) return json_null();
+    json_t *specials = json_object();
+    const bert_template *templates[] = {&t->single, &t->pair};
+    int rc = 0;
+    for (int k = 0; k < 2; k++)
+        for (int i = 0; i < templates[k]->n; i++) {
+            const bert_piece *p = &templates[k]->pieces[i];
+            if (p->kind == BERT_PIECE_SPECIAL)
+                rc |= json_object_set_new(
+                    specials, p->token,
+                    json_pack("{ss s[i] s[s]}", "id", p->token, "ids", p->id, "tokens", p->token));
+        }
+    if (rc) {
+        json_decref(specials);
+        return NULL;
+    }
+    return json_pack("{ss so so so}", "type", "TemplateProcessing", "single",
+                     template_json(&t->single), "pair", template_json(&t->pair), "special_tokens",
+                     specials);
+}
+
+static json_t *model_json(const bert_tokenizer *t) {
+    json_t *vocab = json_object();
+    int rc = 0;
+    for (int32_t id = 0; id < t->model_size && !rc; id++) {
+        const char *token = t->tokens[id];
+        if (token && bert_trie_find(&t->vocabulary, token, strlen(token)) == id)
+            rc = json_object_set_new_nocheck(vocab, token, json_integer(id));
+    }
+    if (rc) {
+        json_decref(vocab);
+        return NULL;
+    }
+    if (t->model == BERT_WORDPIECE)
+        return json_pack("{ss ss ss si so}", "type", "WordPiece", "unk_token", t->unk_token,
+                         "continuing_subword_prefix", t->prefix, "max_input_chars_per_word",
+                         t->max_chars, "vocab", vocab);
+    return json_pack("{ss so ss}", "type", "WordLevel", "vocab", vocab, "unk_token", t->unk_token);
+}
+
+static json_t *added_json(const bert_tokenizer *t) {
+    json_t *list = json_array();
+    const bert_added_token **by_number = sorted(t);
+    int rc = !by_number;
+    for (int32_t i = 0; i < t->n_added && !rc; i++)
+        rc = json_array_append_new(list, added_token(by_number[i], true));
+    free(by_number);
+    if (!rc) return list;
+    json_decref(list);
+    return NULL;
+}
+
+static json_t *tokenizer_json(const bert_tokenizer *t) {
+    json_t *decoder = t->has_decoder ? json_pack("{ss ss sb}", "type", "WordPiece", "prefix",
+                                                 t->decoder_prefix, "cleanup", t->decoder_cleanup)
+                                     : json_null();
+    return json_pack("{ss sn sn so so s{ss} so so so}", "version", "1.0", "truncation", "padding",
+                     "added_tokens", added_json(t), "normalizer", normalizer_json(&t->normalizer),
+                     "pre_tokenizer", "type", bert_split_names[t->split], "post_processor",
+                     post_processor_json(t), "decoder", decoder, "model", model_json(t));
+}
+
+static int set_special_names(const bert_tokenizer *t, json_t *o) {
+    int rc = 0;
+    for (int i = 0; i < BERT_SPECIALS; i++)
+        if (t->special_names[i])
+            rc |= json_object_set_new(o, bert_special_keys[i], json_string(t->special_names[i]));
+    return rc;
+}
+
+static json_t *map_json(const bert_tokenizer *t) {
+    json_t *o = json_object();
+    if (!set_special_names(t, o)) return o;
+    json_decref(o);
+    return NULL;
+}
+
+static json_t *config_json(const bert_tokenizer *t) {
+    json_t *o = json_object(), *decoder = json_object();
+    const bert_normalizer *f = &t->normalizer;
+    const bert_added_token **by_number = sorted(t);
+    int rc = !by_number;
+    for (int32_t i = 0; i < t->n_added && !rc; i++) {
+        char key[16];
+        snprintf(key, sizeof key, "%d", by_number[i]->id);
+        rc = json_object_set_new(decoder, key, added_token(by_number[i], false));
+    }
+    free(by_number);
+    rc |= json_object_set_new(o, "added_tokens_decoder", decoder);
+    rc |= json_object_set_new(o, "clean_up_tokenization_spaces", boolean(false));
+    rc |= set_special_names(t, o);
+    if (f->present) {
+        rc |= json_object_set_new(o, "do_lower_case", boolean(f->lowercase));
+        rc |= json_object_set_new(o, "strip_accents",
+                                  f->strip_accents_null ? json_null() : boolean(f->strip_accents));
+        rc |= json_object_set_new(o, "tokenize_chinese_chars", boolean(f->handle_chinese_chars));
+    }
+    if (t->max_length)
+        rc |= json_object_set_new(o, "model_max_length", json_integer(t->max_length));
+    bool bert = f->present && t->model == BERT_WORDPIECE && t->split == BERT_SPLIT_BERT;
+    rc |= json_object_set_new(o, "tokenizer_class",
+                              json_string(bert ? "BertTokenizer" : "PreTrainedTokenizerFast"));
+    if (!rc) return o;
+    json_decref(o);
+    return NULL;
+}
+
+typedef json_t *document(const bert_tokenizer *t);
+
+static int save_json(const bert_tokenizer *t, document *make, const char *path, bert_error *e) {
+    json_t *o = make(t);
+    int rc = o ? bert_json_save(o, path, e)
+               : bert_fail(e, BERT_ENOMEM, "%s: out of memory while writing JSON", path);
+    json_decref(o);
+    return rc;
+}
+
+/* A line per id. One that no token has is empty, so that the others keep theirs. */
+static int save_vocab(const bert_tokenizer *t, const char *path, bert_error *e) {
+    bert_writer *w = bert_writer_open(path, e);
+    int rc = w ? 0 : BERT_EIO;
+    for (int32_t id = 0; id < t->model_size && !rc; id++)
+        rc = bert_writer_printf(w, e, "%s\n", t->tokens[id] ? t->tokens[id] : "");
+    if (!rc) return bert_writer_commit(w, e);
+    bert_writer_abort(w);
+    return rc;
+}
+
+int bert_tokenizer_save(const bert_tokenizer *t, const char *directory, bert_error *e) {
+    static const struct {
+        const char *name;
+        document *make;
+    } files[] = {{"vocab.txt", NULL},
+                 {"special_tokens_map.json", map_json},
+                 {"tokenizer_config.json", config_json},
+                 {"tokenizer.json", tokenizer_json}};
+    if (!t || !directory)
+        return bert_fail(e, BERT_EINVAL, "bert_tokenizer_save: an argument is NULL");
+    int rc = bert_make_directory(directory, e);
+    for (size_t i = 0; i < sizeof files / sizeof *files && !rc; i++) {
+        char *path = bert_path_join(directory, files[i].name);
+        rc = !path           ? bert_fail_memory(e, strlen(directory) + 32)
+             : files[i].make ? save_json(t, files[i].make, path, e)
+                             : save_vocab(t, path, e);
+        free(path);
+    }
+    return rc;
+}

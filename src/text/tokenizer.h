@@ -1,0 +1,118 @@
+/* What a tokenizer consists of: filled in by load.c, used by encode.c, windows.c, decode.c, save.c.
+ */
+#ifndef BERT_TEXT_TOKENIZER_H
+#define BERT_TEXT_TOKENIZER_H
+#include "base/arena.h"
+#include "text/trie.h"
+#include <bert.h>
+#include <string.h>
+
+enum {
+    BERT_MAX_VOCABULARY = 1 << 24, /* ids are packed in 24 bits in the word cache */
+    BERT_MAX_WORD = 1 << 20,       /* max_input_chars_per_word */
+    BERT_SHORT_WORD = 16           /* bytes of a word that is its own key in the word cache */
+};
+
+typedef enum { BERT_WORDPIECE, BERT_WORDLEVEL, BERT_TOKEN_MODELS } bert_token_model;
+typedef enum {
+    BERT_SPLIT_BERT,       /* BertPreTokenizer: at spaces, punctuation alone */
+    BERT_SPLIT_WORDS,      /* Whitespace: \w+|[^\w\s]+ */
+    BERT_SPLIT_WHITESPACE, /* WhitespaceSplit */
+    BERT_SPLITS
+} bert_split;
+/* Names in tokenizer.json, by value. */
+extern const char *const bert_token_model_names[BERT_TOKEN_MODELS];
+extern const char *const bert_split_names[BERT_SPLITS];
+
+/* BertNormalizer; all false: no normalizer. */
+typedef struct {
+    bool present, clean_text, handle_chinese_chars, strip_accents, lowercase;
+    bool strip_accents_null; /* as the file has it: strip_accents follows lowercase */
+} bert_normalizer;
+
+typedef struct {
+    const char *content;
+    size_t bytes;
+    const char *normalized_content; /* what is looked for: content, normalised if `normalized` */
+    size_t normalized_bytes;
+    int32_t id;
+    bool single_word, lstrip, rstrip, normalized, special;
+} bert_added_token;
+
+/* A piece of a template: a sequence (A or B), or a special token. */
+typedef enum { BERT_PIECE_A, BERT_PIECE_B, BERT_PIECE_SPECIAL } bert_piece_kind;
+typedef struct {
+    bert_piece_kind kind;
+    int32_t id, type_id; /* id: of a special token */
+    const char *token;
+} bert_piece;
+typedef struct {
+    bert_piece *pieces;
+    int n, specials;
+} bert_template;
+
+typedef enum {
+    BERT_SPECIAL_PAD,
+    BERT_SPECIAL_UNK,
+    BERT_SPECIAL_CLS,
+    BERT_SPECIAL_SEP,
+    BERT_SPECIAL_MASK,
+    BERT_SPECIALS
+} bert_special;
+extern const char *const bert_special_keys[BERT_SPECIALS]; /* "pad_token", ... */
+
+struct bert_tokenizer {
+    bert_arena arena; /* strings and templates */
+    char *text;       /* where the next token of the vocabulary goes */
+    bert_token_model model;
+    bert_trie vocabulary;
+    const char **tokens; /* [size], by id; NULL: no such id */
+    int32_t size;        /* largest id + 1 */
+    int32_t model_size;  /* of the model alone, without added tokens: largest id + 1 */
+    int32_t next_id;     /* of the next added token that the vocabulary lacks */
+    int32_t unk;
+    const char *unk_token, *prefix; /* continuing_subword_prefix */
+    uint32_t continuation;          /* the node of `prefix` */
+    int32_t max_chars;              /* max_input_chars_per_word */
+    bert_normalizer normalizer;
+    bert_split split;
+    bool quick; /* the rules for runs of ASCII hold */
+
+    bert_added_token *added; /* in the file's order */
+    int32_t n_added;
+    bert_trie contents;        /* added tokens by content; values: index */
+    bert_trie raw, normalized; /* added tokens by where they are looked for; values: index */
+    int32_t n_raw, n_normalized;
+    uint8_t first_byte[2][256]; /* whether a token of raw, normalized begins so */
+    bool encode_special_tokens;
+
+    bool has_template; /* false: no post-processor, A and A B */
+    bert_template single, pair;
+
+    bool has_decoder, decoder_cleanup;
+    const char *decoder_prefix;
+
+    const char *special_names[BERT_SPECIALS]; /* NULL: none */
+    int32_t special_ids[BERT_SPECIALS];
+    int32_t max_length;
+
+    /* What the encoder's loops look up for an ASCII character when split is BERT_SPLIT_BERT. */
+    uint8_t ascii[128];     /* bert_ascii */
+    int32_t ascii_ids[128]; /* of punctuation */
+};
+
+typedef enum { BERT_ASCII_SPACE, BERT_ASCII_PUNCTUATION, BERT_ASCII_OTHER } bert_ascii;
+
+/* Finds added tokens, leftmost and longest, as the reference does: a match that is refused (inside
+ * a word, or special and special tokens are plain text) still hides those that overlap it. */
+typedef struct {
+    const bert_tokenizer *t;
+    const bert_trie *trie;
+    const uint8_t *text;
+    size_t n, pos;  /* where to look next */
+    size_t covered; /* end of the latest match, spaces it took included */
+} bert_matcher;
+/* The next match [*start, *stop) and its index in t->added, or -1. */
+int32_t bert_match_next(bert_matcher *m, size_t *start, size_t *stop);
+
+#endif

@@ -1,0 +1,270 @@
+#include "base/error.h"
+#include "text/encoder.h"
+#include <limits.h>
+#include <stdlib.h>
+
+bert_encode_options bert_encode_default(void) {
+    return (bert_encode_options){.add_special_tokens = true};
+}
+
+/* ------------------------------------------------------------------------ Truncation */
+
+/* How one sequence is cut: its windows overlap by stride and end at its end (or begin at its
+ * beginning, from the left). */
+typedef struct {
+    int32_t length, keep, stride;
+    bool left;
+    int32_t windows;
+} cut;
+
+static int cut_sequence(cut *c, int32_t length, int32_t keep, const bert_encode_options *o,
+                        bert_error *e) {
+    *c = (cut){length, keep, o->stride, o->truncate_left, 1};
+    if (keep >= length) {
+        c->keep = length;
+        return BERT_OK;
+    }
+    if (keep == 0) { /* nothing, and then all of it */
+        c->windows = 2;
+        return BERT_OK;
+    }
+    if (o->stride >= keep)
+        return bert_fail(e, BERT_EINVAL,
+                         "stride %d leaves no room to advance: only %d tokens of a text fit in a "
+                         "window; use a stride below that, or a larger max_length",
+                         o->stride, keep);
+    int32_t step = keep - o->stride;
+    c->windows = 1 + (length - keep + step - 1) / step;
+    return BERT_OK;
+}
+
+static void cut_window(const cut *c, int32_t i, int32_t *start, int32_t *stop) {
+    if (c->keep == 0) {
+        *start = 0;
+        *stop = i ? c->length : 0;
+        return;
+    }
+    int32_t step = i * (c->keep - c->stride);
+    if (c->left) {
+        *stop = c->length - step;
+        *start = *stop > c->keep ? *stop - c->keep : 0;
+    } else {
+        *start = step;
+        *stop = c->length - step > c->keep ? step + c->keep : c->length;
+    }
+}
+
+/* Tokens that each sequence may keep; room: for both. */
+static int share_room(int64_t n[2], bool pair, int32_t room, bert_truncation how, bert_error *e) {
+    if (room == 0) {
+        n[0] = n[1] = 0;
+        return BERT_OK;
+    }
+    int64_t excess = n[0] + n[1] - room;
+    if (excess <= 0) return BERT_OK;
+    if (how == BERT_TRUNCATE_LONGEST_FIRST && !pair)
+        n[0] = room;
+    else if (how == BERT_TRUNCATE_LONGEST_FIRST) {
+        int shorter = n[0] > n[1];
+        int64_t n1 = n[shorter], n2 = n1;
+        if (n1 <= room && n2 < room - n1) n2 = room - n1;
+        if (n1 + n2 > room) {
+            n1 = room / 2;
+            n2 = n1 + room % 2;
+        }
+        n[shorter] = n1;
+        n[!shorter] = n2;
+    } else {
+        int which = how == BERT_TRUNCATE_ONLY_SECOND;
+        if (which && !pair)
+            return bert_fail(e, BERT_EINVAL, "only_second truncates a second text; there is none");
+        if (n[which] <= excess)
+            return bert_fail(e, BERT_EINVAL,
+                             "the %s text has %lld tokens, and %lld too many are there: cutting it "
+                             "alone does not reach max_length",
+                             which ? "second" : "first", (long long)n[which], (long long)excess);
+        n[which] -= excess;
+    }
+    return BERT_OK;
+}
+
+/* --------------------------------------------------------------------------- Windows */
+
+static int reserve_tokens(bert_encoder *enc, size_t n, bert_error *e) {
+    if (n <= enc->window_capacity) return BERT_OK;
+    size_t capacity = enc->window_capacity + enc->window_capacity / 2;
+    if (capacity < n) capacity = n;
+    if (capacity < 128) capacity = 128;
+    void **const blocks[] = {(void **)&enc->ids,      (void **)&enc->type_ids,
+                             (void **)&enc->word_ids, (void **)&enc->sequence_ids,
+                             (void **)&enc->offsets,  (void **)&enc->special};
+    const size_t sizes[] = {sizeof *enc->ids,          sizeof *enc->type_ids, sizeof *enc->word_ids,
+                            sizeof *enc->sequence_ids, sizeof *enc->offsets,  sizeof *enc->special};
+    for (int i = 0; i < 6; i++) {
+        void *p = capacity < SIZE_MAX / 8 ? realloc(*blocks[i], capacity * sizes[i]) : NULL;
+        if (!p) return bert_fail_memory(e, capacity * sizes[i]);
+        *blocks[i] = p;
+    }
+    enc->window_capacity = capacity;
+    return BERT_OK;
+}
+
+static size_t put_special(bert_encoder *enc, size_t at, const bert_piece *p) {
+    enc->ids[at] = p->id;
+    enc->type_ids[at] = p->type_id;
+    enc->word_ids[at] = enc->sequence_ids[at] = -1;
+    enc->offsets[at][0] = enc->offsets[at][1] = 0;
+    enc->special[at] = 1;
+    return at + 1;
+}
+
+static size_t put_sequence(bert_encoder *enc, size_t at, int sequence, int32_t start, int32_t stop,
+                           int32_t type_id) {
+    const bert_tokens *s = &enc->sequences[sequence];
+    size_t n = (size_t)(stop - start);
+    if (!n) return at;
+    memcpy(enc->ids + at, s->ids + start, n * sizeof *enc->ids);
+    memcpy(enc->word_ids + at, s->words + start, n * sizeof *enc->word_ids);
+    memcpy(enc->offsets + at, s->offsets + start, n * sizeof *enc->offsets);
+    memset(enc->special + at, 0, n);
+    for (size_t i = at; i < at + n; i++) {
+        enc->type_ids[i] = type_id;
+        enc->sequence_ids[i] = sequence;
+    }
+    return at + n;
+}
+
+/* Window (i, j): the i-th cut of A with the j-th of B, in the template. The reference gives types
+ * to the first cuts by the template, and to the others by the sequence. */
+static size_t put_window(bert_encoder *enc, size_t at, const bert_template *template, bool specials,
+                         const cut cuts[2], const int32_t index[2]) {
+    for (int k = 0; k < template->n; k++) {
+        const bert_piece *p = &template->pieces[k];
+        if (p->kind == BERT_PIECE_SPECIAL) {
+            if (specials) at = put_special(enc, at, p);
+            continue;
+        }
+        int s = p->kind == BERT_PIECE_B;
+        int32_t start, stop;
+        cut_window(&cuts[s], index[s], &start, &stop);
+        at = put_sequence(enc, at, s, start, stop, index[s] ? s : p->type_id);
+    }
+    return at;
+}
+
+/* All windows of the pair in the reference's order: the first cuts; each further cut of the outer
+ * sequence (the first in the template) with every cut of the inner one; then the first of the outer
+ * with the further ones of the inner. */
+static int put_windows(bert_encoder *enc, const bert_template *template, const cut cuts[2],
+                       const bert_encode_options *o, bert_error *e) {
+    int outer = 0;
+    for (int k = template->n; k--;)
+        if (template->pieces[k].kind != BERT_PIECE_SPECIAL)
+            outer = template->pieces[k].kind == BERT_PIECE_B;
+    const int32_t n_outer = o->overflowing ? cuts[outer].windows : 1,
+                  n_inner = o->overflowing ? cuts[!outer].windows : 1;
+    const int64_t windows = (int64_t)n_outer * n_inner;
+    if (windows >= INT32_MAX)
+        return bert_fail(e, BERT_EINVAL, "the pair has %lld windows; use a larger max_length",
+                         (long long)windows);
+    if ((size_t)windows + 1 > enc->starts_capacity) {
+        size_t *starts = realloc(enc->starts, ((size_t)windows + 1) * sizeof *starts);
+        if (!starts) return bert_fail_memory(e, ((size_t)windows + 1) * sizeof *starts);
+        enc->starts = starts;
+        enc->starts_capacity = (size_t)windows + 1;
+    }
+    size_t most = (o->add_special_tokens ? (size_t) template->specials : 0);
+    for (int s = 0; s < 2; s++) most += (size_t)(cuts[s].keep ? cuts[s].keep : cuts[s].length);
+    if (most > INT32_MAX)
+        return bert_fail(e, BERT_EINVAL, "the text has more than %d tokens", INT32_MAX);
+    if (most && (size_t)windows > SIZE_MAX / 16 / most) return bert_fail_memory(e, SIZE_MAX);
+    int rc = reserve_tokens(enc, most * (size_t)windows, e);
+    if (rc) return rc;
+    size_t at = 0;
+    int32_t w = 0;
+    for (int32_t turn = 0; turn < 3; turn++)
+        for (int32_t i = turn == 1; i < (turn == 1 ? n_outer : 1); i++)
+            for (int32_t j = turn == 2; j < (turn ? n_inner : 1); j++) {
+                int32_t index[2];
+                index[outer] = i;
+                index[!outer] = j;
+                at = put_window(enc, at, template, o->add_special_tokens, cuts, index);
+                enc->starts[++w] = at;
+            }
+    enc->windows = w;
+    return BERT_OK;
+}
+
+static int check(const bert_encoder *enc, const char *text, size_t text_bytes, const char *pair,
+                 size_t pair_bytes, const bert_encode_options *o, bert_error *e) {
+    if (!enc || (!text && text_bytes))
+        return bert_fail(e, BERT_EINVAL, "bert_encode: an argument is NULL");
+    if (text_bytes > INT32_MAX || (pair && pair_bytes > INT32_MAX))
+        return bert_fail(e, BERT_EINVAL,
+                         "bert_encode: a text of %zu bytes; offsets reach %d: split it",
+                         text_bytes > INT32_MAX ? text_bytes : pair_bytes, INT32_MAX);
+    if (o->truncation < BERT_TRUNCATE_NONE || o->truncation > BERT_TRUNCATE_ONLY_SECOND)
+        return bert_fail(e, BERT_EINVAL, "bert_encode: truncation %d is none of the strategies",
+                         (int)o->truncation);
+    if (o->truncation != BERT_TRUNCATE_NONE && (o->max_length < 0 || o->stride < 0))
+        return bert_fail(e, BERT_EINVAL,
+                         "bert_encode: max_length %d and stride %d must not be negative",
+                         o->max_length, o->stride);
+    return BERT_OK;
+}
+
+int bert_encode(bert_encoder *enc, const char *text, size_t text_bytes, const char *pair,
+                size_t pair_bytes, const bert_encode_options *options, bert_error *e) {
+    bert_encode_options o = options ? *options : bert_encode_default();
+    int rc = check(enc, text, text_bytes, pair, pair_bytes, &o, e);
+    if (rc) return rc;
+    enc->windows = 0;
+    enc->byte_offsets = o.byte_offsets;
+    rc = bert_read_text(enc, text ? text : "", text_bytes, &enc->sequences[0], true, e);
+    enc->sequences[1].n = 0;
+    if (!rc && pair) rc = bert_read_text(enc, pair, pair_bytes, &enc->sequences[1], true, e);
+    if (rc) return rc;
+    const bert_template *template = pair ? &enc->t->pair : &enc->t->single;
+    int64_t n[2] = {(int64_t)enc->sequences[0].n, (int64_t)enc->sequences[1].n};
+    int32_t specials = o.add_special_tokens ? template->specials : 0;
+    if (n[0] + n[1] + specials > INT32_MAX)
+        return bert_fail(e, BERT_EINVAL, "bert_encode: the text has more than %d tokens",
+                         INT32_MAX);
+    enc->full_length = (int32_t)(n[0] + n[1] + specials);
+    if (o.truncation != BERT_TRUNCATE_NONE) {
+        if (o.max_length < specials)
+            return bert_fail(e, BERT_EINVAL,
+                             "max_length %d does not leave room for the %d special tokens",
+                             o.max_length, specials);
+        rc = share_room(n, pair, o.max_length - specials, o.truncation, e);
+    }
+    cut cuts[2];
+    for (int s = 0; s < 2 && !rc; s++)
+        rc = cut_sequence(&cuts[s], (int32_t)enc->sequences[s].n, (int32_t)n[s], &o, e);
+    if (!rc) rc = put_windows(enc, template, cuts, &o, e);
+    return rc ? rc : enc->windows;
+}
+
+bert_encoding bert_encoder_window(const bert_encoder *enc, int i) {
+    if (!enc || i < 0 || i >= enc->windows) return (bert_encoding){0};
+    size_t at = enc->starts[i];
+    return (bert_encoding){.n = (int32_t)(enc->starts[i + 1] - at),
+                           .ids = enc->ids + at,
+                           .type_ids = enc->type_ids + at,
+                           .word_ids = enc->word_ids + at,
+                           .sequence_ids = enc->sequence_ids + at,
+                           .offsets = (const int32_t(*)[2])enc->offsets + at,
+                           .special_tokens_mask = enc->special + at};
+}
+
+int32_t bert_encoder_full_length(const bert_encoder *enc) {
+    return enc ? enc->full_length : 0;
+}
+
+int32_t bert_encoder_char_to_token(const bert_encoder *enc, int w, int32_t pos, int sequence) {
+    bert_encoding x = bert_encoder_window(enc, w);
+    for (int32_t i = 0; i < x.n; i++)
+        if (x.sequence_ids[i] == sequence && x.offsets[i][0] <= pos && pos < x.offsets[i][1])
+            return i;
+    return -1;
+}

@@ -1,0 +1,108 @@
+"""The tokenizer of libbert.so through ctypes, for the scripts that compare it with the reference."""
+import ctypes as c
+import os
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+I32 = c.POINTER(c.c_int32)
+
+
+class Error(c.Structure):
+    _fields_ = [("code", c.c_int), ("message", c.c_char * 500)]
+
+
+class TokenizerOptions(c.Structure):
+    _fields_ = [("do_lower_case", c.c_int), ("strip_accents", c.c_int),
+                ("tokenize_chinese_chars", c.c_int), ("encode_special_tokens", c.c_bool)]
+
+
+class EncodeOptions(c.Structure):
+    _fields_ = [("add_special_tokens", c.c_bool), ("truncation", c.c_int), ("max_length", c.c_int32),
+                ("stride", c.c_int32), ("overflowing", c.c_bool), ("truncate_left", c.c_bool),
+                ("byte_offsets", c.c_bool)]
+
+
+class Encoding(c.Structure):
+    _fields_ = [("n", c.c_int32), ("ids", I32), ("type_ids", I32), ("word_ids", I32),
+                ("sequence_ids", I32), ("offsets", I32), ("special", c.POINTER(c.c_uint8))]
+
+
+def load(path=os.path.join(ROOT, "build", "libbert.so")):
+    lib = c.CDLL(path, mode=os.RTLD_LAZY)
+    lib.bert_tokenizer_open.restype = c.c_void_p
+    lib.bert_tokenizer_open.argtypes = [c.c_char_p, c.POINTER(TokenizerOptions), c.POINTER(Error)]
+    lib.bert_tokenizer_close.argtypes = [c.c_void_p]
+    lib.bert_tokenizer_save.argtypes = [c.c_void_p, c.c_char_p, c.POINTER(Error)]
+    lib.bert_encoder_new.restype = c.c_void_p
+    lib.bert_encoder_new.argtypes = [c.c_void_p, c.POINTER(Error)]
+    lib.bert_encoder_free.argtypes = [c.c_void_p]
+    lib.bert_encode.argtypes = [c.c_void_p, c.c_char_p, c.c_size_t, c.c_char_p, c.c_size_t,
+                                c.POINTER(EncodeOptions), c.POINTER(Error)]
+    lib.bert_encoder_window.restype = Encoding
+    lib.bert_encoder_window.argtypes = [c.c_void_p, c.c_int]
+    lib.bert_encoder_full_length.argtypes = [c.c_void_p]
+    lib.bert_encode_ids.restype = c.c_int64
+    lib.bert_encode_ids.argtypes = [c.c_void_p, c.c_char_p, c.c_size_t, I32, c.c_size_t, c.POINTER(Error)]
+    lib.bert_decode.restype = c.c_int64
+    lib.bert_decode.argtypes = [c.c_void_p, I32, c.c_size_t, c.c_bool, c.c_char_p, c.c_size_t, c.POINTER(Error)]
+    return lib
+
+
+class Failed(Exception):
+    pass
+
+
+class Tokenizer:
+    def __init__(self, path, do_lower_case=-1, strip_accents=-1, tokenize_chinese_chars=-1,
+                 encode_special_tokens=False, lib=None):
+        self.lib, self.e = lib or load(), Error()
+        o = TokenizerOptions(do_lower_case, strip_accents, tokenize_chinese_chars, encode_special_tokens)
+        self.t = self.lib.bert_tokenizer_open(path.encode(), c.byref(o), c.byref(self.e))
+        if not self.t:
+            raise Failed(self.e.code, self.e.message.decode())
+        self.enc = self.lib.bert_encoder_new(self.t, None)
+        self.default = EncodeOptions(add_special_tokens=True)
+        self.room = (c.c_int32 * 4096)()
+
+    def close(self):
+        self.lib.bert_encoder_free(self.enc)
+        self.lib.bert_tokenizer_close(self.t)
+
+    def save(self, directory):
+        if self.lib.bert_tokenizer_save(self.t, directory.encode(), c.byref(self.e)):
+            raise Failed(self.e.code, self.e.message.decode())
+
+    def run(self, text, pair=None, options=None):
+        """The number of windows."""
+        a = text if isinstance(text, bytes) else text.encode()
+        b = pair.encode() if pair is not None else None
+        self.e = Error()
+        n = self.lib.bert_encode(self.enc, a, len(a), b, len(b) if b else 0,
+                                 c.byref(options or self.default), c.byref(self.e))
+        if n < 0:
+            raise Failed(n, self.e.message.decode())
+        return n
+
+    def window(self, i=0):
+        """ids, type ids, word ids, sequence ids (None as -1), offsets flat, special mask."""
+        w = self.lib.bert_encoder_window(self.enc, i)
+        n = w.n
+        return (w.ids[:n], w.type_ids[:n], w.word_ids[:n], w.sequence_ids[:n], w.offsets[:2 * n], w.special[:n])
+
+    def encode(self, text, pair=None, options=None):
+        return [self.window(i) for i in range(self.run(text, pair, options))]
+
+    def ids(self, text):
+        a = text if isinstance(text, bytes) else text.encode()
+        if len(self.room) < len(a) + 8:
+            self.room = (c.c_int32 * (2 * len(a) + 8))()
+        n = self.lib.bert_encode_ids(self.enc, a, len(a), self.room, len(self.room), None)
+        return self.room[:n]
+
+    def decode(self, ids, skip=True):
+        a = (c.c_int32 * len(ids))(*ids)
+        n = self.lib.bert_decode(self.t, a, len(ids), skip, None, 0, c.byref(self.e))
+        if n < 0:
+            raise Failed(n, self.e.message.decode())
+        out = c.create_string_buffer(n + 1)
+        self.lib.bert_decode(self.t, a, len(ids), skip, out, n + 1, None)
+        return out.raw[:n].decode()
