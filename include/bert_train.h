@@ -82,6 +82,8 @@ typedef struct {
     bool record;   /* keep what backward needs; off: inference */
     bool training; /* dropout is active */
     uint64_t seed; /* of dropout; the mask depends on (seed, step, call) only, never on threads */
+    bool gradient_checkpointing; /* keep each layer's input only, and compute the layer again in
+                                    backward: a quarter slower, and much less memory */
 } bert_tape_options;
 BERT_API bert_tape_options bert_tape_default(void); /* recording, not training, seed 42 */
 BERT_API bert_tape *bert_tape_new(const bert_tape_options *options, bert_error *e);

@@ -140,7 +140,7 @@ bert_tensor *bert_tape_result(bert_tape *t, const bert_op *op, size_t node_bytes
     bert_tensor *y = data ? bert_tape_alloc(t, sizeof *y) : NULL;
     if (!y) return NULL;
     *y = (bert_tensor){.data = data, .rows = rows, .cols = cols};
-    if (!t->options.record || !wants_grad(&from)) return y;
+    if (!t->options.record || !(from.wanted || wants_grad(&from))) return y;
     bert_node *n = bert_tape_alloc(t, node_bytes);
     if (!n) return NULL;
     memset(n, 0, node_bytes);
@@ -184,11 +184,11 @@ bert_tensor *bert_tape_release_keep(bert_tape *t, bert_arena_mark mark, bert_ten
 
 /* ---- Backward */
 
-typedef struct bert_buffer {
-    struct bert_buffer *next;
+struct bert_buffer {
+    bert_buffer *next;
     size_t capacity; /* floats */
     _Alignas(BERT_ALIGN) float data[];
-} bert_buffer;
+};
 
 float *bert_tape_take(bert_tape *t, size_t count) {
     /* The smallest that fits, unless it is much too large: a small matrix must not hold the place
@@ -257,12 +257,8 @@ float *bert_grad_param(bert_tape *t, const bert_param *p, int *rc) {
     return g;
 }
 
-static int run_backward(bert_tape *t, bert_tensor *loss, float seed_grad) {
-    bool add;
-    float *g = bert_grad_open_add(t, loss, &add);
-    if (!g) return BERT_ENOMEM;
-    for (size_t i = 0; i < bert_tensor_size(loss); i++) g[i] = add ? g[i] + seed_grad : seed_grad;
-    for (bert_node *n = loss->node; n; n = n->previous) {
+int bert_tape_propagate(bert_tape *t, bert_tensor *y) {
+    for (bert_node *n = y->node; n; n = n->previous) {
         if (!n->out->grad) continue;
         int rc = n->op->backward(t, n);
         if (rc) return rc;
@@ -270,6 +266,14 @@ static int run_backward(bert_tape *t, bert_tensor *loss, float seed_grad) {
         n->out->grad = NULL;
     }
     return BERT_OK;
+}
+
+static int run_backward(bert_tape *t, bert_tensor *loss, float seed_grad) {
+    bool add;
+    float *g = bert_grad_open_add(t, loss, &add);
+    if (!g) return BERT_ENOMEM;
+    for (size_t i = 0; i < bert_tensor_size(loss); i++) g[i] = add ? g[i] + seed_grad : seed_grad;
+    return bert_tape_propagate(t, loss);
 }
 
 int bert_tape_backward(bert_tape *t, bert_tensor *loss, float seed_grad, bert_error *e) {

@@ -56,11 +56,13 @@
     X(max_groups)                                                                                  \
     X(sum_groups)                                                                                  \
     X(sum)                                                                                         \
+    X(checkpoint)                                                                                  \
     X(cross_entropy)                                                                               \
     X(bce_with_logits)                                                                             \
     X(mse)
 
 typedef struct bert_node bert_node;
+typedef struct bert_buffer bert_buffer;
 typedef struct {
     const char *name; /* as messages call it */
     /* Adds the gradient of n->out to the operation's inputs that want one (needs_grad) and its
@@ -94,7 +96,7 @@ struct bert_tape {
     bert_threads *threads;
     bert_arena arena;
     bert_node *last;
-    struct bert_buffer *spare; /* buffers that backward has done with */
+    bert_buffer *spare; /* buffers that backward has done with */
     uint64_t step;
     uint64_t calls; /* of operations that draw masks, since the reset */
     bert_error error;
@@ -121,6 +123,7 @@ typedef struct {
     const bert_linear *linears;  /* or these */
     int linears_count;
     float *data; /* the result lies here already, and is not allocated */
+    bool wanted; /* a node is needed whatever lies below */
 } bert_sources;
 /* The result [rows, cols] of an operation, its data not yet written; and, when the tape records and
  * something below wants a gradient, y->node: node_bytes long, zero after the bert_node. NULL when
@@ -148,7 +151,17 @@ bert_tensor *bert_tape_release_keep(bert_tape *t, bert_arena_mark mark, bert_ten
  * need its result in backward (a linear without activation). Saves a matrix. */
 bert_tensor *bert_dropout_over(bert_tape *t, bert_tensor *x, float p);
 
+/* A segment of the forward pass: y of x. */
+typedef bert_tensor *bert_segment_fn(bert_tape *t, const void *context, bert_tensor *x);
+/* fn(t, context, x); with gradient checkpointing only x is kept, and backward calls fn again with
+ * the same dropout masks. context is copied (`bytes`); what it points to must live until then. */
+bert_tensor *bert_checkpoint(bert_tape *t, bert_segment_fn *fn, const void *context, size_t bytes,
+                             bert_tensor *x);
+
 /* ---- Backward */
+
+/* Backward of everything that y was made from, y->grad being there. */
+int bert_tape_propagate(bert_tape *t, bert_tensor *y);
 
 /* Where an operation writes (not adds) all of its contribution to x's gradient, and the end of it:
  * what flowed in before is added. NULL: out of memory, the error is set. */

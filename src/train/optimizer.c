@@ -189,8 +189,8 @@ static void update_pieces(const void *context, size_t begin, size_t end, int thr
         double steps = (double)state->steps;
         float *value = (float *)(uintptr_t)p->value + s->first;
         bert_cpu()->adamw(value, p->grad + s->first, state->m + s->first, state->v + s->first, s->n,
-                          u->scale, u->lr, a->beta1, a->beta2, a->eps,
-                          p->decay ? a->weight_decay : 0, (float)(1 - pow(a->beta1, steps)),
+                          u->scale, u->lr, a->beta1, a->beta2, (float)a->eps,
+                          p->decay ? (float)a->weight_decay : 0, (float)(1 - pow(a->beta1, steps)),
                           (float)(1 - pow(a->beta2, steps)));
         memset(p->grad + s->first, 0, s->n * sizeof *p->grad);
     }

@@ -1,0 +1,803 @@
+/* Every operation against plain double code: values directly, gradients by central differences of
+ * that code. The cases are a table; an operation without a case fails the test. */
+#include "base/rng.h"
+#include "tape/tape.h"
+#include "test.h"
+#include <math.h>
+
+enum { LEAVES = 7, SIZE = 4096 };
+typedef struct {
+    int rows, cols;
+    bool param;
+} leaf;
+
+typedef struct {
+    bert_tape *t;
+    bert_tensor *x[LEAVES]; /* the leaves that are tensors */
+    bert_param *p[LEAVES];  /* and those that are parameters */
+} env;
+
+typedef struct {
+    const char *name;
+    const bert_op *op;
+    int arg;
+    bert_tensor *(*run)(env *v, int arg);
+    void (*naive)(double *y, const double *const *in, int arg); /* NULL: differences of run */
+    leaf leaves[LEAVES];
+    bool positive; /* leaves have no element near 0, where the operation has an edge */
+} op_case;
+
+/* ---- plain code */
+
+static double act_value(bert_act act, double x) {
+    switch (act) {
+    case BERT_ACT_GELU:
+        return 0.5 * x * (1 + erf(x / sqrt(2)));
+    case BERT_ACT_GELU_NEW:
+        return 0.5 * x * (1 + tanh(sqrt(2 / 3.14159265358979323846) * (x + 0.044715 * x * x * x)));
+    case BERT_ACT_RELU:
+        return x > 0 ? x : 0;
+    case BERT_ACT_TANH:
+        return tanh(x);
+    case BERT_ACT_SIGMOID:
+        return 1 / (1 + exp(-x));
+    case BERT_ACT_SILU:
+        return x / (1 + exp(-x));
+    default:
+        return x;
+    }
+}
+
+/* y [n, m] (leading dimension ld) = x [n, k] w^T + b */
+static void naive_linear(double *y, int ld, const double *x, const double *w, const double *b,
+                         int n, int k, int m) {
+    for (int i = 0; i < n; i++)
+        for (int j = 0; j < m; j++) {
+            double s = b ? b[j] : 0;
+            for (int l = 0; l < k; l++) s += x[i * k + l] * w[j * k + l];
+            y[i * ld + j] = s;
+        }
+}
+
+static void naive_softmax(double *y, const double *x, int n) {
+    double max = x[0], sum = 0;
+    for (int i = 1; i < n; i++) max = x[i] > max ? x[i] : max;
+    for (int i = 0; i < n; i++) sum += y[i] = exp(x[i] - max);
+    for (int i = 0; i < n; i++) y[i] /= sum;
+}
+
+/* ---- cases: run and naive of each */
+
+static bert_tensor *run_param(env *v, int arg) {
+    (void)arg;
+    return bert_param_tensor(v->t, v->p[0]);
+}
+static void naive_param(double *y, const double *const *in, int arg) {
+    (void)arg;
+    memcpy(y, in[0], 4 * 5 * sizeof *y);
+}
+
+static bert_tensor *run_linear(env *v, int arg) {
+    return bert_linear_act(v->t, (bert_linear){v->p[1], v->p[2]}, v->x[0], (bert_act)arg);
+}
+static void naive_linear_act(double *y, const double *const *in, int arg) {
+    naive_linear(y, 5, in[0], in[1], in[2], 6, 7, 5);
+    for (int i = 0; i < 30; i++) y[i] = act_value((bert_act)arg, y[i]);
+}
+
+static bert_tensor *run_linear_cat(env *v, int arg) {
+    bert_linear ls[3];
+    for (int i = 0; i < arg; i++) ls[i] = (bert_linear){v->p[1 + 2 * i], v->p[2 + 2 * i]};
+    return bert_linear_cat(v->t, ls, arg, v->x[0]);
+}
+static void naive_linear_cat(double *y, const double *const *in, int arg) {
+    static const int cols[] = {4, 5, 3};
+    int total = 0, first = 0;
+    for (int i = 0; i < arg; i++) total += cols[i];
+    for (int i = 0; i < arg; first += cols[i++])
+        naive_linear(y + first, total, in[0], in[1 + 2 * i], in[2 + 2 * i], 6, 7, cols[i]);
+}
+
+static bert_tensor *run_feed_forward(env *v, int arg) {
+    bert_linear up = {v->p[1], v->p[2]}, down = {v->p[3], v->p[4]};
+    return bert_feed_forward(v->t, up, (bert_act)arg, down, v->x[0]);
+}
+static void naive_feed_forward(double *y, const double *const *in, int arg) {
+    double h[6 * 5];
+    naive_linear(h, 5, in[0], in[1], in[2], 6, 7, 5);
+    for (int i = 0; i < 30; i++) h[i] = act_value((bert_act)arg, h[i]);
+    naive_linear(y, 3, h, in[3], in[4], 6, 5, 3);
+}
+
+static const int32_t tied_ids[] = {2, 0, 2, 4};
+static bert_tensor *run_tied(env *v, int arg) {
+    (void)arg;
+    bert_tensor *x = bert_embedding(v->t, v->p[0], tied_ids, 4);
+    return bert_linear_apply(v->t, (bert_linear){v->p[0], NULL}, x);
+}
+static void naive_tied(double *y, const double *const *in, int arg) {
+    (void)arg;
+    double x[12];
+    for (int i = 0; i < 12; i++) x[i] = in[0][tied_ids[i / 3] * 3 + i % 3];
+    naive_linear(y, 5, x, in[0], NULL, 4, 3, 5);
+}
+
+static bert_tensor *run_matmul(env *v, int arg) {
+    return bert_matmul(v->t, v->x[0], v->x[1], arg);
+}
+static void naive_matmul(double *y, const double *const *in, int arg) {
+    for (int i = 0; i < 4; i++)
+        for (int j = 0; j < 6; j++) {
+            y[i * 6 + j] = 0;
+            for (int k = 0; k < 5; k++)
+                y[i * 6 + j] += in[0][i * 5 + k] * (arg ? in[1][j * 5 + k] : in[1][k * 6 + j]);
+        }
+}
+
+static bert_tensor *run_add(env *v, int arg) {
+    return bert_add(v->t, v->x[0], v->x[arg]);
+}
+static void naive_add(double *y, const double *const *in, int arg) {
+    for (int i = 0; i < 20; i++) y[i] = in[0][i] + in[arg][i];
+}
+static bert_tensor *run_sub(env *v, int arg) {
+    return bert_sub(v->t, v->x[0], v->x[arg]);
+}
+static void naive_sub(double *y, const double *const *in, int arg) {
+    for (int i = 0; i < 20; i++) y[i] = in[0][i] - in[arg][i];
+}
+static bert_tensor *run_mul(env *v, int arg) {
+    return bert_mul(v->t, v->x[0], v->x[arg]);
+}
+static void naive_mul(double *y, const double *const *in, int arg) {
+    for (int i = 0; i < 20; i++) y[i] = in[0][i] * in[arg][i];
+}
+static void naive_add_row(double *y, const double *const *in, int arg) {
+    (void)arg;
+    for (int i = 0; i < 20; i++) y[i] = in[0][i] + in[1][i % 5];
+}
+static void naive_mul_row(double *y, const double *const *in, int arg) {
+    (void)arg;
+    for (int i = 0; i < 20; i++) y[i] = in[0][i] * in[1][i % 5];
+}
+
+static bert_tensor *run_scale(env *v, int arg) {
+    return bert_scale(v->t, v->x[0], (float)arg / 4);
+}
+static void naive_scale(double *y, const double *const *in, int arg) {
+    for (int i = 0; i < 20; i++) y[i] = in[0][i] * arg / 4;
+}
+
+static bert_tensor *run_activate(env *v, int arg) {
+    return bert_activate(v->t, v->x[0], (bert_act)arg);
+}
+static void naive_activate(double *y, const double *const *in, int arg) {
+    for (int i = 0; i < 60; i++) y[i] = act_value((bert_act)arg, in[0][i]);
+}
+
+/* Negative: over its input. */
+static bert_tensor *run_dropout(env *v, int arg) {
+    if (arg > 0) return bert_dropout(v->t, v->x[0], (float)arg / 100);
+    return bert_dropout_over(v->t, bert_scale(v->t, v->x[0], 1), (float)-arg / 100);
+}
+static void naive_dropout(double *y, const double *const *in, int arg) {
+    float mask[60];
+    for (int i = 0; i < 60; i++) mask[i] = 1;
+    bert_cpu()->dropout(mask, mask, 60, (float)abs(arg) / 100, 42, 7 << 20, 0);
+    for (int i = 0; i < 60; i++) y[i] = in[0][i] * (double)mask[i];
+}
+
+enum { NORM_ROWS = 70, NORM_COLS = 6 };
+static bert_tensor *run_layer_norm(env *v, int arg) {
+    bert_layer_norm n = {v->p[1], v->p[2], 1e-3f};
+    return bert_layer_norm_apply(v->t, &n, v->x[0], arg ? v->x[arg == 1 ? 3 : 0] : NULL);
+}
+static void naive_layer_norm(double *y, const double *const *in, int arg) {
+    for (int r = 0; r < NORM_ROWS; r++) {
+        double x[NORM_COLS], mean = 0, var = 0;
+        for (int c = 0; c < NORM_COLS; c++) {
+            x[c] = in[0][r * NORM_COLS + c];
+            if (arg) x[c] += in[arg == 1 ? 3 : 0][r * NORM_COLS + c];
+            mean += x[c] / NORM_COLS;
+        }
+        for (int c = 0; c < NORM_COLS; c++) var += (x[c] - mean) * (x[c] - mean) / NORM_COLS;
+        for (int c = 0; c < NORM_COLS; c++)
+            y[r * NORM_COLS + c] = (x[c] - mean) / sqrt(var + (double)1e-3f) * in[1][c] + in[2][c];
+    }
+}
+
+static bert_tensor *run_softmax(env *v, int arg) {
+    (void)arg;
+    return bert_softmax(v->t, v->x[0]);
+}
+static void naive_softmax_rows(double *y, const double *const *in, int arg) {
+    (void)arg;
+    for (int r = 0; r < 4; r++) naive_softmax(y + r * 9, in[0] + r * 9, 9);
+}
+
+static bert_tensor *run_normalize(env *v, int arg) {
+    (void)arg;
+    return bert_normalize_rows(v->t, v->x[0]);
+}
+static void naive_normalize(double *y, const double *const *in, int arg) {
+    (void)arg;
+    for (int r = 0; r < 4; r++) {
+        double s = 0;
+        for (int c = 0; c < 9; c++) s += in[0][r * 9 + c] * in[0][r * 9 + c];
+        for (int c = 0; c < 9; c++) y[r * 9 + c] = in[0][r * 9 + c] / sqrt(s);
+    }
+}
+
+static const int32_t ids[] = {3, 1, 3, 0, 3, 2, 1, 4};
+static bert_tensor *run_embedding(env *v, int arg) {
+    (void)arg;
+    return bert_embedding(v->t, v->p[0], ids, 8);
+}
+static bert_tensor *run_rows(env *v, int arg) {
+    (void)arg;
+    return bert_rows(v->t, v->x[0], ids, 8);
+}
+static void naive_rows(double *y, const double *const *in, int arg) {
+    (void)arg;
+    for (int i = 0; i < 8 * 6; i++) y[i] = in[0][ids[i / 6] * 6 + i % 6];
+}
+
+enum { HEADS = 2, HEAD = 4, H = HEADS * HEAD };
+static const int32_t sequences[] = {0, 5, 6, 9};
+static bert_tensor *run_attention(env *v, int arg) {
+    return bert_attention(v->t, v->x[0], HEADS, sequences, 3, (float)arg / 100);
+}
+static void naive_attention(double *y, const double *const *in, int arg) {
+    (void)arg;
+    for (int s = 0; s < 3; s++)
+        for (int h = 0; h < HEADS; h++)
+            for (int i = sequences[s]; i < sequences[s + 1]; i++) {
+                int first = sequences[s], len = sequences[s + 1] - first;
+                double p[16];
+                for (int j = 0; j < len; j++) {
+                    p[j] = 0;
+                    for (int c = 0; c < HEAD; c++)
+                        p[j] += in[0][i * 3 * H + h * HEAD + c] *
+                                in[0][(first + j) * 3 * H + H + h * HEAD + c] / sqrt(HEAD);
+                }
+                naive_softmax(p, p, len);
+                for (int c = 0; c < HEAD; c++) {
+                    double o = 0;
+                    for (int j = 0; j < len; j++)
+                        o += p[j] * in[0][(first + j) * 3 * H + 2 * H + h * HEAD + c];
+                    y[i * H + h * HEAD + c] = o;
+                }
+            }
+}
+
+static bert_tensor *run_concat(env *v, int arg) {
+    (void)arg;
+    return bert_concat(v->t, v->x[0], v->x[1]);
+}
+static void naive_concat(double *y, const double *const *in, int arg) {
+    (void)arg;
+    for (int i = 0; i < 4 * 8; i++)
+        y[i] = i % 8 < 5 ? in[0][i / 8 * 5 + i % 8] : in[1][i / 8 * 3 + i % 8 - 5];
+}
+static bert_tensor *run_slice(env *v, int arg) {
+    return bert_slice(v->t, v->x[0], arg, 3);
+}
+static void naive_slice(double *y, const double *const *in, int arg) {
+    for (int i = 0; i < 4 * 3; i++) y[i] = in[0][i / 3 * 5 + arg + i % 3];
+}
+/* Twice from one input, so that a contribution is added to another. */
+static bert_tensor *run_reshape(env *v, int arg) {
+    (void)arg;
+    return bert_mul(v->t, bert_reshape(v->t, v->x[0], 10, 2), bert_reshape(v->t, v->x[0], 10, 2));
+}
+static void naive_square(double *y, const double *const *in, int arg) {
+    (void)arg;
+    for (int i = 0; i < 20; i++) y[i] = in[0][i] * in[0][i];
+}
+
+static const int32_t groups[] = {1, 4, 5, 9}; /* rows 0 and 9 belong to none */
+typedef bert_tensor *group_fn(bert_tape *t, bert_tensor *x, const int32_t *start, int32_t n);
+static group_fn *const group_fns[] = {bert_mean_groups, bert_max_groups, bert_sum_groups};
+static bert_tensor *run_groups(env *v, int arg) {
+    return group_fns[arg](v->t, v->x[0], groups, 3);
+}
+static void naive_groups(double *y, const double *const *in, int arg) {
+    for (int g = 0; g < 3; g++)
+        for (int c = 0; c < 4; c++) {
+            double sum = 0, max = -INFINITY;
+            for (int r = groups[g]; r < groups[g + 1]; r++) {
+                sum += in[0][r * 4 + c];
+                max = fmax(max, in[0][r * 4 + c]);
+            }
+            y[g * 4 + c] = arg == 1 ? max : arg == 0 ? sum / (groups[g + 1] - groups[g]) : sum;
+        }
+}
+
+static bert_tensor *run_sum(env *v, int arg) {
+    (void)arg;
+    return bert_sum(v->t, v->x[0]);
+}
+static void naive_sum(double *y, const double *const *in, int arg) {
+    (void)arg;
+    y[0] = 0;
+    for (int i = 0; i < 20; i++) y[0] += in[0][i];
+}
+
+/* arg: 1 weights, 2 smoothing, 4 a divisor, 8 no item counts */
+static const int32_t labels[] = {2, -100, 0, 4, 2, 1, -100};
+static const int32_t ignored[] = {-100, -100, -100, -100, -100, -100, -100};
+static const float class_weights[] = {1, .5f, 2, .25f, 3};
+static bert_tensor *run_cross_entropy(env *v, int arg) {
+    return bert_cross_entropy(v->t, v->x[0], arg & 8 ? ignored : labels,
+                              arg & 1 ? class_weights : NULL, arg & 4 ? 3.5 : 0, arg & 2 ? .1f : 0);
+}
+static void naive_cross_entropy(double *y, const double *const *in, int arg) {
+    double sum = 0, items = 0, smoothing = arg & 2 ? (double).1f : 0;
+    for (int r = 0; r < 7 && !(arg & 8); r++) {
+        if (labels[r] == -100) continue;
+        double p[5];
+        naive_softmax(p, in[0] + r * 5, 5);
+        double w = arg & 1 ? (double)class_weights[labels[r]] : 1;
+        sum -= (1 - smoothing) * w * log(p[labels[r]]);
+        for (int c = 0; c < 5; c++)
+            sum -= smoothing / 5 * (arg & 1 ? (double)class_weights[c] : 1) * log(p[c]);
+        items += w;
+    }
+    y[0] = items > 0 ? sum / (arg & 4 ? 3.5 : items) : 0;
+}
+
+static const float targets[] = {0,    1, 1, .5f, 0, 1, .25f, -1, 2, 0,
+                                1.5f, 1, 0, 0,   1, 1, 0,    1,  0, .75f};
+static bert_tensor *run_bce(env *v, int arg) {
+    return bert_bce_with_logits(v->t, v->x[0], targets, arg);
+}
+static void naive_bce(double *y, const double *const *in, int arg) {
+    y[0] = 0;
+    for (int i = 0; i < 20; i++)
+        y[0] -= (double)targets[i] * log(1 / (1 + exp(-in[0][i]))) +
+                (1 - (double)targets[i]) * log(1 / (1 + exp(in[0][i])));
+    y[0] /= arg ? arg : 20;
+}
+static bert_tensor *run_mse(env *v, int arg) {
+    return bert_mse(v->t, v->x[0], targets, arg);
+}
+static void naive_mse(double *y, const double *const *in, int arg) {
+    y[0] = 0;
+    for (int i = 0; i < 20; i++) y[0] += pow(in[0][i] - (double)targets[i], 2);
+    y[0] /= arg ? arg : 20;
+}
+
+/* dropout(gelu(x w^T + b)), once to be kept and once to be run again. */
+static bert_tensor *segment(bert_tape *t, const void *context, bert_tensor *x) {
+    const bert_linear *l = context;
+    return bert_dropout(t, bert_linear_act(t, *l, x, BERT_ACT_GELU), .3f);
+}
+static bert_tensor *run_checkpoint(env *v, int arg) {
+    (void)arg;
+    bert_linear l = {v->p[1], v->p[2]};
+    bert_tensor *y = bert_checkpoint(v->t, segment, &l, sizeof l, v->x[0]);
+    l = (bert_linear){0};
+    return bert_add(v->t, y, v->x[0]);
+}
+static void naive_checkpoint(double *y, const double *const *in, int arg) {
+    float mask[6 * 7];
+    for (int i = 0; i < 42; i++) mask[i] = 1;
+    bert_cpu()->dropout(mask, mask, 42, .3f, 42, 7 << 20, 0);
+    naive_linear(y, 7, in[0], in[1], in[2], 6, 7, 7);
+    for (int i = 0; i < 42; i++) y[i] = act_value((bert_act)arg, y[i]) * (double)mask[i] + in[0][i];
+}
+
+#define X(r, c)                                                                                    \
+    { r, c, false }
+#define P(r, c)                                                                                    \
+    { r, c, true }
+#define LINEAR                                                                                     \
+    { X(6, 7), P(5, 7), P(1, 5) }
+#define NORM                                                                                       \
+    { X(NORM_ROWS, NORM_COLS), P(1, NORM_COLS), P(1, NORM_COLS), X(NORM_ROWS, NORM_COLS) }
+#define CAT                                                                                        \
+    { X(6, 7), P(4, 7), P(1, 4), P(5, 7), P(1, 5), P(3, 7), P(1, 3) }
+#define FEED                                                                                       \
+    { X(6, 7), P(5, 7), P(1, 5), P(3, 5), P(1, 3) }
+static const op_case cases[] = {
+    {"param", &bert_op_param, 0, run_param, naive_param, {P(4, 5)}, false},
+    {"linear", &bert_op_linear, BERT_ACT_NONE, run_linear, naive_linear_act, LINEAR, false},
+    {"linear gelu", &bert_op_linear, BERT_ACT_GELU, run_linear, naive_linear_act, LINEAR, false},
+    {"linear gelu_new", &bert_op_linear, BERT_ACT_GELU_NEW, run_linear, naive_linear_act, LINEAR,
+     false},
+    {"linear tanh", &bert_op_linear, BERT_ACT_TANH, run_linear, naive_linear_act, LINEAR, false},
+    {"linear of 2", &bert_op_linear, 2, run_linear_cat, naive_linear_cat, CAT, false},
+    {"linear of 3", &bert_op_linear, 3, run_linear_cat, naive_linear_cat, CAT, false},
+    {"linear tied", &bert_op_linear, 0, run_tied, naive_tied, {P(5, 3)}, false},
+    {"feed_forward", &bert_op_feed_forward, BERT_ACT_GELU, run_feed_forward, naive_feed_forward,
+     FEED, false},
+    {"feed_forward none", &bert_op_feed_forward, BERT_ACT_NONE, run_feed_forward,
+     naive_feed_forward, FEED, false},
+    {"matmul", &bert_op_matmul, 0, run_matmul, naive_matmul, {X(4, 5), X(5, 6)}, false},
+    {"matmul b^T", &bert_op_matmul, 1, run_matmul, naive_matmul, {X(4, 5), X(6, 5)}, false},
+    {"add", &bert_op_add, 1, run_add, naive_add, {X(4, 5), X(4, 5)}, false},
+    {"add itself", &bert_op_add, 0, run_add, naive_add, {X(4, 5)}, false},
+    {"add row", &bert_op_add, 1, run_add, naive_add_row, {X(4, 5), X(1, 5)}, false},
+    {"sub", &bert_op_sub, 1, run_sub, naive_sub, {X(4, 5), X(4, 5)}, false},
+    {"mul", &bert_op_mul, 1, run_mul, naive_mul, {X(4, 5), X(4, 5)}, false},
+    {"mul itself", &bert_op_mul, 0, run_mul, naive_mul, {X(4, 5)}, false},
+    {"mul row", &bert_op_mul, 1, run_mul, naive_mul_row, {X(4, 5), X(1, 5)}, false},
+    {"scale", &bert_op_scale, -3, run_scale, naive_scale, {X(4, 5)}, false},
+    {"none", &bert_op_activate, BERT_ACT_NONE, run_activate, naive_activate, {X(6, 10)}, false},
+    {"gelu", &bert_op_activate, BERT_ACT_GELU, run_activate, naive_activate, {X(6, 10)}, false},
+    {"gelu_new",
+     &bert_op_activate,
+     BERT_ACT_GELU_NEW,
+     run_activate,
+     naive_activate,
+     {X(6, 10)},
+     false},
+    {"relu", &bert_op_activate, BERT_ACT_RELU, run_activate, naive_activate, {X(6, 10)}, true},
+    {"tanh", &bert_op_activate, BERT_ACT_TANH, run_activate, naive_activate, {X(6, 10)}, false},
+    {"sigmoid",
+     &bert_op_activate,
+     BERT_ACT_SIGMOID,
+     run_activate,
+     naive_activate,
+     {X(6, 10)},
+     false},
+    {"silu", &bert_op_activate, BERT_ACT_SILU, run_activate, naive_activate, {X(6, 10)}, false},
+    {"dropout", &bert_op_dropout, 30, run_dropout, naive_dropout, {X(6, 10)}, false},
+    {"dropout over", &bert_op_dropout, -30, run_dropout, naive_dropout, {X(6, 10)}, false},
+    {"layer_norm", &bert_op_layer_norm, 0, run_layer_norm, naive_layer_norm, NORM, false},
+    {"layer_norm + r", &bert_op_layer_norm, 1, run_layer_norm, naive_layer_norm, NORM, false},
+    {"layer_norm + x", &bert_op_layer_norm, 2, run_layer_norm, naive_layer_norm, NORM, false},
+    {"softmax", &bert_op_softmax, 0, run_softmax, naive_softmax_rows, {X(4, 9)}, false},
+    {"normalize_rows",
+     &bert_op_normalize_rows,
+     0,
+     run_normalize,
+     naive_normalize,
+     {X(4, 9)},
+     false},
+    {"embedding", &bert_op_embedding, 0, run_embedding, naive_rows, {P(5, 6)}, false},
+    {"rows", &bert_op_rows, 0, run_rows, naive_rows, {X(5, 6)}, false},
+    {"attention", &bert_op_attention, 0, run_attention, naive_attention, {X(9, 3 * H)}, false},
+    {"attention dropout", &bert_op_attention, 25, run_attention, NULL, {X(9, 3 * H)}, false},
+    {"concat", &bert_op_concat, 0, run_concat, naive_concat, {X(4, 5), X(4, 3)}, false},
+    {"slice", &bert_op_slice, 1, run_slice, naive_slice, {X(4, 5)}, false},
+    {"reshape", &bert_op_reshape, 0, run_reshape, naive_square, {X(4, 5)}, false},
+    {"mean_groups", &bert_op_mean_groups, 0, run_groups, naive_groups, {X(10, 4)}, false},
+    {"max_groups", &bert_op_max_groups, 1, run_groups, naive_groups, {X(10, 4)}, false},
+    {"sum_groups", &bert_op_sum_groups, 2, run_groups, naive_groups, {X(10, 4)}, false},
+    {"sum", &bert_op_sum, 0, run_sum, naive_sum, {X(4, 5)}, false},
+    {"checkpoint",
+     &bert_op_checkpoint,
+     BERT_ACT_GELU,
+     run_checkpoint,
+     naive_checkpoint,
+     {X(6, 7), P(7, 7), P(1, 7)},
+     false},
+    {"cross_entropy",
+     &bert_op_cross_entropy,
+     0,
+     run_cross_entropy,
+     naive_cross_entropy,
+     {X(7, 5)},
+     false},
+    {"cross_entropy weights",
+     &bert_op_cross_entropy,
+     1,
+     run_cross_entropy,
+     naive_cross_entropy,
+     {X(7, 5)},
+     false},
+    {"cross_entropy smoothing",
+     &bert_op_cross_entropy,
+     2,
+     run_cross_entropy,
+     naive_cross_entropy,
+     {X(7, 5)},
+     false},
+    {"cross_entropy both",
+     &bert_op_cross_entropy,
+     3,
+     run_cross_entropy,
+     naive_cross_entropy,
+     {X(7, 5)},
+     false},
+    {"cross_entropy all",
+     &bert_op_cross_entropy,
+     7,
+     run_cross_entropy,
+     naive_cross_entropy,
+     {X(7, 5)},
+     false},
+    {"cross_entropy of none",
+     &bert_op_cross_entropy,
+     8,
+     run_cross_entropy,
+     naive_cross_entropy,
+     {X(7, 5)},
+     false},
+    {"bce_with_logits", &bert_op_bce_with_logits, 0, run_bce, naive_bce, {X(4, 5)}, false},
+    {"bce_with_logits divisor", &bert_op_bce_with_logits, 7, run_bce, naive_bce, {X(4, 5)}, false},
+    {"mse", &bert_op_mse, 0, run_mse, naive_mse, {X(4, 5)}, false},
+    {"mse divisor", &bert_op_mse, 7, run_mse, naive_mse, {X(4, 5)}, false},
+};
+enum { CASES = sizeof cases / sizeof *cases };
+
+/* ---- the checks */
+
+static double leaf_value(const op_case *c, int leaf_number, int i) {
+    bert_philox p = bert_philox_at(1, (uint64_t)leaf_number, (uint64_t)i);
+    double x = ((double)p.v[0] - 0x1p31) / 0x1p30; /* -2 .. 2 */
+    if (c->positive && fabs(x) < .05) x += x < 0 ? -.05 : .05;
+    return (double)(float)x;
+}
+
+/* A tape with the case's leaves on it, from in. */
+static env env_new(const op_case *c, bert_params *ps, bert_tape *t, double *const *in) {
+    env v = {.t = t};
+    float f[SIZE];
+    bert_tape_reset(t);
+    bert_tape_set_step(t, 7);
+    for (int l = 0; l < LEAVES && c->leaves[l].rows; l++) {
+        leaf s = c->leaves[l];
+        for (int i = 0; i < s.rows * s.cols; i++) f[i] = (float)in[l][i];
+        if (s.param) {
+            char name[16];
+            snprintf(name, sizeof name, "leaf%d", l);
+            v.p[l] = bert_param_new(ps, name, s.rows, s.cols, BERT_INIT_ZERO, NULL);
+            memcpy(bert_param_value_mut(v.p[l]), f, (size_t)(s.rows * s.cols) * sizeof *f);
+        } else {
+            v.x[l] = bert_constant(t, f, s.rows, s.cols, true);
+        }
+    }
+    return v;
+}
+
+static double factor(int i) {
+    return 1 + .37 * (i * 7 % 11) - .1 * (i % 5);
+}
+
+/* The number that is differentiated: results times fixed factors. */
+static double naive_loss(const op_case *c, double *const *in, int size) {
+    double y[SIZE], s = 0;
+    c->naive(y, (const double *const *)in, c->arg);
+    for (int i = 0; i < size; i++) s += factor(i) * y[i];
+    return s;
+}
+
+static double run_loss(const op_case *c, bert_params *ps, bert_tape *t, double *const *in) {
+    env v = env_new(c, ps, t, in);
+    bert_tensor *y = c->run(&v, c->arg);
+    double s = 0;
+    for (int i = 0; i < y->rows * y->cols; i++) s += factor(i) * (double)y->data[i];
+    return s;
+}
+
+static void check_leaf(const op_case *c, int l, const float *grad, bert_params *ps, bert_tape *t,
+                       double *const *in, int y_size) {
+    double difference = 0, norm = 0, h = c->naive ? 1e-5 : 4e-3;
+    int n = c->leaves[l].rows * c->leaves[l].cols;
+    float *g = malloc((size_t)n * sizeof *g);
+    assert_non_null(g);
+    for (int i = 0; i < n; i++) g[i] = grad ? grad[i] : 0;
+    for (int i = 0; i < n; i++) {
+        double x = in[l][i];
+        in[l][i] = x + h;
+        double up = c->naive ? naive_loss(c, in, y_size) : run_loss(c, ps, t, in);
+        in[l][i] = x - h;
+        double down = c->naive ? naive_loss(c, in, y_size) : run_loss(c, ps, t, in);
+        in[l][i] = x;
+        double d = (up - down) / (2 * h);
+        difference += (d - (double)g[i]) * (d - (double)g[i]);
+        norm += d * d;
+    }
+    free(g);
+    double limit = c->naive ? 1e-6 : 1e-3;
+    if (!(sqrt(difference) <= limit * sqrt(norm) + 1e-9))
+        fail_msg("%s: gradient of leaf %d is off by %.2g relative (limit %g)", c->name, l,
+                 sqrt(difference / norm), limit);
+}
+
+static void check_case(const op_case *c, bert_tape *t) {
+    bert_params *ps = bert_params_new(1, .02f, NULL);
+    double *in[LEAVES] = {0};
+    for (int l = 0; l < LEAVES && c->leaves[l].rows; l++) {
+        int n = c->leaves[l].rows * c->leaves[l].cols;
+        assert_true(n <= SIZE);
+        in[l] = malloc((size_t)n * sizeof **in);
+        assert_non_null(in[l]);
+        for (int i = 0; i < n; i++) in[l][i] = leaf_value(c, l, i);
+    }
+    env v = env_new(c, ps, t, in);
+    bert_tensor *y = c->run(&v, c->arg);
+    bert_error e = {0};
+    if (!y) bert_tape_error(t, &e);
+    if (!y) fail_msg("%s: %s", c->name, e.message);
+    int size = y->rows * y->cols;
+    if (c->naive) {
+        double expected[SIZE], largest = 1;
+        c->naive(expected, (const double *const *)in, c->arg);
+        for (int i = 0; i < size; i++) largest = fmax(largest, fabs(expected[i]));
+        for (int i = 0; i < size; i++)
+            if (!(fabs((double)y->data[i] - expected[i]) <= 1e-6 * largest))
+                fail_msg("%s: element %d is %.9g, not %.9g", c->name, i, (double)y->data[i],
+                         expected[i]);
+    }
+    float factors[SIZE];
+    for (int i = 0; i < size; i++) factors[i] = (float)factor(i);
+    bert_tensor *r = bert_constant(t, factors, y->rows, y->cols, false);
+    if (bert_tape_backward(t, bert_sum(t, bert_mul(t, y, r)), 1, &e))
+        fail_msg("%s: %s", c->name, e.message);
+    float *grads[LEAVES] = {0};
+    for (int l = 0; l < LEAVES && in[l]; l++) {
+        const float *g = c->leaves[l].param ? bert_param_grad(v.p[l]) : bert_tensor_grad(v.x[l]);
+        size_t bytes = (size_t)(c->leaves[l].rows * c->leaves[l].cols) * sizeof *g;
+        grads[l] = calloc(1, bytes);
+        assert_non_null(grads[l]);
+        if (g) memcpy(grads[l], g, bytes);
+    }
+    for (int l = 0; l < LEAVES && in[l]; l++) check_leaf(c, l, grads[l], ps, t, in, size);
+    for (int l = 0; l < LEAVES; l++) {
+        free(grads[l]);
+        free(in[l]);
+    }
+    bert_params_free(ps);
+}
+
+static void test_cases(void **state) {
+    (void)state;
+    bert_tape_options o = bert_tape_default();
+    o.threads = 1;
+    o.training = true;
+    o.gradient_checkpointing = true;
+    bert_tape *t = bert_tape_new(&o, NULL);
+    assert_non_null(t);
+    for (int i = 0; i < CASES; i++) check_case(&cases[i], t);
+    bert_tape_free(t);
+}
+
+static void test_every_op_has_a_case(void **state) {
+    (void)state;
+    for (int i = 0; i < bert_ops_count; i++) {
+        bool found = false;
+        for (int c = 0; c < CASES; c++) found |= cases[c].op == bert_ops[i];
+        if (!found) fail_msg("%s has no case", bert_ops[i]->name);
+    }
+}
+
+/* ---- messages: what is refused, and how that is said */
+
+typedef struct {
+    bert_tape *t;
+    bert_tensor *x; /* [4, 6] */
+    bert_tensor *y; /* [3, 5] */
+    bert_params *ps;
+    bert_linear l;     /* 5 -> 2 */
+    bert_layer_norm n; /* of 5 */
+} refusal_env;
+
+#define REFUSE(name, expression)                                                                   \
+    static bert_tensor *refuse_##name(refusal_env *v) {                                            \
+        return expression;                                                                         \
+    }
+static const int32_t bad_ids[] = {0, 9}, bad_groups[] = {0, 2, 2}, far[] = {0, 9};
+static const int32_t bad_labels[] = {0, 6, 0, 0};
+REFUSE(linear, bert_linear_apply(v->t, v->l, v->x))
+REFUSE(linear_null, bert_linear_apply(v->t, (bert_linear){0}, v->x))
+REFUSE(linear_act, bert_linear_act(v->t, v->l, v->y, (bert_act)99))
+REFUSE(cat, bert_linear_cat(v->t, &v->l, 4, v->y))
+REFUSE(bias, bert_linear_apply(v->t, (bert_linear){v->l.weight, v->n.bias}, v->y))
+REFUSE(feed, bert_feed_forward(v->t, v->l, BERT_ACT_GELU, v->l, v->y))
+REFUSE(matmul, bert_matmul(v->t, v->x, v->y, false))
+REFUSE(matmul_t, bert_matmul(v->t, v->x, v->y, true))
+REFUSE(add, bert_add(v->t, v->x, v->y))
+REFUSE(sub, bert_sub(v->t, v->x, bert_constant(v->t, v->x->data, 1, 6, false)))
+REFUSE(mul, bert_mul(v->t, v->x, v->y))
+REFUSE(activate, bert_activate(v->t, v->x, (bert_act)-1))
+REFUSE(dropout, bert_dropout(v->t, v->x, 1))
+REFUSE(norm, bert_layer_norm_apply(v->t, &v->n, v->x, NULL))
+REFUSE(norm_residual, bert_layer_norm_apply(v->t, &v->n, v->y, v->x))
+REFUSE(embedding, bert_embedding(v->t, v->l.weight, bad_ids, 2))
+REFUSE(embedding_null, bert_embedding(v->t, NULL, bad_ids, 2))
+REFUSE(rows, bert_rows(v->t, v->x, bad_ids, 2))
+REFUSE(rows_none, bert_rows(v->t, v->x, bad_ids, 0))
+REFUSE(attention, bert_attention(v->t, v->x, 4, far, 1, 0))
+REFUSE(attention_rows, bert_attention(v->t, v->x, 2, far, 1, 0))
+REFUSE(concat, bert_concat(v->t, v->x, v->y))
+REFUSE(slice, bert_slice(v->t, v->x, 4, 3))
+REFUSE(slice_huge, bert_slice(v->t, v->x, 1, INT32_MAX))
+REFUSE(reshape, bert_reshape(v->t, v->x, 5, 5))
+REFUSE(groups, bert_mean_groups(v->t, v->x, bad_groups, 2))
+REFUSE(groups_far, bert_max_groups(v->t, v->x, far, 1))
+REFUSE(labels, bert_cross_entropy(v->t, v->x, bad_labels, NULL, 0, 0))
+REFUSE(smoothing, bert_cross_entropy(v->t, v->x, labels, NULL, 0, 2))
+REFUSE(divisor, bert_mse(v->t, v->x, targets, -1))
+REFUSE(no_targets, bert_bce_with_logits(v->t, v->x, NULL, 0))
+REFUSE(constant, bert_constant(v->t, targets, 0, 3, false))
+REFUSE(param, bert_param_tensor(v->t, NULL))
+
+static const struct {
+    bert_tensor *(*run)(refusal_env *v);
+    const char *message;
+} refusals[] = {
+    {refuse_linear, "linear: input has 6 columns, l.weight takes 5"},
+    {refuse_linear_null, "linear: weight 0 is NULL"},
+    {refuse_linear_act, "linear: there is no activation 99"},
+    {refuse_cat, "linear: 4 linears; 1 to 3 can be joined"},
+    {refuse_bias, "linear: n.bias has 5 elements, l.weight gives 2 columns"},
+    {refuse_feed, "linear: input has 2 columns, l.weight takes 5"},
+    {refuse_matmul, "matmul: [4, 6] times [3, 5]"},
+    {refuse_matmul_t, "matmul: [4, 6] times [3, 5] transposed"},
+    {refuse_add, "add: [4, 6] and [3, 5]"},
+    {refuse_sub, "sub: [4, 6] and [1, 6]"},
+    {refuse_mul, "mul: [4, 6] and [3, 5]"},
+    {refuse_activate, "activate: there is no activation -1"},
+    {refuse_dropout, "dropout: p is 1; it must be in [0, 1)"},
+    {refuse_norm, "layer_norm: input has 6 columns, n.weight is for 5"},
+    {refuse_norm_residual, "layer_norm: input is [3, 5], residual [4, 6]"},
+    {refuse_embedding, "embedding: number 1 is 9; l.weight has rows 0 to 1"},
+    {refuse_embedding_null, "embedding: the table is NULL"},
+    {refuse_rows, "rows: number 1 is 9; input has rows 0 to 3"},
+    {refuse_rows_none, "rows: there are no row numbers"},
+    {refuse_attention, "attention: 6 columns are not queries, keys and values of 4 heads"},
+    {refuse_attention_rows, "attention: 1 sequences do not cover the 4 rows"},
+    {refuse_concat, "concat: [4, 6] beside [3, 5]"},
+    {refuse_slice, "slice: columns 4 to 6 of an input that has 6"},
+    {refuse_slice_huge, "slice: columns 1 to 2147483647 of an input that has 6"},
+    {refuse_reshape, "reshape: [4, 6] as [5, 5]"},
+    {refuse_groups, "mean_groups: group 1 is rows 2 to 1 of 4; each needs at least one"},
+    {refuse_groups_far, "max_groups: group 0 is rows 0 to 8 of 4; each needs at least one"},
+    {refuse_labels, "cross_entropy: label 1 is 6; there are 6 classes"},
+    {refuse_smoothing, "cross_entropy: label_smoothing is 2; it must be in [0, 1]"},
+    {refuse_divisor, "mse: the divisor is -1"},
+    {refuse_no_targets, "bce_with_logits: there are no targets"},
+    {refuse_constant, "constant: the shape is [0, 3]"},
+    {refuse_param, "param: the parameter is NULL"},
+};
+
+static void test_refusals(void **state) {
+    (void)state;
+    bert_tape *t = bert_tape_new(NULL, NULL);
+    refusal_env v = {.t = t, .ps = bert_params_new(1, .02f, NULL)};
+    assert_int_equal(bert_linear_new(v.ps, "l", 5, 2, &v.l, NULL), 0);
+    assert_int_equal(bert_layer_norm_new(v.ps, "n", 5, 1e-12f, &v.n, NULL), 0);
+    for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++) {
+        bert_tape_reset(t);
+        v.x = bert_constant(t, (float[24]){0}, 4, 6, true);
+        v.y = bert_constant(t, (float[15]){0}, 3, 5, true);
+        assert_null(refusals[i].run(&v));
+        bert_error e = {0};
+        assert_int_equal(bert_tape_error(t, &e), BERT_EINVAL);
+        assert_string_equal(e.message, refusals[i].message);
+        /* It sticks, and what follows returns NULL. */
+        assert_null(bert_sum(t, v.x));
+        bert_error again = {0};
+        assert_int_equal(bert_tape_backward(t, bert_sum(t, v.x), 1, &again), BERT_EINVAL);
+        assert_string_equal(again.message, refusals[i].message);
+    }
+    bert_params_free(v.ps);
+    bert_tape_free(t);
+}
+
+static void test_act_names(void **state) {
+    (void)state;
+    bert_act a = BERT_ACT_COUNT;
+    bert_error e = {0};
+    assert_int_equal(bert_act_parse("gelu", &a, &e), 0);
+    assert_int_equal(a, BERT_ACT_GELU);
+    assert_int_equal(bert_act_parse("gelu_pytorch_tanh", &a, &e), 0);
+    assert_int_equal(a, BERT_ACT_GELU_NEW);
+    assert_int_equal(bert_act_parse("swish", &a, &e), 0);
+    assert_int_equal(a, BERT_ACT_SILU);
+    assert_int_equal(bert_act_parse("mish", &a, &e), BERT_EUNSUPPORTED);
+    assert_non_null(strstr(e.message, "mish"));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_cases),
+        cmocka_unit_test(test_every_op_has_a_case),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_act_names),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
