@@ -317,8 +317,12 @@ BERT_API int64_t bert_dataset_label_rows(const bert_dataset *d, int32_t i);
  * negative error. */
 BERT_API int64_t bert_dataset_duplicates(const bert_dataset *a, const bert_dataset *b,
                                          bert_error *e);
-/* One row's tokens: n ids, and type ids; NULL labels and targets where the set has none. */
-BERT_API void bert_dataset_row(const bert_dataset *d, int64_t row, bert_batch *out);
+/* One row: its number of tokens, its ids, its type ids (NULL: all 0; type_ids may be NULL). */
+BERT_API int32_t bert_dataset_row(const bert_dataset *d, int64_t row, const int32_t **ids,
+                                  const int32_t **type_ids);
+/* Its class (-1: the set has none), its targets [num_labels] (NULL: the set has none). */
+BERT_API int32_t bert_dataset_row_label(const bert_dataset *d, int64_t row);
+BERT_API const float *bert_dataset_row_targets(const bert_dataset *d, int64_t row);
 
 /* Batches of a dataset in the order of an epoch, which is a function of (seed, epoch): any batch
  * can be asked for, so that a resumed run replays nothing. */

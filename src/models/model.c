@@ -271,6 +271,12 @@ int32_t bert_model_max_length(const bert_model *m) {
     return m->config.max_position_embeddings - m->trunk.first_position;
 }
 
+int32_t bert_model_text_limit(const bert_model *m) {
+    int32_t limit = m->sentence.max_seq_length, most = bert_model_max_length(m);
+    if (!limit && m->tokenizer) limit = bert_tokenizer_max_length(m->tokenizer);
+    return limit > 0 && limit < most ? limit : most;
+}
+
 bert_pooling bert_model_pooling(const bert_model *m, bool *normalize) {
     if (normalize) *normalize = m->sentence.normalize;
     return m->sentence.pooling == BERT_POOLING_DEFAULT ? BERT_POOLING_MEAN : m->sentence.pooling;

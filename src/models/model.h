@@ -27,4 +27,7 @@ struct bert_model {
 int bert_inputs_check(const bert_model *m, const bert_inputs *inputs, bert_error *e);
 /* The tokenizer, or NULL and the reason. */
 const bert_tokenizer *bert_model_need_tokenizer(const bert_model *m, bert_error *e);
+/* Tokens of a text where nobody says more: sentence_bert_config.json's limit, else the tokenizer's,
+ * and never more than the model's. */
+int32_t bert_model_text_limit(const bert_model *m);
 #endif

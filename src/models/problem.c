@@ -55,6 +55,19 @@ float bert_classifier_dropout(const bert_config *c) {
     return c->classifier_dropout >= 0 ? c->classifier_dropout : c->hidden_dropout_prob;
 }
 
+const char *bert_problem_name(bert_problem p) {
+    return problems[p].name;
+}
+
+int bert_problem_parse(const char *name, int32_t num_labels, bert_problem *p, bert_error *e) {
+    *p = num_labels == 1 ? BERT_PROBLEM_REGRESSION : BERT_PROBLEM_SINGLE_LABEL;
+    if (!name || !*name) return 0;
+    int rc = bert_problem_check(name, num_labels, "options", e);
+    for (int i = 1; i < BERT_PROBLEM_COUNT; i++)
+        if (!strcmp(problems[i].name, name)) *p = (bert_problem)i;
+    return rc;
+}
+
 int bert_problem_check(const char *problem_type, int32_t num_labels, const char *where,
                        bert_error *e) {
     if (!strcmp(problem_type, problems[BERT_PROBLEM_SINGLE_LABEL].name) && num_labels == 1)

@@ -15,6 +15,9 @@ typedef enum {
 bert_problem bert_problem_of(const bert_config *c);
 /* The dropout in front of a classifier: classifier_dropout, else hidden_dropout_prob. */
 float bert_classifier_dropout(const bert_config *c);
+const char *bert_problem_name(bert_problem p); /* "single_label_classification" */
+/* By name; for "" or NULL what integer labels mean: regression for one label, else single label. */
+int bert_problem_parse(const char *name, int32_t num_labels, bert_problem *p, bert_error *e);
 /* Checks a problem_type; "" is fine. */
 int bert_problem_check(const char *problem_type, int32_t num_labels, const char *where,
                        bert_error *e);

@@ -38,10 +38,6 @@ void bert_windows_free(bert_windows *p) {
     *p = (bert_windows){0};
 }
 
-static int32_t smaller(int32_t a, int32_t limit) {
-    return limit > 0 && limit < a ? limit : a;
-}
-
 int32_t bert_task_max_length(const bert_model *m, const bert_task_options *options, bert_error *e) {
     int32_t model = bert_model_max_length(m);
     if (options->max_length > model)
@@ -49,9 +45,7 @@ int32_t bert_task_max_length(const bert_model *m, const bert_task_options *optio
                          options->max_length, model);
     if (options->max_length < 0)
         return bert_fail(e, BERT_EINVAL, "max_length is %d", options->max_length);
-    if (options->max_length) return options->max_length;
-    if (m->sentence.max_seq_length) return smaller(model, m->sentence.max_seq_length);
-    return smaller(model, m->tokenizer ? bert_tokenizer_max_length(m->tokenizer) : 0);
+    return options->max_length ? options->max_length : bert_model_text_limit(m);
 }
 
 static int grow(void **array, size_t size, size_t count, bert_error *e) {

@@ -1,6 +1,6 @@
 /* Metrics over a stream of logits: counts per class, moments, and for ranks the values. */
 #include "base/error.h"
-#include "train/problem.h"
+#include "models/problem.h"
 #include "train/rank.h"
 #include <bert_train.h>
 #include <math.h>

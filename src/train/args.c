@@ -1,0 +1,288 @@
+/* Training arguments: one table drives defaults, flags, JSON files and saving. */
+#include "base/error.h"
+#include "files/json.h"
+#include <bert_train.h>
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef enum { BOOLEAN, INTEGER, NUMBER, TEXT, CHOICE } kind;
+
+typedef struct {
+    const char *name;
+    kind kind;
+    size_t offset, size;
+    double min, max;     /* numbers */
+    const char *choices; /* "linear|cosine"; their values count from min */
+    const char *fallback, *help;
+} row;
+
+#define AT(field) offsetof(bert_training_args, field), sizeof(((bert_training_args *)0)->field)
+#define BOOLEAN_(name, fallback, help)                                                             \
+    { #name, BOOLEAN, AT(name), 0, 1, "true|false", fallback, help }
+#define INTEGER_(name, min, fallback, help)                                                        \
+    { #name, INTEGER, AT(name), min, 0x1p53, NULL, fallback, help }
+#define NUMBER_(name, min, max, fallback, help)                                                    \
+    { #name, NUMBER, AT(name), min, max, NULL, fallback, help }
+#define TEXT_(name, help)                                                                          \
+    { #name, TEXT, AT(name), 0, 0, NULL, "", help }
+#define CHOICE_(name, min, choices, fallback, help)                                                \
+    { #name, CHOICE, AT(name), min, 0, choices, fallback, help }
+#define BAR(name, text) "|" text
+
+static const row table[] = {
+    TEXT_(output_dir, "where checkpoints and the final model go"),
+    NUMBER_(num_train_epochs, 0, 1e9, "3", "passes over the training data; may be a fraction"),
+    INTEGER_(max_steps, -1, "-1",
+             "optimizer steps; if positive, num_train_epochs is not looked at"),
+    INTEGER_(per_device_train_batch_size, 1, "8", "rows in a training batch"),
+    INTEGER_(per_device_eval_batch_size, 1, "8", "rows in an evaluation batch"),
+    INTEGER_(gradient_accumulation_steps, 1, "1", "batches whose gradients make one step"),
+    NUMBER_(learning_rate, 0, 1e9, "5e-05", "peak learning rate"),
+    NUMBER_(weight_decay, 0, 1e9, "0", "AdamW's decay, not of biases and LayerNorm"),
+    NUMBER_(adam_beta1, 0, 0.9999999, "0.9", "AdamW's first beta"),
+    NUMBER_(adam_beta2, 0, 0.9999999, "0.999", "AdamW's second beta"),
+    NUMBER_(adam_epsilon, 0, 1, "1e-08", "AdamW's epsilon"),
+    NUMBER_(max_grad_norm, 0, 1e30, "1", "gradients are scaled down to this norm; 0: never"),
+    CHOICE_(lr_scheduler_type, 0, BERT_SCHEDULE_LIST(BAR), "linear", "learning rate schedule"),
+    NUMBER_(lr_scheduler_num_cycles, 0, 1e9, "0",
+            "waves of the cosine schedules; 0: their default"),
+    NUMBER_(lr_scheduler_power, 0, 1e9, "0", "exponent of the polynomial schedule; 0: 1"),
+    INTEGER_(warmup_steps, 0, "0", "steps in which the learning rate rises from 0"),
+    NUMBER_(warmup_ratio, 0, 1, "0", "the same as a part of all steps, where warmup_steps is 0"),
+    NUMBER_(label_smoothing_factor, 0, 0.9999999, "0", "probability spread over all labels"),
+    TEXT_(class_weights, "weights of the classes in the loss: auto, or one number each by commas"),
+    TEXT_(freeze, "parameters that stay as they are: beginnings of their names, by commas"),
+    NUMBER_(layer_lr_decay, 0, 1, "1", "factor of the learning rate from a layer to the one below"),
+    CHOICE_(logging_strategy, 0, "|no|steps|epoch", "steps", "when to log"),
+    INTEGER_(logging_steps, 1, "500", "steps between logs"),
+    BOOLEAN_(logging_first_step, "false", "log the first step too"),
+    CHOICE_(eval_strategy, 0, "|no|steps|epoch", "no", "when to evaluate"),
+    INTEGER_(eval_steps, 0, "0", "steps between evaluations; 0: logging_steps"),
+    BOOLEAN_(eval_on_start, "false", "evaluate before the first step"),
+    CHOICE_(save_strategy, 0, "|no|steps|epoch|best", "steps", "when to save a checkpoint"),
+    INTEGER_(save_steps, 1, "500", "steps between checkpoints"),
+    INTEGER_(save_total_limit, 0, "0", "checkpoints to keep, the best always; 0: all"),
+    BOOLEAN_(load_best_model_at_end, "false", "end with the best weights that were evaluated"),
+    TEXT_(metric_for_best_model, "metric that says which is best; loss if it is not given"),
+    CHOICE_(greater_is_better, -1, "|auto|false|true", "auto",
+            "whether that metric is better when greater; auto: unless it is a loss or an error"),
+    INTEGER_(early_stopping_patience, 0, "0",
+             "evaluations without improvement that end it; 0: off"),
+    NUMBER_(early_stopping_threshold, 0, 1e30, "0", "an improvement must be larger than this"),
+    TEXT_(metrics, "metrics to compute, by commas"),
+    INTEGER_(seed, 0, "42", "seed of new parameters, dropout and order"),
+    INTEGER_(data_seed, -1, "-1", "seed of the order alone; -1: seed"),
+    BOOLEAN_(group_by_length, "false", "batches of rows of like length"),
+    BOOLEAN_(dataloader_drop_last, "false", "leave out a last batch that is not full"),
+    TEXT_(resume_from_checkpoint, "a checkpoint directory, or last: the newest in output_dir"),
+    INTEGER_(threads, 0, "0",
+             "threads; 0: as many as there are cores. Results do not depend on it"),
+    CHOICE_(precision, 0, "|highest|high|medium", "highest", "of matrix products"),
+};
+enum { ROWS = sizeof table / sizeof *table };
+
+static const row *find(const char *name) {
+    for (int i = 0; i < ROWS; i++) {
+        const char *a = table[i].name, *b = name;
+        while (*a && (*a == *b || (*a == '_' && *b == '-'))) a++, b++;
+        if (!*a && !*b) return &table[i];
+    }
+    return NULL;
+}
+
+/* Choice number i of "|a|b" and its length; NULL past the end. */
+static const char *choice(const char *choices, int i, size_t *n) {
+    const char *p = choices;
+    for (;; i--) {
+        if (!*p) return NULL;
+        p++;
+        *n = strcspn(p, "|");
+        if (i == 0) return p;
+        p += *n;
+    }
+}
+
+static int bad(const row *r, const char *value, bert_error *e) {
+    if (r->choices)
+        return bert_fail(e, BERT_EINVAL, "%s: %s is not one of %s", r->name, value,
+                         r->choices + (*r->choices == '|'));
+    return bert_fail(e, BERT_EINVAL, "%s: %s is not %s from %g to %g", r->name, value,
+                     r->kind == INTEGER ? "a whole number" : "a number", r->min, r->max);
+}
+
+static int set_text(const row *r, char *out, const char *value, bert_error *e) {
+    size_t n = strlen(value);
+    if (n >= r->size)
+        return bert_fail(e, BERT_EINVAL, "%s: longer than %zu bytes", r->name, r->size - 1);
+    memcpy(out, value, n + 1);
+    return BERT_OK;
+}
+
+static int set(const row *r, bert_training_args *a, const char *value, bert_error *e) {
+    char *field = (char *)a + r->offset, *end;
+    switch (r->kind) {
+    case TEXT:
+        return set_text(r, field, value, e);
+    case BOOLEAN: {
+        bool yes = !strcmp(value, "true") || !strcmp(value, "1");
+        if (!yes && strcmp(value, "false") && strcmp(value, "0")) return bad(r, value, e);
+        *(bool *)field = yes;
+        return BERT_OK;
+    }
+    case CHOICE: {
+        size_t n;
+        const char *text;
+        for (int i = 0; (text = choice(r->choices, i, &n)); i++) {
+            if (strlen(value) != n || memcmp(text, value, n)) continue;
+            int v = i + (int)r->min; /* every such field is an int or an enumeration */
+            memcpy(field, &v, sizeof v);
+            return BERT_OK;
+        }
+        return bad(r, value, e);
+    }
+    case INTEGER:
+    case NUMBER:
+        break;
+    }
+    errno = 0;
+    double v = strtod(value, &end);
+    if (end == value || *end || !(v >= r->min && v <= r->max)) return bad(r, value, e);
+    if (r->kind == NUMBER) {
+        *(double *)field = v;
+        return BERT_OK;
+    }
+    if (v != floor(v)) return bad(r, value, e);
+    *(int64_t *)field = (int64_t)v;
+    return BERT_OK;
+}
+
+static int get(const row *r, const bert_training_args *a, char *out, size_t capacity) {
+    const char *field = (const char *)a + r->offset;
+    switch (r->kind) {
+    case TEXT:
+        return snprintf(out, capacity, "%s", field);
+    case BOOLEAN:
+        return snprintf(out, capacity, "%s", *(const bool *)field ? "true" : "false");
+    case CHOICE: {
+        int v;
+        size_t n = 0;
+        memcpy(&v, field, sizeof v);
+        const char *text = choice(r->choices, v - (int)r->min, &n);
+        return snprintf(out, capacity, "%.*s", (int)n, text ? text : "");
+    }
+    case INTEGER:
+        return snprintf(out, capacity, "%lld", (long long)*(const int64_t *)field);
+    case NUMBER:
+        break;
+    }
+    double v = *(const double *)field;
+    for (int digits = 6; digits < 17; digits++) {
+        int n = snprintf(out, capacity, "%.*g", digits, v);
+        if (n < 0 || (size_t)n >= capacity || strtod(out, NULL) == v) return n;
+    }
+    return snprintf(out, capacity, "%.17g", v);
+}
+
+bert_training_args bert_training_default(void) {
+    bert_training_args a;
+    memset(&a, 0, sizeof a);
+    for (int i = 0; i < ROWS; i++) set(&table[i], &a, table[i].fallback, NULL);
+    return a;
+}
+
+bool bert_training_arg_at(int i, bert_training_arg *out) {
+    static const char *const types[] = {
+        [INTEGER] = "integer", [NUMBER] = "number", [TEXT] = "text"};
+    if (i < 0 || i >= ROWS) return false;
+    const row *r = &table[i];
+    const char *type = r->choices ? r->choices + (*r->choices == '|') : types[r->kind];
+    *out = (bert_training_arg){r->name, type, r->fallback, r->help};
+    return true;
+}
+
+int bert_training_set(bert_training_args *a, const char *name, const char *value, bert_error *e) {
+    const row *r = find(name);
+    if (!r) return bert_fail(e, BERT_EINVAL, "%s: there is no such training argument", name);
+    return set(r, a, value, e);
+}
+
+int bert_training_get(const bert_training_args *a, const char *name, char *out, size_t capacity) {
+    const row *r = find(name);
+    return r ? get(r, a, out, capacity) : BERT_ENOTFOUND;
+}
+
+/* ---- JSON */
+
+/* A scalar as bert_training_set() takes it; an array as its scalars by commas. */
+static int text_of(const json_t *v, char *out, size_t capacity) {
+    if (json_is_string(v)) return snprintf(out, capacity, "%s", json_string_value(v));
+    if (json_is_boolean(v))
+        return snprintf(out, capacity, "%s", json_is_true(v) ? "true" : "false");
+    if (json_is_integer(v))
+        return snprintf(out, capacity, "%" JSON_INTEGER_FORMAT, json_integer_value(v));
+    if (json_is_real(v)) return snprintf(out, capacity, "%.17g", json_real_value(v));
+    if (!json_is_array(v)) return -1;
+    size_t i, used = 0;
+    json_t *item;
+    *out = 0;
+    json_array_foreach(v, i, item) {
+        if (json_is_array(item)) return -1;
+        if (i && used + 1 < capacity) out[used++] = ',';
+        int n = used < capacity ? text_of(item, out + used, capacity - used) : -1;
+        if (n < 0) return -1;
+        used += (size_t)n;
+    }
+    return (int)used;
+}
+
+int bert_training_load(bert_training_args *a, const char *path, bert_error *e) {
+    json_t *json = bert_json_load(path, e);
+    if (!json) return e ? e->code : BERT_EFORMAT;
+    int rc = BERT_OK;
+    if (!json_is_object(json))
+        rc = bert_fail(e, BERT_EFORMAT, "%s: not a JSON object of training arguments", path);
+    bert_training_args copy = *a;
+    const char *name;
+    json_t *value;
+    json_object_foreach(json, name, value) {
+        const row *r = rc ? NULL : find(name);
+        char text[2048];
+        if (rc) break;
+        if (!r) {
+            rc = bert_fail(e, BERT_EINVAL, "%s: there is no training argument %s", path, name);
+        } else if (json_is_null(value)) {
+            rc = set(r, &copy, r->fallback, e);
+        } else {
+            int n = text_of(value, text, sizeof text);
+            if (n < 0 || (size_t)n >= sizeof text)
+                rc = bert_fail(e, BERT_EINVAL, "%s: %s: not a value, or too long", path, name);
+            else if ((rc = set(r, &copy, text, e)))
+                bert_error_prefix(e, "%s: ", path);
+        }
+    }
+    json_decref(json);
+    if (!rc) *a = copy;
+    return rc;
+}
+
+int bert_training_save(const bert_training_args *a, const char *path, bert_error *e) {
+    json_t *json = json_object();
+    bool failed = !json;
+    for (int i = 0; i < ROWS && !failed; i++) {
+        const row *r = &table[i];
+        const char *field = (const char *)a + r->offset;
+        char text[2048];
+        get(r, a, text, sizeof text);
+        json_t *v = r->kind == BOOLEAN   ? json_boolean(*(const bool *)field)
+                    : r->kind == INTEGER ? json_integer(*(const int64_t *)field)
+                    : r->kind == NUMBER  ? json_real(*(const double *)field)
+                                         : json_string(text);
+        failed = !v || json_object_set_new(json, r->name, v);
+    }
+    int rc = failed ? bert_fail_memory(e, sizeof *a) : bert_json_save(json, path, e);
+    json_decref(json);
+    return rc;
+}

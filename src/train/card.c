@@ -1,0 +1,172 @@
+/* README.md of a trained model: the card that the hub and people read. */
+#include "base/error.h"
+#include "base/file.h"
+#include "train/trainer.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *last_part(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return slash && slash[1] ? slash + 1 : path;
+}
+
+/* The last evaluation, or where the best model was loaded, its evaluation. */
+static const json_t *final_evaluation(const bert_trainer *t) {
+    const json_t *found = NULL, *record;
+    size_t i;
+    json_array_foreach(t->log_history, i, record) {
+        if (!json_object_get(record, "eval_loss")) continue;
+        found = record;
+        if (t->args.load_best_model_at_end &&
+            json_integer_value(json_object_get(record, "step")) == t->run.best_step)
+            break;
+    }
+    return found;
+}
+
+static bool is_result(const char *key) {
+    return !strncmp(key, "eval_", 5) && strcmp(key, "eval_runtime");
+}
+
+static int put_front_matter(const bert_trainer *t, bert_writer *w, const char *name,
+                            const json_t *evaluation, bert_error *e) {
+    int rc = bert_writer_printf(w, e,
+                                "---\nlibrary_name: transformers\nbase_model: %s\ntags:\n"
+                                "- generated_from_trainer\npipeline_tag: text-classification\n",
+                                last_part(bert_model_path(t->model)));
+    const char *key;
+    const json_t *value;
+    bool first = true;
+    json_object_foreach((json_t *)(uintptr_t)evaluation, key, value) {
+        if (rc || !is_result(key) || !strcmp(key, "eval_loss") || !json_is_number(value)) continue;
+        rc = bert_writer_printf(w, e, "%s- %s\n", first ? "metrics:\n" : "", key + 5);
+        first = false;
+    }
+    if (!rc && !first)
+        rc = bert_writer_printf(w, e,
+                                "model-index:\n- name: %s\n  results:\n  - task:\n      type: "
+                                "text-classification\n      name: Text Classification\n    "
+                                "dataset:\n      name: validation\n      type: validation\n    "
+                                "metrics:\n",
+                                name);
+    json_object_foreach((json_t *)(uintptr_t)evaluation, key, value) {
+        if (rc || !is_result(key) || !strcmp(key, "eval_loss") || !json_is_number(value)) continue;
+        rc = bert_writer_printf(w, e, "    - name: %s\n      type: %s\n      value: %.6g\n",
+                                key + 5, key + 5, json_number_value(value));
+    }
+    return rc ? rc : bert_writer_printf(w, e, "---\n\n# %s\n\n", name);
+}
+
+static int put_labels(const bert_trainer *t, bert_writer *w, bert_error *e) {
+    int rc = bert_writer_printf(
+        w, e,
+        "%s fine-tuned for %s.\n\n## Labels\n\n| id | label | training rows "
+        "|\n|---|---|---|\n",
+        last_part(bert_model_path(t->model)), bert_dataset_problem_type(t->train));
+    for (int32_t i = 0; i < bert_dataset_num_labels(t->train) && !rc; i++)
+        rc = bert_writer_printf(w, e, "| %d | %s | %lld |\n", (int)i,
+                                bert_dataset_label(t->train, i),
+                                (long long)bert_dataset_label_rows(t->train, i));
+    return rc;
+}
+
+static int put_results(bert_writer *w, const json_t *evaluation, bert_error *e) {
+    if (!evaluation) return BERT_OK;
+    const char *key;
+    const json_t *value;
+    int rc = bert_writer_printf(w, e,
+                                "\n## Results on the validation data\n\n| metric | value "
+                                "|\n|---|---|\n");
+    json_object_foreach((json_t *)(uintptr_t)evaluation, key, value) {
+        if (rc || !is_result(key)) continue;
+        rc = json_is_number(value)
+                 ? bert_writer_printf(w, e, "| %s | %.4f |\n", key + 5, json_number_value(value))
+                 : bert_writer_printf(w, e, "| %s | undefined |\n", key + 5);
+    }
+    return rc;
+}
+
+/* Arguments that are not at their default, and those one always wants to know. */
+static int put_arguments(const bert_trainer *t, bert_writer *w, bert_error *e) {
+    static const char *const always[] = {"learning_rate", "per_device_train_batch_size", "seed",
+                                         "num_train_epochs", "lr_scheduler_type"};
+    int rc = bert_writer_printf(w, e, "\n## Training\n\n| argument | value |\n|---|---|\n");
+    bert_training_arg arg;
+    for (int i = 0; !rc && bert_training_arg_at(i, &arg); i++) {
+        char value[2048];
+        bert_training_get(&t->args, arg.name, value, sizeof value);
+        bool shown = strcmp(value, arg.fallback) != 0;
+        for (size_t k = 0; k < sizeof always / sizeof *always; k++)
+            shown = shown || !strcmp(arg.name, always[k]);
+        if (!strcmp(arg.name, "output_dir") || !strcmp(arg.name, "resume_from_checkpoint"))
+            continue;
+        if (shown) rc = bert_writer_printf(w, e, "| %s | %s |\n", arg.name, value);
+    }
+    if (rc) return rc;
+    return bert_writer_printf(w, e,
+                              "\nAdamW on %lld rows, %lld steps, %lld tokens; bert %s, float32 "
+                              "weights.\n",
+                              (long long)bert_dataset_size(t->train), (long long)t->run.global_step,
+                              (long long)t->run.tokens, bert_version());
+}
+
+/* One line for each evaluation, with the training loss logged latest. */
+static int put_history(const bert_trainer *t, bert_writer *w, bert_error *e) {
+    double loss = (double)NAN;
+    bool any = false;
+    size_t i;
+    const json_t *record, *value;
+    const char *key;
+    int rc = BERT_OK;
+    json_array_foreach(t->log_history, i, record) {
+        if (json_object_get(record, "loss"))
+            loss = json_number_value(json_object_get(record, "loss"));
+        if (!json_object_get(record, "eval_loss") || rc) continue;
+        if (!any) {
+            rc = bert_writer_printf(w, e, "\n| epoch | step | training loss |");
+            size_t columns = 3;
+            json_object_foreach((json_t *)(uintptr_t)record, key, value) {
+                if (rc || !is_result(key)) continue;
+                rc = bert_writer_printf(w, e, " %s |", key + 5);
+                columns++;
+            }
+            if (!rc) rc = bert_writer_printf(w, e, "\n|");
+            while (!rc && columns--) rc = bert_writer_printf(w, e, "---|");
+            if (!rc) rc = bert_writer_printf(w, e, "\n");
+            any = true;
+        }
+        if (!rc)
+            rc = bert_writer_printf(w, e, "| %.2f | %lld | ",
+                                    json_number_value(json_object_get(record, "epoch")),
+                                    (long long)json_integer_value(json_object_get(record, "step")));
+        if (!rc)
+            rc = isnan(loss) ? bert_writer_printf(w, e, "- |")
+                             : bert_writer_printf(w, e, "%.4f |", loss);
+        json_object_foreach((json_t *)(uintptr_t)record, key, value) {
+            if (rc || !is_result(key)) continue;
+            rc = bert_writer_printf(w, e, " %.4f |",
+                                    json_is_number(value) ? json_number_value(value) : (double)NAN);
+        }
+        if (!rc) rc = bert_writer_printf(w, e, "\n");
+    }
+    return rc;
+}
+
+int bert_model_card_save(const bert_trainer *t, const char *directory, bert_error *e) {
+    char *path = bert_path_join(directory, "README.md");
+    bert_writer *w = path ? bert_writer_open(path, e) : NULL;
+    const json_t *evaluation = final_evaluation(t);
+    int rc = w ? BERT_OK : path ? e->code : bert_fail_memory(e, strlen(directory));
+    if (!rc) rc = put_front_matter(t, w, last_part(directory), evaluation, e);
+    if (!rc) rc = put_labels(t, w, e);
+    if (!rc) rc = put_results(w, evaluation, e);
+    if (!rc) rc = put_arguments(t, w, e);
+    if (!rc) rc = put_history(t, w, e);
+    if (w && rc)
+        bert_writer_abort(w);
+    else if (w)
+        rc = bert_writer_commit(w, e);
+    free(path);
+    return rc;
+}

@@ -1,0 +1,383 @@
+/* Labelled texts as int32 arrays. */
+#include "train/dataset.h"
+#include "base/error.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+bert_dataset_options bert_dataset_default(void) {
+    return (bert_dataset_options){.overflow = BERT_OVERFLOW_ERROR};
+}
+
+void bert_dataset_free(bert_dataset *d) {
+    if (!d) return;
+    for (int32_t i = 0; d->names && i < d->num_labels; i++) free(d->names[i]);
+    free(d->names);
+    free(d->where);
+    free(d->start);
+    free(d->ids);
+    free(d->type_ids);
+    free(d->labels);
+    free(d->targets);
+    free(d);
+}
+
+/* ---- Building */
+
+int bert_dataset_fail(const bert_dataset_builder *b, int64_t line, bert_error *e, int code,
+                      const char *format, ...) {
+    bert_error local = {0};
+    va_list args;
+    va_start(args, format);
+    bert_fail_v(&local, code, format, args);
+    va_end(args);
+    bert_error_prefix(&local, "%s%s%lld: ", b->set->where, b->unit, (long long)line);
+    return bert_fail(e, code, "%s", local.message);
+}
+
+int bert_dataset_begin(bert_dataset_builder *b, const char *where, const char *unit,
+                       const bert_model *base, const bert_dataset_options *options, bert_error *e) {
+    *b = (bert_dataset_builder){.base = base, .options = options, .unit = unit};
+    b->set = calloc(1, sizeof *b->set);
+    if (b->set) b->set->where = strdup(where);
+    if (!b->set || !b->set->where) return bert_fail_memory(e, sizeof *b->set);
+    int32_t limit = bert_model_max_length(base);
+    if (options->max_length < 0 || options->max_length > limit)
+        return bert_fail(e, BERT_EINVAL, "max_length %d: the model takes 1 to %d tokens",
+                         (int)options->max_length, (int)limit);
+    if (options->overflow == BERT_OVERFLOW_WINDOW)
+        return bert_fail(e, BERT_EUNSUPPORTED,
+                         "a dataset cannot be read in windows: choose to truncate long texts, or "
+                         "to refuse them");
+    b->set->max_length = options->max_length ? options->max_length : bert_model_text_limit(base);
+    const bert_tokenizer *tokenizer = bert_model_need_tokenizer(base, e);
+    if (!tokenizer) return e->code;
+    b->encoder = bert_encoder_new(tokenizer, e);
+    return b->encoder ? BERT_OK : e->code;
+}
+
+void bert_dataset_abandon(bert_dataset_builder *b) {
+    bert_dataset_free(b->set);
+    bert_encoder_free(b->encoder);
+    bert_raw_labels_free(&b->raw);
+    *b = (bert_dataset_builder){0};
+}
+
+static int grow(void *array, size_t count, size_t size, bert_error *e) {
+    void **slot = array, *larger = realloc(*slot, count * size);
+    if (!larger) return bert_fail_memory(e, count * size);
+    *slot = larger;
+    return BERT_OK;
+}
+
+static int reserve(bert_dataset_builder *b, int32_t tokens, bool pair, bool labelled,
+                   bert_error *e) {
+    bert_dataset *d = b->set;
+    size_t rows = (size_t)d->rows + 1, ids = (d->start ? (size_t)d->start[d->rows] : 0);
+    int rc = BERT_OK;
+    if (rows + 1 > b->rows_capacity) {
+        size_t n = 2 * rows + 64;
+        bool first = !d->start;
+        rc = grow(&d->start, n + 1, sizeof *d->start, e);
+        if (!rc && labelled) rc = grow(&b->raw.start, n + 1, sizeof *b->raw.start, e);
+        if (rc) return rc;
+        b->rows_capacity = n;
+        if (first) d->start[0] = 0;
+        if (first && labelled) b->raw.start[0] = 0;
+    }
+    if (ids + (size_t)tokens > b->ids_capacity) {
+        size_t n = 2 * ids + (size_t)tokens + 4096;
+        rc = grow(&d->ids, n, sizeof *d->ids, e);
+        if (!rc && d->type_ids) rc = grow(&d->type_ids, n, sizeof *d->type_ids, e);
+        if (rc) return rc;
+        b->ids_capacity = n;
+    }
+    if (pair && !d->type_ids) {
+        d->type_ids = calloc(b->ids_capacity, sizeof *d->type_ids);
+        if (!d->type_ids) return bert_fail_memory(e, b->ids_capacity * sizeof *d->type_ids);
+    }
+    return BERT_OK;
+}
+
+static bool yes_or_no(const bert_text *f, bool *yes) {
+    static const struct {
+        const char *text;
+        bool yes;
+    } words[] = {{"0", false},     {"1", true},    {"0.0", false},   {"1.0", true},
+                 {"false", false}, {"true", true}, {"False", false}, {"True", true}};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (f->bytes == strlen(words[i].text) && !memcmp(f->text, words[i].text, f->bytes)) {
+            *yes = words[i].yes;
+            return true;
+        }
+    return false;
+}
+
+static int add_columns(bert_dataset_builder *b, const bert_text *fields, int64_t line,
+                       bert_error *e) {
+    for (int i = 0; i < b->columns_count; i++) {
+        bool yes;
+        if (!yes_or_no(&fields[i], &yes))
+            return bert_dataset_fail(
+                b, line, e, BERT_EINVAL, "column %s holds \"%.*s\", not 0 or 1", b->columns[i],
+                fields[i].bytes < 60 ? (int)fields[i].bytes : 60, fields[i].text);
+        if (!yes) continue;
+        int rc = bert_raw_label_add(&b->raw, b->set->rows, b->columns[i], strlen(b->columns[i]),
+                                    line, e);
+        if (rc) return rc;
+    }
+    return BERT_OK;
+}
+
+static bool blank(char c) {
+    return c == ' ' || c == '\t' || c == '\r';
+}
+
+static bert_text trimmed(const char *text, size_t bytes) {
+    while (bytes && blank(*text)) text++, bytes--;
+    while (bytes && blank(text[bytes - 1])) bytes--;
+    return (bert_text){.text = text, .bytes = bytes};
+}
+
+static int add_labels(bert_dataset_builder *b, const bert_text *fields, int64_t line,
+                      bert_error *e) {
+    b->raw.start[b->set->rows + 1] = b->raw.start[b->set->rows];
+    if (b->columns) return add_columns(b, fields, line, e);
+    bert_text rest = trimmed(fields->text, fields->bytes);
+    const char *separator = b->options->label_separator;
+    if (!separator || !*separator) {
+        if (memchr(rest.text, 0, rest.bytes))
+            return bert_dataset_fail(b, line, e, BERT_EINVAL, "the label holds a NUL byte");
+        if (!rest.bytes) return bert_dataset_fail(b, line, e, BERT_EINVAL, "the row has no label");
+        return bert_raw_label_add(&b->raw, b->set->rows, rest.text, rest.bytes, line, e);
+    }
+    size_t n = strlen(separator);
+    int rc = BERT_OK;
+    while (rest.bytes && !rc) {
+        const char *end = memmem(rest.text, rest.bytes, separator, n);
+        size_t bytes = end ? (size_t)(end - rest.text) : rest.bytes;
+        bert_text one = trimmed(rest.text, bytes);
+        if (one.bytes) rc = bert_raw_label_add(&b->raw, b->set->rows, one.text, one.bytes, line, e);
+        size_t skip = end ? bytes + n : bytes;
+        rest.text += skip;
+        rest.bytes -= skip;
+    }
+    return rc;
+}
+
+int bert_dataset_add(bert_dataset_builder *b, const bert_text *text, const bert_text *fields,
+                     int64_t line, bert_error *e) {
+    bert_dataset *d = b->set;
+    bert_encode_options o = bert_encode_default();
+    if (!text->text) return bert_dataset_fail(b, line, e, BERT_EINVAL, "the text is NULL");
+    if (b->options->overflow == BERT_OVERFLOW_TRUNCATE) {
+        o.truncation = BERT_TRUNCATE_LONGEST_FIRST;
+        o.max_length = d->max_length;
+    }
+    bert_error local = {0};
+    int windows =
+        bert_encode(b->encoder, text->text, text->bytes, text->pair, text->pair_bytes, &o, &local);
+    if (windows < 0) return bert_dataset_fail(b, line, e, windows, "%s", local.message);
+    bert_encoding w = bert_encoder_window(b->encoder, 0);
+    int32_t full = bert_encoder_full_length(b->encoder);
+    if (w.n > d->max_length)
+        return bert_dataset_fail(b, line, e, BERT_ETOOLONG,
+                                 "the text has %d tokens and the limit is %d: choose to truncate, "
+                                 "or a larger max_length (the model takes %d)",
+                                 (int)full, (int)d->max_length,
+                                 (int)bert_model_max_length(b->base));
+    if (w.n < 1) return bert_dataset_fail(b, line, e, BERT_EINVAL, "the text has no tokens");
+    int rc = reserve(b, w.n, text->pair != NULL, fields != NULL, e);
+    if (!rc && fields) rc = add_labels(b, fields, line, e);
+    if (rc) return rc;
+    size_t at = (size_t)d->start[d->rows];
+    memcpy(d->ids + at, w.ids, (size_t)w.n * sizeof *d->ids);
+    if (d->type_ids) memcpy(d->type_ids + at, w.type_ids, (size_t)w.n * sizeof *d->type_ids);
+    d->start[++d->rows] = (int64_t)at + w.n;
+    d->truncated += full > w.n;
+    d->dropped += full - w.n;
+    return BERT_OK;
+}
+
+bert_dataset *bert_dataset_finish(bert_dataset_builder *b, bert_error *e) {
+    bert_dataset *d = b->set;
+    bert_error local = {0};
+    if (!d->rows) bert_fail(&local, BERT_EINVAL, "%s: no rows", d->where);
+    if (local.code || bert_dataset_resolve(b, &local)) {
+        bert_fail(e, local.code, "%s", local.message);
+        bert_dataset_abandon(b);
+        return NULL;
+    }
+    b->set = NULL;
+    bert_dataset_abandon(b);
+    return d;
+}
+
+bert_dataset *bert_dataset_of(const bert_text *texts, const char *const *labels, int64_t n,
+                              const bert_model *base, const bert_dataset_options *options,
+                              bert_error *e) {
+    bert_dataset_options o = options ? *options : bert_dataset_default();
+    bert_dataset_builder b;
+    bert_error local = {0};
+    int rc = bert_dataset_begin(&b, "row", " ", base, &o, &local);
+    for (int64_t i = 0; i < n && !rc; i++) {
+        bert_text label = bert_text_of(labels ? labels[i] : NULL);
+        if (labels && !labels[i])
+            rc = bert_dataset_fail(&b, i, &local, BERT_EINVAL, "the row has no label");
+        else
+            rc = bert_dataset_add(&b, &texts[i], labels ? &label : NULL, i, &local);
+    }
+    if (!rc) return bert_dataset_finish(&b, e);
+    bert_fail(e, local.code, "%s", local.message);
+    bert_dataset_abandon(&b);
+    return NULL;
+}
+
+/* ---- What it is */
+
+bert_model_options bert_dataset_model(const bert_dataset *d) {
+    bert_model_options o = bert_model_default();
+    o.head = "sequence-classification";
+    o.trainable = true;
+    o.num_labels = d->num_labels;
+    o.problem_type = bert_problem_name(d->problem);
+    if (d->problem != BERT_PROBLEM_REGRESSION) o.label_names = (const char *const *)d->names;
+    return o;
+}
+
+int64_t bert_dataset_size(const bert_dataset *d) {
+    return d->rows;
+}
+
+const char *bert_dataset_problem_type(const bert_dataset *d) {
+    return bert_problem_name(d->problem);
+}
+
+int32_t bert_dataset_num_labels(const bert_dataset *d) {
+    return d->num_labels;
+}
+
+const char *bert_dataset_label(const bert_dataset *d, int32_t i) {
+    return i >= 0 && i < d->num_labels ? d->names[i] : NULL;
+}
+
+int64_t bert_dataset_label_rows(const bert_dataset *d, int32_t i) {
+    int64_t n = 0;
+    if (i < 0 || i >= d->num_labels) return 0;
+    for (int64_t r = 0; r < d->rows; r++)
+        n += d->labels    ? d->labels[r] == i
+             : d->targets ? d->targets[r * d->num_labels + i] > 0.5f
+                          : false;
+    return n;
+}
+
+static int32_t length_of(const bert_dataset *d, int64_t row) {
+    return (int32_t)(d->start[row + 1] - d->start[row]);
+}
+
+int bert_dataset_summarize(const bert_dataset *d, bert_dataset_summary *out, bert_error *e) {
+    *out = (bert_dataset_summary){.rows = d->rows,
+                                  .tokens = d->start[d->rows],
+                                  .max_length = d->max_length,
+                                  .truncated = d->truncated,
+                                  .dropped = d->dropped};
+    int64_t *rows_of = calloc((size_t)d->max_length + 1, sizeof *rows_of);
+    if (!rows_of) return bert_fail_memory(e, (size_t)d->max_length * sizeof *rows_of);
+    for (int64_t r = 0; r < d->rows; r++) rows_of[length_of(d, r)]++;
+    /* Nearest rank: the smallest length that is not below a part of the rows. */
+    const struct {
+        double part;
+        int32_t *length;
+    } quantiles[] = {{0, &out->length_min},
+                     {.5, &out->length_median},
+                     {.9, &out->length_p90},
+                     {.99, &out->length_p99},
+                     {1, &out->length_max}};
+    for (size_t q = 0; q < sizeof quantiles / sizeof *quantiles; q++) {
+        int64_t seen = 0;
+        int32_t length = -1;
+        while (seen < 1 || (double)seen < quantiles[q].part * (double)d->rows)
+            seen += rows_of[++length];
+        *quantiles[q].length = length;
+    }
+    free(rows_of);
+    if (d->problem == BERT_PROBLEM_REGRESSION && d->targets) {
+        double sum = 0;
+        out->target_min = out->target_max = (double)d->targets[0];
+        for (int64_t r = 0; r < d->rows; r++) {
+            double v = (double)d->targets[r];
+            if (v < out->target_min) out->target_min = v;
+            if (v > out->target_max) out->target_max = v;
+            sum += v;
+        }
+        out->target_mean = sum / (double)d->rows;
+    }
+    return BERT_OK;
+}
+
+int32_t bert_dataset_row(const bert_dataset *d, int64_t row, const int32_t **ids,
+                         const int32_t **type_ids) {
+    if (row < 0 || row >= d->rows) return BERT_EINVAL;
+    *ids = d->ids + d->start[row];
+    if (type_ids) *type_ids = d->type_ids ? d->type_ids + d->start[row] : NULL;
+    return length_of(d, row);
+}
+
+int32_t bert_dataset_row_label(const bert_dataset *d, int64_t row) {
+    return d->labels && row >= 0 && row < d->rows ? d->labels[row] : -1;
+}
+
+const float *bert_dataset_row_targets(const bert_dataset *d, int64_t row) {
+    return d->targets && row >= 0 && row < d->rows ? d->targets + row * d->num_labels : NULL;
+}
+
+/* ---- Duplicates */
+
+static uint64_t hash_row(const bert_dataset *d, int64_t row) {
+    uint64_t h = 0xcbf29ce484222325u;
+    for (int64_t i = d->start[row]; i < d->start[row + 1]; i++) {
+        uint64_t token = (uint32_t)d->ids[i];
+        if (d->type_ids && d->type_ids[i]) token |= (uint64_t)1 << 32;
+        h = (h ^ token) * 0x9e3779b97f4a7c15u;
+        h ^= h >> 29;
+    }
+    return h;
+}
+
+static bool same_row(const bert_dataset *a, int64_t i, const bert_dataset *b, int64_t j) {
+    int32_t n = length_of(a, i);
+    if (n != length_of(b, j) ||
+        memcmp(a->ids + a->start[i], b->ids + b->start[j], (size_t)n * sizeof *a->ids))
+        return false;
+    for (int32_t k = 0; k < n; k++) {
+        int32_t x = a->type_ids ? a->type_ids[a->start[i] + k] : 0;
+        int32_t y = b->type_ids ? b->type_ids[b->start[j] + k] : 0;
+        if (x != y) return false;
+    }
+    return true;
+}
+
+/* The slot of a row of a with the tokens of row j of b, or the empty one where it would be. */
+static size_t find_row(const int64_t *table, size_t slots, const bert_dataset *a,
+                       const bert_dataset *b, int64_t j) {
+    size_t s = (size_t)hash_row(b, j) & (slots - 1);
+    while (table[s] && !same_row(a, table[s] - 1, b, j)) s = (s + 1) & (slots - 1);
+    return s;
+}
+
+int64_t bert_dataset_duplicates(const bert_dataset *a, const bert_dataset *b, bert_error *e) {
+    size_t slots = 16;
+    while (slots < 2 * (size_t)a->rows) slots *= 2;
+    int64_t *table = calloc(slots, sizeof *table); /* row + 1, or 0 */
+    if (!table) return bert_fail_memory(e, slots * sizeof *table);
+    int64_t found = 0;
+    for (int64_t i = 0; i < a->rows; i++) {
+        size_t s = find_row(table, slots, a, a, i);
+        if (table[s] && a == b) found++;
+        if (!table[s]) table[s] = i + 1;
+    }
+    for (int64_t j = 0; a != b && j < b->rows; j++)
+        found += table[find_row(table, slots, a, b, j)] != 0;
+    free(table);
+    return found;
+}

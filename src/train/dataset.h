@@ -1,0 +1,64 @@
+/* The inside of a dataset, and how one is built row by row. */
+#ifndef BERT_TRAIN_DATASET_H
+#define BERT_TRAIN_DATASET_H
+#include "models/model.h"
+#include "models/problem.h"
+
+struct bert_dataset {
+    char *where; /* the file, for messages */
+    bert_problem problem;
+    char **names; /* [num_labels] of classes; regression has one, "LABEL_0" */
+    int32_t num_labels, max_length;
+    int64_t rows, truncated, dropped;
+    int64_t *start; /* [rows + 1] in ids */
+    int32_t *ids;
+    int32_t *type_ids; /* NULL: no row is a pair */
+    int32_t *labels;   /* [rows], or NULL */
+    float *targets;    /* [rows, num_labels], or NULL */
+};
+
+/* What the label fields said before it is known what they mean: distinct texts, numbered in the
+ * order they came, and which of them each row has. */
+typedef struct {
+    char **text;   /* [n] */
+    int64_t *line; /* [n] where it was first seen */
+    int32_t n, capacity;
+    int32_t *table; /* open addressing: index + 1, or 0 */
+    size_t slots;
+    int32_t *of_rows; /* [start[rows]] */
+    int64_t *start;   /* [rows + 1] */
+    size_t of_rows_capacity;
+} bert_raw_labels;
+
+typedef struct {
+    bert_dataset *set;
+    const bert_model *base;
+    const bert_dataset_options *options;
+    bert_encoder *encoder;
+    bert_raw_labels raw;
+    size_t rows_capacity, ids_capacity;
+    const char *unit; /* "%s:%lld" of a file's line, or "%s %lld" of a row in memory */
+    char **columns;   /* label columns of a multi-label file; NULL: fields hold labels */
+    int columns_count;
+} bert_dataset_builder;
+
+/* where: the file's name, or what to call rows in memory. */
+int bert_dataset_begin(bert_dataset_builder *b, const char *where, const char *unit,
+                       const bert_model *base, const bert_dataset_options *options, bert_error *e);
+/* fields: one for each label column (NULL columns: exactly one), or NULL where there are none.
+ * line: for messages. */
+int bert_dataset_add(bert_dataset_builder *b, const bert_text *text, const bert_text *fields,
+                     int64_t line, bert_error *e);
+/* The finished set, or NULL; frees the builder in either case. */
+bert_dataset *bert_dataset_finish(bert_dataset_builder *b, bert_error *e);
+void bert_dataset_abandon(bert_dataset_builder *b);
+
+/* labels.c: names, labels and targets from raw labels. */
+int bert_raw_label_add(bert_raw_labels *r, int64_t row, const char *text, size_t bytes,
+                       int64_t line, bert_error *e);
+void bert_raw_labels_free(bert_raw_labels *r);
+int bert_dataset_resolve(bert_dataset_builder *b, bert_error *e);
+/* bert_fail with the place of a row in front. */
+int bert_dataset_fail(const bert_dataset_builder *b, int64_t line, bert_error *e, int code,
+                      const char *format, ...) __attribute__((format(printf, 5, 6)));
+#endif

@@ -1,0 +1,74 @@
+#include "train/directory.h"
+#include "base/error.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static int fail_errno(bert_error *e, const char *what, const char *path) {
+    return bert_fail(e, BERT_EIO, "%s: cannot %s: %s", path, what, strerror(errno));
+}
+
+static int sync_directory(const char *path, bert_error *e) {
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc = BERT_OK;
+    /* Some file systems cannot sync a directory (EINVAL). */
+    if (fd < 0 || (fsync(fd) && errno != EINVAL)) rc = fail_errno(e, "sync the directory", path);
+    if (fd >= 0) close(fd);
+    return rc;
+}
+
+static int sync_parent(const char *path, bert_error *e) {
+    char *parent = strdup(path), *slash = parent ? strrchr(parent, '/') : NULL;
+    if (!parent) return bert_fail_memory(e, strlen(path));
+    if (slash) slash[slash == parent] = 0;
+    int rc = sync_directory(slash ? parent : ".", e);
+    free(parent);
+    return rc;
+}
+
+char *bert_directory_aside(const char *path, const char *what) {
+    const char *slash = strrchr(path, '/');
+    int head = slash ? (int)(slash - path) + 1 : 0;
+    char *name;
+    if (asprintf(&name, "%.*s.%s-%s", head, path, what, path + head) < 0) return NULL;
+    return name;
+}
+
+static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *where) {
+    (void)st, (void)type, (void)where;
+    return remove(path);
+}
+
+static int remove_tree(const char *path, bert_error *e) {
+    if (!nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS) || errno == ENOENT) return BERT_OK;
+    return fail_errno(e, "remove the directory", path);
+}
+
+int bert_directory_remove(const char *path, bert_error *e) {
+    char *aside = bert_directory_aside(path, "old");
+    if (!aside) return bert_fail_memory(e, strlen(path));
+    int rc = remove_tree(aside, e);
+    if (!rc && rename(path, aside) && errno != ENOENT) rc = fail_errno(e, "rename", path);
+    if (!rc) rc = remove_tree(aside, e);
+    free(aside);
+    return rc;
+}
+
+int bert_directory_commit(const char *from, const char *to, bert_error *e) {
+    int rc = sync_directory(from, e);
+    if (rc) return rc;
+    if (rename(from, to)) {
+        if (errno != ENOTEMPTY && errno != EEXIST) return fail_errno(e, "rename to", to);
+        /* Exchanging leaves a complete directory under the name at every moment. */
+        if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_EXCHANGE)) {
+            rc = bert_directory_remove(to, e);
+            if (!rc && rename(from, to)) rc = fail_errno(e, "rename to", to);
+        } else {
+            rc = remove_tree(from, e);
+        }
+    }
+    return rc ? rc : sync_parent(to, e);
+}

@@ -1,0 +1,13 @@
+/* Directories that appear and disappear whole. */
+#ifndef BERT_TRAIN_DIRECTORY_H
+#define BERT_TRAIN_DIRECTORY_H
+#include <bert.h>
+
+/* Puts the finished directory `from` in the place of `to`, which may be there already, durably. */
+int bert_directory_commit(const char *from, const char *to, bert_error *e);
+/* Removes a directory and what is in it; first it is renamed, so that no half of it is ever seen
+ * under its name. A directory that is not there is fine. */
+int bert_directory_remove(const char *path, bert_error *e);
+/* The name under which a directory is prepared or taken away, beside it: malloc'ed. */
+char *bert_directory_aside(const char *path, const char *what);
+#endif

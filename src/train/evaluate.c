@@ -1,0 +1,127 @@
+#include "train/evaluate.h"
+#include "base/error.h"
+#include "tape/tape.h"
+#include "train/dataset.h"
+#include <math.h>
+
+double bert_batch_items(const bert_batch *b, int32_t num_labels) {
+    if (!b->labels) return b->targets ? (double)b->inputs.n * num_labels : (double)b->inputs.n;
+    double items = 0;
+    for (int32_t i = 0; i < b->inputs.n; i++)
+        if (b->labels[i] >= 0)
+            items += b->class_weights ? (double)b->class_weights[b->labels[i]] : 1;
+    return items;
+}
+
+int bert_dataset_check_model(const bert_dataset *d, const bert_model *m, bert_error *e) {
+    const bert_config *c = bert_model_config(m);
+    bert_problem problem = bert_problem_of(c);
+    if (problem == BERT_PROBLEM_UNSET)
+        problem = d->labels ? BERT_PROBLEM_SINGLE_LABEL : BERT_PROBLEM_MULTI_LABEL;
+    if (!m->head.name)
+        return bert_fail(e, BERT_EINVAL, "%s has no head: open it with one, such as %s", m->path,
+                         "sequence-classification");
+    if (d->problem != problem || d->num_labels != c->num_labels)
+        return bert_fail(e, BERT_EINVAL,
+                         "%s: %s with %d labels, but the model does %s with %d: open it with "
+                         "bert_dataset_model(), or the data with the model's labels",
+                         d->where, bert_problem_name(d->problem), (int)d->num_labels,
+                         bert_problem_name(problem), (int)c->num_labels);
+    if (!d->labels && !d->targets)
+        return bert_fail(e, BERT_EINVAL, "%s: the rows have no labels", d->where);
+    if (d->max_length > bert_model_max_length(m))
+        return bert_fail(e, BERT_ETOOLONG, "%s: rows of up to %d tokens; the model takes %d",
+                         d->where, (int)d->max_length, (int)bert_model_max_length(m));
+    for (int64_t i = 0; i < d->start[d->rows]; i++)
+        if (d->ids[i] >= c->vocab_size)
+            return bert_fail(e, BERT_EINVAL, "%s: holds token %d; the model has %d", d->where,
+                             (int)d->ids[i], (int)c->vocab_size);
+    return BERT_OK;
+}
+
+static int run_batch(const bert_evaluation *v, bert_batch *b, bert_metrics *metrics,
+                     bert_error *e) {
+    int32_t labels = bert_model_config(v->model)->num_labels;
+    b->class_weights = v->class_weights;
+    b->label_smoothing = v->label_smoothing;
+    bert_tape_reset(v->tape);
+    bert_tensor *hidden = bert_forward(v->tape, v->model, &b->inputs);
+    bert_tensor *logits = bert_head_forward(v->tape, v->model, hidden, &b->inputs);
+    bert_tensor *loss = bert_head_loss(v->tape, v->model, logits, b, 0);
+    int rc = bert_tape_error(v->tape, e);
+    if (rc) return rc;
+    if (bert_tensor_rows(logits) != b->inputs.n || bert_tensor_cols(logits) != labels)
+        return bert_fail(e, BERT_EINVAL, "the head gives %d x %d logits for %d rows of %d labels",
+                         (int)bert_tensor_rows(logits), (int)bert_tensor_cols(logits),
+                         (int)b->inputs.n, (int)labels);
+    const float *x = bert_tensor_data(logits);
+    rc = bert_metrics_update(metrics, x, b->labels, b->targets, b->inputs.n, e);
+    if (rc) return rc;
+    if (!isfinite(*bert_tensor_data(loss)))
+        return bert_fail(e, BERT_ENUMERIC, "the loss of an evaluation batch is not finite");
+    bert_metrics_add_loss(metrics, (double)*bert_tensor_data(loss), bert_batch_items(b, labels));
+    for (int32_t i = 0; v->row && i < b->inputs.n && !rc; i++) {
+        rc = v->row(v->row_context, b->rows[i], x + (size_t)i * (size_t)labels, labels);
+        if (rc) bert_fail(e, rc, "the function called for each row has failed");
+    }
+    return rc;
+}
+
+int bert_evaluation_run(const bert_evaluation *v, bert_metrics *metrics, bert_error *e) {
+    bert_loader_options o = {.batch_size = v->batch_size};
+    bert_loader *l = bert_loader_new(v->set, &o, e);
+    if (!l) return e->code;
+    bert_tape_set_mode(v->tape, false, false);
+    int64_t n = bert_loader_batches(l);
+    int rc = BERT_OK;
+    for (int64_t i = 0; i < n && !rc; i++) {
+        bert_batch b;
+        if (v->batch) rc = v->batch(v->batch_context, i, n, e);
+        if (!rc) rc = bert_loader_get(l, 0, i, &b, e);
+        if (!rc) rc = run_batch(v, &b, metrics, e);
+    }
+    bert_loader_free(l);
+    return rc ? rc : bert_metrics_compute(metrics, e);
+}
+
+bert_evaluate_options bert_evaluate_default(void) {
+    return (bert_evaluate_options){.batch_size = 64};
+}
+
+static int stopped(void *context, int64_t batch, int64_t batches, bert_error *e) {
+    const volatile sig_atomic_t *stop = context;
+    if (!stop || !*stop) return BERT_OK;
+    return bert_fail(e, BERT_EINTERRUPTED, "stopped after %lld of %lld batches", (long long)batch,
+                     (long long)batches);
+}
+
+bert_metrics *bert_evaluate(const bert_model *m, const bert_dataset *d,
+                            const bert_evaluate_options *options, bert_error *e) {
+    bert_evaluate_options o = options ? *options : bert_evaluate_default();
+    bert_error local = {0};
+    bert_tape_options t = bert_tape_default();
+    t.threads = o.threads;
+    t.precision = o.precision;
+    t.record = false;
+    const bert_config *c = bert_model_config(m);
+    bert_tape *tape = NULL;
+    bert_metrics *metrics = NULL;
+    int rc = bert_dataset_check_model(d, m, &local);
+    if (!rc)
+        metrics = bert_metrics_new(bert_problem_name(d->problem), c->num_labels, o.metrics, &local);
+    if (metrics) tape = bert_tape_new(&t, &local);
+    bert_evaluation v = {.tape = tape,
+                         .model = m,
+                         .set = d,
+                         .batch_size = o.batch_size,
+                         .row = o.row,
+                         .row_context = o.context,
+                         .batch = stopped,
+                         .batch_context = (void *)(uintptr_t)o.stop};
+    if (tape) bert_evaluation_run(&v, metrics, &local);
+    bert_tape_free(tape);
+    if (!local.code) return metrics;
+    bert_fail(e, local.code, "%s", local.message);
+    bert_metrics_free(metrics);
+    return NULL;
+}

@@ -1,0 +1,28 @@
+/* Evaluation on a tape that is there already: what the trainer and bert_evaluate() share. */
+#ifndef BERT_TRAIN_EVALUATE_H
+#define BERT_TRAIN_EVALUATE_H
+#include "models/problem.h"
+
+typedef struct {
+    bert_tape *tape; /* its mode is left at inference */
+    const bert_model *model;
+    const bert_dataset *set;
+    int32_t batch_size;
+    const float *class_weights; /* of the loss, as in training; or NULL */
+    float label_smoothing;
+    int (*row)(void *context, int64_t row, const float *logits, int32_t num_labels);
+    void *row_context;
+    /* Before each batch, unless NULL; a result other than 0 ends it. */
+    int (*batch)(void *context, int64_t batch, int64_t batches, bert_error *e);
+    void *batch_context;
+} bert_evaluation;
+
+/* Adds to metrics, and computes them. */
+int bert_evaluation_run(const bert_evaluation *v, bert_metrics *metrics, bert_error *e);
+
+/* What the items of a batch add up to in the divisor of its loss: rows, their weights, or elements.
+ */
+double bert_batch_items(const bert_batch *b, int32_t num_labels);
+/* A set whose rows cannot be put through this model is an error that says why. */
+int bert_dataset_check_model(const bert_dataset *d, const bert_model *m, bert_error *e);
+#endif

@@ -1,0 +1,296 @@
+/* From what the label fields say to class numbers and targets. */
+#include "base/error.h"
+#include "base/rng.h"
+#include "train/dataset.h"
+#include <ctype.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- Distinct texts */
+
+void bert_raw_labels_free(bert_raw_labels *r) {
+    for (int32_t i = 0; i < r->n; i++) free(r->text[i]);
+    free(r->text);
+    free(r->line);
+    free(r->table);
+    free(r->of_rows);
+    free(r->start);
+    *r = (bert_raw_labels){0};
+}
+
+static size_t slot_of(const bert_raw_labels *r, const char *text) {
+    size_t i = (size_t)bert_rng_stream(text) & (r->slots - 1);
+    while (r->table[i] && strcmp(r->text[r->table[i] - 1], text)) i = (i + 1) & (r->slots - 1);
+    return i;
+}
+
+static int grow_table(bert_raw_labels *r, bert_error *e) {
+    size_t slots = r->slots ? r->slots * 2 : 64;
+    int32_t *table = calloc(slots, sizeof *table);
+    int32_t capacity = (int32_t)(slots / 2);
+    char **text = table ? realloc(r->text, (size_t)capacity * sizeof *text) : NULL;
+    if (text) r->text = text;
+    int64_t *line = text ? realloc(r->line, (size_t)capacity * sizeof *line) : NULL;
+    if (!line) {
+        free(table);
+        return bert_fail_memory(e, slots * sizeof *table);
+    }
+    r->line = line;
+    free(r->table);
+    r->table = table;
+    r->slots = slots;
+    r->capacity = capacity;
+    for (int32_t i = 0; i < r->n; i++) r->table[slot_of(r, r->text[i])] = i + 1;
+    return BERT_OK;
+}
+
+int bert_raw_label_add(bert_raw_labels *r, int64_t row, const char *text, size_t bytes,
+                       int64_t line, bert_error *e) {
+    if (r->n == r->capacity) {
+        int rc = r->n < INT32_MAX / 4 ? grow_table(r, e)
+                                      : bert_fail(e, BERT_EINVAL, "too many different labels");
+        if (rc) return rc;
+    }
+    size_t used = (size_t)r->start[row + 1];
+    if (used == r->of_rows_capacity) {
+        size_t n = used ? 2 * used : 256;
+        int32_t *larger = realloc(r->of_rows, n * sizeof *larger);
+        if (!larger) return bert_fail_memory(e, n * sizeof *larger);
+        r->of_rows = larger;
+        r->of_rows_capacity = n;
+    }
+    char *copy = strndup(text, bytes);
+    if (!copy) return bert_fail_memory(e, bytes);
+    size_t slot = slot_of(r, copy);
+    if (r->table[slot]) {
+        free(copy);
+    } else {
+        r->text[r->n] = copy;
+        r->line[r->n] = line;
+        r->table[slot] = ++r->n;
+    }
+    r->of_rows[used] = r->table[slot] - 1;
+    r->start[row + 1]++;
+    return BERT_OK;
+}
+
+/* ---- What the texts look like */
+
+static bool is_integer(const char *s) {
+    if (*s == '-' || *s == '+') s++;
+    size_t n = strspn(s, "0123456789");
+    return n > 0 && n < 10 && !s[n];
+}
+
+static bool is_number(const char *s, double *value) {
+    char *end;
+    if (!*s || isspace((unsigned char)*s)) return false;
+    *value = strtod(s, &end);
+    return !*end && isfinite(*value) && isfinite((float)*value);
+}
+
+static bool all(const bert_raw_labels *r, bool (*is)(const char *)) {
+    for (int32_t i = 0; i < r->n; i++)
+        if (!is(r->text[i])) return false;
+    return r->n > 0;
+}
+
+static bool looks_like_number(const char *s) {
+    double v;
+    return is_number(s, &v);
+}
+
+static int compare_text(const void *a, const void *b) {
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static int compare_integer(const void *a, const void *b) {
+    long x = strtol(*(char *const *)a, NULL, 10), y = strtol(*(char *const *)b, NULL, 10);
+    return x != y ? (x > y) - (x < y) : compare_text(a, b);
+}
+
+/* ---- Names */
+
+static int copy_names(bert_dataset *d, char *const *names, int32_t n, bert_error *e) {
+    d->names = calloc((size_t)n + 1, sizeof *d->names);
+    if (!d->names) return bert_fail_memory(e, (size_t)n * sizeof *d->names);
+    d->num_labels = n;
+    for (int32_t i = 0; i < n; i++)
+        if (!(d->names[i] = strdup(names[i]))) return bert_fail_memory(e, strlen(names[i]));
+    return BERT_OK;
+}
+
+/* The number of a raw label among the names: by name, or as the number itself where the names are
+ * words. -1: none. */
+static int32_t number_of(char *const *names, int32_t n, const char *text) {
+    bool words = false;
+    for (int32_t i = 0; i < n; i++) {
+        if (!strcmp(names[i], text)) return i;
+        if (!is_integer(names[i])) words = true;
+    }
+    if (!words || !is_integer(text)) return -1;
+    long v = strtol(text, NULL, 10);
+    return v >= 0 && v < n ? (int32_t)v : -1;
+}
+
+/* Whether the labels seen are just those of the model, and it has names for them. */
+static bool model_knows(const bert_model *m, const bert_raw_labels *r) {
+    int32_t n = m->labels.n, seen = 0;
+    if (m->config.num_labels != n || r->n > n) return false;
+    for (int32_t i = 0; i < n; i++)
+        if (!strncmp(m->labels.name[i], "LABEL_", 6)) return false;
+    for (int32_t i = 0; i < r->n; i++) {
+        if (number_of(m->labels.name, n, r->text[i]) < 0) return false;
+        seen++;
+    }
+    /* Numbers are the model's only if all of them are there; words speak for themselves. */
+    return seen == n || !all(r, is_integer);
+}
+
+enum { MANY_LABELS = 1000 };
+
+static int name_labels(bert_dataset_builder *b, bert_error *e) {
+    bert_dataset *d = b->set;
+    const bert_raw_labels *r = &b->raw;
+    const bert_dataset *like = b->options->like;
+    const bert_model *m = b->base;
+    if (like) return copy_names(d, like->names, like->num_labels, e);
+    if (b->options->model_labels) return copy_names(d, m->labels.name, m->labels.n, e);
+    if (d->problem == BERT_PROBLEM_REGRESSION)
+        return copy_names(d, (char *[]){(char *)(uintptr_t) "LABEL_0"}, 1, e);
+    if (b->columns) return copy_names(d, b->columns, b->columns_count, e);
+    if (model_knows(m, r)) return copy_names(d, m->labels.name, m->labels.n, e);
+    if (r->n > MANY_LABELS && r->n > d->rows / 2)
+        return bert_fail(e, BERT_EINVAL,
+                         "%s: %d different labels in %lld rows, such as \"%.40s\": is that the "
+                         "label column?",
+                         d->where, (int)r->n, (long long)d->rows, r->text[0]);
+    char **sorted = malloc(((size_t)r->n + 1) * sizeof *sorted);
+    if (!sorted) return bert_fail_memory(e, (size_t)r->n * sizeof *sorted);
+    if (r->n) memcpy(sorted, r->text, (size_t)r->n * sizeof *sorted);
+    qsort(sorted, (size_t)r->n, sizeof *sorted,
+          all(r, is_integer) ? compare_integer : compare_text);
+    int rc = copy_names(d, sorted, r->n, e);
+    free(sorted);
+    return rc;
+}
+
+/* ---- The problem */
+
+static int choose_problem(bert_dataset_builder *b, bert_error *e) {
+    const bert_dataset_options *o = b->options;
+    bert_dataset *d = b->set;
+    const bert_config *c = bert_model_config(b->base);
+    if (o->like) {
+        d->problem = o->like->problem;
+        return BERT_OK;
+    }
+    if (o->problem_type) return bert_problem_parse(o->problem_type, 2, &d->problem, e);
+    if (o->model_labels) return bert_problem_parse(c->problem_type, c->num_labels, &d->problem, e);
+    bool numbers = all(&b->raw, looks_like_number) && !all(&b->raw, is_integer);
+    d->problem = b->columns || o->label_separator ? BERT_PROBLEM_MULTI_LABEL
+                 : numbers                        ? BERT_PROBLEM_REGRESSION
+                                                  : BERT_PROBLEM_SINGLE_LABEL;
+    return BERT_OK;
+}
+
+/* ---- Labels and targets */
+
+static int unknown_label(const bert_dataset_builder *b, int32_t raw, bert_error *e) {
+    const bert_dataset *d = b->set;
+    char list[300] = "";
+    size_t used = 0;
+    for (int32_t i = 0; i < d->num_labels && used < sizeof list - 4; i++)
+        used +=
+            (size_t)snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", d->names[i]);
+    if (used >= sizeof list) memcpy(list + sizeof list - 4, "...", 4);
+    return bert_dataset_fail(b, b->raw.line[raw], e, BERT_EINVAL,
+                             "label \"%.60s\" is not one of %s", b->raw.text[raw], list);
+}
+
+static int fill_targets(bert_dataset_builder *b, const int32_t *number, bert_error *e) {
+    bert_dataset *d = b->set;
+    const bert_raw_labels *r = &b->raw;
+    size_t width = (size_t)d->num_labels;
+    d->targets = calloc((size_t)d->rows * width, sizeof *d->targets);
+    if (!d->targets) return bert_fail_memory(e, (size_t)d->rows * width * sizeof *d->targets);
+    for (int64_t row = 0; row < d->rows; row++)
+        for (int64_t k = r->start[row]; k < r->start[row + 1]; k++) {
+            double v = 1;
+            if (!number) is_number(r->text[r->of_rows[k]], &v);
+            size_t column = number ? (size_t)number[r->of_rows[k]] : 0;
+            d->targets[(size_t)row * width + column] = (float)v;
+        }
+    return BERT_OK;
+}
+
+static int fill_labels(bert_dataset_builder *b, const int32_t *number, bert_error *e) {
+    bert_dataset *d = b->set;
+    d->labels = malloc((size_t)d->rows * sizeof *d->labels);
+    if (!d->labels) return bert_fail_memory(e, (size_t)d->rows * sizeof *d->labels);
+    for (int64_t row = 0; row < d->rows; row++)
+        d->labels[row] = number[b->raw.of_rows[b->raw.start[row]]];
+    return BERT_OK;
+}
+
+/* Class numbers of the raw labels. */
+static int32_t *number_labels(bert_dataset_builder *b, bert_error *e) {
+    const bert_raw_labels *r = &b->raw;
+    int32_t *number = malloc(((size_t)r->n + 1) * sizeof *number);
+    if (!number) {
+        bert_fail_memory(e, (size_t)r->n * sizeof *number);
+        return NULL;
+    }
+    for (int32_t i = 0; i < r->n; i++) {
+        number[i] = number_of(b->set->names, b->set->num_labels, r->text[i]);
+        if (number[i] >= 0) continue;
+        unknown_label(b, i, e);
+        free(number);
+        return NULL;
+    }
+    return number;
+}
+
+static int check_numbers(const bert_dataset_builder *b, bert_error *e) {
+    const bert_raw_labels *r = &b->raw;
+    for (int32_t i = 0; i < r->n; i++)
+        if (!looks_like_number(r->text[i]))
+            return bert_dataset_fail(b, r->line[i], e, BERT_EINVAL,
+                                     "label \"%.60s\" is not a number, as regression needs",
+                                     r->text[i]);
+    if (b->set->num_labels != 1)
+        return bert_fail(e, BERT_EUNSUPPORTED, "%s: regression with %d outputs has no file format",
+                         b->set->where, (int)b->set->num_labels);
+    return BERT_OK;
+}
+
+int bert_dataset_resolve(bert_dataset_builder *b, bert_error *e) {
+    bert_dataset *d = b->set;
+    const bert_dataset_options *o = b->options;
+    int rc = choose_problem(b, e);
+    if (!rc) rc = name_labels(b, e);
+    if (rc || !b->raw.start) return rc; /* without labels */
+    if (d->problem == BERT_PROBLEM_REGRESSION) {
+        rc = check_numbers(b, e);
+        return rc ? rc : fill_targets(b, NULL, e);
+    }
+    if (d->problem == BERT_PROBLEM_SINGLE_LABEL && b->columns)
+        return bert_fail(e, BERT_EINVAL,
+                         "%s: several label columns are a multi-label problem; this one has a "
+                         "single label",
+                         d->where);
+    bool fresh = !o->like && !o->model_labels && !o->allow_one_class;
+    if (fresh && d->problem == BERT_PROBLEM_SINGLE_LABEL && b->raw.n == 1)
+        return bert_fail(e, BERT_EINVAL,
+                         "%s: every row has the label \"%.60s\": there is nothing to learn from "
+                         "one class",
+                         d->where, b->raw.text[0]);
+    int32_t *number = number_labels(b, e);
+    if (!number) return e->code;
+    rc = d->problem == BERT_PROBLEM_SINGLE_LABEL ? fill_labels(b, number, e)
+                                                 : fill_targets(b, number, e);
+    free(number);
+    return rc;
+}

@@ -1,0 +1,495 @@
+/* The training loop: what transformers' Trainer does, in its order. */
+#include "train/trainer.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "train/dataset.h"
+#include "train/evaluate.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+double bert_seconds(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+/* ---- Setting up */
+
+static const char *best_metric_name(const bert_training_args *a) {
+    const char *name = a->metric_for_best_model;
+    if (!strncmp(name, "eval_", 5)) name += 5;
+    return *name ? name : "loss";
+}
+
+static bool wants_best(const bert_training_args *a) {
+    return a->load_best_model_at_end || a->early_stopping_patience ||
+           a->save_strategy == BERT_STRATEGY_BEST;
+}
+
+static int check_args(const bert_trainer *t, bert_error *e) {
+    const bert_training_args *a = &t->args;
+    bool evaluates = a->eval_strategy != BERT_STRATEGY_NO || a->eval_on_start;
+    if (evaluates && !t->validation)
+        return bert_fail(e, BERT_EINVAL, "eval_strategy needs validation data");
+    if (wants_best(a) && a->eval_strategy == BERT_STRATEGY_NO)
+        return bert_fail(e, BERT_EINVAL,
+                         "%s needs evaluations: set eval_strategy to steps or epoch",
+                         a->load_best_model_at_end    ? "load_best_model_at_end"
+                         : a->early_stopping_patience ? "early_stopping_patience"
+                                                      : "save_strategy best");
+    if (a->per_device_train_batch_size > INT32_MAX || a->per_device_eval_batch_size > INT32_MAX ||
+        a->threads > 1024)
+        return bert_fail(e, BERT_EINVAL, "batch size or threads: out of range");
+    if (a->resume_from_checkpoint[0] && !a->output_dir[0])
+        return bert_fail(e, BERT_EINVAL, "resume_from_checkpoint needs output_dir");
+    bert_metrics *m = t->metrics;
+    const char *best = best_metric_name(a);
+    bool known = !strcmp(best, "loss");
+    for (int i = 0; i < bert_metrics_count(m) && !known; i++)
+        known = !strcmp(bert_metrics_name(m, i), best);
+    if (known) return BERT_OK;
+    return bert_fail(e, BERT_EINVAL, "metric_for_best_model %s: it is not among the metrics of %s",
+                     best, bert_dataset_problem_type(t->train));
+}
+
+/* "auto": rows / (classes * rows of the class), as scikit-learn's "balanced"; else numbers. */
+static int set_class_weights(bert_trainer *t, bert_error *e) {
+    const char *p = t->args.class_weights;
+    int32_t n = bert_dataset_num_labels(t->train);
+    if (!*p) return BERT_OK;
+    if (t->train->problem != BERT_PROBLEM_SINGLE_LABEL)
+        return bert_fail(e, BERT_EINVAL,
+                         "class_weights: are of single-label classification, not %s",
+                         bert_dataset_problem_type(t->train));
+    t->class_weights = malloc((size_t)n * sizeof *t->class_weights);
+    if (!t->class_weights) return bert_fail_memory(e, (size_t)n * sizeof *t->class_weights);
+    bool balanced = !strcmp(p, "auto");
+    for (int32_t i = 0; i < n; i++) {
+        int64_t rows = balanced ? bert_dataset_label_rows(t->train, i) : 0;
+        char *end = NULL;
+        double w = balanced ? (rows ? (double)t->train->rows / ((double)n * (double)rows) : 0)
+                            : strtod(p, &end);
+        bool last = i + 1 == n;
+        if (!balanced && (end == p || *end != (last ? 0 : ',') || !(w >= 0) || !isfinite(w)))
+            return bert_fail(e, BERT_EINVAL, "class_weights: auto, or %d numbers by commas, not %s",
+                             (int)n, t->args.class_weights);
+        if (!balanced) p = end + 1;
+        t->class_weights[i] = (float)w;
+    }
+    return BERT_OK;
+}
+
+static int freeze(bert_trainer *t, bert_error *e) {
+    char list[sizeof t->args.freeze];
+    memcpy(list, t->args.freeze, sizeof list);
+    bert_params *ps = bert_model_params(t->model);
+    for (char *save = NULL, *p = strtok_r(list, ",", &save); p; p = strtok_r(NULL, ",", &save))
+        if (!bert_params_freeze(ps, p))
+            return bert_fail(e, BERT_EINVAL,
+                             "freeze: no parameter's name starts with %s; one is %s", p,
+                             bert_param_name(bert_params_at(ps, 0)));
+    for (int i = 0; i < bert_params_count(ps); i++)
+        if (bert_param_trainable(bert_params_at(ps, i))) return BERT_OK;
+    return bert_fail(e, BERT_EINVAL, "freeze: no parameter is left to train");
+}
+
+static int plan_steps(bert_trainer *t, bert_error *e) {
+    const bert_training_args *a = &t->args;
+    bert_loader_options o = {.batch_size = (int32_t)a->per_device_train_batch_size,
+                             .shuffle = true,
+                             .group_by_length = a->group_by_length,
+                             .drop_last = a->dataloader_drop_last,
+                             .seed = (uint64_t)(a->data_seed >= 0 ? a->data_seed : a->seed)};
+    t->loader = bert_loader_new(t->train, &o, e);
+    if (!t->loader) return e->code;
+    int64_t n = a->gradient_accumulation_steps;
+    t->batches_per_epoch = bert_loader_batches(t->loader);
+    t->steps_per_epoch = (t->batches_per_epoch + n - 1) / n;
+    double steps = ceil(a->num_train_epochs * (double)t->steps_per_epoch);
+    t->max_steps = a->max_steps > 0 ? a->max_steps : (int64_t)fmin(steps, 0x1p53);
+    int64_t warmup =
+        a->warmup_steps ? a->warmup_steps : (int64_t)ceil((double)t->max_steps * a->warmup_ratio);
+    t->schedule = (bert_schedule){.type = a->lr_scheduler_type,
+                                  .learning_rate = a->learning_rate,
+                                  .warmup_steps = warmup,
+                                  .total_steps = t->max_steps,
+                                  .num_cycles = a->lr_scheduler_num_cycles,
+                                  .power = a->lr_scheduler_power};
+    return BERT_OK;
+}
+
+static int set_up(bert_trainer *t, bert_error *e) {
+    const bert_training_args *a = &t->args;
+    if (!t->model->params->trainable)
+        return bert_fail(e, BERT_EINVAL, "the model was opened without trainable");
+    int rc = bert_dataset_check_model(t->train, t->model, e);
+    if (!rc && t->validation) rc = bert_dataset_check_model(t->validation, t->model, e);
+    if (rc) return rc;
+    t->metrics = bert_metrics_new(bert_dataset_problem_type(t->train),
+                                  bert_dataset_num_labels(t->train), a->metrics, e);
+    if (!t->metrics) return e->code;
+    rc = check_args(t, e);
+    if (!rc) rc = plan_steps(t, e);
+    if (!rc) rc = set_class_weights(t, e);
+    if (!rc) rc = freeze(t, e);
+    if (rc) return rc;
+    bert_tape_options tape = bert_tape_default();
+    tape.threads = (int)a->threads;
+    tape.precision = a->precision;
+    tape.seed = (uint64_t)a->seed;
+    t->tape = bert_tape_new(&tape, e);
+    if (!t->tape) return e->code;
+    bert_adamw_options adamw = {(float)a->adam_beta1, (float)a->adam_beta2, (float)a->adam_epsilon,
+                                (float)a->weight_decay};
+    t->optimizer = bert_optimizer_new(bert_model_params(t->model), &adamw, (int)a->threads, e);
+    if (!t->optimizer) return e->code;
+    t->log_history = json_array();
+    return t->log_history ? BERT_OK : bert_fail_memory(e, 1);
+}
+
+bert_trainer *bert_trainer_new(bert_model *m, const bert_training_args *args,
+                               const bert_dataset *train, const bert_dataset *validation,
+                               bert_error *e) {
+    bert_error local = {0};
+    bert_trainer *t = calloc(1, sizeof *t);
+    if (!t) {
+        bert_fail_memory(e, sizeof *t);
+        return NULL;
+    }
+    t->model = m;
+    t->args = *args;
+    t->train = train;
+    t->validation = validation;
+    t->run.best_metric = (double)NAN;
+    if (set_up(t, &local)) {
+        bert_fail(e, local.code, "%s", local.message);
+        bert_trainer_free(t);
+        return NULL;
+    }
+    t->state =
+        (bert_trainer_state){.max_steps = t->max_steps,
+                             .num_train_epochs = (double)t->max_steps / (double)t->steps_per_epoch,
+                             .best_metric = (double)NAN,
+                             .best_model_checkpoint = t->best_checkpoint,
+                             .checkpoint = t->checkpoint,
+                             .log_name = t->log_name,
+                             .log_value = t->log_value};
+    return t;
+}
+
+void bert_trainer_free(bert_trainer *t) {
+    if (!t) return;
+    bert_loader_free(t->loader);
+    bert_tape_free(t->tape);
+    bert_optimizer_free(t->optimizer);
+    bert_metrics_free(t->metrics);
+    json_decref(t->log_history);
+    free(t->class_weights);
+    free(t->best_weights);
+    free(t);
+}
+
+int bert_trainer_add_callback(bert_trainer *t, bert_callback *fn, void *context, bert_error *e) {
+    if (t->callbacks_count == BERT_CALLBACKS_MAX)
+        return bert_fail(e, BERT_EINVAL, "a trainer takes %d callbacks", BERT_CALLBACKS_MAX);
+    t->callbacks[t->callbacks_count].fn = fn;
+    t->callbacks[t->callbacks_count++].context = context;
+    return BERT_OK;
+}
+
+void bert_trainer_stop(bert_trainer *t) {
+    t->stop = 1;
+}
+
+const bert_trainer_state *bert_trainer_get_state(const bert_trainer *t) {
+    return &t->state;
+}
+
+void bert_trainer_emit(bert_trainer *t, bert_event event) {
+    bert_trainer_state *s = &t->state;
+    s->global_step = t->run.global_step;
+    s->epoch = (double)t->run.global_step / (double)t->steps_per_epoch;
+    s->tokens = t->run.tokens;
+    s->best_metric = t->run.best_metric;
+    s->best_global_step = t->run.best_step;
+    for (int i = 0; i < t->callbacks_count; i++) {
+        unsigned wish = t->callbacks[i].fn(t->callbacks[i].context, event, s);
+        if (wish & BERT_DO_STOP) t->ended = true;
+        t->run.due |= wish & (BERT_DO_LOG | BERT_DO_EVALUATE | BERT_DO_SAVE);
+    }
+}
+
+/* ---- Evaluation and the best model */
+
+static int before_eval_batch(void *context, int64_t batch, int64_t batches, bert_error *e) {
+    bert_trainer *t = context;
+    if (t->stop) return bert_fail(e, BERT_EINTERRUPTED, "stopped in an evaluation");
+    t->state.eval_batch = batch;
+    t->state.eval_batches = batches;
+    if (batch) bert_trainer_emit(t, BERT_ON_PREDICTION_STEP);
+    return BERT_OK;
+}
+
+static int evaluate(bert_trainer *t, const bert_dataset *d, bert_error *e) {
+    bert_evaluation v = {.tape = t->tape,
+                         .model = t->model,
+                         .set = d,
+                         .batch_size = (int32_t)t->args.per_device_eval_batch_size,
+                         .class_weights = t->class_weights,
+                         .label_smoothing = (float)t->args.label_smoothing_factor,
+                         .batch = before_eval_batch,
+                         .batch_context = t};
+    double began = bert_seconds();
+    bert_metrics_reset(t->metrics);
+    t->state.metrics = NULL;
+    int rc = bert_evaluation_run(&v, t->metrics, e);
+    if (rc) return rc;
+    t->state.metrics = t->metrics;
+    t->rate_time += bert_seconds() - began; /* evaluation does not count in the training rate */
+    bert_log_begin(t);
+    for (int i = 0; i < bert_metrics_count(t->metrics); i++)
+        bert_log_put(t, "eval_", bert_metrics_name(t->metrics, i),
+                     bert_metrics_value(t->metrics, i));
+    bert_log_put(t, "eval_", "runtime", bert_seconds() - began);
+    return bert_log_end(t, BERT_ON_EVALUATE, e);
+}
+
+const bert_metrics *bert_trainer_evaluate(bert_trainer *t, const bert_dataset *d, bert_error *e) {
+    bert_error local = {0};
+    if (!d) d = t->validation;
+    if (!d) {
+        bert_fail(e, BERT_EINVAL, "there is no validation data");
+        return NULL;
+    }
+    int rc = bert_dataset_check_model(d, t->model, &local);
+    if (!rc) rc = evaluate(t, d, &local);
+    t->stop = 0;
+    if (!rc) return t->metrics;
+    bert_fail(e, local.code, "%s", local.message);
+    return NULL;
+}
+
+/* A copy of every weight, for runs that write no files. */
+static int keep_weights(bert_trainer *t, bert_error *e) {
+    bert_params *ps = bert_model_params(t->model);
+    if (!t->best_weights) {
+        size_t n = 0;
+        for (int i = 0; i < bert_params_count(ps); i++) n += bert_param_size(bert_params_at(ps, i));
+        t->best_weights = malloc(n * sizeof *t->best_weights);
+        if (!t->best_weights) return bert_fail_memory(e, n * sizeof *t->best_weights);
+    }
+    float *to = t->best_weights;
+    for (int i = 0; i < bert_params_count(ps); i++) {
+        const bert_param *p = bert_params_at(ps, i);
+        memcpy(to, bert_param_value(p), bert_param_size(p) * sizeof *to);
+        to += bert_param_size(p);
+    }
+    return BERT_OK;
+}
+
+static void restore_weights(bert_trainer *t) {
+    const float *from = t->best_weights;
+    bert_params *ps = bert_model_params(t->model);
+    for (int i = 0; i < bert_params_count(ps); i++) {
+        bert_param *p = bert_params_at(ps, i);
+        float *to = bert_param_value_mut(p);
+        if (to) memcpy(to, from, bert_param_size(p) * sizeof *to);
+        from += bert_param_size(p);
+    }
+}
+
+/* transformers' rule: the best changes with any strict improvement; patience counts evaluations
+ * that did not improve on the best before by more than the threshold. */
+static int judge(bert_trainer *t, bert_error *e) {
+    const bert_training_args *a = &t->args;
+    const char *name = best_metric_name(a);
+    double value;
+    if (!bert_metrics_find(t->metrics, name, &value)) return BERT_OK;
+    bool greater =
+        a->greater_is_better < 0 ? bert_metric_greater_is_better(name) : a->greater_is_better > 0;
+    bert_run *r = &t->run;
+    bool first = isnan(r->best_metric) && !isnan(value);
+    bool better = first || (greater ? value > r->best_metric : value < r->best_metric);
+    bool enough = first || (better && fabs(value - r->best_metric) > a->early_stopping_threshold);
+    r->patience = enough ? 0 : r->patience + 1;
+    if (a->early_stopping_patience && r->patience >= a->early_stopping_patience) t->ended = true;
+    if (!better) return BERT_OK;
+    r->best_metric = value;
+    r->best_step = r->global_step;
+    bool keeps = a->load_best_model_at_end || a->save_strategy == BERT_STRATEGY_BEST;
+    if (!keeps) return BERT_OK;
+    if (a->output_dir[0])
+        r->due |= BERT_DO_SAVE;
+    else if (a->load_best_model_at_end)
+        return keep_weights(t, e);
+    return BERT_OK;
+}
+
+/* ---- What is due after a step */
+
+static bool comes(bert_strategy when, int64_t every, int64_t step, bool epoch_ends) {
+    return when == BERT_STRATEGY_STEPS ? step % every == 0
+                                       : when == BERT_STRATEGY_EPOCH && epoch_ends;
+}
+
+static unsigned due_after(const bert_trainer *t, bool epoch_ends) {
+    const bert_training_args *a = &t->args;
+    int64_t step = t->run.global_step;
+    unsigned due = 0;
+    if (comes(a->logging_strategy, a->logging_steps, step, epoch_ends) ||
+        (step == 1 && a->logging_first_step && a->logging_strategy != BERT_STRATEGY_NO))
+        due |= BERT_DO_LOG;
+    if (comes(a->eval_strategy, a->eval_steps ? a->eval_steps : a->logging_steps, step, epoch_ends))
+        due |= BERT_DO_EVALUATE;
+    bool end = step >= t->max_steps && a->save_strategy == BERT_STRATEGY_STEPS;
+    if (comes(a->save_strategy, a->save_steps, step, epoch_ends) || end) due |= BERT_DO_SAVE;
+    return due;
+}
+
+static int log_training(bert_trainer *t, bert_error *e) {
+    bert_run *r = &t->run;
+    int64_t steps = r->global_step - r->log_step;
+    if (steps < 1) return BERT_OK;
+    bert_log_begin(t);
+    bert_log_put(t, "", "loss", r->log_loss / (double)steps);
+    bert_log_put(t, "", "grad_norm", t->state.grad_norm);
+    bert_log_put(t, "", "learning_rate", t->state.learning_rate);
+    r->log_loss = 0;
+    r->log_step = r->global_step;
+    return bert_log_end(t, BERT_ON_LOG, e);
+}
+
+/* Each thing is marked as done only when it is, so that a checkpoint of an interrupted run knows
+ * what is left. */
+static int do_what_is_due(bert_trainer *t, bert_error *e) {
+    bert_run *r = &t->run;
+    int rc = BERT_OK;
+    if (r->due & BERT_DO_LOG) {
+        r->due &= ~(unsigned)BERT_DO_LOG;
+        rc = log_training(t, e);
+    }
+    if (!rc && r->due & BERT_DO_EVALUATE) {
+        if (t->validation) rc = evaluate(t, t->validation, e);
+        if (rc) return rc;
+        r->due &= ~(unsigned)BERT_DO_EVALUATE;
+        if (t->validation) rc = judge(t, e);
+    }
+    if (!rc && r->due & BERT_DO_SAVE) {
+        r->due &= ~(unsigned)BERT_DO_SAVE;
+        rc = bert_checkpoint_save(t, e);
+    }
+    return rc;
+}
+
+/* ---- The loop */
+
+static int start(bert_trainer *t, bert_error *e) {
+    const bert_training_args *a = &t->args;
+    t->ended = false;
+    t->run = (bert_run){.best_metric = (double)NAN};
+    t->checkpoint[0] = t->best_checkpoint[0] = 0;
+    json_array_clear(t->log_history);
+    bert_optimizer_forget(t->optimizer);
+    if (!a->output_dir[0]) return BERT_OK;
+    int rc = bert_make_directory(a->output_dir, e);
+    if (rc) return rc;
+    char *latest = bert_checkpoint_latest(a->output_dir);
+    const char *from = a->resume_from_checkpoint;
+    if (!strcmp(from, "last") || !strcmp(from, "true")) {
+        rc = latest ? bert_checkpoint_load(t, latest, e)
+                    : bert_fail(e, BERT_ENOTFOUND, "%s: holds no checkpoint to resume from",
+                                a->output_dir);
+    } else if (*from) {
+        rc = bert_checkpoint_load(t, from, e);
+    } else if (latest) {
+        rc = bert_fail(e, BERT_EINVAL,
+                       "%s is of an earlier run: resume from it (resume_from_checkpoint last), "
+                       "remove it, or choose another output_dir",
+                       latest);
+    }
+    free(latest);
+    return rc;
+}
+
+/* Leaves a checkpoint of the finished step behind. */
+static int interrupted(bert_trainer *t, bert_error *e) {
+    const bert_training_args *a = &t->args;
+    bool saves = a->output_dir[0] && a->save_strategy != BERT_STRATEGY_NO && t->run.global_step > 0;
+    int rc = saves ? bert_checkpoint_save(t, e) : BERT_OK;
+    if (rc) return rc;
+    return bert_fail(e, BERT_EINTERRUPTED, "stopped at step %lld of %lld%s%s",
+                     (long long)t->run.global_step, (long long)t->max_steps,
+                     saves ? "; resume from " : "", saves ? t->checkpoint : "");
+}
+
+static int run_steps(bert_trainer *t, bert_error *e) {
+    int rc = do_what_is_due(t, e);
+    while (!rc && !t->stop && !t->ended && t->run.global_step < t->max_steps) {
+        if (t->run.global_step % t->steps_per_epoch == 0) bert_trainer_emit(t, BERT_ON_EPOCH_BEGIN);
+        bert_trainer_emit(t, BERT_ON_STEP_BEGIN);
+        rc = bert_trainer_step(t, e);
+        if (rc) break;
+        bool epoch_ends = t->run.global_step % t->steps_per_epoch == 0;
+        t->run.due |= due_after(t, epoch_ends);
+        bert_trainer_emit(t, BERT_ON_STEP_END);
+        if (epoch_ends) bert_trainer_emit(t, BERT_ON_EPOCH_END);
+        rc = do_what_is_due(t, e);
+    }
+    return rc;
+}
+
+static int finish(bert_trainer *t, bert_error *e) {
+    int rc = BERT_OK;
+    if (t->args.load_best_model_at_end && !isnan(t->run.best_metric)) {
+        if (t->best_weights)
+            restore_weights(t);
+        else if (t->best_checkpoint[0])
+            rc = bert_checkpoint_load_weights(t, t->best_checkpoint, e);
+    }
+    if (rc) return rc;
+    double seconds = bert_seconds() - t->started;
+    int64_t steps = t->run.global_step - t->started_step;
+    bert_log_begin(t);
+    bert_log_put(t, "train_", "runtime", seconds);
+    bert_log_put(t, "train_", "steps_per_second", (double)steps / seconds);
+    bert_log_put(t, "train_", "loss",
+                 t->run.total_loss / (double)(t->run.global_step ? t->run.global_step : 1));
+    rc = bert_log_end(t, BERT_ON_LOG, e);
+    if (!rc) bert_trainer_emit(t, BERT_ON_TRAIN_END);
+    return rc;
+}
+
+int bert_trainer_train(bert_trainer *t, bert_error *e) {
+    bert_error local = {0};
+    int rc = start(t, &local);
+    if (!rc) {
+        t->started = t->rate_time = bert_seconds();
+        t->started_step = t->run.global_step;
+        t->rate_tokens = t->run.tokens;
+        t->state.tokens_per_second = 0;
+        bert_trainer_emit(t, BERT_ON_TRAIN_BEGIN);
+        if (t->args.eval_on_start && !t->run.global_step) t->run.due |= BERT_DO_EVALUATE;
+        rc = run_steps(t, &local);
+        if (rc == BERT_EINTERRUPTED) bert_error_clear(&local);
+        bool cut = rc == BERT_EINTERRUPTED ||
+                   (!rc && t->stop && !t->ended && t->run.global_step < t->max_steps);
+        if (cut)
+            rc = interrupted(t, &local);
+        else if (!rc)
+            rc = finish(t, &local);
+    }
+    t->stop = 0;
+    return rc ? bert_fail(e, rc, "%s", local.message) : BERT_OK;
+}
+
+int bert_trainer_save(bert_trainer *t, bert_error *e) {
+    const char *dir = t->args.output_dir;
+    bert_error local = {0};
+    if (!*dir) return bert_fail(e, BERT_EINVAL, "the trainer has no output_dir to save to");
+    int rc = bert_model_save(t->model, dir, &local);
+    if (!rc) rc = bert_model_card_save(t, dir, &local);
+    if (!rc) rc = bert_trainer_state_save(t, dir, &local);
+    return rc ? bert_fail(e, rc, "%s", local.message) : BERT_OK;
+}

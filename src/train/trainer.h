@@ -1,0 +1,72 @@
+/* The inside of a trainer. Functions here take an error that is not NULL. */
+#ifndef BERT_TRAIN_TRAINER_H
+#define BERT_TRAIN_TRAINER_H
+#include "models/model.h"
+#include "train/optimizer.h"
+#include <jansson.h>
+
+enum { BERT_LOG_MAX = 48, BERT_LOG_NAME = 64, BERT_CALLBACKS_MAX = 16 };
+
+/* What a run is between two steps, beside weights and optimizer: all that a checkpoint holds. Where
+ * it is in the data follows from global_step. */
+typedef struct {
+    int64_t global_step;
+    double total_loss; /* of all steps, */
+    double log_loss;   /* and of those since the latest log */
+    int64_t log_step;  /* the step of that log */
+    int64_t tokens;
+    int64_t patience;   /* evaluations without improvement */
+    unsigned due;       /* BERT_DO_...: what an interruption has left undone at this step */
+    double best_metric; /* NaN: none */
+    int64_t best_step;
+} bert_run;
+
+struct bert_trainer {
+    bert_model *model;
+    bert_training_args args;
+    const bert_dataset *train, *validation;
+    bert_loader *loader;
+    bert_tape *tape;
+    bert_optimizer *optimizer;
+    float *class_weights; /* or NULL */
+    float *best_weights;  /* of every parameter in turn; kept where there is no output_dir */
+    bert_schedule schedule;
+    int64_t batches_per_epoch, steps_per_epoch, max_steps;
+    struct {
+        bert_callback *fn;
+        void *context;
+    } callbacks[BERT_CALLBACKS_MAX];
+    int callbacks_count;
+    bert_run run;
+    bool ended; /* by a callback or early stopping */
+    json_t *log_history;
+    bert_metrics *metrics;
+    bert_trainer_state state;
+    char log_names[BERT_LOG_MAX][BERT_LOG_NAME];
+    const char *log_name[BERT_LOG_MAX];
+    double log_value[BERT_LOG_MAX];
+    char checkpoint[1200], best_checkpoint[1200]; /* behind state's */
+    double started, rate_time;                    /* seconds */
+    int64_t started_step, rate_tokens;
+    volatile sig_atomic_t stop;
+};
+
+double bert_seconds(void);
+void bert_trainer_emit(bert_trainer *t, bert_event event);
+/* step.c: one optimizer step; on failure nothing has changed. */
+int bert_trainer_step(bert_trainer *t, bert_error *e);
+/* log.c: a record of the state's log, then of the history. */
+void bert_log_begin(bert_trainer *t);
+void bert_log_put(bert_trainer *t, const char *prefix, const char *name, double value);
+int bert_log_end(bert_trainer *t, bert_event event, bert_error *e);
+/* checkpoint.c */
+int bert_checkpoint_save(bert_trainer *t, bert_error *e);
+int bert_checkpoint_load(bert_trainer *t, const char *directory, bert_error *e);
+int bert_checkpoint_load_weights(bert_trainer *t, const char *directory, bert_error *e);
+/* The newest checkpoint of output_dir in malloc'ed memory; NULL when there is none. Removes what a
+ * killed run left half-written. */
+char *bert_checkpoint_latest(const char *output_dir);
+int bert_trainer_state_save(const bert_trainer *t, const char *directory, bert_error *e);
+/* card.c */
+int bert_model_card_save(const bert_trainer *t, const char *directory, bert_error *e);
+#endif

@@ -1,0 +1,563 @@
+/* The trainer on a tiny model: PyTorch's losses, resuming, stopping, what it leaves behind. */
+#include "tiny.h"
+#include <jansson.h>
+#include <math.h>
+
+#define SINGLE "single_label_classification"
+
+typedef struct {
+    char *dir, *out; /* the base checkpoint; where the trainer writes */
+    tiny_rows rows, held;
+    bert_model *base, *model;
+    bert_dataset *train, *validation;
+    bert_training_args args;
+    bert_error e;
+} world;
+
+static void check(world *w, bool ok) {
+    if (!ok) fail_msg("%s", w->e.message);
+}
+
+static void open_model(world *w) {
+    bert_model_close(w->model);
+    bert_model_options o = bert_dataset_model(w->train);
+    w->model = bert_model_open(bert_model_path(w->base), &o, &w->e);
+    check(w, w->model);
+}
+
+static void begin_with(world *w, const char *problem, double dropout, int rows, int held) {
+    memset(w, 0, sizeof *w);
+    w->dir = test_directory();
+    w->out = bert_path_join(w->dir, "out");
+    tiny_model(w->dir, strcmp(problem, "regression") ? 3 : 1, problem, dropout);
+    bert_model_options o = bert_model_default();
+    w->base = bert_model_open(w->dir, &o, &w->e);
+    check(w, w->base);
+    tiny_fill(&w->rows, problem, 0, rows);
+    tiny_fill(&w->held, problem, rows, held);
+    bert_dataset_options d = bert_dataset_default();
+    if (!strcmp(problem, "multi_label_classification")) d.label_separator = "|";
+    w->train = bert_dataset_of(w->rows.texts, w->rows.labels, rows, w->base, &d, &w->e);
+    check(w, w->train);
+    assert_string_equal(bert_dataset_problem_type(w->train), problem);
+    d.like = w->train;
+    w->validation = bert_dataset_of(w->held.texts, w->held.labels, held, w->base, &d, &w->e);
+    check(w, w->validation);
+    open_model(w);
+    w->args = bert_training_default();
+    w->args.threads = 1;
+    w->args.learning_rate = 1e-3;
+}
+
+static void begin(world *w, double dropout) {
+    begin_with(w, SINGLE, dropout, TINY_ROWS, TINY_ROWS);
+}
+
+static void end(world *w) {
+    bert_model_close(w->model);
+    bert_model_close(w->base);
+    bert_dataset_free(w->train);
+    bert_dataset_free(w->validation);
+    free(w->out);
+    test_remove(w->dir);
+}
+
+static bert_trainer *trainer_of(world *w) {
+    bert_trainer *t = bert_trainer_new(w->model, &w->args, w->train, w->validation, &w->e);
+    check(w, t);
+    return t;
+}
+
+static void write_to(world *w, const char *name) {
+    snprintf(w->args.output_dir, sizeof w->args.output_dir, "%s/%s", w->out, name);
+}
+
+static bool there(const world *w, const char *name) {
+    char path[2048];
+    snprintf(path, sizeof path, "%s/%s", w->args.output_dir, name);
+    return access(path, F_OK) == 0;
+}
+
+/* All weights end to end. */
+static float *weights_of(const world *w, size_t *n) {
+    bert_params *ps = bert_model_params(w->model);
+    float *all = NULL;
+    *n = 0;
+    for (int i = 0; i < bert_params_count(ps); i++) {
+        const bert_param *p = bert_params_at(ps, i);
+        int32_t rows, cols;
+        bert_param_shape(p, &rows, &cols);
+        size_t k = (size_t)rows * (size_t)cols;
+        all = realloc(all, (*n + k) * sizeof *all);
+        memcpy(all + *n, bert_param_value(p), k * sizeof *all);
+        *n += k;
+    }
+    return all;
+}
+
+/* ---- Callbacks */
+
+typedef struct {
+    double loss[256], norm[256];
+    int steps, events[BERT_EVENT_COUNT];
+    int64_t stop_at; /* 0: never */
+    bert_event stop_on;
+    bert_trainer *trainer;
+} watcher;
+
+static unsigned watch(void *context, bert_event event, const bert_trainer_state *s) {
+    watcher *w = context;
+    w->events[event]++;
+    if (event == BERT_ON_STEP_END) {
+        assert_in_range(w->steps, 0, 255);
+        w->loss[w->steps] = s->loss;
+        w->norm[w->steps++] = s->grad_norm;
+        assert_true(s->seconds_left >= 0 && s->tokens_per_second > 0);
+    }
+    if (event == w->stop_on && w->stop_at && s->global_step == w->stop_at)
+        bert_trainer_stop(w->trainer);
+    return 0;
+}
+
+static bert_trainer *watched(world *w, watcher *c) {
+    bert_trainer *t = trainer_of(w);
+    c->trainer = t;
+    assert_int_equal(bert_trainer_add_callback(t, watch, c, NULL), 0);
+    return t;
+}
+
+static int train_watched(world *w, watcher *c) {
+    bert_trainer *t = watched(w, c);
+    int rc = bert_trainer_train(t, &w->e);
+    bert_trainer_free(t);
+    return rc;
+}
+
+/* ---- Tests */
+
+static void losses_equal_those_of_pytorch(void **state) {
+    (void)state;
+    json_t *cases = json_load_file(BERT_SOURCE_DIR "/tests/golden/training.json", 0, NULL), *c;
+    assert_non_null(cases);
+    size_t i, step;
+    json_array_foreach(cases, i, c) {
+        world w;
+        watcher seen = {0};
+        begin_with(&w, json_string_value(json_object_get(c, "problem_type")), 0, TINY_ROWS, 8);
+        json_t *args = json_object_get(c, "args"), *value, *losses = json_object_get(c, "loss");
+        const char *name;
+        json_object_foreach(args, name, value)
+            check(&w, !bert_training_set(&w.args, name, json_string_value(value), &w.e));
+        w.args.max_steps = (int64_t)json_array_size(losses);
+        check(&w, !train_watched(&w, &seen));
+        assert_int_equal(seen.steps, 100);
+        double worst = 0, worst_norm = 0;
+        json_array_foreach(losses, step, value) {
+            double want = json_number_value(value);
+            double norm = json_number_value(json_array_get(json_object_get(c, "grad_norm"), step));
+            double off = fabs(seen.loss[step] - want) / want;
+            double off_norm = fabs(seen.norm[step] - norm) / norm;
+            if (off > worst) worst = off;
+            if (off_norm > worst_norm) worst_norm = off_norm;
+            if (off > 1e-4 || off_norm > 1e-3)
+                fail_msg("case %zu, step %zu: loss %.9g, not %.9g; norm %.9g, not %.9g", i, step,
+                         seen.loss[step], want, seen.norm[step], norm);
+        }
+        print_message("case %zu: loss within %.1e, gradient norm within %.1e\n", i, worst,
+                      worst_norm);
+        end(&w);
+    }
+    json_decref(cases);
+}
+
+static void accumulation_equals_the_large_batch(void **state) {
+    (void)state;
+    watcher seen[2] = {0};
+    for (int i = 0; i < 2; i++) {
+        world w;
+        begin(&w, 0);
+        w.args.per_device_train_batch_size = i ? 4 : 16;
+        w.args.gradient_accumulation_steps = i ? 4 : 1;
+        w.args.max_steps = 12;
+        check(&w, !train_watched(&w, &seen[i]));
+        assert_int_equal(seen[i].events[BERT_ON_SUBSTEP_END], i ? 36 : 0);
+        end(&w);
+    }
+    for (int i = 0; i < 12; i++) {
+        assert_float_equal(seen[0].loss[i], seen[1].loss[i], 1e-5 * seen[0].loss[i]);
+        assert_float_equal(seen[0].norm[i], seen[1].norm[i], 1e-4 * seen[0].norm[i]);
+    }
+}
+
+static void threads_do_not_change_a_bit(void **state) {
+    (void)state;
+    float *weights[2];
+    size_t n[2];
+    watcher seen[2] = {0};
+    for (int i = 0; i < 2; i++) {
+        world w;
+        begin(&w, 0.1);
+        w.args.threads = i + 1;
+        w.args.max_steps = 100;
+        check(&w, !train_watched(&w, &seen[i]));
+        weights[i] = weights_of(&w, &n[i]);
+        end(&w);
+    }
+    assert_memory_equal(seen[0].loss, seen[1].loss, sizeof seen[0].loss);
+    assert_memory_equal(weights[0], weights[1], n[0] * sizeof(float));
+    free(weights[0]);
+    free(weights[1]);
+}
+
+/* The log history without what a clock has measured. */
+static json_t *history_of(const world *w, const char *name) {
+    char path[2048];
+    snprintf(path, sizeof path, "%s/%s/trainer_state.json", w->args.output_dir, name);
+    json_t *state = json_load_file(path, 0, NULL), *record;
+    assert_non_null(state);
+    json_t *history = json_incref(json_object_get(state, "log_history"));
+    size_t i;
+    json_array_foreach(history, i, record) json_object_del(record, "eval_runtime");
+    json_decref(state);
+    return history;
+}
+
+static void set_resumable(world *w) {
+    w->args.max_steps = 12;
+    w->args.per_device_train_batch_size = 10; /* 7 batches, the last of 4 rows: 4 steps an epoch */
+    w->args.gradient_accumulation_steps = 2;
+    w->args.logging_steps = 3;
+    w->args.eval_strategy = BERT_STRATEGY_STEPS;
+    w->args.eval_steps = 2;
+    w->args.save_steps = 5;
+    w->args.early_stopping_patience = 50;
+    w->args.load_best_model_at_end = true;
+}
+
+static void a_resumed_run_is_the_same_to_the_bit(void **state) {
+    (void)state;
+    world w;
+    begin(&w, 0.1);
+    set_resumable(&w);
+    write_to(&w, "whole");
+    watcher whole = {0};
+    check(&w, !train_watched(&w, &whole));
+    json_t *history = history_of(&w, "checkpoint-12");
+    size_t n;
+    float *want = weights_of(&w, &n);
+    /* Stopped at the end of a step, or in the middle of its evaluation. */
+    for (int64_t stop = 1; stop < 12; stop++)
+        for (int in_evaluation = 0; in_evaluation < 2; in_evaluation++) {
+            if (in_evaluation && stop % 2) continue;
+            char name[32];
+            snprintf(name, sizeof name, "%d-%d", (int)stop, in_evaluation);
+            write_to(&w, name);
+            watcher first = {.stop_at = stop,
+                             .stop_on = in_evaluation ? BERT_ON_PREDICTION_STEP : BERT_ON_STEP_END};
+            open_model(&w);
+            assert_int_equal(train_watched(&w, &first), BERT_EINTERRUPTED);
+            assert_non_null(strstr(w.e.message, "checkpoint-"));
+            bert_error_clear(&w.e);
+            assert_int_equal(first.steps, stop);
+            strcpy(w.args.resume_from_checkpoint, "last");
+            watcher second = {0};
+            open_model(&w);
+            check(&w, !train_watched(&w, &second));
+            strcpy(w.args.resume_from_checkpoint, "");
+            assert_int_equal(second.steps, 12 - stop);
+            assert_memory_equal(second.loss, whole.loss + stop, (12 - stop) * sizeof *whole.loss);
+            float *got = weights_of(&w, &n);
+            assert_memory_equal(got, want, n * sizeof *got);
+            free(got);
+            json_t *again = history_of(&w, "checkpoint-12");
+            assert_true(json_equal(history, again));
+            json_decref(again);
+        }
+    json_decref(history);
+    free(want);
+    end(&w);
+}
+
+static void a_checkpoint_of_another_run_is_refused(void **state) {
+    (void)state;
+    world w;
+    begin(&w, 0);
+    w.args.max_steps = 3;
+    w.args.save_steps = 1;
+    write_to(&w, "a");
+    watcher seen = {0};
+    check(&w, !train_watched(&w, &seen));
+    assert_true(there(&w, "checkpoint-1") && there(&w, "checkpoint-3"));
+    /* Starting anew over it. */
+    assert_int_equal(train_watched(&w, &seen), BERT_EINVAL);
+    assert_non_null(strstr(w.e.message, "checkpoint-3"));
+    bert_error_clear(&w.e);
+    /* Under another order of rows. */
+    strcpy(w.args.resume_from_checkpoint, "last");
+    w.args.per_device_train_batch_size = 4;
+    assert_int_equal(train_watched(&w, &seen), BERT_EINVAL);
+    assert_non_null(strstr(w.e.message, "per_device_train_batch_size was 8"));
+    bert_error_clear(&w.e);
+    w.args.per_device_train_batch_size = 8;
+    /* Damaged. */
+    static const char *const files[] = {"trainer_state.json", "optimizer.safetensors",
+                                        "model.safetensors"};
+    for (int i = 0; i < 3; i++) {
+        char path[2048];
+        snprintf(path, sizeof path, "%s/checkpoint-3/%s", w.args.output_dir, files[i]);
+        char *data;
+        size_t size;
+        check(&w, !bert_read_file(path, 0, &data, &size, &w.e));
+        check(&w, !bert_write_file(path, data, size / 2, &w.e));
+        assert_int_equal(train_watched(&w, &seen), BERT_EFORMAT);
+        bert_error_clear(&w.e);
+        check(&w, !bert_write_file(path, data, size, &w.e));
+        free(data);
+    }
+    write_to(&w, "nothing");
+    assert_int_equal(train_watched(&w, &seen), BERT_ENOTFOUND);
+    end(&w);
+}
+
+static void it_learns_and_leaves_a_whole_model(void **state) {
+    (void)state;
+    world w;
+    begin_with(&w, SINGLE, 0, 4 * TINY_ROWS, TINY_ROWS);
+    w.args.learning_rate = 3e-3;
+    w.args.num_train_epochs = 12;
+    w.args.eval_strategy = BERT_STRATEGY_EPOCH;
+    w.args.logging_strategy = BERT_STRATEGY_EPOCH;
+    w.args.save_strategy = BERT_STRATEGY_NO;
+    write_to(&w, "model");
+    bert_trainer *t = trainer_of(&w);
+    check(&w, !bert_trainer_train(t, &w.e));
+    const bert_metrics *m = bert_trainer_evaluate(t, NULL, &w.e);
+    check(&w, m);
+    double accuracy, loss, again;
+    assert_true(bert_metrics_find(m, "accuracy", &accuracy));
+    assert_true(bert_metrics_find(m, "loss", &loss));
+    assert_true(accuracy > 0.9);
+    check(&w, !bert_trainer_save(t, &w.e));
+    bert_trainer_free(t);
+    static const char *const files[] = {"config.json",        "model.safetensors",
+                                        "README.md",          "trainer_state.json",
+                                        "training_args.json", "all_results.json"};
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) assert_true(there(&w, files[i]));
+    assert_false(there(&w, "checkpoint-384"));
+
+    bert_model *back = bert_model_open(w.args.output_dir, NULL, &w.e);
+    check(&w, back);
+    assert_string_equal(bert_model_label(back, 2), "2");
+    bert_dataset_options d = bert_dataset_default();
+    d.model_labels = true;
+    bert_dataset *set = bert_dataset_of(w.held.texts, w.held.labels, w.held.n, back, &d, &w.e);
+    check(&w, set);
+    for (int batch = 1; batch <= 64; batch *= 8) {
+        bert_evaluate_options o = bert_evaluate_default();
+        o.batch_size = batch;
+        o.threads = 1;
+        bert_metrics *r = bert_evaluate(back, set, &o, &w.e);
+        check(&w, r);
+        assert_true(bert_metrics_find(r, "accuracy", &again) && again == accuracy);
+        assert_true(bert_metrics_find(r, "loss", &again) && fabs(again - loss) < 1e-5 * loss);
+        bert_metrics_free(r);
+    }
+    bert_dataset_free(set);
+    bert_model_close(back);
+    char path[2048], *card;
+    size_t size;
+    snprintf(path, sizeof path, "%s/README.md", w.args.output_dir);
+    check(&w, !bert_read_file(path, 0, &card, &size, &w.e));
+    assert_memory_equal(card, "---\n", 4);
+    assert_non_null(strstr(card, "| learning_rate | 0.003 |"));
+    assert_non_null(strstr(card, "| accuracy | "));
+    free(card);
+    end(&w);
+}
+
+static void early_stopping_counts_evaluations(void **state) {
+    (void)state;
+    world w;
+    begin(&w, 0);
+    w.args.learning_rate = 0; /* nothing improves after the first evaluation */
+    w.args.eval_strategy = BERT_STRATEGY_STEPS;
+    w.args.eval_steps = 2;
+    w.args.early_stopping_patience = 3;
+    watcher seen = {0};
+    check(&w, !train_watched(&w, &seen));
+    assert_int_equal(seen.steps, 8);
+    assert_int_equal(seen.events[BERT_ON_EVALUATE], 4);
+    assert_int_equal(seen.events[BERT_ON_TRAIN_END], 1);
+    /* An improvement below the threshold does not count. */
+    w.args.learning_rate = 1e-5;
+    w.args.early_stopping_threshold = 10;
+    seen = (watcher){0};
+    check(&w, !train_watched(&w, &seen));
+    assert_int_equal(seen.steps, 8);
+    end(&w);
+}
+
+/* Training that gets worse: a rate that grows past reason after a good start. */
+static void set_worsening(world *w) {
+    w->args.max_steps = 24;
+    w->args.warmup_steps = 24;
+    w->args.learning_rate = 0.5;
+    w->args.max_grad_norm = 0;
+    w->args.eval_strategy = w->args.save_strategy = BERT_STRATEGY_STEPS;
+    w->args.eval_steps = w->args.save_steps = 2;
+    w->args.load_best_model_at_end = true;
+}
+
+static void the_best_is_kept_and_loaded(void **state) {
+    (void)state;
+    float *weights[2];
+    size_t n;
+    for (int files = 0; files < 2; files++) {
+        world w;
+        begin(&w, 0);
+        set_worsening(&w);
+        w.args.save_total_limit = 1;
+        if (files) write_to(&w, "best");
+        bert_trainer *t = trainer_of(&w);
+        check(&w, !bert_trainer_train(t, &w.e));
+        const bert_trainer_state *s = bert_trainer_get_state(t);
+        assert_true(s->best_global_step < 24);
+        double best = s->best_metric, loss;
+        const bert_metrics *m = bert_trainer_evaluate(t, NULL, &w.e);
+        check(&w, m && bert_metrics_find(m, "loss", &loss));
+        assert_true(loss == best);
+        if (files) {
+            char name[64];
+            snprintf(name, sizeof name, "checkpoint-%d", (int)s->best_global_step);
+            assert_true(there(&w, name) && there(&w, "checkpoint-24"));
+            assert_non_null(strstr(s->best_model_checkpoint, name));
+            int count = 0;
+            for (int step = 2; step <= 24; step += 2) {
+                snprintf(name, sizeof name, "checkpoint-%d", step);
+                count += there(&w, name);
+            }
+            assert_int_equal(count, 2); /* the best and the last */
+        }
+        weights[files] = weights_of(&w, &n);
+        bert_trainer_free(t);
+        end(&w);
+    }
+    assert_memory_equal(weights[0], weights[1], n * sizeof(float));
+    free(weights[0]);
+    free(weights[1]);
+}
+
+static void what_is_not_finite_ends_the_run(void **state) {
+    (void)state;
+    world w;
+    begin(&w, 0);
+    w.args.learning_rate = 1e30;
+    w.args.save_steps = 1;
+    write_to(&w, "nan");
+    watcher seen = {0};
+    assert_int_equal(train_watched(&w, &seen), BERT_ENUMERIC);
+    assert_non_null(strstr(w.e.message, "step "));
+    bert_error_clear(&w.e);
+    char name[64];
+    snprintf(name, sizeof name, "checkpoint-%d", seen.steps + 1);
+    assert_false(there(&w, name));
+    /* What was written before can be read back. */
+    if (there(&w, "checkpoint-1")) {
+        char path[2048];
+        snprintf(path, sizeof path, "%s/checkpoint-1", w.args.output_dir);
+        bert_model_options o = bert_dataset_model(w.train);
+        bert_model *back = bert_model_open(path, &o, &w.e);
+        check(&w, back);
+        bert_model_close(back);
+    }
+    end(&w);
+}
+
+static void a_frozen_part_stays_as_it_is(void **state) {
+    (void)state;
+    world w;
+    begin(&w, 0);
+    size_t n;
+    strcpy(w.args.freeze, "bert.embeddings,bert.encoder.layer.0");
+    w.args.max_steps = 3;
+    w.args.weight_decay = 0.5;
+    float *before = weights_of(&w, &n);
+    watcher seen = {0};
+    check(&w, !train_watched(&w, &seen));
+    float *after = weights_of(&w, &n);
+    size_t at = 0, frozen = 0, changed = 0;
+    bert_params *ps = bert_model_params(w.model);
+    for (int i = 0; i < bert_params_count(ps); i++) {
+        const bert_param *p = bert_params_at(ps, i);
+        int32_t rows, cols;
+        bert_param_shape(p, &rows, &cols);
+        size_t size = (size_t)rows * (size_t)cols;
+        bool same = !memcmp(before + at, after + at, size * sizeof(float));
+        bool is_frozen = !strncmp(bert_param_name(p), "bert.embeddings", 15) ||
+                         !strncmp(bert_param_name(p), "bert.encoder.layer.0", 20);
+        if (is_frozen) assert_true(same);
+        frozen += is_frozen;
+        changed += !same;
+        at += size;
+    }
+    assert_true(frozen > 10 && changed > 10);
+    free(before);
+    free(after);
+    end(&w);
+}
+
+static void wrong_arguments_are_refused(void **state) {
+    (void)state;
+    static const struct {
+        const char *name, *value, *message;
+    } wrong[] = {
+        {"load_best_model_at_end", "true", "eval_strategy"},
+        {"early_stopping_patience", "2", "eval_strategy"},
+        {"save_strategy", "best", "eval_strategy"},
+        {"metric_for_best_model", "f1", "f1"},
+        {"metrics", "pearson", "accuracy"},
+        {"class_weights", "1,2", "3 numbers"},
+        {"class_weights", "1,2,3,4", "3 numbers"},
+        {"class_weights", "1,2,x", "3 numbers"},
+        {"freeze", "encoder", "no parameter"},
+        {"freeze", "bert,classifier", "left to train"},
+        {"resume_from_checkpoint", "last", "output_dir"},
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        world w;
+        begin(&w, 0);
+        check(&w, !bert_training_set(&w.args, wrong[i].name, wrong[i].value, &w.e));
+        assert_null(bert_trainer_new(w.model, &w.args, w.train, w.validation, &w.e));
+        assert_int_equal(w.e.code, BERT_EINVAL);
+        if (!strstr(w.e.message, wrong[i].message)) fail_msg("%s", w.e.message);
+        end(&w);
+    }
+    world w;
+    begin(&w, 0);
+    w.args.eval_strategy = BERT_STRATEGY_EPOCH;
+    assert_null(bert_trainer_new(w.model, &w.args, w.train, NULL, &w.e));
+    bert_error_clear(&w.e);
+    w.args.eval_strategy = BERT_STRATEGY_NO;
+    assert_null(bert_trainer_new(w.base, &w.args, w.train, NULL, &w.e));
+    assert_non_null(strstr(w.e.message, "trainable"));
+    end(&w);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(losses_equal_those_of_pytorch),
+        cmocka_unit_test(accumulation_equals_the_large_batch),
+        cmocka_unit_test(threads_do_not_change_a_bit),
+        cmocka_unit_test(a_resumed_run_is_the_same_to_the_bit),
+        cmocka_unit_test(a_checkpoint_of_another_run_is_refused),
+        cmocka_unit_test(it_learns_and_leaves_a_whole_model),
+        cmocka_unit_test(early_stopping_counts_evaluations),
+        cmocka_unit_test(the_best_is_kept_and_loaded),
+        cmocka_unit_test(what_is_not_finite_ends_the_run),
+        cmocka_unit_test(a_frozen_part_stays_as_it_is),
+        cmocka_unit_test(wrong_arguments_are_refused),
+    };
+    /* Checkpoints are synced to disk, some hundred times here. */
+    if (!access("/dev/shm", W_OK)) setenv("TMPDIR", "/dev/shm", 0);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
