@@ -1,7 +1,7 @@
 /* bert.h: load a tokenizer and a checkpoint, encode text, use the result.
  *
  * A manual in the order of use: 1 errors, 2 tokenizer, 3 model, 4 session (forward pass), 5 tasks
- * (text in, answer out). Training is in bert_train.h.
+ * (text in, answer out), 6 files, 7 machine. Training is in bert_train.h.
  *
  * Conventions
  *   - Functions that can fail return 0 (BERT_OK) or a negative BERT_E... code, or NULL where they
@@ -347,6 +347,79 @@ BERT_API int bert_embed(bert_session *s, const bert_text *texts, int32_t n,
 BERT_API int bert_classify(bert_session *s, const bert_text *texts, int32_t n,
                            const bert_task_options *options, bool raw, float *out,
                            bert_text_info *info, bert_error *e);
+
+/* ------------------------------------------------------------------- 6. Files */
+
+/* Records of a text file, read one at a time: files may be larger than memory.
+ *
+ * .txt has one text a line. .tsv is split at tabs, without quoting, as GLUE's files are. .csv has
+ * RFC 4180 quotes. .jsonl has an object a line; numbers become text, arrays their elements joined
+ * by "|". A byte order mark, CRLF and blank lines (except in .txt, where a blank line is an empty
+ * text) are passed over.
+ *
+ * Columns are found by name; where none is asked for, by the usual names (text, sentence,
+ * sentence1, review, question ...; pair: text_pair, sentence2 ...; label: label, labels, score
+ * ...). The first record is a header when it holds one of these names or one that was asked for. In
+ * a file without a header columns are numbers from 0, text is the first and the label the last. */
+typedef struct bert_reader bert_reader;
+typedef enum {
+    BERT_FORMAT_AUTO, /* by the file's name; .txt for standard input; a .txt with labels is .tsv */
+    BERT_FORMAT_TXT,
+    BERT_FORMAT_CSV,
+    BERT_FORMAT_TSV,
+    BERT_FORMAT_JSONL
+} bert_row_format;
+typedef struct {
+    bert_row_format format;
+    const char *text_column,
+        *pair_column; /* a name, or a number where there is no header; NULL: the usual ones */
+    const char *label_column; /* the same; "a,b,c": several columns */
+    bool labels;              /* a label is needed: none is an error */
+} bert_reader_options;
+typedef struct {
+    bert_text text;           /* pair NULL where there is no pair column */
+    int labels;               /* how many label columns, 0 if none */
+    const char *const *label; /* their fields, NUL-terminated */
+    int fields;               /* all fields of the record, */
+    const char *const *field; /* NUL-terminated, in the order of bert_reader_column() */
+    int64_t line;             /* where the record starts, from 1 */
+} bert_row;
+/* path "-": standard input. options may be NULL. */
+BERT_API bert_reader *bert_reader_open(const char *path, const bert_reader_options *options,
+                                       bert_error *e);
+BERT_API void bert_reader_close(bert_reader *r);
+/* 1 and *row, valid until the next call; 0 at the end; or a negative error ("train.csv:17: 3 fields
+ * where the header has 4"). A file with no row at all is an error, at the first call. */
+BERT_API int bert_reader_next(bert_reader *r, bert_row *row, bert_error *e);
+/* The number of a column by its name, or -1. */
+BERT_API int bert_reader_column(const bert_reader *r, const char *name);
+/* Records so far with bytes that are not UTF-8. */
+BERT_API int64_t bert_reader_invalid(const bert_reader *r);
+
+/* Writes a float32 matrix as NumPy's .npy, and reads one back ([rows, cols]; *data is malloc'ed).
+ */
+BERT_API int bert_save_npy(const char *path, const float *data, int64_t rows, int64_t cols,
+                           bert_error *e);
+BERT_API int bert_load_npy(const char *path, float **data, int64_t *rows, int64_t *cols,
+                           bert_error *e);
+
+/* A named matrix of a safetensors file; exactly one of f32 and i32 is set. cols 0: a vector. */
+typedef struct {
+    const char *name;
+    const float *f32;
+    const int32_t *i32;
+    int64_t rows, cols;
+} bert_named_matrix;
+BERT_API int bert_save_matrices(const char *path, const bert_named_matrix *matrices, int n,
+                                bert_error *e);
+
+/* The directory that a model name stands for: a directory as it is, else "org/name[@revision]" in
+ * the hub's cache ($HF_HUB_CACHE, $HF_HOME/hub, ~/.cache/huggingface/hub), else "name" in
+ * $BERT_HOME/models or ~/.cache/bert/models. Writes at most capacity bytes. Not found: the message
+ * says where it looked. */
+BERT_API int bert_resolve(const char *name, char *directory, size_t capacity, bert_error *e);
+
+/* ----------------------------------------------------------------- 7. Machine */
 
 /* What the machine and the build offer: kernel level in use ("avx512"), and the list of levels ("c
  * avx2 avx512"). The environment variable BERT_ISA caps the level. */
