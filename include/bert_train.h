@@ -266,9 +266,8 @@ BERT_API int bert_optimizer_step(bert_optimizer *o, double lr, double max_norm, 
 typedef struct bert_dataset bert_dataset;
 
 typedef struct {
-    /* Column names; NULL: text_column is "text" or "sentence" (or "sentence1" with the pair
-     * "sentence2"), label_column is "label" (or "score"). A number counts columns from 0, for files
-     * without a header. Several label columns, "toxic,insult", hold 0 or 1 each: multi-label. */
+    /* As in bert_reader_options. Several label columns, "toxic,insult", hold 0 or 1 each:
+     * multi-label. */
     const char *text_column, *pair_column, *label_column;
     const char *label_separator; /* "|": a field holds any number of labels: multi-label */
     const char *problem_type;    /* NULL: multi-label where the two above say so, regression where
@@ -284,7 +283,8 @@ typedef struct {
 } bert_dataset_options;
 BERT_API bert_dataset_options bert_dataset_default(void);
 
-/* path: .csv, .tsv or .jsonl. Errors name file and line. options may be NULL. */
+/* path: .csv, .tsv or .jsonl (section 6 of bert.h). Errors name file and line. options may be
+ * NULL. */
 BERT_API bert_dataset *bert_dataset_open(const char *path, const bert_model *base,
                                          const bert_dataset_options *options, bert_error *e);
 /* The same from memory; labels[i] is what the label column would hold, labels NULL: none are

@@ -1,0 +1,69 @@
+/* Datasets from files. */
+#include "base/error.h"
+#include "train/dataset.h"
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_COLUMNS = 1024 };
+
+/* The names in "toxic,insult": what several label columns are called. */
+static int split_columns(bert_dataset_builder *b, char *names, bert_error *e) {
+    for (char *save = NULL, *p = strtok_r(names, ",", &save); p; p = strtok_r(NULL, ",", &save)) {
+        if (b->columns_count == MAX_COLUMNS)
+            return bert_fail(e, BERT_EINVAL, "more than %d label columns", MAX_COLUMNS);
+        b->columns[b->columns_count++] = p;
+    }
+    return BERT_OK;
+}
+
+static int add_row(bert_dataset_builder *b, const bert_row *row, bert_error *e) {
+    int wanted = b->columns ? b->columns_count : 1;
+    if (row->labels != wanted)
+        return bert_dataset_fail(b, row->line, e, BERT_EFORMAT, "%d label fields, not %d",
+                                 row->labels, wanted);
+    bert_text one, *fields = wanted == 1 ? &one : malloc((size_t)wanted * sizeof *fields);
+    if (!fields) return bert_fail_memory(e, (size_t)wanted * sizeof *fields);
+    for (int i = 0; i < wanted; i++) fields[i] = bert_text_of(row->label[i]);
+    int rc = bert_dataset_add(b, &row->text, fields, row->line, e);
+    if (fields != &one) free(fields);
+    return rc;
+}
+
+static int add_rows(bert_dataset_builder *b, const char *path, bert_error *e) {
+    bert_reader_options o = {.text_column = b->options->text_column,
+                             .pair_column = b->options->pair_column,
+                             .label_column = b->options->label_column,
+                             .labels = true};
+    bert_reader *r = bert_reader_open(path, &o, e);
+    if (!r) return e->code;
+    bert_row row;
+    int rc;
+    while ((rc = bert_reader_next(r, &row, e)) == 1)
+        if ((rc = add_row(b, &row, e))) break;
+    bert_reader_close(r);
+    return rc;
+}
+
+bert_dataset *bert_dataset_open(const char *path, const bert_model *base,
+                                const bert_dataset_options *options, bert_error *e) {
+    bert_dataset_options o = options ? *options : bert_dataset_default();
+    bert_dataset_builder b;
+    bert_error local = {0};
+    char *names = strdup(o.label_column ? o.label_column : ""), *columns[MAX_COLUMNS];
+    int rc = names ? bert_dataset_begin(&b, path, ":", base, &o, &local)
+                   : bert_fail_memory(e, strlen(o.label_column));
+    if (!names) return NULL;
+    if (!rc && strchr(names, ',')) {
+        b.columns = columns;
+        rc = split_columns(&b, names, &local);
+    }
+    if (!rc) rc = add_rows(&b, path, &local);
+    bert_dataset *d = NULL;
+    if (!rc)
+        d = bert_dataset_finish(&b, &local);
+    else
+        bert_dataset_abandon(&b);
+    free(names);
+    if (!d) bert_fail(e, local.code, "%s", local.message);
+    return d;
+}
