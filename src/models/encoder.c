@@ -39,10 +39,10 @@ bert_tensor *bert_block_post_norm(bert_tape *t, const bert_config *c, const bert
         a = bert_rows(t, a, in->start, in->n);
         x = bert_rows(t, x, in->start, in->n);
     }
-    a = bert_dropout(t, bert_linear_apply(t, l->attention_output, a), drop);
+    a = bert_dropout_over(t, bert_linear_apply(t, l->attention_output, a), drop);
     x = bert_layer_norm_apply(t, &l->attention_norm, a, x);
     bert_tensor *f = bert_linear_act(t, l->intermediate, x, k->act);
-    f = bert_dropout(t, bert_linear_apply(t, l->output, f), drop);
+    f = bert_dropout_over(t, bert_linear_apply(t, l->output, f), drop);
     return bert_layer_norm_apply(t, &l->output_norm, f, x);
 }
 
@@ -53,18 +53,38 @@ static void show(bert_tape *t, const bert_trunk_watch *watch, int layer, const b
     if (rc) bert_tape_fail(t, NULL, rc, "%s", e.message);
 }
 
+/* One layer as a segment that gradient checkpointing may run again. */
+typedef struct {
+    const bert_arch *arch;
+    const bert_config *config;
+    const bert_trunk *trunk;
+    bert_inputs in;
+    const bert_trunk_watch *watch;
+    int layer;
+} segment;
+
+static bert_tensor *run_segment(bert_tape *t, const void *context, bert_tensor *x) {
+    const segment *s = context;
+    bool first_rows =
+        s->watch && s->watch->first_rows && s->layer + 1 == s->config->num_hidden_layers;
+    return s->arch->block(t, s->config, s->trunk, s->layer, x, &s->in, s->watch, first_rows);
+}
+
 bert_tensor *bert_trunk_forward(bert_tape *t, const bert_arch *arch, const bert_config *c,
                                 const bert_trunk *k, const bert_inputs *in,
                                 const bert_trunk_watch *watch) {
+    segment s = {.arch = arch, .config = c, .trunk = k, .in = *in, .watch = watch};
+    if (t->options.record) { /* the caller's array may be gone when backward runs a layer again */
+        s.in.start = bert_tape_copy(t, in->start, ((size_t)in->n + 1) * sizeof *in->start);
+        if (!s.in.start) return NULL;
+    }
     bert_arena_mark mark = bert_tape_mark(t);
     bert_tensor *x = bert_tape_release_keep(t, mark, arch->embed(t, c, k, in));
     show(t, watch, 0, x);
-    for (int i = 0; i < c->num_hidden_layers && x; i++) {
-        bool first_rows = watch && watch->first_rows && i + 1 == c->num_hidden_layers;
+    for (; s.layer < c->num_hidden_layers && x; s.layer++) {
         /* x dies with its layer, so the next one is kept where this one began. */
-        bert_tensor *y = arch->block(t, c, k, i, x, in, watch, first_rows);
-        x = bert_tape_release_keep(t, mark, y);
-        show(t, watch, i + 1, x);
+        x = bert_tape_release_keep(t, mark, bert_checkpoint(t, run_segment, &s, sizeof s, x));
+        show(t, watch, s.layer + 1, x);
     }
     return x;
 }

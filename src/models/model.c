@@ -170,18 +170,18 @@ static bert_model *open_model(const char *name, const bert_head *own,
         bert_fail_memory(e, sizeof *m);
         return NULL;
     }
-    m->path = name ? strdup(name) : NULL;
-    if (!m->path) {
-        if (name)
-            bert_fail_memory(e, strlen(name));
-        else
-            bert_fail(e, BERT_EINVAL, "a model needs a name or a path");
+    char directory[4096];
+    int rc = name ? bert_resolve(name, directory, sizeof directory, &local)
+                  : bert_fail(&local, BERT_EINVAL, "a model needs a name or a path");
+    if (!rc && !(m->path = strdup(directory))) rc = bert_fail_memory(&local, strlen(directory));
+    if (rc) {
+        bert_fail(e, rc, "%s", local.message);
         bert_model_close(m);
         return NULL;
     }
     tokenizer_job job = {.model = m, .options = o.tokenizer};
     tokenizer_start(&job);
-    int rc = open_parts(m, own, &o, &local);
+    rc = open_parts(m, own, &o, &local);
     int tokenizer_rc = tokenizer_finish(&job, &local);
     if (!rc && !tokenizer_rc) return m;
     bert_fail(e, local.code, "%s", local.message);
