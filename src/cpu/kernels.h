@@ -61,9 +61,10 @@ typedef struct {
     double (*sum_squares)(const float *x, size_t n); /* accumulated in double */
     float (*max)(const float *x, size_t n);          /* n >= 1 */
 
-    /* y = x[i] kept ? x[i] / (1-p) : 0, where element i is kept when its Philox draw (seed, stream,
-     * first + i) is above p. first is a multiple of 4. y may be x. Applied to a gradient it is its
-     * own backward. */
+    /* y[i] = x[i] / (1 - p) where kept, else 0. Element e = first + i is kept when its 32-bit draw
+     * is at least p 2^32; draws are Philox at (seed, stream), 64 elements at a time: word e / 16 %
+     * 4 at counter e / 64 * 16 + e % 16. first is a multiple of 64. y may be x. Applied to a
+     * gradient it is its own backward. */
     void (*dropout)(float *y, const float *x, size_t n, float p, uint64_t seed, uint64_t stream,
                     uint64_t first);
 

@@ -1,4 +1,5 @@
 /* AVX2 with FMA: blocks of 6 x 16 in twelve accumulators. */
+#define LANES 8
 #include "cpu/kernels.h"
 #include "cpu/vector.h"
 #include <immintrin.h>

@@ -1,4 +1,5 @@
 /* AVX-512: blocks of 14 x 32 in 28 accumulators. */
+#define LANES 16
 #include "cpu/kernels.h"
 #include "cpu/vector.h"
 #include <immintrin.h>

@@ -76,11 +76,12 @@ static float max(const float *x, size_t n) {
     return m;
 }
 
-/* Philox for 16 counters at a time, in loops the compiler turns to vectors. */
-static void philox_lanes(uint32_t out[4][LANES], uint64_t seed, uint64_t stream, uint64_t counter) {
-    uint32_t c0[LANES], c1[LANES], c2[LANES], c3[LANES];
+enum { DRAWS = 16 };
+/* Philox for 16 counters at a time, in loops that the compiler turns into vectors. */
+static void philox_16(uint32_t out[4][DRAWS], uint64_t seed, uint64_t stream, uint64_t counter) {
+    uint32_t *c0 = out[0], *c1 = out[1], *c2 = out[2], *c3 = out[3];
     uint32_t k0 = (uint32_t)seed, k1 = (uint32_t)(seed >> 32);
-    for (int i = 0; i < LANES; i++) {
+    for (int i = 0; i < DRAWS; i++) {
         uint64_t c = counter + (uint64_t)i;
         c0[i] = (uint32_t)c;
         c1[i] = (uint32_t)(c >> 32);
@@ -88,7 +89,7 @@ static void philox_lanes(uint32_t out[4][LANES], uint64_t seed, uint64_t stream,
         c3[i] = (uint32_t)(stream >> 32);
     }
     for (int round = 0; round < 10; round++) {
-        for (int i = 0; i < LANES; i++) {
+        for (int i = 0; i < DRAWS; i++) {
             uint64_t p0 = (uint64_t)0xD2511F53u * c0[i], p1 = (uint64_t)0xCD9E8D57u * c2[i];
             c0[i] = (uint32_t)(p1 >> 32) ^ c1[i] ^ k0;
             c1[i] = (uint32_t)p1;
@@ -98,25 +99,25 @@ static void philox_lanes(uint32_t out[4][LANES], uint64_t seed, uint64_t stream,
         k0 += 0x9E3779B9u;
         k1 += 0xBB67AE85u;
     }
-    memcpy(out[0], c0, sizeof c0);
-    memcpy(out[1], c1, sizeof c1);
-    memcpy(out[2], c2, sizeof c2);
-    memcpy(out[3], c3, sizeof c3);
 }
 
 static void dropout(float *y, const float *x, size_t n, float p, uint64_t seed, uint64_t stream,
                     uint64_t first) {
     const float keep = 1.0f / (1.0f - p);
-    /* draw / 2^32 >= p, with 32-bit numbers */
+    /* draw / 2^32 >= p, in whole numbers */
     const uint32_t threshold = (uint32_t)((double)p * 4294967296.0);
-    for (size_t i = 0; i < n; i += 4 * LANES) {
-        uint32_t draw[4][LANES];
-        float mask[4 * LANES];
-        philox_lanes(draw, seed, stream, (first + i) / 4);
-        for (int j = 0; j < LANES; j++)
-            for (int w = 0; w < 4; w++) mask[4 * j + w] = draw[w][j] >= threshold ? keep : 0.0f;
-        size_t m = n - i < 4 * LANES ? n - i : 4 * LANES;
-        for (size_t j = 0; j < m; j++) y[i + j] = mask[j] != 0 ? x[i + j] * mask[j] : 0.0f;
+    enum { STEP = 4 * DRAWS };
+    uint32_t draw[4][DRAWS];
+    size_t i = 0;
+    for (; i + STEP <= n; i += STEP) {
+        const uint32_t *d = draw[0];
+        philox_16(draw, seed, stream, (first + i) / 4);
+        for (int j = 0; j < STEP; j++) y[i + j] = d[j] >= threshold ? x[i + j] * keep : 0.0f;
+    }
+    if (i < n) {
+        philox_16(draw, seed, stream, (first + i) / 4);
+        for (size_t j = 0; i + j < n; j++)
+            y[i + j] = draw[j / DRAWS][j % DRAWS] >= threshold ? x[i + j] * keep : 0.0f;
     }
 }
 

@@ -1,6 +1,6 @@
-/* Sixteen floats at a time, in the compiler's vector extension: one zmm, two ymm or four xmm/NEON
- * registers, by the flags of the file that includes this. Everything is static, so no instruction
- * set's copy can be linked in another's place. */
+/* LANES floats at a time, in the compiler's vector extension; the file that includes this says how
+ * many fit a register. Everything is static, so no instruction set's copy can be linked in
+ * another's place. */
 #ifndef BERT_CPU_VECTOR_H
 #define BERT_CPU_VECTOR_H
 #include <stddef.h>
@@ -8,7 +8,9 @@
 #include <string.h>
 #pragma GCC diagnostic ignored "-Wpsabi"
 
-enum { LANES = 16 };
+#ifndef LANES
+#error "define LANES"
+#endif
 typedef float vf __attribute__((vector_size(LANES * 4)));
 typedef int32_t vi __attribute__((vector_size(LANES * 4)));
 #define INLINE static inline __attribute__((always_inline, unused))
