@@ -26,7 +26,7 @@ class Encoding(c.Structure):
                 ("sequence_ids", I32), ("offsets", I32), ("special", c.POINTER(c.c_uint8))]
 
 
-def load(path=os.path.join(ROOT, "build", "libbert.so")):
+def load(path=os.environ.get("LIBBERT", os.path.join(ROOT, "build", "libbert.so"))):
     lib = c.CDLL(path, mode=os.RTLD_LAZY)
     lib.bert_tokenizer_open.restype = c.c_void_p
     lib.bert_tokenizer_open.argtypes = [c.c_char_p, c.POINTER(TokenizerOptions), c.POINTER(Error)]

@@ -12,6 +12,10 @@ enum { MAX_JSON = 256 << 20 };
 json_t *bert_json_parse(const char *text, size_t bytes, const char *where, bert_error *e) {
     json_error_t je;
     json_t *value = json_loadb(text, bytes, JSON_REJECT_DUPLICATES, &je);
+    /* "No limit" in a tokenizer_config.json is an integer near 10^30: such a file's are all read as
+     * reals. */
+    if (!value && json_error_code(&je) == json_error_numeric_overflow)
+        value = json_loadb(text, bytes, JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, &je);
     if (value) return value;
     if (json_error_code(&je) == json_error_out_of_memory)
         bert_fail_memory(e, bytes);
@@ -50,9 +54,10 @@ int bert_json_int(const json_t *object, const char *key, int32_t min, int32_t ma
                   const char *where, bert_error *e) {
     const json_t *v = member(object, key);
     if (!v) return 0;
-    if (!json_is_integer(v))
+    double real = json_is_real(v) ? json_real_value(v) : 0.5;
+    if (!json_is_integer(v) && (real != floor(real) || fabs(real) > 1e15))
         return bert_fail(e, BERT_EFORMAT, "%s: %s: must be an integer", where, key);
-    json_int_t i = json_integer_value(v);
+    json_int_t i = json_is_integer(v) ? json_integer_value(v) : (json_int_t)real;
     if (i < min || i > max)
         return bert_fail(e, BERT_EFORMAT, "%s: %s: is %lld; it must be %d to %d", where, key,
                          (long long)i, min, max);

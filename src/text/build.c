@@ -36,18 +36,33 @@ char *bert_tokenizer_strdup(bert_tokenizer *t, const char *s, bert_error *e) {
     return copy;
 }
 
-int bert_vocabulary_start(bert_tokenizer *t, int32_t size, size_t bytes, bert_error *e) {
-    size_t room = ((size_t)size + 1) * sizeof *t->tokens;
-    t->tokens = calloc((size_t)size + 1, sizeof *t->tokens);
-    t->text = bert_arena_alloc(&t->arena, bytes + (size_t)size + 1);
-    if (!t->tokens || !t->text) return bert_fail_memory(e, room + bytes);
-    t->size = t->model_size = size;
-    int rc = bert_trie_init(&t->vocabulary, bytes, e);
+int bert_vocabulary_start(bert_tokenizer *t, size_t bytes, size_t prefixes, bert_error *e) {
+    t->text =
+        bert_arena_alloc(&t->arena, 2 * bytes + 1); /* a byte is a token at worst, and a NUL */
+    if (!t->text) return bert_fail_memory(e, 2 * bytes + 1);
+    int rc = bert_trie_init(&t->vocabulary, prefixes, e);
     return rc ? rc : bert_trie_init(&t->contents, 0, e);
+}
+
+/* Makes id one that the tokenizer has. */
+static int reach_id(bert_tokenizer *t, int32_t id, bert_error *e) {
+    if (id < t->size) return BERT_OK;
+    if (id >= t->capacity) {
+        size_t n = 2 * (size_t)id + 256;
+        const char **tokens = realloc(t->tokens, n * sizeof *tokens);
+        if (!tokens) return bert_fail_memory(e, n * sizeof *tokens);
+        t->tokens = tokens;
+        t->capacity = (int32_t)n;
+    }
+    memset(t->tokens + t->size, 0, (size_t)(id + 1 - t->size) * sizeof *t->tokens);
+    t->size = id + 1;
+    return BERT_OK;
 }
 
 int bert_vocabulary_add(bert_tokenizer *t, const char *token, size_t bytes, int32_t id,
                         const char *where, bert_error *e) {
+    int rc = reach_id(t, id, e);
+    if (rc) return rc;
     if (t->tokens[id])
         return bert_fail(e, BERT_EFORMAT, "%s: id %d belongs to two tokens, '%s' and '%.*s'", where,
                          id, t->tokens[id], (int)(bytes < 100 ? bytes : 100), token);
@@ -55,6 +70,7 @@ int bert_vocabulary_add(bert_tokenizer *t, const char *token, size_t bytes, int3
     memcpy(t->text, token, bytes);
     t->text[bytes] = 0;
     t->text += bytes + 1;
+    t->model_size = t->size;
     return bert_trie_add(&t->vocabulary, token, bytes, id, e);
 }
 
@@ -95,13 +111,8 @@ int bert_add_token(bert_tokenizer *t, bert_added_token token, const char *where,
     int rc = bert_trie_add(&t->contents, token.content, bytes, t->n_added, e);
     if (rc) return rc;
     t->added[t->n_added++] = token;
-    if (id >= t->size) {
-        const char **tokens = realloc(t->tokens, ((size_t)id + 1) * sizeof *tokens);
-        if (!tokens) return bert_fail_memory(e, ((size_t)id + 1) * sizeof *tokens);
-        memset(tokens + t->size, 0, (size_t)(id + 1 - t->size) * sizeof *tokens);
-        t->tokens = tokens;
-        t->size = id + 1;
-    }
+    rc = reach_id(t, id, e);
+    if (rc) return rc;
     if (!t->tokens[id]) t->tokens[id] = token.content;
     return BERT_OK;
 }
@@ -172,7 +183,10 @@ static int finish_added(bert_tokenizer *t, bert_error *e) {
         /* Two may look alike once normalised; the first is the one that is found. */
         if (bert_trie_find(trie, a->normalized_content, a->normalized_bytes) >= 0) continue;
         rc = bert_trie_add(trie, a->normalized_content, a->normalized_bytes, i, e);
-        t->first_byte[a->normalized][(uint8_t)a->normalized_content[0]] = 1;
+        bert_first_bytes *first = &t->first_bytes[a->normalized];
+        first->last = (uint8_t)a->normalized_content[0];
+        first->n += !first->is[first->last];
+        first->is[first->last] = true;
         a->normalized ? t->n_normalized++ : t->n_raw++;
     }
     return rc;

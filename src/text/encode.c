@@ -2,7 +2,7 @@
 #include "text/encoder.h"
 #include "text/utf8.h"
 #include <stdlib.h>
-#ifdef __SSE2__
+#if defined __SSE2__ && defined __x86_64__
 #include <emmintrin.h>
 #endif
 
@@ -88,12 +88,19 @@ static bool grow_output(bert_encoder *enc, size_t n) {
     return !enc->failed;
 }
 
-/* The pieces of one word: from an entry (pieces) or from enc->found. A piece's place is that of its
+/* The pieces of one word: from an entry (pieces, room for BERT_SHORT_PIECES at least) or from
+ * enc->found. A piece's place is that of its
  * bytes: places[], or for text that normalisation left in place, base and up. */
 ALWAYS_INLINE void put_word(bert_encoder *enc, bool full, int n, const uint32_t *pieces,
                             const bert_span *places, size_t base) {
     bert_tokens *o = enc->out;
     if (full && o->n + (size_t)n > o->capacity && !grow_output(enc, (size_t)n)) return;
+    if (!full && pieces && o->n + BERT_SHORT_PIECES <= o->capacity && n <= BERT_SHORT_PIECES) {
+        for (int i = 0; i < BERT_SHORT_PIECES; i++)
+            o->ids[o->n + (size_t)i] = (int32_t)(pieces[i] & ID_MASK);
+        o->n += (size_t)n;
+        return;
+    }
     uint32_t from = 0;
     for (int i = 0; i < n; i++, o->n++) {
         int32_t id = pieces ? (int32_t)(pieces[i] & ID_MASK) : enc->found[i];
@@ -141,9 +148,8 @@ static void put_uncommon_word(bert_encoder *enc, const uint8_t *word, size_t byt
     if (bytes <= BERT_SHORT_WORD && n <= BERT_SHORT_PIECES) {
         bert_short_entry *s =
             enc->short_words[mix(key.key[0], key.key[1]) >> (64 - BERT_SHORT_BITS)];
-        s[1] = s[0];
-        memcpy(s[0].key, key.key, sizeof s[0].key);
-        pack(enc, n, s[0].pieces, &s[0].n);
+        memcpy(s[1].key, key.key, sizeof s[1].key);
+        pack(enc, n, s[1].pieces, &s[1].n);
     } else if (n <= BERT_LONG_PIECES) {
         l[1] = l[0];
         l[0] = key;
@@ -155,16 +161,22 @@ static void put_uncommon_word(bert_encoder *enc, const uint8_t *word, size_t byt
         put_word(enc, false, n, NULL, NULL, 0);
 }
 
+/* New words come in second place and move to the first when they are met again, so that a stream of
+ * rare words does not push out the frequent ones. */
 ALWAYS_INLINE void put_short_word(bert_encoder *enc, bool full, uint64_t k0, uint64_t k1,
                                   size_t bytes, const bert_span *places, size_t base) {
-    const bert_short_entry *s = enc->short_words[mix(k0, k1) >> (64 - BERT_SHORT_BITS)];
-    for (int way = 0; way < BERT_WAYS; way++)
-        if (s[way].key[0] == k0 && s[way].key[1] == k1) {
-            put_word(enc, full, (int)s[way].n, s[way].pieces, places, base);
+    bert_short_entry *s = enc->short_words[mix(k0, k1) >> (64 - BERT_SHORT_BITS)];
+    if (s[0].key[0] != k0 || s[0].key[1] != k1) {
+        if (s[1].key[0] != k0 || s[1].key[1] != k1) {
+            uint64_t key[2] = {k0, k1};
+            put_uncommon_word(enc, (const uint8_t *)key, bytes, places, base);
             return;
         }
-    uint64_t key[2] = {k0, k1};
-    put_uncommon_word(enc, (const uint8_t *)key, bytes, places, base);
+        bert_short_entry first = s[0];
+        s[0] = s[1];
+        s[1] = first;
+    }
+    put_word(enc, full, (int)s[0].n, s[0].pieces, places, base);
 }
 
 /* ------------------------------------------------------- Normalised characters to words */
@@ -223,7 +235,7 @@ static void append(bert_encoder *enc, uint32_t c, bert_span at) {
     enc->word_bytes += (size_t)n;
 }
 
-static void put_bert(void *context, uint32_t c, const bert_unicode *u, bert_span at) {
+ALWAYS_INLINE void put_bert(void *context, uint32_t c, const bert_unicode *u, bert_span at) {
     bert_encoder *enc = context;
     bool alone = u->flags & BERT_CHAR_PUNCTUATION;
     if (alone || u->flags & BERT_CHAR_SPACE) end_word(enc);
@@ -256,6 +268,11 @@ static bert_put_fn *const splits[BERT_SPLITS] = {
 
 /* ----------------------------------------------------------------- Text to characters */
 
+/* Unified ideographs: no case, no decomposition, no flag but BERT_CHAR_CJK. */
+ALWAYS_INLINE bool is_ideograph(uint32_t c) {
+    return c - 0x4e00 <= 0x9fff - 0x4e00;
+}
+
 /* Decodes one code point and says where it is. */
 static uint32_t next_char(bert_encoder *enc, const uint8_t **p, const uint8_t *end, bert_span *at) {
     const uint8_t *start = *p;
@@ -266,24 +283,48 @@ static uint32_t next_char(bert_encoder *enc, const uint8_t **p, const uint8_t *e
     return c;
 }
 
-/* Reads from p until nothing is left in the making and plain ASCII follows, or to the end. */
-static const uint8_t *read_slowly(bert_encoder *enc, const uint8_t *p, const uint8_t *end) {
-    bert_put_fn *put = splits[enc->t->split];
+/* Most Chinese characters are a word each, as they are. */
+ALWAYS_INLINE void put_ideograph(bert_encoder *enc, const uint8_t *p, size_t bytes, bert_span at) {
+    uint64_t key[2] = {0};
+    const bert_span places[4] = {at, at, at, at};
+    memcpy(key, p, bytes);
+    enc->normalize.last = at;
+    if (enc->full)
+        put_short_word(enc, true, key[0], key[1], bytes, places, 0);
+    else
+        put_short_word(enc, false, key[0], key[1], bytes, NULL, 0);
+}
+
+ALWAYS_INLINE const uint8_t *read_chars(bert_encoder *enc, const uint8_t *p, const uint8_t *end,
+                                        bert_put_fn *put, bool quick) {
     while (p < end) {
         bert_span at;
+        const uint8_t *start = p;
         uint32_t c = next_char(enc, &p, end, &at);
-        bert_normalizer_put(&enc->normalize, c, at, put, enc);
-        if (!enc->word_chars && !enc->normalize.n && p < end && *p < 0x80) return p;
+        bool clear = !enc->word_chars && !enc->normalize.n;
+        if (quick && clear && enc->normalize.flags.handle_chinese_chars && is_ideograph(c))
+            put_ideograph(enc, start, (size_t)(p - start), at);
+        else {
+            bert_normalizer_put(&enc->normalize, c, at, put, enc);
+            clear = !enc->word_chars && !enc->normalize.n;
+        }
+        if (clear && p < end && *p < 0x80) return p;
     }
     bert_normalizer_flush(&enc->normalize, put, enc);
     end_word(enc);
     return p;
 }
 
+/* Reads from p until nothing is left in the making and ASCII follows, or to the end. */
+static const uint8_t *read_slowly(bert_encoder *enc, const uint8_t *p, const uint8_t *end) {
+    if (enc->t->quick) return read_chars(enc, p, end, put_bert, true);
+    return read_chars(enc, p, end, splits[enc->t->split], false);
+}
+
 /* Length of the run of ASCII letters and digits at the start of 16 bytes (16: all), and the run
  * itself, in lower case if asked for, padded with zeros. */
 ALWAYS_INLINE unsigned ascii_run(const uint8_t *p, bool lowercase, uint64_t key[2]) {
-#ifdef __SSE2__
+#if defined __SSE2__ && defined __x86_64__
     static const uint8_t keep[32] = {255, 255, 255, 255, 255, 255, 255, 255,
                                      255, 255, 255, 255, 255, 255, 255, 255};
     const __m128i bit5 = _mm_set1_epi8(0x20);
@@ -296,7 +337,8 @@ ALWAYS_INLINE unsigned ascii_run(const uint8_t *p, bool lowercase, uint64_t key[
     unsigned n = (unsigned)__builtin_ctz(~mask);
     if (lowercase) v = _mm_or_si128(v, _mm_and_si128(letter, bit5));
     v = _mm_and_si128(v, _mm_loadu_si128((const __m128i *)(keep + 16 - n)));
-    _mm_storeu_si128((__m128i *)key, v);
+    key[0] = (uint64_t)_mm_cvtsi128_si64(v);
+    key[1] = (uint64_t)_mm_cvtsi128_si64(_mm_unpackhi_epi64(v, v));
     return n;
 #else
     uint8_t bytes[16] = {0};
@@ -339,8 +381,8 @@ ALWAYS_INLINE void read_quickly(bert_encoder *enc, const uint8_t *p, const uint8
         if (c < 0x80 && t->ascii[c] == BERT_ASCII_SPACE)
             p++;
         else if (c < 0x80 && t->ascii[c] == BERT_ASCII_PUNCTUATION) {
-            uint32_t piece = (uint32_t)t->ascii_ids[c] | 1u << ID_BITS;
-            put_word(enc, full, 1, &piece, NULL, (size_t)(p - enc->text) - enc->skew);
+            const uint32_t piece[BERT_SHORT_PIECES] = {(uint32_t)t->ascii_ids[c] | 1u << ID_BITS};
+            put_word(enc, full, 1, piece, NULL, (size_t)(p - enc->text) - enc->skew);
             p++;
         } else
             p = read_slowly(enc, p, end);

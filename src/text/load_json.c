@@ -1,6 +1,11 @@
 #include "base/error.h"
-#include "text/load.h"
+#include "base/file.h"
+#include "text/json_vocab.h"
 #include <limits.h>
+#include <stdlib.h>
+
+/* The largest of the supported families is below 20 MB. */
+enum { MAX_JSON = 256 << 20 };
 
 /* ------------------------------------------------------------------ Required members */
 
@@ -45,32 +50,6 @@ static int unsupported(const char *where, const char *key, const char *type, con
 
 /* -------------------------------------------------------------------------- The model */
 
-static int read_vocabulary(bert_tokenizer *t, const json_t *model, const char *where,
-                           bert_error *e) {
-    json_t *vocab = json_object_get(model, "vocab"), *value;
-    if (!json_is_object(vocab)) return wrong(where, "model.vocab", "an object", e);
-    const char *token;
-    size_t bytes = 0;
-    int32_t size = 0;
-    json_object_foreach(vocab, token, value) {
-        json_int_t id = json_is_integer(value) ? json_integer_value(value) : -1;
-        if (id < 0 || id >= BERT_MAX_VOCABULARY)
-            return bert_fail(e, BERT_EFORMAT,
-                             "%s: model.vocab: the id of '%.100s' must be an integer from 0 to %d",
-                             where, token, BERT_MAX_VOCABULARY - 1);
-        bytes += strlen(token);
-        if (id >= size) size = (int32_t)id + 1;
-    }
-    int rc = bert_vocabulary_start(t, size, bytes, e);
-    t->next_id = (int32_t)json_object_size(vocab);
-    json_object_foreach(vocab, token, value) {
-        if (rc) break;
-        rc = bert_vocabulary_add(t, token, strlen(token), (int32_t)json_integer_value(value), where,
-                                 e);
-    }
-    return rc;
-}
-
 static int read_model(bert_tokenizer *t, const json_t *root, const char *where, bert_error *e) {
     const json_t *model = json_object_get(root, "model");
     if (!json_is_object(model)) return wrong(where, "model", "an object", e);
@@ -91,7 +70,7 @@ static int read_model(bert_tokenizer *t, const json_t *root, const char *where, 
         if (rc) return rc;
     }
     t->special_names[BERT_SPECIAL_UNK] = t->unk_token;
-    return read_vocabulary(t, model, where, e);
+    return BERT_OK;
 }
 
 /* --------------------------------------------------------- Normalizer, split, decoder */
@@ -286,19 +265,41 @@ typedef int read_part(bert_tokenizer *t, const json_t *root, const char *where, 
 static read_part *const parts[] = {read_model,   read_normalizer,     read_split,
                                    read_decoder, read_post_processor, read_added_tokens};
 
-int bert_load_tokenizer_json(bert_tokenizer *t, const char *path, bert_error *e) {
-    json_t *root = bert_json_load(path, e);
+static int read_parts(bert_tokenizer *t, const char *text, size_t bytes, const char *where,
+                      bert_error *e) {
+    json_t *root = bert_json_parse(text, bytes, where, e);
     if (!root) return e->code;
     int rc = 0;
     const json_t *version = json_object_get(root, "version");
     if (!json_is_object(root))
-        rc = bert_fail(e, BERT_EFORMAT, "%s: must be a JSON object", path);
+        rc = bert_fail(e, BERT_EFORMAT, "%s: must be a JSON object", where);
     else if (version && strcmp(json_is_string(version) ? json_string_value(version) : "", "1.0"))
-        rc = bert_fail(e, BERT_EUNSUPPORTED, "%s: version must be \"1.0\"", path);
+        rc = bert_fail(e, BERT_EUNSUPPORTED, "%s: version must be \"1.0\"", where);
     for (size_t i = 0; !rc && i < sizeof parts / sizeof *parts; i++) {
-        rc = parts[i](t, root, path, e);
+        rc = parts[i](t, root, where, e);
         if (rc) rc = e->code; /* the first error: its code may be more exact */
     }
     json_decref(root);
+    return rc;
+}
+
+/* The vocabulary has a reader of its own; the parser sees an empty one in its place. */
+int bert_load_tokenizer_json(bert_tokenizer *t, const char *path, bert_error *e) {
+    char *text;
+    size_t bytes, start, stop;
+    int rc = bert_read_file(path, MAX_JSON, &text, &bytes, e);
+    if (rc) return rc;
+    if (bert_find_json_vocab(text, bytes, &start, &stop)) {
+        rc = bert_load_json_vocab(t, text + start, stop - start, path, e);
+        memmove(text + start + 1, text + stop - 1, bytes - (stop - 1));
+        bytes -= stop - start - 2;
+        if (!rc) rc = read_parts(t, text, bytes, path, e);
+    } else {
+        json_t *root = bert_json_parse(text, bytes, path, e); /* to say where it is broken */
+        json_decref(root);
+        wrong(path, "model.vocab", "an object", e);
+        rc = e->code;
+    }
+    free(text);
     return rc;
 }

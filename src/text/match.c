@@ -39,13 +39,20 @@ static int32_t longest(const bert_matcher *m, size_t at, size_t *stop) {
     return found;
 }
 
+/* Moves to where a token could begin. Most vocabularies have one such byte, '['. */
+static void skip_to_candidate(bert_matcher *m) {
+    const bert_first_bytes *first = &m->t->first_bytes[m->trie == &m->t->normalized];
+    if (first->n == 1) {
+        const uint8_t *p = memchr(m->text + m->pos, first->last, m->n - m->pos);
+        m->pos = p ? (size_t)(p - m->text) : m->n;
+    } else
+        while (m->pos < m->n && !first->is[m->text[m->pos]]) m->pos++;
+}
+
 int32_t bert_match_next(bert_matcher *m, size_t *start, size_t *stop) {
-    const uint8_t *first = m->t->first_byte[m->trie == &m->t->normalized];
     while (m->pos < m->n) {
-        if (!first[m->text[m->pos]]) {
-            m->pos++;
-            continue;
-        }
+        skip_to_candidate(m);
+        if (m->pos == m->n) break;
         int32_t i = longest(m, m->pos, stop);
         if (i < 0) {
             m->pos++;
@@ -61,6 +68,7 @@ int32_t bert_match_next(bert_matcher *m, size_t *start, size_t *stop) {
             if (*start < m->covered) *start = m->covered;
         }
         if (a->rstrip) *stop = space_after(m->text, *stop, m->n);
+        if (*start >= *stop) continue; /* an earlier match took it with its spaces */
         m->covered = *stop;
         return i;
     }

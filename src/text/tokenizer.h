@@ -39,6 +39,13 @@ typedef struct {
     bool single_word, lstrip, rstrip, normalized, special;
 } bert_added_token;
 
+/* The bytes with which some strings begin. */
+typedef struct {
+    bool is[256];
+    uint8_t last;
+    int n;
+} bert_first_bytes;
+
 /* A piece of a template: a sequence (A or B), or a special token. */
 typedef enum { BERT_PIECE_A, BERT_PIECE_B, BERT_PIECE_SPECIAL } bert_piece_kind;
 typedef struct {
@@ -68,6 +75,7 @@ struct bert_tokenizer {
     bert_trie vocabulary;
     const char **tokens; /* [size], by id; NULL: no such id */
     int32_t size;        /* largest id + 1 */
+    int32_t capacity;    /* of tokens */
     int32_t model_size;  /* of the model alone, without added tokens: largest id + 1 */
     int32_t next_id;     /* of the next added token that the vocabulary lacks */
     int32_t unk;
@@ -83,7 +91,7 @@ struct bert_tokenizer {
     bert_trie contents;        /* added tokens by content; values: index */
     bert_trie raw, normalized; /* added tokens by where they are looked for; values: index */
     int32_t n_raw, n_normalized;
-    uint8_t first_byte[2][256]; /* whether a token of raw, normalized begins so */
+    bert_first_bytes first_bytes[2]; /* of the tokens in raw, in normalized */
     bool encode_special_tokens;
 
     bool has_template; /* false: no post-processor, A and A B */

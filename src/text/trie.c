@@ -5,10 +5,9 @@
 
 enum { MAX_NODES = 1 << 24 }; /* a key is a node and a byte in 32 bits */
 
-int bert_trie_init(bert_trie *t, size_t bytes, bert_error *e) {
+int bert_trie_init(bert_trie *t, size_t nodes, bert_error *e) {
     *t = (bert_trie){.nodes = BERT_TRIE_ROOT + 1, .capacity = 64, .bits = 7};
-    /* Tokens share about half of their bytes with others; tables are kept at most half full. */
-    while (t->capacity < bytes / 2 && t->capacity < MAX_NODES) t->capacity *= 2, t->bits++;
+    while (t->capacity < nodes && t->capacity < MAX_NODES) t->capacity *= 2, t->bits++;
     t->edges = calloc((size_t)1 << t->bits, sizeof *t->edges);
     t->values = malloc(t->capacity * sizeof *t->values);
     if (!t->edges || !t->values) {

@@ -14,9 +14,8 @@ typedef struct {
     int bits; /* log2 of the size of edges */
 } bert_trie;
 
-/* bytes: roughly how much will be added. Zero-initialised or freed tries are empty: see
- * bert_trie_step. */
-int bert_trie_init(bert_trie *t, size_t bytes, bert_error *e);
+/* nodes: about how many it will have. */
+int bert_trie_init(bert_trie *t, size_t nodes, bert_error *e);
 void bert_trie_free(bert_trie *t);
 /* Adds a string or changes its value (>= 0). */
 int bert_trie_add(bert_trie *t, const void *bytes, size_t n, int32_t value, bert_error *e);

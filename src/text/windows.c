@@ -236,6 +236,10 @@ int bert_encode(bert_encoder *enc, const char *text, size_t text_bytes, const ch
             return bert_fail(e, BERT_EINVAL,
                              "max_length %d does not leave room for the %d special tokens",
                              o.max_length, specials);
+        if (o.stride && o.stride > o.max_length - enc->t->single.specials)
+            return bert_fail(e, BERT_EINVAL,
+                             "stride %d is more than max_length %d leaves for a text", o.stride,
+                             o.max_length);
         rc = share_room(n, pair, o.max_length - specials, o.truncation, e);
     }
     cut cuts[2];
