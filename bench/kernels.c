@@ -77,7 +77,10 @@ static void peak_blocks(void *context, int begin, int end, int thread) {
     const peak *p = context;
     _Alignas(64) float c[32 * 32];
     (void)thread;
-    for (int i = begin; i < end; i++) p->g->block(c, p->g->nr, p->a, p->b, p->depth, false);
+    if (p->g->begin) p->g->begin();
+    for (int i = begin; i < end; i++)
+        p->g->block(c, p->g->nr, p->a, p->b, p->depth, p->g->mr, false);
+    if (p->g->end) p->g->end();
 }
 
 static void run_peak(void *context) {
@@ -91,7 +94,9 @@ static void bench_matmul(bert_threads *threads, int max_threads) {
     for (bert_precision precision = 0; precision < BERT_PRECISION_COUNT; precision++) {
         const bert_gemm_kernel *g = bert_cpu()->gemm[precision];
         if (!g) continue;
-        float *pa = randoms(1 << 14, 1), *pb = randoms(1 << 14, 1);
+        float *pa = randoms(1 << 14, 1), *pb = randoms(1 << 14, 1), *x = randoms(1 << 14, 1);
+        g->pack_a(pa, x, 128, 1, g->mr, 128);
+        g->pack_b(pb, x, 1, 128, g->nr, 128);
         peak pk = {threads, g, pa, pb, 128};
         double top = 2.0 * g->mr * g->nr * 128 * 4000 / seconds(run_peak, &pk) / 1e9;
         printf("%s (%s), %d threads: blocks from the first-level cache %.0f GFLOP/s\n", g->name,
@@ -121,7 +126,7 @@ static void bench_matmul(bert_threads *threads, int max_threads) {
                 bert_packed_free(p.b);
                 free(a), free(b), free(p.c);
             }
-        free(pa), free(pb);
+        free(pa), free(pb), free(x);
     }
 }
 

@@ -50,14 +50,14 @@ static void pack_right(const bert_gemm_kernel *g, unsigned char *out, bert_view 
                   depth);
 }
 
-/* c [rows up to mr, round_up(cols, nr)] of one packed strip of the left operand. */
+/* c [rows, round_up(cols, nr)] of one packed strip of the left operand. */
 static void multiply_strip(const bert_gemm_kernel *g, float *c, int ldc, const unsigned char *a,
-                           const unsigned char *b, int cols, int depth) {
+                           const unsigned char *b, int cols, int depth, int rows) {
     for (int j = 0; j < cols; j += g->nr, b += panel(g->b_unit, g, depth))
         for (int k = 0; k < depth; k += g->kc) {
             size_t unit = (size_t)(k / g->k_unit);
             g->block(c + j, ldc, a + unit * g->a_unit, b + unit * g->b_unit,
-                     depth - k < g->kc ? depth - k : g->kc, k > 0);
+                     depth - k < g->kc ? depth - k : g->kc, rows, k > 0);
         }
 }
 
@@ -123,7 +123,7 @@ static void forward_head(const job *w, int sequence, int h, unsigned char *memor
     for (int i = 0; i < length; i += g->mr) {
         int rows = length - i < g->mr ? length - i : g->mr;
         pack_left(g, strip, rows_from(q, i), rows, size);
-        multiply_strip(g, scores, score_ld, strip, keys, length, size);
+        multiply_strip(g, scores, score_ld, strip, keys, length, size, rows);
         w->k->softmax(scores, score_ld, rows, length, 1.0f / sqrtf((float)size), lse);
         for (int r = 0; r < rows; r++) {
             float *row = scores + (ptrdiff_t)r * score_ld;
@@ -134,7 +134,7 @@ static void forward_head(const job *w, int sequence, int h, unsigned char *memor
             if (p->dropout > 0) drop_row(w, row, row, sequence, h, i + r, length);
         }
         pack_left(g, strip, (bert_view){scores, score_ld, 1}, rows, length);
-        multiply_strip(g, context, value_ld, strip, values, size, length);
+        multiply_strip(g, context, value_ld, strip, values, size, length, rows);
         for (int r = 0; r < rows; r++)
             memcpy(w->out + (first + i + r) * hidden + (ptrdiff_t)h * size,
                    context + (ptrdiff_t)r * value_ld, (size_t)size * sizeof(float));
@@ -152,7 +152,7 @@ static void product_into(const job *w, float *dst, ptrdiff_t stride, bert_view a
     for (int i = 0; i < rows; i += g->mr) {
         int n = rows - i < g->mr ? rows - i : g->mr;
         pack_left(g, strip, rows_from(a, i), n, depth);
-        multiply_strip(g, tile, ld, strip, right, size, depth);
+        multiply_strip(g, tile, ld, strip, right, size, depth, n);
         for (int r = 0; r < n; r++)
             memcpy(dst + (i + r) * stride, tile + (ptrdiff_t)r * ld, (size_t)size * sizeof(float));
     }
@@ -186,9 +186,9 @@ static void backward_head(const job *w, int sequence, int h, unsigned char *memo
         float *ps = prob + (ptrdiff_t)i * ld, *ds = dscore + (ptrdiff_t)i * ld,
               *drop = dropped + (ptrdiff_t)i * ld;
         pack_left(g, strip, rows_from(q, i), rows, size);
-        multiply_strip(g, ps, ld, strip, keys, length, size);
+        multiply_strip(g, ps, ld, strip, keys, length, size, rows);
         pack_left(g, strip, rows_from(dout, i), rows, size);
-        multiply_strip(g, ds, ld, strip, values, length, size);
+        multiply_strip(g, ds, ld, strip, values, length, size, rows);
         for (int r = 0; r < rows; r++, ps += ld, ds += ld, drop += ld) {
             float lse = w->lse_in[(ptrdiff_t)h * p->start[p->n] + first + i + r];
             /* sum over keys of p dp, which is the same as output times its gradient */
@@ -236,8 +236,11 @@ static void run_heads(void *context, int begin, int end, int thread) {
     const loop *l = context;
     unsigned char *memory =
         l->work.threads ? bert_threads_scratch(l->work.threads, thread) : l->memory;
+    const bert_gemm_kernel *g = l->work.g;
+    if (g->begin) g->begin();
     for (int i = begin; i < end; i++)
         l->fn(&l->work, i / l->work.plan->heads, i % l->work.plan->heads, memory);
+    if (g->end) g->end();
 }
 
 static int run(bert_threads *threads, loop *l, bool backward) {

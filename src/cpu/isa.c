@@ -1,11 +1,16 @@
 #include "cpu/kernels.h"
 #include <pthread.h>
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
 #include <stdlib.h>
 #include <string.h>
 
 void bert_fill_c(bert_kernels *k);
 void bert_fill_avx2(bert_kernels *k);
 void bert_fill_avx512(bert_kernels *k);
+void bert_fill_amx(bert_kernels *k);
+bool bert_has_amx(void);
 
 static bool always(void) {
     return true;
@@ -21,6 +26,15 @@ static bool has_avx512(void) {
     return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
 }
+/* Leaf 7: AMX-BF16 is EDX 22, AMX-TILE EDX 24; its subleaf 1: AVX512_BF16 is EAX 5. The compiler's
+ * own names for them are too new. */
+static bool has_amx(void) {
+    unsigned a, b, c, d;
+    if (!has_avx512() || !__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(d >> 22 & 1) ||
+        !(d >> 24 & 1))
+        return false;
+    return __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a >> 5 & 1) && bert_has_amx();
+}
 #endif
 
 const bert_isa_level bert_isa_levels[] = {
@@ -28,6 +42,7 @@ const bert_isa_level bert_isa_levels[] = {
 #if defined(__x86_64__)
     {"avx2", has_avx2, bert_fill_avx2},
     {"avx512", has_avx512, bert_fill_avx512},
+    {"amx", has_amx, bert_fill_amx},
 #endif
     {0},
 };

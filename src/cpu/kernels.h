@@ -26,8 +26,11 @@ typedef struct {
     /* Packs depth x cols (cols <= nr; the rest zero). */
     void (*pack_b)(void *out, const float *b, ptrdiff_t depth_stride, ptrdiff_t col_stride,
                    int cols, int depth);
-    /* c [mr, ldc] = (accumulate ? c : 0) + a b; writes the full mr x nr block. */
-    void (*block)(float *c, ptrdiff_t ldc, const void *a, const void *b, int depth,
+    /* What a thread does before its first block and after its last; NULL: nothing. */
+    void (*begin)(void);
+    void (*end)(void);
+    /* c [mr, nr] = (accumulate ? c : 0) + a b. Only the first `rows` rows need to be right. */
+    void (*block)(float *c, ptrdiff_t ldc, const void *a, const void *b, int depth, int rows,
                   bool accumulate);
 } bert_gemm_kernel;
 

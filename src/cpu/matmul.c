@@ -159,12 +159,12 @@ static void multiply_block(const product *p, int row, int col, const unsigned ch
                            const unsigned char *b) {
     _Alignas(64) float tile[MAX_TILE];
     const bert_gemm_kernel *g = p->g;
+    int rows = p->rows - row < g->mr ? p->rows - row : g->mr;
     for (int k = 0; k < p->K; k += g->kc) {
         int depth = p->K - k < g->kc ? p->K - k : g->kc;
         size_t unit = (size_t)(k / g->k_unit);
-        g->block(tile, g->nr, a + unit * g->a_unit, b + unit * g->b_unit, depth, k > 0);
+        g->block(tile, g->nr, a + unit * g->a_unit, b + unit * g->b_unit, depth, rows, k > 0);
     }
-    int rows = p->rows - row < g->mr ? p->rows - row : g->mr;
     int cols = p->N - col < g->nr ? p->N - col : g->nr;
     const bert_epilogue *e = p->e;
     const ptrdiff_t m = p->first + row;
@@ -186,6 +186,7 @@ static void multiply_tasks(void *context, int begin, int end, int thread) {
     const int row_panels = divide_up(p->rows, g->mr), col_panels = divide_up(p->N, g->nr);
     const int blocks = divide_up(row_panels, p->block_panels);
     (void)thread;
+    if (g->begin) g->begin();
     for (int task = begin; task < end; task++) {
         int i0 = task % blocks * p->block_panels, j0 = task / blocks * p->group_panels;
         int i1 = i0 + p->block_panels < row_panels ? i0 + p->block_panels : row_panels;
@@ -195,6 +196,7 @@ static void multiply_tasks(void *context, int begin, int end, int thread) {
                 multiply_block(p, i * g->mr, j * g->nr, p->packed_a + (size_t)i * p->a_panel,
                                p->b + (size_t)j * p->b_panel);
     }
+    if (g->end) g->end();
 }
 
 static int multiply(bert_threads *threads, const bert_gemm_kernel *g, int M, int N, int K,

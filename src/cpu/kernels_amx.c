@@ -1,0 +1,264 @@
+/* Matrix units: bf16 tiles (AMX), with f32 operands split in one, two or three bf16 parts, each the
+ * rounding of what the parts before it left. Products of parts whose orders add up below the number
+ * of parts are kept: 1 (bf16 itself), 3 (relative error about 5e-6) or 6 (2e-7, less than f32 sums
+ * in order make). A block is 32 x 32 in four accumulator tiles; a unit of depth is 32. */
+#include "cpu/kernels.h"
+#include <immintrin.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+void bert_fill_amx(bert_kernels *k);
+bool bert_has_amx(void);
+
+enum { TILE = 1024, SIDE = 32, HALF = 16, DEPTH = 32 };
+
+/* What ldtilecfg reads: palette 1, eight tiles of 16 rows of 64 bytes. */
+typedef struct {
+    uint8_t palette, start_row, reserved[14];
+    uint16_t bytes[16];
+    uint8_t rows[16];
+} tile_config;
+_Static_assert(sizeof(tile_config) == 64, "the size ldtilecfg reads");
+
+static void begin(void) {
+    _Alignas(64) tile_config c = {.palette = 1};
+    for (int i = 0; i < 8; i++) {
+        c.bytes[i] = 64;
+        c.rows[i] = HALF;
+    }
+    /* Not _tile_loadconfig: GCC 12 declares it to read 8 bytes, and drops the stores to the others.
+     */
+    __asm__ volatile("ldtilecfg %0" ::"m"(c));
+}
+
+static void end(void) {
+    _tile_release();
+}
+
+/* The next bf16 part of two vectors, as 32 halves (a below b); what is left stays in a and b. */
+static inline __m512i next_part(__m512 *a, __m512 *b, bool last) {
+    __m512i h = (__m512i)_mm512_cvtne2ps_pbh(*b, *a);
+    if (last) return h;
+    __m512i low = _mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm512_castsi512_si256(h)), 16);
+    __m512i high = _mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm512_extracti64x4_epi64(h, 1)), 16);
+    *a = _mm512_sub_ps(*a, _mm512_castsi512_ps(low));
+    *b = _mm512_sub_ps(*b, _mm512_castsi512_ps(high));
+    return h;
+}
+
+/* Row i of a tile is 16 pairs of neighbours in depth. From a side whose elements lie along the
+ * depth: */
+static void tiles_along_depth(char *out, ptrdiff_t part_stride, int parts, const float *x,
+                              ptrdiff_t stride, int count, int depth) {
+    __mmask16 low = depth >= 16 ? 0xffff : (__mmask16)((1u << depth) - 1);
+    __mmask16 high = depth >= 32 ? 0xffff : depth <= 16 ? 0 : (__mmask16)((1u << (depth - 16)) - 1);
+    for (int i = 0; i < HALF; i++) {
+        __m512 a = _mm512_setzero_ps(), b = a;
+        if (i < count) {
+            a = _mm512_maskz_loadu_ps(low, x + i * stride);
+            b = _mm512_maskz_loadu_ps(high, x + i * stride + 16);
+        }
+        for (int p = 0; p < parts; p++)
+            _mm512_storeu_si512(out + p * part_stride + i * 64, next_part(&a, &b, p + 1 == parts));
+    }
+}
+
+/* Row k of a tile holds depths 2k and 2k + 1 of 16 columns, in pairs. From a side whose elements
+ * lie across the depth: */
+static void tiles_across_depth(char *out, ptrdiff_t part_stride, int parts, const float *x,
+                               ptrdiff_t stride, int count, int depth) {
+    __mmask16 columns = count >= 16 ? 0xffff : (__mmask16)((1u << count) - 1);
+    const __m512i pairs =
+        _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6,
+                         21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
+    for (int k = 0; k < DEPTH; k += 2) {
+        __m512 a = _mm512_setzero_ps(), b = a;
+        if (k < depth) a = _mm512_maskz_loadu_ps(columns, x + k * stride);
+        if (k + 1 < depth) b = _mm512_maskz_loadu_ps(columns, x + (k + 1) * stride);
+        for (int p = 0; p < parts; p++)
+            _mm512_storeu_si512(out + p * part_stride + k * 32,
+                                _mm512_permutexvar_epi16(pairs, next_part(&a, &b, p + 1 == parts)));
+    }
+}
+
+/* In place transposition of a tile as 16 x 16 pairs. */
+static void transpose(char *tile) {
+    __m512i r[16], t[16];
+    for (int i = 0; i < 16; i++) r[i] = _mm512_loadu_si512(tile + 64 * i);
+    for (int i = 0; i < 16; i += 2) {
+        t[i] = _mm512_unpacklo_epi32(r[i], r[i + 1]);
+        t[i + 1] = _mm512_unpackhi_epi32(r[i], r[i + 1]);
+    }
+    for (int i = 0; i < 16; i += 4)
+        for (int j = 0; j < 2; j++) {
+            r[i + 2 * j] = _mm512_unpacklo_epi64(t[i + j], t[i + j + 2]);
+            r[i + 2 * j + 1] = _mm512_unpackhi_epi64(t[i + j], t[i + j + 2]);
+        }
+    for (int i = 0; i < 16; i += 8)
+        for (int j = 0; j < 4; j++) {
+            t[i + j] = _mm512_shuffle_i32x4(r[i + j], r[i + j + 4], 0x88);
+            t[i + j + 4] = _mm512_shuffle_i32x4(r[i + j], r[i + j + 4], 0xdd);
+        }
+    for (int j = 0; j < 8; j++) {
+        _mm512_storeu_si512(tile + 64 * j, _mm512_shuffle_i32x4(t[j], t[j + 8], 0x88));
+        _mm512_storeu_si512(tile + 64 * (j + 8), _mm512_shuffle_i32x4(t[j], t[j + 8], 0xdd));
+    }
+}
+
+/* A panel is, for each unit of depth and each part, two tiles. left: rows of tiles are rows of the
+ * matrix; else pairs of depths. */
+static void pack(char *out, int parts, bool left, const float *x, ptrdiff_t side_stride,
+                 ptrdiff_t depth_stride, int count, int depth) {
+    float gathered[HALF * DEPTH];
+    for (int k = 0; k < depth; k += DEPTH, out += parts * 2 * TILE)
+        for (int half = 0; half < 2; half++) {
+            const float *p = x + half * HALF * side_stride + k * depth_stride;
+            int n = count - half * HALF, d = depth - k < DEPTH ? depth - k : DEPTH;
+            n = n < 0 ? 0 : n > HALF ? HALF : n;
+            char *tile = out + half * TILE;
+            bool along = depth_stride == 1;
+            ptrdiff_t stride = along ? side_stride : depth_stride;
+            if (!along && side_stride != 1) {
+                for (int i = 0; i < n; i++)
+                    for (int j = 0; j < d; j++)
+                        gathered[i * DEPTH + j] = p[i * side_stride + j * depth_stride];
+                p = gathered;
+                along = true;
+                stride = DEPTH;
+            }
+            (along ? tiles_along_depth : tiles_across_depth)(tile, 2 * TILE, parts, p, stride, n,
+                                                             d);
+            if (along != left)
+                for (int i = 0; i < parts; i++) transpose(tile + i * 2 * TILE);
+        }
+}
+
+/* The accumulators: 0 1 / 2 3. Tiles 4 and 5 hold a part of the left side, 6 and 7 one of the
+ * right. */
+static inline void load_c(const float *c, ptrdiff_t ldc, bool two, bool accumulate) {
+    size_t bytes = (size_t)ldc * 4;
+    if (!accumulate) {
+        _tile_zero(0);
+        _tile_zero(1);
+        _tile_zero(2);
+        _tile_zero(3);
+        return;
+    }
+    _tile_loadd(0, c, bytes);
+    _tile_loadd(1, c + HALF, bytes);
+    if (!two) return;
+    _tile_loadd(2, c + HALF * ldc, bytes);
+    _tile_loadd(3, c + HALF * ldc + HALF, bytes);
+}
+
+static inline void store_c(float *c, ptrdiff_t ldc, bool two) {
+    size_t bytes = (size_t)ldc * 4;
+    _tile_stored(0, c, bytes);
+    _tile_stored(1, c + HALF, bytes);
+    if (!two) return;
+    _tile_stored(2, c + HALF * ldc, bytes);
+    _tile_stored(3, c + HALF * ldc + HALF, bytes);
+}
+
+#define LEFT(part)                                                                                 \
+    _tile_loadd(4, a + (part)*2 * TILE, 64);                                                       \
+    if (two) _tile_loadd(5, a + (part)*2 * TILE + TILE, 64)
+#define RIGHT(part)                                                                                \
+    _tile_loadd(6, b + (part)*2 * TILE, 64);                                                       \
+    _tile_loadd(7, b + (part)*2 * TILE + TILE, 64)
+#define MULTIPLY                                                                                   \
+    _tile_dpbf16ps(0, 4, 6);                                                                       \
+    _tile_dpbf16ps(1, 4, 7);                                                                       \
+    if (two) _tile_dpbf16ps(2, 5, 6);                                                              \
+    if (two) _tile_dpbf16ps(3, 5, 7)
+
+/* The panels come from the second-level cache: fetch a unit ahead. */
+static inline void prefetch(const char *p, int bytes) {
+    for (int i = 0; i < bytes; i += 64) _mm_prefetch(p + i, _MM_HINT_T0);
+}
+
+static inline __attribute__((always_inline)) void units(int parts, const char *a, const char *b,
+                                                        int depth, bool two) {
+    const int step = parts * 2 * TILE;
+    for (int k = 0; k < depth; k += DEPTH, a += step, b += step) {
+        if (parts == 1) {
+            LEFT(0);
+            RIGHT(0);
+            MULTIPLY;
+        } else if (parts == 2) { /* smallest products first */
+            LEFT(0);
+            RIGHT(1);
+            MULTIPLY;
+            RIGHT(0);
+            MULTIPLY;
+            LEFT(1);
+            MULTIPLY;
+        } else {
+            LEFT(0);
+            RIGHT(2);
+            MULTIPLY;
+            RIGHT(1);
+            MULTIPLY;
+            LEFT(1);
+            MULTIPLY;
+            RIGHT(0);
+            MULTIPLY;
+            LEFT(2);
+            MULTIPLY;
+            LEFT(0);
+            MULTIPLY;
+        }
+        prefetch(b + step, step);
+    }
+}
+
+#define PARTS(n, precision_name)                                                                   \
+    static void pack_a_##n(void *out, const float *a, ptrdiff_t row_stride,                        \
+                           ptrdiff_t depth_stride, int rows, int depth) {                          \
+        pack(out, n, true, a, row_stride, depth_stride, rows, depth);                              \
+    }                                                                                              \
+    static void pack_b_##n(void *out, const float *b, ptrdiff_t depth_stride,                      \
+                           ptrdiff_t col_stride, int cols, int depth) {                            \
+        pack(out, n, false, b, col_stride, depth_stride, cols, depth);                             \
+    }                                                                                              \
+    static void block_##n(float *c, ptrdiff_t ldc, const void *a, const void *b, int depth,        \
+                          int rows, bool accumulate) {                                             \
+        const bool two = rows > HALF;                                                              \
+        load_c(c, ldc, two, accumulate);                                                           \
+        if (two)                                                                                   \
+            units(n, a, b, depth, true);                                                           \
+        else                                                                                       \
+            units(n, a, b, depth, false);                                                          \
+        store_c(c, ldc, two);                                                                      \
+    }                                                                                              \
+    static const bert_gemm_kernel gemm_##n = {                                                     \
+        .name = precision_name,                                                                    \
+        .mr = SIDE,                                                                                \
+        .nr = SIDE,                                                                                \
+        .kc = 256,                                                                                 \
+        .a_unit = n * 2 * TILE,                                                                    \
+        .b_unit = n * 2 * TILE,                                                                    \
+        .k_unit = DEPTH,                                                                           \
+        .pack_a = pack_a_##n,                                                                      \
+        .pack_b = pack_b_##n,                                                                      \
+        .begin = begin,                                                                            \
+        .end = end,                                                                                \
+        .block = block_##n,                                                                        \
+    }
+
+PARTS(1, "bf16-amx");
+PARTS(2, "bf16x3-amx");
+PARTS(3, "bf16x6-amx");
+
+/* The system gives a process its tiles only when asked (Linux: arch_prctl(ARCH_REQ_XCOMP_PERM,
+ * XFEATURE_XTILEDATA)). */
+bool bert_has_amx(void) {
+    return !syscall(SYS_arch_prctl, 0x1023, 18);
+}
+
+void bert_fill_amx(bert_kernels *k) {
+    k->gemm[BERT_PRECISION_HIGHEST] = &gemm_3;
+    k->gemm[BERT_PRECISION_HIGH] = &gemm_2;
+    k->gemm[BERT_PRECISION_MEDIUM] = &gemm_1;
+}
