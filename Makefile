@@ -1,0 +1,45 @@
+# The two commands, and shortcuts over the CMake presets (CMakePresets.json is the build).
+#   make demo     install what is missing, build, fetch the default model, fine-tune a classifier, use it
+#   make test     install what is missing, build, run the core test suite
+# and: make (build/bert), debug, clang, asan, tsan, fuzz, bench, install, format, clean
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+PREFIX ?= /usr/local
+MODEL ?= all-MiniLM-L6-v2
+export CTEST_OUTPUT_ON_FAILURE = 1
+build = @tools/build.sh $(1) $(JOBS)
+
+build/bert: FORCE
+	$(call build,release)
+
+demo: setup build/bert
+	@tools/setup.sh model
+	@tools/get_model.sh $(MODEL) >/dev/null
+	@demo/run.sh build/bert $(MODEL)
+
+test: setup build/bert
+	@cd build && ctest -j$(JOBS)
+
+setup:
+	@tools/setup.sh build
+
+debug clang fuzz:
+	$(call build,$@)
+asan tsan:
+	$(call build,$@)
+	@cd build-$@ && ctest -j$(JOBS)
+
+# Kernels against portable C and the machine's peak; then the whole model.
+bench: build/bert
+	@for b in build/bench_*; do [ ! -x $$b ] || $$b || exit 1; done
+
+install: build/bert
+	cmake --install build --prefix $(PREFIX)
+
+format:
+	clang-format -i $$(git ls-files '*.c' '*.h')
+
+clean:
+	rm -rf build build-*
+
+FORCE:
+.PHONY: FORCE demo test setup debug clang fuzz asan tsan bench install format clean

