@@ -1,0 +1,158 @@
+/* bert classify: labels and scores of a model with a sequence classification head. */
+#include "cli.h"
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct {
+    common common;
+} arguments;
+
+/* How a row is shown, by the model's problem_type. */
+typedef enum { ONE_LABEL, SEVERAL_LABELS, VALUES } kind;
+
+typedef struct {
+    const bert_model *model;
+    int32_t labels;
+    kind kind;
+    bool json;
+} shape;
+
+static kind kind_of(const bert_config *c) {
+    if (!strcmp(c->problem_type, "multi_label_classification")) return SEVERAL_LABELS;
+    if (!strcmp(c->problem_type, "regression")) return VALUES;
+    return c->num_labels == 1 && !c->problem_type[0] ? VALUES : ONE_LABEL;
+}
+
+static int32_t best_of(const float *scores, int32_t n) {
+    int32_t best = 0;
+    for (int32_t i = 1; i < n; i++)
+        if (scores[i] > scores[best]) best = i;
+    return best;
+}
+
+static json_t *labels_over_half(const shape *s, const float *scores) {
+    json_t *list = json_array();
+    for (int32_t i = 0; list && i < s->labels; i++)
+        if (scores[i] > 0.5f)
+            json_array_append_new(list, json_string(bert_model_label(s->model, i)));
+    return list;
+}
+
+static int json_row(const shape *s, const float *scores, const bert_text_info *info,
+                    bert_error *e) {
+    int32_t best = best_of(scores, s->labels);
+    json_t *row = json_object(), *all = json_object();
+    int rc = !row || !all;
+    for (int32_t i = 0; i < s->labels; i++)
+        rc |=
+            json_object_set_new(all, bert_model_label(s->model, i), json_number((double)scores[i]));
+    if (s->kind == ONE_LABEL)
+        rc |= json_object_set_new(row, "label", json_string(bert_model_label(s->model, best)));
+    if (s->kind == SEVERAL_LABELS)
+        rc |= json_object_set_new(row, "labels", labels_over_half(s, scores));
+    if (s->kind == ONE_LABEL || s->labels == 1)
+        rc |= json_object_set_new(row, "score", json_number((double)scores[best]));
+    if (s->kind != VALUES || s->labels > 1) rc |= json_object_set(row, "scores", all);
+    rc |= json_dropped(row, info);
+    json_decref(all);
+    if (!rc) return output_line(row, e);
+    json_decref(row);
+    return fail_memory(e);
+}
+
+static void print_row(const shape *s, const bert_text *text, const float *scores,
+                      const bert_text_info *info) {
+    char shown[4 * 400 + 4];
+    int width = terminal_width(1) - 30;
+    if (s->kind == ONE_LABEL) {
+        int32_t best = best_of(scores, s->labels);
+        printf("%-14s %6.1f %%  ", bert_model_label(s->model, best), 100 * (double)scores[best]);
+    } else {
+        width -= 12 * (s->labels - 1);
+        for (int32_t i = 0; i < s->labels; i++)
+            printf("%s %-8.4f ", bert_model_label(s->model, i), (double)scores[i]);
+    }
+    fit(text, width < 20 ? 20 : width > 400 ? 400 : width, shown);
+    printf("%s", shown);
+    if (info->dropped) printf("  (%d tokens dropped)", info->dropped);
+    printf("\n");
+}
+
+static int each(const shape *as, bert_session *session, const common *c, input *in, bert_error *e) {
+    bert_task_options task = task_options(c);
+    const bert_text *texts;
+    float *scores = NULL;
+    bert_text_info *info = NULL;
+    int32_t n, capacity = 0;
+    int rc = 0;
+    while (!rc && (n = input_next(in, &texts, e)) != 0) {
+        if (n < 0) {
+            rc = n;
+            break;
+        }
+        if (n > capacity) {
+            free(scores);
+            free(info);
+            scores = calloc((size_t)n * (size_t)as->labels, sizeof *scores);
+            info = calloc((size_t)n, sizeof *info);
+            capacity = n;
+        }
+        rc = scores && info ? bert_classify(session, texts, n, &task, false, scores, info, e)
+                            : fail_memory(e);
+        if (rc) input_explain(in, e);
+        for (int32_t i = 0; i < n && !rc; i++) {
+            const float *row = scores + (size_t)i * (size_t)as->labels;
+            if (as->json)
+                rc = json_row(as, row, &info[i], e);
+            else
+                print_row(as, &texts[i], row, &info[i]);
+        }
+        if (!rc) rc = output_flush(e);
+    }
+    free(scores);
+    free(info);
+    return rc;
+}
+
+static int run(void *args, int operands, char **operand, bert_error *e) {
+    const common *c = args;
+    bert_session_options so = session_options(c);
+    bert_model *model = open_model(operand[0], c, NULL, e);
+    int rc = model ? 0 : BERT_EINVAL;
+    if (!rc && strcmp(bert_model_head(model), "sequence-classification"))
+        rc = fail(e, BERT_EUNSUPPORTED,
+                  "%s has no sequence-classification head (its head is '%s'); 'bert train' gives "
+                  "it one",
+                  bert_model_path(model), bert_model_head(model));
+    if (!rc && bert_model_new_parameter(model, 0))
+        note(c, "bert classify: %s is not in the checkpoint; its scores mean nothing",
+             bert_model_new_parameter(model, 0));
+    input *in = rc ? NULL : input_open(c, operands - 1, operand + 1, e);
+    bert_session *s = in ? bert_session_new(model, &so, e) : NULL;
+    if (s) {
+        const bert_config *config = bert_model_config(model);
+        shape as = {model, config->num_labels, kind_of(config), output_json(c)};
+        rc = each(&as, s, c, in, e);
+    } else if (!rc) {
+        rc = BERT_EINVAL;
+    }
+    input_close(in);
+    bert_session_free(s);
+    bert_model_close(model);
+    return rc;
+}
+
+const command classify_command = {
+    .name = "classify",
+    .operands = "MODEL [TEXT..]",
+    .help = "label and scores of each text",
+    .more = "A line is {\"label\":\"..\",\"score\":x,\"scores\":{..}}; of several labels "
+            "(multi-label)\n"
+            "{\"labels\":[..],\"scores\":{..}} with those above 0.5; of a value (regression) "
+            "{\"score\":x}.",
+    .min_operands = 1,
+    .max_operands = -1,
+    .groups = TAKES_INPUT | TAKES_LIMIT | TAKES_STRIDE | TAKES_SESSION | TAKES_OUTPUT,
+    .size = sizeof(arguments),
+    .run = run,
+};

@@ -1,0 +1,112 @@
+/* The command line tool: one row per command, options by tables, nothing but the public headers. */
+#ifndef BERT_CLI_H
+#define BERT_CLI_H
+#include <bert.h>
+#include <jansson.h>
+#include <stdio.h>
+
+/* What a command returns and the program exits with. */
+enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+/* ---- Options. A row parses its value into a member of the command's arguments. */
+
+typedef struct option option;
+struct option {
+    const char *name;  /* "max-length" */
+    char letter;       /* 'i' of "-i", or 0 */
+    const char *value; /* what --help calls the value; NULL: a switch */
+    const char *help;
+    int (*set)(const option *o, void *target, const char *value, bert_error *e);
+    size_t offset; /* of the member in the command's arguments */
+    unsigned group;
+};
+int set_string(const option *o, void *target, const char *value, bert_error *e);
+int set_count(const option *o, void *target, const char *value, bert_error *e); /* int32_t, >= 0 */
+int set_positive(const option *o, void *target, const char *value, bert_error *e); /* >= 1 */
+int set_seed(const option *o, void *target, const char *value, bert_error *e);     /* uint64_t */
+int set_true(const option *o, void *target, const char *value, bert_error *e);     /* bool */
+
+/* The options that commands share; the first member of every command's arguments. */
+typedef struct {
+    int32_t threads, batch_tokens, max_length, stride;
+    uint64_t seed;
+    bert_precision precision;
+    bert_overflow overflow;
+    bool json, columns, quiet;
+    const char *input, *text_column, *pair_column, *label_column;
+} common;
+enum {
+    TAKES_OUTPUT = 1,   /* --json, --columns, --quiet */
+    TAKES_SESSION = 2,  /* --threads, --precision, --batch-tokens, --seed */
+    TAKES_LIMIT = 4,    /* --max-length, --on-overflow */
+    TAKES_STRIDE = 8,   /* --stride */
+    TAKES_FILE = 16,    /* -i */
+    TAKES_COLUMNS = 32, /* --text-column, --pair-column */
+    TAKES_LABEL = 64,   /* --label-column */
+    TAKES_INPUT = TAKES_FILE | TAKES_COLUMNS,
+};
+
+typedef struct {
+    const char *name, *operands, *help; /* help: one line */
+    const char *more;                   /* paragraph under it in --help, or NULL */
+    int min_operands, max_operands;
+    unsigned groups;       /* TAKES_... */
+    const option *options; /* its own, ended by a row without name; or NULL */
+    /* Rows that are known at run time only: false past the end; or NULL. */
+    bool (*option_at)(int i, option *out);
+    size_t size; /* of its arguments */
+    void (*defaults)(void *arguments);
+    int (*run)(void *arguments, int operands, char **operand, bert_error *e);
+} command;
+extern const command *const commands[]; /* ended by NULL */
+const command *command_find(const char *name);
+
+/* Parses what follows the command's name. Returns false when the program is to end with *status.
+ * operand[] then holds the operands, in order. */
+bool options_parse(const command *c, int argc, char **argv, void *arguments, int *operands,
+                   char **operand, int *status);
+void print_help(const command *c, FILE *f);
+void print_usage(FILE *f);
+
+/* ---- Models and texts */
+
+bert_session_options session_options(const common *c);
+bert_task_options task_options(const common *c);
+bert_model *open_model(const char *name, const common *c, const char *head, bert_error *e);
+
+/* Texts from the operands, a file, or standard input, a bounded number at a time. */
+typedef struct input input;
+input *input_open(const common *c, int texts, char **text, bert_error *e);
+/* The next texts, valid until the next call; 0 at the end, or a negative error. */
+int32_t input_next(input *in, const bert_text **texts, bert_error *e);
+/* Puts the place of text `i` of the latest texts in front of the message. */
+void input_explain(const input *in, bert_error *e);
+int64_t input_count(const input *in); /* given out so far */
+void input_close(input *in);
+
+/* ---- Output */
+
+bool output_json(const common *c); /* JSON lines, not columns */
+/* One JSON object as a line on standard output; takes the reference. NULL: out of memory. */
+int output_line(json_t *object, bert_error *e);
+/* What was printed has reached its reader; called once at the end, and after each batch where
+ * somebody is watching. */
+int output_flush(bert_error *e);
+json_t *json_number(double x); /* null for what is not finite */
+json_t *json_floats(const float *x, size_t n);
+json_t *json_ints(const int32_t *x, size_t n);
+/* How wide the terminal is, or 80. */
+int terminal_width(int fd);
+/* The first columns of text that fit, with no control characters; into out, which holds 4 * columns
+ * + 4 bytes. */
+void fit(const bert_text *text, int columns, char *out);
+/* Messages, to standard error. */
+void note(const common *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Says that text i of a batch lost tokens: adds "dropped" to its row. */
+int json_dropped(json_t *row, const bert_text_info *info);
+
+/* Sets *e unless it is set, and returns code. */
+int fail(bert_error *e, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+int fail_memory(bert_error *e);
+#endif

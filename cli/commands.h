@@ -1,0 +1,6 @@
+#ifndef BERT_CLI_COMMANDS_H
+#define BERT_CLI_COMMANDS_H
+#include "cli.h"
+extern const command tokenize_command, encode_command, embed_command, similarity_command,
+    classify_command, train_command, evaluate_command, info_command, bench_command;
+#endif

@@ -1,0 +1,42 @@
+#include "dataset.h"
+#include <string.h>
+
+bert_dataset_options dataset_options(const common *c, const label_options *l) {
+    bert_dataset_options o = bert_dataset_default();
+    o.text_column = c->text_column;
+    o.pair_column = c->pair_column;
+    o.label_column = c->label_column;
+    o.label_separator = l->separator;
+    o.problem_type = l->problem_type;
+    o.allow_one_class = l->allow_one_class;
+    o.max_length = c->max_length;
+    o.overflow = c->overflow;
+    return o;
+}
+
+void dataset_note(const common *c, const char *name, const bert_dataset *d) {
+    enum { SHOWN = 12 };
+    bert_dataset_summary s;
+    char labels[600] = "";
+    size_t used = 0;
+    if (c->quiet || bert_dataset_summarize(d, &s, NULL)) return;
+    int32_t n = bert_dataset_num_labels(d);
+    if (!strcmp(bert_dataset_problem_type(d), "regression")) {
+        snprintf(labels, sizeof labels, "; target %.4g to %.4g, mean %.4g", s.target_min,
+                 s.target_max, s.target_mean);
+        n = 0;
+    }
+    for (int32_t i = 0; i < n && i <= SHOWN && used + 40 < sizeof labels; i++) {
+        if (i == SHOWN)
+            used += (size_t)snprintf(labels + used, sizeof labels - used, ", ..");
+        else
+            used += (size_t)snprintf(labels + used, sizeof labels - used, "%s%.24s %lld",
+                                     i ? ", " : "; ", bert_dataset_label(d, i),
+                                     (long long)bert_dataset_label_rows(d, i));
+    }
+    note(c, "%-10s %lld rows, %d to %d tokens (median %d)%s", name, (long long)s.rows, s.length_min,
+         s.length_max, s.length_median, labels);
+    if (s.truncated)
+        note(c, "%-10s %lld rows were cut to %d tokens; %lld tokens were dropped", name,
+             (long long)s.truncated, s.max_length, (long long)s.dropped);
+}

@@ -1,0 +1,88 @@
+/* bert evaluate: the task's metrics over a labelled file. */
+#include "dataset.h"
+#include "report.h"
+#include <signal.h>
+
+typedef struct {
+    common common;
+    label_options labels;
+    const char *metrics;
+} arguments;
+
+static const option options[] = {
+    {"label-separator", 0, "TEXT", "a field holds several labels, separated by this", set_string,
+     offsetof(arguments, labels.separator), 0},
+    {"metrics", 0, "NAMES", "by commas: accuracy, f1_macro, .. (default: the task's)", set_string,
+     offsetof(arguments, metrics), 0},
+    {0},
+};
+
+static volatile sig_atomic_t interrupted;
+
+static void interrupt(int signal_number) {
+    (void)signal_number;
+    interrupted = 1;
+}
+
+static int print(const common *c, const bert_metrics *m, const bert_dataset *d, bert_error *e) {
+    if (!output_json(c)) {
+        report_columns(m, d);
+        return 0;
+    }
+    int32_t majority;
+    double part = report_majority(d, &majority);
+    json_t *o = json_object();
+    int rc = !o || report_json(o, "", m) ||
+             json_object_set_new(o, "rows", json_integer(bert_metrics_rows(m)));
+    if (!rc && majority >= 0) rc = json_object_set_new(o, "majority_accuracy", json_number(part));
+    if (!rc) return output_line(o, e);
+    json_decref(o);
+    return fail_memory(e);
+}
+
+static int run(void *args, int operands, char **operand, bert_error *e) {
+    (void)operands;
+    const arguments *a = args;
+    const common *c = &a->common;
+    if (!c->input) {
+        fail(e, BERT_EINVAL, "-i FILE says what to evaluate on (.csv, .tsv or .jsonl)");
+        return EXIT_USAGE;
+    }
+    bert_evaluate_options eo = bert_evaluate_default();
+    eo.threads = c->threads;
+    eo.precision = c->precision;
+    eo.metrics = a->metrics;
+    eo.stop = &interrupted;
+    signal(SIGINT, interrupt);
+    bert_dataset_options o = dataset_options(c, &a->labels);
+    o.model_labels = true;
+    bert_model *model = open_model(operand[0], c, NULL, e);
+    if (model && bert_model_new_parameter(model, 0))
+        fail(e, BERT_EUNSUPPORTED, "%s is not in %s: it has not been trained",
+             bert_model_new_parameter(model, 0), bert_model_path(model));
+    bert_dataset *d = model && !e->code ? bert_dataset_open(c->input, model, &o, e) : NULL;
+    bert_metrics *m = NULL;
+    if (d) {
+        dataset_note(c, "evaluated", d);
+        m = bert_evaluate(model, d, &eo, e);
+    }
+    int rc = m ? print(c, m, d, e) : BERT_EINVAL;
+    bert_metrics_free(m);
+    bert_dataset_free(d);
+    bert_model_close(model);
+    return rc;
+}
+
+const command evaluate_command = {
+    .name = "evaluate",
+    .operands = "MODEL -i FILE",
+    .help = "the task's metrics over a labelled file",
+    .more = "On a terminal with the confusion matrix and what always answering the most frequent\n"
+            "class would reach. A line is {\"loss\":x,\"accuracy\":x,..,\"majority_accuracy\":x}.",
+    .min_operands = 1,
+    .max_operands = 1,
+    .groups = TAKES_INPUT | TAKES_LABEL | TAKES_LIMIT | TAKES_SESSION | TAKES_OUTPUT,
+    .options = options,
+    .size = sizeof(arguments),
+    .run = run,
+};

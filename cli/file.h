@@ -1,0 +1,16 @@
+/* A file written beside its place and renamed when it is complete. */
+#ifndef BERT_CLI_FILE_H
+#define BERT_CLI_FILE_H
+#include "cli.h"
+
+typedef struct {
+    FILE *f;
+    char *path, *temporary;
+} new_file;
+int new_file_open(new_file *n, const char *path, bert_error *e);
+int new_file_put(new_file *n, const void *data, size_t bytes, bert_error *e);
+/* At the start of the file again, to fill in a header. */
+int new_file_rewind(new_file *n, bert_error *e);
+int new_file_commit(new_file *n, bert_error *e); /* frees in every case */
+void new_file_abort(new_file *n);
+#endif

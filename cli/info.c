@@ -1,0 +1,100 @@
+/* bert info: what a checkpoint is. */
+#include "cli.h"
+#include <string.h>
+
+typedef struct {
+    common common;
+} arguments;
+
+static json_t *names(const char *(*at)(const bert_model *, int), const bert_model *m) {
+    json_t *a = json_array();
+    const char *name;
+    for (int i = 0; a && (name = at(m, i)); i++) json_array_append_new(a, json_string(name));
+    return a;
+}
+
+static json_t *labels(const bert_model *m) {
+    json_t *a = json_array();
+    const char *name;
+    for (int32_t i = 0; a && (name = bert_model_label(m, i)); i++)
+        json_array_append_new(a, json_string(name));
+    return a;
+}
+
+static json_t *describe(const bert_model *m) {
+    const bert_config *c = bert_model_config(m);
+    const bert_tokenizer *t = bert_model_tokenizer(m);
+    bool normalize = false, headed = strcmp(bert_model_head(m), "none") != 0;
+    const char *pooling = bert_pooling_name(bert_model_pooling(m, &normalize));
+    json_t *o = json_pack(
+        "{s:s, s:s, s:s, s:s, s:I, s:I, s:i, s:i, s:i, s:i, s:i, s:i, s:s, s:i, s:i, s:s, s:b}",
+        "path", bert_model_path(m), "model_type", c->model_type, "architecture", c->architecture,
+        "head", bert_model_head(m), "parameters", (json_int_t)bert_model_parameter_count(m),
+        "parameter_bytes", (json_int_t)bert_model_parameter_bytes(m), "vocab_size", c->vocab_size,
+        "hidden_size", c->hidden_size, "num_hidden_layers", c->num_hidden_layers,
+        "num_attention_heads", c->num_attention_heads, "intermediate_size", c->intermediate_size,
+        "max_position_embeddings", c->max_position_embeddings, "hidden_act", c->hidden_act,
+        "max_length", (int)bert_model_max_length(m), "tokenizer_max_length",
+        t ? (int)bert_tokenizer_max_length(t) : 0, "pooling", pooling, "normalize", (int)normalize);
+    if (!o) return NULL;
+    if (headed) {
+        json_object_set_new(o, "labels", labels(m));
+        if (c->problem_type[0])
+            json_object_set_new(o, "problem_type", json_string(c->problem_type));
+    }
+    json_object_set_new(o, "new_parameters", names(bert_model_new_parameter, m));
+    json_object_set_new(o, "unused_tensors", names(bert_model_unused_tensor, m));
+    json_object_set_new(o, "isa", json_string(bert_isa()));
+    json_object_set_new(o, "isa_available", json_string(bert_isa_list()));
+    return o;
+}
+
+static void print_value(const json_t *v) {
+    if (json_is_string(v))
+        printf("%s", json_string_value(v));
+    else if (json_is_integer(v))
+        printf("%lld", (long long)json_integer_value(v));
+    else if (json_is_boolean(v))
+        printf("%s", json_is_true(v) ? "yes" : "no");
+}
+
+static int print_columns(json_t *o, bert_error *e) {
+    if (!o) return fail_memory(e);
+    const char *key;
+    json_t *v, *item;
+    json_object_foreach(o, key, v) {
+        size_t i;
+        if (json_is_array(v) && !json_array_size(v)) continue;
+        printf("%-24s ", key);
+        json_array_foreach(v, i, item) {
+            if (i) printf(", ");
+            print_value(item);
+        }
+        print_value(v);
+        printf("\n");
+    }
+    json_decref(o);
+    return 0;
+}
+
+static int run(void *args, int operands, char **operand, bert_error *e) {
+    (void)operands;
+    const common *c = args;
+    bert_model *m = open_model(operand[0], c, NULL, e);
+    if (!m) return BERT_EINVAL;
+    json_t *o = describe(m);
+    int rc = output_json(c) ? output_line(o, e) : print_columns(o, e);
+    bert_model_close(m);
+    return rc;
+}
+
+const command info_command = {
+    .name = "info",
+    .operands = "MODEL",
+    .help = "what a model is: shape, parameters, labels, limits",
+    .min_operands = 1,
+    .max_operands = 1,
+    .groups = TAKES_OUTPUT,
+    .size = sizeof(arguments),
+    .run = run,
+};

@@ -1,0 +1,135 @@
+/* Texts from operands, a file or standard input, in batches that do not grow with the file. */
+#include "cli.h"
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { MOST_TEXTS = 512, MOST_BYTES = 1 << 20 };
+
+struct input {
+    bert_reader *reader; /* NULL: operands */
+    const char *path;
+    bool typed;      /* a person at a terminal: answer each line at once */
+    bool done, told; /* told: of bytes that are not UTF-8 */
+    bool quiet;
+    int64_t count;
+    bert_text *texts;
+    int64_t *lines;
+    int32_t n;
+    char *bytes; /* the texts of the batch, end to end */
+    size_t used, capacity;
+};
+
+input *input_open(const common *c, int texts, char **text, bert_error *e) {
+    input *in = calloc(1, sizeof *in);
+    size_t most = texts > MOST_TEXTS ? (size_t)texts : MOST_TEXTS;
+    if (in) in->texts = calloc(most, sizeof *in->texts);
+    if (in) in->lines = calloc(most, sizeof *in->lines);
+    if (!in || !in->texts || !in->lines) {
+        fail_memory(e);
+        input_close(in);
+        return NULL;
+    }
+    in->quiet = c->quiet;
+    if (texts) {
+        in->n = texts;
+        for (int i = 0; i < texts; i++) in->texts[i] = bert_text_of(text[i]);
+        return in;
+    }
+    in->path = c->input ? c->input : "-";
+    in->typed = !strcmp(in->path, "-") && isatty(STDIN_FILENO);
+    if (in->typed) note(c, "Type a text and press Enter; Ctrl-D ends.");
+    bert_reader_options o = {.text_column = c->text_column, .pair_column = c->pair_column};
+    in->reader = bert_reader_open(in->path, &o, e);
+    if (in->reader) return in;
+    input_close(in);
+    return NULL;
+}
+
+static int keep(input *in, const char *text, size_t bytes, bert_error *e) {
+    if (in->used + bytes > in->capacity) {
+        size_t capacity = 2 * (in->used + bytes);
+        char *larger = realloc(in->bytes, capacity);
+        if (!larger) return fail_memory(e);
+        in->bytes = larger;
+        in->capacity = capacity;
+    }
+    if (bytes) memcpy(in->bytes + in->used, text, bytes);
+    in->used += bytes;
+    return 0;
+}
+
+/* Invalid bytes are read as U+FFFD, as the tokenizer does; that this happened is said once. */
+static void tell_invalid(input *in) {
+    if (in->told || !bert_reader_invalid(in->reader)) return;
+    in->told = true;
+    if (!in->quiet)
+        fprintf(stderr, "%s:%lld: bytes that are not UTF-8 are read as U+FFFD\n", in->path,
+                (long long)in->lines[in->n - 1]);
+}
+
+int32_t input_next(input *in, const bert_text **texts, bert_error *e) {
+    if (in->done) return 0;
+    *texts = in->texts;
+    if (!in->reader) {
+        in->done = true;
+        in->count = in->n;
+        return in->n;
+    }
+    in->n = 0;
+    in->used = 0;
+    int most = in->typed ? 1 : MOST_TEXTS;
+    while (in->n < most && in->used < MOST_BYTES) {
+        bert_row row;
+        int rc = bert_reader_next(in->reader, &row, e);
+        if (rc < 0) return rc;
+        in->done = !rc;
+        if (!rc) break;
+        bert_text *t = &in->texts[in->n];
+        *t = row.text;
+        in->lines[in->n++] = row.line;
+        rc = keep(in, row.text.text, row.text.bytes, e);
+        if (!rc && row.text.pair) rc = keep(in, row.text.pair, row.text.pair_bytes, e);
+        if (rc) return rc;
+        tell_invalid(in);
+    }
+    /* The bytes may have moved while they grew: point into them now. */
+    const char *p = in->bytes;
+    for (int32_t i = 0; i < in->n; i++) {
+        bert_text *t = &in->texts[i];
+        t->text = p ? p : "";
+        p += t->bytes;
+        if (!t->pair) continue;
+        t->pair = p;
+        p += t->pair_bytes;
+    }
+    in->count += in->n;
+    return in->n;
+}
+
+void input_explain(const input *in, bert_error *e) {
+    int i, skip = 0;
+    if (sscanf(e->message, "text %d%n", &i, &skip) != 1 || !skip || i < 0 || i >= in->n) return;
+    char where[300], rest[sizeof e->message];
+    if (in->reader)
+        snprintf(where, sizeof where, "%s:%lld",
+                 strcmp(in->path, "-") ? in->path : "standard input", (long long)in->lines[i]);
+    else
+        snprintf(where, sizeof where, "text %d", i + 1);
+    memcpy(rest, e->message + skip, strlen(e->message + skip) + 1);
+    snprintf(e->message, sizeof e->message, "%s%.*s", where, (int)(sizeof rest - 1 - strlen(where)),
+             rest);
+}
+
+int64_t input_count(const input *in) {
+    return in->count;
+}
+
+void input_close(input *in) {
+    if (!in) return;
+    bert_reader_close(in->reader);
+    free(in->texts);
+    free(in->lines);
+    free(in->bytes);
+    free(in);
+}

@@ -1,0 +1,48 @@
+/* bert COMMAND: finds the row, parses its options, runs it, turns its error into words. */
+#include "cli.h"
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int run(const command *c, int argc, char **argv) {
+    void *arguments = calloc(1, c->size);
+    char **operand = calloc((size_t)argc + 1, sizeof *operand);
+    bert_error e = {0};
+    int status = EXIT_FAILED, operands = 0;
+    if (!arguments || !operand) {
+        fprintf(stderr, "bert %s: out of memory\n", c->name);
+    } else if (options_parse(c, argc, argv, arguments, &operands, operand, &status)) {
+        int rc = c->run(arguments, operands, operand, &e);
+        /* A row that did not reach its reader is a failure, whatever else went well. */
+        int written = output_flush(rc ? NULL : &e);
+        status = rc || written ? EXIT_FAILED : EXIT_OK;
+        if (rc == EXIT_USAGE) status = EXIT_USAGE;
+        if (e.code) fprintf(stderr, "bert %s: %s\n", c->name, e.message);
+        if (status == EXIT_USAGE) fprintf(stderr, "Try 'bert %s --help'.\n", c->name);
+    }
+    free(arguments);
+    free(operand);
+    return status;
+}
+
+int main(int argc, char **argv) {
+    signal(SIGPIPE, SIG_IGN); /* a reader that has gone is a write error like any other */
+    const char *name = argc > 1 ? argv[1] : "";
+    if (!strcmp(name, "--version")) {
+        printf("bert %s\n", bert_version());
+        return output_flush(NULL) ? EXIT_FAILED : EXIT_OK;
+    }
+    bool help = !strcmp(name, "help") || !strcmp(name, "--help") || !strcmp(name, "-h");
+    if (help && argc > 2) {
+        const command *c = command_find(argv[2]);
+        if (!c) return EXIT_USAGE;
+        print_help(c, stdout);
+        return output_flush(NULL) ? EXIT_FAILED : EXIT_OK;
+    }
+    if (help || argc < 2) {
+        print_usage(help ? stdout : stderr);
+        return help && !output_flush(NULL) ? EXIT_OK : EXIT_USAGE;
+    }
+    const command *c = command_find(name);
+    return c ? run(c, argc - 2, argv + 2) : EXIT_USAGE;
+}

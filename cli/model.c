@@ -1,0 +1,25 @@
+/* Opening a model with the shared options. */
+#include "cli.h"
+
+bert_session_options session_options(const common *c) {
+    bert_session_options o = bert_session_default();
+    o.threads = c->threads;
+    o.precision = c->precision;
+    o.batch_tokens = c->batch_tokens;
+    return o;
+}
+
+bert_task_options task_options(const common *c) {
+    bert_task_options o = bert_task_default();
+    o.max_length = c->max_length;
+    o.overflow = c->overflow;
+    o.stride = c->stride;
+    return o;
+}
+
+bert_model *open_model(const char *name, const common *c, const char *head, bert_error *e) {
+    bert_model_options o = bert_model_default();
+    o.head = head;
+    o.seed = c->seed;
+    return bert_model_open(name, &o, e);
+}

@@ -1,0 +1,111 @@
+/* Results on standard output, messages on standard error. */
+#include "cli.h"
+#include <errno.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+int fail(bert_error *e, int code, const char *format, ...) {
+    if (e && !e->code) {
+        va_list args;
+        va_start(args, format);
+        e->code = code;
+        vsnprintf(e->message, sizeof e->message, format, args);
+        va_end(args);
+    }
+    return code;
+}
+
+int fail_memory(bert_error *e) {
+    return fail(e, BERT_ENOMEM, "out of memory");
+}
+
+void note(const common *c, const char *format, ...) {
+    if (c->quiet) return;
+    va_list args;
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fputc('\n', stderr);
+}
+
+bool output_json(const common *c) {
+    return c->json || !(c->columns || isatty(STDOUT_FILENO));
+}
+
+static int write_failed(bert_error *e) {
+    return fail(e, BERT_EIO, "cannot write to standard output: %s", strerror(errno));
+}
+
+int output_flush(bert_error *e) {
+    if (!ferror(stdout) && !fflush(stdout)) return 0;
+    int rc = write_failed(e);
+    if (!e) fprintf(stderr, "bert: cannot write to standard output: %s\n", strerror(errno));
+    return rc;
+}
+
+int output_line(json_t *object, bert_error *e) {
+    if (!object) return fail_memory(e);
+    errno = 0;
+    /* 9 digits bring a float back to the bit. */
+    int rc = json_dumpf(object, stdout, JSON_COMPACT | JSON_REAL_PRECISION(9));
+    json_decref(object);
+    if (rc && !ferror(stdout)) return fail_memory(e);
+    return rc || putchar('\n') == EOF ? write_failed(e) : 0;
+}
+
+json_t *json_number(double x) {
+    return isfinite(x) ? json_real(x) : json_null();
+}
+
+json_t *json_floats(const float *x, size_t n) {
+    json_t *a = json_array();
+    for (size_t i = 0; a && i < n; i++) {
+        if (json_array_append_new(a, json_number((double)x[i]))) {
+            json_decref(a);
+            return NULL;
+        }
+    }
+    return a;
+}
+
+json_t *json_ints(const int32_t *x, size_t n) {
+    json_t *a = json_array();
+    for (size_t i = 0; a && i < n; i++) {
+        if (json_array_append_new(a, json_integer(x[i]))) {
+            json_decref(a);
+            return NULL;
+        }
+    }
+    return a;
+}
+
+int json_dropped(json_t *row, const bert_text_info *info) {
+    if (!info->dropped) return 0;
+    return json_object_set_new(row, "dropped", json_integer(info->dropped));
+}
+
+int terminal_width(int fd) {
+    struct winsize w;
+    return !ioctl(fd, TIOCGWINSZ, &w) && w.ws_col >= 20 ? w.ws_col : 80;
+}
+
+void fit(const bert_text *text, int columns, char *out) {
+    size_t used = 0, last = 0; /* bytes written, and where the last character starts */
+    int column = 0;
+    for (size_t i = 0; i < text->bytes && used + 1 < (size_t)columns * 4; i++) {
+        unsigned char c = (unsigned char)text->text[i];
+        if ((c & 0xC0) != 0x80) {
+            if (column++ == columns) {
+                memcpy(out + last, "\xE2\x80\xA6", 4);
+                return;
+            }
+            last = used;
+        }
+        out[used++] = c < 32 || c == 127 ? ' ' : (char)c;
+    }
+    out[used] = 0;
+}

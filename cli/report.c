@@ -1,0 +1,63 @@
+#include "report.h"
+#include <string.h>
+
+static bool has_classes(const bert_dataset *d) {
+    return !strcmp(bert_dataset_problem_type(d), "single_label_classification");
+}
+
+int report_json(json_t *object, const char *prefix, const bert_metrics *m) {
+    for (int i = 0; i < bert_metrics_count(m); i++) {
+        char key[128];
+        snprintf(key, sizeof key, "%s%s", prefix, bert_metrics_name(m, i));
+        if (json_object_set_new(object, key, json_number(bert_metrics_value(m, i)))) return -1;
+    }
+    return 0;
+}
+
+double report_majority(const bert_dataset *d, int32_t *label) {
+    *label = -1;
+    if (!has_classes(d) || !bert_dataset_size(d)) return 0;
+    int64_t most = -1;
+    for (int32_t i = 0; i < bert_dataset_num_labels(d); i++) {
+        int64_t n = bert_dataset_label_rows(d, i);
+        if (n <= most) continue;
+        most = n;
+        *label = i;
+    }
+    return (double)most / (double)bert_dataset_size(d);
+}
+
+enum { NAME = 16, CLASSES = 12 }; /* wider matrices do not fit a terminal */
+
+static void print_classes(const bert_metrics *m, const bert_dataset *d) {
+    int32_t n = bert_dataset_num_labels(d);
+    printf("\n%-*s %9s %9s %9s %9s\n", NAME, "class", "precision", "recall", "f1", "rows");
+    for (int32_t i = 0; i < n; i++) {
+        bert_class_report c = bert_metrics_class(m, i);
+        printf("%-*.*s %9.3f %9.3f %9.3f %9lld\n", NAME, NAME, bert_dataset_label(d, i),
+               c.precision, c.recall, c.f1, (long long)c.support);
+    }
+    if (n > CLASSES) return;
+    printf("\n%-*s", NAME, "true \\ predicted");
+    for (int32_t i = 0; i < n; i++) printf(" %9.9s", bert_dataset_label(d, i));
+    printf("\n");
+    for (int32_t i = 0; i < n; i++) {
+        printf("%-*.*s", NAME, NAME, bert_dataset_label(d, i));
+        for (int32_t k = 0; k < n; k++)
+            printf(" %9lld", (long long)bert_metrics_confusion(m, i, k));
+        printf("\n");
+    }
+}
+
+void report_columns(const bert_metrics *m, const bert_dataset *d) {
+    int32_t majority;
+    double part = report_majority(d, &majority);
+    for (int i = 0; i < bert_metrics_count(m); i++) {
+        printf("%-20s %8.4f", bert_metrics_name(m, i), bert_metrics_value(m, i));
+        if (!strcmp(bert_metrics_name(m, i), "accuracy") && majority >= 0)
+            printf("   (always answering '%s': %.4f)", bert_dataset_label(d, majority), part);
+        printf("\n");
+    }
+    printf("%-20s %8lld\n", "rows", (long long)bert_metrics_rows(m));
+    if (has_classes(d)) print_classes(m, d);
+}
