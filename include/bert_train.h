@@ -52,6 +52,8 @@ bert_param_value_mut(bert_param *p); /* NULL unless trainable; call it again aft
 BERT_API const float *bert_param_grad(const bert_param *p); /* NULL unless trainable */
 BERT_API bool bert_param_trainable(const bert_param *p);
 BERT_API void bert_param_freeze(bert_param *p, bool frozen);
+/* The optimizer multiplies its learning rate by factor (1 to begin with) for this parameter. */
+BERT_API void bert_param_scale_lr(bert_param *p, double factor);
 /* Freezes every parameter whose name starts with prefix; returns how many. */
 BERT_API int bert_params_freeze(bert_params *ps, const char *prefix);
 BERT_API void bert_params_zero_grad(bert_params *ps);
@@ -445,7 +447,8 @@ typedef struct {
     char class_weights[1024]; /* * "", "auto" (rows / (classes * rows of the class)) or "1,2.5,..."
                                */
     char freeze[1024];        /* * parameters whose names start with one of these, by commas */
-    double layer_lr_decay;    /* * each layer below the top learns this much slower; 1 */
+    double layer_lr_decay;    /* * the top layer learns at this times the head's rate, each layer
+                                 below at this times the one above, embeddings last; 1 */
     bert_strategy logging_strategy, eval_strategy, save_strategy;
     int64_t logging_steps, eval_steps, save_steps; /* eval_steps 0: logging_steps */
     bool logging_first_step, eval_on_start;

@@ -2,6 +2,9 @@
 #include "tiny.h"
 #include <jansson.h>
 #include <math.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 
 #define SINGLE "single_label_classification"
 
@@ -506,6 +509,140 @@ static void a_frozen_part_stays_as_it_is(void **state) {
     end(&w);
 }
 
+/* The first step of AdamW moves every weight by its learning rate, nearly. */
+static void layers_learn_at_their_own_rates(void **state) {
+    (void)state;
+    world w;
+    begin(&w, 0);
+    w.args.layer_lr_decay = 0.5;
+    w.args.max_steps = 1;
+    bert_params *ps = bert_model_params(w.model);
+    static const struct {
+        const char *name;
+        double rate;
+    } want[] = {{"classifier.weight", 1},
+                {"bert.pooler.dense.weight", 1},
+                {"bert.encoder.layer.1.output.dense.weight", .5},
+                {"bert.encoder.layer.0.output.dense.weight", .25},
+                {"bert.embeddings.position_embeddings.weight", .125}};
+    float before[5];
+    for (int i = 0; i < 5; i++) before[i] = bert_param_value(bert_params_find(ps, want[i].name))[0];
+    watcher seen = {0};
+    check(&w, !train_watched(&w, &seen));
+    for (int i = 0; i < 5; i++) {
+        double moved =
+            (double)bert_param_value(bert_params_find(ps, want[i].name))[0] - (double)before[i];
+        assert_float_equal(fabs(moved), want[i].rate * w.args.learning_rate, 2e-6);
+    }
+    end(&w);
+}
+
+/* A full disk, by the limit on the size of a file: the write of the weights fails. */
+static void a_full_disk_keeps_the_last_checkpoint(void **state) {
+    (void)state;
+    world w;
+    begin(&w, 0);
+    w.args.max_steps = 2;
+    w.args.save_steps = 1;
+    static const int sizes[] = {1, 300, 5000, 60000, 100000}; /* the last: of the moments */
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "disk-%d", sizes[i]);
+        write_to(&w, name);
+        open_model(&w);
+        w.args.max_steps = 1;
+        watcher seen = {0};
+        check(&w, !train_watched(&w, &seen));
+        w.args.max_steps = 2;
+        strcpy(w.args.resume_from_checkpoint, "last");
+        struct rlimit old, small;
+        getrlimit(RLIMIT_FSIZE, &old);
+        small = (struct rlimit){(rlim_t)sizes[i], old.rlim_max};
+        bert_trainer *t = trainer_of(&w);
+        void (*handler)(int) = signal(SIGXFSZ, SIG_IGN);
+        setrlimit(RLIMIT_FSIZE, &small);
+        int rc = bert_trainer_train(t, &w.e);
+        setrlimit(RLIMIT_FSIZE, &old);
+        signal(SIGXFSZ, handler);
+        assert_int_equal(rc, BERT_EIO);
+        bert_error_clear(&w.e);
+        bert_trainer_free(t);
+        assert_true(there(&w, "checkpoint-1/trainer_state.json"));
+        assert_false(there(&w, "checkpoint-2"));
+        assert_false(there(&w, ".new-checkpoint-2"));
+        seen = (watcher){0};
+        open_model(&w);
+        check(&w, !train_watched(&w, &seen)); /* and once there is room, it goes on */
+        assert_int_equal(seen.steps, 1);
+        strcpy(w.args.resume_from_checkpoint, "");
+    }
+    end(&w);
+}
+
+static void set_killable(world *w) {
+    w->args.max_steps = 12;
+    w->args.save_steps = 1;
+    w->args.save_total_limit = 2;
+    w->args.threads = 1;
+}
+
+/* Killed at moments that fall anywhere, the middle of a save included. */
+static void a_killed_run_goes_on_to_the_same_bits(void **state) {
+    (void)state;
+    world w;
+    begin(&w, 0.1);
+    set_killable(&w);
+    write_to(&w, "whole");
+    watcher seen = {0};
+    check(&w, !train_watched(&w, &seen));
+    size_t n;
+    float *want = weights_of(&w, &n);
+    for (int turn = 0; turn < 12; turn++) {
+        char name[32];
+        snprintf(name, sizeof name, "kill-%d", turn);
+        write_to(&w, name);
+        fflush(NULL);
+        pid_t child = fork();
+        assert_true(child >= 0);
+        if (!child) {
+            bert_error e = {0};
+            bert_model_options o = bert_dataset_model(w.train);
+            bert_model *m = bert_model_open(w.dir, &o, &e);
+            bert_trainer *t = bert_trainer_new(m, &w.args, w.train, NULL, &e);
+            bert_trainer_train(t, &e);
+            _exit(0);
+        }
+        usleep(3000 + (useconds_t)turn * 2500);
+        kill(child, SIGKILL);
+        waitpid(child, NULL, 0);
+        open_model(&w);
+        strcpy(w.args.resume_from_checkpoint, "last");
+        int rc = train_watched(&w, &(watcher){0});
+        if (rc == BERT_ENOTFOUND) { /* killed before the first checkpoint */
+            bert_error_clear(&w.e);
+            strcpy(w.args.resume_from_checkpoint, "");
+            open_model(&w);
+            rc = train_watched(&w, &(watcher){0});
+        }
+        check(&w, !rc);
+        strcpy(w.args.resume_from_checkpoint, "");
+        float *got = weights_of(&w, &n);
+        assert_memory_equal(got, want, n * sizeof *got);
+        free(got);
+        int litter = 0;
+        for (int step = 0; step <= 12; step++) {
+            snprintf(name, sizeof name, ".new-checkpoint-%d", step);
+            litter += there(&w, name);
+            snprintf(name, sizeof name, ".old-checkpoint-%d", step);
+            litter += there(&w, name);
+        }
+        assert_int_equal(litter, 0);
+        assert_true(there(&w, "checkpoint-12"));
+    }
+    free(want);
+    end(&w);
+}
+
 static void wrong_arguments_are_refused(void **state) {
     (void)state;
     static const struct {
@@ -555,6 +692,9 @@ int main(void) {
         cmocka_unit_test(the_best_is_kept_and_loaded),
         cmocka_unit_test(what_is_not_finite_ends_the_run),
         cmocka_unit_test(a_frozen_part_stays_as_it_is),
+        cmocka_unit_test(layers_learn_at_their_own_rates),
+        cmocka_unit_test(a_full_disk_keeps_the_last_checkpoint),
+        cmocka_unit_test(a_killed_run_goes_on_to_the_same_bits),
         cmocka_unit_test(wrong_arguments_are_refused),
     };
     /* Checkpoints are synced to disk, some hundred times here. */

@@ -87,6 +87,7 @@ static bert_param *find_or_grow(bert_params *ps, const char *name, int32_t rows,
                       .cols = cols,
                       .trainable = ps->trainable,
                       .decay = decays(name),
+                      .lr_scale = 1,
                       .owner = ps};
     return p;
 }
@@ -202,6 +203,10 @@ static void clear_gradient(bert_param *p) {
 
 bool bert_param_trainable(const bert_param *p) {
     return p && p->trainable && !p->frozen;
+}
+
+void bert_param_scale_lr(bert_param *p, double factor) {
+    if (p) p->lr_scale = factor;
 }
 
 void bert_param_freeze(bert_param *p, bool frozen) {

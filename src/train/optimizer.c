@@ -174,7 +174,8 @@ int bert_optimizer_norm(bert_optimizer *o, double *norm, bert_error *e) {
 
 typedef struct {
     const bert_optimizer *o;
-    float lr, scale;
+    double lr;
+    float scale;
 } update;
 
 static void update_pieces(const void *context, size_t begin, size_t end, int thread) {
@@ -189,7 +190,7 @@ static void update_pieces(const void *context, size_t begin, size_t end, int thr
         double steps = (double)state->steps;
         float *value = (float *)(uintptr_t)p->value + s->first;
         bert_cpu()->adamw(value, p->grad + s->first, state->m + s->first, state->v + s->first, s->n,
-                          u->scale, u->lr, a->beta1, a->beta2, (float)a->eps,
+                          u->scale, (float)(u->lr * p->lr_scale), a->beta1, a->beta2, (float)a->eps,
                           p->decay ? (float)a->weight_decay : 0, (float)(1 - pow(a->beta1, steps)),
                           (float)(1 - pow(a->beta2, steps)));
         memset(p->grad + s->first, 0, s->n * sizeof *p->grad);
@@ -207,7 +208,7 @@ int bert_optimizer_update(bert_optimizer *o, double lr, double scale, bert_error
         o->states[i].steps++;
         bert_param_touch(p);
     }
-    bert_loop(o->threads, o->pieces_count, 1, update_pieces, &(update){o, (float)lr, (float)scale});
+    bert_loop(o->threads, o->pieces_count, 1, update_pieces, &(update){o, lr, (float)scale});
     for (int i = 0; i < o->count; i++) bert_params_at(o->ps, i)->flowed = false;
     return BERT_OK;
 }

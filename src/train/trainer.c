@@ -95,6 +95,22 @@ static int freeze(bert_trainer *t, bert_error *e) {
     return bert_fail(e, BERT_EINVAL, "freeze: no parameter is left to train");
 }
 
+/* The head is above the top layer, the embeddings below layer 0. */
+static void scale_layers(bert_trainer *t) {
+    bert_params *ps = bert_model_params(t->model);
+    int layers = bert_model_config(t->model)->num_hidden_layers;
+    for (int i = 0; i < bert_params_count(ps); i++) {
+        bert_param *p = bert_params_at(ps, i);
+        const char *layer = strstr(bert_param_name(p), "layer.");
+        int depth = 0;
+        if (layer)
+            depth = layers - atoi(layer + strlen("layer."));
+        else if (strstr(bert_param_name(p), "embeddings."))
+            depth = layers + 1;
+        bert_param_scale_lr(p, pow(t->args.layer_lr_decay, depth));
+    }
+}
+
 static int plan_steps(bert_trainer *t, bert_error *e) {
     const bert_training_args *a = &t->args;
     bert_loader_options o = {.batch_size = (int32_t)a->per_device_train_batch_size,
@@ -135,14 +151,14 @@ static int set_up(bert_trainer *t, bert_error *e) {
     if (!rc) rc = set_class_weights(t, e);
     if (!rc) rc = freeze(t, e);
     if (rc) return rc;
+    scale_layers(t);
     bert_tape_options tape = bert_tape_default();
     tape.threads = (int)a->threads;
     tape.precision = a->precision;
     tape.seed = (uint64_t)a->seed;
     t->tape = bert_tape_new(&tape, e);
     if (!t->tape) return e->code;
-    bert_adamw_options adamw = {(float)a->adam_beta1, (float)a->adam_beta2, (float)a->adam_epsilon,
-                                (float)a->weight_decay};
+    bert_adamw_options adamw = {a->adam_beta1, a->adam_beta2, a->adam_epsilon, a->weight_decay};
     t->optimizer = bert_optimizer_new(bert_model_params(t->model), &adamw, (int)a->threads, e);
     if (!t->optimizer) return e->code;
     t->log_history = json_array();
