@@ -8,7 +8,6 @@ bert_dataset_options dataset_options(const common *c, const label_options *l) {
     o.label_column = c->label_column;
     o.label_separator = l->separator;
     o.problem_type = l->problem_type;
-    o.allow_one_class = l->allow_one_class;
     o.max_length = c->max_length;
     o.overflow = c->overflow;
     return o;

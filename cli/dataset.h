@@ -6,7 +6,6 @@
 
 typedef struct {
     const char *separator, *problem_type;
-    bool allow_one_class;
 } label_options;
 bert_dataset_options dataset_options(const common *c, const label_options *l);
 /* A line of what is in it: rows, tokens, rows per label; and one where text was cut off. */

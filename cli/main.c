@@ -41,7 +41,7 @@ int main(int argc, char **argv) {
     }
     if (help || argc < 2) {
         print_usage(help ? stdout : stderr);
-        return help && !output_flush(NULL) ? EXIT_OK : EXIT_USAGE;
+        return !help ? EXIT_USAGE : output_flush(NULL) ? EXIT_FAILED : EXIT_OK;
     }
     const command *c = command_find(name);
     return c ? run(c, argc - 2, argv + 2) : EXIT_USAGE;

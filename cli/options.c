@@ -1,6 +1,7 @@
 /* Options by tables: the shared rows, parsing, and the help that is made from the same rows. */
 #include "cli.h"
 #include "nearest.h"
+#include <ctype.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -95,7 +96,7 @@ static const option shared[] = {
 };
 #undef AT
 
-/* Row i of what a command takes: its own, those of run time, then the shared ones. */
+/* Row i of what a command takes: its own, the shared ones, then those of run time. */
 static bool option_of(const command *c, int i, option *out) {
     for (const option *o = c->options; o && o->name; o++) {
         if (i-- == 0) {
@@ -103,10 +104,6 @@ static bool option_of(const command *c, int i, option *out) {
             return true;
         }
     }
-    int n = 0;
-    for (; c->option_at && c->option_at(n, out); n++)
-        if (n == i) return true;
-    i -= n;
     for (size_t k = 0; k < sizeof shared / sizeof *shared; k++) {
         if (!(shared[k].group & c->groups)) continue;
         if (i-- == 0) {
@@ -114,7 +111,7 @@ static bool option_of(const command *c, int i, option *out) {
             return true;
         }
     }
-    return false;
+    return c->option_at && c->option_at(i, out);
 }
 
 /* ---- Parsing */
@@ -234,7 +231,8 @@ static void print_wrapped(FILE *f, const char *text, int column, int indent) {
 
 void print_help(const command *c, FILE *f) {
     enum { INDENT = 34 };
-    fprintf(f, "usage: bert %s %s [options]\n\n%s.\n", c->name, c->operands, c->help);
+    fprintf(f, "usage: bert %s %s [options]\n\n%c%s.\n", c->name, c->operands, toupper(c->help[0]),
+            c->help + 1);
     if (c->more) fprintf(f, "%s\n", c->more);
     fprintf(f, "\noptions:\n");
     option o;

@@ -53,11 +53,17 @@ static const option options[] = {
      "single_label_classification, multi_label_classification or "
      "regression (default: by the labels)",
      set_string, offsetof(arguments, labels.problem_type), 0},
-    {"allow-one-class", 0, NULL, "train although every row has the same label", set_true,
-     offsetof(arguments, labels.allow_one_class), 0},
     {"args", 0, "FILE", "the options below from a JSON file", set_arguments_file, 0, 0},
     {0},
 };
+
+/* How --help shows the type of a value. */
+static const char *shown_type(const char *type) {
+    static const char *const shown[][2] = {{"number", "X"}, {"integer", "N"}, {"text", "TEXT"}};
+    for (size_t i = 0; i < sizeof shown / sizeof *shown; i++)
+        if (!strcmp(type, shown[i][0])) return shown[i][1];
+    return type; /* "linear|cosine|.." */
+}
 
 static bool option_at(int i, option *out) {
     enum { ROWS = 96, NAME = 48 };
@@ -75,7 +81,8 @@ static bool option_at(int i, option *out) {
             if (*s == '_') *s = '-';
         snprintf(helps[k], sizeof helps[k], "%s%s%s%s", row.help, *row.fallback ? " (" : "",
                  row.fallback, *row.fallback ? ")" : "");
-        *out = (option){.name = names[k], .value = row.type, .help = helps[k], .set = set_argument};
+        *out = (option){
+            .name = names[k], .value = shown_type(row.type), .help = helps[k], .set = set_argument};
         return true;
     }
     return false;
@@ -264,7 +271,7 @@ static int finish(const arguments *a, job *j, screen *s, bert_error *e) {
     if (!output_json(&a->common)) {
         printf("\nsaved in %s after %lld steps, %.1f s", a->training.output_dir,
                (long long)t->global_step, s->runtime);
-        if (m && t->best_global_step)
+        if (a->training.load_best_model_at_end && t->best_global_step)
             printf("; the best step was %lld", (long long)t->best_global_step);
         printf("\n");
         for (int i = 0; m && i < bert_metrics_count(m); i++)

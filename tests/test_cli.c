@@ -1,0 +1,541 @@
+/* The tool as a user meets it: what each command prints, what it exits with, and what it says about
+ * every kind of bad input. */
+#include "tiny.h"
+#include <jansson.h>
+#include <math.h>
+#include <signal.h>
+#include <sys/wait.h>
+
+static char *home; /* everything is under it; MODEL is home/m */
+static char out[1 << 20], err[1 << 16];
+
+static void slurp(const char *name, char *text, size_t capacity) {
+    char path[4200];
+    snprintf(path, sizeof path, "%s/%s", home, name);
+    FILE *f = fopen(path, "rb");
+    assert_non_null(f);
+    text[fread(text, 1, capacity - 1, f)] = 0;
+    fclose(f);
+}
+
+/* Runs "bert ..." in home; the exit code, with `out` and `err` filled. */
+__attribute__((format(printf, 1, 2))) static int bert(const char *format, ...) {
+    char arguments[8192], command[16384];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(arguments, sizeof arguments, format, args);
+    va_end(args);
+    snprintf(command, sizeof command, "cd '%s' && { '%s' %s; } >out 2>err </dev/null", home,
+             BERT_TOOL, arguments);
+    int status = system(command);
+    slurp("out", out, sizeof out);
+    slurp("err", err, sizeof err);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static void expect(int code, int got) {
+    if (code != got) fail_msg("exit code %d, not %d; it said: %s%s", got, code, err, out);
+}
+
+static void says(const char *text, const char *part) {
+    if (!strstr(text, part)) fail_msg("\"%s\" is not in: %s", part, text);
+}
+
+/* Line i of out as JSON; released by the caller. */
+static json_t *line(int i) {
+    const char *p = out;
+    for (; i; i--) {
+        p = strchr(p, '\n');
+        assert_non_null(p);
+        p++;
+    }
+    json_t *o = json_loadb(p, strcspn(p, "\n"), 0, NULL);
+    if (!o) fail_msg("not JSON: %.200s", p);
+    return o;
+}
+
+static int lines(void) {
+    int n = 0;
+    for (const char *p = out; *p; p++) n += *p == '\n';
+    return n;
+}
+
+static double number(const json_t *o, const char *key) {
+    json_t *v = json_object_get(o, key);
+    if (!json_is_number(v)) fail_msg("no number %s", key);
+    return json_number_value(v);
+}
+
+static size_t size(const json_t *o, const char *key) {
+    json_t *v = json_object_get(o, key);
+    if (!json_is_array(v)) fail_msg("no array %s", key);
+    return json_array_size(v);
+}
+
+static void write_file(const char *name, const char *text) {
+    tiny_write(home, name, text);
+}
+
+static void write_rows(const char *name, int from, int n) {
+    static tiny_rows rows;
+    static char text[TINY_ROWS * 4 * 100];
+    tiny_fill(&rows, "single_label_classification", from, n);
+    size_t used = (size_t)snprintf(text, sizeof text, "text,label\n");
+    for (int i = 0; i < n; i++)
+        used += (size_t)snprintf(text + used, sizeof text - used, "%s,%s\n", rows.text[i],
+                                 rows.label[i]);
+    write_file(name, text);
+}
+
+static int set_up(void **state) {
+    (void)state;
+    char path[4200];
+    home = test_directory();
+    snprintf(path, sizeof path, "%s/m", home);
+    bert_error e = {0};
+    assert_int_equal(bert_make_directory(path, &e), 0);
+    tiny_model(path, 3, "single_label_classification", 0.1);
+    setenv("BERT_HOME", home, 1);
+    write_rows("train.csv", 0, 64);
+    write_rows("validation.csv", 64, 32);
+    write_file("texts.txt", "w1 w2\nw3\nw4 w5 w6\n");
+    return 0;
+}
+
+static int tear_down(void **state) {
+    (void)state;
+    test_remove(home);
+    return 0;
+}
+
+static const char *const names[] = {"tokenize", "encode",   "embed", "similarity", "classify",
+                                    "train",    "evaluate", "info",  "bench"};
+
+/* ---- Usage */
+
+static void usage_is_two(void **state) {
+    (void)state;
+    expect(2, bert(" "));
+    expect(2, bert("embd m x"));
+    says(err, "did you mean 'embed'?");
+    expect(2, bert("embed"));
+    says(err, "MODEL");
+    expect(2, bert("embed m --poolin mean x"));
+    says(err, "did you mean --pooling?");
+    expect(2, bert("embed m --pooling"));
+    says(err, "needs a value");
+    expect(2, bert("embed m --pooling sideways x"));
+    expect(2, bert("embed m --threads -3 x"));
+    expect(2, bert("embed m --threads 1x x"));
+    expect(2, bert("embed m --precision lowest x"));
+    expect(2, bert("embed m -i texts.txt x"));
+    expect(2, bert("embed m x -o vectors.txt"));
+    expect(2, bert("similarity m a"));
+    expect(2, bert("similarity m a b c"));
+    expect(2, bert("encode m x"));
+    expect(2, bert("evaluate m"));
+    expect(2, bert("train m -o d"));
+    says(err, "--train-file");
+    expect(2, bert("train m --train-file train.csv"));
+    expect(2, bert("train m --train-file train.csv -o d --learning-rate fast"));
+    expect(2, bert("train m --train-file train.csv -o d --learning-rat 1"));
+    says(err, "did you mean --learning-rate?");
+    expect(2, bert("train m --train-file train.csv -o d --task dancing"));
+    expect(2, bert("bench m --batch 0"));
+}
+
+/* Every command, and every option in the help of every command, is in the docs. */
+static void help_is_documented(void **state) {
+    (void)state;
+    static char manual[1 << 17];
+    static const char *const pages[] = {"/docs/cli.md", "/docs/training.md"};
+    size_t used = 0;
+    for (int i = 0; i < 2; i++) {
+        char path[4200];
+        snprintf(path, sizeof path, "%s%s", BERT_SOURCE_DIR, pages[i]);
+        FILE *f = fopen(path, "rb");
+        assert_non_null(f);
+        used += fread(manual + used, 1, sizeof manual - 1 - used, f);
+        fclose(f);
+    }
+    manual[used] = 0;
+    expect(0, bert("--help"));
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) says(out, names[i]);
+    expect(0, bert("--version"));
+    says(out, bert_version());
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char heading[64];
+        snprintf(heading, sizeof heading, "`%s", names[i]);
+        says(manual, heading);
+        expect(0, bert("%s --help", names[i]));
+        says(out, "usage: bert ");
+        for (char *p = out; (p = strstr(p, "  --")) || (p = NULL);) {
+            size_t n = 4 + strspn(p + 4, "abcdefghijklmnopqrstuvwxyz-0123456789");
+            char option[64];
+            snprintf(option, sizeof option, "%.*s", (int)n - 2, p + 2);
+            if (!strstr(manual, option)) fail_msg("%s of %s is not in the docs", option, names[i]);
+            p += n;
+        }
+    }
+}
+
+/* ---- What commands print */
+
+static void tokenize_prints(void **state) {
+    (void)state;
+    expect(0, bert("tokenize m 'w1 W2' 'w3'"));
+    assert_int_equal(lines(), 2);
+    json_t *o = line(0);
+    assert_int_equal(size(o, "ids"), 4);
+    assert_int_equal(json_integer_value(json_array_get(json_object_get(o, "ids"), 1)), 6);
+    assert_string_equal(json_string_value(json_array_get(json_object_get(o, "tokens"), 2)), "w2");
+    assert_true(json_is_null(json_array_get(json_object_get(o, "word_ids"), 0)));
+    json_t *offsets = json_array_get(json_object_get(o, "offsets"), 2);
+    assert_int_equal(json_integer_value(json_array_get(offsets, 0)), 3);
+    assert_int_equal(size(o, "type_ids"), 4);
+    json_decref(o);
+    expect(0, bert("tokenize m/vocab.txt w1 --pair w2 --no-special"));
+    o = line(0);
+    assert_int_equal(size(o, "ids"), 2);
+    assert_int_equal(json_integer_value(json_array_get(json_object_get(o, "type_ids"), 1)), 1);
+    json_decref(o);
+    expect(1, bert("tokenize m 'w1 w2 w3 w4' --max-length 4"));
+    says(err, "6 tokens");
+    expect(0, bert("tokenize m 'w1 w2 w3 w4' --max-length 4 --on-overflow truncate"));
+    o = line(0);
+    assert_int_equal(size(o, "ids"), 4);
+    assert_int_equal((int)number(o, "dropped"), 2);
+    json_decref(o);
+    expect(0, bert("tokenize m 'w1 w2 w3 w4' --max-length 4 --on-overflow window --stride 1"));
+    assert_int_equal(lines(), 3);
+    expect(0, bert("tokenize m w1 --columns"));
+    says(out, "[CLS]");
+}
+
+static void embed_prints(void **state) {
+    (void)state;
+    expect(0, bert("embed m -i texts.txt --threads 2"));
+    assert_int_equal(lines(), 3);
+    json_t *first = line(0);
+    assert_int_equal(size(first, "embedding"), TINY_HIDDEN);
+    assert_int_equal((int)number(first, "tokens"), 4);
+    assert_null(json_object_get(first, "dropped"));
+    /* Numbers come back to the bit, and do not depend on what stands beside them. */
+    expect(0, bert("embed m 'w1 w2'"));
+    json_t *alone = line(0);
+    assert_true(json_equal(first, alone));
+    json_decref(first);
+    json_decref(alone);
+    expect(0, bert("embed m -i texts.txt -o v.npy"));
+    float *v;
+    int64_t rows, cols;
+    char path[4200];
+    snprintf(path, sizeof path, "%s/v.npy", home);
+    assert_int_equal(bert_load_npy(path, &v, &rows, &cols, NULL), 0);
+    assert_int_equal(rows, 3);
+    assert_int_equal(cols, TINY_HIDDEN);
+    free(v);
+    expect(0, bert("embed m --normalize w1 --pooling cls"));
+    json_t *o = line(0);
+    double square = 0;
+    for (size_t i = 0; i < TINY_HIDDEN; i++)
+        square += pow(json_number_value(json_array_get(json_object_get(o, "embedding"), i)), 2);
+    json_decref(o);
+    assert_true(fabs(square - 1) < 1e-5);
+    expect(0, bert("embed m < texts.txt"));
+    write_file("p.tsv", "sentence1\tsentence2\nw1\tw2\n");
+    expect(0, bert("embed m -i p.tsv"));
+    o = line(0);
+    assert_int_equal((int)number(o, "tokens"), 5);
+    json_decref(o);
+}
+
+static void encode_writes(void **state) {
+    (void)state;
+    expect(0, bert("encode m -i texts.txt -o e.safetensors"));
+    char path[4200];
+    snprintf(path, sizeof path, "%s/e.safetensors", home);
+    bert_error e = {0};
+    bert_safetensors *s = bert_safetensors_open(path, &e);
+    if (!s) fail_msg("%s", e.message);
+    const bert_stored_tensor *t = bert_safetensors_find(s, "last_hidden_state");
+    assert_true(t && t->dims == 2 && t->shape[0] == 12 && t->shape[1] == TINY_HIDDEN);
+    t = bert_safetensors_find(s, "pooler_output");
+    assert_true(t && t->dims == 2 && t->shape[0] == 3);
+    t = bert_safetensors_find(s, "start");
+    assert_true(t && t->dims == 1 && t->shape[0] == 4);
+    int32_t start[4];
+    memcpy(start, t->data, sizeof start);
+    assert_true(start[0] == 0 && start[1] == 4 && start[2] == 7 && start[3] == 12);
+    bert_safetensors_close(s);
+}
+
+static void others_print(void **state) {
+    (void)state;
+    expect(0, bert("similarity m 'w1 w2' 'w1 w2'"));
+    json_t *o = line(0);
+    assert_true(fabs(number(o, "score") - 1) < 1e-6);
+    json_decref(o);
+    expect(0, bert("classify m w1"));
+    o = line(0);
+    assert_non_null(json_string_value(json_object_get(o, "label")));
+    json_t *scores = json_object_get(o, "scores");
+    assert_int_equal(json_object_size(scores), 3);
+    double sum = number(scores, "LABEL_0") + number(scores, "LABEL_1") + number(scores, "LABEL_2");
+    assert_true(fabs(sum - 1) < 1e-6);
+    json_decref(o);
+    expect(0, bert("info m"));
+    o = line(0);
+    assert_int_equal((int)number(o, "hidden_size"), TINY_HIDDEN);
+    assert_int_equal(size(o, "labels"), 3);
+    json_decref(o);
+    expect(0, bert("info m --columns"));
+    says(out, "hidden_size");
+    expect(0, bert("bench m --batch 2 --seq 8 --repeat 3"));
+    o = line(0);
+    assert_true(number(o, "ms") > 0 && number(o, "tokens_per_second") > 0);
+    assert_true(number(o, "gflops") > 0);
+    assert_string_equal(json_string_value(json_object_get(o, "precision")), "highest");
+    json_decref(o);
+    expect(0, bert("bench m --batch 2 --seq 8 --repeat 3 --train"));
+    expect(1, bert("bench m --seq 21"));
+}
+
+/* What training says it reached is what the saved model reaches. */
+static void train_then_use(void **state) {
+    (void)state;
+    expect(0, bert("train m --train-file train.csv --validation-file validation.csv -o d "
+                   "--num-train-epochs 2 --learning-rate 1e-3 --seed 7"));
+    json_t *o = line(0);
+    assert_int_equal((int)number(o, "global_step"), 16);
+    double loss = number(o, "eval_loss"), accuracy = number(o, "eval_accuracy");
+    json_decref(o);
+    says(err, "train loss"); /* the table of epochs */
+    expect(0, bert("evaluate d -i validation.csv"));
+    o = line(0);
+    assert_true(fabs(number(o, "loss") - loss) < 1e-6);
+    assert_true(fabs(number(o, "accuracy") - accuracy) < 1e-9);
+    assert_int_equal((int)number(o, "rows"), 32);
+    assert_true(number(o, "majority_accuracy") >= 1.0 / 3);
+    json_decref(o);
+    expect(0, bert("evaluate d -i validation.csv --columns"));
+    says(out, "always answering");
+    says(out, "true \\ predicted");
+    expect(0, bert("classify d w1 w2"));
+    assert_int_equal(lines(), 2);
+    /* The same seed gives the same model, whatever the threads. */
+    expect(0, bert("train m --train-file train.csv -o d2 --num-train-epochs 2 "
+                   "--learning-rate 1e-3 --seed 7 --threads 1 --quiet"));
+    assert_int_equal(strlen(err), 0);
+    char command[9000];
+    snprintf(command, sizeof command, "cmp '%s/d/model.safetensors' '%s/d2/model.safetensors'",
+             home, home);
+    assert_int_equal(system(command), 0);
+}
+
+/* ---- Bad input */
+
+static void bad_files(void **state) {
+    (void)state;
+    expect(1, bert("embed nowhere w1"));
+    says(err, "nowhere");
+    expect(1, bert("embed m -i nowhere.txt"));
+    says(err, "nowhere.txt");
+    expect(1, bert("train m --train-file nowhere.csv -o d3"));
+    write_file("empty.txt", "");
+    write_file("empty.csv", "");
+    write_file("header.csv", "text,label\n");
+    expect(1, bert("embed m -i empty.txt"));
+    says(err, "empty.txt");
+    expect(1, bert("embed m </dev/null"));
+    expect(1, bert("train m --train-file empty.csv -o d3"));
+    expect(1, bert("train m --train-file header.csv -o d3"));
+    write_file("nolabel.csv", "text,other\nw1,w2\n");
+    expect(1, bert("train m --train-file nolabel.csv -o d3"));
+    says(err, "label");
+    expect(1, bert("train m --train-file train.csv --label-column mood -o d3"));
+    says(err, "mood");
+    expect(1, bert("evaluate m -i nolabel.csv"));
+    write_file("one.csv", "text,label\nw1,a\nw2,a\n");
+    expect(1, bert("train m --train-file one.csv -o d3"));
+    says(err, "label");
+    write_file("ragged.csv", "text,label\nw1,a\nw2,a,b\n");
+    expect(1, bert("train m --train-file ragged.csv -o d4"));
+    says(err, "ragged.csv:3");
+    /* A label that the model does not know. */
+    write_file("other.csv", "text,label\nw1,joy\nw2,anger\n");
+    expect(1, bert("evaluate m -i other.csv"));
+    says(err, "joy");
+}
+
+static void invalid_utf8(void **state) {
+    (void)state;
+    write_file("latin1.txt", "w1 caf\xe9 w2\n");
+    expect(0, bert("embed m -i latin1.txt"));
+    says(err, "UTF-8");
+    expect(0, bert("tokenize m -i latin1.txt"));
+    json_decref(line(0));
+}
+
+static void too_long(void **state) {
+    (void)state;
+    write_file("long.txt", "w1\nw1 w2 w3 w4 w5 w6 w7 w8 w9 w10 w11 w12 w13 w14 w15 w16 w17 w18 w19 "
+                           "w20 w21 w22\n");
+    expect(1, bert("embed m -i long.txt"));
+    says(err, "long.txt:2");
+    says(err, "24 tokens");
+    expect(1, bert("encode m -i long.txt -o l.safetensors"));
+    expect(0, bert("embed m -i long.txt --on-overflow truncate"));
+    json_t *o = line(1);
+    assert_int_equal((int)number(o, "dropped"), 4);
+    json_decref(o);
+    expect(0, bert("classify m -i long.txt --on-overflow window"));
+    o = line(1);
+    assert_null(json_object_get(o, "dropped"));
+    json_decref(o);
+    expect(1, bert("embed m w1 --max-length 21"));
+    write_file("long.csv", "text,label\nw1,a\nw1 w2 w3 w4 w5 w6 w7 w8 w9 w10 w11 w12 w13 w14 w15 "
+                           "w16 w17 w18 w19 w20 w21 w22,b\n");
+    expect(1, bert("train m --train-file long.csv -o d5"));
+    says(err, "long.csv:3");
+    expect(0, bert("train m --train-file long.csv -o d5 --on-overflow truncate"));
+    says(err, "4 tokens were dropped");
+}
+
+/* A copy of the model in home/b, to be broken. */
+static void copy_model(void) {
+    char command[9000];
+    snprintf(command, sizeof command, "rm -rf '%s/b' && cp -r '%s/m' '%s/b'", home, home, home);
+    assert_int_equal(system(command), 0);
+}
+
+static void broken_models(void **state) {
+    (void)state;
+    char path[4200];
+    copy_model();
+    snprintf(path, sizeof path, "%s/b/model.safetensors", home);
+    assert_int_equal(truncate(path, 5000), 0);
+    expect(1, bert("embed b w1"));
+    says(err, "model.safetensors");
+    assert_int_equal(truncate(path, 4), 0);
+    expect(1, bert("embed b w1"));
+    assert_int_equal(unlink(path), 0);
+    expect(1, bert("embed b w1"));
+    copy_model();
+    write_file("b/config.json",
+               "{\"model_type\": \"bert\", \"vocab_size\": 40, \"hidden_size\": 32, "
+               "\"num_hidden_layers\": 2, \"num_attention_heads\": 4, "
+               "\"intermediate_size\": 96, \"max_position_embeddings\": 20}");
+    expect(1, bert("embed b w1"));
+    says(err, "intermediate");
+    write_file("b/config.json", "{\"model_type\": \"perceiver\"}");
+    expect(1, bert("embed b w1"));
+    says(err, "perceiver");
+    write_file("b/config.json", "{\"model_type\": ");
+    expect(1, bert("embed b w1"));
+    says(err, "config.json");
+    copy_model();
+    write_file("b/vocab.txt", "");
+    expect(1, bert("embed b w1"));
+    says(err, "vocab.txt");
+}
+
+static void full_disk(void **state) {
+    (void)state;
+    if (access("/dev/full", W_OK)) skip();
+    expect(1, bert("embed m w1 >/dev/full"));
+    says(err, "cannot write");
+    expect(1, bert("tokenize m w1 >/dev/full"));
+    expect(1, bert("--help >/dev/full"));
+    expect(1, bert("embed m -i texts.txt -o /nonexistent/v.npy"));
+    /* A reader that has gone, as of "| head -0". */
+    write_file("gone.sh", "{ sleep 0.3; \"$1\" embed m w1; echo $? >code; } 2>gone.err | true\n");
+    char command[9000], code[8];
+    snprintf(command, sizeof command, "cd '%s' && sh gone.sh '%s'", home, BERT_TOOL);
+    assert_int_equal(system(command), 0);
+    slurp("code", code, sizeof code);
+    assert_int_equal(atoi(code), 1);
+    slurp("gone.err", err, sizeof err);
+    says(err, "Broken pipe");
+}
+
+/* A disk on which the first model fits and the second does not. */
+static void full_disk_in_training(void **state) {
+    (void)state;
+    char command[9000], path[4200];
+    snprintf(path, sizeof path, "%s/disk", home);
+    snprintf(command, sizeof command,
+             "mkdir -p '%s' && mount -t tmpfs -o size=1m tmpfs '%s' 2>/dev/null", path, path);
+    if (getuid() || system(command)) skip();
+    int rc = bert("train m --train-file train.csv -o disk/a --num-train-epochs 1");
+    char first[sizeof err];
+    snprintf(first, sizeof first, "%s", err);
+    int again = rc ? 1
+                   : bert("train m --train-file train.csv -o disk/b --num-train-epochs 100 "
+                          "--save-strategy steps --save-steps 2");
+    char said[sizeof err];
+    snprintf(said, sizeof said, "%s", err);
+    /* The model of the first run is whole, and no temporary file is left. */
+    int use = rc ? 1 : bert("classify disk/a w1");
+    snprintf(command, sizeof command, "find '%s' -name '*tmp*' -o -name '.?*' | grep -q .", path);
+    int litter = system(command);
+    snprintf(command, sizeof command, "umount '%s'", path);
+    assert_int_equal(system(command), 0);
+    if (rc) fail_msg("the first run: %s", first);
+    assert_int_equal(again, 1);
+    says(said, "No space left");
+    assert_int_equal(use, 0);
+    assert_int_not_equal(litter, 0);
+}
+
+static void interrupted(void **state) {
+    (void)state;
+    char path[4200], name[64];
+    snprintf(path, sizeof path, "%s/i.err", home);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (!pid) {
+        if (chdir(home) || !freopen("i.err", "w", stderr) || !freopen("i.out", "w", stdout))
+            _exit(99);
+        execl(BERT_TOOL, "bert", "train", "m", "--train-file", "train.csv", "-o", "i",
+              "--max-steps", "100000000", "--save-strategy", "steps", "--save-steps", "50",
+              "--save-total-limit", "2", (char *)NULL);
+        _exit(98);
+    }
+    /* The first checkpoint says that it is under way. */
+    snprintf(path, sizeof path, "%s/i/checkpoint-50", home);
+    for (int i = 0; i < 6000 && access(path, F_OK); i++) usleep(10000);
+    usleep(50000);
+    assert_int_equal(kill(pid, SIGINT), 0);
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    slurp("i.err", err, sizeof err);
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 1) fail_msg("status %x: %s", status, err);
+    const char *said = strstr(err, "i/checkpoint-");
+    if (!said) fail_msg("no checkpoint is named: %s", err);
+    int step = 0;
+    assert_int_equal(sscanf(said, "i/checkpoint-%d", &step), 1);
+    assert_true(step >= 50);
+    snprintf(name, sizeof name, "i/checkpoint-%d", step);
+    expect(0, bert("classify %s w1", name));
+    expect(0, bert("train m --train-file train.csv -o i --max-steps %d --quiet "
+                   "--resume-from-checkpoint last",
+                   step + 4));
+    json_t *o = line(0);
+    assert_int_equal((int)number(o, "global_step"), step + 4);
+    json_decref(o);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(usage_is_two),          cmocka_unit_test(help_is_documented),
+        cmocka_unit_test(tokenize_prints),       cmocka_unit_test(embed_prints),
+        cmocka_unit_test(encode_writes),         cmocka_unit_test(others_print),
+        cmocka_unit_test(train_then_use),        cmocka_unit_test(bad_files),
+        cmocka_unit_test(invalid_utf8),          cmocka_unit_test(too_long),
+        cmocka_unit_test(broken_models),         cmocka_unit_test(full_disk),
+        cmocka_unit_test(full_disk_in_training), cmocka_unit_test(interrupted),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
