@@ -66,7 +66,8 @@ BERT_API void bert_error_clear(bert_error *e);
 
 /* --------------------------------------------------------------- 2. Tokenizer */
 
-/* WordPiece with BERT's normalisation. Immutable and shared. */
+/* WordPiece with BERT's normalisation, as PyPI tokenizers 0.23 does it: same ids, same offsets.
+ * Immutable and shared. */
 typedef struct bert_tokenizer bert_tokenizer;
 
 /* Overrides for what a checkpoint directory says; -1 leaves it to the checkpoint (and, for a bare
@@ -79,7 +80,13 @@ typedef struct {
 } bert_tokenizer_options;
 BERT_API bert_tokenizer_options bert_tokenizer_default(void);
 
-/* path: a checkpoint directory, a tokenizer.json or a vocab.txt. options may be NULL. */
+/* path: a checkpoint directory, a tokenizer.json (preferred) or a vocab.txt. options may be NULL.
+ * tokenizer_config.json, special_tokens_map.json and added_tokens.json beside it are read if there;
+ * what the first says of the normaliser wins. Of a tokenizer.json, the parts of the BERT family are
+ * taken (WordPiece or WordLevel; BertNormalizer or none; BertPreTokenizer, Whitespace or
+ * WhitespaceSplit; TemplateProcessing, BertProcessing or none; WordPiece decoder or none), others
+ * are refused by name (BERT_EUNSUPPORTED). "truncation" and "padding" stored there are not applied:
+ * each bert_encode() says what it wants. */
 BERT_API bert_tokenizer *bert_tokenizer_open(const char *path,
                                              const bert_tokenizer_options *options, bert_error *e);
 BERT_API void bert_tokenizer_close(bert_tokenizer *t);
@@ -134,9 +141,10 @@ typedef struct bert_encoder bert_encoder;
 BERT_API bert_encoder *bert_encoder_new(const bert_tokenizer *t, bert_error *e);
 BERT_API void bert_encoder_free(bert_encoder *enc);
 
-/* Encodes text (and pair, unless NULL). Returns the number of windows (>= 1) or a negative error:
- * BERT_EINVAL when stride leaves no room to advance or a one-sided truncation cannot reach
- * max_length. options may be NULL. */
+/* Encodes text (and pair, unless NULL), each of at most 2 GiB. Returns the number of windows (>= 1)
+ * or a negative error: BERT_EINVAL when stride leaves no room to advance, a one-sided truncation
+ * cannot reach max_length or max_length does not hold the special tokens. A pair has a window for
+ * each window of A with each of B. options may be NULL. */
 BERT_API int bert_encode(bert_encoder *enc, const char *text, size_t text_bytes, const char *pair,
                          size_t pair_bytes, const bert_encode_options *options, bert_error *e);
 /* Window i of the latest bert_encode(); valid until the next one. Window 0 is the truncated text
@@ -154,8 +162,9 @@ BERT_API int32_t bert_encoder_char_to_token(const bert_encoder *enc, int w, int3
 BERT_API int64_t bert_encode_ids(bert_encoder *enc, const char *text, size_t text_bytes,
                                  int32_t *ids, size_t capacity, bert_error *e);
 
-/* Text of ids as the WordPiece decoder gives it (cleanup on: " ." -> "."). Returns the length in
- * bytes without the final NUL; writes at most capacity bytes including it. */
+/* Text of ids as the tokenizer's decoder gives it (" ." -> "." unless its cleanup is off). Returns
+ * the length in bytes without the final NUL; writes at most capacity bytes including it. An id
+ * that is no token is BERT_EINVAL. */
 BERT_API int64_t bert_decode(const bert_tokenizer *t, const int32_t *ids, size_t n,
                              bool skip_special_tokens, char *out, size_t capacity, bert_error *e);
 

@@ -94,69 +94,59 @@ static int add_special(bert_tokenizer *t, const char *name, const char *where, b
                           e);
 }
 
-/* {"30522": {"content": ...}, ...} in the order of ids. */
-static int add_decoder(bert_tokenizer *t, const json_t *decoder, bert_error *e) {
-    if (!json_is_object(decoder)) return BERT_OK;
-    const char *key;
-    json_t *value;
-    int32_t previous = -1, rc = 0;
-    for (size_t left = json_object_size(decoder); !rc && left; left--) {
-        int32_t next = INT32_MAX;
-        bert_added_token token = {0};
-        json_object_foreach((json_t *)decoder, key, value) {
-            char *end;
-            long id = strtol(key, &end, 10);
-            if (*end || end == key || id < 0 || id >= BERT_MAX_VOCABULARY)
-                return bert_fail(e, BERT_EFORMAT, "%s: added_tokens_decoder: '%.20s' is no id",
-                                 config_file, key);
-            if (id <= previous || id >= next) continue;
-            next = (int32_t)id;
-            rc = bert_added_token_of(value, &token, config_file, e);
-            if (rc) return rc;
-        }
-        if (next == INT32_MAX) break;
-        previous = token.id = next;
-        if (!is_known(t, token.content)) rc = bert_add_token(t, token, config_file, e);
-    }
+static int by_id(const void *a, const void *b) {
+    return ((const bert_added_token *)a)->id - ((const bert_added_token *)b)->id;
+}
+
+/* One member of added_tokens_decoder, {"30522": {"content": ...}}, or of added_tokens.json,
+ * {"token": 30522}. */
+static int read_member(const char *key, const json_t *value, bool plain, bert_added_token *token,
+                       const char *where, bert_error *e) {
+    char none[] = "", *end = none;
+    json_int_t id =
+        plain ? (json_is_integer(value) ? json_integer_value(value) : -1) : strtoll(key, &end, 10);
+    if (*end || (!plain && !*key) || id < 0 || id >= BERT_MAX_VOCABULARY)
+        return bert_fail(e, BERT_EFORMAT, "%s: '%.100s' has no id from 0 to %d", where, key,
+                         BERT_MAX_VOCABULARY - 1);
+    int rc = 0;
+    if (plain)
+        *token = (bert_added_token){.content = key, .normalized = true};
+    else
+        rc = bert_added_token_of(value, token, where, e);
+    token->id = (int32_t)id;
     return rc;
 }
 
-/* {"token": id, ...}, also in the order of ids. */
-static int add_plain(bert_tokenizer *t, const json_t *added, bert_error *e) {
+/* Adds what is not known yet, in the order of ids. */
+static int add_listed(bert_tokenizer *t, json_t *object, bool plain, const char *where,
+                      bert_error *e) {
+    size_t n = json_object_size(object), i = 0;
+    if (!n) return BERT_OK;
+    bert_added_token *list = malloc(n * sizeof *list);
+    if (!list) return bert_fail_memory(e, n * sizeof *list);
     const char *key;
     json_t *value;
-    json_int_t previous = -1;
     int rc = 0;
-    for (size_t left = json_object_size(added); !rc && left; left--) {
-        bert_added_token token = {.id = -1, .normalized = true};
-        json_int_t next = BERT_MAX_VOCABULARY;
-        json_object_foreach((json_t *)added, key, value) {
-            json_int_t id = json_is_integer(value) ? json_integer_value(value) : -1;
-            if (id < 0 || id >= BERT_MAX_VOCABULARY)
-                return bert_fail(e, BERT_EFORMAT, "%s: the id of '%.100s' is not one", added_file,
-                                 key);
-            if (id <= previous || id >= next) continue;
-            next = id;
-            token.content = key;
-            token.id = (int32_t)id;
-        }
-        if (next == BERT_MAX_VOCABULARY) break;
-        previous = next;
-        if (!is_known(t, token.content)) rc = bert_add_token(t, token, added_file, e);
+    json_object_foreach(object, key, value) {
+        if (!rc) rc = read_member(key, value, plain, &list[i++], where, e);
     }
+    if (!rc) qsort(list, n, sizeof *list, by_id);
+    for (i = 0; i < n && !rc; i++)
+        if (!is_known(t, list[i].content)) rc = bert_add_token(t, list[i], where, e);
+    free(list);
     return rc;
 }
 
 /* Tokens that the files beside a tokenizer.json or vocab.txt name. */
-static int add_tokens(bert_tokenizer *t, const json_t *config, const json_t *map,
-                      const json_t *added, bool vocab_only, bert_error *e) {
-    int rc = add_decoder(t, json_object_get(config, "added_tokens_decoder"), e);
+static int add_tokens(bert_tokenizer *t, const json_t *config, const json_t *map, json_t *added,
+                      bool vocab_only, bert_error *e) {
+    int rc = add_listed(t, json_object_get(config, "added_tokens_decoder"), false, config_file, e);
     for (int i = 0; !rc && vocab_only && i < BERT_SPECIALS; i++) {
         const char *name = t->special_names[i];
         if (name && bert_trie_find(&t->vocabulary, name, strlen(name)) >= 0)
             rc = add_special(t, name, vocab_file, e);
     }
-    if (!rc) rc = add_plain(t, added, e);
+    if (!rc) rc = add_listed(t, added, true, added_file, e);
     const json_t *more = json_object_get(map, "additional_special_tokens"), *item;
     size_t i;
     json_array_foreach(more, i, item) {

@@ -91,7 +91,7 @@ static int share_room(int64_t n[2], bool pair, int32_t room, bert_truncation how
 /* --------------------------------------------------------------------------- Windows */
 
 static int reserve_tokens(bert_encoder *enc, size_t n, bert_error *e) {
-    if (n <= enc->window_capacity) return BERT_OK;
+    if (enc->window_capacity && n <= enc->window_capacity) return BERT_OK;
     size_t capacity = enc->window_capacity + enc->window_capacity / 2;
     if (capacity < n) capacity = n;
     if (capacity < 128) capacity = 128;
@@ -118,6 +118,8 @@ static size_t put_special(bert_encoder *enc, size_t at, const bert_piece *p) {
     return at + 1;
 }
 
+/* With no post-processor the reference forgets the sequence ids of further windows of a pair; here
+ * they are kept. */
 static size_t put_sequence(bert_encoder *enc, size_t at, int sequence, int32_t start, int32_t stop,
                            int32_t type_id) {
     const bert_tokens *s = &enc->sequences[sequence];

@@ -1,0 +1,61 @@
+/* libFuzzer target: any file as tokenizer.json, vocab.txt or tokenizer_config.json. It loads, or is
+ * refused with a code and a message; what loads encodes, decodes and is freed. */
+#include <bert.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char *const names[] = {"tokenizer.json", "vocab.txt", "tokenizer_config.json"};
+enum { NAMES = 3 };
+static char paths[NAMES][100];
+
+static void write_file(const char *path, const void *data, size_t n) {
+    int fd = open(path, O_CREAT | O_TRUNC | O_WRONLY, 0600);
+    if (fd < 0 || write(fd, data, n) != (ssize_t)n || close(fd)) abort();
+}
+
+static void remove_files(void) {
+    for (int i = 0; i < NAMES; i++) unlink(paths[i]);
+    *strrchr(paths[0], '/') = 0;
+    rmdir(paths[0]);
+}
+
+int LLVMFuzzerInitialize(int *argc, char ***argv);
+int LLVMFuzzerInitialize(int *argc, char ***argv) {
+    (void)argc, (void)argv;
+    static char d[] = "/tmp/bert-fuzz-XXXXXX";
+    if (!mkdtemp(d)) abort();
+    for (int i = 0; i < NAMES; i++) snprintf(paths[i], sizeof paths[i], "%s/%s", d, names[i]);
+    atexit(remove_files);
+    return 0;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    static const char vocab[] = "[UNK]\n[CLS]\n[SEP]\n[MASK]\na\n##b\n";
+    if (!size) return 0;
+    int which = data[0] % NAMES;
+    for (int i = 0; i < NAMES; i++) unlink(paths[i]);
+    if (which == 2) write_file(paths[1], vocab, sizeof vocab - 1);
+    write_file(paths[which], data + 1, size - 1);
+    bert_error e = {0};
+    bert_tokenizer *t = bert_tokenizer_open(paths[which == 2 ? 1 : which], NULL, &e);
+    if (!t) {
+        if (e.code >= 0 || !*e.message) abort();
+        return 0;
+    }
+    bert_encoder *enc = bert_encoder_new(t, &e);
+    if (!enc) abort();
+    static const char text[] = "ab [MASK] \xc3\xa9\xe4\xb8\xad , zz a";
+    int n = bert_encode(enc, text, sizeof text - 1, "b", 1, NULL, &e);
+    if (n != 1) abort();
+    bert_encoding w = bert_encoder_window(enc, 0);
+    char out[256];
+    if (bert_decode(t, w.ids, (size_t)w.n, true, out, sizeof out, &e) < 0 && e.code != BERT_EINVAL)
+        abort();
+    bert_encoder_free(enc);
+    bert_tokenizer_close(t);
+    return 0;
+}
