@@ -1,6 +1,6 @@
 /* Time and memory of a training step of a BERT-shaped encoder with a classifier.
  *
- *     bench_training_step [layers hidden heads batch length threads steps]
+ *     bench_training_step [layers hidden heads batch length threads steps checkpointing]
  *
  * The defaults are BERT-base at 16 x 128. tools/bench_training_step.py times PyTorch's. */
 #include "tape/tape.h"
@@ -17,7 +17,7 @@ typedef struct {
     bert_layer_norm first, second;
 } layer;
 typedef struct {
-    int layers, hidden, heads, batch, length, threads, steps;
+    int layers, hidden, heads, batch, length, threads, steps, checkpointing;
     bert_params *ps;
     bert_param *words, *positions, *types;
     bert_layer_norm norm;
@@ -83,6 +83,22 @@ static void build(net *n) {
     for (int i = 0; i < n->batch; i++) n->labels[i] = i & 1;
 }
 
+typedef struct {
+    const net *n;
+    const layer *l;
+} segment;
+
+static bert_tensor *layer_forward(bert_tape *t, const void *context, bert_tensor *x) {
+    const net *n = ((const segment *)context)->n;
+    const layer *l = ((const segment *)context)->l;
+    bert_tensor *a =
+        bert_attention(t, bert_linear_cat(t, l->qkv, 3, x), n->heads, n->start, n->batch, .1f);
+    a = bert_dropout_over(t, bert_linear_apply(t, l->dense, a), .1f);
+    x = bert_layer_norm_apply(t, &l->first, a, x);
+    bert_tensor *f = bert_feed_forward(t, l->up, BERT_ACT_GELU, l->down, x);
+    return bert_layer_norm_apply(t, &l->second, bert_dropout_over(t, f, .1f), x);
+}
+
 static bert_tensor *forward(bert_tape *t, const net *n) {
     int tokens = n->batch * n->length;
     bert_tensor *x = bert_add(t, bert_embedding(t, n->words, n->ids, tokens),
@@ -90,13 +106,8 @@ static bert_tensor *forward(bert_tape *t, const net *n) {
     x = bert_layer_norm_apply(t, &n->norm, x, bert_embedding(t, n->positions, n->position, tokens));
     x = bert_dropout(t, x, .1f);
     for (int i = 0; i < n->layers; i++) {
-        const layer *l = &n->layer[i];
-        bert_tensor *a =
-            bert_attention(t, bert_linear_cat(t, l->qkv, 3, x), n->heads, n->start, n->batch, .1f);
-        a = bert_dropout_over(t, bert_linear_apply(t, l->dense, a), .1f);
-        x = bert_layer_norm_apply(t, &l->first, a, x);
-        bert_tensor *f = bert_feed_forward(t, l->up, BERT_ACT_GELU, l->down, x);
-        x = bert_layer_norm_apply(t, &l->second, bert_dropout_over(t, f, .1f), x);
+        segment g = {n, &n->layer[i]};
+        x = bert_checkpoint(t, layer_forward, &g, sizeof g, x);
     }
     x = bert_linear_act(t, n->pooler, bert_rows(t, x, n->start, n->batch), BERT_ACT_TANH);
     x = bert_linear_apply(t, n->out, bert_dropout(t, x, .1f));
@@ -129,15 +140,17 @@ static int by_value(const void *a, const void *b) {
 }
 
 int main(int argc, char **argv) {
-    static net n = {12, 768, 12, 16, 128, 0, 5, .ps = NULL};
-    int *arguments[] = {&n.layers, &n.hidden, &n.heads, &n.batch, &n.length, &n.threads, &n.steps};
-    for (int i = 1; i < argc && i <= 7; i++) *arguments[i - 1] = atoi(argv[i]);
+    static net n = {12, 768, 12, 16, 128, 0, 5, 0, .ps = NULL};
+    int *arguments[] = {&n.layers, &n.hidden,  &n.heads, &n.batch,
+                        &n.length, &n.threads, &n.steps, &n.checkpointing};
+    for (int i = 1; i < argc && i <= 8; i++) *arguments[i - 1] = atoi(argv[i]);
     if (n.layers < 0 || n.layers > MAX_LAYERS || n.length > POSITIONS || n.steps < 1) return 2;
     build(&n);
     bert_error e = {0};
     bert_tape_options o = bert_tape_default();
     o.threads = n.threads;
     o.training = true;
+    o.gradient_checkpointing = n.checkpointing;
     bert_tape *t = bert_tape_new(&o, &e);
     bert_optimizer *opt = bert_optimizer_new(n.ps, NULL, n.threads, &e);
     double(*times)[4] = calloc((size_t)n.steps, sizeof *times);
