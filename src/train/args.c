@@ -180,11 +180,12 @@ static int get(const row *r, const bert_training_args *a, char *out, size_t capa
         break;
     }
     double v = *(const double *)field;
-    for (int digits = 6; digits < 17; digits++) {
-        int n = snprintf(out, capacity, "%.*g", digits, v);
-        if (n < 0 || (size_t)n >= capacity || strtod(out, NULL) == v) return n;
+    char text[40]; /* the shortest that reads back as the same number */
+    for (int digits = 6; digits <= 17; digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, v);
+        if (strtod(text, NULL) == v) break;
     }
-    return snprintf(out, capacity, "%.17g", v);
+    return snprintf(out, capacity, "%s", text);
 }
 
 bert_training_args bert_training_default(void) {
