@@ -117,16 +117,8 @@ static int each(const shape *as, bert_session *session, const common *c, input *
 static int run(void *args, int operands, char **operand, bert_error *e) {
     const common *c = args;
     bert_session_options so = session_options(c);
-    bert_model *model = open_model(operand[0], c, NULL, e);
+    bert_model *model = open_classifier(operand[0], c, e);
     int rc = model ? 0 : BERT_EINVAL;
-    if (!rc && strcmp(bert_model_head(model), "sequence-classification"))
-        rc = fail(e, BERT_EUNSUPPORTED,
-                  "%s has no sequence-classification head (its head is '%s'); 'bert train' gives "
-                  "it one",
-                  bert_model_path(model), bert_model_head(model));
-    if (!rc && bert_model_new_parameter(model, 0))
-        note(c, "bert classify: %s is not in the checkpoint; its scores mean nothing",
-             bert_model_new_parameter(model, 0));
     input *in = rc ? NULL : input_open(c, operands - 1, operand + 1, e);
     bert_session *s = in ? bert_session_new(model, &so, e) : NULL;
     if (s) {

@@ -73,6 +73,8 @@ void print_usage(FILE *f);
 bert_session_options session_options(const common *c);
 bert_task_options task_options(const common *c);
 bert_model *open_model(const char *name, const common *c, const char *head, bert_error *e);
+/* A model with a sequence-classification head; says so where that head is not a trained one. */
+bert_model *open_classifier(const char *name, const common *c, bert_error *e);
 
 /* Texts from the operands, a file, or standard input, a bounded number at a time. */
 typedef struct input input;

@@ -56,11 +56,8 @@ static int run(void *args, int operands, char **operand, bert_error *e) {
     signal(SIGINT, interrupt);
     bert_dataset_options o = dataset_options(c, &a->labels);
     o.model_labels = true;
-    bert_model *model = open_model(operand[0], c, NULL, e);
-    if (model && bert_model_new_parameter(model, 0))
-        fail(e, BERT_EUNSUPPORTED, "%s is not in %s: it has not been trained",
-             bert_model_new_parameter(model, 0), bert_model_path(model));
-    bert_dataset *d = model && !e->code ? bert_dataset_open(c->input, model, &o, e) : NULL;
+    bert_model *model = open_classifier(operand[0], c, e);
+    bert_dataset *d = model ? bert_dataset_open(c->input, model, &o, e) : NULL;
     bert_metrics *m = NULL;
     if (d) {
         dataset_note(c, "evaluated", d);

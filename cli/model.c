@@ -1,5 +1,6 @@
 /* Opening a model with the shared options. */
 #include "cli.h"
+#include <string.h>
 
 bert_session_options session_options(const common *c) {
     bert_session_options o = bert_session_default();
@@ -22,4 +23,20 @@ bert_model *open_model(const char *name, const common *c, const char *head, bert
     o.head = head;
     o.seed = c->seed;
     return bert_model_open(name, &o, e);
+}
+
+bert_model *open_classifier(const char *name, const common *c, bert_error *e) {
+    bert_model *m = open_model(name, c, NULL, e);
+    if (!m) return NULL;
+    if (strcmp(bert_model_head(m), "sequence-classification")) {
+        fail(e, BERT_EUNSUPPORTED,
+             "%s has no sequence-classification head (its head: %s); 'bert train' gives it one",
+             bert_model_path(m), bert_model_head(m));
+        bert_model_close(m);
+        return NULL;
+    }
+    if (bert_model_new_parameter(m, 0))
+        note(c, "%s is not in %s: it starts from random numbers, and results mean nothing",
+             bert_model_new_parameter(m, 0), bert_model_path(m));
+    return m;
 }

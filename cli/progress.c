@@ -14,6 +14,10 @@ progress progress_new(bool on) {
     return (progress){.on = on, .terminal = isatty(STDERR_FILENO), .shown = now()};
 }
 
+int progress_width(const progress *p) {
+    return p->terminal ? terminal_width(STDERR_FILENO) : 120;
+}
+
 bool progress_due(const progress *p) {
     return p->on && now() - p->shown >= (p->terminal ? 0.1 : 10);
 }

@@ -107,35 +107,47 @@ typedef struct {
 } screen;
 
 static void draw(screen *s, const bert_trainer_state *t, bool evaluating) {
-    char line[256], bar[40], left[32];
+    enum { NARROW = 10, WIDE = 30 };
+    char line[256], rest[160], bar[WIDE + 1], left[32];
     double part = t->max_steps ? (double)t->global_step / (double)t->max_steps : 1;
     if (!progress_due(&s->bar)) return;
-    progress_bar(part, 24, bar);
     progress_time(t->seconds_left, left, sizeof left);
-    int n =
-        snprintf(line, sizeof line,
-                 "epoch %.1f/%g %s %3.0f%%  step %lld/%lld  loss %.4f  "
-                 "lr %.2e  %.0f tok/s  %s left",
-                 t->epoch, t->num_train_epochs, bar, 100 * part, (long long)t->global_step,
-                 (long long)t->max_steps, s->loss, t->learning_rate, t->tokens_per_second, left);
-    if (evaluating && n < (int)sizeof line)
-        snprintf(line + n, sizeof line - (size_t)n, "  evaluating %lld/%lld",
-                 (long long)t->eval_batch, (long long)t->eval_batches);
+    int n = snprintf(rest, sizeof rest, "%3.0f%%  step %lld/%lld  loss %.4f  lr %.1e  %.0f tok/s  ",
+                     100 * part, (long long)t->global_step, (long long)t->max_steps, s->loss,
+                     t->learning_rate, t->tokens_per_second);
+    if (evaluating)
+        n += snprintf(rest + n, sizeof rest - (size_t)n, "evaluating %lld/%lld",
+                      (long long)t->eval_batch, (long long)t->eval_batches);
+    else
+        n += snprintf(rest + n, sizeof rest - (size_t)n, "%s left", left);
+    int room = progress_width(&s->bar) - n - 18; /* "epoch 10.0/10 ", and a blank at the end */
+    progress_bar(part, room < NARROW ? NARROW : room > WIDE ? WIDE : room, bar);
+    snprintf(line, sizeof line, "epoch %.1f/%g %s %s", t->epoch, t->num_train_epochs, bar, rest);
     progress_show(&s->bar, line);
 }
 
+/* Width of a metric's column in the table of evaluations. */
+static int column_width(const bert_metrics *m, int i) {
+    int n = (int)strlen(bert_metrics_name(m, i)) + (i ? 0 : 5); /* "eval " before the first */
+    return n < 8 ? 10 : n + 2;
+}
+
 static void evaluation_row(screen *s, const bert_trainer_state *t) {
-    enum { COLUMNS = 5 };
     const bert_metrics *m = t->metrics;
     s->evaluated_step = t->global_step;
     if (!m || s->final || s->common->quiet) return;
-    int n = bert_metrics_count(m);
+    int n = 0, used = 36, width = progress_width(&s->bar);
+    while (n < bert_metrics_count(m) && used + column_width(m, n) < width)
+        used += column_width(m, n++);
     progress_clear(&s->bar);
     if (!s->header) {
         fprintf(stderr, "\n%6s %7s %11s", "epoch", "step", "train loss");
-        for (int i = 0; i < n && i < COLUMNS; i++)
-            fprintf(stderr, " %*s%.20s", i ? 2 : 7, i ? "" : "eval ", bert_metrics_name(m, i));
-        fprintf(stderr, " %9s\n", "seconds");
+        for (int i = 0; i < n; i++) {
+            char name[80];
+            snprintf(name, sizeof name, "%s%s", i ? "" : "eval ", bert_metrics_name(m, i));
+            fprintf(stderr, "%*s", column_width(m, i), name);
+        }
+        fprintf(stderr, "%9s\n", "seconds");
         s->header = true;
     }
     fprintf(stderr, "%6.2f %7lld ", t->epoch, (long long)t->global_step);
@@ -143,11 +155,9 @@ static void evaluation_row(screen *s, const bert_trainer_state *t) {
         fprintf(stderr, "%11.4f", s->loss_sum / (double)s->loss_steps);
     else
         fprintf(stderr, "%11s", "-");
-    for (int i = 0; i < n && i < COLUMNS; i++) {
-        int width = (int)strlen(bert_metrics_name(m, i)) + (i ? 2 : 7);
-        fprintf(stderr, " %*.4f", width, bert_metrics_value(m, i));
-    }
-    fprintf(stderr, " %9.1f\n", t->seconds);
+    for (int i = 0; i < n; i++)
+        fprintf(stderr, "%*.4f", column_width(m, i), bert_metrics_value(m, i));
+    fprintf(stderr, "%9.1f\n", t->seconds);
     s->loss_sum = 0;
     s->loss_steps = 0;
 }
@@ -250,9 +260,10 @@ static int open_job(arguments *a, const char *name, job *j, screen *s, bert_erro
     for (int i = 0; (parameter = bert_model_new_parameter(j->model, i)); i++)
         if (used + strlen(parameter) + 3 < sizeof created)
             used += (size_t)snprintf(created + used, sizeof created - used, "%s%s",
-                                     used ? ", " : "; new: ", parameter);
-    note(&a->common, "%-10s %s, %.1f M parameters%s", "model", bert_model_path(j->base),
-         1e-6 * (double)bert_model_parameter_count(j->model), created);
+                                     used ? ", " : "", parameter);
+    note(&a->common, "%-10s %s, %.1f M parameters", "model", bert_model_path(j->base),
+         1e-6 * (double)bert_model_parameter_count(j->model));
+    if (used) note(&a->common, "%-10s %s", "new", created);
     j->trainer = bert_trainer_new(j->model, &a->training, j->train, j->validation, e);
     return j->trainer ? bert_trainer_add_callback(j->trainer, watch, s, e) : BERT_EINVAL;
 }
