@@ -425,7 +425,7 @@ static void the_best_is_kept_and_loaded(void **state) {
         check(&w, !bert_trainer_train(t, &w.e));
         const bert_trainer_state *s = bert_trainer_get_state(t);
         assert_true(s->best_global_step < 24);
-        double best = s->best_metric, loss;
+        double best = s->best_metric, loss = 0;
         const bert_metrics *m = bert_trainer_evaluate(t, NULL, &w.e);
         check(&w, m && bert_metrics_find(m, "loss", &loss));
         assert_true(loss == best);

@@ -4,6 +4,7 @@
 #include "models/model.h"
 #include "train/optimizer.h"
 #include <jansson.h>
+#include <stdatomic.h>
 
 enum { BERT_LOG_MAX = 48, BERT_LOG_NAME = 64, BERT_CALLBACKS_MAX = 16 };
 
@@ -48,7 +49,7 @@ struct bert_trainer {
     char checkpoint[1200], best_checkpoint[1200]; /* behind state's */
     double started, rate_time;                    /* seconds */
     int64_t started_step, rate_tokens;
-    volatile sig_atomic_t stop;
+    atomic_int stop; /* set by signal handlers and other threads */
 };
 
 double bert_seconds(void);
