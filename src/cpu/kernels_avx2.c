@@ -15,8 +15,8 @@ static void block(float *c, ptrdiff_t ldc, const void *pa, const void *pb, int d
     __m256 s[MR][2];
 #pragma GCC unroll 6
     for (int i = 0; i < MR; i++) {
-        s[i][0] = accumulate ? _mm256_loadu_ps(c + i * ldc) : _mm256_setzero_ps();
-        s[i][1] = accumulate ? _mm256_loadu_ps(c + i * ldc + 8) : _mm256_setzero_ps();
+        s[i][0] = _mm256_setzero_ps();
+        s[i][1] = _mm256_setzero_ps();
     }
     for (int k = 0; k < depth; k++, a += MR, b += NR) {
         __m256 x = _mm256_loadu_ps(b), y = _mm256_loadu_ps(b + 8);
@@ -29,6 +29,10 @@ static void block(float *c, ptrdiff_t ldc, const void *pa, const void *pb, int d
     }
 #pragma GCC unroll 6
     for (int i = 0; i < MR; i++) {
+        if (accumulate) {
+            s[i][0] = _mm256_add_ps(s[i][0], _mm256_loadu_ps(c + i * ldc));
+            s[i][1] = _mm256_add_ps(s[i][1], _mm256_loadu_ps(c + i * ldc + 8));
+        }
         _mm256_storeu_ps(c + i * ldc, s[i][0]);
         _mm256_storeu_ps(c + i * ldc + 8, s[i][1]);
     }

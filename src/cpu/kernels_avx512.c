@@ -15,8 +15,8 @@ static void block(float *c, ptrdiff_t ldc, const void *pa, const void *pb, int d
     __m512 s[MR][2];
 #pragma GCC unroll 14
     for (int i = 0; i < MR; i++) {
-        s[i][0] = accumulate ? _mm512_loadu_ps(c + i * ldc) : _mm512_setzero_ps();
-        s[i][1] = accumulate ? _mm512_loadu_ps(c + i * ldc + 16) : _mm512_setzero_ps();
+        s[i][0] = _mm512_setzero_ps();
+        s[i][1] = _mm512_setzero_ps();
     }
     for (int k = 0; k < depth; k++, a += MR, b += NR) {
         __m512 x = _mm512_loadu_ps(b), y = _mm512_loadu_ps(b + 16);
@@ -32,6 +32,10 @@ static void block(float *c, ptrdiff_t ldc, const void *pa, const void *pb, int d
     }
 #pragma GCC unroll 14
     for (int i = 0; i < MR; i++) {
+        if (accumulate) {
+            s[i][0] = _mm512_add_ps(s[i][0], _mm512_loadu_ps(c + i * ldc));
+            s[i][1] = _mm512_add_ps(s[i][1], _mm512_loadu_ps(c + i * ldc + 16));
+        }
         _mm512_storeu_ps(c + i * ldc, s[i][0]);
         _mm512_storeu_ps(c + i * ldc + 16, s[i][1]);
     }

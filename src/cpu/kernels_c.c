@@ -13,7 +13,7 @@ static void block(float *c, ptrdiff_t ldc, const void *pa, const void *pb, int d
     const float *a = pa, *b = pb;
     vf s[MR][2];
     for (int i = 0; i < MR; i++)
-        for (int j = 0; j < 2; j++) s[i][j] = accumulate ? load(c + i * ldc + j * LANES) : all(0);
+        for (int j = 0; j < 2; j++) s[i][j] = all(0);
     for (int k = 0; k < depth; k++, a += MR, b += NR) {
         vf x = load(b), y = load(b + LANES);
         for (int i = 0; i < MR; i++) {
@@ -22,7 +22,10 @@ static void block(float *c, ptrdiff_t ldc, const void *pa, const void *pb, int d
         }
     }
     for (int i = 0; i < MR; i++)
-        for (int j = 0; j < 2; j++) store(c + i * ldc + j * LANES, s[i][j]);
+        for (int j = 0; j < 2; j++) {
+            float *out = c + i * ldc + j * LANES;
+            store(out, accumulate ? s[i][j] + load(out) : s[i][j]);
+        }
 }
 
 #include "cpu/kernels_body.h"
