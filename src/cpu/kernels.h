@@ -37,14 +37,17 @@ typedef struct {
 /* What happens to a block of a product while it is in cache; pointers are at the block's first
  * element. */
 typedef struct {
-    const float *bias;        /* [cols] or NULL */
-    bert_act_forward_fn *act; /* NULL: none */
-    float *pre;               /* the value before act, or NULL */
+    const float *bias; /* [cols] or NULL */
+    float *pre;        /* the value before the activation, or NULL */
     ptrdiff_t pre_stride;
     const float *residual; /* or NULL */
     ptrdiff_t residual_stride;
     bool accumulate;
 } bert_block_epilogue;
+
+/* c [rows, cols] = act(tile (+ c) + bias) + residual; tile [rows, tile_ld]. */
+typedef void bert_epilogue_fn(float *c, ptrdiff_t ldc, const float *tile, int tile_ld, int rows,
+                              int cols, const bert_block_epilogue *e);
 
 typedef struct {
     const char *isa;                                    /* the strongest level that is in use */
@@ -53,6 +56,7 @@ typedef struct {
     struct {
         bert_act_forward_fn *forward;
         bert_act_backward_fn *backward;
+        bert_epilogue_fn *epilogue;
     } act[BERT_ACT_COUNT]; /* BERT_ACT_NONE copies */
 
     void (*add)(float *y, const float *a, const float *b, size_t n); /* y = a + b */
@@ -95,10 +99,6 @@ typedef struct {
     void (*adamw)(float *p, const float *g, float *m, float *v, size_t n, float grad_scale,
                   float lr, double beta1, double beta2, float eps, float weight_decay,
                   float correction1, float correction2);
-
-    /* c [rows, cols] from tile [rows, tile_ld], which is overwritten. */
-    void (*epilogue)(float *c, ptrdiff_t ldc, float *tile, int tile_ld, int rows, int cols,
-                     const bert_block_epilogue *e);
 } bert_kernels;
 
 /* The table for this machine, capped by the environment variable BERT_ISA ("c", "avx2", "avx512",

@@ -1,6 +1,6 @@
 /* The loops of the kernel table that every instruction set shares in source; each kernels_<isa>.c
- * includes this once, after defining FILL (the name of its fill function) and GEMM_F32 (its matrix
- * block), and is compiled with its own flags. */
+ * includes this once, after defining FILL (the name of its fill function), MR, NR, GEMM_NAME and
+ * block() (its matrix block), and is compiled with its own flags. */
 #include "base/rng.h"
 #include "cpu/kernels.h"
 #include "cpu/vector.h"
@@ -8,8 +8,8 @@
 
 void FILL(bert_kernels *k);
 
-/* Calls body with i, the lanes from i, and count lanes in use; a tail runs the same code, so an
- * element's result does not depend on its place. */
+/* Runs `full` for the lanes from each i, and `tail` for the last `left` elements; a tail runs the
+ * same arithmetic, so an element's result does not depend on its place. */
 #define FOR_LANES(n, full, tail)                                                                   \
     do {                                                                                           \
         size_t i = 0;                                                                              \
@@ -19,6 +19,40 @@ void FILL(bert_kernels *k);
             tail;                                                                                  \
         }                                                                                          \
     } while (0)
+
+/* For sums: j is the accumulator, 0 to 3, that i's lanes go to; additions to one of them would wait
+ * for each other. */
+#define FOR_LANES_4(n, full, tail)                                                                 \
+    do {                                                                                           \
+        size_t i = 0;                                                                              \
+        for (; i + 4 * LANES <= (n);)                                                              \
+            _Pragma("GCC unroll 4") for (int j = 0; j < 4; j++, i += LANES) full;                  \
+        for (int j = 0; i + LANES <= (n); i += LANES) full;                                        \
+        if (i < (n)) {                                                                             \
+            const int j = 1;                                                                       \
+            size_t left = (n)-i;                                                                   \
+            tail;                                                                                  \
+        }                                                                                          \
+    } while (0)
+
+INLINE float sum_4(const vf s[4]) {
+    return sum((s[0] + s[1]) + (s[2] + s[3]));
+}
+
+/* What happens to a block of a product, one pass over it: see bert_block_epilogue. */
+#define FINISH(name, get, put)                                                                     \
+    {                                                                                              \
+        vf v = get(t + i);                                                                         \
+        if (e->accumulate) v += get(c + i);                                                        \
+        if (bias) v += get(bias + i);                                                              \
+        if (pre) put(pre + i, v);                                                                  \
+        v = name(v);                                                                               \
+        if (residual) v += get(residual + i);                                                      \
+        put(c + i, v);                                                                             \
+    }
+#define WHOLE(p) load(p)
+#define PART(p) load_part(p, left, 0)
+#define PUT_PART(p, v) store_part(p, v, left)
 
 #define ACTIVATION(name)                                                                           \
     static void name##_forward(float *y, const float *x, size_t n) {                               \
@@ -30,6 +64,16 @@ void FILL(bert_kernels *k);
                   store_part(dx + i,                                                               \
                              load_part(dy + i, left, 0) * name##_slope(load_part(x + i, left, 0)), \
                              left));                                                               \
+    }                                                                                              \
+    static void name##_epilogue(float *c, ptrdiff_t ldc, const float *t, int tile_ld, int rows,    \
+                                int cols, const bert_block_epilogue *e) {                          \
+        const float *bias = e->bias, *residual = e->residual;                                      \
+        float *pre = e->pre;                                                                       \
+        for (int r = 0; r < rows; r++, t += tile_ld, c += ldc) {                                   \
+            FOR_LANES((size_t)cols, FINISH(name, WHOLE, store), FINISH(name, PART, PUT_PART));     \
+            if (pre) pre += e->pre_stride;                                                         \
+            if (residual) residual += e->residual_stride;                                          \
+        }                                                                                          \
     }
 ACTIVATION(identity)
 ACTIVATION(gelu)
@@ -52,14 +96,16 @@ static void scale(float *y, const float *x, float s, size_t n) {
     for (size_t i = 0; i < n; i++) y[i] = s * x[i];
 }
 static void axpy(float *y, float s, const float *x, size_t n) {
-    FOR_LANES(n, store(y + i, load(x + i) * s + load(y + i)),
-              store_part(y + i, load_part(x + i, left, 0) * s + load_part(y + i, left, 0), left));
+    const vf f = all(s);
+    FOR_LANES(
+        n, store(y + i, mul_add(load(x + i), f, load(y + i))),
+        store_part(y + i, mul_add(load_part(x + i, left, 0), f, load_part(y + i, left, 0)), left));
 }
 static float dot(const float *a, const float *b, size_t n) {
-    vf s = {0};
-    FOR_LANES(n, s += load(a + i) * load(b + i),
-              s += load_part(a + i, left, 0) * load_part(b + i, left, 0));
-    return sum(s);
+    vf s[4] = {0};
+    FOR_LANES_4(n, s[j] = mul_add(load(a + i), load(b + i), s[j]),
+                s[j] = mul_add(load_part(a + i, left, 0), load_part(b + i, left, 0), s[j]));
+    return sum_4(s);
 }
 static double sum_squares(const float *x, size_t n) {
     double lanes[8] = {0}, total = 0;
@@ -123,26 +169,24 @@ static void dropout(float *y, const float *x, size_t n, float p, uint64_t seed, 
 
 static void softmax(float *x, ptrdiff_t ld, int rows, int cols, float factor, float *lse) {
     size_t n = (size_t)cols;
+    const vf f = all(factor);
     for (int r = 0; r < rows; r++, x += ld) {
-        vf m = all(-INFINITY), s = {0};
-        FOR_LANES(n, m = blend(load(x + i) > m, load(x + i), m), {
-            vf v = load_part(x + i, left, -INFINITY);
-            m = blend(v > m, v, m);
-        });
+        vf m = all(-INFINITY), s[4] = {0};
+        FOR_LANES(n, m = larger(load(x + i), m), m = larger(load_part(x + i, left, -INFINITY), m));
         float top = largest(m) * factor;
-        FOR_LANES(
+        const vf shift = all(-top);
+        FOR_LANES_4(
             n,
             {
-                vf v = exp_v(load(x + i) * factor - top);
-                s += v;
+                vf v = exp_v(mul_add(load(x + i), f, shift));
+                s[j] += v;
                 store(x + i, v);
             },
             {
-                vf v = exp_v(load_part(x + i, left, 0) * factor - top);
-                store_part(x + i, v, left);
-                s += load_part(x + i, left, 0);
+                store_part(x + i, exp_v(mul_add(load_part(x + i, left, 0), f, shift)), left);
+                s[j] += load_part(x + i, left, 0);
             });
-        float total = sum(s);
+        float total = sum_4(s);
         scale(x, x, 1.0f / total, n);
         if (lse) lse[r] = top + logf(total);
     }
@@ -157,39 +201,41 @@ static void softmax_backward(float *dx, const float *dy, const float *y, int row
 }
 
 static void exp_shifted(float *x, size_t n, float factor, float shift) {
-    FOR_LANES(n, store(x + i, exp_v(load(x + i) * factor - shift)),
-              store_part(x + i, exp_v(load_part(x + i, left, 0) * factor - shift), left));
+    const vf f = all(factor), s = all(-shift);
+    FOR_LANES(n, store(x + i, exp_v(mul_add(load(x + i), f, s))),
+              store_part(x + i, exp_v(mul_add(load_part(x + i, left, 0), f, s)), left));
 }
 
 static void layer_norm(float *y, const float *x, const float *residual, const float *gamma,
                        const float *beta, float eps, int rows, int cols, float *stats) {
     size_t n = (size_t)cols;
     for (int r = 0; r < rows; r++, y += n, x += n) {
-        vf s = {0}, q = {0};
-        if (residual) {
-            add(y, x, residual, n);
-            residual += n;
-        } else if (y != x)
-            memcpy(y, x, n * sizeof *y);
-        FOR_LANES(n, s += load(y + i), s += load_part(y + i, left, 0));
-        float mean = sum(s) / (float)cols;
-        FOR_LANES(
+        vf s[4] = {0}, q[4] = {0};
+#define ADD(get, put)                                                                              \
+    {                                                                                              \
+        vf v = get(x + i);                                                                         \
+        if (residual) v += get(residual + i);                                                      \
+        s[j] += v;                                                                                 \
+        put(y + i, v);                                                                             \
+    }
+        FOR_LANES_4(n, ADD(WHOLE, store), ADD(PART, PUT_PART));
+#undef ADD
+        const float mean = sum_4(s) / (float)cols;
+        FOR_LANES_4(
             n,
             {
                 vf d = load(y + i) - mean;
-                q += d * d;
+                q[j] = mul_add(d, d, q[j]);
             },
             {
                 vf d = load_part(y + i, left, mean) - mean;
-                q += d * d;
+                q[j] = mul_add(d, d, q[j]);
             });
-        float rstd = 1.0f / sqrtf(sum(q) / (float)cols + eps);
-        FOR_LANES(
-            n, store(y + i, (load(y + i) - mean) * rstd * load(gamma + i) + load(beta + i)),
-            store_part(y + i,
-                       (load_part(y + i, left, 0) - mean) * rstd * load_part(gamma + i, left, 0) +
-                           load_part(beta + i, left, 0),
-                       left));
+        const float rstd = 1.0f / sqrtf(sum_4(q) / (float)cols + eps);
+#define SCALED(get) mul_add((get(y + i) - mean) * rstd, get(gamma + i), get(beta + i))
+        FOR_LANES(n, store(y + i, SCALED(WHOLE)), store_part(y + i, SCALED(PART), left));
+#undef SCALED
+        if (residual) residual += n;
         if (stats) {
             stats[2 * r] = mean;
             stats[2 * r + 1] = rstd;
@@ -203,33 +249,26 @@ static void layer_norm_backward(float *dx, float *dgamma, float *dbeta, const fl
     size_t n = (size_t)cols;
     for (int r = 0; r < rows; r++, dx += n, dy += n, x += n) {
         float mean = stats[2 * r], rstd = stats[2 * r + 1];
-        vf sum_g = {0}, sum_gx = {0};
-#define NORMALISED(at, part)                                                                       \
-    ((part(x + at) + (residual ? part(residual + at) : all(0)) - mean) * rstd)
-#define WHOLE(p) load(p)
-#define PART(p) load_part(p, left, 0)
-#define SUMS(part)                                                                                 \
+        vf sum_g[4] = {0}, sum_gx[4] = {0};
+#define NORMALISED(get) ((get(x + i) + (residual ? get(residual + i) : all(0)) - mean) * rstd)
+#define SUMS(get)                                                                                  \
     {                                                                                              \
-        vf g = part(dy + i) * part(gamma + i), h = NORMALISED(i, part);                            \
-        sum_g += g;                                                                                \
-        sum_gx += g * h;                                                                           \
+        vf g = get(dy + i) * get(gamma + i);                                                       \
+        sum_g[j] += g;                                                                             \
+        sum_gx[j] = mul_add(g, NORMALISED(get), sum_gx[j]);                                        \
     }
-        FOR_LANES(n, SUMS(WHOLE), SUMS(PART));
-        float mean_g = sum(sum_g) / (float)cols, mean_gx = sum(sum_gx) / (float)cols;
-#define RESULT(part, put)                                                                          \
+        FOR_LANES_4(n, SUMS(WHOLE), SUMS(PART));
+        const float mean_g = sum_4(sum_g) / (float)cols, mean_gx = sum_4(sum_gx) / (float)cols;
+#define RESULT(get, put)                                                                           \
     {                                                                                              \
-        vf d = part(dy + i), h = NORMALISED(i, part);                                              \
-        if (dgamma) put(dgamma + i, part(dgamma + i) + d * h);                                     \
-        if (dbeta) put(dbeta + i, part(dbeta + i) + d);                                            \
-        put(dx + i, (d * part(gamma + i) - mean_g - h * mean_gx) * rstd);                          \
+        vf d = get(dy + i), h = NORMALISED(get);                                                   \
+        if (dgamma) put(dgamma + i, mul_add(d, h, get(dgamma + i)));                               \
+        if (dbeta) put(dbeta + i, get(dbeta + i) + d);                                             \
+        put(dx + i, (mul_add(d, get(gamma + i), all(-mean_g)) - h * mean_gx) * rstd);              \
     }
-#define PUT_PART(p, v) store_part(p, v, left)
         FOR_LANES(n, RESULT(WHOLE, store), RESULT(PART, PUT_PART));
-#undef PUT_PART
 #undef RESULT
 #undef SUMS
-#undef PART
-#undef WHOLE
 #undef NORMALISED
         if (residual) residual += n;
     }
@@ -251,49 +290,37 @@ static void adamw(float *p, const float *g, float *m, float *v, size_t n, float 
     }
 }
 
-static void epilogue(float *c, ptrdiff_t ldc, float *tile, int tile_ld, int rows, int cols,
-                     const bert_block_epilogue *e) {
-    size_t n = (size_t)cols;
-    for (int r = 0; r < rows; r++) {
-        float *t = tile + (ptrdiff_t)r * tile_ld;
-        if (e->accumulate) add(t, t, c + r * ldc, n);
-        if (e->bias) add(t, t, e->bias, n);
-        if (e->pre) memcpy(e->pre + r * e->pre_stride, t, n * sizeof *t);
-    }
-    if (e->act) e->act(tile, tile, (size_t)rows * (size_t)tile_ld);
-    for (int r = 0; r < rows; r++) {
-        const float *t = tile + (ptrdiff_t)r * tile_ld;
-        if (e->residual)
-            add(c + r * ldc, t, e->residual + r * e->residual_stride, n);
-        else
-            memcpy(c + r * ldc, t, n * sizeof *t);
-    }
-}
-
 /* out[k][i] = a[i][k], the shape in which a block reads both of its sides; rows are padded with
- * zeros to `width`. */
-static void pack_panel(float *out, const float *a, ptrdiff_t row_stride, ptrdiff_t depth_stride,
-                       int rows, int depth, int width) {
+ * zeros to `width`. Inlined, so that the width is a constant. */
+INLINE void pack_panel(float *out, const float *a, ptrdiff_t row_stride, ptrdiff_t depth_stride,
+                       int rows, int depth, const int width) {
+    int k = 0;
     if (row_stride == 1) {
-        for (int k = 0; k < depth; k++, a += depth_stride, out += width) {
+        for (; k < depth; k++, a += depth_stride, out += width) {
+            if (rows == width) {
+                memcpy(out, a, (size_t)width * sizeof *out);
+                continue;
+            }
             memcpy(out, a, (size_t)rows * sizeof *out);
             for (int i = rows; i < width; i++) out[i] = 0;
         }
         return;
     }
-    /* Eight depths at a time: reads run along the rows, writes stay within a few lines. */
-    for (int k = 0; k < depth; k += 8, out += 8 * width) {
-        int m = depth - k < 8 ? depth - k : 8;
-        for (int i = 0; i < rows; i++) {
-            const float *p = a + i * row_stride + k * depth_stride;
-            if (depth_stride == 1 && m == 8)
-                for (int j = 0; j < 8; j++) out[j * width + i] = p[j];
-            else
-                for (int j = 0; j < m; j++) out[j * width + i] = p[j * depth_stride];
-        }
-        for (int j = 0; j < m; j++)
-            for (int i = rows; i < width; i++) out[j * width + i] = 0;
-    }
+    /* Squares of LANES rows and depths at a time. What a square's rows have more than the panel is
+     * overwritten by what is packed next: squares go from the last rows to the first, and the last
+     * depths go one by one. */
+    if (depth_stride == 1)
+        for (; k + LANES < depth; k += LANES)
+            for (int g = (width - 1) / LANES * LANES; g >= 0; g -= LANES) {
+                vf r[LANES];
+                for (int i = 0; i < LANES; i++)
+                    r[i] = g + i < rows ? load(a + (g + i) * row_stride + k) : all(0);
+                transpose(r);
+                for (int i = 0; i < LANES; i++) store(out + (k + i) * width + g, r[i]);
+            }
+    for (; k < depth; k++)
+        for (int i = 0; i < width; i++)
+            out[k * width + i] = i < rows ? a[i * row_stride + k * depth_stride] : 0;
 }
 static void pack_a(void *out, const float *a, ptrdiff_t row_stride, ptrdiff_t depth_stride,
                    int rows, int depth) {
@@ -321,7 +348,8 @@ void FILL(bert_kernels *k) {
     k->gemm[BERT_PRECISION_HIGHEST] = &gemm_f32;
 #define ACT(id, name)                                                                              \
     k->act[id].forward = name##_forward;                                                           \
-    k->act[id].backward = name##_backward
+    k->act[id].backward = name##_backward;                                                         \
+    k->act[id].epilogue = name##_epilogue
     ACT(BERT_ACT_NONE, identity);
     ACT(BERT_ACT_GELU, gelu);
     ACT(BERT_ACT_GELU_NEW, gelu_new);
@@ -345,5 +373,4 @@ void FILL(bert_kernels *k) {
     k->layer_norm = layer_norm;
     k->layer_norm_backward = layer_norm_backward;
     k->adamw = adamw;
-    k->epilogue = epilogue;
 }

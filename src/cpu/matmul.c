@@ -139,7 +139,7 @@ typedef struct {
     float *c;
     ptrdiff_t ldc;
     const bert_epilogue *e;
-    bert_act_forward_fn *act;
+    bert_epilogue_fn *epilogue;
 } product;
 
 static void pack_rows(void *context, int begin, int end, int thread) {
@@ -170,14 +170,13 @@ static void multiply_block(const product *p, int row, int col, const unsigned ch
     const ptrdiff_t m = p->first + row;
     bert_block_epilogue be = {
         .bias = e->bias ? e->bias + col : NULL,
-        .act = p->act,
         .pre = e->pre ? e->pre + m * p->N + col : NULL,
         .pre_stride = p->N,
         .residual = e->residual ? e->residual + m * e->residual_stride + col : NULL,
         .residual_stride = e->residual_stride,
         .accumulate = e->accumulate,
     };
-    bert_cpu()->epilogue(p->c + m * p->ldc + col, p->ldc, tile, g->nr, rows, cols, &be);
+    p->epilogue(p->c + m * p->ldc + col, p->ldc, tile, g->nr, rows, cols, &be);
 }
 
 static void multiply_tasks(void *context, int begin, int end, int thread) {
@@ -203,7 +202,7 @@ static int multiply(bert_threads *threads, const bert_gemm_kernel *g, int M, int
                     bert_view a, const void *b, float *c, ptrdiff_t ldc, const bert_epilogue *e) {
     static const bert_epilogue plain = {0};
     product p = {.g = g, .K = K, .N = N, .a = a, .b = b, .c = c, .ldc = ldc, .e = e ? e : &plain};
-    p.act = p.e->act == BERT_ACT_NONE ? NULL : bert_cpu()->act[p.e->act].forward;
+    p.epilogue = bert_cpu()->act[p.e->act].epilogue;
     p.a_panel = panel_bytes(g->a_unit, g, K);
     p.b_panel = panel_bytes(g->b_unit, g, K);
 
