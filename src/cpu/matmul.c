@@ -5,16 +5,15 @@
 #include <string.h>
 
 /* The left operand is packed in chunks of rows that stay in the outer caches; a task is a block of
- * rows times a group of columns whose panels stay in the second-level cache. Neither changes the
- * order of any sum. */
+ * rows times a group of columns, of which a pass over kc of the depth stays in the second-level
+ * cache, sums included. None of it changes the order of a sum. */
 enum {
     CHUNK_BYTES = 4 << 20, /* packed left operand of a chunk, for all threads */
-    GROUP_BYTES = 1 << 20, /* packed right operand of a task */
-    BLOCK_ROWS = 112,      /* rows of a task */
+    BLOCK_ROWS = 128,      /* rows of a task */
+    GROUP_COLS = 256,      /* columns of a task */
     TASKS_PER_THREAD = 4,  /* at least, so that an uneven end is short */
     VIEW_DEPTH = 2048,     /* a product of two views is summed in passes of this depth */
     MAX_SEGMENTS = 3,
-    MAX_TILE = 32 * 32,
 };
 
 struct bert_packed {
@@ -134,7 +133,9 @@ typedef struct {
     const unsigned char *b;
     size_t a_panel, b_panel;
     unsigned char *packed_a; /* of the chunk */
-    int first, rows;         /* the chunk's rows */
+    float *tiles;            /* [threads][tiles_of_thread] */
+    size_t tiles_of_thread;
+    int first, rows; /* the chunk's rows */
     int block_panels, group_panels, groups;
     float *c;
     ptrdiff_t ldc;
@@ -153,18 +154,10 @@ static void pack_rows(void *context, int begin, int end, int thread) {
     }
 }
 
-/* One block of C. Depth is taken in passes of kc, each summed on its own: the grouping of a sum
- * depends on K alone. */
-static void multiply_block(const product *p, int row, int col, const unsigned char *a,
-                           const unsigned char *b) {
-    _Alignas(64) float tile[MAX_TILE];
+/* What comes after the sum, for the block of C at (row, col) of the chunk. */
+static void finish_block(const product *p, float *tile, int row, int col) {
     const bert_gemm_kernel *g = p->g;
     int rows = p->rows - row < g->mr ? p->rows - row : g->mr;
-    for (int k = 0; k < p->K; k += g->kc) {
-        int depth = p->K - k < g->kc ? p->K - k : g->kc;
-        size_t unit = (size_t)(k / g->k_unit);
-        g->block(tile, g->nr, a + unit * g->a_unit, b + unit * g->b_unit, depth, rows, k > 0);
-    }
     int cols = p->N - col < g->nr ? p->N - col : g->nr;
     const bert_epilogue *e = p->e;
     const ptrdiff_t m = p->first + row;
@@ -179,23 +172,37 @@ static void multiply_block(const product *p, int row, int col, const unsigned ch
     p->epilogue(p->c + m * p->ldc + col, p->ldc, tile, g->nr, rows, cols, &be);
 }
 
-static void multiply_tasks(void *context, int begin, int end, int thread) {
-    const product *p = context;
+/* A task's sums stay in the thread's tiles while its depth is taken in passes of kc: of each pass,
+ * the panels of both sides fit the second-level cache, and the right one the first. A pass is
+ * summed on its own, so the grouping of a sum depends on K alone. */
+static void multiply_task(const product *p, int task, float *tiles) {
     const bert_gemm_kernel *g = p->g;
     const int row_panels = divide_up(p->rows, g->mr), col_panels = divide_up(p->N, g->nr);
-    const int blocks = divide_up(row_panels, p->block_panels);
-    (void)thread;
-    if (g->begin) g->begin();
-    for (int task = begin; task < end; task++) {
-        int i0 = task % blocks * p->block_panels, j0 = task / blocks * p->group_panels;
-        int i1 = i0 + p->block_panels < row_panels ? i0 + p->block_panels : row_panels;
-        int j1 = j0 + p->group_panels < col_panels ? j0 + p->group_panels : col_panels;
-        for (int j = j0; j < j1; j++)
-            for (int i = i0; i < i1; i++)
-                multiply_block(p, i * g->mr, j * g->nr, p->packed_a + (size_t)i * p->a_panel,
-                               p->b + (size_t)j * p->b_panel);
+    const int blocks = divide_up(row_panels, p->block_panels), size = g->mr * g->nr;
+    const int i0 = task % blocks * p->block_panels, j0 = task / blocks * p->group_panels;
+    const int i1 = i0 + p->block_panels < row_panels ? i0 + p->block_panels : row_panels;
+    const int j1 = j0 + p->group_panels < col_panels ? j0 + p->group_panels : col_panels;
+    for (int k = 0; k < p->K; k += g->kc) {
+        const int depth = p->K - k < g->kc ? p->K - k : g->kc;
+        const size_t unit = (size_t)(k / g->k_unit);
+        float *tile = tiles;
+        for (int j = j0; j < j1; j++) {
+            const unsigned char *b = p->b + (size_t)j * p->b_panel + unit * g->b_unit;
+            for (int i = i0; i < i1; i++, tile += size) {
+                const unsigned char *a = p->packed_a + (size_t)i * p->a_panel + unit * g->a_unit;
+                g->block(tile, g->nr, a, b, depth, p->rows - i * g->mr, k > 0);
+                if (k + depth == p->K) finish_block(p, tile, i * g->mr, j * g->nr);
+            }
+        }
     }
-    if (g->end) g->end();
+}
+
+static void multiply_tasks(void *context, int begin, int end, int thread) {
+    const product *p = context;
+    if (p->g->begin) p->g->begin();
+    for (int task = begin; task < end; task++)
+        multiply_task(p, task, p->tiles + (size_t)thread * p->tiles_of_thread);
+    if (p->g->end) p->g->end();
 }
 
 static int multiply(bert_threads *threads, const bert_gemm_kernel *g, int M, int N, int K,
@@ -206,23 +213,26 @@ static int multiply(bert_threads *threads, const bert_gemm_kernel *g, int M, int
     p.a_panel = panel_bytes(g->a_unit, g, K);
     p.b_panel = panel_bytes(g->b_unit, g, K);
 
-    int count = bert_threads_count(threads), row_panels = divide_up(M, g->mr),
-        col_panels = divide_up(N, g->nr);
+    const int count = bert_threads_count(threads);
+    const int row_panels = divide_up(M, g->mr), col_panels = divide_up(N, g->nr);
     int chunk_panels = (int)(CHUNK_BYTES / p.a_panel);
     p.block_panels = BLOCK_ROWS / g->mr;
     if (chunk_panels < 2 * p.block_panels) chunk_panels = 2 * p.block_panels;
     if (chunk_panels > row_panels) chunk_panels = row_panels;
     if (p.block_panels > chunk_panels) p.block_panels = chunk_panels;
-    p.group_panels = (int)(GROUP_BYTES / p.b_panel);
-    int blocks = divide_up(chunk_panels, p.block_panels);
-    int most = divide_up(col_panels * blocks, TASKS_PER_THREAD * count);
+    const int blocks = divide_up(chunk_panels, p.block_panels);
+    const int most = divide_up(col_panels * blocks, TASKS_PER_THREAD * count);
+    p.group_panels = GROUP_COLS / g->nr;
     if (p.group_panels > most) p.group_panels = most;
     if (p.group_panels < 1) p.group_panels = 1;
     p.groups = divide_up(col_panels, p.group_panels);
+    p.tiles_of_thread = (size_t)(p.block_panels * p.group_panels * g->mr * g->nr);
 
-    p.packed_a =
-        bert_threads_workspace(threads, BERT_WORKSPACE_LEFT, (size_t)chunk_panels * p.a_panel);
+    const size_t left = (size_t)chunk_panels * p.a_panel;
+    const size_t sums = (size_t)count * p.tiles_of_thread * sizeof(float);
+    p.packed_a = bert_threads_workspace(threads, BERT_WORKSPACE_LEFT, left + sums);
     if (!p.packed_a) return BERT_ENOMEM;
+    p.tiles = (float *)(void *)(p.packed_a + left);
     for (int first = 0; first < row_panels; first += chunk_panels) {
         int panels = row_panels - first < chunk_panels ? row_panels - first : chunk_panels;
         p.first = first * g->mr;
