@@ -198,6 +198,7 @@ def added(directory, n="100000", seed="1"):
         with tempfile.TemporaryDirectory() as d:
             file = os.path.join(d, "tokenizer.json")
             o.save(file)
+            o = Tokenizer.from_file(file)  # it keeps stale forms of tokens that were added twice
             m = libbert.Tokenizer(file, encode_special_tokens=encode_special)
         o.encode_special_tokens = encode_special
         for _ in range(2000):

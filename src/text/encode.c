@@ -235,7 +235,7 @@ static void append(bert_encoder *enc, uint32_t c, bert_span at) {
     enc->word_bytes += (size_t)n;
 }
 
-ALWAYS_INLINE void put_bert(void *context, uint32_t c, const bert_unicode *u, bert_span at) {
+static void put_bert(void *context, uint32_t c, const bert_unicode *u, bert_span at) {
     bert_encoder *enc = context;
     bool alone = u->flags & BERT_CHAR_PUNCTUATION;
     if (alone || u->flags & BERT_CHAR_SPACE) end_word(enc);

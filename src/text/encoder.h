@@ -16,7 +16,7 @@ typedef struct {
     uint64_t key[BERT_LONG_WORD / 8];
     uint32_t pieces[BERT_LONG_PIECES], n;
 } bert_long_entry;
-enum { BERT_SHORT_BITS = 14, BERT_LONG_BITS = 12, BERT_WAYS = 2 };
+enum { BERT_SHORT_BITS = 15, BERT_LONG_BITS = 13, BERT_WAYS = 2 };
 
 /* Tokens of one sequence before truncation. */
 typedef struct {
