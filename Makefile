@@ -6,21 +6,24 @@ JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 PREFIX ?= /usr/local
 MODEL ?= all-MiniLM-L6-v2
 export CTEST_OUTPUT_ON_FAILURE = 1
-build = @tools/build.sh $(1) $(JOBS)
+build = @tools/build.sh $(1) $(JOBS) $(2)
 
 build/bert: FORCE
+	$(call build,release,bert_cli)
+everything:
 	$(call build,release)
 
+demo: NEEDS = build model
 demo: setup build/bert
-	@tools/setup.sh model
 	@tools/get_model.sh $(MODEL) >/dev/null
 	@demo/run.sh build/bert $(MODEL)
 
-test: setup build/bert
+test: setup everything
 	@cd build && ctest -j$(JOBS)
 
+NEEDS = build
 setup:
-	@tools/setup.sh build
+	@tools/setup.sh $(NEEDS)
 
 debug clang fuzz:
 	$(call build,$@)
@@ -29,10 +32,10 @@ asan tsan:
 	@cd build-$@ && ctest -j$(JOBS)
 
 # Kernels against portable C and the machine's peak; then the whole model.
-bench: build/bert
+bench: everything
 	@for b in build/bench_*; do [ ! -x $$b ] || $$b || exit 1; done
 
-install: build/bert
+install: everything
 	cmake --install build --prefix $(PREFIX)
 
 format:
@@ -42,4 +45,5 @@ clean:
 	rm -rf build build-*
 
 FORCE:
-.PHONY: FORCE demo test setup debug clang fuzz asan tsan bench install format clean
+.NOTPARALLEL:
+.PHONY: FORCE everything demo test setup debug clang fuzz asan tsan bench install format clean

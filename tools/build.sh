@@ -1,9 +1,10 @@
 #!/bin/sh
-# tools/build.sh PRESET [JOBS]: configures and builds a preset of CMakePresets.json; what it prints
-# is short, and the compiler's messages when it fails.
+# tools/build.sh PRESET [JOBS [TARGET]]: configures and builds a preset of CMakePresets.json; prints
+# little, and the compiler's messages when it fails.
 set -u
 preset=$1
 jobs=${2:-2}
+target=${3:-all}
 if ! command -v cmake >/dev/null || ! command -v pkg-config >/dev/null; then
     echo "build: cmake or pkg-config is missing; 'make setup' installs what the build needs" >&2
     exit 1
@@ -18,7 +19,7 @@ fi
 if [ -t 1 ]; then
     echo "Building ($preset)"
 fi
-if ! cmake --build --preset "$preset" -j "$jobs" >"$log" 2>&1; then
+if ! cmake --build --preset "$preset" -j "$jobs" --target "$target" >"$log" 2>&1; then
     grep -E -A 12 'error|undefined|Error ' "$log" >&2 || cat "$log" >&2
     echo "build: failed ($preset)" >&2
     exit 1
