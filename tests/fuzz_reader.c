@@ -1,0 +1,27 @@
+/* libFuzzer target: any file as a dataset. The first byte picks the format and the options. */
+#include "fuzz_file.h"
+#include <bert.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    static const char *const suffixes[] = {".txt", ".csv", ".tsv", ".jsonl"};
+    if (!size) return 0;
+    bert_reader_options o = {.labels = data[0] & 4};
+    if (data[0] & 8) o.text_column = data[0] & 16 ? "0" : "text";
+    if (data[0] & 32) o.label_column = "a,b";
+    bert_error e = {0};
+    bert_reader *r = bert_reader_open(fuzz_file(data + 1, size - 1, suffixes[data[0] & 3]), &o, &e);
+    bert_row row;
+    int rc = r ? 1 : e.code;
+    volatile size_t sum = 0;
+    while (r && (rc = bert_reader_next(r, &row, &e)) > 0) {
+        for (size_t i = 0; i < row.text.bytes; i++) sum += (unsigned char)row.text.text[i];
+        for (int i = 0; i < row.labels; i++) sum += strlen(row.label[i]);
+        for (int i = 0; i < row.fields; i++) sum += strlen(row.field[i]);
+    }
+    if (rc < 0 && (e.code >= 0 || !*e.message)) abort();
+    if (sum == 1) fputc(0, stderr); /* so that the reads stay */
+    bert_reader_close(r);
+    return 0;
+}

@@ -1,0 +1,38 @@
+#!/bin/bash
+# run_fuzz.sh [SECONDS]: runs every fuzz target of the fuzz preset that long (default 15), from seeds made here. A line for each;
+# fails on any finding, whose input is kept in build-fuzz/findings.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+seconds=${1:-15}
+[ -d build-fuzz ] || { echo "run_fuzz: build the fuzz preset first (make fuzz)"; exit 2; }
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+mkdir -p build-fuzz/findings
+
+# seed TARGET TEXT: a file for that target; printf escapes
+seed() { mkdir -p "$work/$1" && printf "$2" >"$work/$1/$(ls "$work/$1" | wc -l)"; }
+seed fuzz_safetensors '\x40\0\0\0\0\0\0\0{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}          12345678'
+seed fuzz_reader '\0one\ntwo\n'
+seed fuzz_reader '\1text,label\n"a, ""b""",1\n'
+seed fuzz_reader '\2sentence1\tsentence2\tlabel\na\tb\t0\n'
+seed fuzz_reader '\3{"text":"a","label":["x",1]}\n'
+seed fuzz_config '{"model_type":"bert","hidden_size":12,"num_attention_heads":3,"id2label":{"0":"a","1":"b"}}'
+seed fuzz_tokenizer '\0The [MASK] caf\xc3\xa9, na\xc3\xafve \xe4\xb8\xad\xe6\x96\x87.'
+seed fuzz_tokenizer_json '\0{"model":{"type":"WordPiece","vocab":{"[UNK]":0,"a":1},"unk_token":"[UNK]"}}'
+seed fuzz_tokenizer_json '\1[UNK]\n[CLS]\n[SEP]\na\n##b\n'
+
+failed=0
+for target in build-fuzz/fuzz_*; do
+    [ -x "$target" ] && [ -f "$target" ] || continue
+    name=$(basename "$target")
+    mkdir -p "$work/$name"
+    if "$target" -max_total_time="$seconds" -max_len=4000 -rss_limit_mb=1000 -timeout=10 -print_final_stats=1 \
+        -artifact_prefix="build-fuzz/findings/$name-" "$work/$name" >"$work/log" 2>&1; then
+        echo "$name: $(awk '/number_of_executed_units/ {print $2}' "$work/log") executions, no finding"
+    else
+        failed=1
+        echo "$name: FINDING, the input is in build-fuzz/findings"
+        tail -n 40 "$work/log"
+    fi
+done
+exit $failed
