@@ -21,7 +21,7 @@ void dataset_note(const common *c, const char *name, const bert_dataset *d) {
     if (c->quiet || bert_dataset_summarize(d, &s, NULL)) return;
     int32_t n = bert_dataset_num_labels(d);
     if (!strcmp(bert_dataset_problem_type(d), "regression")) {
-        snprintf(labels, sizeof labels, "; target %.4g to %.4g, mean %.4g", s.target_min,
+        snprintf(labels, sizeof labels, "target %.4g to %.4g, mean %.4g", s.target_min,
                  s.target_max, s.target_mean);
         n = 0;
     }
@@ -30,11 +30,12 @@ void dataset_note(const common *c, const char *name, const bert_dataset *d) {
             used += (size_t)snprintf(labels + used, sizeof labels - used, ", ..");
         else
             used += (size_t)snprintf(labels + used, sizeof labels - used, "%s%.24s %lld",
-                                     i ? ", " : "; ", bert_dataset_label(d, i),
+                                     i ? ", " : "", bert_dataset_label(d, i),
                                      (long long)bert_dataset_label_rows(d, i));
     }
-    note(c, "%-10s %lld rows, %d to %d tokens (median %d)%s", name, (long long)s.rows, s.length_min,
-         s.length_max, s.length_median, labels);
+    note(c, "%-10s %lld rows, %d to %d tokens (median %d)", name, (long long)s.rows, s.length_min,
+         s.length_max, s.length_median);
+    if (*labels) note(c, "%-10s %s", "", labels);
     if (s.truncated)
         note(c, "%-10s %lld rows were cut to %d tokens; %lld tokens were dropped", name,
              (long long)s.truncated, s.max_length, (long long)s.dropped);

@@ -58,9 +58,10 @@ static int print_row(const embedding *m, const bert_text *text, const float *v,
         if (row) json_dropped(row, info);
         return output_line(row, e);
     }
-    enum { SHOWN = 4, TEXT = 32 };
-    char shown[4 * TEXT + 4];
-    fit(text, TEXT, shown);
+    enum { SHOWN = 4, NARROW = 20, WIDE = 200 };
+    char shown[4 * WIDE + 4];
+    int room = terminal_width(1) - 62; /* beside the numbers */
+    fit(text, room < NARROW ? NARROW : room > WIDE ? WIDE : room, shown);
     for (int i = 0; i < SHOWN && i < m->dim; i++) printf("%9.5f", (double)v[i]);
     printf(" ..%d  %4d tokens  %s", m->dim, info->tokens, shown);
     if (info->dropped) printf("  (%d tokens dropped)", info->dropped);

@@ -251,6 +251,26 @@ static void embed_prints(void **state) {
     json_decref(o);
 }
 
+/* More texts than a batch of input holds: each keeps its place. */
+static void many_texts(void **state) {
+    (void)state;
+    static char text[1200 * 8];
+    size_t used = 0;
+    for (int i = 0; i < 1200; i++)
+        used += (size_t)snprintf(text + used, sizeof text - used, "w%d w%d\n", i % 30, i % 7);
+    write_file("many.txt", text);
+    expect(0, bert("classify m -i many.txt"));
+    assert_int_equal(lines(), 1200);
+    json_t *last = line(1199), *other = line(1198);
+    assert_false(json_equal(last, other));
+    expect(0, bert("classify m 'w%d w%d'", 1199 % 30, 1199 % 7));
+    json_t *alone = line(0);
+    assert_true(json_equal(last, alone));
+    json_decref(last);
+    json_decref(other);
+    json_decref(alone);
+}
+
 static void encode_writes(void **state) {
     (void)state;
     expect(0, bert("encode m -i texts.txt -o e.safetensors"));
@@ -529,13 +549,14 @@ static void interrupted(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(usage_is_two),          cmocka_unit_test(help_is_documented),
-        cmocka_unit_test(tokenize_prints),       cmocka_unit_test(embed_prints),
-        cmocka_unit_test(encode_writes),         cmocka_unit_test(others_print),
-        cmocka_unit_test(train_then_use),        cmocka_unit_test(bad_files),
-        cmocka_unit_test(invalid_utf8),          cmocka_unit_test(too_long),
-        cmocka_unit_test(broken_models),         cmocka_unit_test(full_disk),
-        cmocka_unit_test(full_disk_in_training), cmocka_unit_test(interrupted),
+        cmocka_unit_test(usage_is_two),    cmocka_unit_test(help_is_documented),
+        cmocka_unit_test(tokenize_prints), cmocka_unit_test(embed_prints),
+        cmocka_unit_test(many_texts),      cmocka_unit_test(encode_writes),
+        cmocka_unit_test(others_print),    cmocka_unit_test(train_then_use),
+        cmocka_unit_test(bad_files),       cmocka_unit_test(invalid_utf8),
+        cmocka_unit_test(too_long),        cmocka_unit_test(broken_models),
+        cmocka_unit_test(full_disk),       cmocka_unit_test(full_disk_in_training),
+        cmocka_unit_test(interrupted),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

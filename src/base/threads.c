@@ -91,7 +91,8 @@ static void *worker_main(void *argument) {
             if (++spins < SPINS)
                 pause_cpu();
             else {
-                /* Counted first: a run that starts now either sees the count or is seen by the wait. */
+                /* Counted first: a run that starts now either sees the count or is seen by the
+                 * wait. */
                 atomic_fetch_add(&p->sleepers, 1);
                 sleep_on(&p->generation, seen);
                 atomic_fetch_sub(&p->sleepers, 1);
