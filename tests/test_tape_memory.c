@@ -1,40 +1,8 @@
 /* Running out of memory at every single allocation of a small training step. */
+#include "fault.h"
 #include "tape/tape.h"
 #include "test.h"
 #include "train/optimizer.h"
-#include <dlfcn.h>
-
-/* The functions of the allocator, of which call number `failing` returns NULL. One thread: starting
- * another allocates as well. */
-static long calls, failing;
-
-static bool fails(void) {
-    return ++calls == failing;
-}
-/* The library's function of that name, as a pointer of type `type`. */
-#define NEXT(name, type)                                                                           \
-    static type next;                                                                              \
-    if (!next) *(void **)&next = dlsym(RTLD_NEXT, name)
-typedef void *one_fn(size_t n);
-typedef void *two_fn(size_t a, size_t b);
-typedef void *resize_fn(void *p, size_t n);
-
-void *malloc(size_t n) {
-    NEXT("malloc", one_fn *);
-    return fails() ? NULL : next(n);
-}
-void *calloc(size_t count, size_t n) {
-    NEXT("calloc", two_fn *);
-    return fails() ? NULL : next(count, n);
-}
-void *realloc(void *p, size_t n) {
-    NEXT("realloc", resize_fn *);
-    return fails() ? NULL : next(p, n);
-}
-void *aligned_alloc(size_t align, size_t n) {
-    NEXT("aligned_alloc", two_fn *);
-    return fails() ? NULL : next(align, n);
-}
 
 enum { H = 64, TOKENS = 40, WORDS = 300 };
 static const int32_t start[] = {0, 7, TOKENS};
@@ -114,20 +82,21 @@ static void test_every_allocation(void **state) {
     (void)state;
     float expected = 0, value = 0;
     training r = {0};
-    long before = calls;
+    fault_kind = FAULT_MEMORY;
+    long before = fault_calls;
     assert_int_equal(run(&r, &expected), 0);
-    long n = calls - before;
+    long n = fault_calls - before;
     assert_true(n > 10);
     /* A second step allocates nothing. */
-    before = calls;
+    before = fault_calls;
     assert_int_equal(run(&r, &value), 0);
-    assert_int_equal(calls, before);
+    assert_int_equal(fault_calls, before);
     finish(&r);
     for (long k = 1; k <= n; k++) {
         r = (training){0};
-        failing = calls + k;
+        fault_at = fault_calls + k;
         int rc = run(&r, &value);
-        failing = 0;
+        fault_at = 0;
         if (rc != BERT_ENOMEM)
             fail_msg("allocation %ld of %ld failed, and the step says %d", k, n, rc);
         /* What is there goes on as if nothing had been. */

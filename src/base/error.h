@@ -14,6 +14,10 @@ int bert_fail_v(bert_error *e, int code, const char *format, va_list args);
 /* bert_fail(e, BERT_ENOMEM, ...) with the size that was asked for. */
 int bert_fail_memory(bert_error *e, size_t bytes);
 
+/* What a callee that returns a pointer failed with: e's code, or `otherwise` where the caller
+ * passed no bert_error. */
+int bert_error_code(const bert_error *e, int otherwise);
+
 /* Puts "where: " in front of the message, for a caller that knows more than its callee. */
 void bert_error_prefix(bert_error *e, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

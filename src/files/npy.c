@@ -21,7 +21,7 @@ int bert_save_npy(const char *path, const float *data, int64_t rows, int64_t col
     head[8] = (char)((total - PREFIX) & 255);
     head[9] = (char)((total - PREFIX) >> 8);
     bert_writer *w = bert_writer_open(path, e);
-    if (!w) return e && e->code ? e->code : BERT_EIO;
+    if (!w) return bert_error_code(e, BERT_EIO);
     int rc = bert_writer_put(w, head, total, e);
     if (!rc) rc = bert_writer_put(w, data, (size_t)rows * (size_t)cols * sizeof *data, e);
     if (!rc) return bert_writer_commit(w, e);

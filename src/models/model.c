@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "files/json.h"
 #include "models/heads.h"
+#include <limits.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,10 +24,9 @@ typedef struct {
 } tokenizer_job;
 
 static bool directory_has(const char *directory, const char *name) {
-    char *path = bert_path_join(directory, name);
-    bool there = path && bert_file_exists(path);
-    free(path);
-    return there;
+    char path[PATH_MAX]; /* a longer one cannot be opened either */
+    int n = snprintf(path, sizeof path, "%s/%s", directory, name);
+    return n < (int)sizeof path && bert_file_exists(path);
 }
 
 static void *open_tokenizer(void *argument) {

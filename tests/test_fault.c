@@ -1,0 +1,190 @@
+/* Every allocation and every writing call failing once, over loading, tokenizing, encoding, reading
+ * and saving: a clean error, nothing lost, nothing left behind. */
+#include "fault.h"
+#include "models.h"
+#include "models/model.h"
+#include <dirent.h>
+
+static char *directory, *model_directory;
+
+static char *in_directory(const char *name) {
+    static char path[4600];
+    snprintf(path, sizeof path, "%s/%s", directory, name);
+    return path;
+}
+
+static int set_up(void **state) {
+    (void)state;
+    directory = test_directory();
+    model_directory = strdup(in_directory("model"));
+    assert_int_equal(bert_make_directory(model_directory, NULL), 0);
+    test_model(model_directory, "BertForSequenceClassification", 3, test_labels(3));
+    return 0;
+}
+
+static int tear_down(void **state) {
+    (void)state;
+    free(model_directory);
+    test_remove(directory);
+    return 0;
+}
+
+/* Each does its job from nothing to nothing, with one thread; 0 or the error's code. */
+typedef int job_fn(bert_error *e);
+
+static int read_rows(bert_error *e) {
+    bert_reader_options o = {.labels = true};
+    bert_reader *r = bert_reader_open(in_directory("rows.csv"), &o, e);
+    if (!r) return e->code;
+    bert_row row;
+    int rc, n = 0;
+    while ((rc = bert_reader_next(r, &row, e)) > 0) n++;
+    bert_reader_close(r);
+    if (!rc) assert_int_equal(n, 3);
+    return rc;
+}
+
+static int tokenize(bert_error *e) {
+    bert_tokenizer *t = bert_tokenizer_open(model_directory, NULL, e);
+    if (!t) return e->code;
+    bert_encoder *enc = bert_encoder_new(t, e);
+    bert_encode_options o = bert_encode_default();
+    o.truncation = BERT_TRUNCATE_LONGEST_FIRST;
+    o.max_length = 8;
+    o.stride = 2;
+    o.overflowing = true;
+    static const char text[] =
+        "The cat sat on the mat, and the dogs were playing under a tre\xcc\x81"
+        "e!";
+    int rc = enc ? bert_encode(enc, text, sizeof text - 1, "it ran", 6, &o, e) : e->code;
+    bert_encoder_free(enc);
+    bert_tokenizer_close(t);
+    return rc < 0 ? rc : 0;
+}
+
+static int classify(bert_error *e) {
+    bert_model *m = bert_model_open(model_directory, NULL, e);
+    if (!m) return e->code;
+    bert_session_options o = bert_session_default();
+    o.threads = 1;
+    bert_session *s = bert_session_new(m, &o, e);
+    bert_text texts[2] = {bert_text_of("the cat sat"),
+                          bert_text_of("a big dog ran under the house")};
+    float scores[6], vectors[2 * TEST_HIDDEN];
+    int rc = s ? bert_classify(s, texts, 2, NULL, false, scores, NULL, e) : e->code;
+    if (!rc) rc = bert_embed(s, texts, 2, NULL, vectors, NULL, e);
+    if (!rc) assert_true(scores[0] + scores[1] + scores[2] > 0.999f);
+    bert_session_free(s);
+    bert_model_close(m);
+    return rc;
+}
+
+static int save(bert_error *e) {
+    bert_model *m = bert_model_open(model_directory, NULL, e);
+    if (!m) return e->code;
+    int rc = bert_model_save(m, in_directory("saved"), e);
+    bert_model_close(m);
+    return rc;
+}
+
+static int save_matrix(bert_error *e) {
+    static const float x[6] = {1, 2, 3, 4, 5, 6};
+    return bert_save_npy(in_directory("x.npy"), x, 2, 3, e);
+}
+
+static const struct {
+    const char *name;
+    job_fn *job;
+    bool writes;
+} jobs[] = {
+    {"rows", read_rows, false}, {"tokenize", tokenize, false}, {"classify", classify, false},
+    {"save", save, true},       {"matrix", save_matrix, true},
+};
+enum { JOBS = sizeof jobs / sizeof *jobs };
+
+static void write_rows(void) {
+    static const char text[] = "text,label\n\"a, b\",x\nc,y\n\"d\ne\",x\n";
+    assert_int_equal(bert_write_file(in_directory("rows.csv"), text, sizeof text - 1, NULL), 0);
+}
+
+static void every_allocation_fails_once(void **state) {
+    (void)state;
+    write_rows();
+    for (int j = 0; j < JOBS; j++) {
+        bert_error e = {0};
+        assert_int_equal(
+            jobs[j].job(&e),
+            0); /* warms what is made once: the kernel table, the C library's own buffers */
+        fault_kind = FAULT_MEMORY;
+        long before = fault_calls;
+        assert_int_equal(jobs[j].job(&e), 0);
+        long n = fault_calls - before;
+        assert_true(n > 0);
+        /* The first thousand one by one, then in growing steps. */
+        for (long k = 1; k <= n; k += 1 + (k > 1000 ? k / 100 : 0)) {
+            e = (bert_error){0};
+            fault_at = fault_calls + k;
+            int rc = jobs[j].job(&e);
+            fault_at = 0;
+            /* What was only wished for (a cache) may do without. */
+            if (rc && rc != BERT_ENOMEM)
+                fail_msg("%s: allocation %ld of %ld: %d, %s", jobs[j].name, k, n, rc, e.message);
+            if (rc && !e.message[0])
+                fail_msg("%s: allocation %ld of %ld: no message", jobs[j].name, k, n);
+        }
+        fault_kind = FAULT_NONE;
+        e = (bert_error){0};
+        assert_int_equal(jobs[j].job(&e), 0);
+    }
+}
+
+static int litter(const char *path) {
+    DIR *d = opendir(path);
+    if (!d) return 0;
+    int n = 0;
+    for (struct dirent *f; (f = readdir(d));) n += strstr(f->d_name, ".tmp") != NULL;
+    closedir(d);
+    return n;
+}
+
+static void every_writing_call_fails_once(void **state) {
+    (void)state;
+    static const int errors[] = {EIO, ENOSPC, EINTR};
+    for (int j = 0; j < JOBS; j++)
+        for (int x = 0; x < 3 && jobs[j].writes; x++) {
+            bert_error e = {0};
+            fault_kind = FAULT_WRITING;
+            fault_errno = errors[x];
+            long before = fault_calls;
+            assert_int_equal(jobs[j].job(&e), 0);
+            long n = fault_calls - before;
+            assert_true(n > 0);
+            for (long k = 1; k <= n; k++) {
+                e = (bert_error){0};
+                fault_at = fault_calls + k;
+                int rc = jobs[j].job(&e);
+                fault_at = 0;
+                if (errors[x] == EINTR) {
+                    if (rc)
+                        fail_msg("%s: an interruption of call %ld: %s", jobs[j].name, k, e.message);
+                } else if (rc != BERT_EIO || !e.message[0])
+                    fail_msg("%s: writing call %ld of %ld: %d, %s", jobs[j].name, k, n, rc,
+                             e.message);
+                assert_int_equal(litter(directory), 0);
+                assert_int_equal(litter(in_directory("saved")), 0);
+            }
+            fault_kind = FAULT_NONE;
+            /* What stands is whole. */
+            bert_model *m = bert_model_open(in_directory("saved"), NULL, &(bert_error){0});
+            assert_non_null(m);
+            bert_model_close(m);
+        }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_allocation_fails_once),
+        cmocka_unit_test(every_writing_call_fails_once),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
