@@ -25,11 +25,15 @@ NEEDS = build
 setup:
 	@tools/setup.sh $(NEEDS)
 
-debug clang fuzz:
+debug clang:
 	$(call build,$@)
 asan tsan:
 	$(call build,$@)
 	@cd build-$@ && ctest -j$(JOBS)
+
+fuzz:
+	$(call build,$@)
+	@tests/run_fuzz.sh
 
 # Kernels against portable C and the machine's peak; then the whole model.
 bench: everything
