@@ -345,7 +345,10 @@ static const bert_gemm_kernel gemm_f32 = {
 };
 
 void FILL(bert_kernels *k) {
-    k->gemm[BERT_PRECISION_HIGHEST] = &gemm_f32;
+    /* A precision is the least that is promised: where nothing is faster than f32, f32 serves them
+     * all. */
+    k->gemm[BERT_PRECISION_HIGHEST] = k->gemm[BERT_PRECISION_HIGH] = &gemm_f32;
+    k->gemm[BERT_PRECISION_MEDIUM] = &gemm_f32;
 #define ACT(id, name)                                                                              \
     k->act[id].forward = name##_forward;                                                           \
     k->act[id].backward = name##_backward;                                                         \
