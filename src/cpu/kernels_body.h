@@ -1,12 +1,14 @@
-/* The loops of the kernel table that every instruction set shares in source; each kernels_<isa>.c
- * includes this once, after defining FILL (the name of its fill function), MR, NR, GEMM_NAME and
- * block() (its matrix block), and is compiled with its own flags. */
+/* The kernel table's functions, one source for every instruction set: each kernels_<isa>.c defines
+ * LANES (floats in a register), MR (rows of a matrix block), GEMM_NAME and FILL (the name of its
+ * fill function), includes this once, and is compiled with its own flags. */
 #include "base/rng.h"
 #include "cpu/kernels.h"
 #include "cpu/vector.h"
 #include <math.h>
 
 void FILL(bert_kernels *k);
+
+#define NR (2 * LANES) /* columns of a matrix block */
 
 /* Runs `full` for the lanes from each i, and `tail` for the last `left` elements; a tail runs the
  * same arithmetic, so an element's result does not depend on its place. */
@@ -329,6 +331,60 @@ static void pack_a(void *out, const float *a, ptrdiff_t row_stride, ptrdiff_t de
 static void pack_b(void *out, const float *b, ptrdiff_t depth_stride, ptrdiff_t col_stride,
                    int cols, int depth) {
     pack_panel(out, b, col_stride, depth_stride, cols, depth, NR);
+}
+
+/* A block whose number of rows is a constant once this is inlined: its sums stay in registers. A
+ * row is computed alike in all of them. */
+INLINE void block_of(const int rows, float *c, ptrdiff_t ldc, const float *a, const float *b,
+                     int depth, bool accumulate) {
+    vf s[MR][2];
+#pragma GCC unroll 16
+    for (int i = 0; i < rows; i++) s[i][0] = s[i][1] = all(0);
+    for (int k = 0; k < depth; k++, a += MR, b += NR) {
+        vf x = load(b), y = load(b + LANES);
+        /* The panel comes from the second-level cache; twelve steps ahead hides its latency. */
+        __builtin_prefetch(b + 12 * NR);
+        __builtin_prefetch(b + 12 * NR + LANES);
+#pragma GCC unroll 16
+        for (int i = 0; i < rows; i++) {
+            vf t = all(a[i]);
+            s[i][0] = mul_add(t, x, s[i][0]);
+            s[i][1] = mul_add(t, y, s[i][1]);
+        }
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < rows; i++, c += ldc) {
+        store(c, accumulate ? load(c) + s[i][0] : s[i][0]);
+        store(c + LANES, accumulate ? load(c + LANES) + s[i][1] : s[i][1]);
+    }
+}
+
+static void block(float *c, ptrdiff_t ldc, const void *a, const void *b, int depth, int rows,
+                  bool accumulate) {
+    switch (rows) {
+#define ROWS(n)                                                                                    \
+    case n:                                                                                        \
+        block_of(n, c, ldc, a, b, depth, accumulate);                                              \
+        break
+        ROWS(1);
+        ROWS(2);
+        ROWS(3);
+        ROWS(4);
+        ROWS(5);
+#if MR > 6
+        ROWS(6);
+        ROWS(7);
+        ROWS(8);
+        ROWS(9);
+        ROWS(10);
+        ROWS(11);
+        ROWS(12);
+        ROWS(13);
+#endif
+#undef ROWS
+    default:
+        block_of(MR, c, ldc, a, b, depth, accumulate);
+    }
 }
 
 static const bert_gemm_kernel gemm_f32 = {
