@@ -16,10 +16,12 @@
  */
 static inline char *test_directory(void) {
     const char *base = getenv("TMPDIR");
-    char *name = malloc(4096);
-    snprintf(name, 4096, "%s/bert-test-XXXXXX", base ? base : "/tmp");
+    char name[4096];
+    snprintf(name, sizeof name, "%s/bert-test-XXXXXX", base ? base : "/tmp");
     assert_non_null(mkdtemp(name));
-    return name;
+    char *copy = strdup(name);
+    assert_non_null(copy);
+    return copy;
 }
 
 static inline void test_remove(char *directory) {

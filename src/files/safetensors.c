@@ -180,7 +180,8 @@ static int add_file(bert_safetensors *s, const char *path, bert_error *e) {
         t->data = data + begin;
         s->count++;
     }
-    qsort(s->tensors + first, (size_t)(s->count - first), sizeof *s->tensors, compare_data);
+    if (s->count > first)
+        qsort(s->tensors + first, (size_t)(s->count - first), sizeof *s->tensors, compare_data);
     const unsigned char *at = data;
     for (int i = first; i < s->count; i++) {
         const bert_stored_tensor *t = &s->tensors[i];
