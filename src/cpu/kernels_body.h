@@ -296,9 +296,8 @@ static void adamw(float *p, const float *g, float *m, float *v, size_t n, float 
  * zeros to `width`. Inlined, so that the width is a constant. */
 INLINE void pack_panel(float *out, const float *a, ptrdiff_t row_stride, ptrdiff_t depth_stride,
                        int rows, int depth, const int width) {
-    int k = 0;
     if (row_stride == 1) {
-        for (; k < depth; k++, a += depth_stride, out += width) {
+        for (int k = 0; k < depth; k++, a += depth_stride, out += width) {
             if (rows == width) {
                 memcpy(out, a, (size_t)width * sizeof *out);
                 continue;
@@ -308,21 +307,36 @@ INLINE void pack_panel(float *out, const float *a, ptrdiff_t row_stride, ptrdiff
         }
         return;
     }
-    /* Squares of LANES rows and depths at a time. What a square's rows have more than the panel is
-     * overwritten by what is packed next: squares go from the last rows to the first, and the last
-     * depths go one by one. */
-    if (depth_stride == 1)
-        for (; k + LANES < depth; k += LANES)
-            for (int g = (width - 1) / LANES * LANES; g >= 0; g -= LANES) {
-                vf r[LANES];
+    if (depth_stride != 1) {
+        for (int k = 0; k < depth; k++)
+            for (int i = 0; i < width; i++)
+                out[k * width + i] = i < rows ? a[i * row_stride + k * depth_stride] : 0;
+        return;
+    }
+    /* Squares of LANES rows and depths at a time. What a square has more than the panel's width is
+     * overwritten by what is stored next (squares go from the last rows to the first), but at the
+     * panel's end. */
+    for (int k = 0; k < depth; k += LANES) {
+        const int d = depth - k < LANES ? depth - k : LANES;
+        const bool end = depth - k <= LANES;
+        for (int g = (width - 1) / LANES * LANES; g >= 0; g -= LANES) {
+            const size_t wide = (size_t)(width - g < LANES ? width - g : LANES);
+            float *to = out + k * width + g;
+            vf r[LANES];
+            const float *from = a + g * row_stride + k;
+            if (rows == width && d == LANES)
                 for (int i = 0; i < LANES; i++)
-                    r[i] = g + i < rows ? load(a + (g + i) * row_stride + k) : all(0);
-                transpose(r);
-                for (int i = 0; i < LANES; i++) store(out + (k + i) * width + g, r[i]);
-            }
-    for (; k < depth; k++)
-        for (int i = 0; i < width; i++)
-            out[k * width + i] = i < rows ? a[i * row_stride + k * depth_stride] : 0;
+                    r[i] = g + i < width ? load(from + i * row_stride) : all(0);
+            else
+                for (int i = 0; i < LANES; i++)
+                    r[i] = g + i < rows ? load_part(from + i * row_stride, (size_t)d, 0) : all(0);
+            transpose(r);
+            if (!end)
+                for (int i = 0; i < LANES; i++) store(to + i * width, r[i]);
+            else
+                for (int i = 0; i < d; i++) store_part(to + i * width, r[i], wide);
+        }
+    }
 }
 static void pack_a(void *out, const float *a, ptrdiff_t row_stride, ptrdiff_t depth_stride,
                    int rows, int depth) {
