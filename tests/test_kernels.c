@@ -6,6 +6,7 @@
 #include "cpu/matmul.h"
 #include "test.h"
 #include <math.h>
+#include <sys/wait.h>
 
 static bert_rng rng = {.seed = 7};
 
@@ -31,6 +32,87 @@ static void close_to(double got, double want, double relative, double absolute, 
 #define FOR_LEVELS(k)                                                                              \
     for (const bert_isa_level *level = bert_isa_levels; level->name; level++)                      \
         for (const bert_kernels *k = bert_cpu_at(level->name); k; k = NULL)
+
+/* What a fresh process with BERT_ISA=cap calls the level it uses. */
+static void level_under(const char *cap, char name[32]) {
+    int ends[2], status;
+    assert_int_equal(pipe(ends), 0);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (!child) {
+        setenv("BERT_ISA", cap, 1);
+        dup2(ends[1], STDOUT_FILENO);
+        close(ends[0]), close(ends[1]); /* or the reader waits for them */
+        execl("/proc/self/exe", "test_kernels", "--isa", (char *)NULL);
+        _exit(127);
+    }
+    close(ends[1]);
+    ssize_t n = read(ends[0], name, 31);
+    close(ends[0]);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_true(n > 0);
+    name[n] = 0;
+}
+
+static void the_environment_caps_the_level(void **state) {
+    (void)state;
+    char name[32], strongest[32], list[64] = "";
+    FOR_LEVELS(k) {
+        level_under(level->name, name);
+        assert_string_equal(name, level->name);
+        strcpy(strongest, level->name);
+        if (list[0]) strcat(list, " ");
+        strcat(list, level->name);
+    }
+    assert_string_equal(bert_isa_list(), list);
+    level_under("no such level", name);
+    assert_string_equal(name, strongest);
+    assert_null(bert_cpu_at("no such level"));
+}
+
+/* Kernels as each level has them against those of portable C, in sizes around the vectors'. */
+static void levels_agree_with_portable_c(void **state) {
+    (void)state;
+    static const size_t sizes[] = {0,  1,  3,  4,  5,  7,  8,  9,   15,
+                                   16, 17, 31, 33, 63, 64, 65, 130, 771};
+    const bert_kernels *c = bert_cpu_at("c");
+    FOR_LEVELS(k) for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
+        const size_t n = sizes[s];
+        float *x = randoms(n + 1, 2), *dy = randoms(n + 1, 1), *y = zeros(n + 1), *z = zeros(n + 1);
+        /* the element after the last is never written */
+        y[n] = z[n] = 5;
+        for (int act = 0; act < BERT_ACT_COUNT; act++) {
+            k->act[act].forward(y, x, n), c->act[act].forward(z, x, n);
+            for (size_t i = 0; i < n; i++) close_to(y[i], z[i], 1e-6, 1e-7, level->name);
+            k->act[act].backward(y, dy, x, n), c->act[act].backward(z, dy, x, n);
+            for (size_t i = 0; i < n; i++) close_to(y[i], z[i], 2e-6, 1e-6, level->name);
+            bert_block_epilogue e = {.bias = dy, .residual = dy, .residual_stride = (ptrdiff_t)n};
+            k->act[act].epilogue(y, (ptrdiff_t)n, x, (int)n, 1, (int)n, &e);
+            c->act[act].epilogue(z, (ptrdiff_t)n, x, (int)n, 1, (int)n, &e);
+            for (size_t i = 0; i < n; i++) close_to(y[i], z[i], 2e-6, 1e-6, level->name);
+        }
+        close_to(k->dot(x, dy, n), c->dot(x, dy, n), 1e-5, 1e-4, level->name);
+        close_to(k->sum_squares(x, n), c->sum_squares(x, n), 1e-12, 0, level->name);
+        if (n) assert_true(k->max(x, n) == c->max(x, n));
+        k->dropout(y, x, n, 0.3f, 1, 2, 128), c->dropout(z, x, n, 0.3f, 1, 2, 128);
+        assert_memory_equal(y, z, n * sizeof *y);
+        memcpy(y, x, n * sizeof *y), memcpy(z, x, n * sizeof *z);
+        float a[2] = {0}, b[2] = {0};
+        if (n) {
+            k->softmax(y, (ptrdiff_t)n, 1, (int)n, 0.7f, a);
+            c->softmax(z, (ptrdiff_t)n, 1, (int)n, 0.7f, b);
+            close_to(a[0], b[0], 1e-6, 1e-6, level->name);
+            for (size_t i = 0; i < n; i++) close_to(y[i], z[i], 2e-6, 1e-9, level->name);
+            k->layer_norm(y, x, dy, x, dy, 1e-12f, 1, (int)n, a);
+            c->layer_norm(z, x, dy, x, dy, 1e-12f, 1, (int)n, b);
+            if (n > 2) /* of one or two numbers nothing is left to norm */
+                for (size_t i = 0; i < n; i++) close_to(y[i], z[i], 1e-4, 1e-4, level->name);
+        }
+        assert_true(y[n] == 5 && z[n] == 5);
+        free(x), free(dy), free(y), free(z);
+    }
+}
 
 static double phi(double x) {
     return 0.5 * erfc(-x / sqrt(2));
@@ -513,8 +595,11 @@ static void denormals_cost_nothing(void **state) {
     for (int i = 0; i < 64; i++) assert_true(c[i] == 0);
 }
 
-int main(void) {
+int main(int argc, char **argv) {
+    if (argc > 1 && !strcmp(argv[1], "--isa")) return printf("%s", bert_isa()) < 0;
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_environment_caps_the_level),
+        cmocka_unit_test(levels_agree_with_portable_c),
         cmocka_unit_test(activations_follow_their_formulas),
         cmocka_unit_test(softmax_sums_to_one),
         cmocka_unit_test(layer_norm_forward_and_backward),
