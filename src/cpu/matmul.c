@@ -8,8 +8,9 @@
  * rows times a group of columns, of which a pass over kc of the depth stays in the second-level
  * cache, sums included. None of it changes the order of a sum. */
 enum {
-    CHUNK_BYTES = 4 << 20, /* packed left operand of a chunk, for all threads */
-    BLOCK_ROWS = 128,      /* rows of a task */
+    CHUNK_BYTES = 4 << 20, /* packed left operand of a chunk, for all threads, */
+    CHUNK_BLOCKS = 5,      /* or more, to hold so many blocks of rows */
+    BLOCK_ROWS = 144,      /* rows of a task: 128 and some, which is whole in panels of 14 */
     GROUP_COLS = 256,      /* columns of a task */
     TASKS_PER_THREAD = 4,  /* at least, so that an uneven end is short */
     VIEW_DEPTH = 2048,     /* a product of two views is summed in passes of this depth */
@@ -217,10 +218,12 @@ static int multiply(bert_threads *threads, const bert_gemm_kernel *g, int M, int
     const int row_panels = divide_up(M, g->mr), col_panels = divide_up(N, g->nr);
     int chunk_panels = (int)(CHUNK_BYTES / p.a_panel);
     p.block_panels = BLOCK_ROWS / g->mr;
-    if (chunk_panels < 2 * p.block_panels) chunk_panels = 2 * p.block_panels;
+    chunk_panels -= chunk_panels % p.block_panels;
+    if (chunk_panels < CHUNK_BLOCKS * p.block_panels)
+        chunk_panels = CHUNK_BLOCKS * p.block_panels;
     if (chunk_panels > row_panels) chunk_panels = row_panels;
-    if (p.block_panels > chunk_panels) p.block_panels = chunk_panels;
     const int blocks = divide_up(chunk_panels, p.block_panels);
+    p.block_panels = divide_up(chunk_panels, blocks); /* no short block at the end */
     const int most = divide_up(col_panels * blocks, TASKS_PER_THREAD * count);
     p.group_panels = GROUP_COLS / g->nr;
     if (p.group_panels > most) p.group_panels = most;
