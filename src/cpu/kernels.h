@@ -17,7 +17,9 @@ typedef void bert_act_backward_fn(float *dx, const float *dy, const float *x, si
 typedef struct {
     const char *name; /* "f32-avx512" */
     int mr, nr;       /* rows and columns of a block */
-    int kc; /* depth of a pass over K; larger K is summed pass by pass (a fixed grouping) */
+    int kc;         /* depth of a pass over K; larger K is summed pass by pass (a fixed grouping) */
+    int rows, slab; /* of a task: rows, and depth (in passes of kc) that the second-level cache
+                       holds */
     size_t a_unit, b_unit; /* bytes of a packed panel per unit of depth, and */
     int k_unit;            /* how much depth a unit is (1 for f32, 32 for bf16 tiles) */
     /* Packs rows x depth (rows <= mr; the rest zero) of a matrix given by strides in elements. */

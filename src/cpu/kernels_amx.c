@@ -236,7 +236,9 @@ static inline __attribute__((always_inline)) void units(int parts, const char *a
         .name = precision_name,                                                                    \
         .mr = SIDE,                                                                                \
         .nr = SIDE,                                                                                \
-        .kc = 256,                                                                                 \
+        .kc = n > 1 ? 768 : 256,                                                                   \
+        .rows = n > 1 ? 256 : 512,                                                                 \
+        .slab = 768,                                                                               \
         .a_unit = n * 2 * TILE,                                                                    \
         .b_unit = n * 2 * TILE,                                                                    \
         .k_unit = DEPTH,                                                                           \

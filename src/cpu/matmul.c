@@ -5,12 +5,11 @@
 #include <string.h>
 
 /* The left operand is packed in chunks of rows that stay in the outer caches; a task is a block of
- * rows times a group of columns, of which a pass over kc of the depth stays in the second-level
- * cache, sums included. None of it changes the order of a sum. */
+ * rows times a group of columns. A slab of the block's depth stays in the second-level cache while
+ * the right operand comes from outside, each panel once. None of it changes the order of a sum. */
 enum {
     CHUNK_BYTES = 4 << 20, /* packed left operand of a chunk, for all threads, */
     CHUNK_BLOCKS = 5,      /* or more, to hold so many blocks of rows */
-    BLOCK_ROWS = 144,      /* rows of a task: 128 and some, which is whole in panels of 14 */
     GROUP_COLS = 256,      /* columns of a task */
     TASKS_PER_THREAD = 4,  /* at least, so that an uneven end is short */
     VIEW_DEPTH = 2048,     /* a product of two views is summed in passes of this depth */
@@ -173,28 +172,40 @@ static void finish_block(const product *p, float *tile, int row, int col) {
     p->epilogue(p->c + m * p->ldc + col, p->ldc, tile, g->nr, rows, cols, &be);
 }
 
-/* A task's sums stay in the thread's tiles while its depth is taken in passes of kc: of each pass,
- * the panels of both sides fit the second-level cache, and the right one the first. A pass is
- * summed on its own, so the grouping of a sum depends on K alone. */
+/* One panel of columns through the slab k .. k + depth of a block of rows, in passes of kc, of
+ * which the right side fits the first-level cache. A pass is summed on its own, so the grouping of
+ * a sum depends on K alone. */
+static void multiply_panel(const product *p, float *tiles, int j, int i0, int i1, int k,
+                           int depth) {
+    const bert_gemm_kernel *g = p->g;
+    const int size = g->mr * g->nr;
+    for (const int end = k + depth; k < end; k += g->kc) {
+        depth = end - k < g->kc ? end - k : g->kc;
+        const size_t unit = (size_t)(k / g->k_unit);
+        const unsigned char *b = p->b + (size_t)j * p->b_panel + unit * g->b_unit;
+        const unsigned char *a = p->packed_a + (size_t)i0 * p->a_panel + unit * g->a_unit;
+        float *tile = tiles;
+        for (int i = i0; i < i1; i++, a += p->a_panel, tile += size) {
+            g->block(tile, g->nr, a, b, depth, p->rows - i * g->mr, k > 0);
+            if (k + depth == p->K) finish_block(p, tile, i * g->mr, j * g->nr);
+        }
+    }
+}
+
+/* A task's sums stay in the thread's tiles while its depth is taken slab by slab; where one slab is
+ * all, the panels of columns take turns in the same tiles. */
 static void multiply_task(const product *p, int task, float *tiles) {
     const bert_gemm_kernel *g = p->g;
     const int row_panels = divide_up(p->rows, g->mr), col_panels = divide_up(p->N, g->nr);
-    const int blocks = divide_up(row_panels, p->block_panels), size = g->mr * g->nr;
+    const int blocks = divide_up(row_panels, p->block_panels);
     const int i0 = task % blocks * p->block_panels, j0 = task / blocks * p->group_panels;
     const int i1 = i0 + p->block_panels < row_panels ? i0 + p->block_panels : row_panels;
     const int j1 = j0 + p->group_panels < col_panels ? j0 + p->group_panels : col_panels;
-    for (int k = 0; k < p->K; k += g->kc) {
-        const int depth = p->K - k < g->kc ? p->K - k : g->kc;
-        const size_t unit = (size_t)(k / g->k_unit);
-        float *tile = tiles;
-        for (int j = j0; j < j1; j++) {
-            const unsigned char *b = p->b + (size_t)j * p->b_panel + unit * g->b_unit;
-            for (int i = i0; i < i1; i++, tile += size) {
-                const unsigned char *a = p->packed_a + (size_t)i * p->a_panel + unit * g->a_unit;
-                g->block(tile, g->nr, a, b, depth, p->rows - i * g->mr, k > 0);
-                if (k + depth == p->K) finish_block(p, tile, i * g->mr, j * g->nr);
-            }
-        }
+    const size_t step = p->K > g->slab ? (size_t)((i1 - i0) * g->mr * g->nr) : 0;
+    for (int k = 0; k < p->K; k += g->slab) {
+        const int depth = p->K - k < g->slab ? p->K - k : g->slab;
+        for (int j = j0; j < j1; j++)
+            multiply_panel(p, tiles + (size_t)(j - j0) * step, j, i0, i1, k, depth);
     }
 }
 
@@ -217,10 +228,9 @@ static int multiply(bert_threads *threads, const bert_gemm_kernel *g, int M, int
     const int count = bert_threads_count(threads);
     const int row_panels = divide_up(M, g->mr), col_panels = divide_up(N, g->nr);
     int chunk_panels = (int)(CHUNK_BYTES / p.a_panel);
-    p.block_panels = BLOCK_ROWS / g->mr;
+    p.block_panels = g->rows / g->mr;
     chunk_panels -= chunk_panels % p.block_panels;
-    if (chunk_panels < CHUNK_BLOCKS * p.block_panels)
-        chunk_panels = CHUNK_BLOCKS * p.block_panels;
+    if (chunk_panels < CHUNK_BLOCKS * p.block_panels) chunk_panels = CHUNK_BLOCKS * p.block_panels;
     if (chunk_panels > row_panels) chunk_panels = row_panels;
     const int blocks = divide_up(chunk_panels, p.block_panels);
     p.block_panels = divide_up(chunk_panels, blocks); /* no short block at the end */
@@ -229,7 +239,8 @@ static int multiply(bert_threads *threads, const bert_gemm_kernel *g, int M, int
     if (p.group_panels > most) p.group_panels = most;
     if (p.group_panels < 1) p.group_panels = 1;
     p.groups = divide_up(col_panels, p.group_panels);
-    p.tiles_of_thread = (size_t)(p.block_panels * p.group_panels * g->mr * g->nr);
+    const int kept = K > g->slab ? p.group_panels : 1;
+    p.tiles_of_thread = (size_t)(p.block_panels * kept * g->mr * g->nr);
 
     const size_t left = (size_t)chunk_panels * p.a_panel;
     const size_t sums = (size_t)count * p.tiles_of_thread * sizeof(float);
