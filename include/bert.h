@@ -8,6 +8,8 @@
  * return an object; the optional last argument `bert_error *` then holds the code and a message
  * that says what is wrong, where, and what to do. Pass a zero-initialised bert_error; an error that
  * is already set is kept.
+ *   - A NULL object is BERT_EINVAL to the functions that report errors and use it, so a chain of
+ * opens may check its bert_error once, at the end.
  *   - Each `_open`/`_new` has a NULL-safe `_close`/`_free`; nothing else needs freeing unless it
  * says so.
  *   - All matrices are row-major float32. Text is UTF-8; invalid bytes count as U+FFFD.

@@ -262,8 +262,7 @@ BERT_API int bert_optimizer_step(bert_optimizer *o, double lr, double max_norm, 
  *
  *     bert_model *base = bert_model_open(name, &(bert_model_options){.head = "none"}, &e);
  *     bert_dataset *train = bert_dataset_open("train.tsv", base, NULL, &e);
- *     bert_model_options o = bert_dataset_model(train);      // head, labels, problem type
- *     bert_model *m = bert_model_open(bert_model_path(base), &o, &e);
+ *     bert_model *m = bert_dataset_open_model(train, &e);      // head, labels, problem type
  */
 typedef struct bert_dataset bert_dataset;
 
@@ -295,7 +294,10 @@ BERT_API bert_dataset *bert_dataset_of(const bert_text *texts, const char *const
                                        const bert_model *base, const bert_dataset_options *options,
                                        bert_error *e);
 BERT_API void bert_dataset_free(bert_dataset *d);
-/* Options that open a trainable model for this dataset; strings belong to the dataset. */
+/* The checkpoint the dataset was opened against, trainable, with the head and labels of the data.
+ */
+BERT_API bert_model *bert_dataset_open_model(const bert_dataset *d, bert_error *e);
+/* The options it does that with, for who wants to change them; strings belong to the dataset. */
 BERT_API bert_model_options bert_dataset_model(const bert_dataset *d);
 
 BERT_API int64_t bert_dataset_size(const bert_dataset *d); /* rows */

@@ -23,8 +23,7 @@ static void check(world *w, bool ok) {
 
 static void open_model(world *w) {
     bert_model_close(w->model);
-    bert_model_options o = bert_dataset_model(w->train);
-    w->model = bert_model_open(bert_model_path(w->base), &o, &w->e);
+    w->model = bert_dataset_open_model(w->train, &w->e);
     check(w, w->model);
 }
 
@@ -680,6 +679,28 @@ static void wrong_arguments_are_refused(void **state) {
     end(&w);
 }
 
+static void a_chain_of_missing_objects_keeps_the_first_error(void **state) {
+    (void)state;
+    bert_error e = {0};
+    const bert_training_args args = bert_training_default();
+    bert_model *base = bert_model_open("/nowhere/at/all", NULL, &e);
+    bert_dataset *train = bert_dataset_open("train.csv", base, NULL, &e);
+    bert_model *model = bert_dataset_open_model(train, &e);
+    bert_trainer *trainer = bert_trainer_new(model, &args, train, NULL, &e);
+    assert_int_equal(bert_trainer_train(trainer, &e), BERT_EINVAL);
+    assert_int_equal(bert_trainer_save(trainer, &e), BERT_EINVAL);
+    assert_null(bert_trainer_evaluate(trainer, NULL, &e));
+    bert_session *session = bert_session_new(model, NULL, &e);
+    bert_text text = bert_text_of("a");
+    float out;
+    bert_outputs outputs;
+    assert_int_equal(bert_classify(session, &text, 1, NULL, false, &out, NULL, &e), BERT_EINVAL);
+    assert_int_equal(bert_embed(session, &text, 1, NULL, &out, NULL, &e), BERT_EINVAL);
+    assert_int_equal(bert_session_run(session, NULL, 0, &outputs, &e), BERT_EINVAL);
+    assert_int_equal(e.code, BERT_ENOTFOUND);
+    assert_non_null(strstr(e.message, "/nowhere/at/all"));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(losses_equal_those_of_pytorch),
@@ -696,6 +717,7 @@ int main(void) {
         cmocka_unit_test(a_full_disk_keeps_the_last_checkpoint),
         cmocka_unit_test(a_killed_run_goes_on_to_the_same_bits),
         cmocka_unit_test(wrong_arguments_are_refused),
+        cmocka_unit_test(a_chain_of_missing_objects_keeps_the_first_error),
     };
     /* Checkpoints are synced to disk, some hundred times here. */
     if (!access("/dev/shm", W_OK)) setenv("TMPDIR", "/dev/shm", 0);

@@ -18,6 +18,10 @@ int bert_fail(bert_error *e, int code, const char *format, ...) {
     return code;
 }
 
+int bert_need(const void *object, const char *what, bert_error *e) {
+    return object ? BERT_OK : bert_fail(e, BERT_EINVAL, "there is no %s", what);
+}
+
 int bert_fail_memory(bert_error *e, size_t bytes) {
     return bert_fail(e, BERT_ENOMEM, "out of memory: %zu bytes were asked for", bytes);
 }

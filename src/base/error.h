@@ -14,6 +14,10 @@ int bert_fail_v(bert_error *e, int code, const char *format, va_list args);
 /* bert_fail(e, BERT_ENOMEM, ...) with the size that was asked for. */
 int bert_fail_memory(bert_error *e, size_t bytes);
 
+/* BERT_EINVAL "there is no <what>" where object is NULL, else 0. What could not be opened has set
+ * the error already, and that is kept: callers of the library may check once, at the end. */
+int bert_need(const void *object, const char *what, bert_error *e);
+
 /* What a callee that returns a pointer failed with: e's code, or `otherwise` where the caller
  * passed no bert_error. */
 int bert_error_code(const bert_error *e, int otherwise);

@@ -244,8 +244,9 @@ static int run_head(run *r, bert_outputs *out, bert_error *e) {
 
 int bert_session_run(bert_session *s, const bert_inputs *inputs, unsigned want, bert_outputs *out,
                      bert_error *e) {
-    const bert_model *m = s->model;
     *out = (bert_outputs){0};
+    if (bert_need(s, "session", e)) return BERT_EINVAL;
+    const bert_model *m = s->model;
     bert_error local = {0};
     int rc = bert_inputs_check(m, inputs, e);
     if (rc) return rc;

@@ -20,6 +20,7 @@ static int scores_of_pack(bert_session *s, const bert_windows *p, float *out, be
 int bert_classify(bert_session *s, const bert_text *texts, int32_t n,
                   const bert_task_options *options, bool raw, float *out, bert_text_info *info,
                   bert_error *e) {
+    if (bert_need(s, "session", e)) return BERT_EINVAL;
     const bert_task_options o = options ? *options : bert_task_default();
     const int32_t labels = s->model->config.num_labels;
     const bert_problem problem = bert_problem_of(&s->model->config);

@@ -41,6 +41,7 @@ static int embed_pack(bert_session *s, const bert_windows *p, bert_pooling pooli
 
 int bert_embed(bert_session *s, const bert_text *texts, int32_t n, const bert_task_options *options,
                float *out, bert_text_info *info, bert_error *e) {
+    if (bert_need(s, "session", e)) return BERT_EINVAL;
     const bert_task_options o = options ? *options : bert_task_default();
     bert_pooling pooling;
     bool normalize;

@@ -14,6 +14,7 @@ void bert_dataset_free(bert_dataset *d) {
     for (int32_t i = 0; d->names && i < d->num_labels; i++) free(d->names[i]);
     free(d->names);
     free(d->where);
+    free(d->model);
     free(d->start);
     free(d->ids);
     free(d->type_ids);
@@ -40,7 +41,8 @@ int bert_dataset_begin(bert_dataset_builder *b, const char *where, const char *u
     *b = (bert_dataset_builder){.base = base, .options = options, .unit = unit};
     b->set = calloc(1, sizeof *b->set);
     if (b->set) b->set->where = strdup(where);
-    if (!b->set || !b->set->where) return bert_fail_memory(e, sizeof *b->set);
+    if (b->set) b->set->model = strdup(bert_model_path(base));
+    if (!b->set || !b->set->where || !b->set->model) return bert_fail_memory(e, sizeof *b->set);
     int32_t limit = bert_model_max_length(base);
     if (options->max_length < 0 || options->max_length > limit)
         return bert_fail(e, BERT_EINVAL, "max_length %d: the model takes 1 to %d tokens",
@@ -216,6 +218,7 @@ bert_dataset *bert_dataset_finish(bert_dataset_builder *b, bert_error *e) {
 bert_dataset *bert_dataset_of(const bert_text *texts, const char *const *labels, int64_t n,
                               const bert_model *base, const bert_dataset_options *options,
                               bert_error *e) {
+    if (bert_need(base, "model to tokenize for", e)) return NULL;
     bert_dataset_options o = options ? *options : bert_dataset_default();
     bert_dataset_builder b;
     bert_error local = {0};
@@ -243,6 +246,12 @@ bert_model_options bert_dataset_model(const bert_dataset *d) {
     o.problem_type = bert_problem_name(d->problem);
     if (d->problem != BERT_PROBLEM_REGRESSION) o.label_names = (const char *const *)d->names;
     return o;
+}
+
+bert_model *bert_dataset_open_model(const bert_dataset *d, bert_error *e) {
+    if (bert_need(d, "dataset to train on", e)) return NULL;
+    bert_model_options o = bert_dataset_model(d);
+    return bert_model_open(d->model, &o, e);
 }
 
 int64_t bert_dataset_size(const bert_dataset *d) {

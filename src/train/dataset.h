@@ -6,6 +6,7 @@
 
 struct bert_dataset {
     char *where; /* the file, for messages */
+    char *model; /* the directory of the checkpoint it was opened against */
     bert_problem problem;
     char **names; /* [num_labels] of classes; regression has one, "LABEL_0" */
     int32_t num_labels, max_length;

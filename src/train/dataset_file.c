@@ -46,6 +46,7 @@ static int add_rows(bert_dataset_builder *b, const char *path, bert_error *e) {
 
 bert_dataset *bert_dataset_open(const char *path, const bert_model *base,
                                 const bert_dataset_options *options, bert_error *e) {
+    if (bert_need(base, "model to tokenize for", e)) return NULL;
     bert_dataset_options o = options ? *options : bert_dataset_default();
     bert_dataset_builder b;
     bert_error local = {0};

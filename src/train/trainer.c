@@ -168,6 +168,8 @@ static int set_up(bert_trainer *t, bert_error *e) {
 bert_trainer *bert_trainer_new(bert_model *m, const bert_training_args *args,
                                const bert_dataset *train, const bert_dataset *validation,
                                bert_error *e) {
+    if (bert_need(m, "model to train", e) || bert_need(train, "dataset to train on", e))
+        return NULL;
     bert_error local = {0};
     bert_trainer *t = calloc(1, sizeof *t);
     if (!t) {
@@ -273,6 +275,7 @@ static int evaluate(bert_trainer *t, const bert_dataset *d, bert_error *e) {
 }
 
 const bert_metrics *bert_trainer_evaluate(bert_trainer *t, const bert_dataset *d, bert_error *e) {
+    if (bert_need(t, "trainer", e)) return NULL;
     bert_error local = {0};
     if (!d) d = t->validation;
     if (!d) {
@@ -478,6 +481,7 @@ static int finish(bert_trainer *t, bert_error *e) {
 }
 
 int bert_trainer_train(bert_trainer *t, bert_error *e) {
+    if (bert_need(t, "trainer", e)) return BERT_EINVAL;
     bert_error local = {0};
     int rc = start(t, &local);
     if (!rc) {
@@ -501,6 +505,7 @@ int bert_trainer_train(bert_trainer *t, bert_error *e) {
 }
 
 int bert_trainer_save(bert_trainer *t, bert_error *e) {
+    if (bert_need(t, "trainer", e)) return BERT_EINVAL;
     const char *dir = t->args.output_dir;
     bert_error local = {0};
     if (!*dir) return bert_fail(e, BERT_EINVAL, "the trainer has no output_dir to save to");
