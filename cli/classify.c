@@ -5,6 +5,8 @@
 
 typedef struct {
     common common;
+    const char *candidates;
+    bert_zero_shot_options zero_shot;
 } arguments;
 
 /* How a row is shown, by the model's problem_type. */
@@ -114,14 +116,75 @@ static int each(const shape *as, bert_session *session, const common *c, input *
     return rc;
 }
 
+/* ---- Labels that the model was not trained on */
+
+typedef struct {
+    const arguments *a;
+    bert_session *session;
+    char *names; /* by NUL */
+    const char **labels;
+    float *scores;
+    int32_t n;
+} zero_shot;
+
+static int split_labels(zero_shot *z, bert_error *e) {
+    const char *list = z->a->candidates;
+    size_t most = 1;
+    for (const char *p = list; *p; p++) most += *p == ',';
+    z->names = strdup(list);
+    z->labels = calloc(most, sizeof *z->labels);
+    z->scores = calloc(most, sizeof *z->scores);
+    if (!z->names || !z->labels || !z->scores) return fail_memory(e);
+    char *rest = z->names, *one;
+    while ((one = strsep(&rest, ","))) {
+        one += strspn(one, " ");
+        if (*one) z->labels[z->n++] = one;
+    }
+    return z->n ? 0 : fail(e, BERT_EINVAL, "--candidate-labels names no label");
+}
+
+static int each_zero_shot(void *context, const bert_text *text, bert_error *e) {
+    const zero_shot *z = context;
+    bert_task_options task = task_options(&z->a->common);
+    int rc =
+        bert_zero_shot(z->session, text, z->labels, z->n, &z->a->zero_shot, &task, z->scores, e);
+    if (rc) return rc;
+    const int32_t best = best_of(z->scores, z->n);
+    if (!output_json(&z->a->common)) {
+        char shown[4 * 60 + 4];
+        fit(text, 60, shown);
+        printf("%-14s %6.1f %%  %s\n", z->labels[best], 100 * (double)z->scores[best], shown);
+        return 0;
+    }
+    json_t *all = json_object();
+    for (int32_t i = 0; all && i < z->n; i++)
+        json_object_set_new(all, z->labels[i], json_number((double)z->scores[i]));
+    return output_line(json_pack("{s:s,s:o,s:o}", "label", z->labels[best], "score",
+                                 json_number((double)z->scores[best]), "scores", all),
+                       e);
+}
+
+static int classify_zero_shot(const arguments *a, bert_session *s, input *in, bert_error *e) {
+    zero_shot z = {.a = a, .session = s};
+    int rc = split_labels(&z, e);
+    if (!rc) rc = input_each(in, each_zero_shot, &z, e);
+    free(z.names);
+    free(z.labels);
+    free(z.scores);
+    return rc;
+}
+
 static int run(void *args, int operands, char **operand, bert_error *e) {
+    const arguments *a = args;
     const common *c = args;
     bert_session_options so = session_options(c);
     bert_model *model = open_classifier(operand[0], c, e);
     int rc = model ? 0 : BERT_EINVAL;
     input *in = rc ? NULL : input_open(c, operands - 1, operand + 1, e);
     bert_session *s = in ? bert_session_new(model, &so, e) : NULL;
-    if (s) {
+    if (s && a->candidates) {
+        rc = classify_zero_shot(a, s, in, e);
+    } else if (s) {
         const bert_config *config = bert_model_config(model);
         shape as = {model, config->num_labels, kind_of(config), output_json(c)};
         rc = each(&as, s, c, in, e);
@@ -134,6 +197,16 @@ static int run(void *args, int operands, char **operand, bert_error *e) {
     return rc;
 }
 
+static const option options[] = {
+    {"candidate-labels", 0, "A,B,..", "these labels instead of the model's own (zero-shot)",
+     set_string, offsetof(arguments, candidates), 0},
+    {"hypothesis-template", 0, "TEXT", "the sentence about a label (\"This example is {}.\")",
+     set_string, offsetof(arguments, zero_shot.hypothesis_template), 0},
+    {"multi-label", 0, NULL, "each candidate on its own, not one of all", set_true,
+     offsetof(arguments, zero_shot.multi_label), 0},
+    {0},
+};
+
 const command classify_command = {
     .name = "classify",
     .operands = "MODEL [TEXT..]",
@@ -141,10 +214,12 @@ const command classify_command = {
     .more = "A line is {\"label\":\"..\",\"score\":x,\"scores\":{..}}; of several labels "
             "(multi-label)\n"
             "{\"labels\":[..],\"scores\":{..}} with those above 0.5; of a value (regression) "
-            "{\"score\":x}.",
+            "{\"score\":x}. With --candidate-labels the model is one of natural language\n"
+            "inference, and any text can be a label.",
     .min_operands = 1,
     .max_operands = -1,
     .groups = TAKES_INPUT | TAKES_LIMIT | TAKES_STRIDE | TAKES_SESSION | TAKES_OUTPUT,
+    .options = options,
     .size = sizeof(arguments),
     .run = run,
 };

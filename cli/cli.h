@@ -73,6 +73,8 @@ void print_usage(FILE *f);
 bert_session_options session_options(const common *c);
 bert_task_options task_options(const common *c);
 bert_model *open_model(const char *name, const common *c, const char *head, bert_error *e);
+/* A model under a head of that name, all of which its checkpoint holds. */
+bert_model *open_head(const char *name, const common *c, const char *head, bert_error *e);
 /* A model with a sequence-classification head; says so where that head is not a trained one. */
 bert_model *open_classifier(const char *name, const common *c, bert_error *e);
 
@@ -83,6 +85,9 @@ input *input_open(const common *c, int texts, char **text, bert_error *e);
 int32_t input_next(input *in, const bert_text **texts, bert_error *e);
 /* Puts the place of text `i` of the latest texts in front of the message. */
 void input_explain(const input *in, bert_error *e);
+/* Calls each() for every text, one at a time. */
+int input_each(input *in, int (*each)(void *context, const bert_text *text, bert_error *e),
+               void *context, bert_error *e);
 int64_t input_count(const input *in); /* given out so far */
 void input_close(input *in);
 

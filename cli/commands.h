@@ -2,5 +2,6 @@
 #define BERT_CLI_COMMANDS_H
 #include "cli.h"
 extern const command tokenize_command, encode_command, embed_command, similarity_command,
-    classify_command, train_command, evaluate_command, info_command, bench_command;
+    classify_command, train_command, evaluate_command, info_command, bench_command, rerank_command,
+    answer_command, choose_command, fill_command, tag_command, next_sentence_command;
 #endif

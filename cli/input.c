@@ -121,6 +121,32 @@ void input_explain(const input *in, bert_error *e) {
              rest);
 }
 
+/* A task of one text calls it text 0, wherever in the batch it is. */
+static void number_text(bert_error *e, int32_t i) {
+    char rest[sizeof e->message];
+    if (!i || strncmp(e->message, "text 0", 6)) return;
+    memcpy(rest, e->message + 6, strlen(e->message + 6) + 1);
+    snprintf(e->message, sizeof e->message, "text %d%.*s", (int)i, (int)sizeof rest - 20, rest);
+}
+
+int input_each(input *in, int (*each)(void *context, const bert_text *text, bert_error *e),
+               void *context, bert_error *e) {
+    const bert_text *texts;
+    int32_t n;
+    int rc = 0;
+    while (!rc && (n = input_next(in, &texts, e)) != 0) {
+        if (n < 0) return n;
+        for (int32_t i = 0; i < n && !rc; i++) {
+            rc = each(context, &texts[i], e);
+            if (!rc) continue;
+            number_text(e, i);
+            input_explain(in, e);
+        }
+        if (!rc) rc = output_flush(e);
+    }
+    return rc;
+}
+
 int64_t input_count(const input *in) {
     return in->count;
 }

@@ -25,6 +25,18 @@ bert_model *open_model(const char *name, const common *c, const char *head, bert
     return bert_model_open(name, &o, e);
 }
 
+bert_model *open_head(const char *name, const common *c, const char *head, bert_error *e) {
+    bert_model *m = open_model(name, c, head, e);
+    const char *missing = m ? bert_model_new_parameter(m, 0) : NULL;
+    if (!missing) return m;
+    const char *has = bert_model_config(m)->architecture;
+    fail(e, BERT_EUNSUPPORTED,
+         "%s has no trained %s head (it is a %s): %s is not in it, and results would be random",
+         bert_model_path(m), head, *has ? has : "BertModel", missing);
+    bert_model_close(m);
+    return NULL;
+}
+
 bert_model *open_classifier(const char *name, const common *c, bert_error *e) {
     bert_model *m = open_model(name, c, NULL, e);
     if (!m) return NULL;

@@ -359,6 +359,79 @@ BERT_API int bert_classify(bert_session *s, const bert_text *texts, int32_t n,
                            const bert_task_options *options, bool raw, float *out,
                            bert_text_info *info, bert_error *e);
 
+/* The tasks below give the results of transformers' pipelines. What they point to belongs to the
+ * session, until its next task. Offsets are code points of the text, as Python counts them. */
+
+/* A token in the place of a [MASK]. */
+typedef struct {
+    int32_t mask;     /* which [MASK] of the text, from 0 */
+    int32_t token;    /* id */
+    float score;      /* probability: among all tokens, whatever the targets are */
+    const char *text; /* the text with it in place; with the specials where several are masked */
+} bert_fill_result;
+/* The top_k likeliest tokens of each [MASK] of a text, best first, mask by mask; of a masked-lm
+ * head. targets: only these tokens, each one of the vocabulary; or NULL, 0. Returns how many
+ * results there are, or a negative error (no mask in the text among them). */
+BERT_API int bert_fill(bert_session *s, const bert_text *text, const bert_task_options *options,
+                       int32_t top_k, const char *const *targets, int32_t targets_count,
+                       const bert_fill_result **out, bert_error *e);
+
+/* Multiple choice: out [n] = probabilities of n endings of one prompt, which add up to 1. */
+BERT_API int bert_choose(bert_session *s, const bert_text *prompt, const bert_text *endings,
+                         int32_t n, const bert_task_options *options, float *out, bert_error *e);
+
+typedef struct {
+    const char *hypothesis_template; /* "{}" stands for the label; NULL: "This example is {}." */
+    bool multi_label;                /* each label on its own, not one of all */
+} bert_zero_shot_options;
+/* Zero-shot classification by a checkpoint trained on natural language inference, one of whose
+ * labels begins with "entail": out [n] = the score of each label. options may be NULL. */
+BERT_API int bert_zero_shot(bert_session *s, const bert_text *text, const char *const *labels,
+                            int32_t n, const bert_zero_shot_options *options,
+                            const bert_task_options *task, float *out, bert_error *e);
+
+/* How tokens become entities: as they are; neighbours of one entity joined; or words first, by the
+ * label of their first token, the mean of their tokens' scores, or their surest token. */
+typedef enum {
+    BERT_AGGREGATE_NONE,
+    BERT_AGGREGATE_SIMPLE,
+    BERT_AGGREGATE_FIRST,
+    BERT_AGGREGATE_AVERAGE,
+    BERT_AGGREGATE_MAX
+} bert_aggregation;
+BERT_API int bert_aggregation_parse(const char *name, bert_aggregation *a, bert_error *e);
+typedef struct {
+    const char *entity; /* the label; without "B-" and "I-" where joined */
+    float score;
+    int32_t index; /* BERT_AGGREGATE_NONE: the token's place in its window; else -1 */
+    int32_t start, end;
+    const char *word;
+} bert_entity;
+/* The entities of a text, those labelled ignore left out (NULL: "O"); of a token-classification
+ * head. Returns how many, or a negative error. info may be NULL. */
+BERT_API int bert_tag(bert_session *s, const bert_text *text, const bert_task_options *options,
+                      bert_aggregation aggregation, const char *ignore, const bert_entity **out,
+                      bert_text_info *info, bert_error *e);
+
+typedef struct {
+    int32_t max_length; /* of a window; 0: 384, or less where the model takes less */
+    int32_t doc_stride; /* tokens that windows share; -1: 128, or half of max_length */
+    int32_t top_k, max_answer_length; /* answers; their tokens: 1, 15 */
+    bool handle_impossible_answer;    /* "" may be the answer */
+    bool align_to_words;              /* whole words; true */
+} bert_answer_options;
+BERT_API bert_answer_options bert_answer_default(void);
+typedef struct {
+    const char *text; /* a part of the context; "" where there is no answer */
+    int32_t start, end;
+    double score;
+} bert_answer;
+/* The best answers to a question in a context of any length, best first; of a question-answering
+ * head. options may be NULL. Returns how many, or a negative error. */
+BERT_API int bert_answer_question(bert_session *s, const bert_text *question,
+                                  const bert_text *context, const bert_answer_options *options,
+                                  const bert_answer **out, bert_error *e);
+
 /* ------------------------------------------------------------------- 6. Files */
 
 /* Records of a text file, read one at a time: files may be larger than memory.

@@ -1,5 +1,6 @@
 /* The tool as a user meets it: what each command prints, what it exits with, and what it says about
  * every kind of bad input. */
+#include "models.h"
 #include "tiny.h"
 #include <jansson.h>
 #include <math.h>
@@ -109,8 +110,9 @@ static int tear_down(void **state) {
     return 0;
 }
 
-static const char *const names[] = {"tokenize", "encode",   "embed", "similarity", "classify",
-                                    "train",    "evaluate", "info",  "bench"};
+static const char *const names[] = {"tokenize",      "encode", "embed",    "similarity", "rerank",
+                                    "classify",      "answer", "choose",   "fill",       "tag",
+                                    "next-sentence", "train",  "evaluate", "info",       "bench"};
 
 /* ---- Usage */
 
@@ -323,6 +325,78 @@ static void others_print(void **state) {
 }
 
 /* What training says it reached is what the saved model reaches. */
+/* A checkpoint of the golden sizes and words, as home/name. */
+static void head_model(const char *name, const char *architecture, int labels, const char *more) {
+    char path[4200];
+    snprintf(path, sizeof path, "%s/%s", home, name);
+    bert_error e = {0};
+    assert_int_equal(bert_make_directory(path, &e), 0);
+    test_model(path, architecture, labels, more);
+}
+
+static void heads_print(void **state) {
+    (void)state;
+    head_model("lm", "BertForMaskedLM", 0, "");
+    head_model("qa", "BertForQuestionAnswering", 0, "");
+    head_model("ner", "BertForTokenClassification", 2,
+               ", \"id2label\": {\"0\": \"O\", \"1\": \"B-X\"}");
+    head_model("mc", "BertForMultipleChoice", 0, "");
+    head_model("nsp", "BertForNextSentencePrediction", 0, "");
+    head_model("ce", "BertForSequenceClassification", 1, ", \"id2label\": {\"0\": \"fit\"}");
+    head_model("nli", "BertForSequenceClassification", 3,
+               ", \"id2label\": {\"0\": \"contradiction\", \"1\": \"neutral\", \"2\": "
+               "\"entailment\"}");
+    expect(0, bert("fill lm 'the [MASK] sat' 'a [MASK] [MASK]' -k 2"));
+    assert_int_equal(lines(), 2 + 4);
+    expect(1, bert("fill lm 'the [MASK]' 'the cat'"));
+    says(err, "text 2");
+    says(err, "no [MASK]");
+    expect(1, bert("fill lm 'the [MASK]' --targets zebra"));
+    says(err, "zebra");
+    expect(1, bert("fill qa 'the [MASK]'"));
+    says(err, "cls.predictions");
+    expect(0, bert("answer qa -q 'who sat?' -c 'the cat sat on the mat and the dog ran' -k 3"));
+    assert_int_equal(lines(), 3);
+    write_file("qa.csv", "question,context\nwho sat?,the cat sat\nwho ran?,\"the dog, he ran\"\n");
+    expect(0, bert("answer qa -i qa.csv"));
+    assert_int_equal(lines(), 2);
+    expect(2, bert("answer qa -q 'who sat?'"));
+    expect(1, bert("answer qa -q 'who sat?' -c ''"));
+    expect(0, bert("tag ner 'the cat sat' 'on the mat' --ignore-label '' --aggregation none"));
+    assert_int_equal(lines(), 6);
+    expect(2, bert("tag ner x --aggregation best"));
+    expect(0, bert("choose mc 'the cat' 'sat' 'ran' 'is big'"));
+    json_t *o = line(0);
+    assert_int_equal(json_array_size(json_object_get(o, "scores")), 3);
+    json_decref(o);
+    expect(2, bert("choose mc 'the cat' 'sat'"));
+    expect(0, bert("next-sentence nsp 'the cat sat' 'it was big'"));
+    o = line(0);
+    assert_true(json_is_boolean(json_object_get(o, "is_next")));
+    double p = number(o, "score");
+    assert_true(p > 0 && p < 1);
+    json_decref(o);
+    expect(2, bert("next-sentence nsp 'the cat sat'"));
+    expect(1, bert("next-sentence mc a b"));
+    expect(0, bert("rerank ce 'red cat' 'the dog' 'the cat' 'a tree' -k 2"));
+    assert_int_equal(lines(), 2);
+    json_t *first = line(0), *second = line(1);
+    assert_true(number(first, "score") >= number(second, "score"));
+    json_decref(first);
+    json_decref(second);
+    expect(1, bert("rerank nli 'red cat' 'the dog'"));
+    expect(0, bert("classify nli 'the cat sat' --candidate-labels 'red, blue'"));
+    o = line(0);
+    json_t *scores = json_object_get(o, "scores");
+    assert_float_equal(number(scores, "red") + number(scores, "blue"), 1, 1e-6);
+    json_decref(o);
+    expect(1, bert("classify ce 'the cat sat' --candidate-labels red,blue"));
+    says(err, "entailment");
+    expect(0, bert("fill lm 'the [MASK] sat' --columns && '%s' tag ner 'the cat' --columns && '%s' "
+                   "answer qa -q who -c 'the cat' --columns && '%s' choose mc a b c --columns",
+                   BERT_TOOL, BERT_TOOL, BERT_TOOL));
+}
+
 static void train_then_use(void **state) {
     (void)state;
     expect(0, bert("train m --train-file train.csv --validation-file validation.csv -o d "
@@ -549,13 +623,21 @@ static void interrupted(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(usage_is_two),    cmocka_unit_test(help_is_documented),
-        cmocka_unit_test(tokenize_prints), cmocka_unit_test(embed_prints),
-        cmocka_unit_test(many_texts),      cmocka_unit_test(encode_writes),
-        cmocka_unit_test(others_print),    cmocka_unit_test(train_then_use),
-        cmocka_unit_test(bad_files),       cmocka_unit_test(invalid_utf8),
-        cmocka_unit_test(too_long),        cmocka_unit_test(broken_models),
-        cmocka_unit_test(full_disk),       cmocka_unit_test(full_disk_in_training),
+        cmocka_unit_test(usage_is_two),
+        cmocka_unit_test(help_is_documented),
+        cmocka_unit_test(tokenize_prints),
+        cmocka_unit_test(embed_prints),
+        cmocka_unit_test(many_texts),
+        cmocka_unit_test(encode_writes),
+        cmocka_unit_test(others_print),
+        cmocka_unit_test(heads_print),
+        cmocka_unit_test(train_then_use),
+        cmocka_unit_test(bad_files),
+        cmocka_unit_test(invalid_utf8),
+        cmocka_unit_test(too_long),
+        cmocka_unit_test(broken_models),
+        cmocka_unit_test(full_disk),
+        cmocka_unit_test(full_disk_in_training),
         cmocka_unit_test(interrupted),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

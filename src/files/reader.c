@@ -46,7 +46,7 @@ static const char *const text_names[] = {"text",      "sentence", "sentence1", "
                                          "question1", "question", "content",   "premise",
                                          "#1 String", NULL};
 static const char *const pair_names[] = {"text_pair",  "sentence2", "pair", "question2",
-                                         "hypothesis", "#2 String", NULL};
+                                         "hypothesis", "context", "#2 String", NULL};
 static const char *const label_names[] = {"label", "labels",  "score",        "target",
                                           "class", "Quality", "is_duplicate", NULL};
 

@@ -50,6 +50,7 @@ void bert_session_free(bert_session *s) {
     if (!s) return;
     bert_tape_free(s->tape);
     bert_encoder_free(s->encoder);
+    bert_arena_free(&s->results);
     free(s->hidden.data);
     free(s->hidden_states.data);
     free(s->attentions.data);
@@ -63,7 +64,7 @@ size_t bert_session_memory(const bert_session *s) {
     size_t floats = s->hidden.capacity + s->hidden_states.capacity + s->attentions.capacity +
                     s->context.capacity;
     return floats * sizeof(float) + s->starts_capacity * sizeof *s->starts +
-           bert_tape_memory(s->tape) + bert_params_packed_bytes(s->model->params);
+           s->results.reserved + bert_tape_memory(s->tape) + bert_params_packed_bytes(s->model->params);
 }
 
 bert_encoder *bert_session_encoder(bert_session *s, bert_error *e) {

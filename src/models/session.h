@@ -1,6 +1,7 @@
 /* The inside of a session. */
 #ifndef BERT_MODELS_SESSION_H
 #define BERT_MODELS_SESSION_H
+#include "base/arena.h"
 #include "models/model.h"
 
 /* Results that live until the next call. */
@@ -14,6 +15,7 @@ struct bert_session {
     bert_session_options options;
     bert_tape *tape;
     bert_encoder *encoder; /* of the tasks; made when first needed */
+    bert_arena results;    /* of the latest task */
     bert_buffer_f32 hidden, hidden_states, attentions, context;
     const float **layer_pointers; /* hidden_states [L + 1], then attentions [L] */
     int32_t *starts;              /* of a chunk, then of first-token rows */

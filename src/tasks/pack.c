@@ -97,9 +97,9 @@ static bert_encode_options encode_options(const bert_task_options *o, int32_t ma
     return out;
 }
 
-static int add_text(bert_encoder *enc, bert_windows *p, const bert_text *t, int32_t number,
-                    const bert_task_options *o, int32_t max_length, bert_text_info *info,
-                    bert_error *e) {
+int bert_task_encode(bert_encoder *enc, const bert_text *t, int32_t number,
+                     const bert_task_options *o, int32_t max_length, bert_text_info *info,
+                     bert_error *e) {
     if (!t->text) return bert_fail(e, BERT_EINVAL, "text %d is NULL", number);
     const bert_encode_options options = encode_options(o, max_length);
     bert_error local = {0};
@@ -113,17 +113,46 @@ static int add_text(bert_encoder *enc, bert_windows *p, const bert_text *t, int3
                          "it or to read it in windows",
                          number, shown, t->text, length, max_length);
     }
-    int rc = 0;
-    for (int i = 0; i < windows && !rc; i++)
-        rc = add_window(p, bert_encoder_window(enc, i), p->texts, e);
-    if (rc) return rc;
-    p->texts++;
     if (info) {
         const int32_t first = bert_encoder_window(enc, 0).n;
         const int32_t read = o->overflow == BERT_OVERFLOW_TRUNCATE ? first : length;
         *info = (bert_text_info){.tokens = read, .dropped = length - read, .windows = windows};
     }
+    return windows;
+}
+
+static int add_text(bert_encoder *enc, bert_windows *p, const bert_text *t, int32_t number,
+                    const bert_task_options *o, int32_t max_length, bert_text_info *info,
+                    bert_error *e) {
+    int windows = bert_task_encode(enc, t, number, o, max_length, info, e), rc = 0;
+    for (int i = 0; i < windows && !rc; i++)
+        rc = add_window(p, bert_encoder_window(enc, i), p->texts, e);
+    if (windows < 0 || rc) return windows < 0 ? windows : rc;
+    p->texts++;
     return 0;
+}
+
+static int32_t enough_tokens(const bert_session *s) {
+    return s->options.batch_tokens > PACK_TOKENS ? s->options.batch_tokens : PACK_TOKENS;
+}
+
+int bert_windows_take(bert_session *s, bert_windows *p, int from, int windows, bert_error *e) {
+    p->texts = p->windows = 0;
+    int rc = 0;
+    for (int i = from; i < windows && !rc; i++) {
+        rc = add_window(p, bert_encoder_window(s->encoder, i), 0, e);
+        if (!rc && p->start[p->windows] >= enough_tokens(s)) break;
+    }
+    return rc;
+}
+
+int bert_windows_logits(bert_session *s, const bert_windows *p, const char *head, bert_outputs *out,
+                        bert_error *e) {
+    if (strcmp(bert_model_head(s->model), head))
+        return bert_fail(e, BERT_EUNSUPPORTED, "%s has no %s head (its head: %s)", s->model->path,
+                         head, bert_model_head(s->model));
+    const bert_inputs in = bert_windows_inputs(p);
+    return bert_session_run(s, &in, BERT_WANT_LOGITS | BERT_SKIP_HIDDEN, out, e);
 }
 
 int bert_windows_pack(bert_session *s, bert_windows *p, const bert_text *texts, int32_t n,
@@ -133,13 +162,11 @@ int bert_windows_pack(bert_session *s, bert_windows *p, const bert_text *texts, 
     if (max_length < 0) return max_length;
     bert_encoder *enc = bert_session_encoder(s, e);
     if (!enc) return e->code;
-    const int32_t enough =
-        s->options.batch_tokens > PACK_TOKENS ? s->options.batch_tokens : PACK_TOKENS;
     p->texts = p->windows = 0;
     int rc = 0;
     for (int32_t i = from; i < n && !rc; i++) {
         rc = add_text(enc, p, &texts[i], i, options, max_length, info ? &info[i] : NULL, e);
-        if (!rc && p->start[p->windows] >= enough) break;
+        if (!rc && p->start[p->windows] >= enough_tokens(s)) break;
     }
     return rc;
 }

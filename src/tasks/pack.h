@@ -23,6 +23,18 @@ int bert_windows_pack(bert_session *s, bert_windows *p, const bert_text *texts, 
                       bert_error *e);
 bert_inputs bert_windows_inputs(const bert_windows *p);
 
+/* Encodes one text under the options into enc's windows: their number, or a negative error that
+ * calls it text `number`. info may be NULL. */
+int bert_task_encode(bert_encoder *enc, const bert_text *t, int32_t number,
+                     const bert_task_options *o, int32_t max_length, bert_text_info *info,
+                     bert_error *e);
+/* Fills p with windows from .. of the session's encoder: one at least, more while there is room in
+ * a batch, windows at most. */
+int bert_windows_take(bert_session *s, bert_windows *p, int from, int windows, bert_error *e);
+/* Runs p through the head of that name; a model with another one is an error. */
+int bert_windows_logits(bert_session *s, const bert_windows *p, const char *head, bert_outputs *out,
+                        bert_error *e);
+
 /* out [texts, cols] = for each text the mean of its windows' rows [windows, cols], weighted by
  * their tokens. A single window is copied, to the bit. */
 void bert_windows_average(const bert_windows *p, const float *rows, int32_t cols, float *out);

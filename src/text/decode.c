@@ -80,55 +80,61 @@ static const char *text_of(const bert_tokenizer *t, int32_t id, size_t *n, bool 
     return token;
 }
 
+/* One token after those before it: without its prefix, or behind a space; cleaned up. */
+static int put_token(const bert_tokenizer *t, output *o, const char *token, size_t bytes,
+                     bool first, bert_error *e) {
+    const size_t prefix = strlen(t->decoder_prefix);
+    char small[256], *s = small;
+    if (bytes + 1 > sizeof small && !(s = malloc(bytes + 1))) return bert_fail_memory(e, bytes + 1);
+    size_t length = 0;
+    if (!first && t->has_decoder && bytes >= prefix && !memcmp(token, t->decoder_prefix, prefix)) {
+        token += prefix;
+        bytes -= prefix;
+    } else if (!first)
+        s[length++] = ' ';
+    memcpy(s + length, token, bytes);
+    length += bytes;
+    if (t->has_decoder && t->decoder_cleanup) length = clean_up(s, length);
+    put(o, s, length);
+    if (s != small) free(s);
+    return 0;
+}
+
+static int64_t finish(output *o, size_t capacity) {
+    if (capacity) o->out[o->n < capacity ? o->n : capacity - 1] = 0;
+    return (int64_t)o->n;
+}
+
 int64_t bert_decode(const bert_tokenizer *t, const int32_t *ids, size_t n, bool skip_special_tokens,
                     char *out, size_t capacity, bert_error *e) {
     if (!t || (!ids && n) || (!out && capacity))
         return bert_fail(e, BERT_EINVAL, "bert_decode: an argument is NULL");
     output o = {out, capacity ? capacity - 1 : 0, 0};
-    const size_t prefix = strlen(t->decoder_prefix);
-    char small[256], *large = NULL;
-    size_t large_capacity = 0;
     bool first = true;
     int rc = 0;
     for (size_t k = 0; k < n && !rc; k++) {
         size_t bytes;
         bool skip;
         const char *token = text_of(t, ids[k], &bytes, &skip);
-        if (!token) {
+        if (!token)
             rc = bert_fail(e, BERT_EINVAL,
-                           "bert_decode: id %d (number %zu) is no token; ids are 0 "
-                           "to %d",
-                           ids[k], k, t->size - 1);
-            break;
+                           "bert_decode: id %d (number %zu) is no token; ids are 0 to %d", ids[k],
+                           k, t->size - 1);
+        else if (!skip || !skip_special_tokens) {
+            rc = put_token(t, &o, token, bytes, first, e);
+            first = false;
         }
-        if (skip && skip_special_tokens) continue;
-        char *s = small;
-        if (bytes + 1 > sizeof small) {
-            if (bytes + 1 > large_capacity) {
-                char *p = realloc(large, bytes + 1);
-                if (!p) {
-                    rc = bert_fail_memory(e, bytes + 1);
-                    break;
-                }
-                large = p;
-                large_capacity = bytes + 1;
-            }
-            s = large;
-        }
-        size_t length = 0;
-        if (!first && t->has_decoder && bytes >= prefix &&
-            !memcmp(token, t->decoder_prefix, prefix)) {
-            token += prefix;
-            bytes -= prefix;
-        } else if (!first)
-            s[length++] = ' ';
-        memcpy(s + length, token, bytes);
-        length += bytes;
-        if (t->has_decoder && t->decoder_cleanup) length = clean_up(s, length);
-        put(&o, s, length);
-        first = false;
     }
-    free(large);
-    if (capacity) out[o.n < capacity ? o.n : capacity - 1] = 0;
-    return rc ? rc : (int64_t)o.n;
+    int64_t length = finish(&o, capacity);
+    return rc ? rc : length;
+}
+
+int64_t bert_join_tokens(const bert_tokenizer *t, const char *const *tokens, size_t n, char *out,
+                         size_t capacity, bert_error *e) {
+    output o = {out, capacity ? capacity - 1 : 0, 0};
+    int rc = 0;
+    for (size_t k = 0; k < n && !rc; k++)
+        rc = put_token(t, &o, tokens[k], strlen(tokens[k]), !k, e);
+    int64_t length = finish(&o, capacity);
+    return rc ? rc : length;
 }

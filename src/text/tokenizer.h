@@ -123,4 +123,8 @@ typedef struct {
 /* The next match [*start, *stop) and its index in t->added, or -1. */
 int32_t bert_match_next(bert_matcher *m, size_t *start, size_t *stop);
 
+/* bert_decode() of n tokens or words by their text (convert_tokens_to_string). */
+int64_t bert_join_tokens(const bert_tokenizer *t, const char *const *tokens, size_t n, char *out,
+                         size_t capacity, bert_error *e);
+
 #endif

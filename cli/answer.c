@@ -1,0 +1,111 @@
+/* bert answer: the best spans of a context. */
+#include "cli.h"
+#include <string.h>
+
+typedef struct {
+    common common;
+    const char *question, *context;
+    int32_t doc_stride, top_k, max_answer_length;
+    bool impossible, tokens;
+} arguments;
+
+typedef struct {
+    const arguments *a;
+    bert_session *s;
+    bool json;
+} job;
+
+static int show(const job *j, const bert_answer *x, bert_error *e) {
+    if (j->json)
+        return output_line(json_pack("{s:s,s:o,s:i,s:i}", "answer", x->text, "score",
+                                     json_number(x->score), "start", (int)x->start, "end",
+                                     (int)x->end),
+                           e);
+    printf("%6.2f %%  %5d-%-5d %s\n", 100 * x->score, x->start, x->end,
+           *x->text ? x->text : "(no answer)");
+    return 0;
+}
+
+static int each(void *context, const bert_text *pair, bert_error *e) {
+    const job *j = context;
+    const arguments *a = j->a;
+    bert_answer_options o = bert_answer_default();
+    o.max_length = a->common.max_length;
+    o.doc_stride = a->doc_stride;
+    o.top_k = a->top_k;
+    o.max_answer_length = a->max_answer_length;
+    o.handle_impossible_answer = a->impossible;
+    o.align_to_words = !a->tokens;
+    if (!pair->pair) return fail(e, BERT_EINVAL, "a row has a question but no context");
+    bert_text text = {.text = pair->pair, .bytes = pair->pair_bytes};
+    const bert_answer *x;
+    int n = bert_answer_question(j->s, pair, &text, &o, &x, e), rc = n < 0 ? n : 0;
+    for (int i = 0; i < n && !rc; i++) rc = show(j, &x[i], e);
+    return rc;
+}
+
+static int run(void *args, int operands, char **operand, bert_error *e) {
+    (void)operands;
+    arguments *a = args;
+    if (!a->common.input && !(a->question && a->context))
+        return fail(e, EXIT_USAGE, "a --question and its --context are needed, or -i FILE");
+    bert_session_options so = session_options(&a->common);
+    bert_model *m = open_head(operand[0], &a->common, "question-answering", e);
+    job j = {.a = a, .json = output_json(&a->common), .s = m ? bert_session_new(m, &so, e) : NULL};
+    int rc = j.s ? 0 : BERT_EINVAL;
+    if (!rc && a->common.input) {
+        input *in = input_open(&a->common, 0, NULL, e);
+        rc = in ? input_each(in, each, &j, e) : BERT_EINVAL;
+        input_close(in);
+    } else if (!rc) {
+        bert_text pair = bert_text_of(a->question);
+        pair.pair = a->context;
+        pair.pair_bytes = strlen(a->context);
+        rc = each(&j, &pair, e);
+    }
+    bert_session_free(j.s);
+    bert_model_close(m);
+    return rc;
+}
+
+static void defaults(void *args) {
+    arguments *a = args;
+    a->doc_stride = -1;
+    a->top_k = 1;
+    a->max_answer_length = 15;
+}
+
+static const option options[] = {
+    {"question", 'q', "TEXT", "the question", set_string, offsetof(arguments, question), 0},
+    {"context", 'c', "TEXT", "where its answer is, of any length", set_string,
+     offsetof(arguments, context), 0},
+    {"top-k", 'k', "N", "so many answers (1)", set_positive, offsetof(arguments, top_k), 0},
+    {"max-answer-length", 0, "N", "tokens of an answer (15)", set_positive,
+     offsetof(arguments, max_answer_length), 0},
+    {"doc-stride", 0, "N", "tokens that windows of a long context share (128)", set_count,
+     offsetof(arguments, doc_stride), 0},
+    {"handle-impossible-answer", 0, NULL, "\"\" may be the answer", set_true,
+     offsetof(arguments, impossible), 0},
+    {"no-align-to-words", 0, NULL, "let an answer begin and end inside a word", set_true,
+     offsetof(arguments, tokens), 0},
+    {"max-length", 0, "N", "tokens of a window (384, or what the model takes)", set_positive,
+     offsetof(arguments, common.max_length), 0},
+    {0},
+};
+
+const command answer_command = {
+    .name = "answer",
+    .operands = "MODEL",
+    .help = "the answer to a --question in a --context",
+    .more = "A line is {\"answer\":\"..\",\"score\":x,\"start\":s,\"end\":e}: offsets in code "
+            "points of "
+            "the\n"
+            "context. -i FILE has a question and a context a row, in columns of these names.",
+    .min_operands = 1,
+    .max_operands = 1,
+    .groups = TAKES_INPUT | TAKES_SESSION | TAKES_OUTPUT,
+    .options = options,
+    .size = sizeof(arguments),
+    .defaults = defaults,
+    .run = run,
+};

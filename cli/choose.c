@@ -1,0 +1,112 @@
+/* bert choose and bert next-sentence: which text goes on from another. */
+#include "cli.h"
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct {
+    common common;
+} arguments;
+
+static int show_choice(const common *c, char **ending, const float *scores, int n, bert_error *e) {
+    int best = 0;
+    for (int i = 1; i < n; i++)
+        if (scores[i] > scores[best]) best = i;
+    if (output_json(c))
+        return output_line(
+            json_pack("{s:i,s:o}", "choice", best, "scores", json_floats(scores, (size_t)n)), e);
+    for (int i = 0; i < n; i++)
+        printf("%s %6.1f %%  %s\n", i == best ? "*" : " ", 100 * (double)scores[i], ending[i]);
+    return 0;
+}
+
+static int run_choose(void *args, int operands, char **operand, bert_error *e) {
+    const common *c = args;
+    const int n = operands - 2;
+    bert_session_options so = session_options(c);
+    bert_task_options task = task_options(c);
+    bert_model *m = open_head(operand[0], c, "multiple-choice", e);
+    bert_session *s = m ? bert_session_new(m, &so, e) : NULL;
+    bert_text prompt = bert_text_of(operand[1]), *endings = calloc((size_t)n, sizeof *endings);
+    float *scores = calloc((size_t)n, sizeof *scores);
+    int rc = endings && scores ? 0 : fail_memory(e);
+    for (int i = 0; i < n && !rc; i++) endings[i] = bert_text_of(operand[2 + i]);
+    if (!rc) rc = bert_choose(s, &prompt, endings, n, &task, scores, e);
+    if (!rc) rc = show_choice(c, operand + 2, scores, n, e);
+    free(scores);
+    free(endings);
+    bert_session_free(s);
+    bert_model_close(m);
+    return rc;
+}
+
+const command choose_command = {
+    .name = "choose",
+    .operands = "MODEL PROMPT CHOICE..",
+    .help = "which choice goes on from the prompt (multiple choice)",
+    .more = "A line is {\"choice\":i,\"scores\":[..]}, choices from 0.",
+    .min_operands = 4,
+    .max_operands = -1,
+    .groups = TAKES_LIMIT | TAKES_SESSION | TAKES_OUTPUT,
+    .size = sizeof(arguments),
+    .run = run_choose,
+};
+
+/* ---- Next sentence: class 0 is "is the next one", as in transformers */
+
+typedef struct {
+    const common *c;
+    bert_session *s;
+    bool json;
+} job;
+
+static int each_pair(void *context, const bert_text *pair, bert_error *e) {
+    const job *j = context;
+    float scores[2];
+    bert_text_info info;
+    bert_task_options task = task_options(j->c);
+    if (!pair->pair) return fail(e, BERT_EINVAL, "a row has one sentence where two are needed");
+    int rc = bert_classify(j->s, pair, 1, &task, false, scores, &info, e);
+    if (rc) return rc;
+    if (j->json) {
+        json_t *row = json_pack("{s:b,s:o}", "is_next", scores[0] >= 0.5f, "score",
+                                json_number((double)scores[0]));
+        if (row) json_dropped(row, &info);
+        return output_line(row, e);
+    }
+    printf("%-8s %6.1f %%\n", scores[0] >= 0.5f ? "next" : "not next", 100 * (double)scores[0]);
+    return 0;
+}
+
+static int run_next(void *args, int operands, char **operand, bert_error *e) {
+    const common *c = args;
+    if (operands == 2) return fail(e, EXIT_USAGE, "a sentence B is needed, or -i FILE");
+    bert_session_options so = session_options(c);
+    bert_model *m = open_head(operand[0], c, "next-sentence", e);
+    job j = {.c = c, .json = output_json(c), .s = m ? bert_session_new(m, &so, e) : NULL};
+    int rc = j.s ? 0 : BERT_EINVAL;
+    if (!rc && operands == 3) {
+        bert_text pair = bert_text_of(operand[1]);
+        pair.pair = operand[2];
+        pair.pair_bytes = strlen(operand[2]);
+        rc = each_pair(&j, &pair, e);
+    } else if (!rc) {
+        input *in = input_open(c, 0, NULL, e);
+        rc = in ? input_each(in, each_pair, &j, e) : BERT_EINVAL;
+        input_close(in);
+    }
+    bert_session_free(j.s);
+    bert_model_close(m);
+    return rc;
+}
+
+const command next_sentence_command = {
+    .name = "next-sentence",
+    .operands = "MODEL [A B]",
+    .help = "whether B is the sentence after A",
+    .more = "A line is {\"is_next\":true,\"score\":x}, the score that of \"is next\".",
+    .min_operands = 1,
+    .max_operands = 3,
+    .groups = TAKES_INPUT | TAKES_LIMIT | TAKES_SESSION | TAKES_OUTPUT,
+    .size = sizeof(arguments),
+    .run = run_next,
+};

@@ -1,0 +1,128 @@
+/* bert rerank: a cross-encoder's scores of texts for a query, best first. */
+#include "cli.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct {
+    common common;
+    int32_t top_k;
+} arguments;
+
+typedef struct {
+    char *text;
+    int64_t number;
+    float score;
+    int32_t dropped;
+} ranked;
+
+typedef struct {
+    const arguments *a;
+    bert_session *s;
+    bert_text query;
+    int32_t labels;
+    ranked *list;
+    size_t n, capacity;
+} job;
+
+/* One label: its logistic function, as a cross-encoder of sentence-transformers has it; two: how
+ * likely the second is. */
+static int score(job *j, const bert_text *text, ranked *r, bert_error *e) {
+    bert_text pair = j->query;
+    pair.pair = text->text;
+    pair.pair_bytes = text->bytes;
+    float scores[2];
+    bert_text_info info;
+    bert_task_options task = task_options(&j->a->common);
+    int rc = bert_classify(j->s, &pair, 1, &task, j->labels == 1, scores, &info, e);
+    if (rc) return rc;
+    r->score = j->labels == 1 ? 1 / (1 + expf(-scores[0])) : scores[1];
+    r->dropped = info.dropped;
+    return 0;
+}
+
+static int each(void *context, const bert_text *text, bert_error *e) {
+    job *j = context;
+    if (j->n == j->capacity) {
+        size_t capacity = 2 * j->capacity + 64;
+        ranked *larger = realloc(j->list, capacity * sizeof *larger);
+        if (!larger) return fail_memory(e);
+        j->list = larger;
+        j->capacity = capacity;
+    }
+    ranked r = {.number = (int64_t)j->n, .text = strndup(text->text, text->bytes)};
+    if (!r.text) return fail_memory(e);
+    int rc = score(j, text, &r, e);
+    if (rc)
+        free(r.text);
+    else
+        j->list[j->n++] = r;
+    return rc;
+}
+
+static int by_score(const void *a, const void *b) {
+    const ranked *x = a, *y = b;
+    if (x->score != y->score) return x->score < y->score ? 1 : -1;
+    return (x->number > y->number) - (x->number < y->number);
+}
+
+static int show(const job *j, bert_error *e) {
+    const size_t most = j->a->top_k ? (size_t)j->a->top_k : j->n;
+    int rc = 0;
+    for (size_t i = 0; i < j->n && i < most && !rc; i++) {
+        const ranked *r = &j->list[i];
+        if (!output_json(&j->a->common)) {
+            printf("%.4f  %s\n", (double)r->score, r->text);
+            continue;
+        }
+        bert_text_info info = {.dropped = r->dropped};
+        json_t *row = json_pack("{s:o,s:I,s:s}", "score", json_number((double)r->score), "index",
+                                (json_int_t)r->number, "text", r->text);
+        if (row) json_dropped(row, &info);
+        rc = output_line(row, e);
+    }
+    return rc;
+}
+
+static int run(void *args, int operands, char **operand, bert_error *e) {
+    const arguments *a = args;
+    bert_session_options so = session_options(&a->common);
+    bert_model *m = open_classifier(operand[0], &a->common, e);
+    job j = {.a = a, .query = bert_text_of(operand[1])};
+    j.labels = m ? bert_model_config(m)->num_labels : 0;
+    if (m && j.labels > 2)
+        fail(e, BERT_EUNSUPPORTED, "%s has %d labels; a cross-encoder has one, or two",
+             bert_model_path(m), j.labels);
+    else
+        j.s = m ? bert_session_new(m, &so, e) : NULL;
+    input *in = j.s ? input_open(&a->common, operands - 2, operand + 2, e) : NULL;
+    int rc = in ? input_each(in, each, &j, e) : BERT_EINVAL;
+    if (!rc) {
+        qsort(j.list, j.n, sizeof *j.list, by_score);
+        rc = show(&j, e);
+    }
+    for (size_t i = 0; i < j.n; i++) free(j.list[i].text);
+    free(j.list);
+    input_close(in);
+    bert_session_free(j.s);
+    bert_model_close(m);
+    return rc;
+}
+
+static const option options[] = {
+    {"top-k", 'k', "N", "only the best N (all)", set_positive, offsetof(arguments, top_k), 0},
+    {0},
+};
+
+const command rerank_command = {
+    .name = "rerank",
+    .operands = "MODEL QUERY [TEXT..]",
+    .help = "texts by how well they fit a query (cross-encoder)",
+    .more = "A line is {\"score\":x,\"index\":i,\"text\":\"..\"}, best first, texts from 0.",
+    .min_operands = 2,
+    .max_operands = -1,
+    .groups = TAKES_INPUT | TAKES_LIMIT | TAKES_SESSION | TAKES_OUTPUT,
+    .options = options,
+    .size = sizeof(arguments),
+    .run = run,
+};

@@ -1,0 +1,86 @@
+/* bert tag: entities of a model with a token classification head. */
+#include "cli.h"
+
+typedef struct {
+    common common;
+    bert_aggregation aggregation;
+    const char *ignore;
+} arguments;
+
+typedef struct {
+    const arguments *a;
+    bert_session *s;
+    bool json;
+    int64_t texts;
+} job;
+
+static int json_row(const job *j, const bert_entity *x, bert_error *e) {
+    json_t *row = json_pack("{s:s,s:o,s:i,s:i,s:s,s:I}", "entity", x->entity, "score",
+                            json_number((double)x->score), "start", (int)x->start, "end",
+                            (int)x->end, "word", x->word, "text", (json_int_t)j->texts);
+    if (row && x->index >= 0) json_object_set_new(row, "index", json_integer(x->index));
+    return output_line(row, e);
+}
+
+static int each(void *context, const bert_text *text, bert_error *e) {
+    job *j = context;
+    const bert_entity *x;
+    bert_text_info info;
+    bert_task_options o = task_options(&j->a->common);
+    int n = bert_tag(j->s, text, &o, j->a->aggregation, j->a->ignore, &x, &info, e), rc = 0;
+    if (n < 0) return n;
+    if (info.dropped)
+        note(&j->a->common, "text %lld: %d tokens dropped", (long long)j->texts + 1, info.dropped);
+    for (int i = 0; i < n && !rc; i++)
+        if (j->json)
+            rc = json_row(j, &x[i], e);
+        else
+            printf("%-10s %6.1f %%  %5d-%-5d %s\n", x[i].entity, 100 * (double)x[i].score,
+                   x[i].start, x[i].end, x[i].word);
+    if (!n && !j->json) printf("(no entities)\n");
+    j->texts++;
+    return rc;
+}
+
+static int run(void *args, int operands, char **operand, bert_error *e) {
+    const arguments *a = args;
+    bert_session_options so = session_options(&a->common);
+    bert_model *m = open_head(operand[0], &a->common, "token-classification", e);
+    job j = {.a = a, .json = output_json(&a->common), .s = m ? bert_session_new(m, &so, e) : NULL};
+    input *in = j.s ? input_open(&a->common, operands - 1, operand + 1, e) : NULL;
+    int rc = in ? input_each(in, each, &j, e) : BERT_EINVAL;
+    input_close(in);
+    bert_session_free(j.s);
+    bert_model_close(m);
+    return rc;
+}
+
+static int set_aggregation(const option *o, void *target, const char *value, bert_error *e) {
+    (void)o;
+    return bert_aggregation_parse(value, target, e);
+}
+
+static const option options[] = {
+    {"aggregation", 0, "none|simple|first|average|max",
+     "tokens as they are, joined, or words by their first token, the mean or the surest (none)",
+     set_aggregation, offsetof(arguments, aggregation), 0},
+    {"ignore-label", 0, "LABEL", "leave out this label (O)", set_string,
+     offsetof(arguments, ignore), 0},
+    {0},
+};
+
+const command tag_command = {
+    .name = "tag",
+    .operands = "MODEL [TEXT..]",
+    .help = "the entities in each text (token classification)",
+    .more = "A line is "
+            "{\"entity\":\"..\",\"score\":x,\"start\":s,\"end\":e,\"word\":\"..\",\"text\":i}:"
+            "\n"
+            "offsets in code points, texts from 0; without aggregation also the token's \"index\".",
+    .min_operands = 1,
+    .max_operands = -1,
+    .groups = TAKES_INPUT | TAKES_LIMIT | TAKES_STRIDE | TAKES_SESSION | TAKES_OUTPUT,
+    .options = options,
+    .size = sizeof(arguments),
+    .run = run,
+};

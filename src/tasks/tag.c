@@ -1,0 +1,298 @@
+/* bert_tag, as transformers' TokenClassificationPipeline does it: tokens, then words, then groups
+ * of one entity, then what windows have in common. */
+#include "base/error.h"
+#include "cpu/kernels.h"
+#include "tasks/pack.h"
+#include "tasks/results.h"
+#include "text/tokenizer.h"
+#include "text/utf8.h"
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const aggregation_names[] = {[BERT_AGGREGATE_NONE] = "none",
+                                                [BERT_AGGREGATE_SIMPLE] = "simple",
+                                                [BERT_AGGREGATE_FIRST] = "first",
+                                                [BERT_AGGREGATE_AVERAGE] = "average",
+                                                [BERT_AGGREGATE_MAX] = "max"};
+
+int bert_aggregation_parse(const char *name, bert_aggregation *a, bert_error *e) {
+    for (int i = 0; i <= BERT_AGGREGATE_MAX; i++)
+        if (!strcmp(name, aggregation_names[i])) {
+            *a = (bert_aggregation)i;
+            return 0;
+        }
+    return bert_fail(e, BERT_EINVAL,
+                     "there is no aggregation \"%.40s\"; it is none, simple, first, average or max",
+                     name);
+}
+
+/* A token or a word, before it is known whether it is an entity. */
+typedef struct {
+    const float *scores; /* [labels] of a token */
+    const char *word;
+    int32_t label, index, start, end;
+    float score;
+    bool subword;
+} piece;
+
+typedef struct {
+    bert_session *s;
+    const bert_tokenizer *tokenizer;
+    const bert_text *text;
+    bert_aggregation how;
+    const char *ignore;
+    int32_t labels;
+    bert_results entities;
+    piece *pieces; /* of a window */
+    const char **words;
+    float *mean;
+} job;
+
+static int32_t points_of(const char *s) {
+    const uint8_t *p = (const uint8_t *)s, *end = p + strlen(s);
+    int32_t n = 0;
+    for (; p < end; n++) bert_utf8_next(&p, end);
+    return n;
+}
+
+static int32_t best_of(const float *x, int32_t n) {
+    int32_t best = 0;
+    for (int32_t i = 1; i < n; i++)
+        if (x[i] > x[best]) best = i;
+    return best;
+}
+
+static const char *part_of_text(job *j, int32_t start, int32_t end, bert_error *e) {
+    const uint8_t *p = (const uint8_t *)j->text->text, *stop = p + j->text->bytes, *from = p;
+    for (int32_t i = 0; i < end && p < stop; i++) {
+        if (i == start) from = p;
+        bert_utf8_next(&p, stop);
+    }
+    return bert_results_text(&j->entities, (const char *)from, start < end ? (size_t)(p - from) : 0,
+                             e);
+}
+
+/* ---- Tokens */
+
+static int read_tokens(job *j, const bert_encoding *w, float *scores, bert_error *e) {
+    const int32_t unknown = bert_tokenizer_special(j->tokenizer).unk;
+    int n = 0;
+    for (int32_t i = 0; i < w->n; i++) {
+        if (w->special_tokens_mask[i]) continue;
+        float *row = scores + (size_t)i * (size_t)j->labels;
+        piece p = {.scores = row,
+                   .index = i,
+                   .start = w->offsets[i][0],
+                   .end = w->offsets[i][1],
+                   .label = best_of(row, j->labels),
+                   .word = bert_token(j->tokenizer, w->ids[i])};
+        p.score = row[p.label];
+        if (w->ids[i] == unknown)
+            p.word = part_of_text(j, p.start, p.end, e);
+        else
+            p.subword = points_of(p.word) != p.end - p.start;
+        if (!p.word) return BERT_ENOMEM;
+        j->pieces[n++] = p;
+    }
+    return n;
+}
+
+/* ---- Words and groups: n pieces at p become the first of them */
+
+static const char *join(job *j, const piece *p, int n, bert_error *e) {
+    for (int i = 0; i < n; i++) j->words[i] = p[i].word;
+    int64_t bytes = bert_join_tokens(j->tokenizer, j->words, (size_t)n, NULL, 0, e);
+    char *text = bytes < 0 ? NULL : bert_arena_alloc(j->entities.arena, (size_t)bytes + 1);
+    if (!text) {
+        if (bytes >= 0) bert_fail_memory(e, (size_t)bytes + 1);
+        return NULL;
+    }
+    bert_join_tokens(j->tokenizer, j->words, (size_t)n, text, (size_t)bytes + 1, e);
+    return text;
+}
+
+static void label_by_first(job *j, piece *word, const piece *p, int n) {
+    (void)j, (void)n;
+    word->label = p[0].label;
+    word->score = p[0].score;
+}
+
+static void label_by_max(job *j, piece *word, const piece *p, int n) {
+    (void)j;
+    const piece *surest = p;
+    for (int i = 1; i < n; i++)
+        if (p[i].score > surest->score) surest = &p[i];
+    word->label = surest->label;
+    word->score = surest->score;
+}
+
+static void label_by_average(job *j, piece *word, const piece *p, int n) {
+    for (int32_t k = 0; k < j->labels; k++) {
+        float sum = 0;
+        for (int i = 0; i < n; i++) sum += p[i].scores[k];
+        j->mean[k] = sum / (float)n;
+    }
+    word->label = best_of(j->mean, j->labels);
+    word->score = j->mean[word->label];
+}
+
+typedef void label_word(job *j, piece *word, const piece *p, int n);
+static label_word *const label_words[] = {[BERT_AGGREGATE_FIRST] = label_by_first,
+                                          [BERT_AGGREGATE_AVERAGE] = label_by_average,
+                                          [BERT_AGGREGATE_MAX] = label_by_max};
+
+static int words_of(job *j, int n, bert_error *e) {
+    int words = 0;
+    for (int i = 0, end; i < n; i = end) {
+        for (end = i + 1; end < n && j->pieces[end].subword;) end++;
+        piece word = j->pieces[i];
+        word.word = join(j, &j->pieces[i], end - i, e);
+        if (!word.word) return BERT_ENOMEM;
+        label_words[j->how](j, &word, &j->pieces[i], end - i);
+        word.end = j->pieces[end - 1].end;
+        j->pieces[words++] = word;
+    }
+    return words;
+}
+
+static const char *tag_of(const char *label, bool *begins) {
+    *begins = !strncmp(label, "B-", 2);
+    return *begins || !strncmp(label, "I-", 2) ? label + 2 : label;
+}
+
+static bool continues(const job *j, const piece *p, const piece *before) {
+    bool begins, unused;
+    const char *tag = tag_of(bert_model_label(j->s->model, p->label), &begins);
+    const char *last = tag_of(bert_model_label(j->s->model, before->label), &unused);
+    return !begins && !strcmp(tag, last);
+}
+
+static int add_entity(job *j, const char *entity, const piece *p, int32_t index, bert_error *e) {
+    if (!strcmp(entity, j->ignore)) return 0;
+    bert_entity *out = bert_results_add(&j->entities, e);
+    if (!out) return BERT_ENOMEM;
+    *out = (bert_entity){.entity = entity,
+                         .score = p->score,
+                         .index = index,
+                         .start = p->start,
+                         .end = p->end,
+                         .word = p->word};
+    return 0;
+}
+
+static int add_groups(job *j, int n, bert_error *e) {
+    int rc = 0;
+    for (int i = 0, end; i < n && !rc; i = end) {
+        float sum = j->pieces[i].score;
+        for (end = i + 1; end < n && continues(j, &j->pieces[end], &j->pieces[end - 1]); end++)
+            sum += j->pieces[end].score;
+        piece group = j->pieces[i];
+        group.word = join(j, &j->pieces[i], end - i, e);
+        if (!group.word) return BERT_ENOMEM;
+        group.end = j->pieces[end - 1].end;
+        group.score = sum / (float)(end - i);
+        const char *label = bert_model_label(j->s->model, group.label);
+        const char *dash = strchr(label, '-');
+        rc = add_entity(j, dash ? dash + 1 : label, &group, -1, e);
+    }
+    return rc;
+}
+
+static int read_window(job *j, const bert_encoding *w, float *scores, bert_error *e) {
+    int n = read_tokens(j, w, scores, e), rc = 0;
+    if (n >= 0 && j->how > BERT_AGGREGATE_SIMPLE) n = words_of(j, n, e);
+    if (n < 0) return n;
+    if (j->how != BERT_AGGREGATE_NONE) return add_groups(j, n, e);
+    for (int i = 0; i < n && !rc; i++)
+        rc = add_entity(j, bert_model_label(j->s->model, j->pieces[i].label), &j->pieces[i],
+                        j->pieces[i].index, e);
+    return rc;
+}
+
+/* ---- The text */
+
+/* Of entities that overlap, the longer or the surer is kept. */
+static void drop_overlaps(bert_results *r) {
+    bert_entity *list = (bert_entity *)(void *)r->items;
+    if (!r->count) return;
+    /* Windows come in order, so that little is out of place: insertion, which is stable. */
+    for (int i = 1; i < r->count; i++) {
+        bert_entity x = list[i];
+        int k = i;
+        for (; k > 0 && list[k - 1].start > x.start; k--) list[k] = list[k - 1];
+        list[k] = x;
+    }
+    int kept = 0;
+    for (int i = 1; i < r->count; i++) {
+        bert_entity *last = &list[kept];
+        if (list[i].start >= last->start && list[i].start < last->end) {
+            int32_t length = list[i].end - list[i].start, before = last->end - last->start;
+            if (length > before || (length == before && list[i].score > last->score))
+                *last = list[i];
+        } else {
+            list[++kept] = list[i];
+        }
+    }
+    r->count = kept + 1;
+}
+
+static int read_windows(job *j, int windows, bert_error *e) {
+    bert_windows p = {0};
+    int rc = 0;
+    for (int from = 0; from < windows && !rc; from += p.windows) {
+        bert_outputs out;
+        rc = bert_windows_take(j->s, &p, from, windows, e);
+        if (!rc) rc = bert_windows_logits(j->s, &p, "token-classification", &out, e);
+        for (int32_t i = 0; i < p.windows && !rc; i++) {
+            bert_encoding w = bert_encoder_window(j->s->encoder, from + i);
+            const size_t count = (size_t)w.n * (size_t)j->labels;
+            float *scores = bert_arena_alloc(j->entities.arena, count * sizeof *scores);
+            if (!scores) rc = bert_fail_memory(e, count * sizeof *scores);
+            if (rc) break;
+            memcpy(scores, out.logits + (size_t)p.start[i] * (size_t)j->labels,
+                   count * sizeof *scores);
+            bert_cpu()->softmax(scores, j->labels, w.n, j->labels, 1, NULL);
+            rc = read_window(j, &w, scores, e);
+        }
+    }
+    bert_windows_free(&p);
+    return rc;
+}
+
+static int tag(job *j, const bert_task_options *o, bert_text_info *info, bert_error *e) {
+    const int32_t max_length = bert_task_max_length(j->s->model, o, e);
+    if (max_length < 0) return max_length;
+    bert_encoder *enc = bert_session_encoder(j->s, e);
+    if (!enc) return e->code;
+    j->tokenizer = bert_model_tokenizer(j->s->model);
+    int windows = bert_task_encode(enc, j->text, 0, o, max_length, info, e);
+    if (windows < 0) return windows;
+    const size_t longest = (size_t)bert_encoder_window(enc, 0).n;
+    j->pieces = bert_arena_alloc(j->entities.arena, longest * sizeof *j->pieces);
+    j->words = bert_arena_alloc(j->entities.arena, longest * sizeof *j->words);
+    j->mean = bert_arena_alloc(j->entities.arena, (size_t)j->labels * sizeof *j->mean);
+    if (!j->pieces || !j->words || !j->mean)
+        return bert_fail_memory(e, longest * sizeof *j->pieces);
+    int rc = read_windows(j, windows, e);
+    if (!rc && windows > 1) drop_overlaps(&j->entities);
+    return rc;
+}
+
+int bert_tag(bert_session *s, const bert_text *text, const bert_task_options *options,
+             bert_aggregation aggregation, const char *ignore, const bert_entity **out,
+             bert_text_info *info, bert_error *e) {
+    *out = NULL;
+    if (bert_need(s, "session", e)) return BERT_EINVAL;
+    const bert_task_options o = options ? *options : bert_task_default();
+    bert_error local = {0};
+    job j = {.s = s,
+             .text = text,
+             .how = aggregation,
+             .ignore = ignore ? ignore : "O",
+             .labels = s->model->config.num_labels,
+             .entities = bert_results_new(s, sizeof(bert_entity))};
+    int rc = tag(&j, &o, info, &local);
+    if (rc) return bert_fail(e, rc, "%s", local.message);
+    *out = (const bert_entity *)(const void *)j.entities.items;
+    return j.entities.count;
+}
