@@ -75,6 +75,8 @@ bert_task_options task_options(const common *c);
 bert_model *open_model(const char *name, const common *c, const char *head, bert_error *e);
 /* A model under a head of that name, all of which its checkpoint holds. */
 bert_model *open_head(const char *name, const common *c, const char *head, bert_error *e);
+/* A model with any head of its own. */
+bert_model *open_trained(const char *name, const common *c, bert_error *e);
 /* A model with a sequence-classification head; says so where that head is not a trained one. */
 bert_model *open_classifier(const char *name, const common *c, bert_error *e);
 

@@ -8,6 +8,9 @@ bert_dataset_options dataset_options(const common *c, const label_options *l) {
     o.label_column = c->label_column;
     o.label_separator = l->separator;
     o.problem_type = l->problem_type;
+    o.task = l->task;
+    o.doc_stride = l->doc_stride;
+    o.label_all_tokens = l->label_all_tokens;
     o.max_length = c->max_length;
     o.overflow = c->overflow;
     return o;

@@ -5,7 +5,9 @@
 #include <bert_train.h>
 
 typedef struct {
-    const char *separator, *problem_type;
+    const char *separator, *problem_type, *task;
+    int32_t doc_stride;
+    bool label_all_tokens;
 } label_options;
 bert_dataset_options dataset_options(const common *c, const label_options *l);
 /* A line of what is in it: rows, tokens, rows per label; and one where text was cut off. */

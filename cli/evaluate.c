@@ -56,7 +56,8 @@ static int run(void *args, int operands, char **operand, bert_error *e) {
     signal(SIGINT, interrupt);
     bert_dataset_options o = dataset_options(c, &a->labels);
     o.model_labels = true;
-    bert_model *model = open_classifier(operand[0], c, e);
+    bert_model *model = open_trained(operand[0], c, e);
+    if (model) o.task = bert_model_head(model);
     bert_dataset *d = model ? bert_dataset_open(c->input, model, &o, e) : NULL;
     bert_metrics *m = NULL;
     if (d) {

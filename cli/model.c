@@ -37,18 +37,30 @@ bert_model *open_head(const char *name, const common *c, const char *head, bert_
     return NULL;
 }
 
-bert_model *open_classifier(const char *name, const common *c, bert_error *e) {
+/* A model under the head its configuration names. */
+static bert_model *open_own_head(const char *name, const common *c, bert_error *e) {
     bert_model *m = open_model(name, c, NULL, e);
-    if (!m) return NULL;
-    if (strcmp(bert_model_head(m), "sequence-classification")) {
-        fail(e, BERT_EUNSUPPORTED,
-             "%s has no sequence-classification head (its head: %s); 'bert train' gives it one",
-             bert_model_path(m), bert_model_head(m));
-        bert_model_close(m);
-        return NULL;
-    }
-    if (bert_model_new_parameter(m, 0))
+    if (m && bert_model_new_parameter(m, 0))
         note(c, "%s is not in %s: it starts from random numbers, and results mean nothing",
              bert_model_new_parameter(m, 0), bert_model_path(m));
     return m;
+}
+
+bert_model *open_trained(const char *name, const common *c, bert_error *e) {
+    bert_model *m = open_own_head(name, c, e);
+    if (!m || strcmp(bert_model_head(m), "none")) return m;
+    fail(e, BERT_EUNSUPPORTED, "%s has no head to evaluate; 'bert train' gives it one",
+         bert_model_path(m));
+    bert_model_close(m);
+    return NULL;
+}
+
+bert_model *open_classifier(const char *name, const common *c, bert_error *e) {
+    bert_model *m = open_own_head(name, c, e);
+    if (!m || !strcmp(bert_model_head(m), "sequence-classification")) return m;
+    fail(e, BERT_EUNSUPPORTED,
+         "%s has no sequence-classification head (its head: %s); 'bert train' gives it one",
+         bert_model_path(m), bert_model_head(m));
+    bert_model_close(m);
+    return NULL;
 }

@@ -2,7 +2,8 @@
 #include <string.h>
 
 static bool has_classes(const bert_dataset *d) {
-    return !strcmp(bert_dataset_problem_type(d), "single_label_classification");
+    return !strcmp(bert_dataset_task(d), "sequence-classification") &&
+           !strcmp(bert_dataset_problem_type(d), "single_label_classification");
 }
 
 int report_json(json_t *object, const char *prefix, const bert_metrics *m) {

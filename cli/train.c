@@ -17,12 +17,6 @@ typedef struct {
 
 /* ---- Options: what the trainer's table of arguments says, and the files */
 
-static int set_task(const option *o, void *target, const char *value, bert_error *e) {
-    (void)o, (void)target;
-    if (!strcmp(value, "sequence-classification")) return 0;
-    return fail(e, BERT_EUNSUPPORTED, "--task is sequence-classification, not '%s'", value);
-}
-
 static int set_argument(const option *o, void *target, const char *value, bert_error *e) {
     arguments *a = target;
     if (!strcmp(o->name, "eval-strategy")) a->eval_is_set = true;
@@ -37,6 +31,17 @@ static int set_arguments_file(const option *o, void *target, const char *value, 
     return rc;
 }
 
+#define TASKS "sequence-classification, token-classification, question-answering or multiple-choice"
+
+static bool known_task(const char *name) {
+    static const char *const names[] = {"sequence-classification", "token-classification",
+                                        "question-answering", "multiple-choice"};
+    bool known = !name;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        known |= name && !strcmp(names[i], name);
+    return known;
+}
+
 static const option options[] = {
     {"output-dir", 'o', "DIR", "where checkpoints and the trained model go (needed)", set_argument,
      0, 0},
@@ -46,7 +51,11 @@ static const option options[] = {
      "labelled texts to evaluate on, after every epoch unless "
      "--eval-strategy says otherwise",
      set_string, offsetof(arguments, validation_file), 0},
-    {"task", 0, "sequence-classification", "what is trained", set_task, 0, 0},
+    {"task", 0, "NAME", TASKS " (the first)", set_string, offsetof(arguments, labels.task), 0},
+    {"doc-stride", 0, "N", "question answering: tokens that windows share (128)", set_positive,
+     offsetof(arguments, labels.doc_stride), 0},
+    {"label-all-tokens", 0, NULL, "token classification: not the first token of a word only",
+     set_true, offsetof(arguments, labels.label_all_tokens), 0},
     {"label-separator", 0, "TEXT", "a field holds several labels, separated by this", set_string,
      offsetof(arguments, labels.separator), 0},
     {"problem-type", 0, "NAME",
@@ -307,6 +316,8 @@ static int run(void *args, int operands, char **operand, bert_error *e) {
         fail(e, BERT_EINVAL, "%s is needed", a->train_file ? "-o DIR" : "--train-file FILE");
         return EXIT_USAGE;
     }
+    if (!known_task(a->labels.task))
+        return fail(e, EXIT_USAGE, "--task is %s, not '%s'", TASKS, a->labels.task);
     if (!a->validation_file && a->training.eval_strategy != BERT_STRATEGY_NO) {
         fail(e, BERT_EINVAL, "--eval-strategy needs a --validation-file");
         return EXIT_USAGE;

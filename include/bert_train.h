@@ -209,8 +209,10 @@ typedef struct {
     /* Class indices, or NULL: [n] of sequences, [start[n]] of tokens (-100: ignored), or [n /
      * choices] of multiple choice. */
     const int32_t *labels;
+    int32_t label_count;        /* how many labels there are; 0: n */
     const float *targets;       /* [n, num_labels] for regression and multi-label, or NULL */
-    const int64_t *rows;        /* [n] row numbers in the dataset */
+    const int64_t *rows;        /* [row_count] row numbers in the dataset */
+    int32_t row_count;          /* n, or n / choices */
     int32_t task;               /* which head, for models with several */
     const float *class_weights; /* [num_labels] of single-label losses, or NULL */
     float label_smoothing;      /* of single-label losses */
@@ -267,6 +269,8 @@ BERT_API int bert_optimizer_step(bert_optimizer *o, double lr, double max_norm, 
 typedef struct bert_dataset bert_dataset;
 
 typedef struct {
+    const char *task; /* "sequence-classification" (or NULL), "token-classification",
+                         "question-answering" or "multiple-choice"; not looked at with like */
     /* As in bert_reader_options. Several label columns, "toxic,insult", hold 0 or 1 each:
      * multi-label. */
     const char *text_column, *pair_column, *label_column;
@@ -278,14 +282,23 @@ typedef struct {
         *like;          /* labels and problem type of this dataset (validation, test), or NULL */
     int32_t max_length; /* tokens, specials included; 0: the checkpoint's limit */
     bert_overflow overflow; /* for longer texts: BERT_OVERFLOW_ERROR (default) or _TRUNCATE */
+    int32_t doc_stride;     /* question answering: tokens that windows of a context share; 0: 128 */
+    bool label_all_tokens;  /* token classification: not the first token of a word only */
     bool allow_one_class;   /* else a set in which every row has the same label is an error, as
                                training on it learns nothing; not looked at with like and
                                model_labels */
 } bert_dataset_options;
 BERT_API bert_dataset_options bert_dataset_default(void);
 
-/* path: .csv, .tsv or .jsonl (section 6 of bert.h). Errors name file and line. options may be
- * NULL. */
+/* path, by the task:
+ *   sequence classification: .csv, .tsv or .jsonl (section 6 of bert.h);
+ *   token classification: columns of a word and its label a line, a blank line after each sentence
+ *     (CoNLL), or .jsonl of {"tokens": [..], "ner_tags": [..]}. A row is a sentence; one that is
+ * too long is an error, cut, or (BERT_OVERFLOW_WINDOW) continued in further rows; question
+ * answering: SQuAD's JSON, 1.1 or 2.0. A row is a window of a context, as in run_qa.py; multiple
+ * choice: .csv, .tsv or .jsonl with a prompt, its endings (columns ending0.. or choice0..; without
+ * a header those between prompt and label) and the number of the right one. Errors name file and
+ * line. options may be NULL. */
 BERT_API bert_dataset *bert_dataset_open(const char *path, const bert_model *base,
                                          const bert_dataset_options *options, bert_error *e);
 /* The same from memory; labels[i] is what the label column would hold, labels NULL: none are
@@ -300,7 +313,8 @@ BERT_API bert_model *bert_dataset_open_model(const bert_dataset *d, bert_error *
 /* The options it does that with, for who wants to change them; strings belong to the dataset. */
 BERT_API bert_model_options bert_dataset_model(const bert_dataset *d);
 
-BERT_API int64_t bert_dataset_size(const bert_dataset *d); /* rows */
+BERT_API int64_t bert_dataset_size(const bert_dataset *d);     /* rows */
+BERT_API const char *bert_dataset_task(const bert_dataset *d); /* "sequence-classification", .. */
 BERT_API const char *bert_dataset_problem_type(const bert_dataset *d);
 BERT_API int32_t bert_dataset_num_labels(const bert_dataset *d);           /* 1 for regression */
 BERT_API const char *bert_dataset_label(const bert_dataset *d, int32_t i); /* NULL past the end */
@@ -390,7 +404,8 @@ typedef struct {
     int threads;        /* 0: as many as there are cores */
     bert_precision precision;
     const char *metrics; /* as bert_metrics_new() takes them */
-    /* Called for each row in order, unless NULL. A result other than 0 ends the evaluation with it.
+    /* Called for each row of classes, values or choices in order, unless NULL. A result other than
+     * 0 ends the evaluation with it.
      */
     int (*row)(void *context, int64_t row, const float *logits, int32_t num_labels);
     void *context;

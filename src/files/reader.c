@@ -44,9 +44,9 @@ struct bert_reader {
 /* The usual names, best first. */
 static const char *const text_names[] = {"text",      "sentence", "sentence1", "review",
                                          "question1", "question", "content",   "premise",
-                                         "#1 String", NULL};
-static const char *const pair_names[] = {"text_pair",  "sentence2", "pair", "question2",
-                                         "hypothesis", "context", "#2 String", NULL};
+                                         "prompt",    "sent1",    "#1 String", NULL};
+static const char *const pair_names[] = {"text_pair",  "sentence2", "pair",      "question2",
+                                         "hypothesis", "context",   "#2 String", NULL};
 static const char *const label_names[] = {"label", "labels",  "score",        "target",
                                           "class", "Quality", "is_duplicate", NULL};
 

@@ -20,6 +20,9 @@ void bert_dataset_free(bert_dataset *d) {
     free(d->type_ids);
     free(d->labels);
     free(d->targets);
+    free(d->token_labels);
+    free(d->positions);
+    if (d->extra) d->task->free_extra(d->extra);
     free(d);
 }
 
@@ -39,7 +42,11 @@ int bert_dataset_fail(const bert_dataset_builder *b, int64_t line, bert_error *e
 int bert_dataset_begin(bert_dataset_builder *b, const char *where, const char *unit,
                        const bert_model *base, const bert_dataset_options *options, bert_error *e) {
     *b = (bert_dataset_builder){.base = base, .options = options, .unit = unit};
+    const bert_task *task = options->like ? options->like->task : bert_task_find(options->task, e);
+    if (!task) return BERT_EINVAL;
     b->set = calloc(1, sizeof *b->set);
+    if (b->set) b->set->task = task;
+    if (b->set) b->set->group = 1;
     if (b->set) b->set->where = strdup(where);
     if (b->set) b->set->model = strdup(bert_model_path(base));
     if (!b->set || !b->set->where || !b->set->model) return bert_fail_memory(e, sizeof *b->set);
@@ -47,7 +54,7 @@ int bert_dataset_begin(bert_dataset_builder *b, const char *where, const char *u
     if (options->max_length < 0 || options->max_length > limit)
         return bert_fail(e, BERT_EINVAL, "max_length %d: the model takes 1 to %d tokens",
                          (int)options->max_length, (int)limit);
-    if (options->overflow == BERT_OVERFLOW_WINDOW)
+    if (options->overflow == BERT_OVERFLOW_WINDOW && task == &bert_task_sequence_classification)
         return bert_fail(e, BERT_EUNSUPPORTED,
                          "a dataset cannot be read in windows: choose to truncate long texts, or "
                          "to refuse them");
@@ -72,20 +79,18 @@ static int grow(void *array, size_t count, size_t size, bert_error *e) {
     return BERT_OK;
 }
 
-static int reserve(bert_dataset_builder *b, int32_t tokens, bool pair, bool labelled,
-                   bert_error *e) {
+static int reserve(bert_dataset_builder *b, int32_t tokens, bool pair, bert_error *e) {
     bert_dataset *d = b->set;
-    size_t rows = (size_t)d->rows + 1, ids = (d->start ? (size_t)d->start[d->rows] : 0);
+    size_t sequences = (size_t)d->sequences + 1,
+           ids = d->start ? (size_t)d->start[d->sequences] : 0;
     int rc = BERT_OK;
-    if (rows + 1 > b->rows_capacity) {
-        size_t n = 2 * rows + 64;
+    if (sequences + 1 > b->rows_capacity) {
+        size_t n = 2 * sequences + 64;
         bool first = !d->start;
         rc = grow(&d->start, n + 1, sizeof *d->start, e);
-        if (!rc && labelled) rc = grow(&b->raw.start, n + 1, sizeof *b->raw.start, e);
         if (rc) return rc;
         b->rows_capacity = n;
         if (first) d->start[0] = 0;
-        if (first && labelled) b->raw.start[0] = 0;
     }
     if (ids + (size_t)tokens > b->ids_capacity) {
         size_t n = 2 * ids + (size_t)tokens + 4096;
@@ -99,6 +104,28 @@ static int reserve(bert_dataset_builder *b, int32_t tokens, bool pair, bool labe
         if (!d->type_ids) return bert_fail_memory(e, b->ids_capacity * sizeof *d->type_ids);
     }
     return BERT_OK;
+}
+
+int bert_dataset_add_sequence(bert_dataset_builder *b, const int32_t *ids, const int32_t *type_ids,
+                              int32_t n, bert_error *e) {
+    bert_dataset *d = b->set;
+    int rc = reserve(b, n, type_ids != NULL, e);
+    if (rc) return rc;
+    size_t at = (size_t)d->start[d->sequences];
+    memcpy(d->ids + at, ids, (size_t)n * sizeof *ids);
+    if (d->type_ids && type_ids) memcpy(d->type_ids + at, type_ids, (size_t)n * sizeof *type_ids);
+    if (d->type_ids && !type_ids) memset(d->type_ids + at, 0, (size_t)n * sizeof *type_ids);
+    d->start[++d->sequences] = (int64_t)at + n;
+    return BERT_OK;
+}
+
+int bert_dataset_too_long(const bert_dataset_builder *b, int32_t tokens, int64_t line,
+                          bert_error *e) {
+    return bert_dataset_fail(b, line, e, BERT_ETOOLONG,
+                             "the text has %d tokens and the limit is %d: choose to truncate, or a "
+                             "larger max_length (the model takes %d)",
+                             (int)tokens, (int)b->set->max_length,
+                             (int)bert_model_max_length(b->base));
 }
 
 static bool yes_or_no(const bert_text *f, bool *yes) {
@@ -143,7 +170,6 @@ static bert_text trimmed(const char *text, size_t bytes) {
 
 static int add_labels(bert_dataset_builder *b, const bert_text *fields, int64_t line,
                       bert_error *e) {
-    b->raw.start[b->set->rows + 1] = b->raw.start[b->set->rows];
     if (b->columns) return add_columns(b, fields, line, e);
     bert_text rest = trimmed(fields->text, fields->bytes);
     const char *separator = b->options->label_separator;
@@ -182,20 +208,13 @@ int bert_dataset_add(bert_dataset_builder *b, const bert_text *text, const bert_
     if (windows < 0) return bert_dataset_fail(b, line, e, windows, "%s", local.message);
     bert_encoding w = bert_encoder_window(b->encoder, 0);
     int32_t full = bert_encoder_full_length(b->encoder);
-    if (w.n > d->max_length)
-        return bert_dataset_fail(b, line, e, BERT_ETOOLONG,
-                                 "the text has %d tokens and the limit is %d: choose to truncate, "
-                                 "or a larger max_length (the model takes %d)",
-                                 (int)full, (int)d->max_length,
-                                 (int)bert_model_max_length(b->base));
+    if (w.n > d->max_length) return bert_dataset_too_long(b, full, line, e);
     if (w.n < 1) return bert_dataset_fail(b, line, e, BERT_EINVAL, "the text has no tokens");
-    int rc = reserve(b, w.n, text->pair != NULL, fields != NULL, e);
+    int rc = fields ? bert_raw_labels_row(&b->raw, d->rows, e) : BERT_OK;
     if (!rc && fields) rc = add_labels(b, fields, line, e);
+    if (!rc) rc = bert_dataset_add_sequence(b, w.ids, text->pair ? w.type_ids : NULL, w.n, e);
     if (rc) return rc;
-    size_t at = (size_t)d->start[d->rows];
-    memcpy(d->ids + at, w.ids, (size_t)w.n * sizeof *d->ids);
-    if (d->type_ids) memcpy(d->type_ids + at, w.type_ids, (size_t)w.n * sizeof *d->type_ids);
-    d->start[++d->rows] = (int64_t)at + w.n;
+    d->rows++;
     d->truncated += full > w.n;
     d->dropped += full - w.n;
     return BERT_OK;
@@ -205,7 +224,7 @@ bert_dataset *bert_dataset_finish(bert_dataset_builder *b, bert_error *e) {
     bert_dataset *d = b->set;
     bert_error local = {0};
     if (!d->rows) bert_fail(&local, BERT_EINVAL, "%s: no rows", d->where);
-    if (local.code || bert_dataset_resolve(b, &local)) {
+    if (local.code || d->task->resolve(b, &local)) {
         bert_fail(e, local.code, "%s", local.message);
         bert_dataset_abandon(b);
         return NULL;
@@ -240,12 +259,18 @@ bert_dataset *bert_dataset_of(const bert_text *texts, const char *const *labels,
 
 bert_model_options bert_dataset_model(const bert_dataset *d) {
     bert_model_options o = bert_model_default();
-    o.head = "sequence-classification";
+    o.head = d->task->name;
     o.trainable = true;
+    if (!d->task->labels) return o;
     o.num_labels = d->num_labels;
-    o.problem_type = bert_problem_name(d->problem);
+    if (d->task == &bert_task_sequence_classification)
+        o.problem_type = bert_problem_name(d->problem);
     if (d->problem != BERT_PROBLEM_REGRESSION) o.label_names = (const char *const *)d->names;
     return o;
+}
+
+const char *bert_dataset_task(const bert_dataset *d) {
+    return d->task->name;
 }
 
 bert_model *bert_dataset_open_model(const bert_dataset *d, bert_error *e) {
@@ -273,6 +298,8 @@ const char *bert_dataset_label(const bert_dataset *d, int32_t i) {
 int64_t bert_dataset_label_rows(const bert_dataset *d, int32_t i) {
     int64_t n = 0;
     if (i < 0 || i >= d->num_labels) return 0;
+    for (int64_t k = 0; d->token_labels && k < d->start[d->sequences]; k++)
+        n += d->token_labels[k] == i;
     for (int64_t r = 0; r < d->rows; r++)
         n += d->labels    ? d->labels[r] == i
              : d->targets ? d->targets[r * d->num_labels + i] > 0.5f
@@ -280,19 +307,24 @@ int64_t bert_dataset_label_rows(const bert_dataset *d, int32_t i) {
     return n;
 }
 
+static int64_t row_start(const bert_dataset *d, int64_t row) {
+    return d->start[row * d->group];
+}
+
+/* Of all its sequences. */
 static int32_t length_of(const bert_dataset *d, int64_t row) {
-    return (int32_t)(d->start[row + 1] - d->start[row]);
+    return (int32_t)(row_start(d, row + 1) - row_start(d, row));
 }
 
 int bert_dataset_summarize(const bert_dataset *d, bert_dataset_summary *out, bert_error *e) {
     *out = (bert_dataset_summary){.rows = d->rows,
-                                  .tokens = d->start[d->rows],
+                                  .tokens = d->start[d->sequences],
                                   .max_length = d->max_length,
                                   .truncated = d->truncated,
                                   .dropped = d->dropped};
     int64_t *rows_of = calloc((size_t)d->max_length + 1, sizeof *rows_of);
     if (!rows_of) return bert_fail_memory(e, (size_t)d->max_length * sizeof *rows_of);
-    for (int64_t r = 0; r < d->rows; r++) rows_of[length_of(d, r)]++;
+    for (int64_t r = 0; r < d->sequences; r++) rows_of[d->start[r + 1] - d->start[r]]++;
     /* Nearest rank: the smallest length that is not below a part of the rows. */
     const struct {
         double part;
@@ -305,7 +337,7 @@ int bert_dataset_summarize(const bert_dataset *d, bert_dataset_summary *out, ber
     for (size_t q = 0; q < sizeof quantiles / sizeof *quantiles; q++) {
         int64_t seen = 0;
         int32_t length = -1;
-        while (seen < 1 || (double)seen < quantiles[q].part * (double)d->rows)
+        while (seen < 1 || (double)seen < quantiles[q].part * (double)d->sequences)
             seen += rows_of[++length];
         *quantiles[q].length = length;
     }
@@ -327,8 +359,8 @@ int bert_dataset_summarize(const bert_dataset *d, bert_dataset_summary *out, ber
 int32_t bert_dataset_row(const bert_dataset *d, int64_t row, const int32_t **ids,
                          const int32_t **type_ids) {
     if (row < 0 || row >= d->rows) return BERT_EINVAL;
-    *ids = d->ids + d->start[row];
-    if (type_ids) *type_ids = d->type_ids ? d->type_ids + d->start[row] : NULL;
+    *ids = d->ids + row_start(d, row);
+    if (type_ids) *type_ids = d->type_ids ? d->type_ids + row_start(d, row) : NULL;
     return length_of(d, row);
 }
 
@@ -344,7 +376,7 @@ const float *bert_dataset_row_targets(const bert_dataset *d, int64_t row) {
 
 static uint64_t hash_row(const bert_dataset *d, int64_t row) {
     uint64_t h = 0xcbf29ce484222325u;
-    for (int64_t i = d->start[row]; i < d->start[row + 1]; i++) {
+    for (int64_t i = row_start(d, row); i < row_start(d, row + 1); i++) {
         uint64_t token = (uint32_t)d->ids[i];
         if (d->type_ids && d->type_ids[i]) token |= (uint64_t)1 << 32;
         h = (h ^ token) * 0x9e3779b97f4a7c15u;
@@ -356,11 +388,11 @@ static uint64_t hash_row(const bert_dataset *d, int64_t row) {
 static bool same_row(const bert_dataset *a, int64_t i, const bert_dataset *b, int64_t j) {
     int32_t n = length_of(a, i);
     if (n != length_of(b, j) ||
-        memcmp(a->ids + a->start[i], b->ids + b->start[j], (size_t)n * sizeof *a->ids))
+        memcmp(a->ids + row_start(a, i), b->ids + row_start(b, j), (size_t)n * sizeof *a->ids))
         return false;
     for (int32_t k = 0; k < n; k++) {
-        int32_t x = a->type_ids ? a->type_ids[a->start[i] + k] : 0;
-        int32_t y = b->type_ids ? b->type_ids[b->start[j] + k] : 0;
+        int32_t x = a->type_ids ? a->type_ids[row_start(a, i) + k] : 0;
+        int32_t y = b->type_ids ? b->type_ids[row_start(b, j) + k] : 0;
         if (x != y) return false;
     }
     return true;

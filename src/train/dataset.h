@@ -3,19 +3,26 @@
 #define BERT_TRAIN_DATASET_H
 #include "models/model.h"
 #include "models/problem.h"
+#include "train/task.h"
 
 struct bert_dataset {
     char *where; /* the file, for messages */
     char *model; /* the directory of the checkpoint it was opened against */
+    const bert_task *task;
     bert_problem problem;
     char **names; /* [num_labels] of classes; regression has one, "LABEL_0" */
     int32_t num_labels, max_length;
     int64_t rows, truncated, dropped;
-    int64_t *start; /* [rows + 1] in ids */
+    int32_t group;     /* sequences of a row: 1, or the choices of multiple choice */
+    int64_t sequences; /* rows * group */
+    int64_t *start;    /* [sequences + 1] in ids */
     int32_t *ids;
-    int32_t *type_ids; /* NULL: no row is a pair */
-    int32_t *labels;   /* [rows], or NULL */
-    float *targets;    /* [rows, num_labels], or NULL */
+    int32_t *type_ids;       /* NULL: no row is a pair */
+    int32_t *labels;         /* [rows], or NULL */
+    float *targets;          /* [rows, num_labels], or NULL */
+    int32_t *token_labels;   /* [start[sequences]], -100: none; or NULL */
+    int32_t (*positions)[2]; /* [rows] first and last token of the answer, or NULL */
+    void *extra;             /* what else the task keeps, freed by it */
 };
 
 /* What the label fields said before it is known what they mean: distinct texts, numbered in the
@@ -28,20 +35,21 @@ typedef struct {
     size_t slots;
     int32_t *of_rows; /* [start[rows]] */
     int64_t *start;   /* [rows + 1] */
-    size_t of_rows_capacity;
+    size_t of_rows_capacity, rows_capacity;
 } bert_raw_labels;
 
-typedef struct {
+struct bert_dataset_builder {
     bert_dataset *set;
     const bert_model *base;
     const bert_dataset_options *options;
     bert_encoder *encoder;
     bert_raw_labels raw;
-    size_t rows_capacity, ids_capacity;
+    size_t rows_capacity, ids_capacity, words_capacity;
+    int64_t words;    /* labelled words of token classification: "rows" of raw */
     const char *unit; /* "%s:%lld" of a file's line, or "%s %lld" of a row in memory */
     char **columns;   /* label columns of a multi-label file; NULL: fields hold labels */
     int columns_count;
-} bert_dataset_builder;
+};
 
 /* where: the file's name, or what to call rows in memory. */
 int bert_dataset_begin(bert_dataset_builder *b, const char *where, const char *unit,
@@ -50,15 +58,28 @@ int bert_dataset_begin(bert_dataset_builder *b, const char *where, const char *u
  * line: for messages. */
 int bert_dataset_add(bert_dataset_builder *b, const bert_text *text, const bert_text *fields,
                      int64_t line, bert_error *e);
+/* One sequence of n tokens; type_ids NULL: all 0. The row is not counted: set->rows is the
+ * caller's.
+ */
+int bert_dataset_add_sequence(bert_dataset_builder *b, const int32_t *ids, const int32_t *type_ids,
+                              int32_t n, bert_error *e);
+/* BERT_ETOOLONG in the words of every task. */
+int bert_dataset_too_long(const bert_dataset_builder *b, int32_t tokens, int64_t line,
+                          bert_error *e);
 /* The finished set, or NULL; frees the builder in either case. */
 bert_dataset *bert_dataset_finish(bert_dataset_builder *b, bert_error *e);
 void bert_dataset_abandon(bert_dataset_builder *b);
 
 /* labels.c: names, labels and targets from raw labels. */
+/* Begins row `row`, the next one. */
+int bert_raw_labels_row(bert_raw_labels *r, int64_t row, bert_error *e);
 int bert_raw_label_add(bert_raw_labels *r, int64_t row, const char *text, size_t bytes,
                        int64_t line, bert_error *e);
 void bert_raw_labels_free(bert_raw_labels *r);
 int bert_dataset_resolve(bert_dataset_builder *b, bert_error *e);
+/* The names of the raw labels as the set's labels, and the number of each raw label, malloc'ed;
+ * NULL on failure. */
+int32_t *bert_dataset_name_labels(bert_dataset_builder *b, bert_error *e);
 /* bert_fail with the place of a row in front. */
 int bert_dataset_fail(const bert_dataset_builder *b, int64_t line, bert_error *e, int code,
                       const char *format, ...) __attribute__((format(printf, 5, 6)));

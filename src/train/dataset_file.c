@@ -29,7 +29,7 @@ static int add_row(bert_dataset_builder *b, const bert_row *row, bert_error *e) 
     return rc;
 }
 
-static int add_rows(bert_dataset_builder *b, const char *path, bert_error *e) {
+static int read_rows(bert_dataset_builder *b, const char *path, bert_error *e) {
     bert_reader_options o = {.text_column = b->options->text_column,
                              .pair_column = b->options->pair_column,
                              .label_column = b->options->label_column,
@@ -43,6 +43,13 @@ static int add_rows(bert_dataset_builder *b, const char *path, bert_error *e) {
     bert_reader_close(r);
     return rc;
 }
+
+const bert_task bert_task_sequence_classification = {
+    .name = "sequence-classification",
+    .labels = true,
+    .read = read_rows,
+    .resolve = bert_dataset_resolve,
+};
 
 bert_dataset *bert_dataset_open(const char *path, const bert_model *base,
                                 const bert_dataset_options *options, bert_error *e) {
@@ -58,7 +65,7 @@ bert_dataset *bert_dataset_open(const char *path, const bert_model *base,
         b.columns = columns;
         rc = split_columns(&b, names, &local);
     }
-    if (!rc) rc = add_rows(&b, path, &local);
+    if (!rc) rc = b.set->task->read(&b, path, &local);
     bert_dataset *d = NULL;
     if (!rc)
         d = bert_dataset_finish(&b, &local);

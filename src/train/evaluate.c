@@ -3,11 +3,13 @@
 #include "tape/tape.h"
 #include "train/dataset.h"
 #include <math.h>
+#include <string.h>
 
 double bert_batch_items(const bert_batch *b, int32_t num_labels) {
     if (!b->labels) return b->targets ? (double)b->inputs.n * num_labels : (double)b->inputs.n;
+    const int32_t n = b->label_count ? b->label_count : b->inputs.n;
     double items = 0;
-    for (int32_t i = 0; i < b->inputs.n; i++)
+    for (int32_t i = 0; i < n; i++)
         if (b->labels[i] >= 0)
             items += b->class_weights ? (double)b->class_weights[b->labels[i]] : 1;
     return items;
@@ -15,24 +17,28 @@ double bert_batch_items(const bert_batch *b, int32_t num_labels) {
 
 int bert_dataset_check_model(const bert_dataset *d, const bert_model *m, bert_error *e) {
     const bert_config *c = bert_model_config(m);
-    bert_problem problem = bert_problem_of(c);
+    const bool sequences = d->task == &bert_task_sequence_classification;
+    bert_problem problem = sequences ? bert_problem_of(c) : d->problem;
     if (problem == BERT_PROBLEM_UNSET)
         problem = d->labels ? BERT_PROBLEM_SINGLE_LABEL : BERT_PROBLEM_MULTI_LABEL;
     if (!m->head.name)
         return bert_fail(e, BERT_EINVAL, "%s has no head: open it with one, such as %s", m->path,
                          "sequence-classification");
-    if (d->problem != problem || d->num_labels != c->num_labels)
+    if (!sequences && strcmp(m->head.name, d->task->name))
+        return bert_fail(e, BERT_EINVAL, "%s: the data is of %s, but the model's head of %s",
+                         d->where, d->task->name, m->head.name);
+    if (d->task->labels && (d->problem != problem || d->num_labels != c->num_labels))
         return bert_fail(e, BERT_EINVAL,
                          "%s: %s with %d labels, but the model does %s with %d: open it with "
                          "bert_dataset_model(), or the data with the model's labels",
                          d->where, bert_problem_name(d->problem), (int)d->num_labels,
                          bert_problem_name(problem), (int)c->num_labels);
-    if (!d->labels && !d->targets)
+    if (!d->labels && !d->targets && !d->token_labels && !d->positions)
         return bert_fail(e, BERT_EINVAL, "%s: the rows have no labels", d->where);
     if (d->max_length > bert_model_max_length(m))
         return bert_fail(e, BERT_ETOOLONG, "%s: rows of up to %d tokens; the model takes %d",
                          d->where, (int)d->max_length, (int)bert_model_max_length(m));
-    for (int64_t i = 0; i < d->start[d->rows]; i++)
+    for (int64_t i = 0; i < d->start[d->sequences]; i++)
         if (d->ids[i] >= c->vocab_size)
             return bert_fail(e, BERT_EINVAL, "%s: holds token %d; the model has %d", d->where,
                              (int)d->ids[i], (int)c->vocab_size);
@@ -50,18 +56,22 @@ static int run_batch(const bert_evaluation *v, bert_batch *b, bert_metrics *metr
     bert_tensor *loss = bert_head_loss(v->tape, v->model, logits, b, 0);
     int rc = bert_tape_error(v->tape, e);
     if (rc) return rc;
-    if (bert_tensor_rows(logits) != b->inputs.n || bert_tensor_cols(logits) != labels)
+    const float *x = bert_tensor_data(logits);
+    const int32_t width = b->choices ? b->choices : labels;
+    const int64_t scores = (int64_t)bert_tensor_rows(logits) * bert_tensor_cols(logits);
+    const bool by_row = !v->set->task->scorer;
+    if (by_row && scores != (int64_t)b->row_count * width)
         return bert_fail(e, BERT_EINVAL, "the head gives %d x %d logits for %d rows of %d labels",
                          (int)bert_tensor_rows(logits), (int)bert_tensor_cols(logits),
-                         (int)b->inputs.n, (int)labels);
-    const float *x = bert_tensor_data(logits);
-    rc = bert_metrics_update(metrics, x, b->labels, b->targets, b->inputs.n, e);
+                         (int)b->row_count, (int)width);
+    rc = by_row ? bert_metrics_update(metrics, x, b->labels, b->targets, b->row_count, e)
+                : bert_metrics_score(metrics, v->set, b, x, bert_tensor_cols(logits), e);
     if (rc) return rc;
     if (!isfinite(*bert_tensor_data(loss)))
         return bert_fail(e, BERT_ENUMERIC, "the loss of an evaluation batch is not finite");
     bert_metrics_add_loss(metrics, (double)*bert_tensor_data(loss), bert_batch_items(b, labels));
-    for (int32_t i = 0; v->row && i < b->inputs.n && !rc; i++) {
-        rc = v->row(v->row_context, b->rows[i], x + (size_t)i * (size_t)labels, labels);
+    for (int32_t i = 0; v->row && by_row && i < b->row_count && !rc; i++) {
+        rc = v->row(v->row_context, b->rows[i], x + (size_t)i * (size_t)width, width);
         if (rc) bert_fail(e, rc, "the function called for each row has failed");
     }
     return rc;
@@ -103,12 +113,10 @@ bert_metrics *bert_evaluate(const bert_model *m, const bert_dataset *d,
     t.threads = o.threads;
     t.precision = o.precision;
     t.record = false;
-    const bert_config *c = bert_model_config(m);
     bert_tape *tape = NULL;
     bert_metrics *metrics = NULL;
     int rc = bert_dataset_check_model(d, m, &local);
-    if (!rc)
-        metrics = bert_metrics_new(bert_problem_name(d->problem), c->num_labels, o.metrics, &local);
+    if (!rc) metrics = bert_metrics_for(d, o.metrics, &local);
     if (metrics) tape = bert_tape_new(&t, &local);
     bert_evaluation v = {.tape = tape,
                          .model = m,

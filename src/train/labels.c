@@ -46,6 +46,19 @@ static int grow_table(bert_raw_labels *r, bert_error *e) {
     return BERT_OK;
 }
 
+int bert_raw_labels_row(bert_raw_labels *r, int64_t row, bert_error *e) {
+    if ((size_t)row + 2 > r->rows_capacity) {
+        size_t n = 2 * (size_t)row + 64;
+        int64_t *larger = realloc(r->start, n * sizeof *larger);
+        if (!larger) return bert_fail_memory(e, n * sizeof *larger);
+        r->start = larger;
+        r->rows_capacity = n;
+        if (!row) r->start[0] = 0;
+    }
+    r->start[row + 1] = r->start[row];
+    return BERT_OK;
+}
+
 int bert_raw_label_add(bert_raw_labels *r, int64_t row, const char *text, size_t bytes,
                        int64_t line, bert_error *e) {
     if (r->n == r->capacity) {
@@ -162,7 +175,7 @@ static int name_labels(bert_dataset_builder *b, bert_error *e) {
         return copy_names(d, (char *[]){(char *)(uintptr_t) "LABEL_0"}, 1, e);
     if (b->columns) return copy_names(d, b->columns, b->columns_count, e);
     if (model_knows(m, r)) return copy_names(d, m->labels.name, m->labels.n, e);
-    if (r->n > MANY_LABELS && r->n > d->rows / 2)
+    if (r->n > MANY_LABELS && r->n > d->rows / 2 && !b->words)
         return bert_fail(e, BERT_EINVAL,
                          "%s: %d different labels in %lld rows, such as \"%.40s\": is that the "
                          "label column?",
@@ -251,6 +264,11 @@ static int32_t *number_labels(bert_dataset_builder *b, bert_error *e) {
         return NULL;
     }
     return number;
+}
+
+int32_t *bert_dataset_name_labels(bert_dataset_builder *b, bert_error *e) {
+    b->set->problem = BERT_PROBLEM_SINGLE_LABEL;
+    return name_labels(b, e) ? NULL : number_labels(b, e);
 }
 
 static int check_numbers(const bert_dataset_builder *b, bert_error *e) {

@@ -13,7 +13,7 @@ struct bert_loader {
     int64_t *order; /* [rows] of epoch, or NULL: the order of the file */
     int64_t epoch;
     int64_t *rows; /* the arrays of a batch */
-    int32_t *start, *ids, *type_ids, *labels;
+    int32_t *start, *ids, *type_ids, *labels, *token_labels, *first, *last;
     float *targets;
     size_t tokens_capacity;
 };
@@ -21,9 +21,9 @@ struct bert_loader {
 bert_loader *bert_loader_new(const bert_dataset *d, const bert_loader_options *options,
                              bert_error *e) {
     int32_t n = options->batch_size;
-    if (n < 1 || (int64_t)n * d->max_length > INT32_MAX) {
+    if (n < 1 || (int64_t)n * d->group * d->max_length > INT32_MAX) {
         bert_fail(e, BERT_EINVAL, "batch size %d: at least 1, and at most %d", (int)n,
-                  (int)(INT32_MAX / d->max_length));
+                  (int)(INT32_MAX / d->max_length / d->group));
         return NULL;
     }
     if (options->drop_last && d->rows < n) {
@@ -43,11 +43,13 @@ bert_loader *bert_loader_new(const bert_dataset *d, const bert_loader_options *o
     bool ordered = options->shuffle || options->group_by_length;
     if (ordered) l->order = malloc((size_t)d->rows * sizeof *l->order);
     l->rows = malloc(k * sizeof *l->rows);
-    l->start = malloc((k + 1) * sizeof *l->start);
+    l->start = malloc((k * (size_t)d->group + 1) * sizeof *l->start);
+    if (d->positions) l->first = malloc(2 * k * sizeof *l->first);
+    if (l->first) l->last = l->first + k;
     if (d->labels) l->labels = malloc(k * sizeof *l->labels);
     if (d->targets) l->targets = malloc(k * (size_t)d->num_labels * sizeof *l->targets);
     if ((ordered && !l->order) || !l->rows || !l->start || (d->labels && !l->labels) ||
-        (d->targets && !l->targets)) {
+        (d->positions && !l->first) || (d->targets && !l->targets)) {
         bert_fail_memory(e, (size_t)d->rows * sizeof *l->order);
         bert_loader_free(l);
         return NULL;
@@ -63,6 +65,8 @@ void bert_loader_free(bert_loader *l) {
     free(l->ids);
     free(l->type_ids);
     free(l->labels);
+    free(l->token_labels);
+    free(l->first);
     free(l->targets);
     free(l);
 }
@@ -92,17 +96,18 @@ static int group_by_length(bert_loader *l, bert_error *e) {
     entry *entries = malloc((size_t)piece * sizeof *entries);
     if (!entries) return bert_fail_memory(e, (size_t)piece * sizeof *entries);
     int64_t longest = 0;
-    const int64_t *start = l->set->start;
+    const int64_t *start = l->set->start, group = l->set->group;
     for (int64_t first = 0; first < rows; first += piece) {
         int64_t n = rows - first < piece ? rows - first : piece;
         for (int64_t i = 0; i < n; i++) {
             int64_t row = l->order[first + i];
-            entries[i] = (entry){start[row + 1] - start[row], i, row};
+            entries[i] = (entry){start[(row + 1) * group] - start[row * group], i, row};
         }
         qsort(entries, (size_t)n, sizeof *entries, longest_first);
         for (int64_t i = 0; i < n; i++) l->order[first + i] = entries[i].row;
         int64_t a = l->order[first], b = l->order[longest];
-        if (start[a + 1] - start[a] > start[b + 1] - start[b]) longest = first;
+        if (start[(a + 1) * group] - start[a * group] > start[(b + 1) * group] - start[b * group])
+            longest = first;
     }
     int64_t swap = l->order[0];
     l->order[0] = l->order[longest];
@@ -133,9 +138,33 @@ static int reserve(bert_loader *l, size_t tokens, bert_error *e) {
     if (ids) l->ids = ids;
     int32_t *types = ids && l->set->type_ids ? realloc(l->type_ids, n * sizeof *types) : NULL;
     if (types) l->type_ids = types;
-    if (!ids || (l->set->type_ids && !types)) return bert_fail_memory(e, n * sizeof *ids);
+    int32_t *labels =
+        ids && l->set->token_labels ? realloc(l->token_labels, n * sizeof *labels) : NULL;
+    if (labels) l->token_labels = labels;
+    if (!ids || (l->set->type_ids && !types) || (l->set->token_labels && !labels))
+        return bert_fail_memory(e, n * sizeof *ids);
     l->tokens_capacity = n;
     return BERT_OK;
+}
+
+/* Row i of the batch. */
+static void copy_row(bert_loader *l, int32_t i) {
+    const bert_dataset *d = l->set;
+    const int64_t row = l->rows[i], from = d->start[row * d->group];
+    const int32_t to = l->start[i * d->group];
+    const size_t bytes = (size_t)(l->start[(i + 1) * d->group] - to) * sizeof *l->ids;
+    const size_t width = (size_t)d->num_labels;
+    memcpy(l->ids + to, d->ids + from, bytes);
+    if (d->type_ids) memcpy(l->type_ids + to, d->type_ids + from, bytes);
+    if (d->token_labels) memcpy(l->token_labels + to, d->token_labels + from, bytes);
+    if (d->labels) l->labels[i] = d->labels[row];
+    if (d->positions) {
+        l->first[i] = d->positions[row][0];
+        l->last[i] = d->positions[row][1];
+    }
+    if (d->targets)
+        memcpy(l->targets + (size_t)i * width, d->targets + (size_t)row * width,
+               width * sizeof *l->targets);
 }
 
 int bert_loader_get(bert_loader *l, int64_t epoch, int64_t index, bert_batch *out, bert_error *e) {
@@ -148,29 +177,30 @@ int bert_loader_get(bert_loader *l, int64_t epoch, int64_t index, bert_batch *ou
     int64_t first = index * l->options.batch_size;
     int32_t n = d->rows - first < l->options.batch_size ? (int32_t)(d->rows - first)
                                                         : l->options.batch_size;
+    const int32_t group = d->group;
     l->start[0] = 0;
     for (int32_t i = 0; i < n; i++) {
         int64_t row = l->rows[i] = l->order ? l->order[first + i] : first + i;
-        l->start[i + 1] = l->start[i] + (int32_t)(d->start[row + 1] - d->start[row]);
+        for (int32_t g = 0; g < group; g++) {
+            const int64_t *from = &d->start[row * group + g];
+            int32_t *to = &l->start[i * group + g];
+            to[1] = to[0] + (int32_t)(from[1] - from[0]);
+        }
     }
-    rc = reserve(l, (size_t)l->start[n], e);
+    rc = reserve(l, (size_t)l->start[n * group], e);
     if (rc) return rc;
-    size_t width = (size_t)d->num_labels;
-    for (int32_t i = 0; i < n; i++) {
-        int64_t row = l->rows[i];
-        size_t bytes = (size_t)(l->start[i + 1] - l->start[i]) * sizeof *l->ids;
-        memcpy(l->ids + l->start[i], d->ids + d->start[row], bytes);
-        if (d->type_ids) memcpy(l->type_ids + l->start[i], d->type_ids + d->start[row], bytes);
-        if (d->labels) l->labels[i] = d->labels[row];
-        if (d->targets)
-            memcpy(l->targets + (size_t)i * width, d->targets + (size_t)row * width,
-                   width * sizeof *l->targets);
-    }
+    for (int32_t i = 0; i < n; i++) copy_row(l, i);
+    const bool tokens = l->token_labels != NULL;
     *out = (bert_batch){
-        .inputs = {.n = n, .start = l->start, .ids = l->ids, .type_ids = l->type_ids},
-        .labels = l->labels,
+        .inputs = {.n = n * group, .start = l->start, .ids = l->ids, .type_ids = l->type_ids},
+        .labels = tokens ? l->token_labels : l->labels,
+        .label_count = tokens ? l->start[n] : n,
         .targets = l->targets,
         .rows = l->rows,
+        .row_count = n,
+        .choices = group > 1 ? group : 0,
+        .start_positions = l->first,
+        .end_positions = l->last,
     };
     return BERT_OK;
 }

@@ -1,6 +1,7 @@
 /* Metrics over a stream of logits: counts per class, moments, and for ranks the values. */
 #include "base/error.h"
 #include "models/problem.h"
+#include "train/dataset.h"
 #include "train/rank.h"
 #include <bert_train.h>
 #include <math.h>
@@ -35,6 +36,8 @@ struct bert_metrics {
     int count;
     bool keep_scores, has_loss;
     double values[NAMES_MAX];
+    const bert_scorer *scorer; /* then chosen[] are numbers of its names, and state is its own */
+    void *state;
 };
 
 /* ---- Values of the finished stream */
@@ -278,19 +281,82 @@ bert_metrics *bert_metrics_new(const char *problem_type, int32_t num_labels, con
     return m;
 }
 
+/* ---- Tasks with a scorer of their own */
+
+static int choose_result(bert_metrics *m, const char *name, size_t n, bert_error *e) {
+    char known[400] = "";
+    size_t used = 0;
+    for (int i = 0; m->scorer->names[i]; i++) {
+        const char *one = m->scorer->names[i];
+        if (strlen(one) == n && !memcmp(one, name, n)) {
+            m->chosen[m->count++] = i;
+            return BERT_OK;
+        }
+        used += (size_t)snprintf(known + used, sizeof known - used, "%s%s", used ? ", " : "", one);
+    }
+    return bert_fail(e, BERT_EINVAL, "metric %.*s: for this task there are %s", (int)n, name,
+                     known);
+}
+
+bert_metrics *bert_metrics_with(const bert_scorer *scorer, const char *names, bert_error *e) {
+    bert_metrics *m = calloc(1, sizeof *m);
+    if (m) m->scorer = scorer;
+    if (m) m->state = calloc(1, scorer->size);
+    if (!m || !m->state) {
+        bert_fail_memory(e, scorer->size);
+        bert_metrics_free(m);
+        return NULL;
+    }
+    int rc = BERT_OK;
+    if (!names || !*names)
+        for (; scorer->names[m->count]; m->count++) m->chosen[m->count] = m->count;
+    else
+        for (const char *p = names; *p && !rc;) {
+            size_t n = strcspn(p, ", ");
+            if (n && !(n == 4 && !memcmp(p, "loss", 4))) rc = choose_result(m, p, n, e);
+            if (m->count == NAMES_MAX) rc = bert_fail(e, BERT_EINVAL, "too many metrics");
+            p += n + strspn(p + n, ", ");
+        }
+    if (!rc) return m;
+    bert_metrics_free(m);
+    return NULL;
+}
+
+bert_metrics *bert_metrics_for(const bert_dataset *d, const char *names, bert_error *e) {
+    if ((!names || !*names) && d->task->usual) names = d->task->usual(d);
+    if (d->task->scorer) return bert_metrics_with(d->task->scorer, names, e);
+    if (d->group > 1) /* a row is right or not; which place the right ending had means nothing */
+        return bert_metrics_new("single_label_classification", d->group,
+                                names && *names ? names : "accuracy", e);
+    return bert_metrics_new(bert_problem_name(d->problem), d->num_labels, names, e);
+}
+
+int bert_metrics_score(bert_metrics *m, const bert_dataset *d, const bert_batch *b,
+                       const float *logits, int32_t cols, bert_error *e) {
+    const size_t n = (size_t)b->inputs.start[b->inputs.n] * (size_t)cols;
+    for (size_t i = 0; i < n; i++)
+        if (!isfinite(logits[i]))
+            return bert_fail(e, BERT_ENUMERIC, "metrics: a logit is not a finite number");
+    return m->scorer->update(m->state, d, b, logits, cols, e);
+}
+
 void bert_metrics_free(bert_metrics *m) {
     if (!m) return;
     free(m->classes);
     free(m->confusion);
     free(m->scores);
     free(m->truths);
+    if (m->state && m->scorer->clear) m->scorer->clear(m->state);
+    free(m->state);
     free(m);
 }
 
 void bert_metrics_reset(bert_metrics *m) {
     size_t n = (size_t)m->num_labels;
+    if (m->state && m->scorer->clear) m->scorer->clear(m->state);
+    if (m->state) memset(m->state, 0, m->scorer->size);
     m->rows = m->exact = 0;
-    memset(m->classes, 0, n * sizeof *m->classes);
+    if (m->classes) memset(m->classes, 0, n * sizeof *m->classes);
     if (m->confusion) memset(m->confusion, 0, n * n * sizeof *m->confusion);
     m->squares = m->absolutes = m->loss = m->loss_items = 0;
     m->correlation = (bert_correlation){0};
@@ -406,6 +472,12 @@ void bert_metrics_add_loss(bert_metrics *m, double loss, double count) {
 }
 
 int bert_metrics_compute(bert_metrics *m, bert_error *e) {
+    if (m->scorer) {
+        double all[NAMES_MAX] = {0};
+        int rc = m->scorer->compute(m->state, all, &m->rows, e);
+        for (int i = 0; i < m->count; i++) m->values[i] = all[m->chosen[i]];
+        return rc;
+    }
     for (int i = 0; i < m->count; i++) {
         const metric *row = &table[m->chosen[i]];
         if (row->value(m, row->kind, &m->values[i]))
@@ -422,7 +494,8 @@ int bert_metrics_count(const bert_metrics *m) {
 
 const char *bert_metrics_name(const bert_metrics *m, int i) {
     if (m->has_loss && i-- == 0) return "loss";
-    return i >= 0 && i < m->count ? table[m->chosen[i]].name : NULL;
+    if (i < 0 || i >= m->count) return NULL;
+    return m->scorer ? m->scorer->names[m->chosen[i]] : table[m->chosen[i]].name;
 }
 
 double bert_metrics_value(const bert_metrics *m, int i) {
@@ -452,7 +525,7 @@ int64_t bert_metrics_confusion(const bert_metrics *m, int32_t truth, int32_t pre
 }
 
 bert_class_report bert_metrics_class(const bert_metrics *m, int32_t label) {
-    if (label < 0 || label >= m->num_labels) return (bert_class_report){0};
+    if (label < 0 || label >= m->num_labels || !m->classes) return (bert_class_report){0};
     const class_counts *c = &m->classes[label];
     double hit = (double)c->hit, predicted = (double)c->predicted, truth = (double)c->truth;
     return (bert_class_report){precision_of(hit, predicted, truth),

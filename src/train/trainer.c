@@ -59,18 +59,20 @@ static int set_class_weights(bert_trainer *t, bert_error *e) {
     const char *p = t->args.class_weights;
     int32_t n = bert_dataset_num_labels(t->train);
     if (!*p) return BERT_OK;
-    if (t->train->problem != BERT_PROBLEM_SINGLE_LABEL)
+    if (t->train->problem != BERT_PROBLEM_SINGLE_LABEL || !t->train->task->labels)
         return bert_fail(e, BERT_EINVAL,
                          "class_weights: are of single-label classification, not %s",
                          bert_dataset_problem_type(t->train));
     t->class_weights = malloc((size_t)n * sizeof *t->class_weights);
     if (!t->class_weights) return bert_fail_memory(e, (size_t)n * sizeof *t->class_weights);
     bool balanced = !strcmp(p, "auto");
+    int64_t all = 0;
+    for (int32_t i = 0; i < n; i++) all += bert_dataset_label_rows(t->train, i);
     for (int32_t i = 0; i < n; i++) {
         int64_t rows = balanced ? bert_dataset_label_rows(t->train, i) : 0;
         char *end = NULL;
-        double w = balanced ? (rows ? (double)t->train->rows / ((double)n * (double)rows) : 0)
-                            : strtod(p, &end);
+        double w =
+            balanced ? (rows ? (double)all / ((double)n * (double)rows) : 0) : strtod(p, &end);
         bool last = i + 1 == n;
         if (!balanced && (end == p || *end != (last ? 0 : ',') || !(w >= 0) || !isfinite(w)))
             return bert_fail(e, BERT_EINVAL, "class_weights: auto, or %d numbers by commas, not %s",
@@ -143,8 +145,7 @@ static int set_up(bert_trainer *t, bert_error *e) {
     int rc = bert_dataset_check_model(t->train, t->model, e);
     if (!rc && t->validation) rc = bert_dataset_check_model(t->validation, t->model, e);
     if (rc) return rc;
-    t->metrics = bert_metrics_new(bert_dataset_problem_type(t->train),
-                                  bert_dataset_num_labels(t->train), a->metrics, e);
+    t->metrics = bert_metrics_for(t->train, a->metrics, e);
     if (!t->metrics) return e->code;
     rc = check_args(t, e);
     if (!rc) rc = plan_steps(t, e);

@@ -1,0 +1,28 @@
+/* What a question answering set keeps beside its tokens: questions, contexts, gold answers, and
+ * where in the context each token is. */
+#ifndef BERT_TRAIN_QUESTION_H
+#define BERT_TRAIN_QUESTION_H
+#include "train/dataset.h"
+
+typedef struct {
+    char *id;
+    const char *context; /* of the set */
+    char **gold;         /* [golds] texts; none: the question cannot be answered */
+    int32_t golds;
+} bert_question;
+
+typedef struct {
+    bert_question *questions;
+    char **contexts;
+    int64_t count, contexts_count;
+    bool version_2;        /* some question has no answer */
+    int64_t *of_row;       /* [rows] its question; rows of a question follow each other */
+    int32_t (*offsets)[2]; /* [tokens] code points of the context, or -1, -1 */
+    size_t questions_capacity, contexts_capacity, rows_capacity, tokens_capacity;
+} bert_questions;
+
+void bert_questions_free(void *questions);
+/* exact_match and f1 (0 to 100) of run_qa.py's best answers (n_best_size 20, max_answer_length 30,
+ * null_score_diff_threshold 0); for SQuAD 2.0 also of the questions with and without an answer. */
+extern const bert_scorer bert_question_scorer;
+#endif

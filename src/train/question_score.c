@@ -1,0 +1,161 @@
+/* From logits of windows to the answer of each question: run_qa.py's postprocess_qa_predictions. */
+#include "base/error.h"
+#include "train/metric_squad.h"
+#include "train/question.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { N_BEST = 20, MAX_ANSWER = 30 };
+
+typedef struct {
+    int32_t start, end; /* code points of the context */
+    float score;        /* start and end logits together */
+} candidate;
+
+typedef struct {
+    double exact, f1;
+    int64_t n;
+} sums;
+
+typedef struct {
+    const bert_questions *questions;
+    int64_t current; /* question + 1, or 0 */
+    candidate best[N_BEST];
+    int n;
+    float null_score;
+    sums all, answerable, unanswerable;
+    char *text;
+    size_t capacity;
+} state;
+
+/* ---- A window */
+
+/* The N_BEST tokens with the highest logits, best first. */
+static int top_tokens(const float *logits, int32_t n, int32_t *out) {
+    int count = 0;
+    for (int32_t i = 0; i < n; i++) {
+        const float x = logits[2 * i];
+        if (count == N_BEST && x <= logits[2 * out[count - 1]]) continue;
+        int at = count < N_BEST ? count++ : count - 1;
+        for (; at > 0 && logits[2 * out[at - 1]] < x; at--) out[at] = out[at - 1];
+        out[at] = i;
+    }
+    return count;
+}
+
+static void add_candidate(state *s, candidate c) {
+    if (s->n == N_BEST && c.score <= s->best[s->n - 1].score) return;
+    int at = s->n < N_BEST ? s->n++ : s->n - 1;
+    for (; at > 0 && s->best[at - 1].score < c.score; at--) s->best[at] = s->best[at - 1];
+    s->best[at] = c;
+}
+
+static void add_window(state *s, const int32_t (*offsets)[2], const float *logits, int32_t n) {
+    int32_t starts[N_BEST], ends[N_BEST];
+    int first = top_tokens(logits, n, starts), last = top_tokens(logits + 1, n, ends);
+    const float none = logits[0] + logits[1];
+    if (none < s->null_score) s->null_score = none;
+    for (int i = 0; i < first; i++)
+        for (int k = 0; k < last; k++) {
+            const int32_t a = starts[i], b = ends[k];
+            if (offsets[a][0] < 0 || offsets[b][0] < 0 || b < a || b - a + 1 > MAX_ANSWER) continue;
+            add_candidate(
+                s, (candidate){offsets[a][0], offsets[b][1], logits[2 * a] + logits[2 * b + 1]});
+        }
+}
+
+/* ---- A question */
+
+static const char *point(const char *s, int32_t n) {
+    for (; *s && n > 0; n--) do
+            s++;
+        while ((*s & 0xc0) == 0x80);
+    return s;
+}
+
+static const char *answer_of(state *s, const bert_question *q, bert_error *e) {
+    if (!s->n || (s->questions->version_2 && s->null_score > s->best[0].score)) return "";
+    const char *from = point(q->context, s->best[0].start),
+               *to = point(from, s->best[0].end - s->best[0].start);
+    size_t n = (size_t)(to - from);
+    if (n + 1 > s->capacity) {
+        char *larger = realloc(s->text, 2 * n + 64);
+        if (!larger) {
+            bert_fail_memory(e, 2 * n + 64);
+            return NULL;
+        }
+        s->text = larger;
+        s->capacity = 2 * n + 64;
+    }
+    memcpy(s->text, from, n);
+    s->text[n] = 0;
+    return s->text;
+}
+
+static void add(sums *s, double exact, double f1) {
+    s->exact += exact;
+    s->f1 += f1;
+    s->n++;
+}
+
+static int end_question(state *s, bert_error *e) {
+    if (!s->current) return 0;
+    const bert_question *q = &s->questions->questions[s->current - 1];
+    const char *answer = answer_of(s, q, e), *empty = "";
+    if (!answer) return BERT_ENOMEM;
+    const char *const *gold = q->golds ? (const char *const *)q->gold : &empty;
+    const int n = q->golds ? q->golds : 1;
+    double exact = bert_squad_exact(answer, gold, n),
+           f1 = bert_squad_f1(answer, gold, n, s->questions->version_2);
+    if (exact < 0 || f1 < 0) return bert_fail_memory(e, strlen(answer));
+    add(&s->all, exact, f1);
+    add(q->golds ? &s->answerable : &s->unanswerable, exact, f1);
+    s->current = 0;
+    return 0;
+}
+
+static int update(void *self, const bert_dataset *d, const bert_batch *b, const float *logits,
+                  int32_t cols, bert_error *e) {
+    state *s = self;
+    s->questions = d->extra;
+    int rc =
+        cols == 2 ? 0 : bert_fail(e, BERT_EINVAL, "the head gives %d scores a token", (int)cols);
+    for (int32_t i = 0; i < b->inputs.n && !rc; i++) {
+        const int64_t row = b->rows[i], question = s->questions->of_row[row];
+        if (s->current != question + 1) {
+            rc = end_question(s, e);
+            s->current = question + 1;
+            s->n = 0;
+            s->null_score = INFINITY;
+        }
+        if (!rc)
+            add_window(s, (const int32_t(*)[2])(s->questions->offsets + d->start[row]),
+                       logits + 2 * (size_t)b->inputs.start[i],
+                       b->inputs.start[i + 1] - b->inputs.start[i]);
+    }
+    return rc;
+}
+
+static int compute(void *self, double *values, int64_t *rows, bert_error *e) {
+    state *s = self;
+    int rc = end_question(s, e);
+    const sums *const parts[] = {&s->all, &s->answerable, &s->unanswerable};
+    for (int i = 0; i < 3; i++) {
+        values[2 * i] = parts[i]->n ? 100 * parts[i]->exact / (double)parts[i]->n : (double)NAN;
+        values[2 * i + 1] = parts[i]->n ? 100 * parts[i]->f1 / (double)parts[i]->n : (double)NAN;
+    }
+    *rows = s->all.n;
+    return rc;
+}
+
+static void clear(void *self) {
+    free(((state *)self)->text);
+}
+
+static const char *const names[] = {
+    "exact_match", "f1", "HasAns_exact", "HasAns_f1", "NoAns_exact", "NoAns_f1", NULL,
+};
+
+const bert_scorer bert_question_scorer = {
+    .names = names, .size = sizeof(state), .update = update, .compute = compute, .clear = clear};

@@ -1,0 +1,24 @@
+#include "train/task.h"
+#include "base/error.h"
+#include <stdio.h>
+#include <string.h>
+
+static const bert_task *const tasks[] = {
+    &bert_task_sequence_classification,
+    &bert_task_token_classification,
+    &bert_task_question_answering,
+    &bert_task_multiple_choice,
+};
+
+const bert_task *bert_task_find(const char *name, bert_error *e) {
+    char known[300] = "";
+    size_t used = 0;
+    if (!name || !*name) return tasks[0];
+    for (size_t i = 0; i < sizeof tasks / sizeof *tasks; i++) {
+        if (!strcmp(tasks[i]->name, name)) return tasks[i];
+        used += (size_t)snprintf(known + used, sizeof known - used, "%s%s", used ? ", " : "",
+                                 tasks[i]->name);
+    }
+    bert_fail(e, BERT_EINVAL, "there is no task \"%.40s\"; there are %s", name, known);
+    return NULL;
+}

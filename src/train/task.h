@@ -1,0 +1,39 @@
+/* What can be trained: how a file becomes rows, what a batch has beside its tokens, and what is
+ * measured. A row of the table has the name of its stock head. */
+#ifndef BERT_TRAIN_TASK_H
+#define BERT_TRAIN_TASK_H
+#include <bert_train.h>
+
+typedef struct bert_dataset_builder bert_dataset_builder;
+
+/* Metrics of a task that are not counts of classes: kept in a state of so many bytes, zeroed. */
+typedef struct {
+    const char *const *names; /* of the results, ended by NULL */
+    size_t size;
+    int (*update)(void *state, const bert_dataset *d, const bert_batch *b, const float *logits,
+                  int32_t cols, bert_error *e);
+    int (*compute)(void *state, double *values, int64_t *rows, bert_error *e);
+    void (*clear)(void *state); /* frees what the state points to; NULL: nothing */
+} bert_scorer;
+
+typedef struct bert_task {
+    const char *name;
+    bool labels; /* the data says which labels the head has */
+    int (*read)(bert_dataset_builder *b, const char *path, bert_error *e);
+    int (*resolve)(bert_dataset_builder *b, bert_error *e); /* once every row is there */
+    const bert_scorer *scorer;                              /* NULL: classes of rows */
+    const char *(*usual)(const bert_dataset *d); /* metrics where none are named; NULL: all */
+    void (*free_extra)(void *extra);             /* NULL: nothing */
+} bert_task;
+
+extern const bert_task bert_task_sequence_classification, bert_task_token_classification,
+    bert_task_question_answering, bert_task_multiple_choice;
+/* By name, NULL or "" for sequence classification; NULL and an error that lists the names. */
+const bert_task *bert_task_find(const char *name, bert_error *e);
+
+/* Metrics with a scorer; and those a dataset wants. */
+bert_metrics *bert_metrics_with(const bert_scorer *s, const char *names, bert_error *e);
+bert_metrics *bert_metrics_for(const bert_dataset *d, const char *names, bert_error *e);
+int bert_metrics_score(bert_metrics *m, const bert_dataset *d, const bert_batch *b,
+                       const float *logits, int32_t cols, bert_error *e);
+#endif

@@ -1,0 +1,274 @@
+/* What each task makes of its files, and that it learns from them. */
+#include "tiny.h"
+#include "train/question.h"
+
+typedef struct {
+    char *dir;
+    bert_model *base;
+    bert_dataset_options options;
+    bert_error e;
+} world;
+
+static void begin(world *w, const char *task) {
+    memset(w, 0, sizeof *w);
+    w->dir = test_directory();
+    tiny_model(w->dir, 3, "single_label_classification", 0);
+    w->base = bert_model_open(w->dir, &(bert_model_options){.head = "none"}, &w->e);
+    if (!w->base) fail_msg("%s", w->e.message);
+    w->options = bert_dataset_default();
+    w->options.task = task;
+}
+
+static void end(world *w) {
+    bert_model_close(w->base);
+    test_remove(w->dir);
+}
+
+static bert_dataset *open_text(world *w, const char *name, const char *text) {
+    tiny_write(w->dir, name, text);
+    char *path = bert_path_join(w->dir, name);
+    bert_error_clear(&w->e);
+    bert_dataset *d = bert_dataset_open(path, w->base, &w->options, &w->e);
+    free(path);
+    return d;
+}
+
+static bert_dataset *must(world *w, bert_dataset *d) {
+    if (!d) fail_msg("%s", w->e.message);
+    return d;
+}
+
+static void refused(world *w, const char *name, const char *text, int code, const char *says) {
+    bert_dataset *d = open_text(w, name, text);
+    assert_null(d);
+    if (w->e.code != code || !strstr(w->e.message, says))
+        fail_msg("%d \"%s\", not %d \"..%s..\"", w->e.code, w->e.message, code, says);
+}
+
+/* ids of the tiny vocabulary: w0 is 5 */
+enum { CLS = 2, SEP = 3, W = 5 };
+
+static void sentences_of_words(void **state) {
+    (void)state;
+    world w;
+    begin(&w, "token-classification");
+    bert_dataset *d =
+        must(&w, open_text(&w, "a.conll", "-DOCSTART- O\n\nw1 X B-B\nw2w3 Y O\n\n\nw4\tB-A\r\n"));
+    assert_int_equal(bert_dataset_size(d), 2);
+    assert_string_equal(bert_dataset_task(d), "token-classification");
+    assert_int_equal(d->num_labels, 3);
+    assert_string_equal(bert_dataset_label(d, 0), "B-A");
+    assert_string_equal(bert_dataset_label(d, 2), "O");
+    const int32_t *ids;
+    assert_int_equal(bert_dataset_row(d, 0, &ids, NULL), 4);
+    assert_int_equal(ids[0], CLS);
+    assert_int_equal(ids[1], W + 1);
+    assert_int_equal(ids[2], 1); /* "w2w3" is no word of the vocabulary */
+    assert_int_equal(ids[3], SEP);
+    const int32_t want[] = {-100, 1, 2, -100, -100, 0, -100};
+    assert_memory_equal(d->token_labels, want, sizeof want);
+    assert_int_equal(bert_dataset_label_rows(d, 1), 1);
+    bert_dataset_free(d);
+    d = must(&w, open_text(&w, "a.jsonl",
+                           "{\"tokens\": [\"w1\", \"w2\"], \"ner_tags\": [\"O\", \"B\"]}\n\n"
+                           "{\"words\": [\"w3\"], \"tags\": [\"O\"]}\n"));
+    assert_int_equal(bert_dataset_size(d), 2);
+    bert_dataset_free(d);
+    refused(&w, "b.conll", "w1 O\nw2\n", BERT_EFORMAT, "b.conll:2: \"w2\" has no label");
+    refused(&w, "b.jsonl", "{\"tokens\": [\"w1\"]}\n", BERT_EFORMAT, "b.jsonl:1");
+    refused(&w, "c.jsonl", "{\"tokens\": [", BERT_EFORMAT, "not JSON");
+    refused(&w, "c.conll", "w1 O\nw2 O\n", BERT_EINVAL, "one class");
+    refused(&w, "d.conll", "", BERT_EINVAL, "no rows");
+    w.options.task = "dancing";
+    refused(&w, "a.conll", "w1 O\n", BERT_EINVAL, "token-classification");
+    end(&w);
+}
+
+static void long_sentences(void **state) {
+    (void)state;
+    world w;
+    begin(&w, "token-classification");
+    const char *text = "w0 A\nw1 B\nw2 A\nw3 B\nw4 A\n";
+    w.options.max_length = 4;
+    refused(&w, "a.conll", text, BERT_ETOOLONG, "a.conll:1: the text has 7 tokens");
+    w.options.overflow = BERT_OVERFLOW_TRUNCATE;
+    bert_dataset *d = must(&w, open_text(&w, "a.conll", text));
+    assert_int_equal(bert_dataset_size(d), 1);
+    assert_int_equal(d->start[1], 4);
+    assert_int_equal(d->dropped, 3);
+    bert_dataset_free(d);
+    w.options.overflow = BERT_OVERFLOW_WINDOW;
+    d = must(&w, open_text(&w, "a.conll", text));
+    assert_int_equal(bert_dataset_size(d), 3);
+    for (int i = 0; i < 5; i++) {
+        int64_t at = d->start[i / 2] + 1 + i % 2;
+        assert_int_equal(d->ids[at], W + i);
+        assert_int_equal(d->token_labels[at], i % 2);
+    }
+    bert_dataset_free(d);
+    end(&w);
+}
+
+static const char squad[] =
+    "{\"version\": \"1.1\", \"data\": [{\"title\": \"t\", \"paragraphs\": [{\"context\": "
+    "\"w1 w2 \xC3\xA9 w3 w4 w5 w6 w7 w8 w9\", \"qas\": [{\"id\": \"a\", \"question\": \" w0?\", "
+    "\"answers\": [{\"text\": \"w3 w4\", \"answer_start\": 8}, {\"text\": \"w4\", "
+    "\"answer_start\": 11}]}, {\"id\": \"b\", \"question\": \"w10\", \"answers\": [{\"text\": "
+    "\"w9\", \"answer_start\": 26}]}]}]}]}";
+
+static void windows_of_contexts(void **state) {
+    (void)state;
+    world w;
+    begin(&w, "question-answering");
+    bert_dataset *d = must(&w, open_text(&w, "a.json", squad));
+    const bert_questions *q = d->extra;
+    assert_int_equal(bert_dataset_size(d), 2);
+    assert_int_equal(q->count, 2);
+    assert_int_equal(q->questions[0].golds, 2);
+    assert_false(q->version_2);
+    assert_int_equal(d->ids[d->positions[0][0]], W + 3);
+    assert_int_equal(d->ids[d->positions[0][1]], W + 4);
+    assert_int_equal(d->ids[d->start[1] + d->positions[1][0]], W + 9);
+    bert_dataset_free(d);
+    w.options.max_length = 9; /* [CLS] w0 ? [SEP], then 4 tokens of the context, [SEP] */
+    w.options.doc_stride = 2;
+    d = must(&w, open_text(&w, "a.json", squad));
+    q = d->extra;
+    int held = 0;
+    for (int64_t i = 0; i < d->rows; i++) {
+        assert_true(d->start[i + 1] - d->start[i] <= 9);
+        assert_true(q->of_row[i] >= (i ? q->of_row[i - 1] : 0));
+        if (!d->positions[i][0]) continue;
+        held++;
+        int32_t at = q->offsets[d->start[i] + d->positions[i][0]][0];
+        assert_int_equal(at, q->of_row[i] ? 26 : 8);
+    }
+    assert_true(held >= 2);
+    bert_dataset_free(d);
+    refused(&w, "b.json", "{\"rows\": []}", BERT_EFORMAT, "\"data\"");
+    refused(&w, "c.json", "{\"data\": [{\"paragraphs\": [{\"context\": \"w1\"}]}]}", BERT_EFORMAT,
+            "\"qas\"");
+    refused(&w, "d.json",
+            "{\"data\": [{\"paragraphs\": [{\"context\": \"w1\", \"qas\": [{\"question\": \"w2\", "
+            "\"id\": \"x\", \"answers\": [{\"text\": \"w1\"}]}]}]}]}",
+            BERT_EFORMAT, "question x");
+    refused(&w, "e.json", "{\"data\": []}", BERT_EINVAL, "no rows");
+    end(&w);
+}
+
+static void rows_of_endings(void **state) {
+    (void)state;
+    world w;
+    begin(&w, "multiple-choice");
+    bert_dataset *d = must(&w, open_text(&w, "a.csv",
+                                         "sent1,sent2,ending0,ending1,label\nw1,w2,w3,w4 w5,1\n"
+                                         "w6,,w7,w8,0\n"));
+    w.options.text_column = NULL;
+    assert_int_equal(bert_dataset_size(d), 2);
+    assert_int_equal(d->group, 2);
+    assert_int_equal(d->sequences, 4);
+    const int32_t want[] = {CLS, W + 1, SEP, W + 2, W + 3, SEP};
+    assert_memory_equal(d->ids, want, sizeof want);
+    assert_int_equal(bert_dataset_row_label(d, 0), 1);
+    bert_dataset_free(d);
+    w.options.text_column = "1";
+    d = must(&w, open_text(&w, "a.tsv", "q\tw1\tw2\tw3\tw4\t2\nq\tw1\tw2\tw3\tw4\t0\n"));
+    assert_int_equal(d->group, 3);
+    bert_dataset_free(d);
+    refused(&w, "b.tsv", "q\tw1\tw2\tw3\t2\n", BERT_EINVAL, "0 to 1");
+    refused(&w, "c.tsv", "q\tw1\tw2\t0\n", BERT_EFORMAT, "no endings");
+    end(&w);
+}
+
+/* ---- Each one learns a rule */
+
+static double trained(world *w, bert_dataset *d, int epochs, const char *metric, double *loss) {
+    bert_model *m = bert_dataset_open_model(d, &w->e);
+    if (!m) fail_msg("%s", w->e.message);
+    bert_training_args a = bert_training_default();
+    a.num_train_epochs = epochs;
+    a.learning_rate = 3e-3;
+    a.save_strategy = BERT_STRATEGY_NO;
+    bert_trainer *t = bert_trainer_new(m, &a, d, NULL, &w->e);
+    if (!t) fail_msg("%s", w->e.message);
+    const bert_metrics *before = bert_trainer_evaluate(t, d, &w->e);
+    double first = 0, value = 0;
+    assert_non_null(before);
+    assert_true(bert_metrics_find(before, "loss", &first));
+    if (bert_trainer_train(t, &w->e)) fail_msg("%s", w->e.message);
+    const bert_metrics *after = bert_trainer_evaluate(t, d, &w->e);
+    assert_non_null(after);
+    assert_true(bert_metrics_find(after, "loss", loss));
+    assert_true(*loss < first);
+    assert_true(bert_metrics_find(after, metric, &value));
+    /* The same without the trainer. */
+    bert_metrics *again = bert_evaluate(m, d, NULL, &w->e);
+    double same = 0;
+    if (!again) fail_msg("%s", w->e.message);
+    assert_true(bert_metrics_find(again, metric, &same));
+    assert_float_equal(same, value, 0);
+    bert_metrics_free(again);
+    bert_trainer_free(t);
+    bert_model_close(m);
+    return value;
+}
+
+static void every_task_learns(void **state) {
+    (void)state;
+    world w;
+    char text[16384];
+    double loss;
+    begin(&w, "token-classification");
+    size_t n = 0;
+    for (int r = 0; r < 40; r++)
+        for (int i = 0; i <= 5; i++) {
+            int word = tiny_word(r, i);
+            n += i == 5 ? (size_t)snprintf(text + n, sizeof text - n, "\n")
+                        : (size_t)snprintf(text + n, sizeof text - n, "w%d %s\n", word,
+                                           word % 2 ? "B-ODD" : "O");
+        }
+    bert_dataset *d = must(&w, open_text(&w, "a.conll", text));
+    assert_true(trained(&w, d, 10, "f1", &loss) > 0.9);
+    bert_dataset_free(d);
+    end(&w);
+
+    begin(&w, "multiple-choice");
+    n = (size_t)snprintf(text, sizeof text, "prompt,ending0,ending1,label\n");
+    for (int r = 0; r < 60; r++) {
+        int right = tiny_word(r, 0) % 2, a = tiny_word(r, 1) % 17, b = tiny_word(r, 2) % 17 + 17;
+        n += (size_t)snprintf(text + n, sizeof text - n, "w%d,w%d,w%d,%d\n", r % 35, right ? a : b,
+                              right ? b : a, right);
+    }
+    d = must(&w, open_text(&w, "a.csv", text));
+    assert_true(trained(&w, d, 15, "accuracy", &loss) > 0.85);
+    bert_dataset_free(d);
+    end(&w);
+
+    begin(&w, "question-answering");
+    n = (size_t)snprintf(text, sizeof text, "{\"data\": [{\"paragraphs\": [");
+    for (int r = 0; r < 40; r++) {
+        int at = r % 4, k;
+        n += (size_t)snprintf(text + n, sizeof text - n, "%s{\"context\": \"", r ? "," : "");
+        for (k = 0; k < 4; k++)
+            n += (size_t)snprintf(text + n, sizeof text - n, "%sw%d", k ? " " : "",
+                                  k == at ? 9 : 1 + (r + k) % 8);
+        n += (size_t)snprintf(text + n, sizeof text - n,
+                              "\", \"qas\": [{\"id\": \"%d\", \"question\": \"w0\", \"answers\": "
+                              "[{\"text\": \"w9\", \"answer_start\": %d}]}]}",
+                              r, 3 * at);
+    }
+    snprintf(text + n, sizeof text - n, "]}]}");
+    d = must(&w, open_text(&w, "a.json", text));
+    assert_true(trained(&w, d, 15, "exact_match", &loss) > 90);
+    bert_dataset_free(d);
+    end(&w);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(sentences_of_words),  cmocka_unit_test(long_sentences),
+        cmocka_unit_test(windows_of_contexts), cmocka_unit_test(rows_of_endings),
+        cmocka_unit_test(every_task_learns),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
