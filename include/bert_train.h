@@ -449,6 +449,8 @@ typedef enum {
     BERT_STRATEGY_BEST /* of save_strategy only: after an evaluation that is the best so far */
 } bert_strategy;
 
+typedef enum { BERT_REPORT_NONE, BERT_REPORT_TENSORBOARD } bert_report_to;
+
 /* transformers' TrainingArguments: names, defaults and meaning. Rows marked * are ours. */
 typedef struct {
     char output_dir[1024]; /* "": nothing is written */
@@ -478,6 +480,8 @@ typedef struct {
     char metrics[1024];              /* * as bert_metrics_new() takes them */
     int64_t seed, data_seed;         /* data_seed -1: seed */
     bool group_by_length, dataloader_drop_last;
+    bert_report_to report_to;          /* beside output_dir/log.jsonl */
+    char logging_dir[1024];            /* of event files; "": output_dir/runs */
     char resume_from_checkpoint[1024]; /* "": start anew; "last": of output_dir; else a directory */
     int64_t threads;                   /* * 0: as many as there are cores */
     bert_precision precision;          /* * */

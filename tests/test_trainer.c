@@ -679,6 +679,56 @@ static void wrong_arguments_are_refused(void **state) {
     end(&w);
 }
 
+static int lines_of(const world *w, const char *name, char *text, size_t capacity) {
+    char path[2048];
+    snprintf(path, sizeof path, "%s/%s", w->args.output_dir, name);
+    FILE *f = fopen(path, "rb");
+    assert_non_null(f);
+    size_t n = fread(text, 1, capacity - 1, f);
+    fclose(f);
+    text[n] = 0;
+    int lines = 0;
+    for (const char *p = text; *p; p++) lines += *p == '\n';
+    return lines;
+}
+
+/* log.jsonl has a line for each log and evaluation, and a resumed run's has each of them once. */
+static void logs_are_written(void **state) {
+    (void)state;
+    world w;
+    begin(&w, 0);
+    static char text[1 << 16];
+    write_to(&w, "log");
+    w.args.logging_steps = 5;
+    w.args.eval_strategy = w.args.save_strategy = BERT_STRATEGY_STEPS;
+    w.args.eval_steps = w.args.save_steps = 6;
+    w.args.max_steps = 20;
+    w.args.report_to = BERT_REPORT_TENSORBOARD;
+    watcher c = {.stop_at = 13, .stop_on = BERT_ON_STEP_END};
+    open_model(&w);
+    bert_trainer *t = watched(&w, &c);
+    assert_int_equal(bert_trainer_train(t, &w.e), BERT_EINTERRUPTED);
+    bert_trainer_free(t);
+    assert_int_equal(lines_of(&w, "log.jsonl", text, sizeof text), 2 + 2);
+    bert_error_clear(&w.e);
+    strcpy(w.args.resume_from_checkpoint, "last");
+    c = (watcher){0};
+    open_model(&w);
+    t = watched(&w, &c);
+    check(&w, !bert_trainer_train(t, &w.e));
+    assert_int_equal(bert_trainer_get_state(t)->eval_batches, 0);
+    bert_trainer_free(t);
+    /* 4 logs, 3 evaluations, the summary */
+    assert_int_equal(lines_of(&w, "log.jsonl", text, sizeof text), 4 + 3 + 1);
+    assert_non_null(strstr(text, "\"eval_loss\""));
+    assert_non_null(strstr(text, "\"train_runtime\""));
+    char command[2100];
+    snprintf(command, sizeof command, "ls '%s'/runs/events.out.tfevents.* >/dev/null",
+             w.args.output_dir);
+    assert_int_equal(system(command), 0);
+    end(&w);
+}
+
 static void a_chain_of_missing_objects_keeps_the_first_error(void **state) {
     (void)state;
     bert_error e = {0};
@@ -717,6 +767,7 @@ int main(void) {
         cmocka_unit_test(a_full_disk_keeps_the_last_checkpoint),
         cmocka_unit_test(a_killed_run_goes_on_to_the_same_bits),
         cmocka_unit_test(wrong_arguments_are_refused),
+        cmocka_unit_test(logs_are_written),
         cmocka_unit_test(a_chain_of_missing_objects_keeps_the_first_error),
     };
     /* Checkpoints are synced to disk, some hundred times here. */

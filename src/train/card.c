@@ -115,6 +115,7 @@ static int put_arguments(const bert_trainer *t, bert_writer *w, bert_error *e) {
 static int put_history(const bert_trainer *t, bert_writer *w, bert_error *e) {
     double loss = (double)NAN;
     bool any = false;
+    json_int_t shown = -1; /* evaluations again at a step add no row */
     size_t i;
     const json_t *record, *value;
     const char *key;
@@ -122,7 +123,9 @@ static int put_history(const bert_trainer *t, bert_writer *w, bert_error *e) {
     json_array_foreach(t->log_history, i, record) {
         if (json_object_get(record, "loss"))
             loss = json_number_value(json_object_get(record, "loss"));
-        if (!json_object_get(record, "eval_loss") || rc) continue;
+        const json_int_t step = json_integer_value(json_object_get(record, "step"));
+        if (!json_object_get(record, "eval_loss") || rc || step == shown) continue;
+        shown = step;
         if (!any) {
             rc = bert_writer_printf(w, e, "\n| epoch | step | training loss |");
             size_t columns = 3;
@@ -139,7 +142,7 @@ static int put_history(const bert_trainer *t, bert_writer *w, bert_error *e) {
         if (!rc)
             rc = bert_writer_printf(w, e, "| %.2f | %lld | ",
                                     json_number_value(json_object_get(record, "epoch")),
-                                    (long long)json_integer_value(json_object_get(record, "step")));
+                                    (long long)step);
         if (!rc)
             rc = isnan(loss) ? bert_writer_printf(w, e, "- |")
                              : bert_writer_printf(w, e, "%.4f |", loss);

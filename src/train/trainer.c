@@ -204,6 +204,7 @@ void bert_trainer_free(bert_trainer *t) {
     bert_tape_free(t->tape);
     bert_optimizer_free(t->optimizer);
     bert_metrics_free(t->metrics);
+    bert_log_close(t, &(bert_error){0});
     json_decref(t->log_history);
     free(t->class_weights);
     free(t->best_weights);
@@ -264,6 +265,7 @@ static int evaluate(bert_trainer *t, const bert_dataset *d, bert_error *e) {
     bert_metrics_reset(t->metrics);
     t->state.metrics = NULL;
     int rc = bert_evaluation_run(&v, t->metrics, e);
+    t->state.eval_batch = t->state.eval_batches = 0;
     if (rc) return rc;
     t->state.metrics = t->metrics;
     t->rate_time += bert_seconds() - began; /* evaluation does not count in the training rate */
@@ -412,7 +414,7 @@ static int start(bert_trainer *t, bert_error *e) {
     t->checkpoint[0] = t->best_checkpoint[0] = 0;
     json_array_clear(t->log_history);
     bert_optimizer_forget(t->optimizer);
-    if (!a->output_dir[0]) return BERT_OK;
+    if (!a->output_dir[0]) return bert_log_open(t, e);
     int rc = bert_make_directory(a->output_dir, e);
     if (rc) return rc;
     char *latest = bert_checkpoint_latest(a->output_dir);
@@ -430,7 +432,7 @@ static int start(bert_trainer *t, bert_error *e) {
                        latest);
     }
     free(latest);
-    return rc;
+    return rc ? rc : bert_log_open(t, e);
 }
 
 /* Leaves a checkpoint of the finished step behind. */

@@ -2,9 +2,11 @@
 #ifndef BERT_TRAIN_TRAINER_H
 #define BERT_TRAIN_TRAINER_H
 #include "models/model.h"
+#include "train/event_file.h"
 #include "train/optimizer.h"
 #include <jansson.h>
 #include <stdatomic.h>
+#include <stdio.h>
 
 enum { BERT_LOG_MAX = 48, BERT_LOG_NAME = 64, BERT_CALLBACKS_MAX = 16 };
 
@@ -41,6 +43,8 @@ struct bert_trainer {
     bert_run run;
     bool ended; /* by a callback or early stopping */
     json_t *log_history;
+    FILE *log_file;          /* output_dir/log.jsonl, or NULL */
+    bert_event_file *events; /* or NULL */
     bert_metrics *metrics;
     bert_trainer_state state;
     char log_names[BERT_LOG_MAX][BERT_LOG_NAME];
@@ -56,7 +60,10 @@ double bert_seconds(void);
 void bert_trainer_emit(bert_trainer *t, bert_event event);
 /* step.c: one optimizer step; on failure nothing has changed. */
 int bert_trainer_step(bert_trainer *t, bert_error *e);
-/* log.c: a record of the state's log, then of the history. */
+/* log.c: opens log.jsonl with what the history holds, and event files where they are asked for; a
+ * record of the state's log, then of the history and the files. */
+int bert_log_open(bert_trainer *t, bert_error *e);
+int bert_log_close(bert_trainer *t, bert_error *e);
 void bert_log_begin(bert_trainer *t);
 void bert_log_put(bert_trainer *t, const char *prefix, const char *name, double value);
 int bert_log_end(bert_trainer *t, bert_event event, bert_error *e);
