@@ -446,6 +446,47 @@ static void the_driver_adds_bias_activation_and_residual(void **state) {
     }
 }
 
+/* A right operand that is packed panel by panel gives the bits that a kept one does. */
+static void a_product_made_once_is_the_kept_one(void **state) {
+    (void)state;
+    static const int shapes[][3] = {{1, 7, 3}, {5, 96, 40}, {130, 50, 3000}, {16, 384, 1536}};
+    for (int s = 0; s < 4; s++) {
+        const int M = shapes[s][0], N = shapes[s][1], K = shapes[s][2];
+        float *a = randoms((size_t)M * (size_t)K, 1), *w = randoms((size_t)N * (size_t)K, 0.1f);
+        float *bias = randoms((size_t)N, 1);
+        const bert_view left = {a, K, 1}, right = {w, 1, K};
+        const size_t bytes = sizeof(float) * (size_t)M * (size_t)N;
+        const bert_epilogue e = {.bias = bias, .act = BERT_ACT_GELU};
+        for (int precision = 0; precision < BERT_PRECISION_COUNT; precision++) {
+            if (!bert_cpu()->gemm[precision] || precision == BERT_PRECISION_INT8) continue;
+            float *kept = zeros((size_t)M * (size_t)N), *once = zeros((size_t)M * (size_t)N);
+            for (int threads = 1; threads <= 3; threads++) {
+                bert_threads *t = bert_threads_new(threads, NULL);
+                bert_packed *p = bert_pack(t, (bert_precision)precision, K, 1, &right, &N, NULL);
+                assert_non_null(p);
+                assert_int_equal(bert_matmul_packed(t, M, left, p, kept, N, &e), 0);
+                bool finite = false;
+                assert_int_equal(bert_matmul_once(t, (bert_precision)precision, M, N, K, left,
+                                                  right, once, N, &e, &finite),
+                                 0);
+                assert_true(finite);
+                assert_memory_equal(once, kept, bytes);
+                const float good = w[(N - 1) * K];
+                w[(N - 1) * K] = threads == 2 ? NAN : -INFINITY;
+                assert_int_equal(bert_matmul_once(t, (bert_precision)precision, M, N, K, left,
+                                                  right, once, N, &e, &finite),
+                                 0);
+                assert_false(finite);
+                w[(N - 1) * K] = good;
+                bert_packed_free(p);
+                bert_threads_free(t);
+            }
+            free(kept), free(once);
+        }
+        free(a), free(w), free(bias);
+    }
+}
+
 static void products_of_views_accumulate(void **state) {
     (void)state;
     int M = 40, N = 37, K = 4100;
@@ -610,6 +651,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(long_sums_are_grouped),
         cmocka_unit_test(the_driver_adds_bias_activation_and_residual),
         cmocka_unit_test(products_of_views_accumulate),
+        cmocka_unit_test(a_product_made_once_is_the_kept_one),
         cmocka_unit_test(attention_forward_and_backward),
         cmocka_unit_test(denormals_cost_nothing),
     };

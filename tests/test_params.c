@@ -174,7 +174,8 @@ static float product(bert_param *p, bool transposed, int row, int col) {
     return y[col];
 }
 
-static void released(void *context, const float *value, size_t bytes) {
+static void released(void *context, const float *value, size_t bytes, bool finite) {
+    assert_true(finite);
     assert_ptr_equal(value, stored);
     assert_int_equal(bytes, sizeof stored);
     ++*(int *)context;
@@ -205,7 +206,7 @@ static void test_packed(void **state) {
     bert_params_free(ps);
     /* The source hears of a value that has been packed, not of its own ones. */
     int calls = 0;
-    bert_param_source source = {.find = find, .context = &calls, .packed = released};
+    bert_param_source source = {.find = find, .context = &calls, .done = released};
     ps = bert_params_new_from(&source, false, 1, .02f, NULL);
     p = make(ps, "stored", 2, 3);
     q = make(ps, "new", 2, 3);
@@ -215,11 +216,28 @@ static void test_packed(void **state) {
     bert_params_free(ps);
 }
 
+/* The first product of few rows takes the weights as they lie, the next ones a packed copy. */
+static void test_once(void **state) {
+    (void)state;
+    bert_params *ps = bert_params_new(1, .02f, NULL);
+    bert_param *p = make(ps, "w", 3, 5), *q = make(ps, "v", 3, 5);
+    const bert_linear l = {p, NULL}, both[2] = {{p, NULL}, {q, NULL}};
+    assert_true(bert_weights_once(&l, 1, 16, BERT_PRECISION_HIGHEST));
+    assert_false(bert_weights_once(&l, 1, 16, BERT_PRECISION_HIGHEST));
+    assert_false(bert_weights_once(both, 2, 16, BERT_PRECISION_HIGHEST));
+    bert_params_free(ps);
+    ps = bert_params_new(1, .02f, NULL);
+    bert_linear many = {make(ps, "w", 3, 5), NULL};
+    assert_false(bert_weights_once(&many, 1, 100000, BERT_PRECISION_HIGHEST));
+    bert_params_free(ps);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_names),    cmocka_unit_test(test_initialisation),
         cmocka_unit_test(test_decay),    cmocka_unit_test(test_source),
         cmocka_unit_test(test_freezing), cmocka_unit_test(test_packed),
+        cmocka_unit_test(test_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,8 @@
 #include "cpu/matmul.h"
 #include "base/arena.h"
 #include "base/error.h"
+#include "base/finite.h"
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -131,6 +133,9 @@ typedef struct {
     int K, N;
     bert_view a;
     const unsigned char *b;
+    const bert_view *once;     /* the right operand, when it is not packed */
+    unsigned char *once_panel; /* [threads][b_panel]: where a panel of it is packed */
+    atomic_bool infinite;      /* a sum of such a product */
     size_t a_panel, b_panel;
     unsigned char *packed_a; /* of the chunk */
     float *tiles;            /* [threads][tiles_of_thread] */
@@ -155,10 +160,12 @@ static void pack_rows(void *context, int begin, int end, int thread) {
 }
 
 /* What comes after the sum, for the block of C at (row, col) of the chunk. */
-static void finish_block(const product *p, float *tile, int row, int col) {
+static void finish_block(product *p, float *tile, int row, int col) {
     const bert_gemm_kernel *g = p->g;
     int rows = p->rows - row < g->mr ? p->rows - row : g->mr;
     int cols = p->N - col < g->nr ? p->N - col : g->nr;
+    if (p->once && !bert_finite(tile, (size_t)(rows * g->nr)))
+        atomic_store_explicit(&p->infinite, true, memory_order_relaxed);
     const bert_epilogue *e = p->e;
     const ptrdiff_t m = p->first + row;
     bert_block_epilogue be = {
@@ -175,14 +182,14 @@ static void finish_block(const product *p, float *tile, int row, int col) {
 /* One panel of columns through the slab k .. k + depth of a block of rows, in passes of kc, of
  * which the right side fits the first-level cache. A pass is summed on its own, so the grouping of
  * a sum depends on K alone. */
-static void multiply_panel(const product *p, float *tiles, int j, int i0, int i1, int k,
-                           int depth) {
+static void multiply_panel(product *p, const unsigned char *panel, float *tiles, int j, int i0,
+                           int i1, int k, int depth) {
     const bert_gemm_kernel *g = p->g;
     const int size = g->mr * g->nr;
     for (const int end = k + depth; k < end; k += g->kc) {
         depth = end - k < g->kc ? end - k : g->kc;
         const size_t unit = (size_t)(k / g->k_unit);
-        const unsigned char *b = p->b + (size_t)j * p->b_panel + unit * g->b_unit;
+        const unsigned char *b = panel + unit * g->b_unit;
         const unsigned char *a = p->packed_a + (size_t)i0 * p->a_panel + unit * g->a_unit;
         float *tile = tiles;
         for (int i = i0; i < i1; i++, a += p->a_panel, tile += size) {
@@ -194,7 +201,8 @@ static void multiply_panel(const product *p, float *tiles, int j, int i0, int i1
 
 /* A task's sums stay in the thread's tiles while its depth is taken slab by slab; where one slab is
  * all, the panels of columns take turns in the same tiles. */
-static void multiply_task(const product *p, int task, float *tiles) {
+static void multiply_task(product *p, int task, int thread) {
+    float *tiles = p->tiles + (size_t)thread * p->tiles_of_thread;
     const bert_gemm_kernel *g = p->g;
     const int row_panels = divide_up(p->rows, g->mr), col_panels = divide_up(p->N, g->nr);
     const int blocks = divide_up(row_panels, p->block_panels);
@@ -205,15 +213,34 @@ static void multiply_task(const product *p, int task, float *tiles) {
     for (int k = 0; k < p->K; k += g->slab) {
         const int depth = p->K - k < g->slab ? p->K - k : g->slab;
         for (int j = j0; j < j1; j++)
-            multiply_panel(p, tiles + (size_t)(j - j0) * step, j, i0, i1, k, depth);
+            multiply_panel(p, p->b + (size_t)j * p->b_panel, tiles + (size_t)(j - j0) * step, j, i0,
+                           i1, k, depth);
     }
 }
 
+/* Packing goes down many rows at once, too many for the memory to foresee; in order they stream. */
+static void fetch(const float *row, int n) {
+    for (int i = 0; i < n; i += BERT_ALIGN / (int)sizeof *row) __builtin_prefetch(row + i, 0, 2);
+}
+
+/* All rows times a panel that is packed here. */
+static void multiply_once(product *p, int j, int thread) {
+    const bert_gemm_kernel *g = p->g;
+    const bert_view v = {p->once->data + j * g->nr * p->once->col, p->once->row, p->once->col};
+    const int cols = p->N - j * g->nr < g->nr ? p->N - j * g->nr : g->nr;
+    unsigned char *panel = p->once_panel + (size_t)thread * p->b_panel;
+    if (v.row == 1)
+        for (int i = 0; i < cols; i++) fetch(v.data + i * v.col, p->K);
+    g->pack_b(panel, v.data, v.row, v.col, cols, p->K);
+    multiply_panel(p, panel, p->tiles + (size_t)thread * p->tiles_of_thread, j, 0,
+                   divide_up(p->rows, g->mr), 0, p->K);
+}
+
 static void multiply_tasks(void *context, int begin, int end, int thread) {
-    const product *p = context;
+    product *p = context;
     if (p->g->begin) p->g->begin();
     for (int task = begin; task < end; task++)
-        multiply_task(p, task, p->tiles + (size_t)thread * p->tiles_of_thread);
+        (p->once ? multiply_once : multiply_task)(p, task, thread);
     if (p->g->end) p->g->end();
 }
 
@@ -287,5 +314,31 @@ int bert_matmul_view(bert_threads *threads, bert_precision precision, int M, int
         a.data += (ptrdiff_t)p.K * a.col;
         b.data += (ptrdiff_t)p.K * b.row;
     }
+    return 0;
+}
+
+int bert_matmul_once(bert_threads *threads, bert_precision precision, int M, int N, int K,
+                     bert_view a, bert_view b, float *c, ptrdiff_t ldc,
+                     const bert_epilogue *epilogue, bool *finite) {
+    static const bert_epilogue plain = {0};
+    const bert_gemm_kernel *g = bert_cpu()->gemm[precision];
+    if (!g) return BERT_EINVAL;
+    product p = {.g = g, .K = K, .N = N, .a = a, .once = &b, .rows = M, .c = c, .ldc = ldc};
+    p.e = epilogue ? epilogue : &plain;
+    p.epilogue = bert_cpu()->act[p.e->act].epilogue;
+    p.a_panel = panel_bytes(g->a_unit, g, K);
+    p.b_panel = panel_bytes(g->b_unit, g, K);
+    const int row_panels = divide_up(M, g->mr), count = bert_threads_count(threads);
+    p.tiles_of_thread = (size_t)(row_panels * g->mr * g->nr);
+    const size_t left = (size_t)row_panels * p.a_panel, right = (size_t)count * p.b_panel;
+    const size_t sums = (size_t)count * p.tiles_of_thread * sizeof(float);
+    p.packed_a = bert_threads_workspace(threads, BERT_WORKSPACE_LEFT, left + right + sums);
+    if (!p.packed_a) return BERT_ENOMEM;
+    p.once_panel = p.packed_a + left;
+    p.tiles = (float *)(void *)(p.once_panel + right);
+    bert_threads_run(threads, row_panels, 2, pack_rows, &p);
+    bert_threads_run(threads, divide_up(N, g->nr), 1, multiply_tasks, &p);
+    bert_threads_release(threads, p.packed_a);
+    if (finite) *finite = !p.infinite;
     return 0;
 }

@@ -39,4 +39,10 @@ int bert_matmul_packed(bert_threads *threads, int M, bert_view a, const bert_pac
 int bert_matmul_view(bert_threads *threads, bert_precision precision, int M, int N, int K,
                      bert_view a, bert_view b, float *c, ptrdiff_t ldc,
                      const bert_epilogue *epilogue);
+/* bert_matmul_packed, to the bit, with a right operand that is not packed yet and may never be
+ * needed again: each thread packs a panel of columns, multiplies all of a by it and forgets it. For
+ * few rows. *finite (unless NULL): whether all sums were, as they are when a and b are. */
+int bert_matmul_once(bert_threads *threads, bert_precision precision, int M, int N, int K,
+                     bert_view a, bert_view b, float *c, ptrdiff_t ldc,
+                     const bert_epilogue *epilogue, bool *finite);
 #endif

@@ -185,7 +185,7 @@ static int run_chunk(run *r, bert_error *e) {
 
 /* A value that is not finite comes from the weights, or from a product that overflowed. */
 static int check_finite(const run *r, const float *x, size_t n, const char *what, bert_error *e) {
-    if (!x || bert_all_finite(x, n)) return 0;
+    if (!x || bert_all_finite(NULL, x, n)) return 0;
     int rc = bert_params_check_finite(r->s->model->params, e);
     return rc ? rc : bert_fail(e, BERT_ENUMERIC, "the %s hold a value that is not finite", what);
 }

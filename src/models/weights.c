@@ -2,7 +2,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "models/arch.h"
-#include <math.h>
+#include "tape/loops.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -158,18 +158,18 @@ int bert_weight_source_find(void *context, const char *name, int32_t rows, int32
     const bool direct = t->dtype == BERT_F32 && (uintptr_t)t->data % _Alignof(float) == 0;
     *value = direct ? t->data : convert(s, t, count, e);
     if (!*value) return e->code;
-    /* Matrices are looked at when they are packed; rows of a table that a text uses show in the
+    /* Matrices are looked at when they are first used; rows of a table that a text uses show in the
      * result. */
-    if ((!direct || rows == 1) && !bert_all_finite(*value, count)) s->not_finite = t->name;
+    if ((!direct || rows == 1) && !bert_all_finite(NULL, *value, count)) s->not_finite = t->name;
     return 1;
 }
 
-void bert_weight_source_packed(void *context, const float *value, size_t bytes) {
+void bert_weight_source_done(void *context, const float *value, size_t bytes, bool finite) {
     bert_weight_source *s = context;
     int i = 0;
     while (i < s->used_count && s->used[i]->data != (const void *)value) i++;
     if (i == s->used_count) return; /* converted, and looked at then */
-    if (!bert_all_finite(value, bytes / sizeof *value)) s->not_finite = s->used[i]->name;
+    if (!finite) s->not_finite = s->used[i]->name;
     /* Only whole pages: their neighbours belong to other tensors. */
     uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
     uintptr_t begin = ((uintptr_t)value + page - 1) / page * page;
@@ -258,10 +258,6 @@ bert_safetensors *bert_weights_find(const char *directory, char **path, bert_err
     return NULL;
 }
 
-bool bert_all_finite(const float *x, size_t n) {
-    return isfinite(bert_cpu()->sum_squares(x, n));
-}
-
 int bert_weight_source_check(const bert_weight_source *s, bert_error *e) {
     if (!s->not_finite) return 0;
     return bert_fail(e, BERT_ENUMERIC, "%s: tensor %s holds a value that is not finite", s->path,
@@ -271,7 +267,7 @@ int bert_weight_source_check(const bert_weight_source *s, bert_error *e) {
 int bert_params_check_finite(const bert_params *ps, bert_error *e) {
     for (int i = 0; i < bert_params_count(ps); i++) {
         const bert_param *p = bert_params_at(ps, i);
-        if (!bert_all_finite(p->value, (size_t)p->rows * (size_t)p->cols))
+        if (!bert_all_finite(NULL, p->value, (size_t)p->rows * (size_t)p->cols))
             return bert_fail(e, BERT_ENUMERIC, "weights %s hold a value that is not finite",
                              p->name);
     }

@@ -37,10 +37,9 @@ bert_safetensors *bert_weights_find(const char *directory, char **path, bert_err
 /* find of bert_param_source; context is a bert_weight_source. */
 int bert_weight_source_find(void *context, const char *name, int32_t rows, int32_t cols,
                             const float **value, bert_error *e);
-/* packed of bert_param_source: a mapped value has just been read for the first time. Looks for what
- * is not finite while it is in cache, so that opening a model need not read it, and gives its pages
- * back to the system. */
-void bert_weight_source_packed(void *context, const float *value, size_t bytes);
+/* done of bert_param_source: gives the pages of a mapped value back to the system, and notes its
+ * name when it is not finite. */
+void bert_weight_source_done(void *context, const float *value, size_t bytes, bool finite);
 /* After the last parameter: an error that lists what is missing; else fills unused. */
 int bert_weight_source_finish(bert_weight_source *s, bert_error *e);
 void bert_weight_source_free(bert_weight_source *s); /* not the struct itself */
@@ -51,7 +50,6 @@ bool bert_weight_source_has(const bert_weight_source *s, const char *name);
 int bert_weight_source_check(const bert_weight_source *s, bert_error *e);
 /* The same for every parameter, now. */
 int bert_params_check_finite(const bert_params *ps, bert_error *e);
-bool bert_all_finite(const float *x, size_t n);
 
 /* Writes every parameter under its name, as save_pretrained does. */
 int bert_params_save(const bert_params *ps, const char *path, bert_error *e);

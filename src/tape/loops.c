@@ -1,4 +1,6 @@
 #include "tape/loops.h"
+#include "base/finite.h"
+#include <stdatomic.h>
 #include <string.h>
 
 typedef struct {
@@ -98,4 +100,22 @@ static void copy_to(const void *context, size_t begin, size_t end, int thread) {
 
 void bert_loop_copy(bert_threads *threads, float *y, const float *x, size_t n) {
     bert_loop(threads, n, BERT_ELEMENTS, copy_to, &(columns){.y = y, .x = x});
+}
+
+typedef struct {
+    const float *x;
+    atomic_bool *infinite;
+} finite_scan;
+
+static void scan(const void *context, size_t begin, size_t end, int thread) {
+    (void)thread;
+    const finite_scan *s = context;
+    if (!bert_finite(s->x + begin, end - begin))
+        atomic_store_explicit(s->infinite, true, memory_order_relaxed);
+}
+
+bool bert_all_finite(bert_threads *threads, const float *x, size_t n) {
+    atomic_bool infinite = false;
+    bert_loop(threads, n, BERT_ELEMENTS, scan, &(finite_scan){x, &infinite});
+    return !infinite;
 }

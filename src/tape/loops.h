@@ -24,6 +24,8 @@ void bert_add_column_sums(bert_threads *threads, float *y, const float *x, const
 void bert_add_scattered(bert_threads *threads, float *y, const float *x, const int32_t *index,
                         size_t n, size_t cols);
 void bert_loop_add(bert_threads *threads, float *y, const float *x, size_t n); /* y += x */
+/* Whether all of x is finite. */
+bool bert_all_finite(bert_threads *threads, const float *x, size_t n);
 void bert_loop_copy(bert_threads *threads, float *y, const float *x, size_t n);
 /* y = act(x); dx = dy * act'(x), where dx may be dy. */
 void bert_loop_act(bert_threads *threads, bert_act act, float *y, const float *x, size_t n);

@@ -151,8 +151,10 @@ static int linear_forward(bert_tape *t, const bert_linear *ls, int count, const 
                           int rows, int cols, bert_epilogue ep) {
     bool kept = true;
     for (int i = 0; i < count; i++) kept &= !bert_param_trainable(ls[i].weight);
+    const bool once = kept && !t->options.record && /* a step comes back, a run may not */
+                      bert_weights_once(ls, count, rows, t->options.precision);
     bert_view a = rows_of(x, ls[0].weight->cols);
-    if (kept) {
+    if (kept && !once) {
         const bert_packed *w =
             bert_weights_packed(ls, count, true, t->options.precision, t->threads, &t->error);
         if (!w || gather_bias(t, ls, count, cols, &ep.bias)) return BERT_ENOMEM;
@@ -162,8 +164,15 @@ static int linear_forward(bert_tape *t, const bert_linear *ls, int count, const 
     for (int i = 0; i < count && !rc; first += ls[i++].weight->rows) {
         const bert_param *w = ls[i].weight;
         ep.bias = ls[i].bias ? ls[i].bias->value : NULL;
-        rc = bert_matmul_view(t->threads, t->options.precision, rows, w->rows, w->cols, a,
-                              transposed(rows_of(w->value, w->cols)), y + first, cols, &ep);
+        bert_view b = transposed(rows_of(w->value, w->cols));
+        bool finite = true;
+        if (once)
+            rc = bert_matmul_once(t->threads, t->options.precision, rows, w->rows, w->cols, a, b,
+                                  y + first, cols, &ep, &finite);
+        else
+            rc = bert_matmul_view(t->threads, t->options.precision, rows, w->rows, w->cols, a, b,
+                                  y + first, cols, &ep);
+        if (once && !rc) bert_weights_done(w, finite, t->threads);
     }
     return rc;
 }

@@ -21,18 +21,20 @@ struct bert_param {
     bool decay;       /* weight decay applies: neither a bias nor of a LayerNorm */
     uint64_t version; /* raised by every change of the value: packed copies are stale */
     bert_params *owner;
+    bool used; /* multiplied once as it lies, under the owner's mutex */
     bert_weights *packed; /* copies of linears that begin with this parameter */
 };
 
 /* Where values come from. find: 1 and *value ([rows, cols] float32 that lives as long as the
  * parameters), 0 when there is no such tensor, or a negative error (there, but of another shape).
- * packed, unless NULL, is told when a value has been copied and will hardly be read again, so that
- * the pages of a mapping can be given back (the value must stay readable). */
+ * done, unless NULL, is told when a value has been packed, or read for the only time that is
+ * foreseen, so that the pages of a mapping can be given back (the value must stay readable), and
+ * whether all of it is finite: so opening a model need not read it. */
 typedef struct {
     int (*find)(void *context, const char *name, int32_t rows, int32_t cols, const float **value,
                 bert_error *e);
     void *context;
-    void (*packed)(void *context, const float *value, size_t bytes);
+    void (*done)(void *context, const float *value, size_t bytes, bool finite);
 } bert_param_source;
 
 /* Parameters, values and gradients lie in the order of creation, each in one arena, so a parameter
@@ -69,6 +71,11 @@ size_t bert_params_bytes(const bert_params *ps); /* values, gradients and packed
 const bert_packed *bert_weights_packed(const bert_linear *ls, int count, bool transposed,
                                        bert_precision precision, bert_threads *threads,
                                        bert_error *e);
+/* Whether this product takes the weights as they lie: the first time, if there are few rows. A
+ * process that embeds one sentence packs nothing. */
+bool bert_weights_once(const bert_linear *ls, int count, int rows, bert_precision precision);
+/* After such a product. finite: of all its sums. */
+void bert_weights_done(const bert_param *p, bool finite, bert_threads *threads);
 void bert_weights_free(bert_param *p);
 size_t bert_params_packed_bytes(const bert_params *ps);
 #endif

@@ -1,7 +1,11 @@
 /* Packed copies of linear weights. A copy belongs to the first weight of its linears. */
 #include "base/error.h"
+#include "tape/loops.h"
 #include "tape/params.h"
 #include <stdlib.h>
+
+/* Packing takes about as long as multiplying so many rows. */
+enum { ONCE_ROWS = 256 };
 
 struct bert_weights {
     bert_weights *next;
@@ -25,14 +29,32 @@ static bert_view operand(const bert_param *p, bool transposed) {
     return transposed ? (bert_view){p->value, 1, p->cols} : (bert_view){p->value, p->cols, 1};
 }
 
+void bert_weights_done(const bert_param *p, bool finite, bert_threads *threads) {
+    const bert_param_source *source = &p->owner->source;
+    if (!source->done || p->trainable || p->initialised) return;
+    const size_t n = bert_param_size(p);
+    if (!finite) finite = bert_all_finite(threads, p->value, n); /* or was it the other side? */
+    source->done(source->context, p->value, n * sizeof *p->value, finite);
+}
+
+bool bert_weights_once(const bert_linear *ls, int count, int rows, bert_precision precision) {
+    if (rows > ONCE_ROWS || precision == BERT_PRECISION_INT8) return false;
+    bert_params *owner = ls[0].weight->owner;
+    pthread_mutex_lock(&owner->packing);
+    bool once = !ls[0].weight->packed;
+    for (int i = 0; i < count; i++) {
+        once &= !ls[i].weight->used;
+        ls[i].weight->used = true;
+    }
+    pthread_mutex_unlock(&owner->packing);
+    return once;
+}
+
 /* The copy is up to date; the originals will hardly be read. */
-static void remember(bert_weights *w, const bert_linear *ls) {
+static void remember(bert_weights *w, const bert_linear *ls, bert_threads *threads) {
     for (int i = 0; i < w->count; i++) {
-        const bert_param *p = ls[i].weight;
-        w->version[i] = p->version;
-        const bert_param_source *source = &p->owner->source;
-        if (source->packed && !p->trainable && !p->initialised)
-            source->packed(source->context, p->value, bert_param_size(p) * sizeof *p->value);
+        w->version[i] = ls[i].weight->version;
+        bert_weights_done(ls[i].weight, false, threads);
     }
 }
 
@@ -57,7 +79,7 @@ static bert_weights *pack(const bert_linear *ls, int count, bool transposed,
         free(w);
         return NULL;
     }
-    remember(w, ls);
+    remember(w, ls, threads);
     bert_param *first = ls[0].weight;
     w->next = first->packed;
     first->packed = w;
@@ -74,7 +96,7 @@ static void refresh(bert_weights *w, const bert_linear *ls, bert_threads *thread
     }
     if (!stale) return;
     bert_repack(threads, w->packed, views);
-    remember(w, ls);
+    remember(w, ls, threads);
 }
 
 const bert_packed *bert_weights_packed(const bert_linear *ls, int count, bool transposed,
