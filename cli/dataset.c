@@ -11,6 +11,9 @@ bert_dataset_options dataset_options(const common *c, const label_options *l) {
     o.task = l->task;
     o.doc_stride = l->doc_stride;
     o.label_all_tokens = l->label_all_tokens;
+    o.mlm_probability = l->mlm_probability;
+    o.whole_word_mask = l->whole_word_mask;
+    o.line_by_line = l->line_by_line;
     o.max_length = c->max_length;
     o.overflow = c->overflow;
     return o;

@@ -7,7 +7,8 @@
 typedef struct {
     const char *separator, *problem_type, *task;
     int32_t doc_stride;
-    bool label_all_tokens;
+    bool label_all_tokens, whole_word_mask, line_by_line;
+    double mlm_probability;
 } label_options;
 bert_dataset_options dataset_options(const common *c, const label_options *l);
 /* A line of what is in it: rows, tokens, rows per label; and one where text was cut off. */

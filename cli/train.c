@@ -12,7 +12,7 @@ typedef struct {
     label_options labels;
     const char *train_file, *validation_file;
     bert_training_args training;
-    bool eval_is_set;
+    bool eval_is_set, from_scratch;
 } arguments;
 
 /* ---- Options: what the trainer's table of arguments says, and the files */
@@ -31,11 +31,26 @@ static int set_arguments_file(const option *o, void *target, const char *value, 
     return rc;
 }
 
-#define TASKS "sequence-classification, token-classification, question-answering or multiple-choice"
+static int set_part(const option *o, void *target, const char *value, bert_error *e) {
+    char *end;
+    double x = strtod(value, &end);
+    if (end == value || *end || !(x > 0 && x < 1))
+        return fail(e, BERT_EINVAL, "--%s is a number between 0 and 1, not '%s'", o->name, value);
+    *(double *)target = x;
+    return 0;
+}
+
+#define TASKS                                                                                      \
+    "sequence-classification, token-classification, question-answering, multiple-choice, "         \
+    "masked-lm or pretraining"
 
 static bool known_task(const char *name) {
-    static const char *const names[] = {"sequence-classification", "token-classification",
-                                        "question-answering", "multiple-choice"};
+    static const char *const names[] = {"sequence-classification",
+                                        "token-classification",
+                                        "question-answering",
+                                        "multiple-choice",
+                                        "masked-lm",
+                                        "pretraining"};
     bool known = !name;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         known |= name && !strcmp(names[i], name);
@@ -62,6 +77,15 @@ static const option options[] = {
      "single_label_classification, multi_label_classification or "
      "regression (default: by the labels)",
      set_string, offsetof(arguments, labels.problem_type), 0},
+    {"mlm-probability", 0, "X", "masked-lm, pretraining: part of the tokens that is hidden (0.15)",
+     set_part, offsetof(arguments, labels.mlm_probability), 0},
+    {"whole-word-mask", 0, NULL, "the same: hide words, not pieces of them", set_true,
+     offsetof(arguments, labels.whole_word_mask), 0},
+    {"line-by-line", 0, NULL, "masked-lm: a row a line, not all text in pieces", set_true,
+     offsetof(arguments, labels.line_by_line), 0},
+    {"from-scratch", 0, NULL,
+     "random weights: MODEL gives the configuration and the tokenizer only", set_true,
+     offsetof(arguments, from_scratch), 0},
     {"args", 0, "FILE", "the options below from a JSON file", set_arguments_file, 0, 0},
     {0},
 };
@@ -256,11 +280,15 @@ static int open_data(arguments *a, job *j, bert_error *e) {
 }
 
 static int open_job(arguments *a, const char *name, job *j, screen *s, bert_error *e) {
-    j->base = open_model(name, &a->common, "none", e);
+    bert_model_options base = bert_model_default();
+    base.head = "none";
+    base.from_scratch = a->from_scratch;
+    j->base = bert_model_open(name, &base, e);
     int rc = j->base ? open_data(a, j, e) : BERT_EINVAL;
     if (rc) return rc;
     bert_model_options o = bert_dataset_model(j->train);
     o.seed = (uint64_t)a->training.seed;
+    o.from_scratch = a->from_scratch;
     j->model = bert_model_open(bert_model_path(j->base), &o, e);
     if (!j->model) return BERT_EINVAL;
     char created[200] = "";
@@ -350,7 +378,7 @@ static int run(void *args, int operands, char **operand, bert_error *e) {
 const command train_command = {
     .name = "train",
     .operands = "MODEL --train-file FILE -o DIR",
-    .help = "fine-tune a classifier or a regression on a labelled file",
+    .help = "fine-tune on a labelled file, or pretrain on raw text",
     .more =
         "Labels are classes, numbers (regression) or several at once (multi-label). Ctrl-C ends\n"
         "after the step that is running and leaves a checkpoint. The line at the end is\n"

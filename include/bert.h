@@ -208,6 +208,7 @@ typedef struct bert_model bert_model;
 typedef struct {
     const char *head;   /* NULL: what config.json's architecture says. "none": the bare encoder.
                            Else a row of the head table ("sequence-classification", ...) */
+    bool from_scratch;  /* random weights: the directory needs no weight file */
     bool trainable;     /* copy weights into private memory with room for gradients */
     uint64_t seed;      /* initialises parameters that the checkpoint does not hold */
     int32_t num_labels; /* > 0: overrides the configuration's */

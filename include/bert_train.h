@@ -270,7 +270,8 @@ typedef struct bert_dataset bert_dataset;
 
 typedef struct {
     const char *task; /* "sequence-classification" (or NULL), "token-classification",
-                         "question-answering" or "multiple-choice"; not looked at with like */
+                         "question-answering", "multiple-choice", "masked-lm" or "pretraining"; not
+                         looked at with like */
     /* As in bert_reader_options. Several label columns, "toxic,insult", hold 0 or 1 each:
      * multi-label. */
     const char *text_column, *pair_column, *label_column;
@@ -284,6 +285,9 @@ typedef struct {
     bert_overflow overflow; /* for longer texts: BERT_OVERFLOW_ERROR (default) or _TRUNCATE */
     int32_t doc_stride;     /* question answering: tokens that windows of a context share; 0: 128 */
     bool label_all_tokens;  /* token classification: not the first token of a word only */
+    double mlm_probability; /* masked-lm, pretraining: part of the tokens that is hidden; 0: 0.15 */
+    bool whole_word_mask;   /* hide words, not pieces of them */
+    bool line_by_line;      /* masked-lm: a row a line, not all text in pieces of max_length */
     bool allow_one_class;   /* else a set in which every row has the same label is an error, as
                                training on it learns nothing; not looked at with like and
                                model_labels */
@@ -297,8 +301,10 @@ BERT_API bert_dataset_options bert_dataset_default(void);
  * too long is an error, cut, or (BERT_OVERFLOW_WINDOW) continued in further rows; question
  * answering: SQuAD's JSON, 1.1 or 2.0. A row is a window of a context, as in run_qa.py; multiple
  * choice: .csv, .tsv or .jsonl with a prompt, its endings (columns ending0.. or choice0..; without
- * a header those between prompt and label) and the number of the right one. Errors name file and
- * line. options may be NULL. */
+ * a header those between prompt and label) and the number of the right one.
+ *   masked-lm, pretraining: .txt (or a text column), a sentence a line; pretraining needs a blank
+ * line between documents. Masks are drawn anew each epoch. Errors name file and line. options may
+ * be NULL. */
 BERT_API bert_dataset *bert_dataset_open(const char *path, const bert_model *base,
                                          const bert_dataset_options *options, bert_error *e);
 /* The same from memory; labels[i] is what the label column would hold, labels NULL: none are

@@ -180,6 +180,118 @@ static void rows_of_endings(void **state) {
     end(&w);
 }
 
+/* ---- Masks */
+
+enum { MASK = 4, EPOCHS = 40 };
+
+typedef struct {
+    double tokens, hidden, masked, same;
+} mask_counts;
+
+static mask_counts count_masks(world *w, const bert_dataset *d) {
+    bert_loader_options o = {.batch_size = 8, .shuffle = true, .seed = 3};
+    bert_loader *l = bert_loader_new(d, &o, &w->e);
+    assert_non_null(l);
+    mask_counts c = {0};
+    for (int64_t epoch = 0; epoch < EPOCHS; epoch++)
+        for (int64_t i = 0; i < bert_loader_batches(l); i++) {
+            bert_batch b;
+            assert_int_equal(bert_loader_get(l, epoch, i, &b, &w->e), 0);
+            assert_int_equal(b.label_count, b.inputs.start[b.inputs.n]);
+            for (int32_t k = 0; k < b.label_count; k++) {
+                if (b.labels[k] < 0) {
+                    c.tokens += b.inputs.ids[k] >= W;
+                    continue;
+                }
+                assert_true(b.labels[k] >= W); /* a special is never hidden */
+                c.tokens++;
+                c.hidden++;
+                c.masked += b.inputs.ids[k] == MASK;
+                c.same += b.inputs.ids[k] == b.labels[k];
+            }
+        }
+    bert_loader_free(l);
+    return c;
+}
+
+static char *lines_of_words(int documents) {
+    char *text = malloc(1 << 16);
+    size_t n = 0;
+    assert_non_null(text);
+    for (int r = 0; r < 60; r++) {
+        for (int i = 0; i < 6; i++)
+            n += (size_t)snprintf(text + n, (1 << 16) - n, "%sw%d", i ? " " : "",
+                                  (tiny_word(r, 0) + i) % TINY_WORDS);
+        n += (size_t)snprintf(text + n, (1 << 16) - n, "\n%s", documents && r % 4 == 3 ? "\n" : "");
+    }
+    return text;
+}
+
+static void masks_are_drawn_as_bert_does(void **state) {
+    (void)state;
+    world w;
+    begin(&w, "masked-lm");
+    char *text = lines_of_words(0);
+    w.options.line_by_line = true;
+    bert_dataset *d = must(&w, open_text(&w, "a.txt", text));
+    assert_int_equal(bert_dataset_size(d), 60);
+    mask_counts c = count_masks(&w, d);
+    /* 14,400 tokens: three standard deviations are 0.009 of the first rate, 0.026 of the others */
+    assert_float_equal(c.hidden / c.tokens, 0.15, 0.009);
+    assert_float_equal(c.masked / c.hidden, 0.8 + 0.1 / TINY_VOCAB, 0.027);
+    assert_float_equal(c.same / c.hidden, 0.1 + 0.1 / TINY_VOCAB, 0.021);
+    /* Another epoch hides others; the same one the same. */
+    bert_loader_options o = {.batch_size = 60, .seed = 3};
+    bert_loader *l = bert_loader_new(d, &o, &w.e);
+    bert_batch b;
+    assert_int_equal(bert_loader_get(l, 0, 0, &b, &w.e), 0);
+    size_t bytes = (size_t)b.label_count * sizeof *b.labels;
+    int32_t *first = malloc(bytes);
+    memcpy(first, b.labels, bytes);
+    assert_int_equal(bert_loader_get(l, 1, 0, &b, &w.e), 0);
+    assert_true(memcmp(first, b.labels, bytes) != 0);
+    assert_int_equal(bert_loader_get(l, 0, 0, &b, &w.e), 0);
+    assert_memory_equal(first, b.labels, bytes);
+    free(first);
+    bert_loader_free(l);
+    bert_dataset_free(d);
+    w.options.line_by_line = false; /* pieces of 20 tokens, [CLS] and [SEP] of the lines in them */
+    d = must(&w, open_text(&w, "a.txt", text));
+    assert_int_equal(bert_dataset_size(d), 60 * 8 / TINY_LENGTH);
+    for (int64_t i = 0; i < d->rows; i++)
+        assert_int_equal(d->start[i + 1] - d->start[i], TINY_LENGTH);
+    bert_dataset_free(d);
+    w.options.mlm_probability = 0.4;
+    w.options.whole_word_mask = true;
+    d = must(&w, open_text(&w, "a.txt", text));
+    c = count_masks(&w, d);
+    assert_float_equal(c.hidden / c.tokens, 8.0 / 15, 0.02); /* round(20 * 0.4) of 15 words or so */
+    bert_dataset_free(d);
+    refused(&w, "b.txt", "\n \n", BERT_EINVAL, "no text");
+    free(text);
+    end(&w);
+}
+
+static void pairs_are_half_random(void **state) {
+    (void)state;
+    world w;
+    begin(&w, "pretraining");
+    char *text = lines_of_words(1);
+    bert_dataset *d = must(&w, open_text(&w, "a.txt", text));
+    int64_t random = 0;
+    for (int64_t i = 0; i < d->rows; i++) {
+        random += d->labels[i];
+        const int32_t n = (int32_t)(d->start[i + 1] - d->start[i]);
+        const int32_t *ids = d->ids + d->start[i], *types = d->type_ids + d->start[i];
+        assert_true(n <= TINY_LENGTH && ids[0] == CLS && ids[n - 1] == SEP && types[n - 1] == 1);
+    }
+    assert_true(random > d->rows / 4 && random < 3 * d->rows / 4);
+    bert_dataset_free(d);
+    refused(&w, "b.txt", "w1 w2\n", BERT_EINVAL, "no two sentences");
+    free(text);
+    end(&w);
+}
+
 /* ---- Each one learns a rule */
 
 static double trained(world *w, bert_dataset *d, int epochs, const char *metric, double *loss) {
@@ -244,6 +356,24 @@ static void every_task_learns(void **state) {
     bert_dataset_free(d);
     end(&w);
 
+    begin(&w, "masked-lm");
+    char *lines = lines_of_words(0);
+    w.options.line_by_line = true;
+    d = must(&w, open_text(&w, "a.txt", lines));
+    /* A word follows from its neighbours; by chance 0.03 are right. */
+    assert_true(trained(&w, d, 60, "masked_accuracy", &loss) > 0.25);
+    bert_dataset_free(d);
+    free(lines);
+    end(&w);
+
+    begin(&w, "pretraining");
+    lines = lines_of_words(1);
+    d = must(&w, open_text(&w, "a.txt", lines));
+    trained(&w, d, 5, "next_sentence_accuracy", &loss);
+    bert_dataset_free(d);
+    free(lines);
+    end(&w);
+
     begin(&w, "question-answering");
     n = (size_t)snprintf(text, sizeof text, "{\"data\": [{\"paragraphs\": [");
     for (int r = 0; r < 40; r++) {
@@ -266,8 +396,12 @@ static void every_task_learns(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sentences_of_words),  cmocka_unit_test(long_sentences),
-        cmocka_unit_test(windows_of_contexts), cmocka_unit_test(rows_of_endings),
+        cmocka_unit_test(sentences_of_words),
+        cmocka_unit_test(long_sentences),
+        cmocka_unit_test(windows_of_contexts),
+        cmocka_unit_test(rows_of_endings),
+        cmocka_unit_test(masks_are_drawn_as_bert_does),
+        cmocka_unit_test(pairs_are_half_random),
         cmocka_unit_test(every_task_learns),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

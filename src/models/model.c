@@ -123,12 +123,12 @@ static int override_labels(bert_model *m, const bert_model_options *o, bert_erro
 static int build(bert_model *m, const bert_model_options *o, bert_error *e) {
     bert_weight_source *w = &m->weights;
     w->arch = m->arch;
-    w->file = bert_weights_find(m->path, &m->weights_path, e);
-    if (!w->file) return e->code;
+    if (!o->from_scratch) w->file = bert_weights_find(m->path, &m->weights_path, e);
+    if (!o->from_scratch && !w->file) return e->code;
     w->path = m->weights_path;
     bert_param_source source = {bert_weight_source_find, w, bert_weight_source_done};
-    m->params =
-        bert_params_new_from(&source, o->trainable, o->seed, m->config.initializer_range, e);
+    m->params = bert_params_new_from(w->file ? &source : NULL, o->trainable, o->seed,
+                                     m->config.initializer_range, e);
     if (!m->params) return e->code;
     const char *prefix = m->head.name ? m->arch->prefix : "";
     int rc = bert_trunk_new(m->params, m->arch, &m->config, prefix, &m->trunk, e);
@@ -136,7 +136,7 @@ static int build(bert_model *m, const bert_model_options *o, bert_error *e) {
     w->part = BERT_PART_ADDED;
     char pooler[BERT_MAX_NAME + 16];
     snprintf(pooler, sizeof pooler, "%s.weight", m->arch->pooler);
-    if (m->head.name ? m->head.pooler : bert_weight_source_has(w, pooler))
+    if (m->head.name ? m->head.pooler : !w->file || bert_weight_source_has(w, pooler))
         rc = bert_trunk_add_pooler(m->params, m->arch, &m->config, prefix, &m->trunk, e);
     if (!rc && m->head.init) {
         m->head_state = calloc(1, m->head.state_size ? m->head.state_size : 1);
@@ -145,8 +145,8 @@ static int build(bert_model *m, const bert_model_options *o, bert_error *e) {
         if (rc && !e->code) /* a head of the user's that did not say why */
             bert_fail(e, rc, "the head \"%s\" could not be made", m->head.name);
     }
-    if (!rc) rc = bert_weight_source_finish(w, e);
-    if (!rc) rc = bert_weight_source_check(w, e);
+    if (!rc && w->file) rc = bert_weight_source_finish(w, e);
+    if (!rc && w->file) rc = bert_weight_source_check(w, e);
     if (!rc && o->trainable) rc = bert_params_check_finite(m->params, e);
     return rc;
 }

@@ -33,7 +33,7 @@ int bert_dataset_check_model(const bert_dataset *d, const bert_model *m, bert_er
                          "bert_dataset_model(), or the data with the model's labels",
                          d->where, bert_problem_name(d->problem), (int)d->num_labels,
                          bert_problem_name(problem), (int)c->num_labels);
-    if (!d->labels && !d->targets && !d->token_labels && !d->positions)
+    if (!d->labels && !d->targets && !d->token_labels && !d->positions && !d->task->mask)
         return bert_fail(e, BERT_EINVAL, "%s: the rows have no labels", d->where);
     if (d->max_length > bert_model_max_length(m))
         return bert_fail(e, BERT_ETOOLONG, "%s: rows of up to %d tokens; the model takes %d",

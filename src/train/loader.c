@@ -131,6 +131,10 @@ static int set_epoch(bert_loader *l, int64_t epoch, bert_error *e) {
 
 /* ---- A batch */
 
+static bool has_token_labels(const bert_dataset *d) {
+    return d->token_labels || d->task->mask;
+}
+
 static int reserve(bert_loader *l, size_t tokens, bert_error *e) {
     if (tokens <= l->tokens_capacity) return BERT_OK;
     size_t n = tokens + tokens / 2;
@@ -139,16 +143,16 @@ static int reserve(bert_loader *l, size_t tokens, bert_error *e) {
     int32_t *types = ids && l->set->type_ids ? realloc(l->type_ids, n * sizeof *types) : NULL;
     if (types) l->type_ids = types;
     int32_t *labels =
-        ids && l->set->token_labels ? realloc(l->token_labels, n * sizeof *labels) : NULL;
+        ids && has_token_labels(l->set) ? realloc(l->token_labels, n * sizeof *labels) : NULL;
     if (labels) l->token_labels = labels;
-    if (!ids || (l->set->type_ids && !types) || (l->set->token_labels && !labels))
+    if (!ids || (l->set->type_ids && !types) || (has_token_labels(l->set) && !labels))
         return bert_fail_memory(e, n * sizeof *ids);
     l->tokens_capacity = n;
     return BERT_OK;
 }
 
 /* Row i of the batch. */
-static void copy_row(bert_loader *l, int32_t i) {
+static int copy_row(bert_loader *l, int64_t epoch, int32_t i) {
     const bert_dataset *d = l->set;
     const int64_t row = l->rows[i], from = d->start[row * d->group];
     const int32_t to = l->start[i * d->group];
@@ -165,6 +169,9 @@ static void copy_row(bert_loader *l, int32_t i) {
     if (d->targets)
         memcpy(l->targets + (size_t)i * width, d->targets + (size_t)row * width,
                width * sizeof *l->targets);
+    if (!d->task->mask) return BERT_OK;
+    return d->task->mask(d, l->options.seed, epoch, row, l->ids + to, l->token_labels + to,
+                         (int32_t)(bytes / sizeof *l->ids));
 }
 
 int bert_loader_get(bert_loader *l, int64_t epoch, int64_t index, bert_batch *out, bert_error *e) {
@@ -189,7 +196,8 @@ int bert_loader_get(bert_loader *l, int64_t epoch, int64_t index, bert_batch *ou
     }
     rc = reserve(l, (size_t)l->start[n * group], e);
     if (rc) return rc;
-    for (int32_t i = 0; i < n; i++) copy_row(l, i);
+    for (int32_t i = 0; i < n; i++)
+        if (copy_row(l, epoch, i)) return bert_fail_memory(e, (size_t)l->start[n * group]);
     const bool tokens = l->token_labels != NULL;
     *out = (bert_batch){
         .inputs = {.n = n * group, .start = l->start, .ids = l->ids, .type_ids = l->type_ids},
@@ -201,6 +209,7 @@ int bert_loader_get(bert_loader *l, int64_t epoch, int64_t index, bert_batch *ou
         .choices = group > 1 ? group : 0,
         .start_positions = l->first,
         .end_positions = l->last,
+        .next_sentence_label = tokens ? l->labels : NULL,
     };
     return BERT_OK;
 }

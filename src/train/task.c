@@ -8,6 +8,8 @@ static const bert_task *const tasks[] = {
     &bert_task_token_classification,
     &bert_task_question_answering,
     &bert_task_multiple_choice,
+    &bert_task_masked_lm,
+    &bert_task_pretraining,
 };
 
 const bert_task *bert_task_find(const char *name, bert_error *e) {

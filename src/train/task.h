@@ -23,11 +23,16 @@ typedef struct bert_task {
     int (*resolve)(bert_dataset_builder *b, bert_error *e); /* once every row is there */
     const bert_scorer *scorer;                              /* NULL: classes of rows */
     const char *(*usual)(const bert_dataset *d); /* metrics where none are named; NULL: all */
-    void (*free_extra)(void *extra);             /* NULL: nothing */
+    /* Hides tokens of a row, which is `row` of an epoch, and writes what was there as labels (-100:
+     * not hidden). BERT_ENOMEM or 0; NULL: labels are the data's. */
+    int (*mask)(const bert_dataset *d, uint64_t seed, int64_t epoch, int64_t row, int32_t *ids,
+                int32_t *labels, int32_t n);
+    void (*free_extra)(void *extra); /* NULL: nothing */
 } bert_task;
 
 extern const bert_task bert_task_sequence_classification, bert_task_token_classification,
-    bert_task_question_answering, bert_task_multiple_choice;
+    bert_task_question_answering, bert_task_multiple_choice, bert_task_masked_lm,
+    bert_task_pretraining;
 /* By name, NULL or "" for sequence classification; NULL and an error that lists the names. */
 const bert_task *bert_task_find(const char *name, bert_error *e);
 

@@ -1,0 +1,402 @@
+/* What BERT was trained with, on raw text: masked tokens, alone or with the next sentence. Masks
+ * are drawn anew each epoch, as a function of (seed, epoch, row). */
+#include "base/error.h"
+#include "base/rng.h"
+#include "train/dataset.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { NONE = -100 };
+
+/* What masking asks about each id. */
+enum { SPECIAL = 1, CONTINUES = 2 };
+typedef struct {
+    uint8_t *kind; /* [size] */
+    int32_t size, mask;
+    double probability;
+    bool whole_word;
+} language;
+
+static void language_free(void *extra) {
+    language *l = extra;
+    free(l->kind);
+    free(l);
+}
+
+static language *language_new(const bert_tokenizer *t, const bert_dataset_options *o,
+                              bert_error *e) {
+    const bert_special_ids s = bert_tokenizer_special(t);
+    language *l = calloc(1, sizeof *l);
+    if (l) {
+        *l = (language){.size = bert_tokenizer_size(t),
+                        .mask = s.mask,
+                        .probability = o->mlm_probability > 0 ? o->mlm_probability : 0.15,
+                        .whole_word = o->whole_word_mask};
+        l->kind = calloc((size_t)l->size, 1);
+    }
+    if (!l || !l->kind) {
+        bert_fail_memory(e, sizeof *l);
+        free(l);
+        return NULL;
+    }
+    for (int32_t i = 0; i < l->size; i++) {
+        const char *token = bert_token(t, i);
+        if (token && !strncmp(token, "##", 2)) l->kind[i] = CONTINUES;
+    }
+    const int32_t specials[] = {s.pad, s.unk, s.cls, s.sep, s.mask};
+    for (size_t i = 0; i < sizeof specials / sizeof *specials; i++)
+        if (specials[i] >= 0 && specials[i] != s.unk) l->kind[specials[i]] = SPECIAL;
+    return l;
+}
+
+/* ---- Masks */
+
+/* 80 % [MASK], 10 % any token, 10 % as it is. */
+static void hide(const language *l, bert_rng *r, int32_t *id, int32_t *label) {
+    *label = *id;
+    const double what = bert_rng_uniform(r);
+    if (what < 0.8)
+        *id = l->mask;
+    else if (what < 0.9)
+        *id = (int32_t)bert_rng_below(r, (uint32_t)l->size);
+}
+
+/* DataCollatorForWholeWordMask: whole words in random order until so many tokens are chosen. */
+static int hide_words(const language *l, bert_rng *r, int32_t *ids, int32_t *labels, int32_t n) {
+    int64_t *words = malloc(((size_t)n + 1) * sizeof *words); /* the first token of each */
+    if (!words) return BERT_ENOMEM;
+    int64_t count = 0;
+    for (int32_t i = 0; i < n; i++)
+        if (!(l->kind[ids[i]] & SPECIAL) && (!count || !(l->kind[ids[i]] & CONTINUES)))
+            words[count++] = i;
+    long wanted = lround(n * l->probability), chosen = 0;
+    if (wanted < 1) wanted = 1;
+    bert_rng_shuffle(r, words, count);
+    uint8_t *begins = calloc((size_t)n + 1, 1);
+    for (int64_t k = 0; begins && k < count; k++) begins[words[k]] = 1;
+    for (int64_t k = 0; begins && k < count && chosen < wanted; k++) {
+        int32_t first = (int32_t)words[k], end = first + 1;
+        while (end < n && !begins[end] && !(l->kind[ids[end]] & SPECIAL)) end++;
+        if (chosen + end - first > wanted) continue;
+        chosen += end - first;
+        for (int32_t i = first; i < end; i++) labels[i] = 0; /* to be hidden below */
+    }
+    for (int32_t i = 0; i < n; i++)
+        if (labels[i] != NONE) hide(l, r, &ids[i], &labels[i]);
+    free(words);
+    free(begins);
+    return begins ? 0 : BERT_ENOMEM;
+}
+
+static int mask(const bert_dataset *d, uint64_t seed, int64_t epoch, int64_t row, int32_t *ids,
+                int32_t *labels, int32_t n) {
+    const language *l = d->extra;
+    bert_rng r = {.seed = seed + (uint64_t)epoch * 0x9e3779b97f4a7c15u,
+                  .stream = bert_rng_stream("masks") + (uint64_t)row};
+    for (int32_t i = 0; i < n; i++) labels[i] = NONE;
+    if (l->whole_word) return hide_words(l, &r, ids, labels, n);
+    for (int32_t i = 0; i < n; i++)
+        if (bert_rng_uniform(&r) < l->probability && !(l->kind[ids[i]] & SPECIAL))
+            hide(l, &r, &ids[i], &labels[i]);
+    return 0;
+}
+
+/* ---- Text to sentences of ids */
+
+typedef struct {
+    int32_t *ids;
+    int64_t *sentence; /* [sentences + 1] in ids */
+    int64_t *document; /* [documents + 1] in sentences; a blank line ends one */
+    int64_t sentences, documents;
+    size_t ids_capacity, sentence_capacity, document_capacity;
+} corpus;
+
+static void corpus_free(corpus *c) {
+    free(c->ids);
+    free(c->sentence);
+    free(c->document);
+}
+
+static int room(void *array, size_t *capacity, size_t count, size_t size, bert_error *e) {
+    if (count <= *capacity) return 0;
+    size_t n = 2 * count + 256;
+    void **slot = array, *larger = realloc(*slot, n * size);
+    if (!larger) return bert_fail_memory(e, n * size);
+    *slot = larger;
+    *capacity = n;
+    return 0;
+}
+
+static int end_document(corpus *c, bert_error *e) {
+    if (c->documents && c->document[c->documents] == c->sentences) return 0;
+    int rc =
+        room(&c->document, &c->document_capacity, (size_t)c->documents + 2, sizeof *c->document, e);
+    if (rc) return rc;
+    if (!c->documents) c->document[0] = 0;
+    if (c->sentences) c->document[++c->documents] = c->sentences;
+    return 0;
+}
+
+static int add_sentence(corpus *c, bert_encoder *enc, const bert_text *t, bert_error *e) {
+    const size_t used = c->sentences ? (size_t)c->sentence[c->sentences] : 0;
+    int rc =
+        room(&c->sentence, &c->sentence_capacity, (size_t)c->sentences + 2, sizeof *c->sentence, e);
+    /* A token has a byte at least. */
+    if (!rc) rc = room(&c->ids, &c->ids_capacity, used + t->bytes, sizeof *c->ids, e);
+    if (rc) return rc;
+    if (!c->sentences) c->sentence[0] = 0;
+    int64_t n = bert_encode_ids(enc, t->text, t->bytes, c->ids + used, t->bytes, e);
+    if (n < 0) return (int)n;
+    if ((size_t)n > t->bytes) {
+        rc = room(&c->ids, &c->ids_capacity, used + (size_t)n, sizeof *c->ids, e);
+        if (rc) return rc;
+        bert_encode_ids(enc, t->text, t->bytes, c->ids + used, (size_t)n, e);
+    }
+    if (n) c->sentence[++c->sentences] = (int64_t)used + n;
+    return 0;
+}
+
+static int read_corpus(bert_dataset_builder *b, const char *path, corpus *c, bert_error *e) {
+    bert_reader_options o = {.text_column = b->options->text_column};
+    bert_reader *r = bert_reader_open(path, &o, e);
+    if (!r) return e->code;
+    bert_row row;
+    int rc;
+    while ((rc = bert_reader_next(r, &row, e)) == 1) {
+        size_t blank = 0;
+        while (blank < row.text.bytes && strchr(" \t\r", row.text.text[blank])) blank++;
+        rc = blank == row.text.bytes ? end_document(c, e)
+                                     : add_sentence(c, b->encoder, &row.text, e);
+        if (rc) break;
+    }
+    bert_reader_close(r);
+    if (!rc) rc = end_document(c, e);
+    if (!rc && !c->sentences) rc = bert_fail(e, BERT_EINVAL, "%s: holds no text", path);
+    return rc;
+}
+
+static int begin(bert_dataset_builder *b, const char *path, corpus *c, bert_error *e) {
+    const bert_tokenizer *t = bert_model_tokenizer(b->base);
+    const bert_special_ids s = bert_tokenizer_special(t);
+    if (s.mask < 0 || s.cls < 0 || s.sep < 0)
+        return bert_fail(e, BERT_EINVAL, "the vocabulary needs [MASK], [CLS] and [SEP]");
+    if (b->set->max_length < 8)
+        return bert_fail(e, BERT_EINVAL, "max_length %d: 8 tokens at least",
+                         (int)b->set->max_length);
+    if (b->options->mlm_probability < 0 || b->options->mlm_probability >= 1)
+        return bert_fail(e, BERT_EINVAL, "mlm_probability %g: from 0 to 1",
+                         b->options->mlm_probability);
+    b->set->extra = language_new(t, b->options, e);
+    return b->set->extra ? read_corpus(b, path, c, e) : BERT_ENOMEM;
+}
+
+/* ---- Rows of masked-lm: each line, or (as run_mlm.py) all text in pieces of max_length */
+
+static int add_line(bert_dataset_builder *b, const int32_t *ids, int64_t n, int32_t *row,
+                    bert_error *e) {
+    const bert_special_ids s = bert_tokenizer_special(bert_model_tokenizer(b->base));
+    const int32_t most = b->set->max_length - 2, kept = n < most ? (int32_t)n : most;
+    row[0] = s.cls;
+    memcpy(row + 1, ids, (size_t)kept * sizeof *row);
+    row[kept + 1] = s.sep;
+    int rc = bert_dataset_add_sequence(b, row, NULL, kept + 2, e);
+    b->set->rows += !rc;
+    b->set->truncated += n > kept;
+    b->set->dropped += n - kept;
+    return rc;
+}
+
+static int add_pieces(bert_dataset_builder *b, const corpus *c, int32_t *row, bert_error *e) {
+    const bert_special_ids s = bert_tokenizer_special(bert_model_tokenizer(b->base));
+    int32_t n = 0, most = b->set->max_length;
+    int rc = 0;
+    for (int64_t k = 0; k < c->sentences && !rc; k++) {
+        const int64_t first = c->sentence[k], last = c->sentence[k + 1];
+        for (int64_t i = first - 1; i <= last && !rc; i++) {
+            row[n++] = i < first ? s.cls : i < last ? c->ids[i] : s.sep;
+            if (n < most) continue;
+            rc = bert_dataset_add_sequence(b, row, NULL, n, e);
+            b->set->rows += !rc;
+            n = 0;
+        }
+    }
+    if (rc || b->set->rows) return rc; /* a last piece that is not full is left out */
+    rc = bert_dataset_add_sequence(b, row, NULL, n, e);
+    b->set->rows += !rc;
+    return rc;
+}
+
+static int read_masked(bert_dataset_builder *b, const char *path, bert_error *e) {
+    corpus c = {0};
+    int32_t *row = malloc((size_t)b->set->max_length * sizeof *row);
+    int rc = row ? begin(b, path, &c, e) : bert_fail_memory(e, (size_t)b->set->max_length);
+    if (!rc && !b->options->line_by_line) rc = add_pieces(b, &c, row, e);
+    for (int64_t i = 0; i < c.sentences && !rc && b->options->line_by_line; i++)
+        rc = add_line(b, c.ids + c.sentence[i], c.sentence[i + 1] - c.sentence[i], row, e);
+    corpus_free(&c);
+    free(row);
+    return rc;
+}
+
+/* ---- Rows of pretraining: two pieces of a document, or of two, as BERT's own script */
+
+typedef struct {
+    bert_dataset_builder *b;
+    corpus c;
+    bert_rng rng;
+    int32_t *row, *types;
+    size_t labels_capacity;
+} pairs;
+
+static int64_t length_of(const corpus *c, int64_t from, int64_t to) {
+    return c->sentence[to] - c->sentence[from];
+}
+
+/* Sentences [a0, a1) and [b0, b1) as a row; of the longer piece the end is cut until both fit. */
+static int add_pair(pairs *p, int64_t a0, int64_t a1, int64_t b0, int64_t b1, bool random,
+                    bert_error *e) {
+    bert_dataset *d = p->b->set;
+    const bert_special_ids s = bert_tokenizer_special(bert_model_tokenizer(p->b->base));
+    int64_t a = length_of(&p->c, a0, a1), b = length_of(&p->c, b0, b1), most = d->max_length - 3;
+    while (a + b > most) *(a > b ? &a : &b) -= 1;
+    int32_t n = 0;
+    p->row[n++] = s.cls;
+    for (int64_t i = 0; i < a; i++) p->row[n++] = p->c.ids[p->c.sentence[a0] + i];
+    p->row[n++] = s.sep;
+    const int32_t second = n;
+    for (int64_t i = 0; i < b; i++) p->row[n++] = p->c.ids[p->c.sentence[b0] + i];
+    p->row[n++] = s.sep;
+    for (int32_t i = 0; i < n; i++) p->types[i] = i >= second;
+    int rc = room(&d->labels, &p->labels_capacity, (size_t)d->rows + 1, sizeof *d->labels, e);
+    if (!rc) rc = bert_dataset_add_sequence(p->b, p->row, p->types, n, e);
+    if (!rc) d->labels[d->rows++] = random; /* 0: is the next one */
+    return rc;
+}
+
+/* A piece of another document, of about `wanted` tokens. */
+static void random_piece(pairs *p, int64_t not, int64_t wanted, int64_t *from, int64_t *to) {
+    const corpus *c = &p->c;
+    int64_t other = not ;
+    for (int tries = 0; tries < 10 && other == not ; tries++)
+        other = bert_rng_below(&p->rng, (uint32_t)c->documents);
+    const int64_t first = c->document[other], last = c->document[other + 1];
+    *from = first + bert_rng_below(&p->rng, (uint32_t)(last - first));
+    for (*to = *from + 1; *to < last && length_of(c, *from, *to) < wanted;) ++*to;
+}
+
+static int add_document(pairs *p, int64_t document, bert_error *e) {
+    const corpus *c = &p->c;
+    const int64_t last = c->document[document + 1], most = p->b->set->max_length - 3;
+    int rc = 0;
+    for (int64_t from = c->document[document]; from < last && !rc;) {
+        int64_t to = from + 1, middle = from + 1;
+        while (to < last && length_of(c, from, to) < most) to++;
+        if (to - from > 1) middle += bert_rng_below(&p->rng, (uint32_t)(to - from - 1));
+        const bool random = c->documents > 1 && (to - from == 1 || bert_rng_uniform(&p->rng) < 0.5);
+        if (!random && to - from == 1) break; /* one sentence alone, and nothing to pair it with */
+        int64_t b0 = middle, b1 = to;
+        if (random) random_piece(p, document, most - length_of(c, from, middle), &b0, &b1);
+        rc = add_pair(p, from, middle, b0, b1, random, e);
+        from = random ? middle : to; /* what was not used comes again */
+    }
+    return rc;
+}
+
+static int read_pairs(bert_dataset_builder *b, const char *path, bert_error *e) {
+    const size_t n = (size_t)b->set->max_length;
+    pairs p = {.b = b,
+               .rng = {.seed = 42, .stream = bert_rng_stream("sentence pairs")},
+               .row = malloc(n * sizeof *p.row),
+               .types = malloc(n * sizeof *p.types)};
+    int rc = p.row && p.types ? begin(b, path, &p.c, e) : bert_fail_memory(e, n * sizeof *p.row);
+    for (int64_t i = 0; i < p.c.documents && !rc; i++) rc = add_document(&p, i, e);
+    if (!rc && !b->set->rows)
+        rc = bert_fail(e, BERT_EINVAL,
+                       "%s: no two sentences follow each other: a sentence a line and a blank line "
+                       "between documents are needed",
+                       path);
+    corpus_free(&p.c);
+    free(p.row);
+    free(p.types);
+    return rc;
+}
+
+/* ---- Measures */
+
+typedef struct {
+    double nll;
+    int64_t masked, right, rows, next_right, next_rows;
+} state;
+
+static int update(void *self, const bert_dataset *d, const bert_batch *b, const float *logits,
+                  int32_t cols, bert_error *e) {
+    (void)e;
+    state *s = self;
+    const int32_t words = b->next_sentence_label ? cols - 2 : cols;
+    (void)d;
+    for (int32_t i = 0; i < b->label_count; i++) {
+        if (b->labels[i] < 0) continue;
+        const float *row = logits + (size_t)i * (size_t)cols;
+        int32_t best = 0;
+        for (int32_t k = 1; k < words; k++)
+            if (row[k] > row[best]) best = k;
+        double sum = 0;
+        for (int32_t k = 0; k < words; k++) sum += (double)expf(row[k] - row[best]);
+        s->nll += log(sum) - (double)(row[b->labels[i]] - row[best]);
+        s->right += best == b->labels[i];
+        s->masked++;
+    }
+    for (int32_t i = 0; b->next_sentence_label && i < b->inputs.n; i++) {
+        const float *next = logits + (size_t)b->inputs.start[i] * (size_t)cols + words;
+        s->next_right += (next[1] > next[0]) == b->next_sentence_label[i];
+        s->next_rows++;
+    }
+    s->rows += b->inputs.n;
+    return 0;
+}
+
+static int compute(void *self, double *values, int64_t *rows, bert_error *e) {
+    (void)e;
+    const state *s = self;
+    values[0] = s->masked ? (double)s->right / (double)s->masked : (double)NAN;
+    values[1] = s->masked ? exp(s->nll / (double)s->masked) : (double)NAN;
+    values[2] = s->next_rows ? (double)s->next_right / (double)s->next_rows : (double)NAN;
+    *rows = s->rows;
+    return 0;
+}
+
+static const char *const names[] = {"masked_accuracy", "perplexity", "next_sentence_accuracy",
+                                    NULL};
+static const bert_scorer scorer = {
+    .names = names, .size = sizeof(state), .update = update, .compute = compute};
+
+static const char *usual_masked(const bert_dataset *d) {
+    (void)d;
+    return "masked_accuracy,perplexity";
+}
+
+static int resolve(bert_dataset_builder *b, bert_error *e) {
+    (void)e;
+    b->set->problem = BERT_PROBLEM_SINGLE_LABEL;
+    return 0;
+}
+
+const bert_task bert_task_masked_lm = {
+    .name = "masked-lm",
+    .read = read_masked,
+    .resolve = resolve,
+    .scorer = &scorer,
+    .usual = usual_masked,
+    .mask = mask,
+    .free_extra = language_free,
+};
+
+const bert_task bert_task_pretraining = {
+    .name = "pretraining",
+    .read = read_pairs,
+    .resolve = resolve,
+    .scorer = &scorer,
+    .mask = mask,
+    .free_extra = language_free,
+};
