@@ -41,9 +41,8 @@ bert_tensor *bert_block_post_norm(bert_tape *t, const bert_config *c, const bert
     }
     a = bert_dropout_over(t, bert_linear_apply(t, l->attention_output, a), drop);
     x = bert_layer_norm_apply(t, &l->attention_norm, a, x);
-    bert_tensor *f = bert_linear_act(t, l->intermediate, x, k->act);
-    f = bert_dropout_over(t, bert_linear_apply(t, l->output, f), drop);
-    return bert_layer_norm_apply(t, &l->output_norm, f, x);
+    bert_tensor *f = bert_feed_forward(t, l->intermediate, k->act, l->output, x);
+    return bert_layer_norm_apply(t, &l->output_norm, bert_dropout_over(t, f, drop), x);
 }
 
 static void show(bert_tape *t, const bert_trunk_watch *watch, int layer, const bert_tensor *x) {
