@@ -1,8 +1,8 @@
 /* Speed of the tokenizer on a text file, line by line:
  *     bench_tokenizer MODEL FILE [SECONDS]
  * MODEL: a directory, tokenizer.json or vocab.txt. Prints megabytes a second (best and median of
- * the rounds, in processor time: one thread) of bert_encode_ids and of bert_encode, and the time to
- * open MODEL. */
+ * the rounds) of bert_encode_ids and of bert_encode in processor time, and of bert_encode_batch in
+ * the time that passes, on one thread and on all; and the time to open MODEL. */
 #include <base/file.h>
 #include <bert.h>
 #include <stdio.h>
@@ -12,16 +12,24 @@
 
 enum { MAX_ROUNDS = 1000 };
 
-static double now(void) {
+static double now_of(clockid_t clock) {
     struct timespec t;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    clock_gettime(clock, &t);
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+static double now(void) {
+    return now_of(CLOCK_PROCESS_CPUTIME_ID);
 }
 
 typedef struct {
     bert_encoder *enc;
     int32_t *ids;
     size_t capacity;
+    bert_encoder_pool *pool;
+    bert_text *lines; /* as one batch */
+    int32_t n;
+    int32_t *counts; /* of a line's tokens */
 } bench;
 
 typedef int64_t encode_line(bench *b, const char *line, size_t n);
@@ -47,9 +55,43 @@ static int64_t all_lines(bench *b, encode_line *encode, const char *text, size_t
     return tokens;
 }
 
+static int count_tokens(void *context, int32_t i, const bert_encoder *enc, bert_error *e) {
+    (void)e;
+    ((bench *)context)->counts[i] = bert_encoder_window(enc, 0).n - 2;
+    return 0;
+}
+
+static int64_t batch(bench *b) {
+    int64_t tokens = 0;
+    if (bert_encode_batch(b->pool, b->lines, b->n, NULL, count_tokens, b, NULL)) return -1;
+    for (int32_t i = 0; i < b->n; i++) tokens += b->counts[i];
+    return tokens;
+}
+
+static bool split_lines(bench *b, const char *text, size_t bytes) {
+    size_t n = 1;
+    for (size_t i = 0; i < bytes; i++) n += text[i] == '\n';
+    b->lines = calloc(n, sizeof *b->lines);
+    b->counts = calloc(n, sizeof *b->counts);
+    if (!b->lines || !b->counts) return false;
+    for (const char *p = text, *end = text + bytes; p < end; b->n++) {
+        const char *stop = memchr(p, '\n', (size_t)(end - p));
+        if (!stop) stop = end;
+        b->lines[b->n] = (bert_text){.text = p, .bytes = (size_t)(stop - p)};
+        p = stop + 1;
+    }
+    return true;
+}
+
 static int ascending(const void *a, const void *b) {
     double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
+}
+
+static void report(const char *name, int64_t tokens, size_t bytes, double *times, int n) {
+    qsort(times, (size_t)n, sizeof *times, ascending);
+    printf("%-17s %lld tokens, best %.1f MB/s, median %.1f MB/s\n", name, (long long)tokens,
+           (double)bytes / times[0] * 1e-6, (double)bytes / times[n / 2] * 1e-6);
 }
 
 int main(int argc, char **argv) {
@@ -75,7 +117,7 @@ int main(int argc, char **argv) {
         b.capacity = bytes + 16;
         b.ids = malloc(b.capacity * sizeof *b.ids);
     }
-    if (e.code || !b.ids) {
+    if (e.code || !b.ids || !split_lines(&b, text, bytes)) {
         fprintf(stderr, "%s\n", e.message);
         return 1;
     }
@@ -88,11 +130,24 @@ int main(int argc, char **argv) {
             tokens = all_lines(&b, rows[r].encode, text, bytes);
             times[n] = now() - begin;
         }
-        qsort(times, (size_t)n, sizeof *times, ascending);
-        printf("%-5s %lld tokens, best %.1f MB/s, median %.1f MB/s\n", rows[r].name,
-               (long long)tokens, (double)bytes / times[0] * 1e-6,
-               (double)bytes / times[n / 2] * 1e-6);
+        report(rows[r].name, tokens, bytes, times, n);
     }
+    for (int threads = 1; threads >= 0; threads--) {
+        static double times[MAX_ROUNDS];
+        int n = 0;
+        int64_t tokens = 0;
+        b.pool = bert_encoder_pool_new(t, threads, &e);
+        if (!b.pool) break;
+        for (start = now(); n < MAX_ROUNDS && (n < 3 || now() - start < limit); n++) {
+            double begin = now_of(CLOCK_MONOTONIC);
+            tokens = batch(&b);
+            times[n] = now_of(CLOCK_MONOTONIC) - begin;
+        }
+        report(threads ? "batch, one thread" : "batch, all cores", tokens, bytes, times, n);
+        bert_encoder_pool_free(b.pool);
+    }
+    free(b.lines);
+    free(b.counts);
     free(b.ids);
     free(text);
     bert_encoder_free(b.enc);

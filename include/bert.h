@@ -164,6 +164,28 @@ BERT_API int32_t bert_encoder_char_to_token(const bert_encoder *enc, int w, int3
 BERT_API int64_t bert_encode_ids(bert_encoder *enc, const char *text, size_t text_bytes,
                                  int32_t *ids, size_t capacity, bert_error *e);
 
+typedef struct {
+    const char *text;
+    size_t bytes;
+    const char *pair; /* NULL: no second segment */
+    size_t pair_bytes;
+} bert_text;
+BERT_API bert_text bert_text_of(const char *text); /* of a NUL-terminated string */
+
+/* Encoders for a batch, one a thread; threads 0: all cores. One batch at a time. */
+typedef struct bert_encoder_pool bert_encoder_pool;
+BERT_API bert_encoder_pool *bert_encoder_pool_new(const bert_tokenizer *t, int threads,
+                                                  bert_error *e);
+BERT_API void bert_encoder_pool_free(bert_encoder_pool *pool);
+/* Takes what became of texts[i]: enc holds its windows until this returns 0 or an error. Called by
+ * several threads at once, in any order. */
+typedef int bert_encoded_fn(void *context, int32_t i, const bert_encoder *enc, bert_error *e);
+/* bert_encode() of n texts, shared among the threads. The error is that of the first text that has
+ * one, as if they had been encoded in order; texts behind it may not have been encoded. */
+BERT_API int bert_encode_batch(bert_encoder_pool *pool, const bert_text *texts, int32_t n,
+                               const bert_encode_options *options, bert_encoded_fn *encoded,
+                               void *context, bert_error *e);
+
 /* Text of ids as the tokenizer's decoder gives it (" ." -> "." unless its cleanup is off). Returns
  * the length in bytes without the final NUL; writes at most capacity bytes including it. An id
  * that is no token is BERT_EINVAL. */
@@ -318,14 +340,6 @@ BERT_API void bert_normalize(float *rows, int32_t n,
 BERT_API double bert_cosine(const float *a, const float *b, int32_t dim);
 
 /* ------------------------------------------------------------------- 5. Tasks */
-
-typedef struct {
-    const char *text;
-    size_t bytes;
-    const char *pair; /* NULL: no second segment */
-    size_t pair_bytes;
-} bert_text;
-BERT_API bert_text bert_text_of(const char *text); /* of a NUL-terminated string */
 
 typedef enum {
     BERT_OVERFLOW_ERROR,    /* BERT_ETOOLONG names the text and its length */

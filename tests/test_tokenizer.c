@@ -785,6 +785,58 @@ static void public_vocabularies(void **state) {
     }
 }
 
+/* ---- batches */
+
+typedef struct {
+    int32_t counts[500];
+    int32_t refused; /* the text that the callback refuses; -1: none */
+} batch_results;
+
+static int note_count(void *context, int32_t i, const bert_encoder *enc, bert_error *e) {
+    (void)e;
+    batch_results *r = context;
+    r->counts[i] = bert_encoder_window(enc, 0).n;
+    return i == r->refused ? BERT_EINVAL : 0;
+}
+
+static void test_batch(void **state) {
+    (void)state;
+    enum { N = 500 };
+    bert_error e = {0};
+    bert_tokenizer *t = open_text("vocab.txt", TEXT(small_vocab), NULL, &e);
+    assert_non_null(t);
+    char words[N * 2 + 1];
+    for (int i = 0; i < N; i++) memcpy(words + 2 * i, "a ", 2);
+    bert_text texts[N];
+    for (int i = 0; i < N; i++) texts[i] = (bert_text){.text = words, .bytes = 2 * (size_t)i};
+    for (int threads = 1; threads <= 3; threads++) {
+        bert_encoder_pool *pool = bert_encoder_pool_new(t, threads, &e);
+        assert_non_null(pool);
+        batch_results r = {.refused = -1};
+        assert_int_equal(bert_encode_batch(pool, texts, N, NULL, note_count, &r, &e), 0);
+        for (int i = 0; i < N; i++) assert_int_equal(r.counts[i], i + 2);
+        assert_int_equal(bert_encode_batch(pool, NULL, 0, NULL, note_count, &r, &e), 0);
+        /* Of two errors, the first text's. */
+        r = (batch_results){.refused = 407};
+        assert_int_equal(bert_encode_batch(pool, texts, N, NULL, note_count, &r, &e), BERT_EINVAL);
+        assert_non_null(strstr(e.message, "text 407: "));
+        e = (bert_error){0};
+        texts[133].text = NULL;
+        assert_int_equal(bert_encode_batch(pool, texts, N, NULL, note_count, &r, &e), BERT_EINVAL);
+        assert_non_null(strstr(e.message, "text 133: "));
+        texts[133].text = words;
+        e = (bert_error){0};
+        for (int i = 0; i < 133; i++) assert_int_equal(r.counts[i], i + 2);
+        bert_encoder_pool_free(pool);
+    }
+    assert_int_equal(bert_encode_batch(NULL, texts, N, NULL, note_count, NULL, &e), BERT_EINVAL);
+    e = (bert_error){0};
+    assert_null(bert_encoder_pool_new(NULL, 1, &e));
+    assert_int_equal(e.code, BERT_EINVAL);
+    bert_encoder_pool_free(NULL);
+    bert_tokenizer_close(t);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(empty_and_blank_texts_have_no_tokens),
@@ -813,6 +865,7 @@ int main(void) {
         cmocka_unit_test(bad_vocabularies_are_named),
         cmocka_unit_test(directories_are_read_as_transformers_does),
         cmocka_unit_test(threads_share_a_tokenizer),
+        cmocka_unit_test(test_batch),
         cmocka_unit_test(public_vocabularies),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
