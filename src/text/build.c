@@ -36,11 +36,11 @@ char *bert_tokenizer_strdup(bert_tokenizer *t, const char *s, bert_error *e) {
     return copy;
 }
 
-int bert_vocabulary_start(bert_tokenizer *t, size_t bytes, size_t prefixes, bert_error *e) {
+int bert_vocabulary_start(bert_tokenizer *t, size_t bytes, size_t tokens, bert_error *e) {
     t->text =
         bert_arena_alloc(&t->arena, 2 * bytes + 1); /* a byte is a token at worst, and a NUL */
     if (!t->text) return bert_fail_memory(e, 2 * bytes + 1);
-    int rc = bert_trie_init(&t->vocabulary, prefixes, e);
+    int rc = bert_vocab_init(&t->vocabulary, tokens, e);
     return rc ? rc : bert_trie_init(&t->contents, 0, e);
 }
 
@@ -71,15 +71,14 @@ int bert_vocabulary_add(bert_tokenizer *t, const char *token, size_t bytes, int3
     t->text[bytes] = 0;
     t->text += bytes + 1;
     t->model_size = t->size;
-    return bert_trie_add(&t->vocabulary, token, bytes, id, e);
+    return bert_vocab_add(&t->vocabulary, t->tokens, bytes, id, e);
 }
 
 int bert_add_token(bert_tokenizer *t, bert_added_token token, const char *where, bert_error *e) {
     if (!*token.content) return BERT_OK; /* as the reference: it could never be found */
     size_t bytes = token.bytes = strlen(token.content);
     int32_t known = bert_trie_find(&t->contents, token.content, bytes);
-    int32_t id =
-        known >= 0 ? t->added[known].id : bert_trie_find(&t->vocabulary, token.content, bytes);
+    int32_t id = known >= 0 ? t->added[known].id : bert_vocabulary_find(t, token.content, bytes);
     if (id < 0) {
         id = t->next_id++;
         if (id < t->size && t->tokens[id])
@@ -201,14 +200,14 @@ static void finish_ascii(bert_tokenizer *t) {
                       : u->flags & BERT_CHAR_PUNCTUATION ? BERT_ASCII_PUNCTUATION
                                                          : BERT_ASCII_OTHER;
         char s = (char)c;
-        int32_t id = bert_trie_find(&t->vocabulary, &s, 1);
+        int32_t id = bert_vocabulary_find(t, &s, 1);
         t->ascii_ids[c] = id < 0 ? t->unk : id;
     }
 }
 
 int bert_tokenizer_finish(bert_tokenizer *t, const char *where, bert_error *e) {
     if (t->normalizer.strip_accents_null) t->normalizer.strip_accents = t->normalizer.lowercase;
-    t->unk = bert_trie_find(&t->vocabulary, t->unk_token, strlen(t->unk_token));
+    t->unk = bert_vocabulary_find(t, t->unk_token, strlen(t->unk_token));
     if (t->unk < 0)
         return bert_fail(e, BERT_EFORMAT, "%s: the vocabulary lacks its unknown token '%.100s'",
                          where, t->unk_token);
@@ -224,7 +223,8 @@ int bert_tokenizer_finish(bert_tokenizer *t, const char *where, bert_error *e) {
                     e, BERT_EFORMAT,
                     "%s: post_processor: special token '%.100s' has id %d; there are %d", where,
                     templates[k]->pieces[i].token, templates[k]->pieces[i].id, t->size);
-    t->continuation = bert_trie_walk(&t->vocabulary, BERT_TRIE_ROOT, t->prefix, strlen(t->prefix));
+    t->prefix_bytes = strlen(t->prefix);
+    t->continuation = bert_vocab_hash_all(BERT_VOCAB_START, t->prefix, t->prefix_bytes);
     if (t->model != BERT_WORDPIECE) t->max_chars = 1;
     t->quick = t->split == BERT_SPLIT_BERT &&
                (t->model != BERT_WORDPIECE || t->max_chars >= BERT_SHORT_WORD);

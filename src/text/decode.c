@@ -12,7 +12,7 @@ int32_t bert_tokenizer_max_length(const bert_tokenizer *t) {
 int32_t bert_token_id(const bert_tokenizer *t, const char *token) {
     size_t n = strlen(token);
     int32_t i = bert_trie_find(&t->contents, token, n);
-    return i >= 0 ? t->added[i].id : bert_trie_find(&t->vocabulary, token, n);
+    return i >= 0 ? t->added[i].id : bert_vocabulary_find(t, token, n);
 }
 
 /* A token that a later line of vocab.txt repeats has lost its id to it. */

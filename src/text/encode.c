@@ -12,33 +12,46 @@ enum { ID_BITS = 24, ID_MASK = (1 << ID_BITS) - 1 };
 
 /* ---------------------------------------------------------------- Words to pieces */
 
+/* Hashes of the beginnings of word + at that a token may have, in enc->hashes; how many bytes the
+ * longest of them has. A continuation's begins with the prefix, and so do the steps of the filter.
+ */
+static size_t hash_beginnings(const bert_encoder *enc, const uint8_t *word, size_t at,
+                              size_t bytes) {
+    const bert_tokenizer *t = enc->t;
+    const size_t before = at ? t->prefix_bytes : 0, longest = t->vocabulary.longest;
+    uint64_t hash = at ? t->continuation : BERT_VOCAB_START;
+    if (longest <= before) return 0;
+    size_t n = bytes - at < longest - before ? bytes - at : longest - before;
+    for (size_t i = 0; i < n; i++) {
+        enc->hashes[i] = hash = bert_vocab_hash(hash, word[at + i]);
+        if (!((before + i + 1) % BERT_VOCAB_STEP) && !bert_vocab_may_begin(&t->vocabulary, hash))
+            return i;
+    }
+    return n;
+}
+
 /* Longest match first; pieces go to enc->found and enc->ends. */
 static int wordpiece(bert_encoder *enc, const uint8_t *word, size_t bytes) {
-    const bert_trie *trie = &enc->t->vocabulary;
+    const bert_tokenizer *t = enc->t;
     int n = 0;
-    for (size_t at = 0, stop; at < bytes; at = stop) {
-        uint32_t node = at ? enc->t->continuation : BERT_TRIE_ROOT;
+    for (size_t at = 0; at < bytes; n++) {
+        size_t length = hash_beginnings(enc, word, at, bytes);
         int32_t id = -1;
-        stop = at;
-        for (size_t i = at; node && i < bytes; i++) {
-            node = bert_trie_step(trie, node, word[i]);
-            if (node && trie->values[node] >= 0) {
-                id = trie->values[node];
-                stop = i + 1;
-            }
+        for (; length; length--) {
+            id = bert_vocab_probe(&t->vocabulary, t->tokens, enc->hashes[length - 1], t->prefix,
+                                  at ? t->prefix_bytes : 0, word + at, length);
+            if (id >= 0) break;
         }
-        if (id < 0) { /* one failure spoils the word */
-            n = 0;
-            break;
-        }
+        if (!length) return 0; /* one failure spoils the word */
+        at += length;
         enc->found[n] = id;
-        enc->ends[n++] = (uint32_t)stop;
+        enc->ends[n] = (uint32_t)at;
     }
     return n;
 }
 
 static int wordlevel(bert_encoder *enc, const uint8_t *word, size_t bytes) {
-    int32_t id = bert_trie_find(&enc->t->vocabulary, word, bytes);
+    int32_t id = bert_vocabulary_find(enc->t, (const char *)word, bytes);
     if (id < 0) return 0;
     enc->found[0] = id;
     enc->ends[0] = (uint32_t)bytes;
@@ -506,6 +519,12 @@ int64_t bert_encode_ids(bert_encoder *enc, const char *text, size_t text_bytes, 
 
 /* ---------------------------------------------------------------------- The encoder */
 
+/* In bytes; at least 1. */
+static size_t longest_piece(const bert_tokenizer *t) {
+    const size_t word = 4 * (size_t)t->max_chars, longest = t->vocabulary.longest;
+    return (longest < word ? longest : word) + 1;
+}
+
 bert_encoder *bert_encoder_new(const bert_tokenizer *t, bert_error *e) {
     if (!t) {
         bert_fail(e, BERT_EINVAL, "bert_encoder_new: the tokenizer is NULL");
@@ -519,11 +538,12 @@ bert_encoder *bert_encoder_new(const bert_tokenizer *t, bert_error *e) {
         enc->long_words = calloc((size_t)1 << BERT_LONG_BITS, sizeof *enc->long_words);
         enc->found = malloc(((size_t)t->max_chars + 1) * sizeof *enc->found);
         enc->ends = malloc(((size_t)t->max_chars + 1) * sizeof *enc->ends);
+        enc->hashes = malloc(longest_piece(t) * sizeof *enc->hashes);
         enc->starts = calloc(2, sizeof *enc->starts);
         enc->starts_capacity = 2;
     }
     if (!enc || !enc->short_words || !enc->long_words || !enc->found || !enc->ends ||
-        !enc->starts) {
+        !enc->hashes || !enc->starts) {
         bert_encoder_free(enc);
         bert_fail_memory(e, sizeof *enc->short_words << BERT_SHORT_BITS);
         return NULL;
@@ -539,10 +559,10 @@ void bert_encoder_free(bert_encoder *enc) {
         free(enc->sequences[i].words);
         free(enc->sequences[i].offsets);
     }
-    void *const blocks[] = {enc->short_words, enc->long_words, enc->word,     enc->places,
-                            enc->found,       enc->ends,       enc->stretch,  enc->stretch_places,
-                            enc->ids,         enc->type_ids,   enc->word_ids, enc->sequence_ids,
-                            enc->offsets,     enc->special,    enc->starts};
+    void *const blocks[] = {enc->short_words,    enc->long_words, enc->word,     enc->places,
+                            enc->found,          enc->ends,       enc->hashes,   enc->stretch,
+                            enc->stretch_places, enc->ids,        enc->type_ids, enc->word_ids,
+                            enc->sequence_ids,   enc->offsets,    enc->special,  enc->starts};
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) free(blocks[i]);
     free(enc);
 }

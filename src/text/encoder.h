@@ -52,6 +52,7 @@ struct bert_encoder {
     /* its pieces, when they are not in an entry */
     int32_t *found;
     uint32_t *ends;
+    uint64_t *hashes; /* of the beginnings of what is left of the word */
 
     /* a stretch of normalised text, where added tokens are looked for in it */
     uint8_t *stretch;

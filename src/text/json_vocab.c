@@ -157,7 +157,7 @@ static int32_t read_id(cursor *c) {
 int bert_load_json_vocab(bert_tokenizer *t, const char *text, size_t bytes, const char *where,
                          bert_error *e) {
     cursor c = {text, text + bytes};
-    int rc = bert_vocabulary_start(t, bytes, bytes / 8, e);
+    int rc = bert_vocabulary_start(t, bytes, bytes / 16, e);
     if (rc) return rc;
     char *room = malloc(bytes);
     if (!room) return bert_fail_memory(e, bytes);

@@ -143,7 +143,7 @@ static int add_tokens(bert_tokenizer *t, const json_t *config, const json_t *map
     int rc = add_listed(t, json_object_get(config, "added_tokens_decoder"), false, config_file, e);
     for (int i = 0; !rc && vocab_only && i < BERT_SPECIALS; i++) {
         const char *name = t->special_names[i];
-        if (name && bert_trie_find(&t->vocabulary, name, strlen(name)) >= 0)
+        if (name && bert_vocabulary_find(t, name, strlen(name)) >= 0)
             rc = add_special(t, name, vocab_file, e);
     }
     if (!rc) rc = add_listed(t, added, true, added_file, e);
@@ -160,7 +160,7 @@ static int add_tokens(bert_tokenizer *t, const json_t *config, const json_t *map
 static int find_id(const bert_tokenizer *t, bert_special s, const char *where, int32_t *id,
                    bert_error *e) {
     const char *name = t->special_names[s];
-    *id = bert_trie_find(&t->vocabulary, name, strlen(name));
+    *id = bert_vocabulary_find(t, name, strlen(name));
     if (*id < 0) *id = bert_token_id(t, name);
     if (*id >= 0) return BERT_OK;
     return bert_fail(e, BERT_EFORMAT, "%s: the vocabulary lacks %s", where, name);
@@ -253,8 +253,9 @@ bert_tokenizer *bert_tokenizer_open(const char *path, const bert_tokenizer_optio
 
 void bert_tokenizer_close(bert_tokenizer *t) {
     if (!t) return;
-    bert_trie *const tries[] = {&t->vocabulary, &t->contents, &t->raw, &t->normalized};
-    for (int i = 0; i < 4; i++) bert_trie_free(tries[i]);
+    bert_vocab_free(&t->vocabulary);
+    bert_trie *const tries[] = {&t->contents, &t->raw, &t->normalized};
+    for (int i = 0; i < 3; i++) bert_trie_free(tries[i]);
     free(t->tokens);
     free(t->added);
     bert_arena_free(&t->arena);

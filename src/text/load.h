@@ -7,10 +7,10 @@
 /* Defaults: WordPiece with BERT's names and normaliser, nothing in the vocabulary. */
 void bert_tokenizer_defaults(bert_tokenizer *t);
 
-/* The model's vocabulary: room for `bytes` of text (prefixes: about how many different ones its
- * tokens have), then each token. A token given twice keeps its last id; an id given twice is an
+/* The model's vocabulary: room for `bytes` of text and about so many tokens, then each
+ * token. A token given twice keeps its last id; an id given twice is an
  * error. */
-int bert_vocabulary_start(bert_tokenizer *t, size_t bytes, size_t prefixes, bert_error *e);
+int bert_vocabulary_start(bert_tokenizer *t, size_t bytes, size_t tokens, bert_error *e);
 int bert_vocabulary_add(bert_tokenizer *t, const char *token, size_t bytes, int32_t id,
                         const char *where, bert_error *e);
 

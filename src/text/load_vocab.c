@@ -27,7 +27,7 @@ int bert_load_vocab_txt(bert_tokenizer *t, const char *path, bert_error *e) {
     if (lines > BERT_MAX_VOCABULARY)
         rc = bert_fail(e, BERT_EUNSUPPORTED, "%s: has %zu lines; at most %d are supported", path,
                        lines, BERT_MAX_VOCABULARY);
-    if (!rc) rc = bert_vocabulary_start(t, bytes, bytes / 3, e);
+    if (!rc) rc = bert_vocabulary_start(t, bytes, lines, e);
     const char *p = text;
     for (int32_t id = 0; !rc && id < (int32_t)lines; id++) {
         const char *stop = memchr(p, '\n', (size_t)(end - p));

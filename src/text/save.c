@@ -91,7 +91,7 @@ static json_t *model_json(const bert_tokenizer *t) {
     int rc = 0;
     for (int32_t id = 0; id < t->model_size && !rc; id++) {
         const char *token = t->tokens[id];
-        if (token && bert_trie_find(&t->vocabulary, token, strlen(token)) == id)
+        if (token && bert_vocabulary_find(t, token, strlen(token)) == id)
             rc = json_object_set_new_nocheck(vocab, token, json_integer(id));
     }
     if (rc) {

@@ -4,6 +4,7 @@
 #define BERT_TEXT_TOKENIZER_H
 #include "base/arena.h"
 #include "text/trie.h"
+#include "text/vocab.h"
 #include <bert.h>
 #include <string.h>
 
@@ -72,7 +73,7 @@ struct bert_tokenizer {
     bert_arena arena; /* strings and templates */
     char *text;       /* where the next token of the vocabulary goes */
     bert_token_model model;
-    bert_trie vocabulary;
+    bert_vocab vocabulary;
     const char **tokens; /* [size], by id; NULL: no such id */
     int32_t size;        /* largest id + 1 */
     int32_t capacity;    /* of tokens */
@@ -80,8 +81,9 @@ struct bert_tokenizer {
     int32_t next_id;     /* of the next added token that the vocabulary lacks */
     int32_t unk;
     const char *unk_token, *prefix; /* continuing_subword_prefix */
-    uint32_t continuation;          /* the node of `prefix` */
-    int32_t max_chars;              /* max_input_chars_per_word */
+    uint64_t continuation;          /* the hash of `prefix` */
+    size_t prefix_bytes;
+    int32_t max_chars; /* max_input_chars_per_word */
     bert_normalizer normalizer;
     bert_split split;
     bool quick; /* the rules for runs of ASCII hold */
@@ -108,6 +110,11 @@ struct bert_tokenizer {
     uint8_t ascii[128];     /* bert_ascii */
     int32_t ascii_ids[128]; /* of punctuation */
 };
+
+/* The id of a string in the model's vocabulary, or -1. */
+static inline int32_t bert_vocabulary_find(const bert_tokenizer *t, const char *s, size_t n) {
+    return bert_vocab_find(&t->vocabulary, t->tokens, s, n);
+}
 
 typedef enum { BERT_ASCII_SPACE, BERT_ASCII_PUNCTUATION, BERT_ASCII_OTHER } bert_ascii;
 

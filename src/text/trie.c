@@ -32,8 +32,8 @@ static void put_edge(bert_trie *t, uint64_t edge) {
 
 static int grow(bert_trie *t, bert_error *e) {
     if (t->capacity >= MAX_NODES)
-        return bert_fail(e, BERT_EUNSUPPORTED, "the vocabulary has more than %d distinct prefixes",
-                         MAX_NODES);
+        return bert_fail(e, BERT_EUNSUPPORTED,
+                         "the added tokens have more than %d distinct prefixes", MAX_NODES);
     bert_trie old = *t;
     int32_t *values = realloc(t->values, 2 * (size_t)t->capacity * sizeof *values);
     if (!values) return bert_fail_memory(e, 2 * (size_t)t->capacity * sizeof *values);
