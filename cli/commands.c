@@ -4,10 +4,23 @@
 #include <string.h>
 
 const command *const commands[] = {
-    &tokenize_command, &encode_command,   &embed_command,         &similarity_command,
-    &rerank_command,   &classify_command, &answer_command,        &choose_command,
-    &fill_command,     &tag_command,      &next_sentence_command, &train_command,
-    &evaluate_command, &info_command,     &bench_command,         NULL,
+    &tokenize_command,
+    &encode_command,
+    &embed_command,
+    &similarity_command,
+    &rerank_command,
+    &classify_command,
+    &answer_command,
+    &choose_command,
+    &fill_command,
+    &tag_command,
+    &next_sentence_command,
+    &train_tokenizer_command,
+    &train_command,
+    &evaluate_command,
+    &info_command,
+    &bench_command,
+    NULL,
 };
 
 const command *command_find(const char *name) {
@@ -25,7 +38,7 @@ const command *command_find(const char *name) {
 void print_usage(FILE *f) {
     fprintf(f, "usage: bert COMMAND [operands] [options]\n\n");
     for (int i = 0; commands[i]; i++)
-        fprintf(f, "  %-13s %s\n", commands[i]->name, commands[i]->help);
+        fprintf(f, "  %-15s %s\n", commands[i]->name, commands[i]->help);
     fprintf(f,
             "\n"
             "MODEL is a directory with config.json, model.safetensors and a tokenizer, or the\n"

@@ -495,6 +495,22 @@ BERT_API int bert_reader_column(const bert_reader *r, const char *name);
 /* Records so far with bytes that are not UTF-8. */
 BERT_API int64_t bert_reader_invalid(const bert_reader *r);
 
+/* A WordPiece vocabulary made from text, as PyPI tokenizers' BertWordPieceTokenizer.train() does it
+ * (Sennrich et al. 2016, with "##" for what goes on): characters, then the most frequent pair of
+ * neighbours again and again. */
+typedef struct {
+    int32_t vocab_size;               /* 30000, the five specials included */
+    int32_t min_frequency;            /* 2: of a pair */
+    int32_t limit_alphabet;           /* 1000: the most frequent characters; others become [UNK] */
+    bert_tokenizer_options tokenizer; /* how text is normalised, now and by the tokenizer */
+    bert_reader_options reader;       /* of the files: text_column */
+} bert_wordpiece_options;
+BERT_API bert_wordpiece_options bert_wordpiece_default(void);
+/* Reads n files and writes the tokenizer's files into directory. options may be NULL. */
+BERT_API int bert_train_wordpiece(const char *const *paths, int n,
+                                  const bert_wordpiece_options *options, const char *directory,
+                                  bert_error *e);
+
 /* Writes a float32 matrix as NumPy's .npy, and reads one back ([rows, cols]; *data is malloc'ed).
  */
 BERT_API int bert_save_npy(const char *path, const float *data, int64_t rows, int64_t cols,

@@ -110,9 +110,10 @@ static int tear_down(void **state) {
     return 0;
 }
 
-static const char *const names[] = {"tokenize",      "encode", "embed",    "similarity", "rerank",
-                                    "classify",      "answer", "choose",   "fill",       "tag",
-                                    "next-sentence", "train",  "evaluate", "info",       "bench"};
+static const char *const names[] = {"tokenize", "encode",   "embed",         "similarity",
+                                    "rerank",   "classify", "answer",        "choose",
+                                    "fill",     "tag",      "next-sentence", "train-tokenizer",
+                                    "train",    "evaluate", "info",          "bench"};
 
 /* ---- Usage */
 

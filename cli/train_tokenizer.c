@@ -1,0 +1,67 @@
+/* bert train-tokenizer: a WordPiece vocabulary from text. */
+#include "cli.h"
+#include <stdlib.h>
+
+typedef struct {
+    common common;
+    const char *output;
+    int32_t vocab_size, min_frequency, limit_alphabet;
+    bool cased;
+} arguments;
+
+static int run(void *args, int operands, char **operand, bert_error *e) {
+    const arguments *a = args;
+    if (!a->output) return fail(e, EXIT_USAGE, "-o DIR says where the tokenizer goes");
+    bert_wordpiece_options o = bert_wordpiece_default();
+    o.vocab_size = a->vocab_size;
+    o.min_frequency = a->min_frequency;
+    o.limit_alphabet = a->limit_alphabet;
+    o.reader.text_column = a->common.text_column;
+    if (a->cased) o.tokenizer.do_lower_case = o.tokenizer.strip_accents = 0;
+    int rc = bert_train_wordpiece((const char *const *)operand, operands, &o, a->output, e);
+    bert_tokenizer *t = rc ? NULL : bert_tokenizer_open(a->output, NULL, e);
+    if (!t) return rc ? rc : BERT_EINVAL;
+    const int size = bert_tokenizer_size(t);
+    bert_tokenizer_close(t);
+    if (output_json(&a->common))
+        return output_line(json_pack("{s:s,s:i}", "output_dir", a->output, "vocab_size", size), e);
+    printf("%d tokens in %s\n", size, a->output);
+    return 0;
+}
+
+static void defaults(void *args) {
+    const bert_wordpiece_options o = bert_wordpiece_default();
+    arguments *a = args;
+    a->vocab_size = o.vocab_size;
+    a->min_frequency = o.min_frequency;
+    a->limit_alphabet = o.limit_alphabet;
+}
+
+static const option options[] = {
+    {"output", 'o', "DIR", "where vocab.txt, tokenizer.json and the rest go (needed)", set_string,
+     offsetof(arguments, output), 0},
+    {"vocab-size", 0, "N", "tokens, specials included (30000)", set_positive,
+     offsetof(arguments, vocab_size), 0},
+    {"min-frequency", 0, "N", "of a pair that becomes a token (2)", set_positive,
+     offsetof(arguments, min_frequency), 0},
+    {"limit-alphabet", 0, "N", "characters, the most frequent ones (1000)", set_positive,
+     offsetof(arguments, limit_alphabet), 0},
+    {"cased", 0, NULL, "keep upper case and accents", set_true, offsetof(arguments, cased), 0},
+    {0},
+};
+
+const command train_tokenizer_command = {
+    .name = "train-tokenizer",
+    .operands = "FILE..",
+    .help = "make a WordPiece vocabulary from text",
+    .more = "A line is {\"output_dir\":\"..\",\"vocab_size\":n}. With a config.json of your own in "
+            "DIR,\n"
+            "'bert train DIR --from-scratch --task masked-lm' trains a model on it.",
+    .min_operands = 1,
+    .max_operands = -1,
+    .groups = TAKES_COLUMNS | TAKES_OUTPUT,
+    .options = options,
+    .size = sizeof(arguments),
+    .defaults = defaults,
+    .run = run,
+};

@@ -1,0 +1,473 @@
+/* A WordPiece vocabulary from text, as PyPI tokenizers' WordPieceTrainer makes it: the characters,
+ * then again and again the most frequent pair of neighbours as a new token. Where it goes by the
+ * order of a hash table, we go by code point: equal frequencies may break otherwise, nothing else
+ * differs. */
+#include "base/error.h"
+#include "base/file.h"
+#include "base/rng.h"
+#include "text/load.h"
+#include "text/normalize.h"
+#include "text/utf8.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_WORD = 4096, SPECIALS = 5 };
+static const char *const specials[SPECIALS] = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"};
+
+/* Texts by number, found by hash. */
+typedef struct {
+    char **text;
+    int32_t *table; /* number + 1, or 0 */
+    size_t n, capacity, slots;
+    bert_arena arena;
+} names;
+
+typedef struct {
+    int64_t count;
+    int32_t *symbols;
+    int32_t n;
+} word;
+
+typedef struct {
+    uint64_t key; /* left << 32 | right */
+    int64_t count;
+    int32_t *words; /* where it occurs; a word may be there twice */
+    int32_t n, capacity;
+} pair;
+
+typedef struct {
+    int64_t count;
+    uint64_t key;
+    int32_t pair;
+} entry;
+
+typedef struct {
+    bert_wordpiece_options o;
+    bert_error *e;
+    names words, tokens;
+    int64_t *word_counts; /* [words.n] */
+    size_t word_counts_capacity;
+    int64_t *characters;       /* [BERT_UNICODE_LAST + 1] how often */
+    int32_t *plain, *inner;    /* the token of a character, first in a word or not; -1 */
+    uint8_t current[MAX_WORD]; /* the word being read */
+    size_t current_bytes;
+    bool failed;
+    word *list;
+    pair *pairs;
+    size_t pairs_n, pairs_capacity;
+    int32_t *pair_table;
+    size_t pair_slots;
+    entry *heap;
+    size_t heap_n, heap_capacity;
+} trainer;
+
+/* ---- Names */
+
+static size_t name_slot(const names *s, const char *text) {
+    size_t i = (size_t)bert_rng_stream(text) & (s->slots - 1);
+    while (s->table[i] && strcmp(s->text[s->table[i] - 1], text)) i = (i + 1) & (s->slots - 1);
+    return i;
+}
+
+static int name_grow(names *s) {
+    size_t slots = s->slots ? 2 * s->slots : 1024;
+    int32_t *table = calloc(slots, sizeof *table);
+    char **text = table ? realloc(s->text, slots / 2 * sizeof *text) : NULL;
+    if (!text) {
+        free(table);
+        return BERT_ENOMEM;
+    }
+    s->text = text;
+    free(s->table);
+    s->table = table;
+    s->slots = slots;
+    s->capacity = slots / 2;
+    for (size_t i = 0; i < s->n; i++) s->table[name_slot(s, s->text[i])] = (int32_t)i + 1;
+    return 0;
+}
+
+/* The number of a text, new or not; negative when memory is out. */
+static int32_t name_number(names *s, const char *text) {
+    if (s->n == s->capacity && name_grow(s)) return BERT_ENOMEM;
+    size_t slot = name_slot(s, text);
+    if (s->table[slot]) return s->table[slot] - 1;
+    char *copy = bert_arena_strdup(&s->arena, text);
+    if (!copy) return BERT_ENOMEM;
+    s->text[s->n] = copy;
+    s->table[slot] = (int32_t)++s->n;
+    return (int32_t)s->n - 1;
+}
+
+static void names_free(names *s) {
+    free(s->text);
+    free(s->table);
+    bert_arena_free(&s->arena);
+}
+
+static int room(void *array, size_t *capacity, size_t count, size_t size, bert_error *e) {
+    if (count <= *capacity) return 0;
+    size_t n = 2 * count + 256;
+    void **slot = array, *larger = realloc(*slot, n * size);
+    if (!larger) return bert_fail_memory(e, n * size);
+    *slot = larger;
+    *capacity = n;
+    return 0;
+}
+
+/* ---- Text to words, as the tokenizer will split it */
+
+static void end_word(trainer *t) {
+    if (!t->current_bytes) return;
+    t->current[t->current_bytes] = 0;
+    t->current_bytes = 0;
+    int32_t number = name_number(&t->words, (const char *)t->current);
+    size_t before = t->word_counts_capacity;
+    if (number < 0 || room(&t->word_counts, &t->word_counts_capacity, (size_t)number + 1,
+                           sizeof *t->word_counts, t->e)) {
+        t->failed = true;
+        return;
+    }
+    if (t->word_counts_capacity > before)
+        memset(t->word_counts + before, 0,
+               (t->word_counts_capacity - before) * sizeof *t->word_counts);
+    t->word_counts[number]++;
+}
+
+static void put(void *context, uint32_t c, const bert_unicode *u, bert_span at) {
+    (void)at;
+    trainer *t = context;
+    const bool alone = u->flags & BERT_CHAR_PUNCTUATION;
+    if (alone || u->flags & BERT_CHAR_SPACE) end_word(t);
+    if (u->flags & BERT_CHAR_SPACE || !c) return;
+    if (t->current_bytes + 8 > sizeof t->current) end_word(t);
+    t->current_bytes += (size_t)bert_utf8_put(c, t->current + t->current_bytes);
+    if (alone) end_word(t);
+}
+
+static int read_words(trainer *t, const char *path, bert_normalizer flags) {
+    bert_reader *r = bert_reader_open(path, &t->o.reader, t->e);
+    if (!r) return t->e->code;
+    bert_normalizer_state s = {.flags = flags};
+    bert_row row;
+    int rc;
+    while ((rc = bert_reader_next(r, &row, t->e)) == 1) {
+        const bert_span at = {0, 0};
+        const uint8_t *p = (const uint8_t *)row.text.text, *end = p + row.text.bytes;
+        while (p < end) bert_normalizer_put(&s, bert_utf8_next(&p, end), at, put, t);
+        bert_normalizer_flush(&s, put, t);
+        end_word(t);
+        if (t->failed || s.failed) rc = bert_fail_memory(t->e, t->words.arena.reserved);
+        if (rc < 0) break;
+    }
+    bert_normalizer_free(&s);
+    bert_reader_close(r);
+    return rc;
+}
+
+/* ---- The alphabet */
+
+typedef struct {
+    uint32_t c;
+    int64_t count;
+} letter;
+
+static int by_count(const void *a, const void *b) {
+    const letter *x = a, *y = b;
+    if (x->count != y->count) return x->count < y->count ? 1 : -1;
+    return (x->c > y->c) - (x->c < y->c);
+}
+
+static int by_code_point(const void *a, const void *b) {
+    const letter *x = a, *y = b;
+    return (x->c > y->c) - (x->c < y->c);
+}
+
+static void count_characters(trainer *t) {
+    for (size_t i = 0; i < t->words.n; i++) {
+        const uint8_t *p = (const uint8_t *)t->words.text[i], *end = p + strlen(t->words.text[i]);
+        while (p < end) t->characters[bert_utf8_next(&p, end)] += t->word_counts[i];
+    }
+}
+
+static int add_alphabet(trainer *t) {
+    size_t n = 0;
+    for (uint32_t c = 0; c <= BERT_UNICODE_LAST; c++) n += t->characters[c] > 0;
+    letter *letters = malloc((n + 1) * sizeof *letters);
+    if (!letters) return bert_fail_memory(t->e, n * sizeof *letters);
+    n = 0;
+    for (uint32_t c = 0; c <= BERT_UNICODE_LAST; c++)
+        if (t->characters[c]) letters[n++] = (letter){c, t->characters[c]};
+    if (n > (size_t)t->o.limit_alphabet) {
+        qsort(letters, n, sizeof *letters, by_count);
+        n = (size_t)t->o.limit_alphabet;
+        qsort(letters, n, sizeof *letters, by_code_point);
+    }
+    int rc = 0;
+    for (size_t i = 0; i < n && !rc; i++) {
+        char text[8] = "";
+        text[bert_utf8_put(letters[i].c, (uint8_t *)text)] = 0;
+        t->plain[letters[i].c] = name_number(&t->tokens, text);
+        if (t->plain[letters[i].c] < 0) rc = bert_fail_memory(t->e, sizeof text);
+    }
+    free(letters);
+    return rc;
+}
+
+/* Characters that are not in the alphabet leave no trace in a word. */
+static int spell(trainer *t, size_t i) {
+    word *w = &t->list[i];
+    const uint8_t *begin = (const uint8_t *)t->words.text[i], *p = begin,
+                  *end = p + strlen(t->words.text[i]);
+    w->symbols = bert_arena_alloc(&t->words.arena, (size_t)(end - p) * sizeof *w->symbols);
+    w->count = t->word_counts[i];
+    if (!w->symbols) return bert_fail_memory(t->e, (size_t)(end - p));
+    while (p < end) {
+        const bool first = p == begin;
+        uint32_t c = bert_utf8_next(&p, end);
+        int32_t id = t->plain[c];
+        if (id < 0) continue;
+        if (!first && (id = t->inner[c]) < 0) {
+            char text[12] = "##";
+            text[2 + bert_utf8_put(c, (uint8_t *)text + 2)] = 0;
+            id = t->inner[c] = name_number(&t->tokens, text);
+            if (id < 0) return bert_fail_memory(t->e, sizeof text);
+        }
+        w->symbols[w->n++] = id;
+    }
+    return 0;
+}
+
+/* ---- Pairs */
+
+static size_t pair_slot(const trainer *t, uint64_t key) {
+    size_t i = (size_t)((key * 0x9e3779b97f4a7c15u) >> 20) & (t->pair_slots - 1);
+    while (t->pair_table[i] && t->pairs[t->pair_table[i] - 1].key != key)
+        i = (i + 1) & (t->pair_slots - 1);
+    return i;
+}
+
+static int pair_grow(trainer *t) {
+    size_t slots = t->pair_slots ? 2 * t->pair_slots : 1 << 16;
+    int32_t *table = calloc(slots, sizeof *table);
+    if (!table) return bert_fail_memory(t->e, slots * sizeof *table);
+    free(t->pair_table);
+    t->pair_table = table;
+    t->pair_slots = slots;
+    for (size_t i = 0; i < t->pairs_n; i++)
+        t->pair_table[pair_slot(t, t->pairs[i].key)] = (int32_t)i + 1;
+    return 0;
+}
+
+/* Adds delta to a pair's count; word >= 0: where it now also is. Its number, or a negative error.
+ */
+static int32_t pair_add(trainer *t, int32_t left, int32_t right, int64_t delta, int32_t where) {
+    const uint64_t key = (uint64_t)(uint32_t)left << 32 | (uint32_t)right;
+    if (2 * t->pairs_n >= t->pair_slots && pair_grow(t)) return BERT_ENOMEM;
+    size_t slot = pair_slot(t, key);
+    if (!t->pair_table[slot]) {
+        if (room(&t->pairs, &t->pairs_capacity, t->pairs_n + 1, sizeof *t->pairs, t->e))
+            return BERT_ENOMEM;
+        t->pairs[t->pairs_n] = (pair){.key = key};
+        t->pair_table[slot] = (int32_t)++t->pairs_n;
+    }
+    const int32_t number = t->pair_table[slot] - 1;
+    pair *p = &t->pairs[number];
+    p->count += delta;
+    if (where < 0 || (p->n && p->words[p->n - 1] == where)) return number;
+    size_t capacity = (size_t)p->capacity;
+    if (room(&p->words, &capacity, (size_t)p->n + 1, sizeof *p->words, t->e)) return BERT_ENOMEM;
+    p->capacity = (int32_t)capacity;
+    p->words[p->n++] = where;
+    return number;
+}
+
+/* ---- The heap: the most frequent pair first, of equal ones the one with the older tokens */
+
+static bool above(const entry *a, const entry *b) {
+    return a->count != b->count ? a->count > b->count : a->key < b->key;
+}
+
+static int heap_push(trainer *t, int32_t number) {
+    const pair *p = &t->pairs[number];
+    if (p->count < 1) return 0;
+    if (room(&t->heap, &t->heap_capacity, t->heap_n + 1, sizeof *t->heap, t->e)) return BERT_ENOMEM;
+    const entry x = {p->count, p->key, number};
+    size_t i = t->heap_n++;
+    for (; i && above(&x, &t->heap[(i - 1) / 2]); i = (i - 1) / 2)
+        t->heap[i] = t->heap[(i - 1) / 2];
+    t->heap[i] = x;
+    return 0;
+}
+
+static entry heap_pop(trainer *t) {
+    const entry top = t->heap[0], x = t->heap[--t->heap_n];
+    size_t i = 0, child;
+    while ((child = 2 * i + 1) < t->heap_n) {
+        if (child + 1 < t->heap_n && above(&t->heap[child + 1], &t->heap[child])) child++;
+        if (!above(&t->heap[child], &x)) break;
+        t->heap[i] = t->heap[child];
+        i = child;
+    }
+    t->heap[i] = x;
+    return top;
+}
+
+/* ---- Merges */
+
+static int note_change(trainer *t, int32_t left, int32_t right, int64_t delta, int32_t where,
+                       bool fresh) {
+    int32_t number = pair_add(t, left, right, delta, fresh ? where : -1);
+    return number < 0 ? number : fresh ? heap_push(t, number) : 0;
+}
+
+static int merge_in_word(trainer *t, int32_t where, int32_t left, int32_t right, int32_t joined) {
+    word *w = &t->list[where];
+    int rc = 0;
+    for (int32_t i = 0; i + 1 < w->n && !rc; i++) {
+        if (w->symbols[i] != left || w->symbols[i + 1] != right) continue;
+        const int32_t before = i ? w->symbols[i - 1] : -1,
+                      after = i + 2 < w->n ? w->symbols[i + 2] : -1;
+        if (before >= 0) rc = note_change(t, before, left, -w->count, where, false);
+        if (before >= 0 && !rc) rc = note_change(t, before, joined, w->count, where, true);
+        if (after >= 0 && !rc) rc = note_change(t, right, after, -w->count, where, false);
+        if (after >= 0 && !rc) rc = note_change(t, joined, after, w->count, where, true);
+        w->symbols[i] = joined;
+        w->n--;
+        memmove(w->symbols + i + 1, w->symbols + i + 2,
+                (size_t)(w->n - i - 1) * sizeof *w->symbols);
+    }
+    return rc;
+}
+
+static int32_t joined_token(trainer *t, int32_t left, int32_t right) {
+    const char *a = t->tokens.text[left], *b = t->tokens.text[right];
+    char text[2 * MAX_WORD + 8];
+    snprintf(text, sizeof text, "%s%s", a, !strncmp(b, "##", 2) ? b + 2 : b);
+    return name_number(&t->tokens, text);
+}
+
+static int merge(trainer *t, int32_t number) {
+    const int32_t left = (int32_t)(t->pairs[number].key >> 32),
+                  right = (int32_t)(t->pairs[number].key & 0xffffffffu);
+    const int32_t joined = joined_token(t, left, right);
+    if (joined < 0) return bert_fail_memory(t->e, MAX_WORD);
+    int32_t *words = t->pairs[number].words, n = t->pairs[number].n;
+    t->pairs[number].words = NULL; /* t->pairs may move below */
+    t->pairs[number].n = t->pairs[number].capacity = 0;
+    int rc = 0;
+    for (int32_t i = 0; i < n && !rc; i++) rc = merge_in_word(t, words[i], left, right, joined);
+    free(words);
+    t->pairs[number].count = 0;
+    return rc;
+}
+
+static int merge_all(trainer *t) {
+    int rc = 0;
+    for (size_t i = 0; i < t->words.n && !rc; i++)
+        for (int32_t k = 0; k + 1 < t->list[i].n && !rc; k++)
+            if (pair_add(t, t->list[i].symbols[k], t->list[i].symbols[k + 1], t->list[i].count,
+                         (int32_t)i) < 0)
+                rc = BERT_ENOMEM;
+    for (size_t i = 0; i < t->pairs_n && !rc; i++) rc = heap_push(t, (int32_t)i);
+    while (!rc && t->heap_n && t->tokens.n < (size_t)t->o.vocab_size) {
+        const entry top = heap_pop(t);
+        const int64_t count = t->pairs[top.pair].count;
+        if (count != top.count) /* it has changed since it was put there */
+            rc = heap_push(t, top.pair);
+        else if (count < t->o.min_frequency)
+            break;
+        else
+            rc = merge(t, top.pair);
+    }
+    return rc;
+}
+
+/* ---- From files to a directory */
+
+static int learn(trainer *t, const char *const *paths, int n) {
+    const bert_tokenizer_options *o = &t->o.tokenizer;
+    const bool lower = o->do_lower_case != 0;
+    const bert_normalizer flags = {
+        .present = true,
+        .clean_text = true,
+        .handle_chinese_chars = o->tokenize_chinese_chars != 0,
+        .lowercase = lower,
+        .strip_accents = o->strip_accents < 0 ? lower : o->strip_accents,
+    };
+    const size_t points = (size_t)BERT_UNICODE_LAST + 1;
+    int rc = 0;
+    t->characters = calloc(points, sizeof *t->characters);
+    t->plain = malloc(2 * points * sizeof *t->plain);
+    if (!t->characters || !t->plain) return bert_fail_memory(t->e, points * sizeof *t->characters);
+    memset(t->plain, 0xff, 2 * points * sizeof *t->plain);
+    t->inner = t->plain + points;
+    for (int i = 0; i < SPECIALS && !rc; i++)
+        if (name_number(&t->tokens, specials[i]) < 0) rc = bert_fail_memory(t->e, 1);
+    for (int i = 0; i < n && !rc; i++) rc = read_words(t, paths[i], flags);
+    if (!rc && !t->words.n) rc = bert_fail(t->e, BERT_EINVAL, "%s: holds no words", paths[0]);
+    if (rc) return rc;
+    count_characters(t);
+    rc = add_alphabet(t);
+    t->list = calloc(t->words.n, sizeof *t->list);
+    if (!rc && !t->list) rc = bert_fail_memory(t->e, t->words.n * sizeof *t->list);
+    for (size_t i = 0; i < t->words.n && !rc; i++) rc = spell(t, i);
+    return rc ? rc : merge_all(t);
+}
+
+static int write_vocabulary(const trainer *t, const char *path, bert_error *e) {
+    bert_writer *w = bert_writer_open(path, e);
+    int rc = w ? 0 : e->code;
+    for (size_t i = 0; i < t->tokens.n && !rc; i++)
+        rc = bert_writer_printf(w, e, "%s\n", t->tokens.text[i]);
+    return rc ? (bert_writer_abort(w), rc) : bert_writer_commit(w, e);
+}
+
+static int write_tokenizer(const trainer *t, const char *directory, bert_error *e) {
+    char *path = bert_path_join(directory, "vocab.txt");
+    int rc = path ? bert_make_directory(directory, e) : bert_fail_memory(e, strlen(directory));
+    if (!rc) rc = write_vocabulary(t, path, e);
+    bert_tokenizer *made = rc ? NULL : bert_tokenizer_open(path, &t->o.tokenizer, e);
+    free(path);
+    if (!rc) rc = made ? bert_tokenizer_save(made, directory, e) : e->code;
+    bert_tokenizer_close(made);
+    return rc;
+}
+
+static void trainer_free(trainer *t) {
+    names_free(&t->words);
+    names_free(&t->tokens);
+    for (size_t i = 0; i < t->pairs_n; i++) free(t->pairs[i].words);
+    free(t->pairs);
+    free(t->pair_table);
+    free(t->heap);
+    free(t->list);
+    free(t->plain);
+    free(t->characters);
+    free(t->word_counts);
+    free(t);
+}
+
+bert_wordpiece_options bert_wordpiece_default(void) {
+    return (bert_wordpiece_options){.vocab_size = 30000,
+                                    .min_frequency = 2,
+                                    .limit_alphabet = 1000,
+                                    .tokenizer = bert_tokenizer_default()};
+}
+
+int bert_train_wordpiece(const char *const *paths, int n, const bert_wordpiece_options *options,
+                         const char *directory, bert_error *e) {
+    bert_error local = {0};
+    trainer *t = calloc(1, sizeof *t);
+    if (!t) return bert_fail_memory(e, sizeof *t);
+    t->o = options ? *options : bert_wordpiece_default();
+    t->e = &local;
+    int rc = n > 0 && t->o.vocab_size > SPECIALS && t->o.limit_alphabet > 0
+                 ? learn(t, paths, n)
+                 : bert_fail(&local, BERT_EINVAL,
+                             "a vocabulary needs a file, more than %d tokens, and an alphabet",
+                             SPECIALS);
+    if (!rc) rc = write_tokenizer(t, directory, &local);
+    trainer_free(t);
+    return rc ? bert_fail(e, local.code ? local.code : rc, "%s", local.message) : 0;
+}
