@@ -63,8 +63,8 @@ void bert_session_free(bert_session *s) {
 size_t bert_session_memory(const bert_session *s) {
     size_t floats = s->hidden.capacity + s->hidden_states.capacity + s->attentions.capacity +
                     s->context.capacity;
-    return floats * sizeof(float) + s->starts_capacity * sizeof *s->starts +
-           s->results.reserved + bert_tape_memory(s->tape) + bert_params_packed_bytes(s->model->params);
+    return floats * sizeof(float) + s->starts_capacity * sizeof *s->starts + s->results.reserved +
+           bert_tape_memory(s->tape) + bert_params_packed_bytes(s->model->params);
 }
 
 bert_encoder *bert_session_encoder(bert_session *s, bert_error *e) {

@@ -21,7 +21,7 @@ struct bert_param {
     bool decay;       /* weight decay applies: neither a bias nor of a LayerNorm */
     uint64_t version; /* raised by every change of the value: packed copies are stale */
     bert_params *owner;
-    bool used; /* multiplied once as it lies, under the owner's mutex */
+    bool used;            /* multiplied once as it lies, under the owner's mutex */
     bert_weights *packed; /* copies of linears that begin with this parameter */
 };
 
