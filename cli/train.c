@@ -260,12 +260,30 @@ static void job_free(job *j) {
     bert_model_close(j->base);
 }
 
+/* A loss that counts rows learns little of a class that has few. */
+static void imbalance_note(const arguments *a, const bert_dataset *d) {
+    enum { TIMES = 5 };
+    int64_t most = 0, least = INT64_MAX;
+    int32_t rare = 0, n = bert_dataset_num_labels(d);
+    if (strcmp(bert_dataset_problem_type(d), "single_label_classification")) return;
+    for (int32_t i = 0; i < n; i++) {
+        const int64_t rows = bert_dataset_label_rows(d, i);
+        if (rows > most) most = rows;
+        if (rows < least) least = rows, rare = i;
+    }
+    if (n < 2 || least * TIMES > most) return;
+    note(&a->common, "%-10s unbalanced: %s has %lld rows, the largest class %lld%s", "",
+         bert_dataset_label(d, rare), (long long)least, (long long)most,
+         *a->training.class_weights ? "" : "; --class-weights auto makes up for it");
+}
+
 static int open_data(arguments *a, job *j, bert_error *e) {
     const common *c = &a->common;
     bert_dataset_options o = dataset_options(c, &a->labels);
     j->train = bert_dataset_open(a->train_file, j->base, &o, e);
     if (!j->train) return BERT_EINVAL;
     dataset_note(c, "train", j->train);
+    imbalance_note(a, j->train);
     if (!a->validation_file) return 0;
     o.like = j->train;
     j->validation = bert_dataset_open(a->validation_file, j->base, &o, e);
@@ -277,6 +295,21 @@ static int open_data(arguments *a, job *j, bert_error *e) {
         note(c, "%lld rows of the validation file are also in the training file", (long long)same);
     if (!a->eval_is_set) a->training.eval_strategy = BERT_STRATEGY_EPOCH;
     return 0;
+}
+
+/* What the checkpoint lacks and starts at random, or holds and this task has no use for. */
+static void tensors_note(const common *c, const char *what,
+                         const char *(*name)(const bert_model *m, int i), const bert_model *m) {
+    enum { SHOWN = 4 };
+    char list[300] = "";
+    size_t used = 0;
+    int n = 0;
+    for (const char *s; (s = name(m, n)); n++)
+        if (n < SHOWN && used < sizeof list)
+            used += (size_t)snprintf(list + used, sizeof list - used, "%s%.60s", n ? ", " : "", s);
+    if (n > SHOWN && used < sizeof list)
+        snprintf(list + used, sizeof list - used, " and %d more", n - SHOWN);
+    if (n) note(c, "%-10s %s", what, list);
 }
 
 static int open_job(arguments *a, const char *name, job *j, screen *s, bert_error *e) {
@@ -291,16 +324,10 @@ static int open_job(arguments *a, const char *name, job *j, screen *s, bert_erro
     o.from_scratch = a->from_scratch;
     j->model = bert_model_open(bert_model_path(j->base), &o, e);
     if (!j->model) return BERT_EINVAL;
-    char created[200] = "";
-    size_t used = 0;
-    const char *parameter;
-    for (int i = 0; (parameter = bert_model_new_parameter(j->model, i)); i++)
-        if (used + strlen(parameter) + 3 < sizeof created)
-            used += (size_t)snprintf(created + used, sizeof created - used, "%s%s",
-                                     used ? ", " : "", parameter);
     note(&a->common, "%-10s %s, %.1f M parameters", "model", bert_model_path(j->base),
          1e-6 * (double)bert_model_parameter_count(j->model));
-    if (used) note(&a->common, "%-10s %s", "new", created);
+    tensors_note(&a->common, "new", bert_model_new_parameter, j->model);
+    tensors_note(&a->common, "unused", bert_model_unused_tensor, j->model);
     j->trainer = bert_trainer_new(j->model, &a->training, j->train, j->validation, e);
     return j->trainer ? bert_trainer_add_callback(j->trainer, watch, s, e) : BERT_EINVAL;
 }

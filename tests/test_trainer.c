@@ -341,9 +341,9 @@ static void it_learns_and_leaves_a_whole_model(void **state) {
     assert_true(accuracy > 0.9);
     check(&w, !bert_trainer_save(t, &w.e));
     bert_trainer_free(t);
-    static const char *const files[] = {"config.json",        "model.safetensors",
-                                        "README.md",          "trainer_state.json",
-                                        "training_args.json", "all_results.json"};
+    static const char *const files[] = {
+        "config.json",        "model.safetensors", "README.md",  "trainer_state.json",
+        "training_args.json", "all_results.json",  "report.html"};
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) assert_true(there(&w, files[i]));
     assert_false(there(&w, "checkpoint-384"));
 
@@ -374,6 +374,16 @@ static void it_learns_and_leaves_a_whole_model(void **state) {
     assert_non_null(strstr(card, "| learning_rate | 0.003 |"));
     assert_non_null(strstr(card, "| accuracy | "));
     free(card);
+    char *report;
+    snprintf(path, sizeof path, "%s/report.html", w.args.output_dir);
+    check(&w, !bert_read_file(path, 0, &report, &size, &w.e));
+    static const char *const parts[] = {">Curves<", ">Classes<",   ">Calibration<", ">Most wrong<",
+                                        ">Data<",   ">Arguments<", "</html>\n"};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        assert_non_null(strstr(report, parts[i]));
+    assert_null(strstr(report, "http")); /* nothing comes from elsewhere */
+    assert_null(strstr(report, "nan"));
+    free(report);
     end(&w);
 }
 

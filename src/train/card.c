@@ -1,6 +1,8 @@
 /* README.md of a trained model: the card that the hub and people read. */
 #include "base/error.h"
 #include "base/file.h"
+#include "train/dataset.h"
+#include "train/task.h"
 #include "train/trainer.h"
 #include <math.h>
 #include <stdlib.h>
@@ -33,8 +35,8 @@ static int put_front_matter(const bert_trainer *t, bert_writer *w, const char *n
                             const json_t *evaluation, bert_error *e) {
     int rc = bert_writer_printf(w, e,
                                 "---\nlibrary_name: transformers\nbase_model: %s\ntags:\n"
-                                "- generated_from_trainer\npipeline_tag: text-classification\n",
-                                last_part(bert_model_path(t->model)));
+                                "- generated_from_trainer\npipeline_tag: %s\n",
+                                last_part(bert_model_path(t->model)), t->train->task->pipeline);
     const char *key;
     const json_t *value;
     bool first = true;
@@ -45,11 +47,10 @@ static int put_front_matter(const bert_trainer *t, bert_writer *w, const char *n
     }
     if (!rc && !first)
         rc = bert_writer_printf(w, e,
-                                "model-index:\n- name: %s\n  results:\n  - task:\n      type: "
-                                "text-classification\n      name: Text Classification\n    "
-                                "dataset:\n      name: validation\n      type: validation\n    "
-                                "metrics:\n",
-                                name);
+                                "model-index:\n- name: %s\n  results:\n  - task:\n      type: %s\n"
+                                "    dataset:\n      name: validation\n      type: validation\n"
+                                "    metrics:\n",
+                                name, t->train->task->pipeline);
     json_object_foreach((json_t *)(uintptr_t)evaluation, key, value) {
         if (rc || !is_result(key) || !strcmp(key, "eval_loss") || !json_is_number(value)) continue;
         rc = bert_writer_printf(w, e, "    - name: %s\n      type: %s\n      value: %.6g\n",
@@ -59,11 +60,12 @@ static int put_front_matter(const bert_trainer *t, bert_writer *w, const char *n
 }
 
 static int put_labels(const bert_trainer *t, bert_writer *w, bert_error *e) {
-    int rc = bert_writer_printf(
-        w, e,
-        "%s fine-tuned for %s.\n\n## Labels\n\n| id | label | training rows "
-        "|\n|---|---|---|\n",
-        last_part(bert_model_path(t->model)), bert_dataset_problem_type(t->train));
+    const bool rows = t->train->task == &bert_task_sequence_classification;
+    int rc = bert_writer_printf(w, e, "%s trained for %s.\n", last_part(bert_model_path(t->model)),
+                                rows ? bert_dataset_problem_type(t->train) : t->train->task->name);
+    if (rc || !t->train->task->labels) return rc;
+    rc = bert_writer_printf(w, e, "\n## Labels\n\n| id | label | training %s |\n|---|---|---|\n",
+                            rows ? "rows" : "tokens");
     for (int32_t i = 0; i < bert_dataset_num_labels(t->train) && !rc; i++)
         rc = bert_writer_printf(w, e, "| %d | %s | %lld |\n", (int)i,
                                 bert_dataset_label(t->train, i),
@@ -111,9 +113,8 @@ static int put_arguments(const bert_trainer *t, bert_writer *w, bert_error *e) {
                               (long long)t->run.tokens, bert_version());
 }
 
-/* One line for each evaluation, with the training loss logged latest. */
+/* One line for each evaluation, with the mean training loss since the one before. */
 static int put_history(const bert_trainer *t, bert_writer *w, bert_error *e) {
-    double loss = (double)NAN;
     bool any = false;
     json_int_t shown = -1; /* evaluations again at a step add no row */
     size_t i;
@@ -121,8 +122,6 @@ static int put_history(const bert_trainer *t, bert_writer *w, bert_error *e) {
     const char *key;
     int rc = BERT_OK;
     json_array_foreach(t->log_history, i, record) {
-        if (json_object_get(record, "loss"))
-            loss = json_number_value(json_object_get(record, "loss"));
         const json_int_t step = json_integer_value(json_object_get(record, "step"));
         if (!json_object_get(record, "eval_loss") || rc || step == shown) continue;
         shown = step;
@@ -143,9 +142,10 @@ static int put_history(const bert_trainer *t, bert_writer *w, bert_error *e) {
             rc = bert_writer_printf(w, e, "| %.2f | %lld | ",
                                     json_number_value(json_object_get(record, "epoch")),
                                     (long long)step);
+        const json_t *loss = json_object_get(record, "training_loss");
         if (!rc)
-            rc = isnan(loss) ? bert_writer_printf(w, e, "- |")
-                             : bert_writer_printf(w, e, "%.4f |", loss);
+            rc = json_is_number(loss) ? bert_writer_printf(w, e, "%.4f |", json_number_value(loss))
+                                      : bert_writer_printf(w, e, "- |");
         json_object_foreach((json_t *)(uintptr_t)record, key, value) {
             if (rc || !is_result(key)) continue;
             rc = bert_writer_printf(w, e, " %.4f |",

@@ -28,8 +28,10 @@ typedef struct {
 #define KEY(name, whole)                                                                           \
     { #name, offsetof(bert_run, name), whole }
 static const run_key run_keys[] = {
-    KEY(global_step, true), KEY(total_loss, false), KEY(log_loss, false),    KEY(log_step, true),
-    KEY(tokens, true),      KEY(patience, true),    KEY(best_metric, false), KEY(best_step, true),
+    KEY(global_step, true), KEY(total_loss, false),     KEY(log_loss, false),
+    KEY(log_step, true),    KEY(evaluated_loss, false), KEY(evaluated_step, true),
+    KEY(tokens, true),      KEY(patience, true),        KEY(best_metric, false),
+    KEY(best_step, true),
 };
 enum { RUN_KEYS = sizeof run_keys / sizeof *run_keys };
 
@@ -367,7 +369,8 @@ static int read_run(bert_trainer *t, const json_t *run, const char *where, bert_
     }
     r.due = (unsigned)json_integer_value(json_object_get(run, "due")) &
             (BERT_DO_LOG | BERT_DO_EVALUATE | BERT_DO_SAVE);
-    if (r.log_step > r.global_step || r.best_step > r.global_step)
+    if (r.log_step > r.global_step || r.evaluated_step > r.global_step ||
+        r.best_step > r.global_step)
         return bert_fail(e, BERT_EFORMAT, "%s: run: steps that are yet to come", where);
     t->run = r;
     return BERT_OK;

@@ -46,6 +46,7 @@ static int read_rows(bert_dataset_builder *b, const char *path, bert_error *e) {
 
 const bert_task bert_task_sequence_classification = {
     .name = "sequence-classification",
+    .pipeline = "text-classification",
     .labels = true,
     .read = read_rows,
     .resolve = bert_dataset_resolve,

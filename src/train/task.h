@@ -18,7 +18,8 @@ typedef struct {
 
 typedef struct bert_task {
     const char *name;
-    bool labels; /* the data says which labels the head has */
+    const char *pipeline; /* that uses it: the hub's pipeline_tag */
+    bool labels;          /* the data says which labels the head has */
     int (*read)(bert_dataset_builder *b, const char *path, bert_error *e);
     int (*resolve)(bert_dataset_builder *b, bert_error *e); /* once every row is there */
     const bert_scorer *scorer;                              /* NULL: classes of rows */

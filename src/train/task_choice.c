@@ -134,6 +134,7 @@ static int resolve(bert_dataset_builder *b, bert_error *e) {
 
 const bert_task bert_task_multiple_choice = {
     .name = "multiple-choice",
+    .pipeline = "multiple-choice",
     .read = read_rows,
     .resolve = resolve,
 };

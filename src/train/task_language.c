@@ -384,6 +384,7 @@ static int resolve(bert_dataset_builder *b, bert_error *e) {
 
 const bert_task bert_task_masked_lm = {
     .name = "masked-lm",
+    .pipeline = "fill-mask",
     .read = read_masked,
     .resolve = resolve,
     .scorer = &scorer,
@@ -394,6 +395,7 @@ const bert_task bert_task_masked_lm = {
 
 const bert_task bert_task_pretraining = {
     .name = "pretraining",
+    .pipeline = "fill-mask",
     .read = read_pairs,
     .resolve = resolve,
     .scorer = &scorer,

@@ -259,6 +259,7 @@ static int resolve(bert_dataset_builder *b, bert_error *e) {
 
 const bert_task bert_task_token_classification = {
     .name = "token-classification",
+    .pipeline = "token-classification",
     .labels = true,
     .read = read_tokens,
     .resolve = resolve,

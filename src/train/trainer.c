@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "train/dataset.h"
 #include "train/evaluate.h"
+#include "train/html.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -274,6 +275,12 @@ static int evaluate(bert_trainer *t, const bert_dataset *d, bert_error *e) {
         bert_log_put(t, "eval_", bert_metrics_name(t->metrics, i),
                      bert_metrics_value(t->metrics, i));
     bert_log_put(t, "eval_", "runtime", bert_seconds() - began);
+    bert_run *r = &t->run;
+    const int64_t steps = r->global_step - r->evaluated_step;
+    if (steps > 0)
+        bert_log_put(t, "", "training_loss", (r->total_loss - r->evaluated_loss) / (double)steps);
+    r->evaluated_loss = r->total_loss;
+    r->evaluated_step = r->global_step;
     return bert_log_end(t, BERT_ON_EVALUATE, e);
 }
 
@@ -515,5 +522,6 @@ int bert_trainer_save(bert_trainer *t, bert_error *e) {
     int rc = bert_model_save(t->model, dir, &local);
     if (!rc) rc = bert_model_card_save(t, dir, &local);
     if (!rc) rc = bert_trainer_state_save(t, dir, &local);
+    if (!rc) rc = bert_html_save(t, dir, &local);
     return rc ? bert_fail(e, rc, "%s", local.message) : BERT_OK;
 }

@@ -14,9 +14,11 @@ enum { BERT_LOG_MAX = 48, BERT_LOG_NAME = 64, BERT_CALLBACKS_MAX = 16 };
  * it is in the data follows from global_step. */
 typedef struct {
     int64_t global_step;
-    double total_loss; /* of all steps, */
-    double log_loss;   /* and of those since the latest log */
-    int64_t log_step;  /* the step of that log */
+    double total_loss;      /* of all steps, */
+    double log_loss;        /* and of those since the latest log */
+    int64_t log_step;       /* the step of that log */
+    double evaluated_loss;  /* total_loss at the latest evaluation, */
+    int64_t evaluated_step; /* and its step */
     int64_t tokens;
     int64_t patience;   /* evaluations without improvement */
     unsigned due;       /* BERT_DO_...: what an interruption has left undone at this step */
