@@ -2,9 +2,12 @@
 #include "base/arena.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/grow.h"
 #include "base/rng.h"
 #include "base/threads.h"
 #include "test.h"
+#include <signal.h>
+#include <sys/resource.h>
 
 static void arena_reuses_blocks_after_a_rewind(void **state) {
     (void)state;
@@ -124,6 +127,58 @@ static void files_appear_whole_or_not_at_all(void **state) {
     test_remove(dir);
 }
 
+/* The same elements in memory, in a file, and where one becomes the other. */
+static void arrays_grow_into_files(void **state) {
+    (void)state;
+    const size_t limits[] = {SIZE_MAX, 0, 100000}, before = bert_grow_in_memory;
+    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
+        bert_grow_in_memory = limits[i];
+        int64_t *a = NULL;
+        bert_error e = {0};
+        for (int64_t k = 0; k < 300000; k++) {
+            assert_int_equal(bert_grow(&a, (size_t)k + 1, sizeof *a, &e), 0);
+            a[k] = k * k;
+        }
+        for (int64_t k = 0; k < 300000; k++) assert_int_equal(a[k], k * k);
+        assert_int_equal(bert_grow(&a, SIZE_MAX / 2, sizeof *a, &e), BERT_ENOMEM);
+        assert_int_equal(a[299999], 299999LL * 299999);
+        bert_grown_free(a);
+    }
+    bert_grow_in_memory = before;
+    bert_grown_free(NULL);
+}
+
+static void a_full_disk_is_an_error_not_a_signal(void **state) {
+    (void)state;
+    const size_t before = bert_grow_in_memory;
+    char *a = NULL;
+    bert_error e = {0};
+    struct rlimit old, low;
+    bert_grow_in_memory = 0;
+    assert_int_equal(bert_grow(&a, 10000, 1, &e), 0);
+    memset(a, 7, 10000);
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+    low = old;
+    low.rlim_cur = 1 << 20;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &low), 0);
+    assert_int_equal(bert_grow(&a, 8 << 20, 1, &e), BERT_EIO);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+    assert_non_null(strstr(e.message, "TMPDIR"));
+    for (int i = 0; i < 10000; i++) assert_int_equal(a[i], 7);
+    bert_grown_free(a);
+
+    char *tmp = getenv("TMPDIR") ? strdup(getenv("TMPDIR")) : NULL;
+    setenv("TMPDIR", "/nowhere/at/all", 1);
+    bert_error_clear(&e);
+    a = NULL;
+    assert_int_equal(bert_grow(&a, 100, 1, &e), BERT_EIO);
+    assert_non_null(strstr(e.message, "/nowhere/at/all"));
+    tmp ? setenv("TMPDIR", tmp, 1) : unsetenv("TMPDIR");
+    free(tmp);
+    bert_grow_in_memory = before;
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(arena_reuses_blocks_after_a_rewind),
@@ -131,6 +186,8 @@ int main(void) {
         cmocka_unit_test(pool_runs_every_item_once),
         cmocka_unit_test(philox_matches_the_published_vectors),
         cmocka_unit_test(random_draws_have_the_right_shape),
+        cmocka_unit_test(arrays_grow_into_files),
+        cmocka_unit_test(a_full_disk_is_an_error_not_a_signal),
         cmocka_unit_test(files_appear_whole_or_not_at_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,5 @@
 /* Labelled data: labels, problem types, lengths, duplicates, order, and what is refused. */
+#include "base/grow.h"
 #include "tiny.h"
 #include <math.h>
 
@@ -294,6 +295,35 @@ static void real_files_are_read(void **state) {
     end(&w);
 }
 
+/* Rows are the same wherever they lie. */
+static void sets_may_lie_in_files(void **state) {
+    (void)state;
+    const size_t before = bert_grow_in_memory;
+    world w;
+    begin(&w);
+    char text[4000];
+    size_t n = (size_t)snprintf(text, sizeof text, "sentence1\tsentence2\tlabel\n");
+    for (int i = 0; i < 100; i++)
+        n += (size_t)snprintf(text + n, sizeof text - n, "w%d w%d\tw%d\t%s\n", i % 9, i % 7, i % 5,
+                              i % 3 ? "a" : "b");
+    bert_dataset *in_memory = must(&w, open_text(&w, "a.tsv", text));
+    bert_grow_in_memory = 0;
+    bert_dataset *in_files = must(&w, open_text(&w, "a.tsv", text));
+    assert_int_equal(bert_dataset_size(in_files), 100);
+    for (int64_t i = 0; i < 100; i++) {
+        const int32_t *a, *b, *a_types, *b_types;
+        int32_t length = bert_dataset_row(in_memory, i, &a, &a_types);
+        assert_int_equal(bert_dataset_row(in_files, i, &b, &b_types), length);
+        assert_memory_equal(a, b, (size_t)length * sizeof *a);
+        assert_memory_equal(a_types, b_types, (size_t)length * sizeof *a);
+        assert_int_equal(bert_dataset_row_label(in_memory, i), bert_dataset_row_label(in_files, i));
+    }
+    bert_grow_in_memory = before;
+    bert_dataset_free(in_files);
+    bert_dataset_free(in_memory);
+    end(&w);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(labels_are_found_in_the_data),
@@ -304,6 +334,7 @@ int main(void) {
         cmocka_unit_test(pairs_have_types),
         cmocka_unit_test(duplicates_are_counted),
         cmocka_unit_test(order_is_a_function_of_seed_and_epoch),
+        cmocka_unit_test(sets_may_lie_in_files),
         cmocka_unit_test(real_files_are_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

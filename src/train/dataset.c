@@ -1,6 +1,7 @@
 /* Labelled texts as int32 arrays. */
 #include "train/dataset.h"
 #include "base/error.h"
+#include "base/grow.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,13 +16,13 @@ void bert_dataset_free(bert_dataset *d) {
     free(d->names);
     free(d->where);
     free(d->model);
-    free(d->start);
-    free(d->ids);
-    free(d->type_ids);
-    free(d->labels);
-    free(d->targets);
-    free(d->token_labels);
-    free(d->positions);
+    bert_grown_free(d->start);
+    bert_grown_free(d->ids);
+    bert_grown_free(d->type_ids);
+    bert_grown_free(d->labels);
+    bert_grown_free(d->targets);
+    bert_grown_free(d->token_labels);
+    bert_grown_free(d->positions);
     if (d->extra) d->task->free_extra(d->extra);
     free(d);
 }
@@ -72,44 +73,22 @@ void bert_dataset_abandon(bert_dataset_builder *b) {
     *b = (bert_dataset_builder){0};
 }
 
-static int grow(void *array, size_t count, size_t size, bert_error *e) {
-    void **slot = array, *larger = realloc(*slot, count * size);
-    if (!larger) return bert_fail_memory(e, count * size);
-    *slot = larger;
-    return BERT_OK;
-}
-
-static int reserve(bert_dataset_builder *b, int32_t tokens, bool pair, bert_error *e) {
-    bert_dataset *d = b->set;
-    size_t sequences = (size_t)d->sequences + 1,
-           ids = d->start ? (size_t)d->start[d->sequences] : 0;
-    int rc = BERT_OK;
-    if (sequences + 1 > b->rows_capacity) {
-        size_t n = 2 * sequences + 64;
-        bool first = !d->start;
-        rc = grow(&d->start, n + 1, sizeof *d->start, e);
-        if (rc) return rc;
-        b->rows_capacity = n;
-        if (first) d->start[0] = 0;
-    }
-    if (ids + (size_t)tokens > b->ids_capacity) {
-        size_t n = 2 * ids + (size_t)tokens + 4096;
-        rc = grow(&d->ids, n, sizeof *d->ids, e);
-        if (!rc && d->type_ids) rc = grow(&d->type_ids, n, sizeof *d->type_ids, e);
-        if (rc) return rc;
-        b->ids_capacity = n;
-    }
-    if (pair && !d->type_ids) {
-        d->type_ids = calloc(b->ids_capacity, sizeof *d->type_ids);
-        if (!d->type_ids) return bert_fail_memory(e, b->ids_capacity * sizeof *d->type_ids);
-    }
-    return BERT_OK;
+static int reserve(bert_dataset *d, int32_t tokens, bool pair, bert_error *e) {
+    const bool first = !d->start, first_pair = pair && !d->type_ids;
+    int rc = bert_grow(&d->start, (size_t)d->sequences + 2, sizeof *d->start, e);
+    if (rc) return rc;
+    if (first) d->start[0] = 0;
+    const size_t used = (size_t)d->start[d->sequences], n = used + (size_t)tokens;
+    rc = bert_grow(&d->ids, n, sizeof *d->ids, e);
+    if (!rc && (pair || d->type_ids)) rc = bert_grow(&d->type_ids, n, sizeof *d->type_ids, e);
+    if (!rc && first_pair) memset(d->type_ids, 0, used * sizeof *d->type_ids);
+    return rc;
 }
 
 int bert_dataset_add_sequence(bert_dataset_builder *b, const int32_t *ids, const int32_t *type_ids,
                               int32_t n, bert_error *e) {
     bert_dataset *d = b->set;
-    int rc = reserve(b, n, type_ids != NULL, e);
+    int rc = reserve(d, n, type_ids != NULL, e);
     if (rc) return rc;
     size_t at = (size_t)d->start[d->sequences];
     memcpy(d->ids + at, ids, (size_t)n * sizeof *ids);

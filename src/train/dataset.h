@@ -15,7 +15,8 @@ struct bert_dataset {
     int64_t rows, truncated, dropped;
     int32_t group;     /* sequences of a row: 1, or the choices of multiple choice */
     int64_t sequences; /* rows * group */
-    int64_t *start;    /* [sequences + 1] in ids */
+    /* From here on grown arrays (base/grow.h). */
+    int64_t *start; /* [sequences + 1] in ids */
     int32_t *ids;
     int32_t *type_ids;       /* NULL: no row is a pair */
     int32_t *labels;         /* [rows], or NULL */
@@ -33,9 +34,8 @@ typedef struct {
     int32_t n, capacity;
     int32_t *table; /* open addressing: index + 1, or 0 */
     size_t slots;
-    int32_t *of_rows; /* [start[rows]] */
+    int32_t *of_rows; /* [start[rows]]; grown */
     int64_t *start;   /* [rows + 1] */
-    size_t of_rows_capacity, rows_capacity;
 } bert_raw_labels;
 
 struct bert_dataset_builder {
@@ -44,7 +44,6 @@ struct bert_dataset_builder {
     const bert_dataset_options *options;
     bert_encoder *encoder;
     bert_raw_labels raw;
-    size_t rows_capacity, ids_capacity, words_capacity;
     int64_t words;    /* labelled words of token classification: "rows" of raw */
     const char *unit; /* "%s:%lld" of a file's line, or "%s %lld" of a row in memory */
     char **columns;   /* label columns of a multi-label file; NULL: fields hold labels */

@@ -1,5 +1,6 @@
 /* From what the label fields say to class numbers and targets. */
 #include "base/error.h"
+#include "base/grow.h"
 #include "base/rng.h"
 #include "train/dataset.h"
 #include <ctype.h>
@@ -15,8 +16,8 @@ void bert_raw_labels_free(bert_raw_labels *r) {
     free(r->text);
     free(r->line);
     free(r->table);
-    free(r->of_rows);
-    free(r->start);
+    bert_grown_free(r->of_rows);
+    bert_grown_free(r->start);
     *r = (bert_raw_labels){0};
 }
 
@@ -47,14 +48,9 @@ static int grow_table(bert_raw_labels *r, bert_error *e) {
 }
 
 int bert_raw_labels_row(bert_raw_labels *r, int64_t row, bert_error *e) {
-    if ((size_t)row + 2 > r->rows_capacity) {
-        size_t n = 2 * (size_t)row + 64;
-        int64_t *larger = realloc(r->start, n * sizeof *larger);
-        if (!larger) return bert_fail_memory(e, n * sizeof *larger);
-        r->start = larger;
-        r->rows_capacity = n;
-        if (!row) r->start[0] = 0;
-    }
+    int rc = bert_grow(&r->start, (size_t)row + 2, sizeof *r->start, e);
+    if (rc) return rc;
+    if (!row) r->start[0] = 0;
     r->start[row + 1] = r->start[row];
     return BERT_OK;
 }
@@ -67,13 +63,8 @@ int bert_raw_label_add(bert_raw_labels *r, int64_t row, const char *text, size_t
         if (rc) return rc;
     }
     size_t used = (size_t)r->start[row + 1];
-    if (used == r->of_rows_capacity) {
-        size_t n = used ? 2 * used : 256;
-        int32_t *larger = realloc(r->of_rows, n * sizeof *larger);
-        if (!larger) return bert_fail_memory(e, n * sizeof *larger);
-        r->of_rows = larger;
-        r->of_rows_capacity = n;
-    }
+    int rc = bert_grow(&r->of_rows, used + 1, sizeof *r->of_rows, e);
+    if (rc) return rc;
     char *copy = strndup(text, bytes);
     if (!copy) return bert_fail_memory(e, bytes);
     size_t slot = slot_of(r, copy);
@@ -227,8 +218,10 @@ static int fill_targets(bert_dataset_builder *b, const int32_t *number, bert_err
     bert_dataset *d = b->set;
     const bert_raw_labels *r = &b->raw;
     size_t width = (size_t)d->num_labels;
-    d->targets = calloc((size_t)d->rows * width, sizeof *d->targets);
-    if (!d->targets) return bert_fail_memory(e, (size_t)d->rows * width * sizeof *d->targets);
+    const size_t count = (size_t)d->rows * width;
+    int rc = bert_grow(&d->targets, count, sizeof *d->targets, e);
+    if (rc) return rc;
+    for (size_t i = 0; i < count; i++) d->targets[i] = 0;
     for (int64_t row = 0; row < d->rows; row++)
         for (int64_t k = r->start[row]; k < r->start[row + 1]; k++) {
             double v = 1;
@@ -241,8 +234,8 @@ static int fill_targets(bert_dataset_builder *b, const int32_t *number, bert_err
 
 static int fill_labels(bert_dataset_builder *b, const int32_t *number, bert_error *e) {
     bert_dataset *d = b->set;
-    d->labels = malloc((size_t)d->rows * sizeof *d->labels);
-    if (!d->labels) return bert_fail_memory(e, (size_t)d->rows * sizeof *d->labels);
+    int rc = bert_grow(&d->labels, (size_t)d->rows, sizeof *d->labels, e);
+    if (rc) return rc;
     for (int64_t row = 0; row < d->rows; row++)
         d->labels[row] = number[b->raw.of_rows[b->raw.start[row]]];
     return BERT_OK;

@@ -18,7 +18,6 @@ typedef struct {
     bool version_2;        /* some question has no answer */
     int64_t *of_row;       /* [rows] its question; rows of a question follow each other */
     int32_t (*offsets)[2]; /* [tokens] code points of the context, or -1, -1 */
-    size_t questions_capacity, contexts_capacity, rows_capacity, tokens_capacity;
 } bert_questions;
 
 void bert_questions_free(void *questions);

@@ -1,5 +1,6 @@
 /* Multiple choice: a prompt, its endings, and the number of the right one. */
 #include "base/error.h"
+#include "base/grow.h"
 #include "train/dataset.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,9 +14,7 @@ typedef struct {
     int endings[MOST]; /* columns */
     int n;
     int context; /* column of what every ending begins with (SWAG's sent2), or -1 */
-    size_t labels_capacity;
-    char *text; /* context and ending */
-    size_t text_capacity;
+    char *text;  /* context and ending */
 } job;
 
 /* ending0, ending1 ..; choice0 ..; where there is no header, what is between text and label. */
@@ -52,12 +51,8 @@ static int ending_text(job *j, const bert_row *row, int i, bert_text *out, bert_
     out->pair = ending;
     if (j->context >= 0 && *row->field[j->context]) {
         size_t n = strlen(row->field[j->context]) + strlen(ending) + 2;
-        if (n > j->text_capacity) {
-            char *larger = realloc(j->text, 2 * n);
-            if (!larger) return bert_fail_memory(e, 2 * n);
-            j->text = larger;
-            j->text_capacity = 2 * n;
-        }
+        int rc = bert_grow(&j->text, n, 1, e);
+        if (rc) return rc;
         snprintf(j->text, n, "%s %s", row->field[j->context], ending);
         out->pair = j->text;
     }
@@ -95,12 +90,7 @@ static int add_row(job *j, const bert_row *row, bert_error *e) {
         return bert_dataset_fail(j->b, row->line, e, BERT_EINVAL,
                                  "label \"%.60s\" is not the number of an ending, 0 to %d",
                                  row->label[0], j->n - 1);
-    if ((size_t)d->rows >= j->labels_capacity) {
-        j->labels_capacity = 2 * (size_t)d->rows + 256;
-        int32_t *larger = realloc(d->labels, j->labels_capacity * sizeof *larger);
-        if (!larger) return bert_fail_memory(e, j->labels_capacity * sizeof *larger);
-        d->labels = larger;
-    }
+    rc = bert_grow(&d->labels, (size_t)d->rows + 1, sizeof *d->labels, e);
     for (int i = 0; i < j->n && !rc; i++) {
         bert_text t = {0};
         rc = ending_text(j, row, i, &t, e);
@@ -120,7 +110,7 @@ static int read_rows(bert_dataset_builder *b, const char *path, bert_error *e) {
     int rc = j.reader ? 0 : e->code;
     while (!rc && (rc = bert_reader_next(j.reader, &row, e)) == 1) rc = add_row(&j, &row, e);
     bert_reader_close(j.reader);
-    free(j.text);
+    bert_grown_free(j.text);
     return rc;
 }
 

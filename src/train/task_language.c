@@ -1,6 +1,7 @@
 /* What BERT was trained with, on raw text: masked tokens, alone or with the next sentence. Masks
  * are drawn anew each epoch, as a function of (seed, epoch, row). */
 #include "base/error.h"
+#include "base/grow.h"
 #include "base/rng.h"
 #include "train/dataset.h"
 #include <math.h>
@@ -105,33 +106,21 @@ static int mask(const bert_dataset *d, uint64_t seed, int64_t epoch, int64_t row
 /* ---- Text to sentences of ids */
 
 typedef struct {
-    int32_t *ids;
+    int32_t *ids;      /* these are grown */
     int64_t *sentence; /* [sentences + 1] in ids */
     int64_t *document; /* [documents + 1] in sentences; a blank line ends one */
     int64_t sentences, documents;
-    size_t ids_capacity, sentence_capacity, document_capacity;
 } corpus;
 
 static void corpus_free(corpus *c) {
-    free(c->ids);
-    free(c->sentence);
-    free(c->document);
-}
-
-static int room(void *array, size_t *capacity, size_t count, size_t size, bert_error *e) {
-    if (count <= *capacity) return 0;
-    size_t n = 2 * count + 256;
-    void **slot = array, *larger = realloc(*slot, n * size);
-    if (!larger) return bert_fail_memory(e, n * size);
-    *slot = larger;
-    *capacity = n;
-    return 0;
+    bert_grown_free(c->ids);
+    bert_grown_free(c->sentence);
+    bert_grown_free(c->document);
 }
 
 static int end_document(corpus *c, bert_error *e) {
     if (c->documents && c->document[c->documents] == c->sentences) return 0;
-    int rc =
-        room(&c->document, &c->document_capacity, (size_t)c->documents + 2, sizeof *c->document, e);
+    int rc = bert_grow(&c->document, (size_t)c->documents + 2, sizeof *c->document, e);
     if (rc) return rc;
     if (!c->documents) c->document[0] = 0;
     if (c->sentences) c->document[++c->documents] = c->sentences;
@@ -140,16 +129,15 @@ static int end_document(corpus *c, bert_error *e) {
 
 static int add_sentence(corpus *c, bert_encoder *enc, const bert_text *t, bert_error *e) {
     const size_t used = c->sentences ? (size_t)c->sentence[c->sentences] : 0;
-    int rc =
-        room(&c->sentence, &c->sentence_capacity, (size_t)c->sentences + 2, sizeof *c->sentence, e);
+    int rc = bert_grow(&c->sentence, (size_t)c->sentences + 2, sizeof *c->sentence, e);
     /* A token has a byte at least. */
-    if (!rc) rc = room(&c->ids, &c->ids_capacity, used + t->bytes, sizeof *c->ids, e);
+    if (!rc) rc = bert_grow(&c->ids, used + t->bytes, sizeof *c->ids, e);
     if (rc) return rc;
     if (!c->sentences) c->sentence[0] = 0;
     int64_t n = bert_encode_ids(enc, t->text, t->bytes, c->ids + used, t->bytes, e);
     if (n < 0) return (int)n;
     if ((size_t)n > t->bytes) {
-        rc = room(&c->ids, &c->ids_capacity, used + (size_t)n, sizeof *c->ids, e);
+        rc = bert_grow(&c->ids, used + (size_t)n, sizeof *c->ids, e);
         if (rc) return rc;
         bert_encode_ids(enc, t->text, t->bytes, c->ids + used, (size_t)n, e);
     }
@@ -246,7 +234,6 @@ typedef struct {
     corpus c;
     bert_rng rng;
     int32_t *row, *types;
-    size_t labels_capacity;
 } pairs;
 
 static int64_t length_of(const corpus *c, int64_t from, int64_t to) {
@@ -268,7 +255,7 @@ static int add_pair(pairs *p, int64_t a0, int64_t a1, int64_t b0, int64_t b1, bo
     for (int64_t i = 0; i < b; i++) p->row[n++] = p->c.ids[p->c.sentence[b0] + i];
     p->row[n++] = s.sep;
     for (int32_t i = 0; i < n; i++) p->types[i] = i >= second;
-    int rc = room(&d->labels, &p->labels_capacity, (size_t)d->rows + 1, sizeof *d->labels, e);
+    int rc = bert_grow(&d->labels, (size_t)d->rows + 1, sizeof *d->labels, e);
     if (!rc) rc = bert_dataset_add_sequence(p->b, p->row, p->types, n, e);
     if (!rc) d->labels[d->rows++] = random; /* 0: is the next one */
     return rc;

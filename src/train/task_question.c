@@ -1,5 +1,6 @@
 /* Question answering: SQuAD's JSON to windows of the context, as transformers' run_qa.py. */
 #include "base/error.h"
+#include "base/grow.h"
 #include "files/json.h"
 #include "train/question.h"
 #include <stdlib.h>
@@ -13,29 +14,18 @@ void bert_questions_free(void *questions) {
         free(q->questions[i].id);
     }
     for (int64_t i = 0; i < q->contexts_count; i++) free(q->contexts[i]);
-    free(q->questions);
-    free(q->contexts);
-    free(q->of_row);
-    free(q->offsets);
+    bert_grown_free(q->questions);
+    bert_grown_free(q->contexts);
+    bert_grown_free(q->of_row);
+    bert_grown_free(q->offsets);
     free(q);
 }
 
 /* Makes room for `count` items. */
-static int room(void *array, size_t *capacity, size_t count, size_t size, bert_error *e) {
-    if (count <= *capacity) return 0;
-    size_t n = 2 * count + 64;
-    void **slot = array, *larger = realloc(*slot, n * size);
-    if (!larger) return bert_fail_memory(e, n * size);
-    *slot = larger;
-    *capacity = n;
-    return 0;
-}
-
 typedef struct {
     bert_dataset_builder *b;
     bert_questions *q;
     int32_t answer_start, answer_end; /* code points of the first gold answer; -1: none */
-    size_t positions_capacity;
 } job;
 
 /* ---- A window */
@@ -60,9 +50,9 @@ static int add_window(job *j, const bert_encoding *w, bert_error *e) {
     bert_dataset *d = j->b->set;
     bert_questions *q = j->q;
     const size_t row = (size_t)d->rows, at = d->start ? (size_t)d->start[d->sequences] : 0;
-    int rc = room(&q->of_row, &q->rows_capacity, row + 1, sizeof *q->of_row, e);
-    if (!rc) rc = room(&d->positions, &j->positions_capacity, row + 1, sizeof *d->positions, e);
-    if (!rc) rc = room(&q->offsets, &q->tokens_capacity, at + (size_t)w->n, sizeof *q->offsets, e);
+    int rc = bert_grow(&q->of_row, row + 1, sizeof *q->of_row, e);
+    if (!rc) rc = bert_grow(&d->positions, row + 1, sizeof *d->positions, e);
+    if (!rc) rc = bert_grow(&q->offsets, at + (size_t)w->n, sizeof *q->offsets, e);
     if (!rc) rc = bert_dataset_add_sequence(j->b, w->ids, w->type_ids, w->n, e);
     if (rc) return rc;
     for (int32_t i = 0; i < w->n; i++) {
@@ -131,8 +121,7 @@ static int add_question(job *j, const json_t *qa, const char *context, bert_erro
     if (!text)
         return bert_fail(e, BERT_EFORMAT, "%s: a question (id %s) has no text", j->b->set->where,
                          id ? id : "missing");
-    int rc =
-        room(&q->questions, &q->questions_capacity, (size_t)q->count + 1, sizeof *q->questions, e);
+    int rc = bert_grow(&q->questions, (size_t)q->count + 1, sizeof *q->questions, e);
     if (rc) return rc;
     bert_question *question = &q->questions[q->count];
     *question = (bert_question){.context = context, .id = strdup(id ? id : "")};
@@ -152,8 +141,7 @@ static int add_paragraph(job *j, const json_t *paragraph, bert_error *e) {
     if (!context || !json_is_array(qas))
         return bert_fail(e, BERT_EFORMAT, "%s: a paragraph needs \"context\" and \"qas\"",
                          j->b->set->where);
-    int rc = room(&q->contexts, &q->contexts_capacity, (size_t)q->contexts_count + 1,
-                  sizeof *q->contexts, e);
+    int rc = bert_grow(&q->contexts, (size_t)q->contexts_count + 1, sizeof *q->contexts, e);
     if (rc) return rc;
     char *copy = strdup(context);
     if (!copy) return bert_fail_memory(e, strlen(context));

@@ -1,5 +1,6 @@
 /* Token classification: sentences of labelled words, CoNLL's columns or JSON lines. */
 #include "base/error.h"
+#include "base/grow.h"
 #include "files/json.h"
 #include "train/dataset.h"
 #include "train/metric_entity.h"
@@ -17,17 +18,9 @@ typedef struct {
     int32_t *word_end; /* [words] in ids */
     char **labels;     /* [words] */
     int32_t tokens, words;
-    size_t ids_capacity, words_capacity;
     int64_t line;
     int32_t *row, *row_labels; /* [max_length] */
 } sentence;
-
-static int grow(void *array, size_t count, size_t size, bert_error *e) {
-    void **slot = array, *larger = realloc(*slot, count * size);
-    if (!larger) return bert_fail_memory(e, count * size);
-    *slot = larger;
-    return 0;
-}
 
 static int add_word(sentence *s, const char *word, size_t bytes, const char *label,
                     size_t label_bytes, bert_error *e) {
@@ -37,20 +30,10 @@ static int add_word(sentence *s, const char *word, size_t bytes, const char *lab
     int rc = bert_encode(s->b->encoder, word, bytes, NULL, 0, &o, &local);
     if (rc < 0) return bert_dataset_fail(s->b, s->line, e, rc, "%s", local.message);
     bert_encoding w = bert_encoder_window(s->b->encoder, 0);
-    rc = 0;
-    if ((size_t)(s->words + 1) > s->words_capacity) {
-        size_t n = 2 * s->words_capacity + 64;
-        rc = grow(&s->word_end, n, sizeof *s->word_end, e);
-        if (!rc) rc = grow(&s->labels, n, sizeof *s->labels, e);
-        if (rc) return rc;
-        s->words_capacity = n;
-    }
-    if ((size_t)s->tokens + (size_t)w.n > s->ids_capacity) {
-        size_t n = 2 * ((size_t)s->tokens + (size_t)w.n) + 256;
-        rc = grow(&s->ids, n, sizeof *s->ids, e);
-        if (rc) return rc;
-        s->ids_capacity = n;
-    }
+    rc = bert_grow(&s->word_end, (size_t)s->words + 1, sizeof *s->word_end, e);
+    if (!rc) rc = bert_grow(&s->labels, (size_t)s->words + 1, sizeof *s->labels, e);
+    if (!rc) rc = bert_grow(&s->ids, (size_t)s->tokens + (size_t)w.n, sizeof *s->ids, e);
+    if (rc) return rc;
     char *copy = strndup(label, label_bytes);
     if (!copy) return bert_fail_memory(e, label_bytes);
     if (w.n) memcpy(s->ids + s->tokens, w.ids, (size_t)w.n * sizeof *s->ids);
@@ -66,12 +49,8 @@ static int add_word(sentence *s, const char *word, size_t bytes, const char *lab
 static int keep_labels(bert_dataset_builder *b, const int32_t *labels, int32_t n, bert_error *e) {
     bert_dataset *d = b->set;
     size_t end = (size_t)d->start[d->sequences];
-    if (end > b->words_capacity) {
-        size_t capacity = 2 * end;
-        int rc = grow(&d->token_labels, capacity, sizeof *d->token_labels, e);
-        if (rc) return rc;
-        b->words_capacity = capacity;
-    }
+    int rc = bert_grow(&d->token_labels, end, sizeof *d->token_labels, e);
+    if (rc) return rc;
     memcpy(d->token_labels + end - n, labels, (size_t)n * sizeof *labels);
     return 0;
 }
@@ -230,9 +209,9 @@ static int read_tokens(bert_dataset_builder *b, const char *path, bert_error *e)
     if (!rc) rc = read_lines(&s, f, n > 6 && !strcmp(path + n - 6, ".jsonl"), e);
     fclose(f);
     clear(&s);
-    free(s.ids);
-    free(s.word_end);
-    free(s.labels);
+    bert_grown_free(s.ids);
+    bert_grown_free(s.word_end);
+    bert_grown_free(s.labels);
     free(s.row);
     free(s.row_labels);
     return rc;
