@@ -45,7 +45,7 @@ int main(int argc, char **argv) {
     const bert_config *c = bert_model_config(m);
     for (int i = 0; i < batch * seq; i++) ids[i] = (int32_t)((i * 7919L + 13) % c->vocab_size);
     for (int i = 0; i <= batch; i++) start[i] = i * seq;
-    const bert_inputs in = {batch, start, ids, NULL};
+    const bert_inputs in = {.n = batch, .start = start, .ids = ids};
     enum { REPEATS = 15 };
     double ms[REPEATS];
     for (int i = -2; i < REPEATS; i++) {

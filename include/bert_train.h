@@ -206,8 +206,8 @@ BERT_API bert_tensor *bert_head_forward(bert_tape *t, const bert_model *m, bert_
 /* One packed batch with its targets. */
 typedef struct {
     bert_inputs inputs;
-    /* Class indices, or NULL: [n] of sequences, [start[n]] of tokens (-100: ignored), or [n /
-     * choices] of multiple choice. */
+    /* Class indices, or NULL: [n] of sequences, [start[n]] of tokens or [logit_tokens_count] of
+     * some of them (-100: ignored), or [n / choices] of multiple choice. */
     const int32_t *labels;
     int32_t label_count;        /* how many labels there are; 0: n */
     const float *targets;       /* [n, num_labels] for regression and multi-label, or NULL */
@@ -220,6 +220,7 @@ typedef struct {
     const int32_t *start_positions, *end_positions; /* question answering: [n] tokens of the
                                                        sequence; outside of it: ignored */
     const int32_t *next_sentence_label;             /* pretraining: [n], 0 = is the next one */
+    int32_t batches; /* whose gradients are added up; 0: this one only */
 } bert_batch;
 
 /* A head of one's own: 15 lines of C. state_size bytes of zeroed memory come as self. */

@@ -354,7 +354,7 @@ static void test_own_head(void **state) {
     assert_null(bert_params_find(bert_model_params(m), "bert.pooler.dense.weight"));
     bert_session *s = bert_session_new(m, NULL, &e);
     const int32_t start[] = {0, 3, 5}, ids[] = {2, 7, 3, 2, 3};
-    const bert_inputs in = {2, start, ids, NULL};
+    const bert_inputs in = {.n = 2, .start = start, .ids = ids};
     bert_outputs o;
     test_ok(e, bert_session_run(s, &in, BERT_WANT_LOGITS, &o, &e));
     assert_int_equal(o.logit_rows, 1);

@@ -205,7 +205,8 @@ static void test_company(void **state) {
         for (int32_t i = 0; i < f.in.n; i++) {
             const int32_t begin = f.in.start[i], n = f.in.start[i + 1] - begin;
             const int32_t start[] = {0, n};
-            bert_inputs in = {1, start, f.in.ids + begin, f.in.type_ids + begin};
+            bert_inputs in = {
+                .n = 1, .start = start, .ids = f.in.ids + begin, .type_ids = f.in.type_ids + begin};
             test_ok(f.e, bert_session_run(ones, &in, EVERYTHING | BERT_WANT_LOGITS, &one, &f.e));
             const size_t b = (size_t)begin, k = (size_t)n, row = (size_t)i;
             const size_t square = k * k * TEST_HEADS;
@@ -262,15 +263,17 @@ static void test_bad_inputs(void **state) {
         int code;
         const char *says;
     } rows[] = {
-        {{0, two, ids, NULL}, BERT_EINVAL, "at least one"},
-        {{1, NULL, ids, NULL}, BERT_EINVAL, "at least one"},
-        {{1, two, NULL, NULL}, BERT_EINVAL, "at least one"},
-        {{1, shifted, ids, NULL}, BERT_EINVAL, "start[0]"},
-        {{2, empty, ids, NULL}, BERT_EINVAL, "sequence 1 is empty"},
-        {{1, two, bad, NULL}, BERT_EINVAL, "has the id 40"},
-        {{1, two, negative, NULL}, BERT_EINVAL, "has the id -1"},
-        {{1, three, ids, types}, BERT_EINVAL, "type id 2"},
-        {{1, longer, ids, NULL}, BERT_ETOOLONG, "has 21 tokens; the model takes 20"},
+        {{0, two, ids, NULL, NULL, 0}, BERT_EINVAL, "at least one"},
+        {{1, NULL, ids, NULL, NULL, 0}, BERT_EINVAL, "at least one"},
+        {{1, two, NULL, NULL, NULL, 0}, BERT_EINVAL, "at least one"},
+        {{1, shifted, ids, NULL, NULL, 0}, BERT_EINVAL, "start[0]"},
+        {{2, empty, ids, NULL, NULL, 0}, BERT_EINVAL, "sequence 1 is empty"},
+        {{1, two, bad, NULL, NULL, 0}, BERT_EINVAL, "has the id 40"},
+        {{1, two, negative, NULL, NULL, 0}, BERT_EINVAL, "has the id -1"},
+        {{1, three, ids, types, NULL, 0}, BERT_EINVAL, "type id 2"},
+        {{1, longer, ids, NULL, NULL, 0}, BERT_ETOOLONG, "has 21 tokens; the model takes 20"},
+        {{1, two, ids, NULL, two, 2}, BERT_EINVAL, "logits of token"},
+        {{1, two, ids, NULL, two, 0}, BERT_EINVAL, "logits of no token"},
     };
     bert_tape *t = bert_tape_new(NULL, &f.e);
     assert_non_null(t);

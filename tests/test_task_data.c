@@ -197,17 +197,24 @@ static mask_counts count_masks(world *w, const bert_dataset *d) {
         for (int64_t i = 0; i < bert_loader_batches(l); i++) {
             bert_batch b;
             assert_int_equal(bert_loader_get(l, epoch, i, &b, &w->e), 0);
-            assert_int_equal(b.label_count, b.inputs.start[b.inputs.n]);
-            for (int32_t k = 0; k < b.label_count; k++) {
+            assert_int_equal(b.label_count, b.inputs.logit_tokens_count);
+            for (int32_t k = 0; k < b.inputs.start[b.inputs.n]; k++)
+                c.tokens += b.inputs.ids[k] >= W;
+            for (int32_t k = 0, last = -1; k < b.label_count; k++) {
+                const int32_t id = b.inputs.ids[b.inputs.logit_tokens[k]];
+                assert_true(b.inputs.logit_tokens[k] > last);
+                last = b.inputs.logit_tokens[k];
                 if (b.labels[k] < 0) {
-                    c.tokens += b.inputs.ids[k] >= W;
+                    int32_t row = 0; /* only the first of one, for the next sentence */
+                    while (b.inputs.start[row] < last) row++;
+                    assert_int_equal(b.inputs.start[row], last);
                     continue;
                 }
                 assert_true(b.labels[k] >= W); /* a special is never hidden */
-                c.tokens++;
+                c.tokens += id < W;
                 c.hidden++;
-                c.masked += b.inputs.ids[k] == MASK;
-                c.same += b.inputs.ids[k] == b.labels[k];
+                c.masked += id == MASK;
+                c.same += id == b.labels[k];
             }
         }
     bert_loader_free(l);
@@ -292,6 +299,91 @@ static void pairs_are_half_random(void **state) {
     end(&w);
 }
 
+static float *copy_of(const bert_tensor *x) {
+    const size_t bytes = (size_t)bert_tensor_rows(x) * (size_t)bert_tensor_cols(x) * sizeof(float);
+    float *copy = malloc(bytes);
+    memcpy(copy, bert_tensor_data(x), bytes);
+    return copy;
+}
+
+/* Logits and loss of the masked tokens alone are those of all tokens, where the rest is ignored;
+ * and the losses of two half batches that are added up are the loss of the whole. */
+static void logits_of_some_tokens(void **state) {
+    (void)state;
+    static const char *const tasks[] = {"masked-lm", "pretraining"};
+    for (int i = 0; i < 2; i++) {
+        world w;
+        begin(&w, tasks[i]);
+        char *text = lines_of_words(1);
+        bert_dataset *d = must(&w, open_text(&w, "a.txt", text));
+        bert_model *m = bert_dataset_open_model(d, &w.e);
+        bert_loader_options lo = {.batch_size = 6, .seed = 3};
+        bert_loader *l = bert_loader_new(d, &lo, &w.e);
+        bert_tape *t = bert_tape_new(NULL, &w.e);
+        bert_batch b;
+        assert_true(m && l && t);
+        assert_int_equal(bert_loader_get(l, 0, 0, &b, &w.e), 0);
+        const int32_t n = b.inputs.logit_tokens_count, tokens = b.inputs.start[b.inputs.n];
+        assert_true(n > 6 && n < tokens);
+        bert_tensor *some = bert_head_forward(t, m, bert_forward(t, m, &b.inputs), &b.inputs);
+        bert_tensor *loss = bert_head_loss(t, m, some, &b, 0);
+        assert_non_null(loss);
+        const int32_t cols = bert_tensor_cols(some);
+        float *logits = copy_of(some), part = *bert_tensor_data(loss);
+        assert_int_equal(bert_tensor_rows(some), n);
+
+        int32_t *labels = malloc((size_t)tokens * sizeof *labels), items = 0;
+        for (int32_t k = 0; k < tokens; k++) labels[k] = -100;
+        for (int32_t k = 0; k < n; k++) {
+            labels[b.inputs.logit_tokens[k]] = b.labels[k];
+            items += b.labels[k] >= 0;
+        }
+        bert_batch all = b;
+        all.inputs.logit_tokens = NULL;
+        all.labels = labels;
+        all.label_count = tokens;
+        bert_tape_reset(t);
+        bert_tensor *every = bert_head_forward(t, m, bert_forward(t, m, &all.inputs), &all.inputs);
+        assert_int_equal(bert_tensor_rows(every), tokens);
+        for (int32_t k = 0; k < n; k++)
+            for (int32_t c = 0; c < cols; c++)
+                assert_float_equal(logits[k * cols + c],
+                                   bert_tensor_data(every)[b.inputs.logit_tokens[k] * cols + c],
+                                   1e-6);
+        const bert_tensor *whole = bert_head_loss(t, m, every, &all, 0);
+        assert_non_null(whole);
+        assert_float_equal(*bert_tensor_data(whole), part, 1e-6);
+
+        double sum = 0;
+        lo.batch_size = 3;
+        bert_loader *halves = bert_loader_new(d, &lo, &w.e);
+        for (int64_t k = 0; k < 2; k++) {
+            assert_int_equal(bert_loader_get(halves, 0, k, &b, &w.e), 0);
+            b.batches = 2;
+            bert_tape_reset(t);
+            some = bert_head_forward(t, m, bert_forward(t, m, &b.inputs), &b.inputs);
+            loss = bert_head_loss(t, m, some, &b, items);
+            assert_non_null(loss);
+            sum += (double)*bert_tensor_data(loss);
+        }
+        assert_float_equal(sum, part, 1e-5);
+
+        const int32_t beyond = tokens;
+        b.inputs.logit_tokens = &beyond;
+        b.inputs.logit_tokens_count = 1;
+        assert_null(bert_forward(t, m, &b.inputs));
+        free(logits);
+        free(labels);
+        free(text);
+        bert_tape_free(t);
+        bert_loader_free(halves);
+        bert_loader_free(l);
+        bert_model_close(m);
+        bert_dataset_free(d);
+        end(&w);
+    }
+}
+
 /* ---- Each one learns a rule */
 
 static double trained(world *w, bert_dataset *d, int epochs, const char *metric, double *loss) {
@@ -305,7 +397,7 @@ static double trained(world *w, bert_dataset *d, int epochs, const char *metric,
     if (!t) fail_msg("%s", w->e.message);
     const bert_metrics *before = bert_trainer_evaluate(t, d, &w->e);
     double first = 0, value = 0;
-    assert_non_null(before);
+    if (!before) fail_msg("%s", w->e.message);
     assert_true(bert_metrics_find(before, "loss", &first));
     if (bert_trainer_train(t, &w->e)) fail_msg("%s", w->e.message);
     const bert_metrics *after = bert_trainer_evaluate(t, d, &w->e);
@@ -396,13 +488,10 @@ static void every_task_learns(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sentences_of_words),
-        cmocka_unit_test(long_sentences),
-        cmocka_unit_test(windows_of_contexts),
-        cmocka_unit_test(rows_of_endings),
-        cmocka_unit_test(masks_are_drawn_as_bert_does),
-        cmocka_unit_test(pairs_are_half_random),
-        cmocka_unit_test(every_task_learns),
+        cmocka_unit_test(sentences_of_words),           cmocka_unit_test(long_sentences),
+        cmocka_unit_test(windows_of_contexts),          cmocka_unit_test(rows_of_endings),
+        cmocka_unit_test(masks_are_drawn_as_bert_does), cmocka_unit_test(pairs_are_half_random),
+        cmocka_unit_test(logits_of_some_tokens),        cmocka_unit_test(every_task_learns),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

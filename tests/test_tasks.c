@@ -38,7 +38,7 @@ enum { CAT = 8 };
 static void vector_of(fixture *f, const int32_t *ids, const int32_t *types, int32_t n,
                       bert_pooling p, bool normalize, float *out) {
     const int32_t bounds[] = {0, n};
-    const bert_inputs in = {1, bounds, ids, types};
+    const bert_inputs in = {.n = 1, .start = bounds, .ids = ids, .type_ids = types};
     bert_outputs o;
     test_ok(f->e, bert_session_run(f->session, &in, BERT_WANT_POOLER, &o, &f->e));
     if (p == BERT_POOLING_POOLER)
@@ -267,7 +267,7 @@ static void test_classify(void **state) {
         snprintf(more, sizeof more, "%s%s", test_labels(rows[i].labels), rows[i].problem);
         start(&f, "BertForSequenceClassification", rows[i].labels, more);
         const int32_t bounds[] = {0, CAT};
-        const bert_inputs in = {1, bounds, cat_ids, NULL};
+        const bert_inputs in = {.n = 1, .start = bounds, .ids = cat_ids};
         float raw[3], scores[3];
         bert_text_info info;
         test_ok(f.e, bert_classify(f.session, &text, 1, NULL, true, raw, &info, &f.e));
@@ -332,7 +332,7 @@ static void test_foreign(void **state) {
         json_array_foreach(list, i, row) {
             int32_t *ids = test_ints(json_object_get(row, "ids"));
             const int32_t bounds[] = {0, (int32_t)json_array_size(json_object_get(row, "ids"))};
-            const bert_inputs in = {1, bounds, ids, NULL};
+            const bert_inputs in = {.n = 1, .start = bounds, .ids = ids};
             bert_outputs o;
             test_ok(e, bert_session_run(s, &in, BERT_WANT_LOGITS | BERT_SKIP_HIDDEN, &o, &e));
             test_close("logits", o.logits, 6, json_object_get(row, "logits"), 2e-5);

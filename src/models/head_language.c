@@ -29,8 +29,9 @@ static int masked_init(void *self, bert_params *ps, const bert_config *c, bert_e
 /* The decoder is the table of word embeddings. */
 static bert_tensor *masked_forward(void *self, bert_tape *t, const bert_model *m,
                                    bert_tensor *hidden, const bert_inputs *inputs) {
-    (void)inputs;
     const language_head *h = self;
+    if (inputs->logit_tokens)
+        hidden = bert_rows(t, hidden, inputs->logit_tokens, inputs->logit_tokens_count);
     bert_tensor *x = bert_linear_act(t, h->transform, hidden, h->act);
     x = bert_layer_norm_apply(t, &h->norm, x, NULL);
     return bert_linear_apply(t, (bert_linear){m->trunk.word, h->bias}, x);
@@ -58,19 +59,43 @@ static int pretraining_init(void *self, bert_params *ps, const bert_config *c, b
                                 e);
 }
 
+static int32_t token_of(const bert_inputs *in, int32_t row) {
+    return in->logit_tokens ? in->logit_tokens[row] : row;
+}
+
 /* [T, vocab_size + 2]: each token's row ends with the next-sentence logits of its sequence, so that
  * both results are one matrix. */
 static bert_tensor *pretraining_forward(void *self, bert_tape *t, const bert_model *m,
                                         bert_tensor *hidden, const bert_inputs *inputs) {
     const language_head *h = self;
-    int32_t *sequence = bert_tape_alloc(t, (size_t)inputs->start[inputs->n] * sizeof *sequence);
+    const int32_t rows =
+        inputs->logit_tokens ? inputs->logit_tokens_count : inputs->start[inputs->n];
+    int32_t *sequence = bert_tape_alloc(t, (size_t)rows * sizeof *sequence);
     if (!sequence) return NULL;
-    for (int32_t i = 0; i < inputs->n; i++)
-        for (int32_t j = inputs->start[i]; j < inputs->start[i + 1]; j++) sequence[j] = i;
+    for (int32_t r = 0, i = 0; r < rows; r++) {
+        const int32_t token = token_of(inputs, r);
+        if (token < inputs->start[i]) i = 0;
+        while (token >= inputs->start[i + 1]) i++;
+        sequence[r] = i;
+    }
     bert_tensor *words = masked_forward(self, t, m, hidden, inputs);
     bert_tensor *next =
         bert_linear_apply(t, h->seq_relationship, bert_pooler(t, m, hidden, inputs));
-    return bert_concat(t, words, bert_rows(t, next, sequence, inputs->start[inputs->n]));
+    return bert_concat(t, words, bert_rows(t, next, sequence, rows));
+}
+
+/* A row of each sequence: all its rows have the same next-sentence logits. NULL: some has none. */
+static int32_t *row_of_each(bert_tape *t, const bert_inputs *in, int32_t rows) {
+    int32_t *row = bert_tape_alloc(t, (size_t)in->n * sizeof *row), found = 0;
+    for (int32_t i = 0; row && i < in->n; i++) row[i] = -1;
+    for (int32_t r = 0, i = 0; row && r < rows; r++) {
+        const int32_t token = token_of(in, r);
+        if (token < in->start[i]) i = 0;
+        while (token >= in->start[i + 1]) i++;
+        found += row[i] < 0;
+        if (row[i] < 0) row[i] = r;
+    }
+    return found == in->n ? row : NULL;
 }
 
 /* The divisor is of the masked tokens; the next-sentence term is a mean over sequences. */
@@ -81,8 +106,14 @@ static bert_tensor *pretraining_loss(void *self, bert_tape *t, bert_tensor *logi
                               "pretraining: the loss needs next_sentence_label");
     const int32_t words = bert_tensor_cols(logits) - 2;
     bert_tensor *masked = masked_loss(self, t, bert_slice(t, logits, 0, words), b, divisor);
-    bert_tensor *next = bert_slice(t, bert_cls(t, logits, &b->inputs), words, 2);
-    return bert_add(t, masked, bert_cross_entropy(t, next, b->next_sentence_label, NULL, 0, 0));
+    const int32_t *rows = row_of_each(t, &b->inputs, bert_tensor_rows(logits));
+    if (!rows)
+        return bert_tape_fail(t, NULL, BERT_EINVAL,
+                              "pretraining: a sequence has no token among logit_tokens");
+    bert_tensor *next = bert_slice(t, bert_rows(t, logits, rows, b->inputs.n), words, 2);
+    const double divisor_of_next = b->batches > 1 ? (double)b->batches * b->inputs.n : 0;
+    return bert_add(t, masked,
+                    bert_cross_entropy(t, next, b->next_sentence_label, NULL, divisor_of_next, 0));
 }
 
 const bert_head bert_head_pretraining = {

@@ -310,5 +310,12 @@ int bert_inputs_check(const bert_model *m, const bert_inputs *in, bert_error *e)
                                  in->type_ids[j], c->type_vocab_size - 1);
         }
     }
+    const int32_t tokens = in->start[in->n];
+    for (int32_t i = 0; in->logit_tokens && i < in->logit_tokens_count; i++)
+        if (in->logit_tokens[i] < 0 || in->logit_tokens[i] >= tokens)
+            return bert_fail(e, BERT_EINVAL, "inputs: logits of token %d of %d",
+                             in->logit_tokens[i], tokens);
+    if (in->logit_tokens && in->logit_tokens_count < 1)
+        return bert_fail(e, BERT_EINVAL, "inputs: logits of no token");
     return 0;
 }

@@ -120,7 +120,8 @@ static int read_windows(job *j, int windows, bert_error *e) {
     for (int from = 0; from < windows && !rc; from += p.windows) {
         bert_outputs out;
         rc = bert_windows_take(j->s, &p, from, windows, e);
-        if (!rc) rc = bert_windows_logits(j->s, &p, "question-answering", &out, e);
+        const bert_inputs in = bert_windows_inputs(&p);
+        if (!rc) rc = bert_windows_logits(j->s, &in, "question-answering", &out, e);
         for (int32_t i = 0; i < p.windows && !rc; i++) {
             bert_encoding w = bert_encoder_window(j->s->encoder, from + i);
             rc = read_window(j, &w, out.logits + 2 * (size_t)p.start[i], e);

@@ -17,7 +17,8 @@ static int score_pairs(bert_session *s, const bert_text *pairs, int32_t n, const
     for (int32_t from = 0; from < n && !rc; from += p.texts) {
         bert_outputs out;
         rc = bert_windows_pack(s, &p, pairs, n, from, &o, NULL, &local);
-        if (!rc) rc = bert_windows_logits(s, &p, head, &out, &local);
+        const bert_inputs in = bert_windows_inputs(&p);
+        if (!rc) rc = bert_windows_logits(s, &in, head, &out, &local);
         if (!rc) bert_windows_average(&p, out.logits, cols, rows + (size_t)from * (size_t)cols);
     }
     bert_windows_free(&p);

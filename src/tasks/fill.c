@@ -74,28 +74,38 @@ static int fill_mask(job *j, int32_t mask, int32_t at, float *scores, int32_t vo
     return 0;
 }
 
-static int fill_masks(job *j, const bert_windows *p, bert_error *e) {
-    const int32_t mask_id = bert_tokenizer_special(j->tokenizer).mask;
-    j->n = p->start[1];
-    for (int32_t i = 0; i < j->n; i++) j->masks += p->ids[i] == mask_id;
-    if (!j->masks)
-        return bert_fail(e, BERT_EINVAL, "text 0 has no %s to fill",
-                         mask_id < 0 ? "mask token, and the vocabulary none"
-                                     : bert_token(j->tokenizer, mask_id));
+static int fill_places(job *j, const bert_windows *p, const int32_t *places, bert_error *e) {
+    bert_inputs in = bert_windows_inputs(p);
+    in.logit_tokens = places;
+    in.logit_tokens_count = j->masks;
     bert_outputs o;
-    int rc = bert_windows_logits(j->s, p, "masked-lm", &o, e);
-    float *row = rc ? NULL : malloc((size_t)o.logit_cols * sizeof *row);
+    int rc = bert_windows_logits(j->s, &in, "masked-lm", &o, e);
+    const size_t bytes = (size_t)o.logit_cols * sizeof *o.logits;
+    float *row = rc ? NULL : malloc(bytes);
     j->ids = malloc((size_t)j->n * sizeof *j->ids);
-    if (!rc && (!row || !j->ids)) rc = bert_fail_memory(e, (size_t)o.logit_cols * sizeof *row);
+    if (!rc && (!row || !j->ids)) rc = bert_fail_memory(e, bytes);
     if (!rc) memcpy(j->ids, p->ids, (size_t)j->n * sizeof *j->ids);
-    for (int32_t i = 0, mask = 0; i < j->n && !rc; i++) {
-        if (p->ids[i] != mask_id) continue;
-        memcpy(row, o.logits + (size_t)i * (size_t)o.logit_cols,
-               (size_t)o.logit_cols * sizeof *row);
-        rc = fill_mask(j, mask++, i, row, o.logit_cols, e);
+    for (int32_t mask = 0; mask < j->masks && !rc; mask++) {
+        memcpy(row, o.logits + (size_t)mask * (size_t)o.logit_cols, bytes);
+        rc = fill_mask(j, mask, places[mask], row, o.logit_cols, e);
     }
     free(row);
     free(j->ids);
+    return rc;
+}
+
+static int fill_masks(job *j, const bert_windows *p, bert_error *e) {
+    const int32_t mask_id = bert_tokenizer_special(j->tokenizer).mask;
+    j->n = p->start[1];
+    int32_t *places = malloc((size_t)j->n * sizeof *places);
+    if (!places) return bert_fail_memory(e, (size_t)j->n * sizeof *places);
+    for (int32_t i = 0; i < j->n; i++)
+        if (p->ids[i] == mask_id) places[j->masks++] = i;
+    const int rc = j->masks ? fill_places(j, p, places, e)
+                            : bert_fail(e, BERT_EINVAL, "text 0 has no %s to fill",
+                                        mask_id < 0 ? "mask token, and the vocabulary none"
+                                                    : bert_token(j->tokenizer, mask_id));
+    free(places);
     return rc;
 }
 

@@ -146,13 +146,12 @@ int bert_windows_take(bert_session *s, bert_windows *p, int from, int windows, b
     return rc;
 }
 
-int bert_windows_logits(bert_session *s, const bert_windows *p, const char *head, bert_outputs *out,
+int bert_windows_logits(bert_session *s, const bert_inputs *in, const char *head, bert_outputs *out,
                         bert_error *e) {
     if (strcmp(bert_model_head(s->model), head))
         return bert_fail(e, BERT_EUNSUPPORTED, "%s has no %s head (its head: %s)", s->model->path,
                          head, bert_model_head(s->model));
-    const bert_inputs in = bert_windows_inputs(p);
-    return bert_session_run(s, &in, BERT_WANT_LOGITS | BERT_SKIP_HIDDEN, out, e);
+    return bert_session_run(s, in, BERT_WANT_LOGITS | BERT_SKIP_HIDDEN, out, e);
 }
 
 int bert_windows_pack(bert_session *s, bert_windows *p, const bert_text *texts, int32_t n,

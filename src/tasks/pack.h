@@ -32,7 +32,7 @@ int bert_task_encode(bert_encoder *enc, const bert_text *t, int32_t number,
  * a batch, windows at most. */
 int bert_windows_take(bert_session *s, bert_windows *p, int from, int windows, bert_error *e);
 /* Runs p through the head of that name; a model with another one is an error. */
-int bert_windows_logits(bert_session *s, const bert_windows *p, const char *head, bert_outputs *out,
+int bert_windows_logits(bert_session *s, const bert_inputs *in, const char *head, bert_outputs *out,
                         bert_error *e);
 
 /* out [texts, cols] = for each text the mean of its windows' rows [windows, cols], weighted by

@@ -13,7 +13,7 @@ struct bert_loader {
     int64_t *order; /* [rows] of epoch, or NULL: the order of the file */
     int64_t epoch;
     int64_t *rows; /* the arrays of a batch */
-    int32_t *start, *ids, *type_ids, *labels, *token_labels, *first, *last;
+    int32_t *start, *ids, *type_ids, *labels, *token_labels, *first, *last, *masked;
     float *targets;
     size_t tokens_capacity;
 };
@@ -66,6 +66,7 @@ void bert_loader_free(bert_loader *l) {
     free(l->type_ids);
     free(l->labels);
     free(l->token_labels);
+    free(l->masked);
     free(l->first);
     free(l->targets);
     free(l);
@@ -145,7 +146,10 @@ static int reserve(bert_loader *l, size_t tokens, bert_error *e) {
     int32_t *labels =
         ids && has_token_labels(l->set) ? realloc(l->token_labels, n * sizeof *labels) : NULL;
     if (labels) l->token_labels = labels;
-    if (!ids || (l->set->type_ids && !types) || (has_token_labels(l->set) && !labels))
+    int32_t *masked = labels && l->set->task->mask ? realloc(l->masked, n * sizeof *masked) : NULL;
+    if (masked) l->masked = masked;
+    if (!ids || (l->set->type_ids && !types) || (l->set->task->mask && !masked) ||
+        (has_token_labels(l->set) && !labels))
         return bert_fail_memory(e, n * sizeof *ids);
     l->tokens_capacity = n;
     return BERT_OK;
@@ -174,6 +178,19 @@ static int copy_row(bert_loader *l, int64_t epoch, int32_t i) {
                          (int32_t)(bytes / sizeof *l->ids));
 }
 
+/* Leaves the first token of each row and those that are masked, the only ones whose words the loss
+ * asks about; returns how many. */
+static int32_t keep_masked(bert_loader *l, int32_t rows) {
+    int32_t kept = 0;
+    for (int32_t i = 0; i < rows; i++)
+        for (int32_t k = l->start[i]; k < l->start[i + 1]; k++) {
+            if (k > l->start[i] && l->token_labels[k] < 0) continue;
+            l->masked[kept] = k;
+            l->token_labels[kept++] = l->token_labels[k];
+        }
+    return kept;
+}
+
 int bert_loader_get(bert_loader *l, int64_t epoch, int64_t index, bert_batch *out, bert_error *e) {
     const bert_dataset *d = l->set;
     if (epoch < 0 || index < 0 || index >= bert_loader_batches(l))
@@ -199,10 +216,17 @@ int bert_loader_get(bert_loader *l, int64_t epoch, int64_t index, bert_batch *ou
     for (int32_t i = 0; i < n; i++)
         if (copy_row(l, epoch, i)) return bert_fail_memory(e, (size_t)l->start[n * group]);
     const bool tokens = l->token_labels != NULL;
+    int32_t label_count = tokens ? l->start[n] : n;
+    if (d->task->mask) label_count = keep_masked(l, n);
     *out = (bert_batch){
-        .inputs = {.n = n * group, .start = l->start, .ids = l->ids, .type_ids = l->type_ids},
+        .inputs = {.n = n * group,
+                   .start = l->start,
+                   .ids = l->ids,
+                   .type_ids = l->type_ids,
+                   .logit_tokens = l->masked,
+                   .logit_tokens_count = d->task->mask ? label_count : 0},
         .labels = tokens ? l->token_labels : l->labels,
-        .label_count = tokens ? l->start[n] : n,
+        .label_count = label_count,
         .targets = l->targets,
         .rows = l->rows,
         .row_count = n,

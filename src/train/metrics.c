@@ -333,7 +333,9 @@ bert_metrics *bert_metrics_for(const bert_dataset *d, const char *names, bert_er
 
 int bert_metrics_score(bert_metrics *m, const bert_dataset *d, const bert_batch *b,
                        const float *logits, int32_t cols, bert_error *e) {
-    const size_t n = (size_t)b->inputs.start[b->inputs.n] * (size_t)cols;
+    const bert_inputs *in = &b->inputs;
+    const size_t n =
+        (size_t)(in->logit_tokens ? in->logit_tokens_count : in->start[in->n]) * (size_t)cols;
     for (size_t i = 0; i < n; i++)
         if (!isfinite(logits[i]))
             return bert_fail(e, BERT_ENUMERIC, "metrics: a logit is not a finite number");

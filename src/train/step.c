@@ -47,6 +47,7 @@ static int accumulate(bert_trainer *t, double *loss, int64_t *tokens, bert_error
     for (int64_t i = 0; i < n && !rc; i++) {
         double part = 0;
         if (n > 1) rc = get_batch(t, epoch, first + i, &b, e);
+        b.batches = (int32_t)n;
         if (!rc) rc = run_batch(t, &b, divisor, t->run.global_step * most + i, &part, e);
         *loss += part;
         *tokens += b.inputs.start[b.inputs.n];

@@ -334,9 +334,11 @@ static int update(void *self, const bert_dataset *d, const bert_batch *b, const 
         s->right += best == b->labels[i];
         s->masked++;
     }
-    for (int32_t i = 0; b->next_sentence_label && i < b->inputs.n; i++) {
-        const float *next = logits + (size_t)b->inputs.start[i] * (size_t)cols + words;
-        s->next_right += (next[1] > next[0]) == b->next_sentence_label[i];
+    const int32_t *tokens = b->inputs.logit_tokens;
+    for (int32_t r = 0, i = 0; b->next_sentence_label && i < b->inputs.n; r++) {
+        if ((tokens ? tokens[r] : r) != b->inputs.start[i]) continue;
+        const float *next = logits + (size_t)r * (size_t)cols + words;
+        s->next_right += (next[1] > next[0]) == b->next_sentence_label[i++];
         s->next_rows++;
     }
     s->rows += b->inputs.n;
