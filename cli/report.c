@@ -18,14 +18,15 @@ int report_json(json_t *object, const char *prefix, const bert_metrics *m) {
 double report_majority(const bert_dataset *d, int32_t *label) {
     *label = -1;
     if (!has_classes(d) || !bert_dataset_size(d)) return 0;
-    int64_t most = -1;
+    int64_t most = -1, all = 0;
     for (int32_t i = 0; i < bert_dataset_num_labels(d); i++) {
         int64_t n = bert_dataset_label_rows(d, i);
+        all += n;
         if (n <= most) continue;
         most = n;
         *label = i;
     }
-    return (double)most / (double)bert_dataset_size(d);
+    return all ? (double)most / (double)all : 0;
 }
 
 enum { NAME = 16, CLASSES = 12 }; /* wider matrices do not fit a terminal */
