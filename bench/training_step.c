@@ -1,6 +1,7 @@
 /* Time and memory of a training step of a BERT-shaped encoder with a classifier.
  *
- *     bench_training_step [layers hidden heads batch length threads steps checkpointing]
+ *     bench_training_step [layers hidden heads batch length threads steps checkpointing
+ *                          precision]
  *
  * The defaults are BERT-base at 16 x 128. tools/bench_training_step.py times PyTorch's. */
 #include "tape/tape.h"
@@ -151,6 +152,7 @@ int main(int argc, char **argv) {
     o.threads = n.threads;
     o.training = true;
     o.gradient_checkpointing = n.checkpointing;
+    if (argc > 9 && bert_precision_parse(argv[9], &o.precision, &e)) stop(&e);
     bert_tape *t = bert_tape_new(&o, &e);
     bert_optimizer *opt = bert_optimizer_new(n.ps, NULL, n.threads, &e);
     double(*times)[4] = calloc((size_t)n.steps, sizeof *times);
