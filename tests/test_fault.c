@@ -3,6 +3,7 @@
 #include "fault.h"
 #include "models.h"
 #include "models/model.h"
+#include <bert_train.h>
 #include <dirent.h>
 
 static char *directory, *model_directory;
@@ -93,18 +94,64 @@ static int save_matrix(bert_error *e) {
 }
 
 static const struct {
+    const char *task, *file, *text;
+} sets[] = {
+    {"sequence-classification", "set.csv",
+     "sentence1,sentence2,label\nthe cat,sat,x\na dog,ran,y\nthe house,,x\n"},
+    {"token-classification", "set.conll", "the\tO\ncat\tB-x\n\nsat\tO\ndogs\tB-y\nran\tI-y\n"},
+    {"question-answering", "set.json",
+     "{\"data\":[{\"paragraphs\":[{\"context\":\"the cat sat on the mat\",\"qas\":["
+     "{\"id\":\"1\",\"question\":\"cat\",\"answers\":[{\"text\":\"sat\",\"answer_start\":8}]}]}]}]"
+     "}"},
+    {"multiple-choice", "choice.csv",
+     "text,ending0,ending1,label\nthe cat,sat,ran,1\na dog,ran,sat,0\n"},
+    {"masked-lm", "set.txt", "the cat sat on the mat\nthe dog ran under the house\n"},
+    {"pretraining", "pairs.txt", "the cat sat\nthe dog ran\n\nunder the house\non the mat\n"},
+};
+enum { SETS = sizeof sets / sizeof *sets };
+
+/* A batch of each task's data. */
+static int read_set(const bert_model *base, int i, bert_error *e) {
+    bert_dataset_options o = bert_dataset_default();
+    o.task = sets[i].task;
+    o.overflow = BERT_OVERFLOW_TRUNCATE;
+    bert_dataset *d = bert_dataset_open(in_directory(sets[i].file), base, &o, e);
+    if (!d) return e->code;
+    const bert_loader_options order = {.batch_size = 2, .shuffle = true, .group_by_length = true};
+    bert_loader *l = bert_loader_new(d, &order, e);
+    bert_batch b;
+    int rc = l ? bert_loader_get(l, 0, 0, &b, e) : e->code;
+    bert_loader_free(l);
+    bert_dataset_free(d);
+    return rc;
+}
+
+static int read_sets(bert_error *e) {
+    const bert_model_options o = {.head = "none"};
+    bert_model *base = bert_model_open(model_directory, &o, e);
+    int rc = base ? 0 : e->code;
+    for (int i = 0; i < SETS && !rc; i++) rc = read_set(base, i, e);
+    bert_model_close(base);
+    return rc;
+}
+
+static const struct {
     const char *name;
     job_fn *job;
     bool writes;
 } jobs[] = {
     {"rows", read_rows, false}, {"tokenize", tokenize, false}, {"classify", classify, false},
-    {"save", save, true},       {"matrix", save_matrix, true},
+    {"sets", read_sets, false}, {"save", save, true},          {"matrix", save_matrix, true},
 };
 enum { JOBS = sizeof jobs / sizeof *jobs };
 
 static void write_rows(void) {
     static const char text[] = "text,label\n\"a, b\",x\nc,y\n\"d\ne\",x\n";
     assert_int_equal(bert_write_file(in_directory("rows.csv"), text, sizeof text - 1, NULL), 0);
+    for (int i = 0; i < SETS; i++)
+        assert_int_equal(
+            bert_write_file(in_directory(sets[i].file), sets[i].text, strlen(sets[i].text), NULL),
+            0);
 }
 
 static void every_allocation_fails_once(void **state) {
