@@ -37,7 +37,7 @@ row=$(table | grep "^$name ;") || usage
 out=${OUTPUT:-build/recipes}/$name
 mkdir -p "$out"
 files=$(echo "$row" | cut -d';' -f2)
-kind=$(echo "$row" | cut -d';' -f3)
+kind=$(echo "$row" | cut -d';' -f3 | sed 's/^ *//')
 training=$(echo "$row" | cut -d';' -f4)
 
 # What kinds of names a post holds, of a file that says it word by word: several labels, or none.
@@ -81,7 +81,7 @@ run() {
     set -- $files
     "$bert" train "$model" $kind --train-file "$data/$1" --validation-file "$data/$2" $training --seed "$seed" \
         --save-strategy no -o "$out/$seed" --columns
-    [ "$3" = - ] || "$bert" evaluate "$out/$seed" -i "$data/$3" $kind --columns --quiet
+    [ "$3" = - ] || "$bert" evaluate "$out/$seed" -i "$data/$3" ${kind#--task * } --columns --quiet
 }
 for seed; do run "$seed"; done
 
