@@ -59,8 +59,12 @@ static int pretraining_init(void *self, bert_params *ps, const bert_config *c, b
                                 e);
 }
 
-static int32_t token_of(const bert_inputs *in, int32_t row) {
-    return in->logit_tokens ? in->logit_tokens[row] : row;
+/* The sequence of a row of the logits, looked for from that of the row before on. */
+static int32_t sequence_of(const bert_inputs *in, int32_t row, int32_t before) {
+    const int32_t token = in->logit_tokens ? in->logit_tokens[row] : row;
+    int32_t i = token < in->start[before] ? 0 : before;
+    while (token >= in->start[i + 1]) i++;
+    return i;
 }
 
 /* [T, vocab_size + 2]: each token's row ends with the next-sentence logits of its sequence, so that
@@ -72,12 +76,7 @@ static bert_tensor *pretraining_forward(void *self, bert_tape *t, const bert_mod
         inputs->logit_tokens ? inputs->logit_tokens_count : inputs->start[inputs->n];
     int32_t *sequence = bert_tape_alloc(t, (size_t)rows * sizeof *sequence);
     if (!sequence) return NULL;
-    for (int32_t r = 0, i = 0; r < rows; r++) {
-        const int32_t token = token_of(inputs, r);
-        if (token < inputs->start[i]) i = 0;
-        while (token >= inputs->start[i + 1]) i++;
-        sequence[r] = i;
-    }
+    for (int32_t r = 0, i = 0; r < rows; r++) sequence[r] = i = sequence_of(inputs, r, i);
     bert_tensor *words = masked_forward(self, t, m, hidden, inputs);
     bert_tensor *next =
         bert_linear_apply(t, h->seq_relationship, bert_pooler(t, m, hidden, inputs));
@@ -89,9 +88,7 @@ static int32_t *row_of_each(bert_tape *t, const bert_inputs *in, int32_t rows) {
     int32_t *row = bert_tape_alloc(t, (size_t)in->n * sizeof *row), found = 0;
     for (int32_t i = 0; row && i < in->n; i++) row[i] = -1;
     for (int32_t r = 0, i = 0; row && r < rows; r++) {
-        const int32_t token = token_of(in, r);
-        if (token < in->start[i]) i = 0;
-        while (token >= in->start[i + 1]) i++;
+        i = sequence_of(in, r, i);
         found += row[i] < 0;
         if (row[i] < 0) row[i] = r;
     }

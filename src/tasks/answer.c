@@ -93,7 +93,8 @@ static void probabilities(const float *logits, int column, const bert_encoding *
     bert_cpu()->softmax(out, w->n, 1, w->n, 1, NULL);
 }
 
-static int read_window(job *j, const bert_encoding *w, const float *logits, bert_error *e) {
+static int read_window(void *context, const bert_encoding *w, const float *logits, bert_error *e) {
+    job *j = context;
     int32_t first = 0, last = w->n - 1;
     while (first < w->n && w->sequence_ids[first] != 1) first++;
     while (last >= first && w->sequence_ids[last] != 1) last--;
@@ -111,23 +112,6 @@ static int read_window(job *j, const bert_encoding *w, const float *logits, bert
         int32_t end = words ? word_edge(w, s->end, 1) : w->offsets[s->end][1];
         rc = add_answer(j, start, end, (double)s->score, e);
     }
-    return rc;
-}
-
-static int read_windows(job *j, int windows, bert_error *e) {
-    bert_windows p = {0};
-    int rc = 0;
-    for (int from = 0; from < windows && !rc; from += p.windows) {
-        bert_outputs out;
-        rc = bert_windows_take(j->s, &p, from, windows, e);
-        const bert_inputs in = bert_windows_inputs(&p);
-        if (!rc) rc = bert_windows_logits(j->s, &in, "question-answering", &out, e);
-        for (int32_t i = 0; i < p.windows && !rc; i++) {
-            bert_encoding w = bert_encoder_window(j->s->encoder, from + i);
-            rc = read_window(j, &w, out.logits + 2 * (size_t)p.start[i], e);
-        }
-    }
-    bert_windows_free(&p);
     return rc;
 }
 
@@ -177,7 +161,7 @@ static int answer(job *j, const bert_text *question, bert_error *e) {
     j->end = j->start + j->o.max_length;
     int windows = encode(j, question, e);
     if (windows < 0) return windows;
-    rc = read_windows(j, windows, e);
+    rc = bert_windows_each(j->s, windows, "question-answering", read_window, j, e);
     if (!rc && j->o.handle_impossible_answer) {
         bert_answer *none = bert_results_add(&j->results, e);
         if (!none) return BERT_ENOMEM;

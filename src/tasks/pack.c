@@ -1,7 +1,7 @@
 #include "tasks/pack.h"
 #include "base/error.h"
+#include "base/grow.h"
 #include "cpu/kernels.h"
-#include <stdlib.h>
 #include <string.h>
 
 /* As many tokens are tokenized and run at once: enough that nothing waits, little enough that the
@@ -31,10 +31,10 @@ int bert_overflow_parse(const char *name, bert_overflow *o, bert_error *e) {
 }
 
 void bert_windows_free(bert_windows *p) {
-    free(p->start);
-    free(p->text);
-    free(p->ids);
-    free(p->type_ids);
+    bert_grown_free(p->start);
+    bert_grown_free(p->text);
+    bert_grown_free(p->ids);
+    bert_grown_free(p->type_ids);
     *p = (bert_windows){0};
 }
 
@@ -48,36 +48,15 @@ int32_t bert_task_max_length(const bert_model *m, const bert_task_options *optio
     return options->max_length ? options->max_length : bert_model_text_limit(m);
 }
 
-static int grow(void **array, size_t size, size_t count, bert_error *e) {
-    void *larger = realloc(*array, count * size);
-    if (!larger) return bert_fail_memory(e, count * size);
-    *array = larger;
-    return 0;
-}
-
-static int reserve(bert_windows *p, size_t windows, size_t tokens, bert_error *e) {
-    if (windows > p->windows_capacity) {
-        size_t n = 2 * windows;
-        if (grow((void **)&p->start, sizeof *p->start, n + 1, e) ||
-            grow((void **)&p->text, sizeof *p->text, n, e))
-            return BERT_ENOMEM;
-        p->windows_capacity = n;
-    }
-    if (tokens > p->tokens_capacity) {
-        size_t n = 2 * tokens;
-        if (grow((void **)&p->ids, sizeof *p->ids, n, e) ||
-            grow((void **)&p->type_ids, sizeof *p->type_ids, n, e))
-            return BERT_ENOMEM;
-        p->tokens_capacity = n;
-    }
-    p->start[0] = 0;
-    return 0;
-}
-
 static int add_window(bert_windows *p, bert_encoding w, int32_t text, bert_error *e) {
     const size_t used = p->windows ? (size_t)p->start[p->windows] : 0;
-    int rc = reserve(p, (size_t)p->windows + 1, used + (size_t)w.n, e);
-    if (rc) return rc;
+    const size_t tokens = used + (size_t)w.n, windows = (size_t)p->windows + 1;
+    if (bert_grow(&p->start, windows + 1, sizeof *p->start, e) ||
+        bert_grow(&p->text, windows, sizeof *p->text, e) ||
+        bert_grow(&p->ids, tokens, sizeof *p->ids, e) ||
+        bert_grow(&p->type_ids, tokens, sizeof *p->type_ids, e))
+        return e->code;
+    p->start[0] = 0;
     memcpy(p->ids + used, w.ids, (size_t)w.n * sizeof *w.ids);
     memcpy(p->type_ids + used, w.type_ids, (size_t)w.n * sizeof *w.type_ids);
     p->text[p->windows++] = text;
@@ -136,7 +115,8 @@ static int32_t enough_tokens(const bert_session *s) {
     return s->options.batch_tokens > PACK_TOKENS ? s->options.batch_tokens : PACK_TOKENS;
 }
 
-int bert_windows_take(bert_session *s, bert_windows *p, int from, int windows, bert_error *e) {
+/* Windows from `from` on of the session's encoder: one at least, more while there is room. */
+static int take(bert_session *s, bert_windows *p, int from, int windows, bert_error *e) {
     p->texts = p->windows = 0;
     int rc = 0;
     for (int i = from; i < windows && !rc; i++) {
@@ -152,6 +132,27 @@ int bert_windows_logits(bert_session *s, const bert_inputs *in, const char *head
         return bert_fail(e, BERT_EUNSUPPORTED, "%s has no %s head (its head: %s)", s->model->path,
                          head, bert_model_head(s->model));
     return bert_session_run(s, in, BERT_WANT_LOGITS | BERT_SKIP_HIDDEN, out, e);
+}
+
+int bert_windows_each(bert_session *s, int windows, const char *head,
+                      int (*read)(void *context, const bert_encoding *w, const float *logits,
+                                  bert_error *e),
+                      void *context, bert_error *e) {
+    const size_t labels = (size_t)s->model->config.num_labels;
+    bert_windows p = {0};
+    int rc = 0;
+    for (int from = 0; from < windows && !rc; from += p.windows) {
+        bert_outputs out;
+        rc = take(s, &p, from, windows, e);
+        const bert_inputs in = bert_windows_inputs(&p);
+        if (!rc) rc = bert_windows_logits(s, &in, head, &out, e);
+        for (int32_t i = 0; i < p.windows && !rc; i++) {
+            bert_encoding w = bert_encoder_window(s->encoder, from + i);
+            rc = read(context, &w, out.logits + labels * (size_t)p.start[i], e);
+        }
+    }
+    bert_windows_free(&p);
+    return rc;
 }
 
 int bert_windows_pack(bert_session *s, bert_windows *p, const bert_text *texts, int32_t n,

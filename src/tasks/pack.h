@@ -10,7 +10,6 @@ typedef struct {
     int32_t *start;  /* [windows + 1] */
     int32_t *text;   /* [windows]: 0 .. texts-1 */
     int32_t *ids, *type_ids;
-    size_t windows_capacity, tokens_capacity;
 } bert_windows;
 void bert_windows_free(bert_windows *p);
 
@@ -28,12 +27,15 @@ bert_inputs bert_windows_inputs(const bert_windows *p);
 int bert_task_encode(bert_encoder *enc, const bert_text *t, int32_t number,
                      const bert_task_options *o, int32_t max_length, bert_text_info *info,
                      bert_error *e);
-/* Fills p with windows from .. of the session's encoder: one at least, more while there is room in
- * a batch, windows at most. */
-int bert_windows_take(bert_session *s, bert_windows *p, int from, int windows, bert_error *e);
-/* Runs p through the head of that name; a model with another one is an error. */
+/* Runs packed windows through the head of that name; a model with another one is an error. */
 int bert_windows_logits(bert_session *s, const bert_inputs *in, const char *head, bert_outputs *out,
                         bert_error *e);
+/* Calls read for each of the session's encoder's windows, 0 .. windows-1, with the head's logits of
+ * its tokens; a result other than 0 ends it. */
+int bert_windows_each(bert_session *s, int windows, const char *head,
+                      int (*read)(void *context, const bert_encoding *w, const float *logits,
+                                  bert_error *e),
+                      void *context, bert_error *e);
 
 /* out [texts, cols] = for each text the mean of its windows' rows [windows, cols], weighted by
  * their tokens. A single window is copied, to the bit. */

@@ -198,7 +198,13 @@ static int add_groups(job *j, int n, bert_error *e) {
     return rc;
 }
 
-static int read_window(job *j, const bert_encoding *w, float *scores, bert_error *e) {
+static int read_window(void *context, const bert_encoding *w, const float *logits, bert_error *e) {
+    job *j = context;
+    const size_t count = (size_t)w->n * (size_t)j->labels;
+    float *scores = bert_arena_alloc(j->entities.arena, count * sizeof *scores);
+    if (!scores) return bert_fail_memory(e, count * sizeof *scores);
+    memcpy(scores, logits, count * sizeof *scores);
+    bert_cpu()->softmax(scores, j->labels, w->n, j->labels, 1, NULL);
     int n = read_tokens(j, w, scores, e), rc = 0;
     if (n >= 0 && j->how > BERT_AGGREGATE_SIMPLE) n = words_of(j, n, e);
     if (n < 0) return n;
@@ -236,30 +242,6 @@ static void drop_overlaps(bert_results *r) {
     r->count = kept + 1;
 }
 
-static int read_windows(job *j, int windows, bert_error *e) {
-    bert_windows p = {0};
-    int rc = 0;
-    for (int from = 0; from < windows && !rc; from += p.windows) {
-        bert_outputs out;
-        rc = bert_windows_take(j->s, &p, from, windows, e);
-        const bert_inputs in = bert_windows_inputs(&p);
-        if (!rc) rc = bert_windows_logits(j->s, &in, "token-classification", &out, e);
-        for (int32_t i = 0; i < p.windows && !rc; i++) {
-            bert_encoding w = bert_encoder_window(j->s->encoder, from + i);
-            const size_t count = (size_t)w.n * (size_t)j->labels;
-            float *scores = bert_arena_alloc(j->entities.arena, count * sizeof *scores);
-            if (!scores) rc = bert_fail_memory(e, count * sizeof *scores);
-            if (rc) break;
-            memcpy(scores, out.logits + (size_t)p.start[i] * (size_t)j->labels,
-                   count * sizeof *scores);
-            bert_cpu()->softmax(scores, j->labels, w.n, j->labels, 1, NULL);
-            rc = read_window(j, &w, scores, e);
-        }
-    }
-    bert_windows_free(&p);
-    return rc;
-}
-
 static int tag(job *j, const bert_task_options *o, bert_text_info *info, bert_error *e) {
     const int32_t max_length = bert_task_max_length(j->s->model, o, e);
     if (max_length < 0) return max_length;
@@ -274,7 +256,7 @@ static int tag(job *j, const bert_task_options *o, bert_text_info *info, bert_er
     j->mean = bert_arena_alloc(j->entities.arena, (size_t)j->labels * sizeof *j->mean);
     if (!j->pieces || !j->words || !j->mean)
         return bert_fail_memory(e, longest * sizeof *j->pieces);
-    int rc = read_windows(j, windows, e);
+    int rc = bert_windows_each(j->s, windows, "token-classification", read_window, j, e);
     if (!rc && windows > 1) drop_overlaps(&j->entities);
     return rc;
 }

@@ -60,7 +60,7 @@ bert_dataset *bert_dataset_open(const char *path, const bert_model *base,
     bert_error local = {0};
     char *names = strdup(o.label_column ? o.label_column : ""), *columns[MAX_COLUMNS];
     int rc = names ? bert_dataset_begin(&b, path, ":", base, &o, &local)
-                   : bert_fail_memory(e, strlen(o.label_column));
+                   : bert_fail_memory(e, MAX_COLUMNS);
     if (!names) return NULL;
     if (!rc && strchr(names, ',')) {
         b.columns = columns;
