@@ -166,16 +166,10 @@ static void put_curves(page *p, const bert_trainer *t) {
 /* ---- Rows of the validation data */
 
 typedef struct {
-    float *logits; /* [rows, n] */
+    const float *logits; /* [rows, n] */
     int32_t n;
     int64_t rows;
 } collected;
-
-static int collect(void *context, int64_t row, const float *logits, int32_t n) {
-    collected *c = context;
-    memcpy(c->logits + row * n, logits, (size_t)n * sizeof *logits);
-    return 0;
-}
 
 static void put_classes(page *p, const bert_dataset *d, const bert_metrics *m) {
     int32_t n = d->num_labels < SHOWN_CLASSES ? d->num_labels : SHOWN_CLASSES;
@@ -321,28 +315,21 @@ static void put_thresholds(page *p, const bert_dataset *d, const collected *c) {
 
 static void put_validation(page *p, bert_trainer *t) {
     const bert_dataset *d = t->validation;
-    if (!d || d->task != &bert_task_sequence_classification || !(d->labels || d->targets) ||
-        d->problem == BERT_PROBLEM_REGRESSION)
-        return;
-    collected c = {.n = d->num_labels, .rows = d->rows};
-    c.logits = calloc((size_t)c.rows * (size_t)c.n, sizeof *c.logits);
-    bert_evaluate_options o = bert_evaluate_default();
-    o.threads = (int)t->args.threads;
-    o.precision = t->args.precision;
-    o.row = collect;
-    o.context = &c;
-    bert_metrics *m = c.logits ? bert_evaluate(t->model, d, &o, p->e) : NULL;
-    if (m && !d->labels) {
+    if (p->rc || (p->rc = bert_trainer_predict(t, p->e)) || t->predicted_step < 0) return;
+    const collected c = {t->predicted, d->num_labels, d->rows};
+    if (!d->labels) {
         put_thresholds(p, d, &c);
-    } else if (m) {
+        return;
+    }
+    bert_metrics *m = bert_metrics_for(d, NULL, p->e);
+    p->rc =
+        m ? bert_metrics_update(m, c.logits, d->labels, NULL, (int32_t)c.rows, p->e) : p->e->code;
+    if (!p->rc) {
         put_classes(p, d, m);
         put_calibration(p, d, &c);
         put_worst(p, t, d, &c);
-    } else {
-        p->rc = c.logits ? p->e->code : bert_fail_memory(p->e, (size_t)c.rows);
     }
     bert_metrics_free(m);
-    free(c.logits);
 }
 
 /* ---- Data and arguments */

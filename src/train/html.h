@@ -4,6 +4,6 @@
 #include "train/trainer.h"
 
 /* Curves of the log; of a classifier of single labels also classes, confusions, calibration and the
- * most wrong rows of the validation data, which is evaluated again for them. */
+ * most wrong rows of the validation data. */
 int bert_html_save(bert_trainer *t, const char *directory, bert_error *e);
 #endif

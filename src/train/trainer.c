@@ -2,6 +2,7 @@
 #include "train/trainer.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/grow.h"
 #include "train/dataset.h"
 #include "train/evaluate.h"
 #include "train/html.h"
@@ -183,6 +184,7 @@ bert_trainer *bert_trainer_new(bert_model *m, const bert_training_args *args,
     t->train = train;
     t->validation = validation;
     t->run.best_metric = (double)NAN;
+    t->predicted_step = -1;
     if (set_up(t, &local)) {
         bert_fail(e, local.code, "%s", local.message);
         bert_trainer_free(t);
@@ -209,6 +211,7 @@ void bert_trainer_free(bert_trainer *t) {
     json_decref(t->log_history);
     free(t->class_weights);
     free(t->best_weights);
+    bert_grown_free(t->predicted);
     free(t);
 }
 
@@ -253,13 +256,40 @@ static int before_eval_batch(void *context, int64_t batch, int64_t batches, bert
     return BERT_OK;
 }
 
+/* The report shows rows of such data. */
+static bool is_shown(const bert_dataset *d) {
+    return d && d->task == &bert_task_sequence_classification && (d->labels || d->targets) &&
+           d->problem != BERT_PROBLEM_REGRESSION && d->rows <= INT32_MAX;
+}
+
+static int64_t weights_step(const bert_trainer *t) {
+    return t->best_loaded ? t->run.best_step : t->run.global_step;
+}
+
+static int keep_row(void *context, int64_t row, const float *logits, int32_t n) {
+    bert_trainer *t = context;
+    memcpy(t->predicted + row * n, logits, (size_t)n * sizeof *logits);
+    return 0;
+}
+
+static int make_room(bert_trainer *t, bert_error *e) {
+    const bert_dataset *d = t->validation;
+    t->predicted_step = -1;
+    return bert_grow(&t->predicted, (size_t)d->rows * (size_t)d->num_labels, sizeof *t->predicted,
+                     e);
+}
+
 static int evaluate(bert_trainer *t, const bert_dataset *d, bert_error *e) {
+    const bool keeps = d == t->validation && t->args.output_dir[0] && is_shown(d);
+    if (keeps && make_room(t, e)) return e->code;
     bert_evaluation v = {.tape = t->tape,
                          .model = t->model,
                          .set = d,
                          .batch_size = (int32_t)t->args.per_device_eval_batch_size,
                          .class_weights = t->class_weights,
                          .label_smoothing = (float)t->args.label_smoothing_factor,
+                         .row = keeps ? keep_row : NULL,
+                         .row_context = t,
                          .batch = before_eval_batch,
                          .batch_context = t};
     double began = bert_seconds();
@@ -268,6 +298,7 @@ static int evaluate(bert_trainer *t, const bert_dataset *d, bert_error *e) {
     int rc = bert_evaluation_run(&v, t->metrics, e);
     t->state.eval_batch = t->state.eval_batches = 0;
     if (rc) return rc;
+    if (keeps) t->predicted_step = weights_step(t);
     t->state.metrics = t->metrics;
     t->rate_time += bert_seconds() - began; /* evaluation does not count in the training rate */
     bert_log_begin(t);
@@ -298,6 +329,21 @@ const bert_metrics *bert_trainer_evaluate(bert_trainer *t, const bert_dataset *d
     if (!rc) return t->metrics;
     bert_fail(e, local.code, "%s", local.message);
     return NULL;
+}
+
+int bert_trainer_predict(bert_trainer *t, bert_error *e) {
+    if (!is_shown(t->validation) || t->predicted_step == weights_step(t)) return 0;
+    if (make_room(t, e)) return e->code;
+    bert_evaluate_options o = bert_evaluate_default();
+    o.threads = (int)t->args.threads;
+    o.precision = t->args.precision;
+    o.row = keep_row;
+    o.context = t;
+    bert_metrics *m = bert_evaluate(t->model, t->validation, &o, e);
+    if (!m) return e->code;
+    bert_metrics_free(m);
+    t->predicted_step = weights_step(t);
+    return 0;
 }
 
 /* A copy of every weight, for runs that write no files. */
@@ -416,7 +462,8 @@ static int do_what_is_due(bert_trainer *t, bert_error *e) {
 
 static int start(bert_trainer *t, bert_error *e) {
     const bert_training_args *a = &t->args;
-    t->ended = false;
+    t->ended = t->best_loaded = false;
+    t->predicted_step = -1;
     t->run = (bert_run){.best_metric = (double)NAN};
     t->checkpoint[0] = t->best_checkpoint[0] = 0;
     json_array_clear(t->log_history);
@@ -476,6 +523,7 @@ static int finish(bert_trainer *t, bert_error *e) {
             restore_weights(t);
         else if (t->best_checkpoint[0])
             rc = bert_checkpoint_load_weights(t, t->best_checkpoint, e);
+        t->best_loaded = t->best_weights || t->best_checkpoint[0];
     }
     if (rc) return rc;
     double seconds = bert_seconds() - t->started;

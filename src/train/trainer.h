@@ -47,6 +47,11 @@ struct bert_trainer {
     json_t *log_history;
     FILE *log_file;          /* output_dir/log.jsonl, or NULL */
     bert_event_file *events; /* or NULL */
+    /* [rows of validation, num_labels] that the weights of a step gave, for the report: bert_grow,
+     * and the step, or -1 where there are none. */
+    float *predicted;
+    int64_t predicted_step;
+    bool best_loaded; /* the weights are those of run.best_step */
     bert_metrics *metrics;
     bert_trainer_state state;
     char log_names[BERT_LOG_MAX][BERT_LOG_NAME];
@@ -58,6 +63,9 @@ struct bert_trainer {
     atomic_int stop; /* set by signal handlers and other threads */
 };
 
+/* Sees to it that predicted is of the weights as they are: kept, or evaluated now. Data whose rows
+ * the report does not show has none. */
+int bert_trainer_predict(bert_trainer *t, bert_error *e);
 double bert_seconds(void);
 void bert_trainer_emit(bert_trainer *t, bert_event event);
 /* step.c: one optimizer step; on failure nothing has changed. */
