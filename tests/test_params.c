@@ -222,13 +222,13 @@ static void test_once(void **state) {
     bert_params *ps = bert_params_new(1, .02f, NULL);
     bert_param *p = make(ps, "w", 3, 5), *q = make(ps, "v", 3, 5);
     const bert_linear l = {p, NULL}, both[2] = {{p, NULL}, {q, NULL}};
-    assert_true(bert_weights_once(&l, 1, 16, BERT_PRECISION_HIGHEST));
-    assert_false(bert_weights_once(&l, 1, 16, BERT_PRECISION_HIGHEST));
-    assert_false(bert_weights_once(both, 2, 16, BERT_PRECISION_HIGHEST));
+    assert_true(bert_weights_once(&l, 1, 16));
+    assert_false(bert_weights_once(&l, 1, 16));
+    assert_false(bert_weights_once(both, 2, 16));
     bert_params_free(ps);
     ps = bert_params_new(1, .02f, NULL);
     bert_linear many = {make(ps, "w", 3, 5), NULL};
-    assert_false(bert_weights_once(&many, 1, 100000, BERT_PRECISION_HIGHEST));
+    assert_false(bert_weights_once(&many, 1, 100000));
     bert_params_free(ps);
 }
 

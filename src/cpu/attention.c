@@ -17,13 +17,9 @@ static size_t aligned(size_t bytes) {
     return (bytes + BERT_ALIGN - 1) / BERT_ALIGN * BERT_ALIGN;
 }
 
-/* Bytes of an operand of `width` rows or columns packed in panels of `step`, and of one such panel.
- */
-static size_t panel(size_t unit, const bert_gemm_kernel *g, int depth) {
-    return aligned(unit * (size_t)((depth + g->k_unit - 1) / g->k_unit));
-}
+/* Bytes of a right operand packed in panels. */
 static size_t right_bytes(const bert_gemm_kernel *g, int cols, int depth) {
-    return panel(g->b_unit, g, depth) * (size_t)(round_up(cols, g->nr) / g->nr);
+    return bert_panel_bytes(g, g->b_unit, depth) * (size_t)(round_up(cols, g->nr) / g->nr);
 }
 
 typedef struct {
@@ -38,14 +34,14 @@ static void *take(scratch *s, size_t bytes) {
 
 static void pack_left(const bert_gemm_kernel *g, unsigned char *out, bert_view a, int rows,
                       int depth) {
-    for (int i = 0; i < rows; i += g->mr, out += panel(g->a_unit, g, depth))
+    for (int i = 0; i < rows; i += g->mr, out += bert_panel_bytes(g, g->a_unit, depth))
         g->pack_a(out, a.data + i * a.row, a.row, a.col, rows - i < g->mr ? rows - i : g->mr,
                   depth);
 }
 
 static void pack_right(const bert_gemm_kernel *g, unsigned char *out, bert_view b, int cols,
                        int depth) {
-    for (int j = 0; j < cols; j += g->nr, out += panel(g->b_unit, g, depth))
+    for (int j = 0; j < cols; j += g->nr, out += bert_panel_bytes(g, g->b_unit, depth))
         g->pack_b(out, b.data + j * b.col, b.row, b.col, cols - j < g->nr ? cols - j : g->nr,
                   depth);
 }
@@ -53,7 +49,7 @@ static void pack_right(const bert_gemm_kernel *g, unsigned char *out, bert_view 
 /* c [rows, round_up(cols, nr)] of one packed strip of the left operand. */
 static void multiply_strip(const bert_gemm_kernel *g, float *c, int ldc, const unsigned char *a,
                            const unsigned char *b, int cols, int depth, int rows) {
-    for (int j = 0; j < cols; j += g->nr, b += panel(g->b_unit, g, depth))
+    for (int j = 0; j < cols; j += g->nr, b += bert_panel_bytes(g, g->b_unit, depth))
         for (int k = 0; k < depth; k += g->kc) {
             size_t unit = (size_t)(k / g->k_unit);
             g->block(c + j, ldc, a + unit * g->a_unit, b + unit * g->b_unit,
@@ -105,7 +101,7 @@ static void forward_head(const job *w, int sequence, int h, unsigned char *memor
     scratch s = {memory};
     unsigned char *keys = take(&s, right_bytes(g, length, size)),
                   *values = take(&s, right_bytes(g, size, length));
-    unsigned char *strip = take(&s, panel(g->a_unit, g, size > length ? size : length));
+    unsigned char *strip = take(&s, bert_panel_bytes(g, g->a_unit, size > length ? size : length));
     float *scores = take(&s, sizeof(float) * (size_t)g->mr * (size_t)score_ld);
     float *context = take(&s, sizeof(float) * (size_t)g->mr * (size_t)value_ld);
     bert_view q = part(w->qkv, p, 0, first, h);
@@ -170,7 +166,7 @@ static void backward_head(const job *w, int sequence, int h, unsigned char *memo
     unsigned char *keys = take(&s, right_bytes(g, length, size)),
                   *values = take(&s, right_bytes(g, length, size));
     unsigned char *right = take(&s, right_bytes(g, size, length));
-    unsigned char *strip = take(&s, panel(g->a_unit, g, size > length ? size : length));
+    unsigned char *strip = take(&s, bert_panel_bytes(g, g->a_unit, size > length ? size : length));
     float *tile = take(&s, sizeof(float) * (size_t)g->mr * (size_t)round_up(size, g->nr));
     size_t square = sizeof(float) * (size_t)round_up(length, g->mr) * (size_t)ld;
     float *prob = take(&s, square), *dscore = take(&s, square),
@@ -217,7 +213,7 @@ static size_t scratch_bytes(const bert_attention_plan *p, const bert_gemm_kernel
         if (p->start[i + 1] - p->start[i] > length) length = p->start[i + 1] - p->start[i];
     size_t ld = (size_t)round_up(length, g->nr), mr = (size_t)g->mr;
     size_t bytes = right_bytes(g, length, size) * 2 + right_bytes(g, size, length) +
-                   panel(g->a_unit, g, size > length ? size : length) +
+                   bert_panel_bytes(g, g->a_unit, size > length ? size : length) +
                    sizeof(float) * mr * (size_t)round_up(size, g->nr) + sizeof(float) * mr * ld +
                    16 * BERT_ALIGN;
     if (backward) bytes += 3 * (sizeof(float) * (size_t)round_up(length, g->mr) * ld + BERT_ALIGN);
@@ -256,8 +252,11 @@ static int run(bert_threads *threads, loop *l, bool backward) {
 
 static loop loop_for(const bert_attention_plan *plan, head_fn *fn, const float *qkv) {
     const bert_kernels *k = bert_cpu();
-    return (loop){.fn = fn,
-                  .work = {.plan = plan, .k = k, .g = k->gemm[plan->precision], .qkv = qkv}};
+    /* Both sides of these products are made anew each time: quantizing them would cost what it
+     * saves. */
+    const bert_precision p =
+        plan->precision == BERT_PRECISION_INT8 ? BERT_PRECISION_MEDIUM : plan->precision;
+    return (loop){.fn = fn, .work = {.plan = plan, .k = k, .g = k->gemm[p], .qkv = qkv}};
 }
 
 int bert_attention_forward(bert_threads *threads, const bert_attention_plan *plan, const float *qkv,

@@ -22,6 +22,7 @@ typedef struct {
                        holds */
     size_t a_unit, b_unit; /* bytes of a packed panel per unit of depth, and */
     int k_unit;            /* how much depth a unit is (1 for f32, 32 for bf16 tiles) */
+    size_t extra; /* bytes behind a panel's units, for finish; whatever packs writes them */
     /* Packs rows x depth (rows <= mr; the rest zero) of a matrix given by strides in elements. */
     void (*pack_a)(void *out, const float *a, ptrdiff_t row_stride, ptrdiff_t depth_stride,
                    int rows, int depth);
@@ -34,7 +35,19 @@ typedef struct {
     /* c [mr, nr] = (accumulate ? c : 0) + a b. Only the first `rows` rows need to be right. */
     void (*block)(float *c, ptrdiff_t ldc, const void *a, const void *b, int depth, int rows,
                   bool accumulate);
+    /* Turns a block's sums [mr, nr], in place, into floats; left and right are the panels' extra
+     * bytes. NULL: they are floats. */
+    void (*finish)(float *c, const void *left, const void *right, int rows);
 } bert_gemm_kernel;
+
+/* Bytes of a packed panel of a side whose unit is a_unit or b_unit, and where its extra bytes are.
+ */
+static inline size_t bert_panel_extra(const bert_gemm_kernel *g, size_t unit, int depth) {
+    return unit * (size_t)((depth + g->k_unit - 1) / g->k_unit);
+}
+static inline size_t bert_panel_bytes(const bert_gemm_kernel *g, size_t unit, int depth) {
+    return (bert_panel_extra(g, unit, depth) + g->extra + 63) / 64 * 64;
+}
 
 /* What happens to a block of a product while it is in cache; pointers are at the block's first
  * element. */

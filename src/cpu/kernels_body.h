@@ -1,14 +1,12 @@
 /* The kernel table's functions, one source for every instruction set: each kernels_<isa>.c defines
- * LANES (floats in a register), MR (rows of a matrix block), GEMM_NAME and FILL (the name of its
- * fill function), includes this once, and is compiled with its own flags. */
+ * ISA (its name), LANES (floats in a register), F32_ROWS and INT8_ROWS (rows of a matrix block) and
+ * FILL (the name of its fill function), includes this once, and is compiled with its own flags. */
 #include "base/rng.h"
-#include "cpu/kernels.h"
-#include "cpu/vector.h"
+#include "cpu/gemm_f32.h"
+#include "cpu/gemm_int8.h"
 #include <math.h>
 
 void FILL(bert_kernels *k);
-
-#define NR (2 * LANES) /* columns of a matrix block */
 
 /* Runs `full` for the lanes from each i, and `tail` for the last `left` elements; a tail runs the
  * same arithmetic, so an element's result does not depend on its place. */
@@ -292,135 +290,12 @@ static void adamw(float *p, const float *g, float *m, float *v, size_t n, float 
     }
 }
 
-/* out[k][i] = a[i][k], the shape in which a block reads both of its sides; rows are padded with
- * zeros to `width`. Inlined, so that the width is a constant. */
-INLINE void pack_panel(float *out, const float *a, ptrdiff_t row_stride, ptrdiff_t depth_stride,
-                       int rows, int depth, const int width) {
-    if (row_stride == 1) {
-        for (int k = 0; k < depth; k++, a += depth_stride, out += width) {
-            if (rows == width) {
-                memcpy(out, a, (size_t)width * sizeof *out);
-                continue;
-            }
-            memcpy(out, a, (size_t)rows * sizeof *out);
-            for (int i = rows; i < width; i++) out[i] = 0;
-        }
-        return;
-    }
-    if (depth_stride != 1) {
-        for (int k = 0; k < depth; k++)
-            for (int i = 0; i < width; i++)
-                out[k * width + i] = i < rows ? a[i * row_stride + k * depth_stride] : 0;
-        return;
-    }
-    /* Squares of LANES rows and depths at a time. What a square has more than the panel's width is
-     * overwritten by what is stored next (squares go from the last rows to the first), but at the
-     * panel's end. */
-    for (int k = 0; k < depth; k += LANES) {
-        const int d = depth - k < LANES ? depth - k : LANES;
-        const bool end = depth - k <= LANES;
-        for (int g = (width - 1) / LANES * LANES; g >= 0; g -= LANES) {
-            const size_t wide = (size_t)(width - g < LANES ? width - g : LANES);
-            float *to = out + k * width + g;
-            vf r[LANES];
-            const float *from = a + g * row_stride + k;
-            if (rows == width && d == LANES)
-                for (int i = 0; i < LANES; i++)
-                    r[i] = g + i < width ? load(from + i * row_stride) : all(0);
-            else
-                for (int i = 0; i < LANES; i++)
-                    r[i] = g + i < rows ? load_part(from + i * row_stride, (size_t)d, 0) : all(0);
-            transpose(r);
-            if (!end)
-                for (int i = 0; i < LANES; i++) store(to + i * width, r[i]);
-            else
-                for (int i = 0; i < d; i++) store_part(to + i * width, r[i], wide);
-        }
-    }
-}
-static void pack_a(void *out, const float *a, ptrdiff_t row_stride, ptrdiff_t depth_stride,
-                   int rows, int depth) {
-    pack_panel(out, a, row_stride, depth_stride, rows, depth, MR);
-}
-static void pack_b(void *out, const float *b, ptrdiff_t depth_stride, ptrdiff_t col_stride,
-                   int cols, int depth) {
-    pack_panel(out, b, col_stride, depth_stride, cols, depth, NR);
-}
-
-/* A block whose number of rows is a constant once this is inlined: its sums stay in registers. A
- * row is computed alike in all of them. */
-INLINE void block_of(const int rows, float *c, ptrdiff_t ldc, const float *a, const float *b,
-                     int depth, bool accumulate) {
-    vf s[MR][2];
-#pragma GCC unroll 16
-    for (int i = 0; i < rows; i++) s[i][0] = s[i][1] = all(0);
-    for (int k = 0; k < depth; k++, a += MR, b += NR) {
-        vf x = load(b), y = load(b + LANES);
-        /* The panel comes from the second-level cache; twelve steps ahead hides its latency. */
-        __builtin_prefetch(b + 12 * NR);
-        __builtin_prefetch(b + 12 * NR + LANES);
-#pragma GCC unroll 16
-        for (int i = 0; i < rows; i++) {
-            vf t = all(a[i]);
-            s[i][0] = mul_add(t, x, s[i][0]);
-            s[i][1] = mul_add(t, y, s[i][1]);
-        }
-    }
-#pragma GCC unroll 16
-    for (int i = 0; i < rows; i++, c += ldc) {
-        store(c, accumulate ? load(c) + s[i][0] : s[i][0]);
-        store(c + LANES, accumulate ? load(c + LANES) + s[i][1] : s[i][1]);
-    }
-}
-
-static void block(float *c, ptrdiff_t ldc, const void *a, const void *b, int depth, int rows,
-                  bool accumulate) {
-    switch (rows) {
-#define ROWS(n)                                                                                    \
-    case n:                                                                                        \
-        block_of(n, c, ldc, a, b, depth, accumulate);                                              \
-        break
-        ROWS(1);
-        ROWS(2);
-        ROWS(3);
-        ROWS(4);
-        ROWS(5);
-#if MR > 6
-        ROWS(6);
-        ROWS(7);
-        ROWS(8);
-        ROWS(9);
-        ROWS(10);
-        ROWS(11);
-        ROWS(12);
-        ROWS(13);
-#endif
-#undef ROWS
-    default:
-        block_of(MR, c, ldc, a, b, depth, accumulate);
-    }
-}
-
-static const bert_gemm_kernel gemm_f32 = {
-    .name = GEMM_NAME,
-    .mr = MR,
-    .nr = NR,
-    .kc = 256,
-    .rows = 144, /* 128 and some, which is whole in panels of 14 */
-    .slab = 256,
-    .a_unit = MR * sizeof(float),
-    .b_unit = NR * sizeof(float),
-    .k_unit = 1,
-    .pack_a = pack_a,
-    .pack_b = pack_b,
-    .block = block,
-};
-
 void FILL(bert_kernels *k) {
     /* A precision is the least that is promised: where nothing is faster than f32, f32 serves them
      * all. */
     k->gemm[BERT_PRECISION_HIGHEST] = k->gemm[BERT_PRECISION_HIGH] = &gemm_f32;
     k->gemm[BERT_PRECISION_MEDIUM] = &gemm_f32;
+    k->gemm[BERT_PRECISION_INT8] = &gemm_int8;
 #define ACT(id, name)                                                                              \
     k->act[id].forward = name##_forward;                                                           \
     k->act[id].backward = name##_backward;                                                         \

@@ -1,6 +1,7 @@
 /* The portable level: what every machine has. */
+#define ISA "c"
 #define LANES 4
-#define MR 6
-#define GEMM_NAME "f32-c"
+#define F32_ROWS 6
+#define INT8_ROWS 4
 #define FILL bert_fill_c
 #include "cpu/kernels_body.h"

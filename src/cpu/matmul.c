@@ -33,11 +33,6 @@ static int divide_up(int a, int b) {
     return (a + b - 1) / b;
 }
 
-static size_t panel_bytes(size_t unit, const bert_gemm_kernel *g, int K) {
-    size_t bytes = unit * (size_t)divide_up(K, g->k_unit);
-    return (bytes + BERT_ALIGN - 1) / BERT_ALIGN * BERT_ALIGN;
-}
-
 /* ------------------------------------------------- the right operand */
 
 typedef struct {
@@ -98,7 +93,7 @@ bert_packed *bert_pack(bert_threads *threads, bert_precision precision, int K, i
         p->N += cols[s];
         spans |= s + 1 < segments && p->N % g->nr;
     }
-    p->panel = panel_bytes(g->b_unit, g, K);
+    p->panel = bert_panel_bytes(g, g->b_unit, K);
     p->bytes = p->panel * (size_t)divide_up(p->N, g->nr);
     p->data = bert_aligned_alloc(p->bytes, 1);
     if (p->data && spans) {
@@ -160,10 +155,15 @@ static void pack_rows(void *context, int begin, int end, int thread) {
 }
 
 /* What comes after the sum, for the block of C at (row, col) of the chunk. */
-static void finish_block(product *p, float *tile, int row, int col) {
+static void finish_block(product *p, float *tile, const unsigned char *panel, int row, int col) {
     const bert_gemm_kernel *g = p->g;
     int rows = p->rows - row < g->mr ? p->rows - row : g->mr;
     int cols = p->N - col < g->nr ? p->N - col : g->nr;
+    if (g->finish)
+        g->finish(tile,
+                  p->packed_a + (size_t)(row / g->mr) * p->a_panel +
+                      bert_panel_extra(g, g->a_unit, p->K),
+                  panel + bert_panel_extra(g, g->b_unit, p->K), rows);
     if (p->once && !bert_finite(tile, (size_t)(rows * g->nr)))
         atomic_store_explicit(&p->infinite, true, memory_order_relaxed);
     const bert_epilogue *e = p->e;
@@ -194,7 +194,7 @@ static void multiply_panel(product *p, const unsigned char *panel, float *tiles,
         float *tile = tiles;
         for (int i = i0; i < i1; i++, a += p->a_panel, tile += size) {
             g->block(tile, g->nr, a, b, depth, p->rows - i * g->mr, k > 0);
-            if (k + depth == p->K) finish_block(p, tile, i * g->mr, j * g->nr);
+            if (k + depth == p->K) finish_block(p, tile, panel, i * g->mr, j * g->nr);
         }
     }
 }
@@ -249,8 +249,8 @@ static int multiply(bert_threads *threads, const bert_gemm_kernel *g, int M, int
     static const bert_epilogue plain = {0};
     product p = {.g = g, .K = K, .N = N, .a = a, .b = b, .c = c, .ldc = ldc, .e = e ? e : &plain};
     p.epilogue = bert_cpu()->act[p.e->act].epilogue;
-    p.a_panel = panel_bytes(g->a_unit, g, K);
-    p.b_panel = panel_bytes(g->b_unit, g, K);
+    p.a_panel = bert_panel_bytes(g, g->a_unit, K);
+    p.b_panel = bert_panel_bytes(g, g->b_unit, K);
 
     const int count = bert_threads_count(threads);
     const int row_panels = divide_up(M, g->mr), col_panels = divide_up(N, g->nr);
@@ -300,7 +300,7 @@ int bert_matmul_view(bert_threads *threads, bert_precision precision, int M, int
     if (!p.kernel) return BERT_EINVAL;
     for (int k = 0; k < K; k += VIEW_DEPTH) {
         p.K = K - k < VIEW_DEPTH ? K - k : VIEW_DEPTH;
-        p.panel = panel_bytes(p.kernel->b_unit, p.kernel, p.K);
+        p.panel = bert_panel_bytes(p.kernel, p.kernel->b_unit, p.K);
         p.data = bert_threads_workspace(threads, BERT_WORKSPACE_RIGHT,
                                         p.panel * (size_t)divide_up(N, p.kernel->nr));
         if (!p.data) return BERT_ENOMEM;
@@ -326,8 +326,8 @@ int bert_matmul_once(bert_threads *threads, bert_precision precision, int M, int
     product p = {.g = g, .K = K, .N = N, .a = a, .once = &b, .rows = M, .c = c, .ldc = ldc};
     p.e = epilogue ? epilogue : &plain;
     p.epilogue = bert_cpu()->act[p.e->act].epilogue;
-    p.a_panel = panel_bytes(g->a_unit, g, K);
-    p.b_panel = panel_bytes(g->b_unit, g, K);
+    p.a_panel = bert_panel_bytes(g, g->a_unit, K);
+    p.b_panel = bert_panel_bytes(g, g->b_unit, K);
     const int row_panels = divide_up(M, g->mr), count = bert_threads_count(threads);
     p.tiles_of_thread = (size_t)(row_panels * g->mr * g->nr);
     const size_t left = (size_t)row_panels * p.a_panel, right = (size_t)count * p.b_panel;

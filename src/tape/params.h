@@ -73,7 +73,7 @@ const bert_packed *bert_weights_packed(const bert_linear *ls, int count, bool tr
                                        bert_error *e);
 /* Whether this product takes the weights as they lie: the first time, if there are few rows. A
  * process that embeds one sentence packs nothing. */
-bool bert_weights_once(const bert_linear *ls, int count, int rows, bert_precision precision);
+bool bert_weights_once(const bert_linear *ls, int count, int rows);
 /* After such a product. finite: of all its sums. */
 void bert_weights_done(const bert_param *p, bool finite, bert_threads *threads);
 void bert_weights_free(bert_param *p);

@@ -37,8 +37,8 @@ void bert_weights_done(const bert_param *p, bool finite, bert_threads *threads) 
     source->done(source->context, p->value, n * sizeof *p->value, finite);
 }
 
-bool bert_weights_once(const bert_linear *ls, int count, int rows, bert_precision precision) {
-    if (rows > ONCE_ROWS || precision == BERT_PRECISION_INT8) return false;
+bool bert_weights_once(const bert_linear *ls, int count, int rows) {
+    if (rows > ONCE_ROWS) return false;
     bert_params *owner = ls[0].weight->owner;
     pthread_mutex_lock(&owner->packing);
     bool once = !ls[0].weight->packed;

@@ -1,0 +1,73 @@
+/* Matrix blocks of floats: cpu/gemm_body.h with a float a word. */
+#include "cpu/vector.h"
+
+typedef struct {
+    const float *x;
+    ptrdiff_t row;
+} f32_side;
+
+INLINE vf f32_words(const f32_side *s, int row, int k, int n) {
+    const float *p = s->x + row * s->row + k;
+    return n == LANES ? load(p) : load_part(p, (size_t)n, 0);
+}
+
+#define GEMM f32
+#define GEMM_ROWS F32_ROWS
+#define GEMM_DEPTH 1
+#define SUM vf
+#define DOT(s, a, b) mul_add((vf)(a), (vf)(b), s)
+#define SIDE f32_side
+#define WORDS f32_words
+#include "cpu/gemm_body.h"
+#undef GEMM
+#undef GEMM_ROWS
+#undef GEMM_DEPTH
+#undef SUM
+#undef DOT
+#undef SIDE
+#undef WORDS
+
+INLINE void pack_f32(float *out, const float *a, ptrdiff_t row_stride, ptrdiff_t depth_stride,
+                     int rows, int depth, const int width) {
+    if (row_stride == 1) {
+        for (int k = 0; k < depth; k++, a += depth_stride, out += width) {
+            if (rows == width) {
+                memcpy(out, a, (size_t)width * sizeof *out);
+                continue;
+            }
+            memcpy(out, a, (size_t)rows * sizeof *out);
+            for (int i = rows; i < width; i++) out[i] = 0;
+        }
+        return;
+    }
+    if (depth_stride == 1) {
+        pack_squares_f32(out, &(f32_side){a, row_stride}, rows, depth, width);
+        return;
+    }
+    for (int k = 0; k < depth; k++)
+        for (int i = 0; i < width; i++)
+            out[k * width + i] = i < rows ? a[i * row_stride + k * depth_stride] : 0;
+}
+static void pack_a_f32(void *out, const float *a, ptrdiff_t row_stride, ptrdiff_t depth_stride,
+                       int rows, int depth) {
+    pack_f32(out, a, row_stride, depth_stride, rows, depth, F32_ROWS);
+}
+static void pack_b_f32(void *out, const float *b, ptrdiff_t depth_stride, ptrdiff_t col_stride,
+                       int cols, int depth) {
+    pack_f32(out, b, col_stride, depth_stride, cols, depth, GEMM_COLS);
+}
+
+static const bert_gemm_kernel gemm_f32 = {
+    .name = "f32-" ISA,
+    .mr = F32_ROWS,
+    .nr = GEMM_COLS,
+    .kc = 256,
+    .rows = 144, /* 128 and some, which is whole in panels of 14 */
+    .slab = 256,
+    .a_unit = F32_ROWS * sizeof(float),
+    .b_unit = GEMM_COLS * sizeof(float),
+    .k_unit = 1,
+    .pack_a = pack_a_f32,
+    .pack_b = pack_b_f32,
+    .block = block_f32,
+};
