@@ -32,13 +32,6 @@ static void *take(scratch *s, size_t bytes) {
     return p;
 }
 
-static void pack_left(const bert_gemm_kernel *g, unsigned char *out, bert_view a, int rows,
-                      int depth) {
-    for (int i = 0; i < rows; i += g->mr, out += bert_panel_bytes(g, g->a_unit, depth))
-        g->pack_a(out, a.data + i * a.row, a.row, a.col, rows - i < g->mr ? rows - i : g->mr,
-                  depth);
-}
-
 static void pack_right(const bert_gemm_kernel *g, unsigned char *out, bert_view b, int cols,
                        int depth) {
     for (int j = 0; j < cols; j += g->nr, out += bert_panel_bytes(g, g->b_unit, depth))
@@ -46,13 +39,14 @@ static void pack_right(const bert_gemm_kernel *g, unsigned char *out, bert_view 
                   depth);
 }
 
-/* c [rows, round_up(cols, nr)] of one packed strip of the left operand. */
-static void multiply_strip(const bert_gemm_kernel *g, float *c, int ldc, const unsigned char *a,
-                           const unsigned char *b, int cols, int depth, int rows) {
+/* c [rows, round_up(cols, nr)] of a strip of the left operand, which is packed on the way. */
+static void multiply_strip(const bert_gemm_kernel *g, float *c, int ldc, unsigned char *strip,
+                           bert_view a, const unsigned char *b, int cols, int depth, int rows) {
+    g->pack_a(strip, a.data, a.row, a.col, rows, depth);
     for (int j = 0; j < cols; j += g->nr, b += bert_panel_bytes(g, g->b_unit, depth))
         for (int k = 0; k < depth; k += g->kc) {
             size_t unit = (size_t)(k / g->k_unit);
-            g->block(c + j, ldc, a + unit * g->a_unit, b + unit * g->b_unit,
+            g->block(c + j, ldc, strip + unit * g->a_unit, b + unit * g->b_unit,
                      depth - k < g->kc ? depth - k : g->kc, rows, k > 0);
         }
 }
@@ -96,6 +90,7 @@ static void forward_head(const job *w, int sequence, int h, unsigned char *memor
     const bert_gemm_kernel *g = w->g;
     const int first = p->start[sequence], length = p->start[sequence + 1] - first,
               size = p->head_size;
+    const int step = bert_block_rows(g, length);
     const int score_ld = round_up(length, g->nr), value_ld = round_up(size, g->nr);
     const ptrdiff_t hidden = (ptrdiff_t)p->heads * size;
     scratch s = {memory};
@@ -116,10 +111,9 @@ static void forward_head(const job *w, int sequence, int h, unsigned char *memor
         probabilities += (size_t)h * (size_t)length * (size_t)length;
     }
     float lse[64];
-    for (int i = 0; i < length; i += g->mr) {
-        int rows = length - i < g->mr ? length - i : g->mr;
-        pack_left(g, strip, rows_from(q, i), rows, size);
-        multiply_strip(g, scores, score_ld, strip, keys, length, size, rows);
+    for (int i = 0; i < length; i += step) {
+        int rows = length - i < step ? length - i : step;
+        multiply_strip(g, scores, score_ld, strip, rows_from(q, i), keys, length, size, rows);
         w->k->softmax(scores, score_ld, rows, length, 1.0f / sqrtf((float)size), lse);
         for (int r = 0; r < rows; r++) {
             float *row = scores + (ptrdiff_t)r * score_ld;
@@ -129,8 +123,8 @@ static void forward_head(const job *w, int sequence, int h, unsigned char *memor
                        (size_t)length * sizeof *row);
             if (p->dropout > 0) drop_row(w, row, row, sequence, h, i + r, length);
         }
-        pack_left(g, strip, (bert_view){scores, score_ld, 1}, rows, length);
-        multiply_strip(g, context, value_ld, strip, values, size, length, rows);
+        multiply_strip(g, context, value_ld, strip, (bert_view){scores, score_ld, 1}, values, size,
+                       length, rows);
         for (int r = 0; r < rows; r++)
             memcpy(w->out + (first + i + r) * hidden + (ptrdiff_t)h * size,
                    context + (ptrdiff_t)r * value_ld, (size_t)size * sizeof(float));
@@ -143,12 +137,12 @@ static void product_into(const job *w, float *dst, ptrdiff_t stride, bert_view a
                          int rows, int depth, unsigned char *strip, unsigned char *right,
                          float *tile) {
     const bert_gemm_kernel *g = w->g;
+    const int step = bert_block_rows(g, rows);
     const int size = w->plan->head_size, ld = round_up(size, g->nr);
     pack_right(g, right, b, size, depth);
-    for (int i = 0; i < rows; i += g->mr) {
-        int n = rows - i < g->mr ? rows - i : g->mr;
-        pack_left(g, strip, rows_from(a, i), n, depth);
-        multiply_strip(g, tile, ld, strip, right, size, depth, n);
+    for (int i = 0; i < rows; i += step) {
+        int n = rows - i < step ? rows - i : step;
+        multiply_strip(g, tile, ld, strip, rows_from(a, i), right, size, depth, n);
         for (int r = 0; r < n; r++)
             memcpy(dst + (i + r) * stride, tile + (ptrdiff_t)r * ld, (size_t)size * sizeof(float));
     }
@@ -159,7 +153,7 @@ static void backward_head(const job *w, int sequence, int h, unsigned char *memo
     const bert_gemm_kernel *g = w->g;
     const int first = p->start[sequence], length = p->start[sequence + 1] - first,
               size = p->head_size;
-    const int ld = round_up(length, g->nr);
+    const int ld = round_up(length, g->nr), step = bert_block_rows(g, length);
     const ptrdiff_t hidden = (ptrdiff_t)p->heads * size;
     const float factor = 1.0f / sqrtf((float)size);
     scratch s = {memory};
@@ -177,14 +171,12 @@ static void backward_head(const job *w, int sequence, int h, unsigned char *memo
     bert_view out = {w->output + first * hidden + (ptrdiff_t)h * size, hidden, 1};
     pack_right(g, keys, transposed(k), length, size);
     pack_right(g, values, transposed(v), length, size);
-    for (int i = 0; i < length; i += g->mr) {
-        int rows = length - i < g->mr ? length - i : g->mr;
+    for (int i = 0; i < length; i += step) {
+        int rows = length - i < step ? length - i : step;
         float *ps = prob + (ptrdiff_t)i * ld, *ds = dscore + (ptrdiff_t)i * ld,
               *drop = dropped + (ptrdiff_t)i * ld;
-        pack_left(g, strip, rows_from(q, i), rows, size);
-        multiply_strip(g, ps, ld, strip, keys, length, size, rows);
-        pack_left(g, strip, rows_from(dout, i), rows, size);
-        multiply_strip(g, ds, ld, strip, values, length, size, rows);
+        multiply_strip(g, ps, ld, strip, rows_from(q, i), keys, length, size, rows);
+        multiply_strip(g, ds, ld, strip, rows_from(dout, i), values, length, size, rows);
         for (int r = 0; r < rows; r++, ps += ld, ds += ld, drop += ld) {
             float lse = w->lse_in[(ptrdiff_t)h * p->start[p->n] + first + i + r];
             /* sum over keys of p dp, which is the same as output times its gradient */

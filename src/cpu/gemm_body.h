@@ -66,9 +66,9 @@ INLINE void JOIN(block_of, GEMM)(const int rows, float *c, ptrdiff_t ldc, const 
     for (int i = 0; i < rows; i++) s[i][0] = s[i][1] = (SUM){0};
     for (int k = 0; k < words; k++, a += GEMM_ROWS, b += GEMM_COLS) {
         vi x = load_words(b), y = load_words(b + LANES);
-        /* The panel comes from the second-level cache; twelve steps ahead hides its latency. */
-        __builtin_prefetch(b + 12 * GEMM_COLS);
-        __builtin_prefetch(b + 12 * GEMM_COLS + LANES);
+        /* The panel comes from an outer cache or memory; 48 steps ahead hide its latency. */
+        __builtin_prefetch(b + 48 * GEMM_COLS);
+        __builtin_prefetch(b + 48 * GEMM_COLS + LANES);
 #pragma GCC unroll 16
         for (int i = 0; i < rows; i++) {
             vi t = all_words(a[i]);

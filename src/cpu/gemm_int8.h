@@ -76,6 +76,7 @@ static const bert_gemm_kernel gemm_int8 = {
     .name = "int8-" ISA,
     .mr = INT8_ROWS,
     .nr = GEMM_COLS,
+    .row_step = 1,
     .kc = 768,
     .rows = 168, /* whole in panels of 4, 12 and 14 */
     .slab = 768,

@@ -16,7 +16,8 @@ typedef void bert_act_backward_fn(float *dx, const float *dy, const float *x, si
  * on its place in the block, nor on the edges. */
 typedef struct {
     const char *name; /* "f32-avx512" */
-    int mr, nr;       /* rows and columns of a block */
+    int mr, nr;       /* rows and columns of a block, at most */
+    int row_step;     /* a block's time grows in steps of so many rows */
     int kc;         /* depth of a pass over K; larger K is summed pass by pass (a fixed grouping) */
     int rows, slab; /* of a task: rows, and depth (in passes of kc) that the second-level cache
                        holds */
@@ -39,6 +40,13 @@ typedef struct {
      * bytes. NULL: they are floats. */
     void (*finish)(float *c, const void *left, const void *right, int rows);
 } bert_gemm_kernel;
+
+/* Rows of the blocks that rows are cut into: as few blocks as can be, all alike, since a block of
+ * two rows takes as long as one of five. */
+static inline int bert_block_rows(const bert_gemm_kernel *g, int rows) {
+    const int blocks = (rows + g->mr - 1) / g->mr, each = (rows + blocks - 1) / blocks;
+    return (each + g->row_step - 1) / g->row_step * g->row_step;
+}
 
 /* Bytes of a packed panel of a side whose unit is a_unit or b_unit, and where its extra bytes are.
  */

@@ -236,6 +236,7 @@ static inline __attribute__((always_inline)) void units(int parts, const char *a
         .name = precision_name,                                                                    \
         .mr = SIDE,                                                                                \
         .nr = SIDE,                                                                                \
+        .row_step = HALF,                                                                          \
         .kc = n > 1 ? 768 : 256,                                                                   \
         .rows = n > 1 ? 256 : 512,                                                                 \
         .slab = 768,                                                                               \

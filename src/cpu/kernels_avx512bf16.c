@@ -87,6 +87,7 @@ static const bert_gemm_kernel gemm_bf16 = {
     .name = "bf16-avx512",
     .mr = BF16_ROWS,
     .nr = GEMM_COLS,
+    .row_step = 1,
     .kc = 512,
     .rows = 168,
     .slab = 512,

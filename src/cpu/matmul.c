@@ -135,7 +135,8 @@ typedef struct {
     unsigned char *packed_a; /* of the chunk */
     float *tiles;            /* [threads][tiles_of_thread] */
     size_t tiles_of_thread;
-    int first, rows; /* the chunk's rows */
+    int first, rows; /* the chunk's rows, */
+    int step;        /* and those of a block */
     int block_panels, group_panels, groups;
     float *c;
     ptrdiff_t ldc;
@@ -145,7 +146,7 @@ typedef struct {
 
 static void pack_rows(void *context, int begin, int end, int thread) {
     const product *p = context;
-    const int mr = p->g->mr;
+    const int mr = p->step;
     (void)thread;
     for (int i = begin; i < end; i++) {
         int row = i * mr, rows = p->rows - row < mr ? p->rows - row : mr;
@@ -157,11 +158,11 @@ static void pack_rows(void *context, int begin, int end, int thread) {
 /* What comes after the sum, for the block of C at (row, col) of the chunk. */
 static void finish_block(product *p, float *tile, const unsigned char *panel, int row, int col) {
     const bert_gemm_kernel *g = p->g;
-    int rows = p->rows - row < g->mr ? p->rows - row : g->mr;
+    int rows = p->rows - row < p->step ? p->rows - row : p->step;
     int cols = p->N - col < g->nr ? p->N - col : g->nr;
     if (g->finish)
         g->finish(tile,
-                  p->packed_a + (size_t)(row / g->mr) * p->a_panel +
+                  p->packed_a + (size_t)(row / p->step) * p->a_panel +
                       bert_panel_extra(g, g->a_unit, p->K),
                   panel + bert_panel_extra(g, g->b_unit, p->K), rows);
     if (p->once && !bert_finite(tile, (size_t)(rows * g->nr)))
@@ -193,8 +194,9 @@ static void multiply_panel(product *p, const unsigned char *panel, float *tiles,
         const unsigned char *a = p->packed_a + (size_t)i0 * p->a_panel + unit * g->a_unit;
         float *tile = tiles;
         for (int i = i0; i < i1; i++, a += p->a_panel, tile += size) {
-            g->block(tile, g->nr, a, b, depth, p->rows - i * g->mr, k > 0);
-            if (k + depth == p->K) finish_block(p, tile, panel, i * g->mr, j * g->nr);
+            const int row = i * p->step, rows = p->rows - row < p->step ? p->rows - row : p->step;
+            g->block(tile, g->nr, a, b, depth, rows, k > 0);
+            if (k + depth == p->K) finish_block(p, tile, panel, row, j * g->nr);
         }
     }
 }
@@ -204,7 +206,7 @@ static void multiply_panel(product *p, const unsigned char *panel, float *tiles,
 static void multiply_task(product *p, int task, int thread) {
     float *tiles = p->tiles + (size_t)thread * p->tiles_of_thread;
     const bert_gemm_kernel *g = p->g;
-    const int row_panels = divide_up(p->rows, g->mr), col_panels = divide_up(p->N, g->nr);
+    const int row_panels = divide_up(p->rows, p->step), col_panels = divide_up(p->N, g->nr);
     const int blocks = divide_up(row_panels, p->block_panels);
     const int i0 = task % blocks * p->block_panels, j0 = task / blocks * p->group_panels;
     const int i1 = i0 + p->block_panels < row_panels ? i0 + p->block_panels : row_panels;
@@ -233,7 +235,7 @@ static void multiply_once(product *p, int j, int thread) {
         for (int i = 0; i < cols; i++) fetch(v.data + i * v.col, p->K);
     g->pack_b(panel, v.data, v.row, v.col, cols, p->K);
     multiply_panel(p, panel, p->tiles + (size_t)thread * p->tiles_of_thread, j, 0,
-                   divide_up(p->rows, g->mr), 0, p->K);
+                   divide_up(p->rows, p->step), 0, p->K);
 }
 
 static void multiply_tasks(void *context, int begin, int end, int thread) {
@@ -253,7 +255,8 @@ static int multiply(bert_threads *threads, const bert_gemm_kernel *g, int M, int
     p.b_panel = bert_panel_bytes(g, g->b_unit, K);
 
     const int count = bert_threads_count(threads);
-    const int row_panels = divide_up(M, g->mr), col_panels = divide_up(N, g->nr);
+    p.step = bert_block_rows(g, M);
+    const int row_panels = divide_up(M, p.step), col_panels = divide_up(N, g->nr);
     int chunk_panels = (int)(CHUNK_BYTES / p.a_panel);
     p.block_panels = g->rows / g->mr;
     chunk_panels -= chunk_panels % p.block_panels;
@@ -276,8 +279,8 @@ static int multiply(bert_threads *threads, const bert_gemm_kernel *g, int M, int
     p.tiles = (float *)(void *)(p.packed_a + left);
     for (int first = 0; first < row_panels; first += chunk_panels) {
         int panels = row_panels - first < chunk_panels ? row_panels - first : chunk_panels;
-        p.first = first * g->mr;
-        p.rows = M - p.first < panels * g->mr ? M - p.first : panels * g->mr;
+        p.first = first * p.step;
+        p.rows = M - p.first < panels * p.step ? M - p.first : panels * p.step;
         bert_threads_run(threads, panels, 2, pack_rows, &p);
         bert_threads_run(threads, divide_up(panels, p.block_panels) * p.groups, 1, multiply_tasks,
                          &p);
@@ -328,7 +331,8 @@ int bert_matmul_once(bert_threads *threads, bert_precision precision, int M, int
     p.epilogue = bert_cpu()->act[p.e->act].epilogue;
     p.a_panel = bert_panel_bytes(g, g->a_unit, K);
     p.b_panel = bert_panel_bytes(g, g->b_unit, K);
-    const int row_panels = divide_up(M, g->mr), count = bert_threads_count(threads);
+    p.step = bert_block_rows(g, M);
+    const int row_panels = divide_up(M, p.step), count = bert_threads_count(threads);
     p.tiles_of_thread = (size_t)(row_panels * g->mr * g->nr);
     const size_t left = (size_t)row_panels * p.a_panel, right = (size_t)count * p.b_panel;
     const size_t sums = (size_t)count * p.tiles_of_thread * sizeof(float);
