@@ -53,14 +53,19 @@ static struct {
     bert_kernels at[LEVELS];
     int count; /* levels that are available */
     int used;  /* the one in use, by BERT_ISA */
+    const char *assumed;
     char list[64];
 } table;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
+static bool usable(const bert_isa_level *l) {
+    return l->available() || (table.assumed && !strcmp(table.assumed, l->name));
+}
+
 static void fill(void) {
     const char *cap = getenv("BERT_ISA");
     table.used = -1;
-    while (table.count < LEVELS && bert_isa_levels[table.count].available()) {
+    while (table.count < LEVELS && usable(&bert_isa_levels[table.count])) {
         int i = table.count++;
         if (i) table.at[i] = table.at[i - 1];
         bert_isa_levels[i].fill(&table.at[i]);
@@ -70,6 +75,12 @@ static void fill(void) {
         if (cap && !strcmp(cap, bert_isa_levels[i].name)) table.used = i;
     }
     if (table.used < 0) table.used = table.count - 1;
+}
+
+bool bert_cpu_assume(const char *isa) {
+    if (table.count) return false;
+    table.assumed = isa;
+    return true;
 }
 
 const bert_kernels *bert_cpu(void) {
