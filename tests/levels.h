@@ -31,6 +31,7 @@ static inline void test_with_tiles(void **state) {
     *state = t->initial_state;
     tiles_emulate(); /* cmocka has just taken the signal for itself */
     t->test_func(state);
+    assert_false(tiles_are_configured()); /* or every switch of threads would save them */
 }
 
 static inline int test_run_group(const char *name, const struct CMUnitTest *tests, size_t n) {

@@ -271,6 +271,10 @@ void tiles_emulate(void) {
     sigaction(SIGILL, &action, NULL);
 }
 
+bool tiles_are_configured(void) {
+    return config.palette;
+}
+
 bool tiles_can_be_emulated(void) {
     unsigned a, b, c, d;
     const bool tiles = __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d >> 24 & 1);
@@ -283,4 +287,7 @@ bool tiles_can_be_emulated(void) {
     return false;
 }
 void tiles_emulate(void) {}
+bool tiles_are_configured(void) {
+    return false;
+}
 #endif

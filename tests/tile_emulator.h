@@ -13,4 +13,6 @@ bool tiles_can_be_emulated(void);
 /* Installs the handler, for all threads. Again after anybody (cmocka before every test) has
  * installed another. */
 void tiles_emulate(void);
+/* Whether this thread has configured tiles and not released them. */
+bool tiles_are_configured(void);
 #endif
