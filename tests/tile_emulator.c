@@ -252,7 +252,9 @@ static void handle(int signal_number, siginfo_t *info, void *context) {
     const char *wrong = unknown;
     if (info->si_code > 0 && decode(&i, u)) wrong = execute(&i);
     if (!wrong) {
-        u->uc_mcontext.gregs[REG_RIP] += i.length;
+        /* Those that follow at once save a signal each; what is wrong with one gets its own. */
+        do u->uc_mcontext.gregs[REG_RIP] += i.length;
+        while (decode(&i, u) && !execute(&i));
         return;
     }
     if (wrong != unknown)
