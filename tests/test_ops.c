@@ -1,8 +1,8 @@
 /* Every operation against plain double code: values directly, gradients by central differences of
  * that code. The cases are a table; an operation without a case fails the test. */
 #include "base/rng.h"
+#include "levels.h"
 #include "tape/tape.h"
-#include "test.h"
 #include <math.h>
 
 enum { LEAVES = 7, SIZE = 4096 };
@@ -793,11 +793,12 @@ static void test_act_names(void **state) {
 }
 
 int main(void) {
+    if (!test_level()) return TEST_SKIPPED;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cases),
         cmocka_unit_test(test_every_op_has_a_case),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_act_names),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return test_run_at_level(tests);
 }

@@ -1,4 +1,5 @@
 /* The forward pass against transformers in float64, and against itself in other company. */
+#include "levels.h"
 #include "models.h"
 #include "tape/tape.h"
 
@@ -386,6 +387,7 @@ static void test_pooling(void **state) {
 }
 
 int main(void) {
+    if (!test_level()) return TEST_SKIPPED;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_trunk),       cmocka_unit_test(test_activations),
         cmocka_unit_test(test_heads),       cmocka_unit_test(test_company),
@@ -393,5 +395,5 @@ int main(void) {
         cmocka_unit_test(test_not_finite),  cmocka_unit_test(test_precisions),
         cmocka_unit_test(test_pooling),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return test_run_at_level(tests);
 }

@@ -19,14 +19,6 @@
 #define JOIN_NAMES(a, b) a##_##b
 #define JOIN(a, b) JOIN_NAMES(a, b)
 #define GEMM_COLS (2 * LANES)
-INLINE vi all_words(int32_t x) {
-    return x - (vi){0};
-}
-INLINE vi load_words(const void *p) {
-    vi v;
-    memcpy(&v, p, sizeof v);
-    return v;
-}
 #endif
 
 /* out[k][i] = word k of row i, the shape in which a block reads both of its sides; rows are padded

@@ -69,15 +69,20 @@ static struct {
     bert_kernels at[LEVELS];
     int count; /* levels that are available */
     int used;  /* the one in use, by BERT_ISA */
+    const char *assumed;
     char list[64];
 } table;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static bool usable(const bert_isa_level *l) {
+    return l->available() || (table.assumed && !strcmp(table.assumed, l->name));
+}
 
 static void fill(void) {
     const char *cap = getenv("BERT_ISA");
     table.used = -1;
     for (const bert_isa_level *l = bert_isa_levels; l->name; l++) {
-        if (l->available()) {
+        if (usable(l)) {
             bert_kernels *k = &table.at[table.count++];
             if (k > table.at) *k = k[-1];
             l->fill(k);
@@ -88,6 +93,12 @@ static void fill(void) {
         if (cap && !strcmp(cap, l->name)) table.used = table.count - 1;
     }
     if (table.used < 0) table.used = table.count - 1;
+}
+
+bool bert_cpu_assume(const char *isa) {
+    if (table.count) return false;
+    table.assumed = isa;
+    return true;
 }
 
 const bert_kernels *bert_cpu(void) {

@@ -129,6 +129,9 @@ typedef struct {
 const bert_kernels *bert_cpu(void);
 /* The table at a level, for the checker; NULL when the machine lacks it. */
 const bert_kernels *bert_cpu_at(const char *isa);
+/* For tests that emulate a level's instructions: counts it among those of the machine, which must
+ * have all weaker ones. The name is kept, not copied. False when the table is already filled. */
+bool bert_cpu_assume(const char *isa);
 
 /* Rows of the table of levels: what fills a kernel table, and whether this machine can. */
 typedef struct {

@@ -1,10 +1,11 @@
-/* Matrix units: bf16 tiles (AMX), with f32 operands split in one, two or three bf16 parts, each the
- * rounding of what the parts before it left. Products of parts whose orders add up below the number
- * of parts are kept: 1 (bf16 itself), 3 (relative error about 5e-6) or 6 (2e-7, less than f32 sums
- * in order make). A block is 32 x 32 in four accumulator tiles; a unit of depth is 32. */
+/* Matrix units (AMX): tiles of bytes, and of bf16 with f32 operands split in one, two or three bf16
+ * parts, each the rounding of what the parts before it left. Products of parts whose orders add up
+ * below the number of parts are kept: 1 (bf16 itself), 3 (relative error about 5e-6) or 6 (2e-7,
+ * less than f32 sums in order make). A block is 32 x 32 in four accumulator tiles; a unit of depth
+ * is 32. */
 #include "cpu/kernels.h"
-#include <immintrin.h>
-#include <string.h>
+#define LANES 16
+#include "cpu/quantize.h"
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -82,28 +83,12 @@ static void tiles_across_depth(char *out, ptrdiff_t part_stride, int parts, cons
     }
 }
 
-/* In place transposition of a tile as 16 x 16 pairs. */
-static void transpose(char *tile) {
-    __m512i r[16], t[16];
-    for (int i = 0; i < 16; i++) r[i] = _mm512_loadu_si512(tile + 64 * i);
-    for (int i = 0; i < 16; i += 2) {
-        t[i] = _mm512_unpacklo_epi32(r[i], r[i + 1]);
-        t[i + 1] = _mm512_unpackhi_epi32(r[i], r[i + 1]);
-    }
-    for (int i = 0; i < 16; i += 4)
-        for (int j = 0; j < 2; j++) {
-            r[i + 2 * j] = _mm512_unpacklo_epi64(t[i + j], t[i + j + 2]);
-            r[i + 2 * j + 1] = _mm512_unpackhi_epi64(t[i + j], t[i + j + 2]);
-        }
-    for (int i = 0; i < 16; i += 8)
-        for (int j = 0; j < 4; j++) {
-            t[i + j] = _mm512_shuffle_i32x4(r[i + j], r[i + j + 4], 0x88);
-            t[i + j + 4] = _mm512_shuffle_i32x4(r[i + j], r[i + j + 4], 0xdd);
-        }
-    for (int j = 0; j < 8; j++) {
-        _mm512_storeu_si512(tile + 64 * j, _mm512_shuffle_i32x4(t[j], t[j + 8], 0x88));
-        _mm512_storeu_si512(tile + 64 * (j + 8), _mm512_shuffle_i32x4(t[j], t[j + 8], 0xdd));
-    }
+/* In place transposition of a tile as 16 x 16 words. */
+static void transpose_tile(char *tile) {
+    vf r[HALF];
+    for (int i = 0; i < HALF; i++) r[i] = (vf)load_words(tile + 64 * i);
+    transpose(r);
+    for (int i = 0; i < HALF; i++) memcpy(tile + 64 * i, &r[i], sizeof r[i]);
 }
 
 /* A panel is, for each unit of depth and each part, two tiles. left: rows of tiles are rows of the
@@ -130,7 +115,7 @@ static void pack(char *out, int parts, bool left, const float *x, ptrdiff_t side
             (along ? tiles_along_depth : tiles_across_depth)(tile, 2 * TILE, parts, p, stride, n,
                                                              d);
             if (along != left)
-                for (int i = 0; i < parts; i++) transpose(tile + i * 2 * TILE);
+                for (int i = 0; i < parts; i++) transpose_tile(tile + i * 2 * TILE);
         }
 }
 
@@ -254,6 +239,98 @@ PARTS(1, "bf16-amx");
 PARTS(2, "bf16x3-amx");
 PARTS(3, "bf16x6-amx");
 
+/* ---- int8: a unit of depth is 64 bytes, a row of a tile, and two tiles of 16 rows or columns. */
+
+enum { BYTES_DEPTH = 64 };
+
+static void pack_bytes(char *out, bool left, const quantized_side *s, int count) {
+    for (int k = 0; k < s->n; k += BYTES_DEPTH)
+        for (int half = 0; half < 2; half++, out += TILE) {
+            for (int i = 0; i < HALF; i++) {
+                const int row = half * HALF + i;
+                vi q = row < count ? quantized_bytes(s, row, k) : (vi){0};
+                _mm512_storeu_si512(out + i * 64, (__m512i)q);
+            }
+            if (!left) transpose_tile(out);
+        }
+}
+
+static size_t bytes_of(int depth) {
+    return (size_t)((depth + BYTES_DEPTH - 1) / BYTES_DEPTH) * 2 * TILE;
+}
+
+static void pack_a_int8(void *out, const float *a, ptrdiff_t row_stride, ptrdiff_t depth_stride,
+                        int rows, int depth) {
+    quantized_side s = {.x = a, .row = row_stride, .depth = depth_stride, .n = depth};
+    quantize_left(&s, rows, (quantized_extra *)(void *)((char *)out + bytes_of(depth)));
+    pack_bytes(out, true, &s, rows);
+}
+
+static void pack_b_int8(void *out, const float *b, ptrdiff_t depth_stride, ptrdiff_t col_stride,
+                        int cols, int depth) {
+    const char *packed = out, *end = packed + bytes_of(depth);
+    quantized_extra *extra = (quantized_extra *)(void *)((char *)out + bytes_of(depth));
+    quantized_side s = {.x = b, .row = col_stride, .depth = depth_stride, .n = depth};
+    quantize_right(&s, cols, extra);
+    pack_bytes(out, false, &s, cols);
+    const __m512i ones = _mm512_set1_epi8(1);
+    for (int half = 0; half < 2; half++) {
+        __m512i sums = _mm512_setzero_si512();
+        for (const char *tile = packed + half * TILE; tile < end; tile += 2 * TILE)
+            for (int i = 0; i < HALF; i++)
+                sums = _mm512_dpbusd_epi32(sums, ones, _mm512_loadu_si512(tile + i * 64));
+        _mm512_storeu_si512(extra->sum + half * HALF, sums);
+    }
+}
+
+static inline __attribute__((always_inline)) void byte_units(const char *a, const char *b,
+                                                             int depth, bool two) {
+    for (int k = 0; k < depth; k += BYTES_DEPTH, a += 2 * TILE, b += 2 * TILE) {
+        LEFT(0);
+        RIGHT(0);
+        _tile_dpbusd(0, 4, 6);
+        _tile_dpbusd(1, 4, 7);
+        if (two) _tile_dpbusd(2, 5, 6);
+        if (two) _tile_dpbusd(3, 5, 7);
+        prefetch(b + 2 * TILE, 2 * TILE);
+    }
+}
+
+static void block_int8(float *c, ptrdiff_t ldc, const void *a, const void *b, int depth, int rows,
+                       bool accumulate) {
+    const bool two = rows > HALF;
+    load_c(c, ldc, two, accumulate);
+    if (two)
+        byte_units(a, b, depth, true);
+    else
+        byte_units(a, b, depth, false);
+    store_c(c, ldc, two);
+}
+
+static void finish_int8(float *c, const void *left, const void *right, int rows) {
+    dequantize(c, SIDE, left, right, rows, SIDE);
+}
+
+static const bert_gemm_kernel gemm_int8 = {
+    .name = "int8-amx",
+    .mr = SIDE,
+    .nr = SIDE,
+    .row_step = HALF,
+    .kc = 768,
+    .rows = 512,
+    .slab = 768,
+    .a_unit = 2 * TILE,
+    .b_unit = 2 * TILE,
+    .k_unit = BYTES_DEPTH,
+    .extra = sizeof(quantized_extra),
+    .pack_a = pack_a_int8,
+    .pack_b = pack_b_int8,
+    .begin = begin,
+    .end = end,
+    .block = block_int8,
+    .finish = finish_int8,
+};
+
 /* The system gives a process its tiles only when asked (Linux: arch_prctl(ARCH_REQ_XCOMP_PERM,
  * XFEATURE_XTILEDATA)). */
 bool bert_has_amx(void) {
@@ -264,4 +341,5 @@ void bert_fill_amx(bert_kernels *k) {
     k->gemm[BERT_PRECISION_HIGHEST] = &gemm_3;
     k->gemm[BERT_PRECISION_HIGH] = &gemm_2;
     k->gemm[BERT_PRECISION_MEDIUM] = &gemm_1;
+    k->gemm[BERT_PRECISION_INT8] = &gemm_int8;
 }

@@ -24,6 +24,14 @@ INLINE vf load(const float *p) {
 INLINE void store(float *p, vf v) {
     memcpy(p, &v, sizeof v);
 }
+INLINE vi all_words(int32_t x) {
+    return x - (vi){0};
+}
+INLINE vi load_words(const void *p) {
+    vi v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
 INLINE vf all(float x) {
     return x - (vf){0};
 }
