@@ -95,8 +95,8 @@ static void bench_matmul(bert_threads *threads, int max_threads) {
         const bert_gemm_kernel *g = bert_cpu()->gemm[precision];
         if (!g) continue;
         float *pa = randoms(1 << 14, 1), *pb = randoms(1 << 14, 1), *x = randoms(1 << 14, 1);
-        g->pack_a(pa, x, 128, 1, g->mr, 128);
-        g->pack_b(pb, x, 1, 128, g->nr, 128);
+        g->pack_a(pa, x, 128, 1, g->mr, 128, NULL);
+        g->pack_b(pb, x, 1, 128, g->nr, 128, NULL);
         peak pk = {threads, g, pa, pb, 128};
         double top = 2.0 * g->mr * g->nr * 128 * 4000 / seconds(run_peak, &pk) / 1e9;
         printf("%s (%s), %d threads: blocks from the first-level cache %.0f GFLOP/s\n", g->name,
@@ -108,7 +108,8 @@ static void bench_matmul(bert_threads *threads, int max_threads) {
                 float *a = randoms((size_t)p.M * (size_t)p.K, 1),
                       *b = randoms((size_t)p.N * (size_t)p.K, 0.02f);
                 p.a = a;
-                p.b = bert_pack(threads, precision, p.K, 1, &(bert_view){b, 1, p.K}, &p.N, NULL);
+                p.b = bert_pack(threads, precision, p.K, 1, &(bert_view){b, 1, p.K}, &p.N, NULL,
+                                NULL);
                 p.c = bert_aligned_alloc((size_t)p.M * (size_t)p.N, sizeof *p.c);
                 double rate = 2.0 * p.M * p.N * p.K / seconds(multiply, &p) / 1e9, square = 0,
                        error = 0;

@@ -84,7 +84,7 @@ static const option shared[] = {
      TAKES_STRIDE},
     {"threads", 0, "N", "threads to use (default: one per core)", set_count, AT(threads),
      TAKES_SESSION},
-    {"precision", 0, "NAME", "highest (float32 accuracy, default), high, medium (bf16)",
+    {"precision", 0, "NAME", "highest (float32 accuracy, default), high, medium (bf16), int8",
      set_precision, AT(precision), TAKES_SESSION},
     {"batch-tokens", 0, "N", "most tokens computed at once; changes speed, never results",
      set_count, AT(batch_tokens), TAKES_SESSION},

@@ -213,10 +213,12 @@ typedef struct {
 } bert_config;
 
 typedef enum {
-    BERT_PRECISION_HIGHEST, /* float32 */
-    BERT_PRECISION_HIGH,    /* float32 in bf16 parts, on matrix units */
-    BERT_PRECISION_MEDIUM,  /* bf16 */
-    BERT_PRECISION_INT8,
+    BERT_PRECISION_HIGHEST, /* float32 accuracy */
+    BERT_PRECISION_HIGH,    /* float32 in two bf16 parts on matrix units; float32 elsewhere */
+    BERT_PRECISION_MEDIUM,  /* bf16 where the machine multiplies it faster; float32 elsewhere */
+    BERT_PRECISION_INT8,    /* linears in bytes: a scale for each output channel and each token, the
+                               ranges of both sides balanced at a model's first use; the rest is
+                               medium. Not for training */
     BERT_PRECISION_COUNT
 } bert_precision;
 BERT_API const char *bert_precision_name(bert_precision p); /* "highest", ... */

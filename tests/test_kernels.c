@@ -328,8 +328,8 @@ static void check_products(const bert_gemm_kernel *g, double tolerance, int M, i
     for (int i = 0; i < M; i += g->mr)
         for (int j = 0; j < N; j += g->nr) {
             int rows = M - i < g->mr ? M - i : g->mr, cols = N - j < g->nr ? N - j : g->nr;
-            g->pack_a(pa, a + i * a_row, a_row, a_depth, rows, K);
-            g->pack_b(pb, b + j * b_col, b_depth, b_col, cols, K);
+            g->pack_a(pa, a + i * a_row, a_row, a_depth, rows, K, NULL);
+            g->pack_b(pb, b + j * b_col, b_depth, b_col, cols, K, NULL);
             g->block(c, g->nr, pa, pb, K, rows, false);
             if (g->finish) /* knows what one product is made of, not two */
                 g->finish(c, pa + bert_panel_extra(g, g->a_unit, K),
@@ -351,7 +351,7 @@ static void check_products(const bert_gemm_kernel *g, double tolerance, int M, i
 
 /* c [M, N] of a [M, K] and b [N, K], in passes of the kernel's own depth. */
 static float *product_of(const bert_gemm_kernel *g, int M, int N, int K, const float *a,
-                         const float *b) {
+                         const float *b, bert_balance balance) {
     unsigned char *pa = bert_aligned_alloc(bert_panel_bytes(g, g->a_unit, K), 1),
                   *pb = bert_aligned_alloc(bert_panel_bytes(g, g->b_unit, K), 1);
     float *c = zeros((size_t)M * (size_t)N), *tile = zeros((size_t)(g->mr * g->nr));
@@ -359,8 +359,8 @@ static float *product_of(const bert_gemm_kernel *g, int M, int N, int K, const f
     for (int i = 0; i < M; i += g->mr)
         for (int j = 0; j < N; j += g->nr) {
             int rows = M - i < g->mr ? M - i : g->mr, cols = N - j < g->nr ? N - j : g->nr;
-            g->pack_a(pa, a + i * K, K, 1, rows, K);
-            g->pack_b(pb, b + j * K, 1, K, cols, K);
+            g->pack_a(pa, a + i * K, K, 1, rows, K, balance ? balance + K : NULL);
+            g->pack_b(pb, b + j * K, 1, K, cols, K, balance);
             for (int k = 0; k < K; k += g->kc) {
                 const size_t unit = (size_t)(k / g->k_unit);
                 g->block(tile, g->nr, pa + unit * g->a_unit, pb + unit * g->b_unit,
@@ -404,19 +404,57 @@ static void int8_products_have_the_same_bits_at_every_level(void **state) {
             a[2 * K + k] *= 1e-37f;
             b[K + k] = 0;
         }
-        float *want = NULL;
-        FOR_LEVELS(k) {
-            const bert_gemm_kernel *g = k->gemm[BERT_PRECISION_INT8];
-            float *c = product_of(g, M, N, K, a, b);
-            for (int j = 0; j < N; j++) assert_true(c[j] == 0 && c[2 * N + j] == 0);
-            if (want) assert_memory_equal(c, want, sizeof(float) * (size_t)M * (size_t)N);
-            if (!want)
-                want = c;
-            else
-                free(c);
+        float *balance = randoms(2 * (size_t)K, 1);
+        for (int k = 0; k < K; k++) {
+            balance[k] = fabsf(balance[k]) + 0.1f;
+            balance[K + k] = 1 / balance[k];
         }
-        free(want), free(a), free(b);
+        for (int balanced = 0; balanced < 2; balanced++) {
+            float *want = NULL;
+            FOR_LEVELS(k) {
+                const bert_gemm_kernel *g = k->gemm[BERT_PRECISION_INT8];
+                float *c = product_of(g, M, N, K, a, b, balanced ? balance : NULL);
+                for (int j = 0; j < N; j++) assert_true(c[j] == 0 && c[2 * N + j] == 0);
+                if (want) assert_memory_equal(c, want, sizeof(float) * (size_t)M * (size_t)N);
+                if (!want)
+                    want = c;
+                else
+                    free(c);
+            }
+            free(want);
+        }
+        free(a), free(b), free(balance);
     }
+}
+
+/* A column fifty times as large as the others takes the range of every row; balanced, the product
+ * loses a fraction of it. */
+static void balanced_int8_products_lose_less(void **state) {
+    (void)state;
+    enum { M = 14, N = 32, K = 256, LARGE = 99 };
+    float *a = randoms(M * K, 1), *b = randoms(N * K, 1), balance[2 * K];
+    for (int k = 0; k < K; k++) {
+        if (k == LARGE)
+            for (int i = 0; i < M; i++) a[i * K + k] *= 50;
+        balance[k] = k == LARGE ? 7 : 1; /* about sqrt(50) */
+        balance[K + k] = 1 / balance[k];
+    }
+    FOR_LEVELS(k) {
+        double error[2] = {0};
+        for (int balanced = 0; balanced < 2; balanced++) {
+            float *c =
+                product_of(k->gemm[BERT_PRECISION_INT8], M, N, K, a, b, balanced ? balance : NULL);
+            for (int i = 0; i < M; i++)
+                for (int j = 0; j < N; j++) {
+                    double want = 0;
+                    for (int x = 0; x < K; x++) want += (double)a[i * K + x] * b[j * K + x];
+                    error[balanced] += (c[i * N + j] - want) * (c[i * N + j] - want);
+                }
+            free(c);
+        }
+        if (!(error[1] < 0.25 * error[0])) fail_msg("%s: %g, %g", k->isa, error[0], error[1]);
+    }
+    free(a), free(b);
 }
 
 /* A pass over depth is summed on its own, so that the error of a long sum grows with the pass and
@@ -432,8 +470,8 @@ static void long_sums_are_grouped(void **state) {
         float *c = zeros((size_t)(g->mr * g->nr));
         unsigned char *pa = bert_aligned_alloc(units, g->a_unit);
         unsigned char *pb = bert_aligned_alloc(units, g->b_unit);
-        g->pack_a(pa, a, K, 1, g->mr, K);
-        g->pack_b(pb, b, 1, K, g->nr, K);
+        g->pack_a(pa, a, K, 1, g->mr, K, NULL);
+        g->pack_b(pb, b, 1, K, g->nr, K, NULL);
         if (g->begin) g->begin();
         for (int x = 0; x < K; x += g->kc) {
             const size_t unit = (size_t)(x / g->k_unit);
@@ -471,7 +509,7 @@ static void the_driver_adds_bias_activation_and_residual(void **state) {
         float *c[5], *pre = zeros((size_t)M * (size_t)N);
         for (int threads = 1; threads <= 4; threads++) {
             bert_threads *t = bert_threads_new(threads, NULL);
-            bert_packed *p = bert_pack(t, BERT_PRECISION_HIGHEST, K, 3, views, cols, NULL);
+            bert_packed *p = bert_pack(t, BERT_PRECISION_HIGHEST, K, 3, views, cols, NULL, NULL);
             assert_non_null(p);
             c[threads] = zeros((size_t)M * (size_t)N);
             bert_epilogue e = {.bias = bias,
@@ -525,19 +563,20 @@ static void a_product_made_once_is_the_kept_one(void **state) {
             float *kept = zeros((size_t)M * (size_t)N), *once = zeros((size_t)M * (size_t)N);
             for (int threads = 1; threads <= 3; threads++) {
                 bert_threads *t = bert_threads_new(threads, NULL);
-                bert_packed *p = bert_pack(t, (bert_precision)precision, K, 1, &right, &N, NULL);
+                bert_packed *p =
+                    bert_pack(t, (bert_precision)precision, K, 1, &right, &N, NULL, NULL);
                 assert_non_null(p);
                 assert_int_equal(bert_matmul_packed(t, M, left, p, kept, N, &e), 0);
                 bool finite = false;
                 assert_int_equal(bert_matmul_once(t, (bert_precision)precision, M, N, K, left,
-                                                  right, once, N, &e, &finite),
+                                                  right, NULL, once, N, &e, &finite),
                                  0);
                 assert_true(finite);
                 assert_memory_equal(once, kept, bytes);
                 const float good = w[(N - 1) * K];
                 w[(N - 1) * K] = threads == 2 ? NAN : -INFINITY;
                 assert_int_equal(bert_matmul_once(t, (bert_precision)precision, M, N, K, left,
-                                                  right, once, N, &e, &finite),
+                                                  right, NULL, once, N, &e, &finite),
                                  0);
                 assert_false(finite);
                 w[(N - 1) * K] = good;
@@ -741,6 +780,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(dropout_keeps_the_same_elements_everywhere),
         cmocka_unit_test(products_match_double_at_every_level),
         cmocka_unit_test(int8_products_have_the_same_bits_at_every_level),
+        cmocka_unit_test(balanced_int8_products_lose_less),
         cmocka_unit_test(long_sums_are_grouped),
         cmocka_unit_test(the_driver_adds_bias_activation_and_residual),
         cmocka_unit_test(products_of_views_accumulate),

@@ -12,6 +12,7 @@ typedef struct {
     bert_model *model;
     bert_inputs in;
     bert_error e;
+    bert_precision precision; /* of sessions */
 } fixture;
 
 static void setup(fixture *f, const char *architecture, int labels, const char *more) {
@@ -33,6 +34,7 @@ static bert_session *session(fixture *f, int threads, int32_t batch_tokens) {
     bert_session_options o = bert_session_default();
     o.threads = threads;
     o.batch_tokens = batch_tokens;
+    o.precision = f->precision;
     bert_session *s = bert_session_new(f->model, &o, &f->e);
     if (!s) fail_msg("%s", f->e.message);
     return s;
@@ -193,13 +195,15 @@ static void test_company(void **state) {
     fixture f;
     setup(&f, "BertForSequenceClassification", 3, test_labels(3));
     const size_t h = TEST_HIDDEN;
-    bert_session *ones = session(&f, 1, 0);
     const struct {
         int threads;
         int32_t batch_tokens;
     } ways[] = {{1, 0}, {1, 1}, {1, 13}, {2, 0}, {3, 8}, {2, 10000}};
-    for (size_t w = 0; w < sizeof ways / sizeof *ways; w++) {
-        bert_session *s = session(&f, ways[w].threads, ways[w].batch_tokens);
+    enum { WAYS = sizeof ways / sizeof *ways };
+    for (int w = 0; w < WAYS * BERT_PRECISION_COUNT; w++) {
+        f.precision = (bert_precision)(w / WAYS);
+        bert_session *ones = session(&f, 1, 0);
+        bert_session *s = session(&f, ways[w % WAYS].threads, ways[w % WAYS].batch_tokens);
         bert_outputs all, one;
         test_ok(f.e, bert_session_run(s, &f.in, EVERYTHING | BERT_WANT_LOGITS, &all, &f.e));
         size_t pairs = 0;
@@ -221,8 +225,33 @@ static void test_company(void **state) {
             pairs += square;
         }
         bert_session_free(s);
+        bert_session_free(ones);
     }
-    bert_session_free(ones);
+    teardown(&f);
+}
+
+/* Fewer bits, other numbers, but the same direction: at every precision, whatever serves it. */
+static void test_every_precision(void **state) {
+    (void)state;
+    static const double least[BERT_PRECISION_COUNT] = {1 - 1e-12, 1 - 1e-9, 0.9999, 0.995};
+    fixture f;
+    setup(&f, "BertModel", 0, "");
+    const size_t n = (size_t)f.in.start[f.in.n] * TEST_HIDDEN;
+    float *want = NULL;
+    for (int p = 0; p < BERT_PRECISION_COUNT; p++) {
+        f.precision = (bert_precision)p;
+        bert_session *s = session(&f, 2, 0);
+        bert_outputs o;
+        test_ok(f.e, bert_session_run(s, &f.in, 0, &o, &f.e));
+        if (!p) {
+            want = malloc(n * sizeof *want);
+            memcpy(want, o.last_hidden_state, n * sizeof *want);
+        }
+        const double c = bert_cosine(want, o.last_hidden_state, (int32_t)n);
+        if (!(c >= least[p])) fail_msg("%s: cosine %.6f", bert_precision_name(f.precision), c);
+        bert_session_free(s);
+    }
+    free(want);
     teardown(&f);
 }
 
@@ -389,11 +418,11 @@ static void test_pooling(void **state) {
 int main(void) {
     if (!test_level()) return TEST_SKIPPED;
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_trunk),       cmocka_unit_test(test_activations),
-        cmocka_unit_test(test_heads),       cmocka_unit_test(test_company),
-        cmocka_unit_test(test_one_forward), cmocka_unit_test(test_bad_inputs),
-        cmocka_unit_test(test_not_finite),  cmocka_unit_test(test_precisions),
-        cmocka_unit_test(test_pooling),
+        cmocka_unit_test(test_trunk),           cmocka_unit_test(test_activations),
+        cmocka_unit_test(test_heads),           cmocka_unit_test(test_company),
+        cmocka_unit_test(test_every_precision), cmocka_unit_test(test_one_forward),
+        cmocka_unit_test(test_bad_inputs),      cmocka_unit_test(test_not_finite),
+        cmocka_unit_test(test_precisions),      cmocka_unit_test(test_pooling),
     };
     return test_run_at_level(tests);
 }

@@ -35,14 +35,14 @@ static void *take(scratch *s, size_t bytes) {
 static void pack_right(const bert_gemm_kernel *g, unsigned char *out, bert_view b, int cols,
                        int depth) {
     for (int j = 0; j < cols; j += g->nr, out += bert_panel_bytes(g, g->b_unit, depth))
-        g->pack_b(out, b.data + j * b.col, b.row, b.col, cols - j < g->nr ? cols - j : g->nr,
-                  depth);
+        g->pack_b(out, b.data + j * b.col, b.row, b.col, cols - j < g->nr ? cols - j : g->nr, depth,
+                  NULL);
 }
 
 /* c [rows, round_up(cols, nr)] of a strip of the left operand, which is packed on the way. */
 static void multiply_strip(const bert_gemm_kernel *g, float *c, int ldc, unsigned char *strip,
                            bert_view a, const unsigned char *b, int cols, int depth, int rows) {
-    g->pack_a(strip, a.data, a.row, a.col, rows, depth);
+    g->pack_a(strip, a.data, a.row, a.col, rows, depth, NULL);
     for (int j = 0; j < cols; j += g->nr, b += bert_panel_bytes(g, g->b_unit, depth))
         for (int k = 0; k < depth; k += g->kc) {
             size_t unit = (size_t)(k / g->k_unit);

@@ -49,11 +49,13 @@ INLINE void pack_f32(float *out, const float *a, ptrdiff_t row_stride, ptrdiff_t
             out[k * width + i] = i < rows ? a[i * row_stride + k * depth_stride] : 0;
 }
 static void pack_a_f32(void *out, const float *a, ptrdiff_t row_stride, ptrdiff_t depth_stride,
-                       int rows, int depth) {
+                       int rows, int depth, const float *factors) {
+    (void)factors;
     pack_f32(out, a, row_stride, depth_stride, rows, depth, F32_ROWS);
 }
 static void pack_b_f32(void *out, const float *b, ptrdiff_t depth_stride, ptrdiff_t col_stride,
-                       int cols, int depth) {
+                       int cols, int depth, const float *factors) {
+    (void)factors;
     pack_f32(out, b, col_stride, depth_stride, cols, depth, GEMM_COLS);
 }
 

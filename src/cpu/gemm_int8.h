@@ -47,18 +47,20 @@ INLINE vf int8_words(const quantized_side *s, int row, int k, int n) {
 #undef WORDS
 
 static void pack_a_int8(void *out, const float *a, ptrdiff_t row_stride, ptrdiff_t depth_stride,
-                        int rows, int depth) {
+                        int rows, int depth, const float *factors) {
     const int words = (depth + 3) / 4;
-    quantized_side s = {.x = a, .row = row_stride, .depth = depth_stride, .n = depth};
+    quantized_side s = {
+        .x = a, .row = row_stride, .depth = depth_stride, .n = depth, .factors = factors};
     quantize_left(&s, rows, (quantized_extra *)(void *)((int32_t *)out + words * INT8_ROWS));
     pack_squares_int8(out, &s, rows, words, INT8_ROWS);
 }
 static void pack_b_int8(void *out, const float *b, ptrdiff_t depth_stride, ptrdiff_t col_stride,
-                        int cols, int depth) {
+                        int cols, int depth, const float *factors) {
     const int words = (depth + 3) / 4;
     const int32_t *packed = out;
     quantized_extra *extra = (quantized_extra *)(void *)((int32_t *)out + words * GEMM_COLS);
-    quantized_side s = {.x = b, .row = col_stride, .depth = depth_stride, .n = depth};
+    quantized_side s = {
+        .x = b, .row = col_stride, .depth = depth_stride, .n = depth, .factors = factors};
     quantize_right(&s, cols, extra);
     pack_squares_int8(out, &s, cols, words, GEMM_COLS);
     for (int j = 0; j < GEMM_COLS; j += LANES) {

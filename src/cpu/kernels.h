@@ -24,12 +24,13 @@ typedef struct {
     size_t a_unit, b_unit; /* bytes of a packed panel per unit of depth, and */
     int k_unit;            /* how much depth a unit is (1 for f32, 32 for bf16 tiles) */
     size_t extra; /* bytes behind a panel's units, for finish; whatever packs writes them */
-    /* Packs rows x depth (rows <= mr; the rest zero) of a matrix given by strides in elements. */
+    /* Packs rows x depth (rows <= mr; the rest zero) of a matrix given by strides in elements.
+     * Where there is a `finish`, depth k is multiplied by factors[k] first, unless NULL. */
     void (*pack_a)(void *out, const float *a, ptrdiff_t row_stride, ptrdiff_t depth_stride,
-                   int rows, int depth);
+                   int rows, int depth, const float *factors);
     /* Packs depth x cols (cols <= nr; the rest zero). */
     void (*pack_b)(void *out, const float *b, ptrdiff_t depth_stride, ptrdiff_t col_stride,
-                   int cols, int depth);
+                   int cols, int depth, const float *factors);
     /* What a thread does before its first block and after its last; NULL: nothing. */
     void (*begin)(void);
     void (*end)(void);

@@ -200,11 +200,13 @@ static inline __attribute__((always_inline)) void units(int parts, const char *a
 
 #define PARTS(n, precision_name)                                                                   \
     static void pack_a_##n(void *out, const float *a, ptrdiff_t row_stride,                        \
-                           ptrdiff_t depth_stride, int rows, int depth) {                          \
+                           ptrdiff_t depth_stride, int rows, int depth, const float *factors) {    \
+        (void)factors;                                                                             \
         pack(out, n, true, a, row_stride, depth_stride, rows, depth);                              \
     }                                                                                              \
     static void pack_b_##n(void *out, const float *b, ptrdiff_t depth_stride,                      \
-                           ptrdiff_t col_stride, int cols, int depth) {                            \
+                           ptrdiff_t col_stride, int cols, int depth, const float *factors) {      \
+        (void)factors;                                                                             \
         pack(out, n, false, b, col_stride, depth_stride, cols, depth);                             \
     }                                                                                              \
     static void block_##n(float *c, ptrdiff_t ldc, const void *a, const void *b, int depth,        \
@@ -260,17 +262,19 @@ static size_t bytes_of(int depth) {
 }
 
 static void pack_a_int8(void *out, const float *a, ptrdiff_t row_stride, ptrdiff_t depth_stride,
-                        int rows, int depth) {
-    quantized_side s = {.x = a, .row = row_stride, .depth = depth_stride, .n = depth};
+                        int rows, int depth, const float *factors) {
+    quantized_side s = {
+        .x = a, .row = row_stride, .depth = depth_stride, .n = depth, .factors = factors};
     quantize_left(&s, rows, (quantized_extra *)(void *)((char *)out + bytes_of(depth)));
     pack_bytes(out, true, &s, rows);
 }
 
 static void pack_b_int8(void *out, const float *b, ptrdiff_t depth_stride, ptrdiff_t col_stride,
-                        int cols, int depth) {
+                        int cols, int depth, const float *factors) {
     const char *packed = out, *end = packed + bytes_of(depth);
     quantized_extra *extra = (quantized_extra *)(void *)((char *)out + bytes_of(depth));
-    quantized_side s = {.x = b, .row = col_stride, .depth = depth_stride, .n = depth};
+    quantized_side s = {
+        .x = b, .row = col_stride, .depth = depth_stride, .n = depth, .factors = factors};
     quantize_right(&s, cols, extra);
     pack_bytes(out, false, &s, cols);
     const __m512i ones = _mm512_set1_epi8(1);

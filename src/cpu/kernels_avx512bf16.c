@@ -75,11 +75,13 @@ INLINE void pack_bf16(float *out, const float *a, ptrdiff_t row_stride, ptrdiff_
     }
 }
 static void pack_a_bf16(void *out, const float *a, ptrdiff_t row_stride, ptrdiff_t depth_stride,
-                        int rows, int depth) {
+                        int rows, int depth, const float *factors) {
+    (void)factors;
     pack_bf16(out, a, row_stride, depth_stride, rows, depth, BF16_ROWS);
 }
 static void pack_b_bf16(void *out, const float *b, ptrdiff_t depth_stride, ptrdiff_t col_stride,
-                        int cols, int depth) {
+                        int cols, int depth, const float *factors) {
+    (void)factors;
     pack_bf16(out, b, col_stride, depth_stride, cols, depth, GEMM_COLS);
 }
 

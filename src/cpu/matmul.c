@@ -24,6 +24,7 @@ struct bert_packed {
     int cols[MAX_SEGMENTS];
     size_t panel; /* bytes of nr packed columns */
     unsigned char *data;
+    bert_balance balance;
     float *gather; /* [threads][K * nr], when a panel spans segments */
     int gather_threads;
     size_t bytes;
@@ -51,7 +52,7 @@ static void pack_panels(void *context, int begin, int end, int thread) {
         while (at >= p->cols[s]) at -= p->cols[s++];
         const bert_view *v = &j->views[s];
         if (at + cols <= p->cols[s]) {
-            p->kernel->pack_b(out, v->data + at * v->col, v->row, v->col, cols, p->K);
+            p->kernel->pack_b(out, v->data + at * v->col, v->row, v->col, cols, p->K, p->balance);
             continue;
         }
         float *gathered = p->gather + (size_t)thread * (size_t)p->K * (size_t)nr;
@@ -61,7 +62,7 @@ static void pack_panels(void *context, int begin, int end, int thread) {
             for (int k = 0; k < p->K; k++)
                 gathered[(ptrdiff_t)k * nr + c] = v->data[k * v->row + at * v->col];
         }
-        p->kernel->pack_b(out, gathered, nr, 1, cols, p->K);
+        p->kernel->pack_b(out, gathered, nr, 1, cols, p->K, p->balance);
     }
 }
 
@@ -74,7 +75,7 @@ void bert_repack(bert_threads *threads, bert_packed *p, const bert_view *b) {
 }
 
 bert_packed *bert_pack(bert_threads *threads, bert_precision precision, int K, int segments,
-                       const bert_view *b, const int *cols, bert_error *e) {
+                       const bert_view *b, const int *cols, bert_balance balance, bert_error *e) {
     const bert_gemm_kernel *g = bert_cpu()->gemm[precision];
     if (!g || segments < 1 || segments > MAX_SEGMENTS) {
         bert_fail(e, BERT_EINVAL, "no %s product of %d segments on this machine",
@@ -86,7 +87,7 @@ bert_packed *bert_pack(bert_threads *threads, bert_precision precision, int K, i
         bert_fail_memory(e, sizeof *p);
         return NULL;
     }
-    *p = (bert_packed){.kernel = g, .K = K, .segments = segments};
+    *p = (bert_packed){.kernel = g, .K = K, .segments = segments, .balance = balance};
     bool spans = false;
     for (int s = 0; s < segments; s++) {
         p->cols[s] = cols[s];
@@ -128,6 +129,7 @@ typedef struct {
     int K, N;
     bert_view a;
     const unsigned char *b;
+    bert_balance balance;
     const bert_view *once;     /* the right operand, when it is not packed */
     unsigned char *once_panel; /* [threads][b_panel]: where a panel of it is packed */
     atomic_bool infinite;      /* a sum of such a product */
@@ -151,7 +153,7 @@ static void pack_rows(void *context, int begin, int end, int thread) {
     for (int i = begin; i < end; i++) {
         int row = i * mr, rows = p->rows - row < mr ? p->rows - row : mr;
         p->g->pack_a(p->packed_a + (size_t)i * p->a_panel, p->a.data + (p->first + row) * p->a.row,
-                     p->a.row, p->a.col, rows, p->K);
+                     p->a.row, p->a.col, rows, p->K, p->balance ? p->balance + p->K : NULL);
     }
 }
 
@@ -233,7 +235,7 @@ static void multiply_once(product *p, int j, int thread) {
     unsigned char *panel = p->once_panel + (size_t)thread * p->b_panel;
     if (v.row == 1)
         for (int i = 0; i < cols; i++) fetch(v.data + i * v.col, p->K);
-    g->pack_b(panel, v.data, v.row, v.col, cols, p->K);
+    g->pack_b(panel, v.data, v.row, v.col, cols, p->K, p->balance);
     multiply_panel(p, panel, p->tiles + (size_t)thread * p->tiles_of_thread, j, 0,
                    divide_up(p->rows, p->step), 0, p->K);
 }
@@ -247,9 +249,18 @@ static void multiply_tasks(void *context, int begin, int end, int thread) {
 }
 
 static int multiply(bert_threads *threads, const bert_gemm_kernel *g, int M, int N, int K,
-                    bert_view a, const void *b, float *c, ptrdiff_t ldc, const bert_epilogue *e) {
+                    bert_view a, const void *b, bert_balance balance, float *c, ptrdiff_t ldc,
+                    const bert_epilogue *e) {
     static const bert_epilogue plain = {0};
-    product p = {.g = g, .K = K, .N = N, .a = a, .b = b, .c = c, .ldc = ldc, .e = e ? e : &plain};
+    product p = {.g = g,
+                 .K = K,
+                 .N = N,
+                 .a = a,
+                 .b = b,
+                 .balance = balance,
+                 .c = c,
+                 .ldc = ldc,
+                 .e = e ? e : &plain};
     p.epilogue = bert_cpu()->act[p.e->act].epilogue;
     p.a_panel = bert_panel_bytes(g, g->a_unit, K);
     p.b_panel = bert_panel_bytes(g, g->b_unit, K);
@@ -291,7 +302,7 @@ static int multiply(bert_threads *threads, const bert_gemm_kernel *g, int M, int
 
 int bert_matmul_packed(bert_threads *threads, int M, bert_view a, const bert_packed *b, float *c,
                        ptrdiff_t ldc, const bert_epilogue *epilogue) {
-    return multiply(threads, b->kernel, M, b->N, b->K, a, b->data, c, ldc, epilogue);
+    return multiply(threads, b->kernel, M, b->N, b->K, a, b->data, b->balance, c, ldc, epilogue);
 }
 
 int bert_matmul_view(bert_threads *threads, bert_precision precision, int M, int N, int K,
@@ -311,7 +322,7 @@ int bert_matmul_view(bert_threads *threads, bert_precision precision, int M, int
         /* Every pass adds to the one before; what comes after the sum comes with the last. */
         bert_epilogue e = k + p.K == K ? *whole : (bert_epilogue){0};
         e.accumulate = k > 0 || whole->accumulate;
-        int rc = multiply(threads, p.kernel, M, N, p.K, a, p.data, c, ldc, &e);
+        int rc = multiply(threads, p.kernel, M, N, p.K, a, p.data, NULL, c, ldc, &e);
         bert_threads_release(threads, p.data);
         if (rc) return rc;
         a.data += (ptrdiff_t)p.K * a.col;
@@ -321,12 +332,20 @@ int bert_matmul_view(bert_threads *threads, bert_precision precision, int M, int
 }
 
 int bert_matmul_once(bert_threads *threads, bert_precision precision, int M, int N, int K,
-                     bert_view a, bert_view b, float *c, ptrdiff_t ldc,
+                     bert_view a, bert_view b, bert_balance balance, float *c, ptrdiff_t ldc,
                      const bert_epilogue *epilogue, bool *finite) {
     static const bert_epilogue plain = {0};
     const bert_gemm_kernel *g = bert_cpu()->gemm[precision];
     if (!g) return BERT_EINVAL;
-    product p = {.g = g, .K = K, .N = N, .a = a, .once = &b, .rows = M, .c = c, .ldc = ldc};
+    product p = {.g = g,
+                 .K = K,
+                 .N = N,
+                 .a = a,
+                 .once = &b,
+                 .balance = balance,
+                 .rows = M,
+                 .c = c,
+                 .ldc = ldc};
     p.e = epilogue ? epilogue : &plain;
     p.epilogue = bert_cpu()->act[p.e->act].epilogue;
     p.a_panel = bert_panel_bytes(g, g->a_unit, K);

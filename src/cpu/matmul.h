@@ -23,9 +23,13 @@ typedef struct {
 
 /* A right operand [K, N] packed for a precision. */
 typedef struct bert_packed bert_packed;
-/* The operand is `segments` matrices [K, cols[i]] side by side. */
+/* What an int8 product spreads its errors over its depth with, [2, K]: the right side is multiplied
+ * by the first row, the left one by the second, whose product is 1. NULL: neither. */
+typedef const float *bert_balance;
+
+/* The operand is `segments` matrices [K, cols[i]] side by side. balance must outlive it. */
 bert_packed *bert_pack(bert_threads *threads, bert_precision precision, int K, int segments,
-                       const bert_view *b, const int *cols, bert_error *e);
+                       const bert_view *b, const int *cols, bert_balance balance, bert_error *e);
 /* Packs again into the same memory after the values changed. */
 void bert_repack(bert_threads *threads, bert_packed *p, const bert_view *b);
 void bert_packed_free(bert_packed *p);
@@ -43,6 +47,6 @@ int bert_matmul_view(bert_threads *threads, bert_precision precision, int M, int
  * needed again: each thread packs a panel of columns, multiplies all of a by it and forgets it. For
  * few rows. *finite (unless NULL): whether all sums were, as they are when a and b are. */
 int bert_matmul_once(bert_threads *threads, bert_precision precision, int M, int N, int K,
-                     bert_view a, bert_view b, float *c, ptrdiff_t ldc,
+                     bert_view a, bert_view b, bert_balance balance, float *c, ptrdiff_t ldc,
                      const bert_epilogue *epilogue, bool *finite);
 #endif

@@ -15,11 +15,12 @@ typedef struct {
     int32_t sum[QUANTIZED_SIDE];  /* right: of the column's bytes */
 } quantized_extra;
 
-/* Element k of row i is x[i * row + k * depth]. */
+/* Element k of row i is x[i * row + k * depth], times factors[k] unless NULL. */
 typedef struct {
     const float *x;
     ptrdiff_t row, depth;
     int n; /* elements of a row */
+    const float *factors;
     int32_t low, high;
     float inverse[QUANTIZED_SIDE];
     int32_t zero[QUANTIZED_SIDE];
@@ -28,10 +29,16 @@ typedef struct {
 /* n <= LANES elements of row i from k on; the rest zero. */
 INLINE vf quantized_load(const quantized_side *s, int i, int k, int n) {
     const float *p = s->x + i * s->row + k * s->depth;
-    if (s->depth == 1) return n == LANES ? load(p) : load_part(p, (size_t)n, 0);
-    float t[LANES] = {0};
-    for (int j = 0; j < n; j++) t[j] = p[j * s->depth];
-    return load(t);
+    vf x;
+    if (s->depth == 1) {
+        x = n == LANES ? load(p) : load_part(p, (size_t)n, 0);
+    } else {
+        float t[LANES] = {0};
+        for (int j = 0; j < n; j++) t[j] = p[j * s->depth];
+        x = load(t);
+    }
+    if (!s->factors) return x;
+    return x * (n == LANES ? load(s->factors + k) : load_part(s->factors + k, (size_t)n, 0));
 }
 
 /* Least and largest of row i, and of 0. *poison is NaN when an element is not finite, else 0. */

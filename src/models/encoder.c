@@ -94,6 +94,8 @@ static bool usable(bert_tape *t, const bert_model *m, const bert_inputs *in) {
     if (!bert_tape_ready(t)) return false;
     bert_error e = {0};
     int rc = bert_inputs_check(m, in, &e);
+    if (!rc && t->options.precision == BERT_PRECISION_INT8)
+        rc = bert_model_balance(m, t->options.threads, &e);
     if (rc) bert_tape_fail(t, NULL, rc, "%s", e.message);
     return !rc;
 }

@@ -30,4 +30,6 @@ const bert_tokenizer *bert_model_need_tokenizer(const bert_model *m, bert_error 
 /* Tokens of a text where nobody says more: sentence_bert_config.json's limit, else the tokenizer's,
  * and never more than the model's. */
 int32_t bert_model_text_limit(const bert_model *m);
+/* Prepares int8 products, once for a model. */
+int bert_model_balance(const bert_model *m, int threads, bert_error *e);
 #endif

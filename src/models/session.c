@@ -25,6 +25,7 @@ bert_session *bert_session_new(const bert_model *m, const bert_session_options *
         return NULL;
     }
     if (bert_precision_check(o.precision, bert_precision_name(o.precision), e)) return NULL;
+    if (o.precision == BERT_PRECISION_INT8 && bert_model_balance(m, o.threads, e)) return NULL;
     if (!o.batch_tokens) o.batch_tokens = BATCH_TOKENS;
     bert_session *s = calloc(1, sizeof *s);
     const size_t pointers = 2 * (size_t)m->config.num_hidden_layers + 1;

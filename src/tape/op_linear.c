@@ -168,13 +168,19 @@ static int linear_forward(bert_tape *t, const bert_linear *ls, int count, const 
         bool finite = true;
         if (once)
             rc = bert_matmul_once(t->threads, t->options.precision, rows, w->rows, w->cols, a, b,
-                                  y + first, cols, &ep, &finite);
+                                  w->balance, y + first, cols, &ep, &finite);
         else
             rc = bert_matmul_view(t->threads, t->options.precision, rows, w->rows, w->cols, a, b,
                                   y + first, cols, &ep);
         if (once && !rc) bert_weights_done(w, finite, t->threads);
     }
     return rc;
+}
+
+/* An example of what the linears are given. */
+static int learn_balance(bert_tape *t, const bert_linear *ls, int count, const bert_tensor *x) {
+    if (!t->balancing) return BERT_OK;
+    return bert_weights_balance(ls, count, x->data, x->rows, t->threads, &t->error);
 }
 
 static bool act_known(bert_tape *t, bert_act act) {
@@ -203,7 +209,8 @@ static bert_tensor *linear(bert_tape *t, const bert_linear *ls, int count, bert_
             if (!n->pre) return NULL;
         }
     }
-    int rc = linear_forward(t, ls, count, x->data, y->data, x->rows, cols, ep);
+    int rc = learn_balance(t, ls, count, x);
+    if (!rc) rc = linear_forward(t, ls, count, x->data, y->data, x->rows, cols, ep);
     return check(t, &bert_op_linear, rc) ? NULL : y;
 }
 
@@ -270,7 +277,9 @@ bert_tensor *bert_feed_forward(bert_tape *t, bert_linear up, bert_act act, bert_
         n->pre = ep.pre = bert_tape_alloc(t, size * sizeof *ep.pre);
         if (!n->pre) return NULL;
     }
-    int rc = linear_forward(t, &up, 1, x->data, h, x->rows, inner, ep);
+    /* not of down, whose input differs more from text to text than an example tells */
+    int rc = learn_balance(t, &up, 1, x);
+    if (!rc) rc = linear_forward(t, &up, 1, x->data, h, x->rows, inner, ep);
     if (!rc) rc = linear_forward(t, &down, 1, h, y->data, x->rows, y->cols, (bert_epilogue){0});
     bert_tape_give(t, h);
     return check(t, &bert_op_feed_forward, rc) ? NULL : y;

@@ -16,7 +16,7 @@ bert_params *bert_params_new_from(const bert_param_source *source, bool trainabl
     ps->trainable = trainable;
     ps->seed = seed;
     ps->initializer_range = initializer_range;
-    if (pthread_mutex_init(&ps->packing, NULL)) {
+    if (pthread_mutex_init(&ps->packing, NULL) || pthread_mutex_init(&ps->balancing, NULL)) {
         free(ps);
         bert_fail(e, BERT_ENOMEM, "the system is out of mutexes");
         return NULL;
@@ -32,6 +32,7 @@ void bert_params_free(bert_params *ps) {
     if (!ps) return;
     for (int i = 0; i < ps->count; i++) bert_weights_free(ps->items[i]);
     pthread_mutex_destroy(&ps->packing);
+    pthread_mutex_destroy(&ps->balancing);
     bert_arena_free(&ps->names);
     bert_arena_free(&ps->values);
     bert_arena_free(&ps->grads);

@@ -23,6 +23,7 @@ struct bert_param {
     bert_params *owner;
     bool used;            /* multiplied once as it lies, under the owner's mutex */
     bert_weights *packed; /* copies of linears that begin with this parameter */
+    float *balance;       /* [2, cols] of its int8 products; shared by the linears of one product */
 };
 
 /* Where values come from. find: 1 and *value ([rows, cols] float32 that lives as long as the
@@ -49,6 +50,8 @@ struct bert_params {
     bert_arena names, values, grads;
     pthread_mutex_t packing; /* guards every packed copy, and packed_bytes */
     size_t packed_bytes;
+    pthread_mutex_t balancing; /* guards balanced, and every parameter's balance until then */
+    bool balanced;
 };
 
 /* source NULL: everything is initialised. */
@@ -74,6 +77,11 @@ const bert_packed *bert_weights_packed(const bert_linear *ls, int count, bool tr
 /* Whether this product takes the weights as they lie: the first time, if there are few rows. A
  * process that embeds one sentence packs nothing. */
 bool bert_weights_once(const bert_linear *ls, int count, int rows);
+/* Balances the int8 products of linears by an example of their input, x [rows, cols]: columns that
+ * are large in x and small in the weights get a part of their range over to the weights. For depth
+ * k, sqrt(max |x_k| / max |w_k|) (SmoothQuant, arXiv:2211.10438, equation 4, alpha 0.5). */
+int bert_weights_balance(const bert_linear *ls, int count, const float *x, int rows,
+                         bert_threads *threads, bert_error *e);
 /* After such a product. finite: of all its sums. */
 void bert_weights_done(const bert_param *p, bool finite, bert_threads *threads);
 void bert_weights_free(bert_param *p);

@@ -99,6 +99,7 @@ struct bert_tape {
     bert_buffer *spare; /* buffers that backward has done with */
     uint64_t step;
     uint64_t calls; /* of operations that draw masks, since the reset */
+    bool balancing; /* inputs of linears are examples to balance their int8 products by */
     bert_error error;
 };
 

@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "tape/loops.h"
 #include "tape/params.h"
+#include <math.h>
 #include <stdlib.h>
 
 /* Packing takes about as long as multiplying so many rows. */
@@ -58,6 +59,55 @@ static void remember(bert_weights *w, const bert_linear *ls, bert_threads *threa
     }
 }
 
+typedef struct {
+    const bert_linear *ls;
+    int count, rows, cols;
+    const float *x;
+    float *balance;
+} balance_job;
+
+enum { BALANCE_COLS = 64 };
+
+static float largest_of_column(const float *x, int rows, int cols, int k) {
+    float most = 0;
+    for (int i = 0; i < rows; i++) {
+        const float v = fabsf(x[(ptrdiff_t)i * cols + k]);
+        most = v > most ? v : most;
+    }
+    return most;
+}
+
+static void balance_columns(const void *context, size_t begin, size_t end, int thread) {
+    const balance_job *j = context;
+    (void)thread;
+    for (size_t at = begin; at < end; at++) {
+        const int k = (int)at;
+        const float x = largest_of_column(j->x, j->rows, j->cols, k);
+        float w = 0;
+        for (int i = 0; i < j->count; i++) {
+            const bert_param *p = j->ls[i].weight;
+            const float v = largest_of_column(p->value, p->rows, p->cols, k);
+            w = v > w ? v : w;
+        }
+        const float s = sqrtf(x / w);
+        const bool usable = s > 1e-6f && s < 1e6f; /* neither a column of zeros nor a broken one */
+        j->balance[k] = usable ? s : 1;
+        j->balance[j->cols + k] = usable ? 1 / s : 1;
+    }
+}
+
+int bert_weights_balance(const bert_linear *ls, int count, const float *x, int rows,
+                         bert_threads *threads, bert_error *e) {
+    bert_param *first = ls[0].weight;
+    const size_t bytes = 2 * (size_t)first->cols * sizeof(float);
+    float *balance = bert_arena_alloc(&first->owner->names, bytes);
+    if (!balance) return bert_fail_memory(e, bytes);
+    const balance_job j = {ls, count, rows, first->cols, x, balance};
+    bert_loop(threads, (size_t)first->cols, BALANCE_COLS, balance_columns, &j);
+    for (int i = 0; i < count; i++) ls[i].weight->balance = balance;
+    return BERT_OK;
+}
+
 static bert_weights *pack(const bert_linear *ls, int count, bool transposed,
                           bert_precision precision, bert_threads *threads, bert_error *e) {
     bert_weights *w = calloc(1, sizeof *w);
@@ -74,7 +124,7 @@ static bert_weights *pack(const bert_linear *ls, int count, bool transposed,
         cols[i] = transposed ? p->rows : p->cols;
     }
     int depth = transposed ? ls[0].weight->cols : ls[0].weight->rows;
-    w->packed = bert_pack(threads, precision, depth, count, views, cols, e);
+    w->packed = bert_pack(threads, precision, depth, count, views, cols, ls[0].weight->balance, e);
     if (!w->packed) {
         free(w);
         return NULL;

@@ -44,6 +44,10 @@ static int check_args(const bert_trainer *t, bert_error *e) {
     if (a->per_device_train_batch_size > INT32_MAX || a->per_device_eval_batch_size > INT32_MAX ||
         a->threads > 1024)
         return bert_fail(e, BERT_EINVAL, "batch size or threads: out of range");
+    if (a->precision == BERT_PRECISION_INT8)
+        return bert_fail(
+            e, BERT_EINVAL,
+            "precision int8 is for use, not for training: take highest, high or medium");
     if (a->resume_from_checkpoint[0] && !a->output_dir[0])
         return bert_fail(e, BERT_EINVAL, "resume_from_checkpoint needs output_dir");
     bert_metrics *m = t->metrics;
