@@ -99,7 +99,6 @@ static int prepare(const arguments *a, job *j, bert_error *e) {
     for (int32_t i = 0; i < n; i++) ids[i] = (int32_t)((int64_t)i * 7919 % c->vocab_size);
     if (!a->train) {
         bert_session_options o = session_options(&a->common);
-        if (!o.batch_tokens) o.batch_tokens = n;
         j->session = bert_session_new(j->model, &o, e);
         return j->session ? 0 : BERT_EINVAL;
     }

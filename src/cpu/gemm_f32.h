@@ -67,6 +67,7 @@ static const bert_gemm_kernel gemm_f32 = {
     .kc = 256,
     .rows = 144, /* 128 and some, which is whole in panels of 14 */
     .slab = 768,
+    .tokens = 256,
     .a_unit = F32_ROWS * sizeof(float),
     .b_unit = GEMM_COLS * sizeof(float),
     .k_unit = 1,

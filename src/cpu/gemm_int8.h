@@ -82,6 +82,7 @@ static const bert_gemm_kernel gemm_int8 = {
     .kc = 768,
     .rows = 168, /* whole in panels of 4, 12 and 14 */
     .slab = 768,
+    .tokens = 256,
     .a_unit = INT8_ROWS * sizeof(int32_t),
     .b_unit = GEMM_COLS * sizeof(int32_t),
     .k_unit = 4,

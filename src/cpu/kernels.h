@@ -21,6 +21,8 @@ typedef struct {
     int kc;         /* depth of a pass over K; larger K is summed pass by pass (a fixed grouping) */
     int rows, slab; /* of a task: rows, and depth (in passes of kc) that the second-level cache
                        holds */
+    int tokens;     /* rows of a batch to take through a model's layers at once: enough to make the
+                       most of a panel, few enough for their activations to stay in cache */
     size_t a_unit, b_unit; /* bytes of a packed panel per unit of depth, and */
     int k_unit;            /* how much depth a unit is (1 for f32, 32 for bf16 tiles) */
     size_t extra; /* bytes behind a panel's units, for finish; whatever packs writes them */

@@ -227,6 +227,7 @@ static inline __attribute__((always_inline)) void units(int parts, const char *a
         .kc = n > 1 ? 768 : 256,                                                                   \
         .rows = n > 1 ? 256 : 512,                                                                 \
         .slab = 768,                                                                               \
+        .tokens = 512,                                                                             \
         .a_unit = n * 2 * TILE,                                                                    \
         .b_unit = n * 2 * TILE,                                                                    \
         .k_unit = DEPTH,                                                                           \
@@ -323,6 +324,7 @@ static const bert_gemm_kernel gemm_int8 = {
     .kc = 768,
     .rows = 512,
     .slab = 768,
+    .tokens = 512,
     .a_unit = 2 * TILE,
     .b_unit = 2 * TILE,
     .k_unit = BYTES_DEPTH,

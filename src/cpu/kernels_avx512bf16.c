@@ -93,6 +93,7 @@ static const bert_gemm_kernel gemm_bf16 = {
     .kc = 512,
     .rows = 168,
     .slab = 512,
+    .tokens = 256,
     .a_unit = BF16_ROWS * sizeof(float),
     .b_unit = GEMM_COLS * sizeof(float),
     .k_unit = 2,

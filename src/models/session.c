@@ -8,9 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Enough rows to keep the packed weights busy, few enough that the activations of a layer stay in
- * the second-level cache. */
-enum { BATCH_TOKENS = 512, MAX_BATCH_TOKENS = 1 << 22 };
+enum { MAX_BATCH_TOKENS = 1 << 22 };
 
 bert_session_options bert_session_default(void) {
     return (bert_session_options){.precision = BERT_PRECISION_HIGHEST};
@@ -26,7 +24,7 @@ bert_session *bert_session_new(const bert_model *m, const bert_session_options *
     }
     if (bert_precision_check(o.precision, bert_precision_name(o.precision), e)) return NULL;
     if (o.precision == BERT_PRECISION_INT8 && bert_model_balance(m, o.threads, e)) return NULL;
-    if (!o.batch_tokens) o.batch_tokens = BATCH_TOKENS;
+    if (!o.batch_tokens) o.batch_tokens = bert_cpu()->gemm[o.precision]->tokens;
     bert_session *s = calloc(1, sizeof *s);
     const size_t pointers = 2 * (size_t)m->config.num_hidden_layers + 1;
     if (s) s->layer_pointers = calloc(pointers, sizeof *s->layer_pointers);
