@@ -427,6 +427,21 @@ static void int8_products_have_the_same_bits_at_every_level(void **state) {
     }
 }
 
+/* What follows a product of bf16 or bytes may lose what rounding to bf16 does not show. */
+static void coarse_epilogues_are_close(void **state) {
+    (void)state;
+    enum { N = 2003 };
+    float x[N], y[N];
+    for (int i = 0; i < N; i++) x[i] = (float)(i - N / 2) * 0.01f;
+    const bert_block_epilogue e = {0};
+    FOR_LEVELS(k)
+    for (int act = 0; act < BERT_ACT_COUNT; act++) {
+        k->act[act].coarse(y, N, x, N, 1, N, &e);
+        for (int i = 0; i < N; i++)
+            close_to(y[i], ref_act((bert_act)act, (double)x[i]), 2e-6, 5e-5, k->isa);
+    }
+}
+
 /* A column fifty times as large as the others takes the range of every row; balanced, the product
  * loses a fraction of it. */
 static void balanced_int8_products_lose_less(void **state) {
@@ -781,6 +796,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(products_match_double_at_every_level),
         cmocka_unit_test(int8_products_have_the_same_bits_at_every_level),
         cmocka_unit_test(balanced_int8_products_lose_less),
+        cmocka_unit_test(coarse_epilogues_are_close),
         cmocka_unit_test(long_sums_are_grouped),
         cmocka_unit_test(the_driver_adds_bias_activation_and_residual),
         cmocka_unit_test(products_of_views_accumulate),

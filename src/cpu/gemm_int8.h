@@ -90,5 +90,6 @@ static const bert_gemm_kernel gemm_int8 = {
     .pack_a = pack_a_int8,
     .pack_b = pack_b_int8,
     .block = block_int8,
+    .coarse = true,
     .finish = finish_int8,
 };

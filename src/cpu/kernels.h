@@ -42,6 +42,7 @@ typedef struct {
     /* Turns a block's sums [mr, nr], in place, into floats; left and right are the panels' extra
      * bytes. NULL: they are floats. */
     void (*finish)(float *c, const void *left, const void *right, int rows);
+    bool coarse; /* elements are no more accurate than products of bf16 */
 } bert_gemm_kernel;
 
 /* Rows of the blocks that rows are cut into: as few blocks as can be, all alike, since a block of
@@ -83,7 +84,8 @@ typedef struct {
         bert_act_forward_fn *forward;
         bert_act_backward_fn *backward;
         bert_epilogue_fn *epilogue;
-    } act[BERT_ACT_COUNT]; /* BERT_ACT_NONE copies */
+        bert_epilogue_fn *coarse; /* the same to the accuracy of a product of bf16 */
+    } act[BERT_ACT_COUNT];        /* BERT_ACT_NONE copies */
 
     void (*add)(float *y, const float *a, const float *b, size_t n); /* y = a + b */
     void (*sub)(float *y, const float *a, const float *b, size_t n);

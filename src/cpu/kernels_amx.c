@@ -236,6 +236,7 @@ static inline __attribute__((always_inline)) void units(int parts, const char *a
         .begin = begin,                                                                            \
         .end = end,                                                                                \
         .block = block_##n,                                                                        \
+        .coarse = n == 1,                                                                          \
     }
 
 PARTS(1, "bf16-amx");
@@ -334,6 +335,7 @@ static const bert_gemm_kernel gemm_int8 = {
     .begin = begin,
     .end = end,
     .block = block_int8,
+    .coarse = true,
     .finish = finish_int8,
 };
 

@@ -100,6 +100,7 @@ static const bert_gemm_kernel gemm_bf16 = {
     .pack_a = pack_a_bf16,
     .pack_b = pack_b_bf16,
     .block = block_bf16,
+    .coarse = true,
 };
 
 void bert_fill_avx512bf16(bert_kernels *k) {

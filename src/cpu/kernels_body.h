@@ -54,17 +54,7 @@ INLINE float sum_4(const vf s[4]) {
 #define PART(p) load_part(p, left, 0)
 #define PUT_PART(p, v) store_part(p, v, left)
 
-#define ACTIVATION(name)                                                                           \
-    static void name##_forward(float *y, const float *x, size_t n) {                               \
-        FOR_LANES(n, store(y + i, name(load(x + i))),                                              \
-                  store_part(y + i, name(load_part(x + i, left, 0)), left));                       \
-    }                                                                                              \
-    static void name##_backward(float *dx, const float *dy, const float *x, size_t n) {            \
-        FOR_LANES(n, store(dx + i, load(dy + i) * name##_slope(load(x + i))),                      \
-                  store_part(dx + i,                                                               \
-                             load_part(dy + i, left, 0) * name##_slope(load_part(x + i, left, 0)), \
-                             left));                                                               \
-    }                                                                                              \
+#define EPILOGUE(name)                                                                             \
     static void name##_epilogue(float *c, ptrdiff_t ldc, const float *t, int tile_ld, int rows,    \
                                 int cols, const bert_block_epilogue *e) {                          \
         const float *bias = e->bias, *residual = e->residual;                                      \
@@ -75,8 +65,23 @@ INLINE float sum_4(const vf s[4]) {
             if (residual) residual += e->residual_stride;                                          \
         }                                                                                          \
     }
+
+#define ACTIVATION(name)                                                                           \
+    EPILOGUE(name)                                                                                 \
+    static void name##_forward(float *y, const float *x, size_t n) {                               \
+        FOR_LANES(n, store(y + i, name(load(x + i))),                                              \
+                  store_part(y + i, name(load_part(x + i, left, 0)), left));                       \
+    }                                                                                              \
+    static void name##_backward(float *dx, const float *dy, const float *x, size_t n) {            \
+        FOR_LANES(n, store(dx + i, load(dy + i) * name##_slope(load(x + i))),                      \
+                  store_part(dx + i,                                                               \
+                             load_part(dy + i, left, 0) * name##_slope(load_part(x + i, left, 0)), \
+                             left));                                                               \
+    }
+
 ACTIVATION(identity)
 ACTIVATION(gelu)
+EPILOGUE(gelu_coarse)
 ACTIVATION(gelu_new)
 ACTIVATION(relu)
 ACTIVATION(tanh_v)
@@ -299,7 +304,7 @@ void FILL(bert_kernels *k) {
 #define ACT(id, name)                                                                              \
     k->act[id].forward = name##_forward;                                                           \
     k->act[id].backward = name##_backward;                                                         \
-    k->act[id].epilogue = name##_epilogue
+    k->act[id].epilogue = k->act[id].coarse = name##_epilogue
     ACT(BERT_ACT_NONE, identity);
     ACT(BERT_ACT_GELU, gelu);
     ACT(BERT_ACT_GELU_NEW, gelu_new);
@@ -307,6 +312,7 @@ void FILL(bert_kernels *k) {
     ACT(BERT_ACT_TANH, tanh_v);
     ACT(BERT_ACT_SIGMOID, sigmoid);
     ACT(BERT_ACT_SILU, silu);
+    k->act[BERT_ACT_GELU].coarse = gelu_coarse_epilogue;
 #undef ACT
     k->add = add;
     k->sub = sub;

@@ -248,6 +248,10 @@ static void multiply_tasks(void *context, int begin, int end, int thread) {
     if (p->g->end) p->g->end();
 }
 
+static bert_epilogue_fn *epilogue_of(const bert_gemm_kernel *g, bert_act act) {
+    return g->coarse ? bert_cpu()->act[act].coarse : bert_cpu()->act[act].epilogue;
+}
+
 static int multiply(bert_threads *threads, const bert_gemm_kernel *g, int M, int N, int K,
                     bert_view a, const void *b, bert_balance balance, float *c, ptrdiff_t ldc,
                     const bert_epilogue *e) {
@@ -261,7 +265,7 @@ static int multiply(bert_threads *threads, const bert_gemm_kernel *g, int M, int
                  .c = c,
                  .ldc = ldc,
                  .e = e ? e : &plain};
-    p.epilogue = bert_cpu()->act[p.e->act].epilogue;
+    p.epilogue = epilogue_of(g, p.e->act);
     p.a_panel = bert_panel_bytes(g, g->a_unit, K);
     p.b_panel = bert_panel_bytes(g, g->b_unit, K);
 
@@ -347,7 +351,7 @@ int bert_matmul_once(bert_threads *threads, bert_precision precision, int M, int
                  .c = c,
                  .ldc = ldc};
     p.e = epilogue ? epilogue : &plain;
-    p.epilogue = bert_cpu()->act[p.e->act].epilogue;
+    p.epilogue = epilogue_of(g, p.e->act);
     p.a_panel = bert_panel_bytes(g, g->a_unit, K);
     p.b_panel = bert_panel_bytes(g, g->b_unit, K);
     p.step = bert_block_rows(g, M);

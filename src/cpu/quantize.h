@@ -21,7 +21,7 @@ typedef struct {
     ptrdiff_t row, depth;
     int n; /* elements of a row */
     const float *factors;
-    int32_t low, high;
+    int32_t high;
     float inverse[QUANTIZED_SIDE];
     int32_t zero[QUANTIZED_SIDE];
 } quantized_side;
@@ -41,7 +41,8 @@ INLINE vf quantized_load(const quantized_side *s, int i, int k, int n) {
     return x * (n == LANES ? load(s->factors + k) : load_part(s->factors + k, (size_t)n, 0));
 }
 
-/* Least and largest of row i, and of 0. *poison is NaN when an element is not finite, else 0. */
+/* Least and largest of row i, and of 0. *poison is NaN when an element is not finite (or their sum
+ * is not), else 0. */
 INLINE void quantized_range(const quantized_side *s, int i, float *least, float *most,
                             float *poison) {
     vf low = all(0), high = all(0), bad = all(0);
@@ -49,11 +50,11 @@ INLINE void quantized_range(const quantized_side *s, int i, float *least, float 
         vf x = quantized_load(s, i, k, s->n - k < LANES ? s->n - k : LANES);
         low = smaller(x, low);
         high = larger(x, high);
-        bad += x * 0.0f;
+        bad += x;
     }
     *least = -largest(-low);
     *most = largest(high);
-    *poison = sum(bad);
+    *poison = sum(bad) * 0.0f;
 }
 
 /* A range too small to be told from nothing is nothing. */
@@ -62,7 +63,6 @@ INLINE float quantized_inverse(float scale) {
 }
 
 INLINE void quantize_left(quantized_side *s, int rows, quantized_extra *extra) {
-    s->low = 0;
     s->high = 255;
     *extra = (quantized_extra){0};
     for (int i = 0; i < rows; i++) {
@@ -78,7 +78,6 @@ INLINE void quantize_left(quantized_side *s, int rows, quantized_extra *extra) {
 }
 
 INLINE void quantize_right(quantized_side *s, int cols, quantized_extra *extra) {
-    s->low = -127;
     s->high = 127;
     *extra = (quantized_extra){0};
     for (int i = 0; i < cols; i++) {
@@ -91,17 +90,26 @@ INLINE void quantize_right(quantized_side *s, int cols, quantized_extra *extra) 
     }
 }
 
+INLINE vi smaller_words(vi a, vi b) {
+#if LANES == 16
+    return (vi)_mm512_min_epi32((__m512i)a, (__m512i)b);
+#elif LANES == 8
+    return (vi)_mm256_min_epi32((__m256i)a, (__m256i)b);
+#else
+    vi less = a < b;
+    return (a & less) | (b & ~less);
+#endif
+}
+
 /* LANES elements of row i from k on, of which n are there, quantized (the others are `zero`, which
  * counts for nothing where the other side is zero). x / scale is rounded before the rest is added,
  * so that a machine with FMA computes what one without does; adding 1.5 * 2^23 leaves no room for a
- * fraction. */
+ * fraction. Two roundings may make 256 of the largest; none goes below the least. */
 INLINE vi quantized_lanes(const quantized_side *s, int i, int k, int n) {
-    const vf shift = all(12582912.0f);
-    vf x = quantized_load(s, i, k, n < 0 ? 0 : n > LANES ? LANES : n) * s->inverse[i];
-    vi q = (vi)((vu)(x + shift) - (vu)shift + (vu)(s->zero[i] - (vi){0}));
-    vi over = q > s->high, under = q < s->low;
-    q = (q & ~over) | (over & s->high);
-    return (q & ~under) | (under & s->low);
+    const float shift = 12582912.0f;
+    const vf x = quantized_load(s, i, k, n < 0 ? 0 : n > LANES ? LANES : n) * s->inverse[i];
+    const vi bits = (vi)all(shift) - s->zero[i]; /* of shift, and what zero adds */
+    return smaller_words((vi)((vu)(x + shift) - (vu)bits), all_words(s->high));
 }
 
 /* The low bytes of four vectors, in order. */

@@ -218,6 +218,14 @@ INLINE vf gelu(vf x) {
     vf density, u = smaller(all(13), magnitude(x));
     return mul_add(-u, normal_tail(u, &density), larger(all(0), x));
 }
+/* gelu within 5e-5, a fortieth of what rounding to bf16 changes, in a third of the time: Phi(x) -
+ * 1/2 as an odd polynomial, which is 1/2 at 4.4. */
+INLINE vf gelu_coarse(vf x) {
+    vf z = clamp(x, -4.4f, 4.4f), s = z * z;
+    vf p = POLYNOMIAL(s, 3.56943086e-11f, -3.7540504e-09f, 1.74084789e-07f, -4.72486954e-06f,
+                      8.42930313e-05f, -0.00105499267f, 0.00964302849f, -0.0660764277f, 0.3987616f);
+    return x * mul_add(z, p, all(0.5f));
+}
 /* Phi(x) + x phi(x) */
 INLINE vf gelu_slope(vf x) {
     x = clamp(x, -13, 13);
