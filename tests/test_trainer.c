@@ -754,7 +754,8 @@ static void a_chain_of_missing_objects_keeps_the_first_error(void **state) {
     bert_text text = bert_text_of("a");
     float out;
     bert_outputs outputs;
-    assert_int_equal(bert_classify(session, &text, 1, NULL, false, &out, NULL, &e), BERT_EINVAL);
+    assert_int_equal(bert_classify(session, &text, 1, NULL, BERT_SCORES_DEFAULT, &out, NULL, &e),
+                     BERT_EINVAL);
     assert_int_equal(bert_embed(session, &text, 1, NULL, &out, NULL, &e), BERT_EINVAL);
     assert_int_equal(bert_session_run(session, NULL, 0, &outputs, &e), BERT_EINVAL);
     assert_int_equal(e.code, BERT_ENOTFOUND);
