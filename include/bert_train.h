@@ -467,7 +467,7 @@ typedef struct {
     double learning_rate, weight_decay, adam_beta1, adam_beta2, adam_epsilon, max_grad_norm;
     bert_schedule_type lr_scheduler_type;
     double lr_scheduler_num_cycles, lr_scheduler_power; /* * of lr_scheduler_kwargs; 0: default */
-    int64_t warmup_steps;
+    double warmup_steps; /* like the other ..._steps, below 1: a part of all steps */
     double warmup_ratio; /* used when warmup_steps is 0 */
     double label_smoothing_factor;
     char class_weights[1024]; /* * "", "auto" (rows / (classes * rows of the class)) or "1,2.5,..."
@@ -476,8 +476,9 @@ typedef struct {
     double layer_lr_decay;    /* * the top layer learns at this times the head's rate, each layer
                                  below at this times the one above, embeddings last; 1 */
     bert_strategy logging_strategy, eval_strategy, save_strategy;
-    int64_t logging_steps, eval_steps, save_steps; /* eval_steps 0: logging_steps */
+    double logging_steps, eval_steps, save_steps; /* eval_steps 0: logging_steps */
     bool logging_first_step, eval_on_start;
+    double eval_delay; /* steps or epochs, as eval_strategy counts, before the first evaluation */
     int64_t save_total_limit; /* 0: no limit */
     bool load_best_model_at_end;
     char metric_for_best_model[BERT_MAX_NAME]; /* "": loss where one is needed */
@@ -518,15 +519,20 @@ typedef struct bert_trainer bert_trainer;
 
 /* Where a callback is called, as in transformers' TrainerCallback. */
 typedef enum {
+    BERT_ON_INIT_END, /* of a callback that has just been added */
     BERT_ON_TRAIN_BEGIN,
     BERT_ON_EPOCH_BEGIN,
     BERT_ON_STEP_BEGIN,
     BERT_ON_SUBSTEP_END,        /* after each batch of an accumulated step but the last */
     BERT_ON_PRE_OPTIMIZER_STEP, /* gradients are complete */
+    BERT_ON_OPTIMIZER_STEP,     /* weights are updated, gradients cleared; the step is not counted
+                                   yet */
     BERT_ON_STEP_END,
-    BERT_ON_LOG,             /* state->log_name and log_value hold what was logged */
+    BERT_ON_LOG, /* state->log_name and log_value hold what was logged: of training, or "eval_..."
+                  */
     BERT_ON_PREDICTION_STEP, /* after each batch of an evaluation */
-    BERT_ON_EVALUATE,        /* log_name and log_value hold the metrics, "eval_..." */
+    BERT_ON_EVALUATE,        /* after that log, which is still there */
+    BERT_ON_PREDICT,         /* the same of bert_trainer_predict(), "test_..." */
     BERT_ON_SAVE,
     BERT_ON_EPOCH_END,
     BERT_ON_TRAIN_END,
@@ -576,6 +582,13 @@ BERT_API const bert_trainer_state *bert_trainer_get_state(const bert_trainer *t)
 /* Metrics over the given dataset, or NULL; belongs to the trainer until its next evaluation. */
 BERT_API const bert_metrics *bert_trainer_evaluate(bert_trainer *t, const bert_dataset *d,
                                                    bert_error *e);
+/* The same of data that takes no part in training, which is not logged; row is called with the
+ * logits of each row as in bert_evaluate_options, or NULL. */
+BERT_API const bert_metrics *bert_trainer_predict(bert_trainer *t, const bert_dataset *d,
+                                                  int (*row)(void *context, int64_t row,
+                                                             const float *logits,
+                                                             int32_t num_labels),
+                                                  void *context, bert_error *e);
 /* The model, its tokenizer, README.md, training_args.json, trainer_state.json and all_results.json
  * in output_dir. */
 BERT_API int bert_trainer_save(bert_trainer *t, bert_error *e);

@@ -219,7 +219,11 @@ static json_t *history_of(const world *w, const char *name) {
     assert_non_null(state);
     json_t *history = json_incref(json_object_get(state, "log_history"));
     size_t i;
-    json_array_foreach(history, i, record) json_object_del(record, "eval_runtime");
+    json_array_foreach(history, i, record) {
+        json_object_del(record, "eval_runtime");
+        json_object_del(record, "eval_samples_per_second");
+        json_object_del(record, "eval_steps_per_second");
+    }
     json_decref(state);
     return history;
 }
@@ -236,11 +240,16 @@ static void set_resumable(world *w) {
     w->args.load_best_model_at_end = true;
 }
 
-static void a_resumed_run_is_the_same_to_the_bit(void **state) {
-    (void)state;
+/* epochs: logs and evaluations come with the end of an epoch, after a checkpoint of its last step.
+ */
+static void resume_after_each_step(bool epochs) {
     world w;
     begin(&w, 0.1);
     set_resumable(&w);
+    if (epochs) {
+        w.args.logging_strategy = w.args.eval_strategy = BERT_STRATEGY_EPOCH;
+        w.args.save_steps = 4;
+    }
     write_to(&w, "whole");
     watcher whole = {0};
     check(&w, !train_watched(&w, &whole));
@@ -250,7 +259,7 @@ static void a_resumed_run_is_the_same_to_the_bit(void **state) {
     /* Stopped at the end of a step, or in the middle of its evaluation. */
     for (int64_t stop = 1; stop < 12; stop++)
         for (int in_evaluation = 0; in_evaluation < 2; in_evaluation++) {
-            if (in_evaluation && stop % 2) continue;
+            if (in_evaluation && stop % (epochs ? 4 : 2)) continue;
             char name[32];
             snprintf(name, sizeof name, "%d-%d", (int)stop, in_evaluation);
             write_to(&w, name);
@@ -278,6 +287,12 @@ static void a_resumed_run_is_the_same_to_the_bit(void **state) {
     json_decref(history);
     free(want);
     end(&w);
+}
+
+static void a_resumed_run_is_the_same_to_the_bit(void **state) {
+    (void)state;
+    resume_after_each_step(false);
+    resume_after_each_step(true);
 }
 
 static void a_checkpoint_of_another_run_is_refused(void **state) {
@@ -728,14 +743,118 @@ static void logs_are_written(void **state) {
     check(&w, !bert_trainer_train(t, &w.e));
     assert_int_equal(bert_trainer_get_state(t)->eval_batches, 0);
     bert_trainer_free(t);
-    /* 4 logs, 3 evaluations, the summary */
-    assert_int_equal(lines_of(&w, "log.jsonl", text, sizeof text), 4 + 3 + 1);
+    /* 4 logs, 3 evaluations and that of the last step, the summary */
+    assert_int_equal(lines_of(&w, "log.jsonl", text, sizeof text), 4 + 4 + 1);
     assert_non_null(strstr(text, "\"eval_loss\""));
     assert_non_null(strstr(text, "\"train_runtime\""));
     char command[2100];
     snprintf(command, sizeof command, "ls '%s'/runs/events.out.tfevents.* >/dev/null",
              w.args.output_dir);
     assert_int_equal(system(command), 0);
+    end(&w);
+}
+
+/* ---- Callbacks as transformers' Trainer calls them (tools/golden_trainer_events.py) */
+
+static const char *const event_names[BERT_EVENT_COUNT] = {
+    [BERT_ON_INIT_END] = "init_end",
+    [BERT_ON_TRAIN_BEGIN] = "train_begin",
+    [BERT_ON_EPOCH_BEGIN] = "epoch_begin",
+    [BERT_ON_STEP_BEGIN] = "step_begin",
+    [BERT_ON_SUBSTEP_END] = "substep_end",
+    [BERT_ON_PRE_OPTIMIZER_STEP] = "pre_optimizer_step",
+    [BERT_ON_OPTIMIZER_STEP] = "optimizer_step",
+    [BERT_ON_STEP_END] = "step_end",
+    [BERT_ON_LOG] = "log",
+    [BERT_ON_PREDICTION_STEP] = "prediction_step",
+    [BERT_ON_EVALUATE] = "evaluate",
+    [BERT_ON_PREDICT] = "predict",
+    [BERT_ON_SAVE] = "save",
+    [BERT_ON_EPOCH_END] = "epoch_end",
+    [BERT_ON_TRAIN_END] = "train_end",
+};
+
+typedef struct {
+    json_t *seen;
+    int64_t stop_at;
+} recorder;
+
+static unsigned record(void *context, bert_event event, const bert_trainer_state *s) {
+    recorder *r = context;
+    json_array_append_new(r->seen,
+                          json_pack("[s,I]", event_names[event], (json_int_t)s->global_step));
+    return event == BERT_ON_STEP_END && s->global_step == r->stop_at ? BERT_DO_STOP : 0;
+}
+
+static void callbacks_come_as_in_transformers(void **state) {
+    (void)state;
+    json_t *golden = json_load_file(BERT_SOURCE_DIR "/tests/golden/trainer_events.json", 0, NULL);
+    assert_non_null(golden);
+    size_t i;
+    json_t *c, *value;
+    const char *name;
+    json_array_foreach(json_object_get(golden, "cases"), i, c) {
+        world w;
+        begin_with(&w, SINGLE, 0, (int)json_integer_value(json_object_get(golden, "rows")),
+                   (int)json_integer_value(json_object_get(golden, "held")));
+        w.args.per_device_train_batch_size = w.args.per_device_eval_batch_size = 5;
+        json_object_foreach(json_object_get(c, "arguments"), name, value)
+            check(&w, !bert_training_set(&w.args, name, json_string_value(value), &w.e));
+        write_to(&w, "events");
+        recorder r = {json_array(), json_integer_value(json_object_get(c, "stop_at"))};
+        bert_trainer *t = trainer_of(&w);
+        check(&w, !bert_trainer_add_callback(t, record, &r, &w.e));
+        check(&w, !bert_trainer_train(t, &w.e));
+        json_t *want = json_object_get(c, "events");
+        for (size_t k = 0; k < json_array_size(want) || k < json_array_size(r.seen); k++) {
+            json_t *a = json_array_get(r.seen, k), *b = json_array_get(want, k);
+            if (a && b && json_equal(a, b)) continue;
+            fail_msg("case %zu, event %zu: %s at %d, not %s at %d", i, k,
+                     json_string_value(json_array_get(a, 0)),
+                     (int)json_integer_value(json_array_get(a, 1)),
+                     json_string_value(json_array_get(b, 0)),
+                     (int)json_integer_value(json_array_get(b, 1)));
+        }
+        bert_trainer_free(t);
+        json_decref(r.seen);
+        end(&w);
+    }
+    json_decref(golden);
+}
+
+static int count_row(void *context, int64_t row, const float *logits, int32_t n) {
+    int64_t *rows = context;
+    assert_int_equal(row, (*rows)++);
+    assert_int_equal(n, 3);
+    return isfinite(logits[n - 1]) ? 0 : -1;
+}
+
+static void predictions_are_measured_but_not_logged(void **state) {
+    (void)state;
+    world w;
+    begin(&w, 0);
+    bert_trainer *t = trainer_of(&w);
+    recorder r = {.seen = json_array()};
+    check(&w, !bert_trainer_add_callback(t, record, &r, &w.e));
+    int64_t rows = 0;
+    double predicted, evaluated;
+    const bert_metrics *m = bert_trainer_predict(t, w.validation, count_row, &rows, &w.e);
+    check(&w, m && bert_metrics_find(m, "loss", &predicted));
+    const bert_trainer_state *s = bert_trainer_get_state(t);
+    assert_string_equal(s->log_name[0], "test_loss");
+    assert_true(s->log_value[0] == predicted);
+    assert_int_equal(rows, TINY_ROWS);
+    json_t *last = json_array_get(r.seen, json_array_size(r.seen) - 1);
+    assert_string_equal(json_string_value(json_array_get(last, 0)), "predict");
+    size_t k;
+    json_array_foreach(r.seen, k, last)
+        assert_string_not_equal(json_string_value(json_array_get(last, 0)), "log");
+    m = bert_trainer_evaluate(t, NULL, &w.e);
+    check(&w, m && bert_metrics_find(m, "loss", &evaluated));
+    assert_true(predicted == evaluated);
+    assert_null(bert_trainer_predict(t, NULL, NULL, NULL, &w.e));
+    json_decref(r.seen);
+    bert_trainer_free(t);
     end(&w);
 }
 
@@ -779,6 +898,8 @@ int main(void) {
         cmocka_unit_test(a_killed_run_goes_on_to_the_same_bits),
         cmocka_unit_test(wrong_arguments_are_refused),
         cmocka_unit_test(logs_are_written),
+        cmocka_unit_test(callbacks_come_as_in_transformers),
+        cmocka_unit_test(predictions_are_measured_but_not_logged),
         cmocka_unit_test(a_chain_of_missing_objects_keeps_the_first_error),
     };
     /* Checkpoints are synced to disk, some hundred times here. */

@@ -78,6 +78,8 @@ static void wrong_values_are_refused(void **state) {
         {"learning_rate", "fast", "number"},
         {"learning_rate", "-1", "number"},
         {"learning_rate", "nan", "number"},
+        {"logging_steps", "0", "a part of all steps"},
+        {"save_steps", "1.5", "a part of all steps"},
         {"per-device-train-batch-size", "0", "whole number"},
         {"per-device-train-batch-size", "1.5", "whole number"},
         {"eval_strategy", "epochs", "no|steps|epoch"},

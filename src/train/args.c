@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef enum { BOOLEAN, INTEGER, NUMBER, TEXT, CHOICE } kind;
+typedef enum { BOOLEAN, INTEGER, NUMBER, STEPS, TEXT, CHOICE } kind;
 
 typedef struct {
     const char *name;
@@ -26,6 +26,8 @@ typedef struct {
     { #name, INTEGER, AT(name), min, 0x1p53, NULL, fallback, help }
 #define NUMBER_(name, min, max, fallback, help)                                                    \
     { #name, NUMBER, AT(name), min, max, NULL, fallback, help }
+#define STEPS_(name, min, fallback, help)                                                          \
+    { #name, STEPS, AT(name), min, 0x1p53, NULL, fallback, help " (below 1: a part of all steps)" }
 #define TEXT_(name, help)                                                                          \
     { #name, TEXT, AT(name), 0, 0, NULL, "", help }
 #define CHOICE_(name, min, choices, fallback, help)                                                \
@@ -50,7 +52,7 @@ static const row table[] = {
     NUMBER_(lr_scheduler_num_cycles, 0, 1e9, "0",
             "waves of the cosine schedules; 0: their default"),
     NUMBER_(lr_scheduler_power, 0, 1e9, "0", "exponent of the polynomial schedule; 0: 1"),
-    INTEGER_(warmup_steps, 0, "0", "steps in which the learning rate rises from 0"),
+    STEPS_(warmup_steps, 0, "0", "steps in which the learning rate rises from 0"),
     NUMBER_(warmup_ratio, 0, 1, "0", "the same as a part of all steps, where warmup_steps is 0"),
     NUMBER_(label_smoothing_factor, 0, 0.9999999, "0", "probability spread over all labels"),
     TEXT_(class_weights, "weights of the classes in the loss: auto, or one number each by commas"),
@@ -58,13 +60,14 @@ static const row table[] = {
     NUMBER_(layer_lr_decay, 0, 1, "1",
             "factor of the learning rate from the head, or a layer, to the layer below"),
     CHOICE_(logging_strategy, 0, "|no|steps|epoch", "steps", "when to log"),
-    INTEGER_(logging_steps, 1, "500", "steps between logs"),
+    STEPS_(logging_steps, 1, "500", "steps between logs"),
     BOOLEAN_(logging_first_step, "false", "log the first step too"),
     CHOICE_(eval_strategy, 0, "|no|steps|epoch", "no", "when to evaluate"),
-    INTEGER_(eval_steps, 0, "0", "steps between evaluations; 0: logging_steps"),
+    STEPS_(eval_steps, 0, "0", "steps between evaluations; 0: logging_steps"),
     BOOLEAN_(eval_on_start, "false", "evaluate before the first step"),
+    NUMBER_(eval_delay, 0, 1e18, "0", "steps, or epochs, before the first evaluation"),
     CHOICE_(save_strategy, 0, "|no|steps|epoch|best", "steps", "when to save a checkpoint"),
-    INTEGER_(save_steps, 1, "500", "steps between checkpoints"),
+    STEPS_(save_steps, 1, "500", "steps between checkpoints"),
     INTEGER_(save_total_limit, 0, "0", "checkpoints to keep, the best always; 0: all"),
     BOOLEAN_(load_best_model_at_end, "false", "end with the best weights that were evaluated"),
     TEXT_(metric_for_best_model, "metric that says which is best; loss if it is not given"),
@@ -113,8 +116,9 @@ static int bad(const row *r, const char *value, bert_error *e) {
     if (r->choices)
         return bert_fail(e, BERT_EINVAL, "%s: %s is not one of %s", r->name, value,
                          r->choices + (*r->choices == '|'));
-    return bert_fail(e, BERT_EINVAL, "%s: %s is not %s from %g to %g", r->name, value,
-                     r->kind == INTEGER ? "a whole number" : "a number", r->min, r->max);
+    return bert_fail(e, BERT_EINVAL, "%s: %s is not %s from %g to %g%s", r->name, value,
+                     r->kind == NUMBER ? "a number" : "a whole number", r->min, r->max,
+                     r->kind == STEPS ? ", or a part of all steps below 1" : "");
 }
 
 static int set_text(const row *r, char *out, const char *value, bert_error *e) {
@@ -149,17 +153,18 @@ static int set(const row *r, bert_training_args *a, const char *value, bert_erro
     }
     case INTEGER:
     case NUMBER:
+    case STEPS:
         break;
     }
     errno = 0;
     double v = strtod(value, &end);
-    if (end == value || *end || !(v >= r->min && v <= r->max)) return bad(r, value, e);
-    if (r->kind == NUMBER) {
+    const bool part = r->kind == STEPS && v > 0 && v < 1;
+    const bool fits = part || (v >= r->min && v <= r->max && (r->kind == NUMBER || v == floor(v)));
+    if (end == value || *end || !fits) return bad(r, value, e);
+    if (r->kind == INTEGER)
+        *(int64_t *)field = (int64_t)v;
+    else
         *(double *)field = v;
-        return BERT_OK;
-    }
-    if (v != floor(v)) return bad(r, value, e);
-    *(int64_t *)field = (int64_t)v;
     return BERT_OK;
 }
 
@@ -180,6 +185,7 @@ static int get(const row *r, const bert_training_args *a, char *out, size_t capa
     case INTEGER:
         return snprintf(out, capacity, "%lld", (long long)*(const int64_t *)field);
     case NUMBER:
+    case STEPS:
         break;
     }
     double v = *(const double *)field;
@@ -200,7 +206,7 @@ bert_training_args bert_training_default(void) {
 
 bool bert_training_arg_at(int i, bert_training_arg *out) {
     static const char *const types[] = {
-        [INTEGER] = "integer", [NUMBER] = "number", [TEXT] = "text"};
+        [INTEGER] = "integer", [NUMBER] = "number", [STEPS] = "number", [TEXT] = "text"};
     if (i < 0 || i >= ROWS) return false;
     const row *r = &table[i];
     const char *type = r->choices ? r->choices + (*r->choices == '|') : types[r->kind];
@@ -273,6 +279,10 @@ int bert_training_load(bert_training_args *a, const char *path, bert_error *e) {
     return rc;
 }
 
+static json_t *steps_json(double v) {
+    return v == floor(v) ? json_integer((json_int_t)v) : json_real(v);
+}
+
 int bert_training_save(const bert_training_args *a, const char *path, bert_error *e) {
     json_t *json = json_object();
     bool failed = !json;
@@ -284,6 +294,7 @@ int bert_training_save(const bert_training_args *a, const char *path, bert_error
         json_t *v = r->kind == BOOLEAN   ? json_boolean(*(const bool *)field)
                     : r->kind == INTEGER ? json_integer(*(const int64_t *)field)
                     : r->kind == NUMBER  ? json_real(*(const double *)field)
+                    : r->kind == STEPS   ? steps_json(*(const double *)field)
                                          : json_string(text);
         failed = !v || json_object_set_new(json, r->name, v);
     }

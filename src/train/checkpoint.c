@@ -83,9 +83,9 @@ static json_t *state_json(const bert_trainer *t) {
     json_object_set_new(s, "num_train_epochs",
                         json_integer((json_int_t)ceil(t->state.num_train_epochs)));
     json_object_set_new(s, "train_batch_size", json_integer(t->args.per_device_train_batch_size));
-    json_object_set_new(s, "logging_steps", json_integer(t->args.logging_steps));
-    json_object_set_new(s, "eval_steps", json_integer(t->args.eval_steps));
-    json_object_set_new(s, "save_steps", json_integer(t->args.save_steps));
+    json_object_set_new(s, "logging_steps", json_integer(t->logging_steps));
+    json_object_set_new(s, "eval_steps", json_integer(t->eval_steps));
+    json_object_set_new(s, "save_steps", json_integer(t->save_steps));
     json_object_set_new(s, "num_input_tokens_seen", json_integer(r->tokens));
     json_object_set(s, "log_history", t->log_history);
     json_object_set_new(s, "run", run_json(t));
@@ -368,7 +368,7 @@ static int read_run(bert_trainer *t, const json_t *run, const char *where, bert_
             *(double *)at = json_is_null(v) ? (double)NAN : json_number_value(v);
     }
     r.due = (unsigned)json_integer_value(json_object_get(run, "due")) &
-            (BERT_DO_LOG | BERT_DO_EVALUATE | BERT_DO_SAVE);
+            (BERT_DO_LOG | BERT_DO_EVALUATE | BERT_DO_SAVE | BERT_DUE_EPOCH_END);
     if (r.log_step > r.global_step || r.evaluated_step > r.global_step ||
         r.best_step > r.global_step)
         return bert_fail(e, BERT_EFORMAT, "%s: run: steps that are yet to come", where);

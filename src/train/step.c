@@ -80,6 +80,7 @@ int bert_trainer_step(bert_trainer *t, bert_error *e) {
         rc = bert_optimizer_step(t->optimizer, lr, t->args.max_grad_norm, &norm, e);
         if (rc) bert_error_prefix(e, "step %lld: ", (long long)t->run.global_step + 1);
     }
+    if (!rc) bert_trainer_emit(t, BERT_ON_OPTIMIZER_STEP);
     if (rc) {
         bert_params_zero_grad(bert_model_params(t->model));
         return rc;

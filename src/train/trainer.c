@@ -115,6 +115,11 @@ static void scale_layers(bert_trainer *t) {
     }
 }
 
+/* An argument that counts steps, or is a part of all of them. */
+static int64_t steps_of(const bert_trainer *t, double x) {
+    return (int64_t)(x < 1 ? ceil((double)t->max_steps * x) : x);
+}
+
 static int plan_steps(bert_trainer *t, bert_error *e) {
     const bert_training_args *a = &t->args;
     bert_loader_options o = {.batch_size = (int32_t)a->per_device_train_batch_size,
@@ -129,8 +134,11 @@ static int plan_steps(bert_trainer *t, bert_error *e) {
     t->steps_per_epoch = (t->batches_per_epoch + n - 1) / n;
     double steps = ceil(a->num_train_epochs * (double)t->steps_per_epoch);
     t->max_steps = a->max_steps > 0 ? a->max_steps : (int64_t)fmin(steps, 0x1p53);
-    int64_t warmup =
-        a->warmup_steps ? a->warmup_steps : (int64_t)ceil((double)t->max_steps * a->warmup_ratio);
+    t->logging_steps = steps_of(t, a->logging_steps);
+    t->eval_steps = steps_of(t, a->eval_steps > 0 ? a->eval_steps : a->logging_steps);
+    t->save_steps = steps_of(t, a->save_steps);
+    int64_t warmup = a->warmup_steps > 0 ? steps_of(t, a->warmup_steps)
+                                         : (int64_t)ceil((double)t->max_steps * a->warmup_ratio);
     t->schedule = (bert_schedule){.type = a->lr_scheduler_type,
                                   .learning_rate = a->learning_rate,
                                   .warmup_steps = warmup,
@@ -220,6 +228,7 @@ int bert_trainer_add_callback(bert_trainer *t, bert_callback *fn, void *context,
         return bert_fail(e, BERT_EINVAL, "a trainer takes %d callbacks", BERT_CALLBACKS_MAX);
     t->callbacks[t->callbacks_count].fn = fn;
     t->callbacks[t->callbacks_count++].context = context;
+    fn(context, BERT_ON_INIT_END, &t->state);
     return BERT_OK;
 }
 
@@ -247,9 +256,10 @@ void bert_trainer_emit(bert_trainer *t, bert_event event) {
 
 /* ---- Evaluation and the best model */
 
-static int before_eval_batch(void *context, int64_t batch, int64_t batches, bert_error *e) {
+static int after_eval_batches(void *context, int64_t batch, int64_t batches, bert_error *e) {
     bert_trainer *t = context;
-    if (t->stop) return bert_fail(e, BERT_EINTERRUPTED, "stopped in an evaluation");
+    if (t->stop && batch < batches)
+        return bert_fail(e, BERT_EINTERRUPTED, "stopped in an evaluation");
     t->state.eval_batch = batch;
     t->state.eval_batches = batches;
     if (batch) bert_trainer_emit(t, BERT_ON_PREDICTION_STEP);
@@ -279,18 +289,20 @@ static int make_room(bert_trainer *t, bert_error *e) {
                      e);
 }
 
-static int evaluate(bert_trainer *t, const bert_dataset *d, bert_error *e) {
-    const bool keeps = d == t->validation && t->args.output_dir[0] && is_shown(d);
-    if (keeps && make_room(t, e)) return e->code;
+typedef int row_fn(void *context, int64_t row, const float *logits, int32_t num_labels);
+
+/* The metrics of a set, begun as a log. */
+static int measure(bert_trainer *t, const bert_dataset *d, const char *prefix, row_fn *row,
+                   void *row_context, bert_error *e) {
     bert_evaluation v = {.tape = t->tape,
                          .model = t->model,
                          .set = d,
                          .batch_size = (int32_t)t->args.per_device_eval_batch_size,
                          .class_weights = t->class_weights,
                          .label_smoothing = (float)t->args.label_smoothing_factor,
-                         .row = keeps ? keep_row : NULL,
-                         .row_context = t,
-                         .batch = before_eval_batch,
+                         .row = row,
+                         .row_context = row_context,
+                         .batch = after_eval_batches,
                          .batch_context = t};
     double began = bert_seconds();
     bert_metrics_reset(t->metrics);
@@ -298,21 +310,44 @@ static int evaluate(bert_trainer *t, const bert_dataset *d, bert_error *e) {
     int rc = bert_evaluation_run(&v, t->metrics, e);
     t->state.eval_batch = t->state.eval_batches = 0;
     if (rc) return rc;
-    if (keeps) t->predicted_step = weights_step(t);
     t->state.metrics = t->metrics;
     t->rate_time += bert_seconds() - began; /* evaluation does not count in the training rate */
     bert_log_begin(t);
     for (int i = 0; i < bert_metrics_count(t->metrics); i++)
-        bert_log_put(t, "eval_", bert_metrics_name(t->metrics, i),
+        bert_log_put(t, prefix, bert_metrics_name(t->metrics, i),
                      bert_metrics_value(t->metrics, i));
-    bert_log_put(t, "eval_", "runtime", bert_seconds() - began);
+    const double seconds = fmax(bert_seconds() - began, 1e-9);
+    const double rows = (double)bert_dataset_size(d);
+    const double batches = ceil(rows / (double)t->args.per_device_eval_batch_size);
+    bert_log_put(t, prefix, "runtime", seconds);
+    bert_log_put(t, prefix, "samples_per_second", rows / seconds);
+    bert_log_put(t, prefix, "steps_per_second", batches / seconds);
+    return BERT_OK;
+}
+
+static int evaluate(bert_trainer *t, const bert_dataset *d, bert_error *e) {
+    const bool keeps = d == t->validation && t->args.output_dir[0] && is_shown(d);
+    int rc = keeps ? make_room(t, e) : BERT_OK;
+    if (!rc) rc = measure(t, d, "eval_", keeps ? keep_row : NULL, t, e);
+    if (rc) return rc;
+    if (keeps) t->predicted_step = weights_step(t);
     bert_run *r = &t->run;
     const int64_t steps = r->global_step - r->evaluated_step;
     if (steps > 0)
         bert_log_put(t, "", "training_loss", (r->total_loss - r->evaluated_loss) / (double)steps);
     r->evaluated_loss = r->total_loss;
     r->evaluated_step = r->global_step;
-    return bert_log_end(t, BERT_ON_EVALUATE, e);
+    rc = bert_log_end(t, e);
+    if (!rc) bert_trainer_emit(t, BERT_ON_EVALUATE);
+    return rc;
+}
+
+static const bert_metrics *finish_evaluation(bert_trainer *t, const bert_error *local,
+                                             bert_error *e) {
+    t->stop = 0;
+    if (!local->code) return t->metrics;
+    bert_fail(e, local->code, "%s", local->message);
+    return NULL;
 }
 
 const bert_metrics *bert_trainer_evaluate(bert_trainer *t, const bert_dataset *d, bert_error *e) {
@@ -323,15 +358,21 @@ const bert_metrics *bert_trainer_evaluate(bert_trainer *t, const bert_dataset *d
         bert_fail(e, BERT_EINVAL, "there is no validation data");
         return NULL;
     }
-    int rc = bert_dataset_check_model(d, t->model, &local);
-    if (!rc) rc = evaluate(t, d, &local);
-    t->stop = 0;
-    if (!rc) return t->metrics;
-    bert_fail(e, local.code, "%s", local.message);
-    return NULL;
+    if (!bert_dataset_check_model(d, t->model, &local)) evaluate(t, d, &local);
+    return finish_evaluation(t, &local, e);
 }
 
-int bert_trainer_predict(bert_trainer *t, bert_error *e) {
+const bert_metrics *bert_trainer_predict(bert_trainer *t, const bert_dataset *d, row_fn *row,
+                                         void *context, bert_error *e) {
+    if (bert_need(t, "trainer", e) || bert_need(d, "dataset to predict", e)) return NULL;
+    bert_error local = {0};
+    if (!bert_dataset_check_model(d, t->model, &local) &&
+        !measure(t, d, "test_", row, context, &local))
+        bert_trainer_emit(t, BERT_ON_PREDICT);
+    return finish_evaluation(t, &local, e);
+}
+
+int bert_trainer_keep_predictions(bert_trainer *t, bert_error *e) {
     if (!is_shown(t->validation) || t->predicted_step == weights_step(t)) return 0;
     if (make_room(t, e)) return e->code;
     bert_evaluate_options o = bert_evaluate_default();
@@ -381,6 +422,7 @@ static int judge(bert_trainer *t, bert_error *e) {
     const bert_training_args *a = &t->args;
     const char *name = best_metric_name(a);
     double value;
+    if (!t->run.global_step) return BERT_OK; /* eval_on_start shows the untrained model */
     if (!bert_metrics_find(t->metrics, name, &value)) return BERT_OK;
     bool greater =
         a->greater_is_better < 0 ? bert_metric_greater_is_better(name) : a->greater_is_better > 0;
@@ -402,25 +444,31 @@ static int judge(bert_trainer *t, bert_error *e) {
     return BERT_OK;
 }
 
-/* ---- What is due after a step */
+/* ---- What is due after a step, and then after an epoch: transformers' DefaultFlowCallback */
 
-static bool comes(bert_strategy when, int64_t every, int64_t step, bool epoch_ends) {
-    return when == BERT_STRATEGY_STEPS ? step % every == 0
-                                       : when == BERT_STRATEGY_EPOCH && epoch_ends;
+static unsigned due_after_step(const bert_trainer *t) {
+    const bert_training_args *a = &t->args;
+    const int64_t step = t->run.global_step;
+    const bool last = step >= t->max_steps;
+    unsigned due = 0;
+    if ((a->logging_strategy == BERT_STRATEGY_STEPS && step % t->logging_steps == 0) ||
+        (a->logging_first_step && step == 1))
+        due |= BERT_DO_LOG;
+    if (a->eval_strategy == BERT_STRATEGY_STEPS && (double)step >= a->eval_delay &&
+        (step % t->eval_steps == 0 || last))
+        due |= BERT_DO_EVALUATE;
+    if (a->save_strategy == BERT_STRATEGY_STEPS && (step % t->save_steps == 0 || last))
+        due |= BERT_DO_SAVE;
+    return due;
 }
 
-static unsigned due_after(const bert_trainer *t, bool epoch_ends) {
+static unsigned due_after_epoch(const bert_trainer *t) {
     const bert_training_args *a = &t->args;
-    int64_t step = t->run.global_step;
-    unsigned due = 0;
-    if (comes(a->logging_strategy, a->logging_steps, step, epoch_ends) ||
-        (step == 1 && a->logging_first_step && a->logging_strategy != BERT_STRATEGY_NO))
-        due |= BERT_DO_LOG;
-    if (comes(a->eval_strategy, a->eval_steps ? a->eval_steps : a->logging_steps, step, epoch_ends))
-        due |= BERT_DO_EVALUATE;
-    bool end = step >= t->max_steps && a->save_strategy == BERT_STRATEGY_STEPS;
-    if (comes(a->save_strategy, a->save_steps, step, epoch_ends) || end) due |= BERT_DO_SAVE;
-    return due;
+    const double epoch = (double)t->run.global_step / (double)t->steps_per_epoch;
+    const bool evaluates = a->eval_strategy == BERT_STRATEGY_EPOCH && epoch >= a->eval_delay;
+    return (a->logging_strategy == BERT_STRATEGY_EPOCH ? BERT_DO_LOG : 0u) |
+           (evaluates ? BERT_DO_EVALUATE : 0u) |
+           (a->save_strategy == BERT_STRATEGY_EPOCH ? BERT_DO_SAVE : 0u);
 }
 
 static int log_training(bert_trainer *t, bert_error *e) {
@@ -433,7 +481,7 @@ static int log_training(bert_trainer *t, bert_error *e) {
     bert_log_put(t, "", "learning_rate", t->state.learning_rate);
     r->log_loss = 0;
     r->log_step = r->global_step;
-    return bert_log_end(t, BERT_ON_LOG, e);
+    return bert_log_end(t, e);
 }
 
 /* Each thing is marked as done only when it is, so that a checkpoint of an interrupted run knows
@@ -500,18 +548,30 @@ static int interrupted(bert_trainer *t, bert_error *e) {
                      saves ? "; resume from " : "", saves ? t->checkpoint : "");
 }
 
-static int run_steps(bert_trainer *t, bert_error *e) {
+/* What comes between a step and the next; a resumed run may begin with a part of it. */
+static int after_step(bert_trainer *t, bert_error *e) {
+    bert_run *r = &t->run;
     int rc = do_what_is_due(t, e);
+    if (t->ended && r->global_step) r->due |= BERT_DUE_EPOCH_END;
+    if (rc || !(r->due & BERT_DUE_EPOCH_END)) return rc;
+    r->due = (r->due & ~(unsigned)BERT_DUE_EPOCH_END) | due_after_epoch(t);
+    bert_trainer_emit(t, BERT_ON_EPOCH_END);
+    return do_what_is_due(t, e);
+}
+
+static int run_steps(bert_trainer *t, bert_error *e) {
+    int rc = after_step(t, e);
     while (!rc && !t->stop && !t->ended && t->run.global_step < t->max_steps) {
-        if (t->run.global_step % t->steps_per_epoch == 0) bert_trainer_emit(t, BERT_ON_EPOCH_BEGIN);
+        bert_run *r = &t->run;
+        if (r->global_step % t->steps_per_epoch == 0) bert_trainer_emit(t, BERT_ON_EPOCH_BEGIN);
         bert_trainer_emit(t, BERT_ON_STEP_BEGIN);
         rc = bert_trainer_step(t, e);
         if (rc) break;
-        bool epoch_ends = t->run.global_step % t->steps_per_epoch == 0;
-        t->run.due |= due_after(t, epoch_ends);
+        r->due |= due_after_step(t);
+        if (r->global_step % t->steps_per_epoch == 0 || r->global_step >= t->max_steps)
+            r->due |= BERT_DUE_EPOCH_END;
         bert_trainer_emit(t, BERT_ON_STEP_END);
-        if (epoch_ends) bert_trainer_emit(t, BERT_ON_EPOCH_END);
-        rc = do_what_is_due(t, e);
+        rc = after_step(t, e);
     }
     return rc;
 }
@@ -530,10 +590,13 @@ static int finish(bert_trainer *t, bert_error *e) {
     int64_t steps = t->run.global_step - t->started_step;
     bert_log_begin(t);
     bert_log_put(t, "train_", "runtime", seconds);
+    bert_log_put(t, "train_", "samples_per_second",
+                 (double)steps / (double)t->steps_per_epoch * (double)bert_dataset_size(t->train) /
+                     seconds);
     bert_log_put(t, "train_", "steps_per_second", (double)steps / seconds);
     bert_log_put(t, "train_", "loss",
                  t->run.total_loss / (double)(t->run.global_step ? t->run.global_step : 1));
-    rc = bert_log_end(t, BERT_ON_LOG, e);
+    rc = bert_log_end(t, e);
     if (!rc) bert_trainer_emit(t, BERT_ON_TRAIN_END);
     return rc;
 }
