@@ -434,19 +434,38 @@ BERT_API bert_metrics *bert_evaluate(const bert_model *m, const bert_dataset *d,
     X(BERT_SCHEDULE_POLYNOMIAL, "polynomial")                                                      \
     X(BERT_SCHEDULE_CONSTANT, "constant")                                                          \
     X(BERT_SCHEDULE_CONSTANT_WITH_WARMUP, "constant_with_warmup")                                  \
-    X(BERT_SCHEDULE_INVERSE_SQRT, "inverse_sqrt")
+    X(BERT_SCHEDULE_INVERSE_SQRT, "inverse_sqrt")                                                  \
+    X(BERT_SCHEDULE_REDUCE_ON_PLATEAU, "reduce_lr_on_plateau")                                     \
+    X(BERT_SCHEDULE_COSINE_WITH_MIN_LR, "cosine_with_min_lr")                                      \
+    X(BERT_SCHEDULE_COSINE_WARMUP_WITH_MIN_LR, "cosine_warmup_with_min_lr")                        \
+    X(BERT_SCHEDULE_WARMUP_STABLE_DECAY, "warmup_stable_decay")
 #define BERT_SCHEDULE_ENUM(name, text) name,
 typedef enum { BERT_SCHEDULE_LIST(BERT_SCHEDULE_ENUM) BERT_SCHEDULE_COUNT } bert_schedule_type;
 #undef BERT_SCHEDULE_ENUM
+typedef enum { BERT_RAMP_LINEAR, BERT_RAMP_COSINE, BERT_RAMP_1_SQRT } bert_ramp;
 typedef struct {
     bert_schedule_type type;
     double learning_rate; /* the peak */
     int64_t warmup_steps, total_steps;
-    double num_cycles; /* 0: transformers' default (cosine 0.5, cosine_with_restarts 1) */
-    double power;      /* polynomial; 0: 1 */
-    double lr_end;     /* polynomial; 0: 1e-7 */
+    double num_cycles;                 /* 0: transformers' default (cosine_.._restarts 1,
+                                          else 0.5) */
+    double power;                      /* polynomial; 0: 1 */
+    double lr_end;                     /* polynomial; 0: 1e-7 */
+    double timescale;                  /* inverse_sqrt; 0: warmup_steps, or 10,000 */
+    double min_lr;                     /* reduce_lr_on_plateau */
+    double min_lr_rate;                /* .._min_lr, warmup_stable_decay: of learning_rate */
+    double warmup_lr_rate;             /* cosine_warmup_with_min_lr; 0: 1 / warmup_steps */
+    double num_decay_steps;            /* warmup_stable_decay: needed */
+    double num_stable_steps;           /* the same; 0: what is left */
+    bert_ramp warmup_type, decay_type; /* the same; transformers' default is cosine decay */
+    int mode, threshold_mode;          /* reduce_lr_on_plateau: 0 min, 1 max; 0 rel, 1 abs */
+    double factor, patience, threshold, cooldown, eps; /* the same */
 } bert_schedule;
-/* The learning rate of step 0, 1, ... as transformers.get_scheduler gives it. */
+/* Members after total_steps by lr_scheduler_kwargs, a JSON object ("{\"num_cycles\": 2}"; NULL, "":
+ * none), or transformers' defaults. What this schedule does not take, or lacks, is an error. */
+BERT_API int bert_schedule_set(bert_schedule *s, const char *kwargs, bert_error *e);
+/* The learning rate of step 0, 1, ... as transformers.get_scheduler gives it. That of
+ * reduce_lr_on_plateau is the peak, which the trainer lowers by its evaluations. */
 BERT_API double bert_schedule_lr(const bert_schedule *s, int64_t step);
 
 typedef enum {
@@ -466,9 +485,9 @@ typedef struct {
     int64_t per_device_train_batch_size, per_device_eval_batch_size, gradient_accumulation_steps;
     double learning_rate, weight_decay, adam_beta1, adam_beta2, adam_epsilon, max_grad_norm;
     bert_schedule_type lr_scheduler_type;
-    double lr_scheduler_num_cycles, lr_scheduler_power; /* * of lr_scheduler_kwargs; 0: default */
-    double warmup_steps; /* like the other ..._steps, below 1: a part of all steps */
-    double warmup_ratio; /* used when warmup_steps is 0 */
+    char lr_scheduler_kwargs[1024]; /* as bert_schedule_set() takes them */
+    double warmup_steps;            /* like the other ..._steps, below 1: a part of all steps */
+    double warmup_ratio;            /* used when warmup_steps is 0 */
     double label_smoothing_factor;
     char class_weights[1024]; /* * "", "auto" (rows / (classes * rows of the class)) or "1,2.5,..."
                                */

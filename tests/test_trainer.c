@@ -249,6 +249,8 @@ static void resume_after_each_step(bool epochs) {
     if (epochs) {
         w.args.logging_strategy = w.args.eval_strategy = BERT_STRATEGY_EPOCH;
         w.args.save_steps = 4;
+        w.args.lr_scheduler_type = BERT_SCHEDULE_REDUCE_ON_PLATEAU; /* after each evaluation */
+        strcpy(w.args.lr_scheduler_kwargs, "{\"patience\": 0, \"threshold\": 9, \"factor\": 0.5}");
     }
     write_to(&w, "whole");
     watcher whole = {0};
@@ -421,6 +423,32 @@ static void early_stopping_counts_evaluations(void **state) {
     seen = (watcher){0};
     check(&w, !train_watched(&w, &seen));
     assert_int_equal(seen.steps, 8);
+    end(&w);
+}
+
+static unsigned keep_rates(void *context, bert_event event, const bert_trainer_state *s) {
+    double *rates = context;
+    if (event == BERT_ON_STEP_END) rates[s->global_step - 1] = s->learning_rate;
+    return 0;
+}
+
+/* The first evaluation is the best, and none after it is better by the threshold. */
+static void a_plateau_lowers_the_learning_rate(void **state) {
+    (void)state;
+    world w;
+    begin(&w, 0);
+    w.args.max_steps = 6;
+    w.args.eval_strategy = BERT_STRATEGY_STEPS;
+    w.args.eval_steps = 1;
+    w.args.lr_scheduler_type = BERT_SCHEDULE_REDUCE_ON_PLATEAU;
+    strcpy(w.args.lr_scheduler_kwargs, "{\"patience\": 1, \"threshold\": 9, \"factor\": 0.5}");
+    static const double want[] = {1, 1, 1, .5, .5, .25};
+    double rates[6] = {0};
+    bert_trainer *t = trainer_of(&w);
+    check(&w, !bert_trainer_add_callback(t, keep_rates, rates, &w.e));
+    check(&w, !bert_trainer_train(t, &w.e));
+    for (int i = 0; i < 6; i++) assert_float_equal(rates[i], want[i] * w.args.learning_rate, 1e-12);
+    bert_trainer_free(t);
     end(&w);
 }
 
@@ -675,6 +703,8 @@ static void wrong_arguments_are_refused(void **state) {
         {"load_best_model_at_end", "true", "eval_strategy"},
         {"early_stopping_patience", "2", "eval_strategy"},
         {"save_strategy", "best", "eval_strategy"},
+        {"lr_scheduler_type", "reduce_lr_on_plateau", "eval_strategy"},
+        {"lr_scheduler_kwargs", "{\"power\": 2}", "takes none"},
         {"metric_for_best_model", "f1", "f1"},
         {"metrics", "pearson", "accuracy"},
         {"class_weights", "1,2", "3 numbers"},
@@ -890,6 +920,7 @@ int main(void) {
         cmocka_unit_test(a_checkpoint_of_another_run_is_refused),
         cmocka_unit_test(it_learns_and_leaves_a_whole_model),
         cmocka_unit_test(early_stopping_counts_evaluations),
+        cmocka_unit_test(a_plateau_lowers_the_learning_rate),
         cmocka_unit_test(the_best_is_kept_and_loaded),
         cmocka_unit_test(what_is_not_finite_ends_the_run),
         cmocka_unit_test(a_frozen_part_stays_as_it_is),

@@ -116,7 +116,8 @@ static void json_files_are_checked(void **state) {
         assert_float_equal(a.learning_rate, 5e-5, 0); /* all or nothing */
     }
     const char *good = "{\"learning_rate\": 1e-4, \"class_weights\": [1, 2.5], \"seed\": null, "
-                       "\"load_best_model_at_end\": true, \"eval_strategy\": \"epoch\"}";
+                       "\"load_best_model_at_end\": true, \"eval_strategy\": \"epoch\", "
+                       "\"lr_scheduler_kwargs\": {\"num_cycles\": 2}}";
     bert_training_args a = bert_training_default();
     bert_error e = {0};
     a.seed = 1;
@@ -124,6 +125,7 @@ static void json_files_are_checked(void **state) {
     assert_int_equal(bert_training_load(&a, path, &e), 0);
     assert_float_equal(a.learning_rate, 1e-4, 0);
     assert_string_equal(a.class_weights, "1,2.5");
+    assert_string_equal(a.lr_scheduler_kwargs, "{\"num_cycles\":2}");
     assert_int_equal(a.seed, 42);
     assert_true(a.load_best_model_at_end);
     assert_int_equal(a.eval_strategy, BERT_STRATEGY_EPOCH);

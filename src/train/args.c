@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef enum { BOOLEAN, INTEGER, NUMBER, STEPS, TEXT, CHOICE } kind;
+typedef enum { BOOLEAN, INTEGER, NUMBER, STEPS, TEXT, OBJECT, CHOICE } kind;
 
 typedef struct {
     const char *name;
@@ -30,6 +30,8 @@ typedef struct {
     { #name, STEPS, AT(name), min, 0x1p53, NULL, fallback, help " (below 1: a part of all steps)" }
 #define TEXT_(name, help)                                                                          \
     { #name, TEXT, AT(name), 0, 0, NULL, "", help }
+#define OBJECT_(name, help)                                                                        \
+    { #name, OBJECT, AT(name), 0, 0, NULL, "", help }
 #define CHOICE_(name, min, choices, fallback, help)                                                \
     { #name, CHOICE, AT(name), min, 0, choices, fallback, help }
 #define BAR(name, text) "|" text
@@ -49,9 +51,7 @@ static const row table[] = {
     NUMBER_(adam_epsilon, 0, 1, "1e-08", "AdamW's epsilon"),
     NUMBER_(max_grad_norm, 0, 1e30, "1", "gradients are scaled down to this norm; 0: never"),
     CHOICE_(lr_scheduler_type, 0, BERT_SCHEDULE_LIST(BAR), "linear", "learning rate schedule"),
-    NUMBER_(lr_scheduler_num_cycles, 0, 1e9, "0",
-            "waves of the cosine schedules; 0: their default"),
-    NUMBER_(lr_scheduler_power, 0, 1e9, "0", "exponent of the polynomial schedule; 0: 1"),
+    OBJECT_(lr_scheduler_kwargs, "what else the schedule takes, as JSON: {\"num_cycles\": 2}"),
     STEPS_(warmup_steps, 0, "0", "steps in which the learning rate rises from 0"),
     NUMBER_(warmup_ratio, 0, 1, "0", "the same as a part of all steps, where warmup_steps is 0"),
     NUMBER_(label_smoothing_factor, 0, 0.9999999, "0", "probability spread over all labels"),
@@ -133,6 +133,7 @@ static int set(const row *r, bert_training_args *a, const char *value, bert_erro
     char *field = (char *)a + r->offset, *end;
     switch (r->kind) {
     case TEXT:
+    case OBJECT:
         return set_text(r, field, value, e);
     case BOOLEAN: {
         bool yes = !strcmp(value, "true") || !strcmp(value, "1");
@@ -172,6 +173,7 @@ static int get(const row *r, const bert_training_args *a, char *out, size_t capa
     const char *field = (const char *)a + r->offset;
     switch (r->kind) {
     case TEXT:
+    case OBJECT:
         return snprintf(out, capacity, "%s", field);
     case BOOLEAN:
         return snprintf(out, capacity, "%s", *(const bool *)field ? "true" : "false");
@@ -205,8 +207,11 @@ bert_training_args bert_training_default(void) {
 }
 
 bool bert_training_arg_at(int i, bert_training_arg *out) {
-    static const char *const types[] = {
-        [INTEGER] = "integer", [NUMBER] = "number", [STEPS] = "number", [TEXT] = "text"};
+    static const char *const types[] = {[INTEGER] = "integer",
+                                        [NUMBER] = "number",
+                                        [STEPS] = "number",
+                                        [TEXT] = "text",
+                                        [OBJECT] = "JSON"};
     if (i < 0 || i >= ROWS) return false;
     const row *r = &table[i];
     const char *type = r->choices ? r->choices + (*r->choices == '|') : types[r->kind];
@@ -227,7 +232,8 @@ int bert_training_get(const bert_training_args *a, const char *name, char *out, 
 
 /* ---- JSON */
 
-/* A scalar as bert_training_set() takes it; an array as its scalars by commas. */
+/* A scalar as bert_training_set() takes it; an array as its scalars by commas, an object as itself.
+ */
 static int text_of(const json_t *v, char *out, size_t capacity) {
     if (json_is_string(v)) return snprintf(out, capacity, "%s", json_string_value(v));
     if (json_is_boolean(v))
@@ -235,6 +241,11 @@ static int text_of(const json_t *v, char *out, size_t capacity) {
     if (json_is_integer(v))
         return snprintf(out, capacity, "%" JSON_INTEGER_FORMAT, json_integer_value(v));
     if (json_is_real(v)) return snprintf(out, capacity, "%.17g", json_real_value(v));
+    if (json_is_object(v)) {
+        const size_t n = json_dumpb(v, out, capacity - 1, JSON_COMPACT);
+        if (n < capacity) out[n] = 0;
+        return (int)n;
+    }
     if (!json_is_array(v)) return -1;
     size_t i, used = 0;
     json_t *item;
@@ -279,6 +290,11 @@ int bert_training_load(bert_training_args *a, const char *path, bert_error *e) {
     return rc;
 }
 
+static json_t *object_json(const char *text) {
+    json_t *json = json_loads(text, 0, NULL);
+    return json ? json : *text ? json_string(text) : json_null();
+}
+
 static json_t *steps_json(double v) {
     return v == floor(v) ? json_integer((json_int_t)v) : json_real(v);
 }
@@ -295,6 +311,7 @@ int bert_training_save(const bert_training_args *a, const char *path, bert_error
                     : r->kind == INTEGER ? json_integer(*(const int64_t *)field)
                     : r->kind == NUMBER  ? json_real(*(const double *)field)
                     : r->kind == STEPS   ? steps_json(*(const double *)field)
+                    : r->kind == OBJECT  ? object_json(field)
                                          : json_string(text);
         failed = !v || json_object_set_new(json, r->name, v);
     }

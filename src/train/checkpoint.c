@@ -28,10 +28,20 @@ typedef struct {
 #define KEY(name, whole)                                                                           \
     { #name, offsetof(bert_run, name), whole }
 static const run_key run_keys[] = {
-    KEY(global_step, true), KEY(total_loss, false),     KEY(log_loss, false),
-    KEY(log_step, true),    KEY(evaluated_loss, false), KEY(evaluated_step, true),
-    KEY(tokens, true),      KEY(patience, true),        KEY(best_metric, false),
+    KEY(global_step, true),
+    KEY(total_loss, false),
+    KEY(log_loss, false),
+    KEY(log_step, true),
+    KEY(evaluated_loss, false),
+    KEY(evaluated_step, true),
+    KEY(tokens, true),
+    KEY(patience, true),
+    KEY(best_metric, false),
     KEY(best_step, true),
+    {"plateau_scale", offsetof(bert_run, plateau.scale), false},
+    {"plateau_best", offsetof(bert_run, plateau.best), false},
+    {"plateau_bad", offsetof(bert_run, plateau.bad), true},
+    {"plateau_cooldown", offsetof(bert_run, plateau.cooldown), true},
 };
 enum { RUN_KEYS = sizeof run_keys / sizeof *run_keys };
 

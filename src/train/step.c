@@ -71,7 +71,8 @@ static void measure_rate(bert_trainer *t) {
 }
 
 int bert_trainer_step(bert_trainer *t, bert_error *e) {
-    double loss = 0, norm = 0, lr = bert_schedule_lr(&t->schedule, t->run.global_step);
+    const double lr = bert_schedule_lr(&t->schedule, t->run.global_step) * t->run.plateau.scale;
+    double loss = 0, norm = 0;
     int64_t tokens = 0;
     bert_tape_set_mode(t->tape, true, true);
     int rc = accumulate(t, &loss, &tokens, e);

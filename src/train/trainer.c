@@ -41,6 +41,11 @@ static int check_args(const bert_trainer *t, bert_error *e) {
                          a->load_best_model_at_end    ? "load_best_model_at_end"
                          : a->early_stopping_patience ? "early_stopping_patience"
                                                       : "save_strategy best");
+    if (a->lr_scheduler_type == BERT_SCHEDULE_REDUCE_ON_PLATEAU &&
+        a->eval_strategy == BERT_STRATEGY_NO)
+        return bert_fail(e, BERT_EINVAL,
+                         "lr_scheduler_type reduce_lr_on_plateau needs evaluations: set "
+                         "eval_strategy to steps or epoch");
     if (a->per_device_train_batch_size > INT32_MAX || a->per_device_eval_batch_size > INT32_MAX ||
         a->threads > 1024)
         return bert_fail(e, BERT_EINVAL, "batch size or threads: out of range");
@@ -142,10 +147,8 @@ static int plan_steps(bert_trainer *t, bert_error *e) {
     t->schedule = (bert_schedule){.type = a->lr_scheduler_type,
                                   .learning_rate = a->learning_rate,
                                   .warmup_steps = warmup,
-                                  .total_steps = t->max_steps,
-                                  .num_cycles = a->lr_scheduler_num_cycles,
-                                  .power = a->lr_scheduler_power};
-    return BERT_OK;
+                                  .total_steps = t->max_steps};
+    return bert_schedule_set(&t->schedule, a->lr_scheduler_kwargs, e);
 }
 
 static int set_up(bert_trainer *t, bert_error *e) {
@@ -427,6 +430,8 @@ static int judge(bert_trainer *t, bert_error *e) {
     bool greater =
         a->greater_is_better < 0 ? bert_metric_greater_is_better(name) : a->greater_is_better > 0;
     bert_run *r = &t->run;
+    if (a->lr_scheduler_type == BERT_SCHEDULE_REDUCE_ON_PLATEAU)
+        bert_plateau_step(&t->schedule, &r->plateau, value);
     bool first = isnan(r->best_metric) && !isnan(value);
     bool better = first || (greater ? value > r->best_metric : value < r->best_metric);
     bool enough = first || (better && fabs(value - r->best_metric) > a->early_stopping_threshold);
@@ -512,7 +517,7 @@ static int start(bert_trainer *t, bert_error *e) {
     const bert_training_args *a = &t->args;
     t->ended = t->best_loaded = false;
     t->predicted_step = -1;
-    t->run = (bert_run){.best_metric = (double)NAN};
+    t->run = (bert_run){.best_metric = (double)NAN, .plateau = {1, (double)NAN, 0, 0}};
     t->checkpoint[0] = t->best_checkpoint[0] = 0;
     json_array_clear(t->log_history);
     bert_optimizer_forget(t->optimizer);

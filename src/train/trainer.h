@@ -4,6 +4,7 @@
 #include "models/model.h"
 #include "train/event_file.h"
 #include "train/optimizer.h"
+#include "train/schedule.h"
 #include <jansson.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -26,6 +27,7 @@ typedef struct {
     unsigned due;       /* BERT_DO_... and BERT_DUE_...: what is left undone at this step */
     double best_metric; /* NaN: none */
     int64_t best_step;
+    bert_plateau plateau;
 } bert_run;
 
 struct bert_trainer {
