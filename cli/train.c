@@ -415,6 +415,7 @@ const command train_command = {
     .groups = TAKES_COLUMNS | TAKES_LABEL | TAKES_LIMIT | TAKES_OUTPUT,
     .options = options,
     .option_at = option_at,
+    .instead = bert_training_instead,
     .size = sizeof(arguments),
     .defaults = defaults,
     .run = run,

@@ -477,6 +477,9 @@ typedef enum {
 
 typedef enum { BERT_REPORT_NONE, BERT_REPORT_TENSORBOARD } bert_report_to;
 
+/* The order of rows: shuffled, that of the file, or batches of rows of like length. */
+typedef enum { BERT_SAMPLE_RANDOM, BERT_SAMPLE_SEQUENTIAL, BERT_SAMPLE_BY_LENGTH } bert_sampling;
+
 /* transformers' TrainingArguments: names, defaults and meaning. Rows marked * are ours. */
 typedef struct {
     char output_dir[1024]; /* "": nothing is written */
@@ -499,6 +502,7 @@ typedef struct {
     bool logging_first_step, eval_on_start;
     double eval_delay; /* steps or epochs, as eval_strategy counts, before the first evaluation */
     int64_t save_total_limit; /* 0: no limit */
+    bool save_only_model;     /* checkpoints to use, not to resume from */
     bool load_best_model_at_end;
     char metric_for_best_model[BERT_MAX_NAME]; /* "": loss where one is needed */
     int greater_is_better;           /* -1: unless the metric is a loss or an error; 0; 1 */
@@ -506,7 +510,9 @@ typedef struct {
     double early_stopping_threshold; /* * an improvement must be larger than this */
     char metrics[1024];              /* * as bert_metrics_new() takes them */
     int64_t seed, data_seed;         /* data_seed -1: seed */
-    bool group_by_length, dataloader_drop_last;
+    bert_sampling train_sampling_strategy;
+    bool dataloader_drop_last;
+    bool gradient_checkpointing;       /* as in bert_tape_options */
     bert_report_to report_to;          /* beside output_dir/log.jsonl */
     char logging_dir[1024];            /* of event files; "": output_dir/runs */
     char resume_from_checkpoint[1024]; /* "": start anew; "last": of output_dir; else a directory */
@@ -527,10 +533,14 @@ BERT_API bool bert_training_arg_at(int i, bert_training_arg *out); /* false past
  * is right. */
 BERT_API int bert_training_set(bert_training_args *a, const char *name, const char *value,
                                bert_error *e);
+/* Of an argument of transformers that is not here: what there is instead, or why there is nothing.
+ * NULL of others. */
+BERT_API const char *bert_training_instead(const char *name);
 /* The value as text, as bert_training_set() takes it; returns its length. */
 BERT_API int bert_training_get(const bert_training_args *a, const char *name, char *out,
                                size_t capacity);
-/* A JSON object of such names; what it does not name is left alone. */
+/* A JSON object of such names; what it does not name is left alone. Arguments of transformers that
+ * are not here may be in it, with values that ask for what is so anyway. */
 BERT_API int bert_training_load(bert_training_args *a, const char *path, bert_error *e);
 BERT_API int bert_training_save(const bert_training_args *a, const char *path, bert_error *e);
 

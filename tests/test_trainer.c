@@ -452,6 +452,58 @@ static void a_plateau_lowers_the_learning_rate(void **state) {
     end(&w);
 }
 
+/* The losses of six steps under an argument. */
+static void losses_under(const char *name, const char *value, int64_t data_seed, double *loss) {
+    world w;
+    watcher seen = {0};
+    begin(&w, 0.1);
+    w.args.max_steps = 6;
+    w.args.data_seed = data_seed;
+    check(&w, !bert_training_set(&w.args, name, value, &w.e));
+    check(&w, !train_watched(&w, &seen));
+    memcpy(loss, seen.loss, 6 * sizeof *loss);
+    end(&w);
+}
+
+static void layers_computed_again_are_the_same(void **state) {
+    (void)state;
+    double loss[2][6];
+    for (int i = 0; i < 2; i++)
+        losses_under("gradient_checkpointing", i ? "true" : "false", -1, loss[i]);
+    assert_memory_equal(loss[0], loss[1], sizeof loss[0]);
+}
+
+static void rows_come_in_the_order_that_is_asked_for(void **state) {
+    (void)state;
+    double loss[3][2][6];
+    static const char *const orders[] = {"random", "sequential", "group_by_length"};
+    for (int o = 0; o < 3; o++)
+        for (int seed = 0; seed < 2; seed++)
+            losses_under("train_sampling_strategy", orders[o], seed, loss[o][seed]);
+    assert_memory_not_equal(loss[0][0], loss[0][1], sizeof loss[0][0]);
+    assert_memory_equal(loss[1][0], loss[1][1], sizeof loss[0][0]); /* whatever the seed */
+    assert_memory_not_equal(loss[2][0], loss[2][1], sizeof loss[0][0]);
+    assert_memory_not_equal(loss[0][0], loss[2][0], sizeof loss[0][0]);
+}
+
+static void a_checkpoint_may_hold_the_model_only(void **state) {
+    (void)state;
+    world w;
+    begin(&w, 0);
+    w.args.max_steps = 1;
+    w.args.save_only_model = true;
+    write_to(&w, "model");
+    watcher seen = {0};
+    check(&w, !train_watched(&w, &seen));
+    assert_true(there(&w, "checkpoint-1/model.safetensors"));
+    assert_false(there(&w, "checkpoint-1/optimizer.safetensors"));
+    strcpy(w.args.resume_from_checkpoint, "last");
+    w.args.max_steps = 2;
+    assert_int_equal(train_watched(&w, &seen), BERT_ENOTFOUND);
+    if (!strstr(w.e.message, "save_only_model")) fail_msg("%s", w.e.message);
+    end(&w);
+}
+
 /* Training that gets worse: a rate that grows past reason after a good start. */
 static void set_worsening(world *w) {
     w->args.max_steps = 24;
@@ -920,6 +972,9 @@ int main(void) {
         cmocka_unit_test(a_checkpoint_of_another_run_is_refused),
         cmocka_unit_test(it_learns_and_leaves_a_whole_model),
         cmocka_unit_test(early_stopping_counts_evaluations),
+        cmocka_unit_test(layers_computed_again_are_the_same),
+        cmocka_unit_test(rows_come_in_the_order_that_is_asked_for),
+        cmocka_unit_test(a_checkpoint_may_hold_the_model_only),
         cmocka_unit_test(a_plateau_lowers_the_learning_rate),
         cmocka_unit_test(the_best_is_kept_and_loaded),
         cmocka_unit_test(what_is_not_finite_ends_the_run),

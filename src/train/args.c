@@ -1,6 +1,7 @@
 /* Training arguments: one table drives defaults, flags, JSON files and saving. */
 #include "base/error.h"
 #include "files/json.h"
+#include "train/foreign_args.h"
 #include <bert_train.h>
 #include <errno.h>
 #include <math.h>
@@ -69,6 +70,7 @@ static const row table[] = {
     CHOICE_(save_strategy, 0, "|no|steps|epoch|best", "steps", "when to save a checkpoint"),
     STEPS_(save_steps, 1, "500", "steps between checkpoints"),
     INTEGER_(save_total_limit, 0, "0", "checkpoints to keep, the best always; 0: all"),
+    BOOLEAN_(save_only_model, "false", "checkpoints without what resuming needs"),
     BOOLEAN_(load_best_model_at_end, "false", "end with the best weights that were evaluated"),
     TEXT_(metric_for_best_model, "metric that says which is best; loss if it is not given"),
     CHOICE_(greater_is_better, -1, "|auto|false|true", "auto",
@@ -79,7 +81,10 @@ static const row table[] = {
     TEXT_(metrics, "metrics to compute, by commas"),
     INTEGER_(seed, 0, "42", "seed of new parameters, dropout and order"),
     INTEGER_(data_seed, -1, "-1", "seed of the order alone; -1: seed"),
-    BOOLEAN_(group_by_length, "false", "batches of rows of like length"),
+    CHOICE_(train_sampling_strategy, 0, "|random|sequential|group_by_length", "random",
+            "order of rows: shuffled, the file's, or batches of like length"),
+    BOOLEAN_(gradient_checkpointing, "false",
+             "compute each layer again in backward: a quarter slower, much less memory"),
     CHOICE_(report_to, 0, "|none|tensorboard", "none",
             "also write event files that TensorBoard reads"),
     TEXT_(logging_dir, "where they go (output_dir/runs)"),
@@ -219,10 +224,20 @@ bool bert_training_arg_at(int i, bert_training_arg *out) {
     return true;
 }
 
+const char *bert_training_instead(const char *name) {
+    return bert_foreign_arg(name, NULL, NULL);
+}
+
+/* where: a file that names it ("x.json: "), or "". */
+static int unknown(const char *where, const char *name, bert_error *e) {
+    const char *instead = bert_training_instead(name);
+    return bert_fail(e, BERT_EINVAL, "%s%s: there is no such training argument%s%s", where, name,
+                     instead ? "; " : "", instead ? instead : "");
+}
+
 int bert_training_set(bert_training_args *a, const char *name, const char *value, bert_error *e) {
     const row *r = find(name);
-    if (!r) return bert_fail(e, BERT_EINVAL, "%s: there is no such training argument", name);
-    return set(r, a, value, e);
+    return r ? set(r, a, value, e) : unknown("", name, e);
 }
 
 int bert_training_get(const bert_training_args *a, const char *name, char *out, size_t capacity) {
@@ -260,6 +275,15 @@ static int text_of(const json_t *v, char *out, size_t capacity) {
     return (int)used;
 }
 
+/* An argument that is not ours, with a value that changes nothing. */
+static bool is_harmless(const char *name, const json_t *value) {
+    char text[2048];
+    bool harmless = false;
+    if (json_is_null(value)) return bert_foreign_arg(name, "", NULL);
+    const int n = text_of(value, text, sizeof text);
+    return n >= 0 && (size_t)n < sizeof text && bert_foreign_arg(name, text, &harmless) && harmless;
+}
+
 int bert_training_load(bert_training_args *a, const char *path, bert_error *e) {
     json_t *json = bert_json_load(path, e);
     if (!json) return e ? e->code : BERT_EFORMAT;
@@ -273,9 +297,11 @@ int bert_training_load(bert_training_args *a, const char *path, bert_error *e) {
         const row *r = rc ? NULL : find(name);
         char text[2048];
         if (rc) break;
+        if (!r && is_harmless(name, value)) continue;
         if (!r) {
-            rc = bert_fail(e, BERT_EINVAL, "%s: there is no training argument %s", path, name);
-        } else if (json_is_null(value)) {
+            snprintf(text, sizeof text, "%s: ", path);
+            rc = unknown(text, name, e);
+        } else if (json_is_null(value) || (json_is_array(value) && !json_array_size(value))) {
             rc = set(r, &copy, r->fallback, e);
         } else {
             int n = text_of(value, text, sizeof text);

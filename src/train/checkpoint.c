@@ -47,12 +47,8 @@ enum { RUN_KEYS = sizeof run_keys / sizeof *run_keys };
 
 /* Arguments that say which row comes when: a run can only go on under the same. */
 static const char *const order_keys[] = {
-    "per_device_train_batch_size",
-    "gradient_accumulation_steps",
-    "seed",
-    "data_seed",
-    "group_by_length",
-    "dataloader_drop_last",
+    "per_device_train_batch_size", "gradient_accumulation_steps", "seed", "data_seed",
+    "train_sampling_strategy",     "dataloader_drop_last",
 };
 enum { ORDER_KEYS = sizeof order_keys / sizeof *order_keys };
 
@@ -282,7 +278,7 @@ int bert_checkpoint_save(bert_trainer *t, bert_error *e) {
     char *fresh = bert_directory_aside(path, "new");
     int rc = fresh ? bert_directory_remove(fresh, e) : bert_fail_memory(e, sizeof path);
     if (!rc) rc = bert_model_save(t->model, fresh, e);
-    if (!rc) rc = save_optimizer(t, fresh, e);
+    if (!rc && !t->args.save_only_model) rc = save_optimizer(t, fresh, e);
     if (!rc) rc = save_state(t, fresh, e);
     if (!rc) rc = bert_directory_commit(fresh, path, e);
     if (rc && fresh) bert_directory_remove(fresh, NULL);
@@ -336,6 +332,8 @@ static int load_optimizer(bert_trainer *t, const char *directory, bert_error *e)
     char *path;
     bert_safetensors *f = open_file(directory, "optimizer.safetensors", &path, e);
     int rc = f ? BERT_OK : e->code;
+    if (rc == BERT_ENOTFOUND)
+        bert_error_prefix(e, "a checkpoint made with save_only_model cannot be resumed: ");
     bert_params *ps = bert_model_params(t->model);
     bert_optimizer_forget(t->optimizer);
     for (int i = 0; i < bert_params_count(ps) && !rc; i++) {

@@ -128,8 +128,8 @@ static int64_t steps_of(const bert_trainer *t, double x) {
 static int plan_steps(bert_trainer *t, bert_error *e) {
     const bert_training_args *a = &t->args;
     bert_loader_options o = {.batch_size = (int32_t)a->per_device_train_batch_size,
-                             .shuffle = true,
-                             .group_by_length = a->group_by_length,
+                             .shuffle = a->train_sampling_strategy != BERT_SAMPLE_SEQUENTIAL,
+                             .group_by_length = a->train_sampling_strategy == BERT_SAMPLE_BY_LENGTH,
                              .drop_last = a->dataloader_drop_last,
                              .seed = (uint64_t)(a->data_seed >= 0 ? a->data_seed : a->seed)};
     t->loader = bert_loader_new(t->train, &o, e);
@@ -169,6 +169,7 @@ static int set_up(bert_trainer *t, bert_error *e) {
     bert_tape_options tape = bert_tape_default();
     tape.threads = (int)a->threads;
     tape.precision = a->precision;
+    tape.gradient_checkpointing = a->gradient_checkpointing;
     tape.seed = (uint64_t)a->seed;
     t->tape = bert_tape_new(&tape, e);
     if (!t->tape) return e->code;
@@ -550,7 +551,10 @@ static int interrupted(bert_trainer *t, bert_error *e) {
     if (rc) return rc;
     return bert_fail(e, BERT_EINTERRUPTED, "stopped at step %lld of %lld%s%s",
                      (long long)t->run.global_step, (long long)t->max_steps,
-                     saves ? "; resume from " : "", saves ? t->checkpoint : "");
+                     !saves               ? ""
+                     : a->save_only_model ? "; saved in "
+                                          : "; resume from ",
+                     saves ? t->checkpoint : "");
 }
 
 /* What comes between a step and the next; a resumed run may begin with a part of it. */
