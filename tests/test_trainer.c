@@ -390,6 +390,7 @@ static void it_learns_and_leaves_a_whole_model(void **state) {
     assert_memory_equal(card, "---\n", 4);
     assert_non_null(strstr(card, "| learning_rate | 0.003 |"));
     assert_non_null(strstr(card, "| accuracy | "));
+    assert_null(strstr(card, "per_second"));
     free(card);
     char *report;
     snprintf(path, sizeof path, "%s/report.html", w.args.output_dir);
@@ -829,6 +830,33 @@ static void logs_are_written(void **state) {
     assert_int_equal(lines_of(&w, "log.jsonl", text, sizeof text), 4 + 4 + 1);
     assert_non_null(strstr(text, "\"eval_loss\""));
     assert_non_null(strstr(text, "\"train_runtime\""));
+    /* The members of transformers' TrainerState, which takes no others. */
+    static const char *const keys[] = {"best_global_step",
+                                       "best_metric",
+                                       "best_model_checkpoint",
+                                       "epoch",
+                                       "eval_steps",
+                                       "global_step",
+                                       "is_hyper_param_search",
+                                       "is_local_process_zero",
+                                       "is_world_process_zero",
+                                       "log_history",
+                                       "logging_steps",
+                                       "max_steps",
+                                       "num_input_tokens_seen",
+                                       "save_steps",
+                                       "num_train_epochs",
+                                       "stateful_callbacks",
+                                       "total_flos",
+                                       "trial_name",
+                                       "train_batch_size",
+                                       "trial_params"};
+    snprintf(text, sizeof text, "%s/checkpoint-20/trainer_state.json", w.args.output_dir);
+    json_t *saved = json_load_file(text, 0, NULL);
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        if (!json_object_get(saved, keys[i])) fail_msg("trainer_state.json lacks %s", keys[i]);
+    assert_int_equal(json_object_size(saved), sizeof keys / sizeof *keys);
+    json_decref(saved);
     char command[2100];
     snprintf(command, sizeof command, "ls '%s'/runs/events.out.tfevents.* >/dev/null",
              w.args.output_dir);

@@ -17,7 +17,11 @@
 #define MOMENT_2 "exp_avg_sq."
 #define STEPS "step."
 
-/* ---- trainer_state.json: transformers' keys, and under "run" what else goes on */
+/* ---- trainer_state.json: transformers' keys, and what else goes on where those of its callbacks
+ * go, so that TrainerState reads it */
+
+#define CALLBACKS "stateful_callbacks"
+#define RUN "run"
 
 typedef struct {
     const char *name;
@@ -75,6 +79,17 @@ static json_t *run_json(const bert_trainer *t) {
     return run;
 }
 
+/* As transformers estimates it: 6 for each token and parameter, tables of embeddings left out. */
+static double operations(const bert_trainer *t) {
+    bert_params *ps = bert_model_params(t->model);
+    double n = 0;
+    for (int i = 0; i < bert_params_count(ps); i++) {
+        const bert_param *p = bert_params_at(ps, i);
+        if (!strstr(bert_param_name(p), "_embeddings.weight")) n += (double)bert_param_size(p);
+    }
+    return 6 * n * (double)t->run.tokens;
+}
+
 static json_t *state_json(const bert_trainer *t) {
     const bert_run *r = &t->run;
     bool best = !isnan(r->best_metric);
@@ -94,14 +109,20 @@ static json_t *state_json(const bert_trainer *t) {
     json_object_set_new(s, "save_steps", json_integer(t->save_steps));
     json_object_set_new(s, "num_input_tokens_seen", json_integer(r->tokens));
     json_object_set(s, "log_history", t->log_history);
-    json_object_set_new(s, "run", run_json(t));
+    json_object_set_new(s, "total_flos", json_real(operations(t)));
+    json_object_set_new(s, "is_local_process_zero", json_true());
+    json_object_set_new(s, "is_world_process_zero", json_true());
+    json_object_set_new(s, "is_hyper_param_search", json_false());
+    json_object_set_new(s, "trial_name", json_null());
+    json_object_set_new(s, "trial_params", json_null());
+    json_object_set_new(s, CALLBACKS, json_pack("{s:o}", RUN, run_json(t)));
     return s;
 }
 
 /* Every key is there, unless memory was out on the way. */
 static bool complete(const json_t *state) {
-    const json_t *run = json_object_get(state, "run");
-    return json_object_size(state) == 14 && json_object_size(run) == RUN_KEYS + 2 &&
+    const json_t *run = json_object_get(json_object_get(state, CALLBACKS), RUN);
+    return json_object_size(state) == 20 && json_object_size(run) == RUN_KEYS + 2 &&
            json_object_size(json_object_get(run, "order")) == ORDER_KEYS + 1;
 }
 
@@ -404,7 +425,7 @@ static int check_order(const bert_trainer *t, const json_t *order, const char *w
 }
 
 static int read_state(bert_trainer *t, const json_t *state, const char *where, bert_error *e) {
-    const json_t *run = json_object_get(state, "run");
+    const json_t *run = json_object_get(json_object_get(state, CALLBACKS), RUN);
     json_t *history = json_object_get(state, "log_history");
     if (!json_is_object(run) || !json_is_array(history))
         return bert_fail(e, BERT_EFORMAT, "%s: is not of a run of this trainer", where);
