@@ -285,6 +285,11 @@ typedef struct {
     int32_t max_length; /* tokens, specials included; 0: the checkpoint's limit */
     bert_overflow overflow; /* for longer texts: BERT_OVERFLOW_ERROR (default) or _TRUNCATE */
     int32_t doc_stride;     /* question answering: tokens that windows of a context share; 0: 128 */
+    /* How question answering is measured, as run_qa.py names it: candidates of a window's starts
+     * and ends, tokens of an answer (0: 20 and 30), and how much better than the best answer none
+     * must be, where there may be none. */
+    int32_t n_best_size, max_answer_length;
+    double null_score_diff_threshold;
     bool label_all_tokens;  /* token classification: not the first token of a word only */
     double mlm_probability; /* masked-lm, pretraining: part of the tokens that is hidden; 0: 0.15 */
     bool whole_word_mask;   /* hide words, not pieces of them */
