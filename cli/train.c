@@ -169,7 +169,8 @@ static void evaluation_row(screen *s, const bert_trainer_state *t) {
     else
         fprintf(stderr, "%11s", "-");
     for (int i = 0; i < n; i++)
-        fprintf(stderr, "%*.4f", column_width(m, i), bert_metrics_value(m, i));
+        fprintf(stderr, bert_metrics_value(m, i) < 1e4 ? "%*.4f" : "%*.4g", column_width(m, i),
+                bert_metrics_value(m, i));
     fprintf(stderr, "%9.1f\n", t->seconds);
     s->loss_sum = 0;
     s->loss_steps = 0;
@@ -244,16 +245,16 @@ static void job_free(job *j) {
 static void imbalance_note(const arguments *a, const bert_dataset *d) {
     enum { TIMES = 5 };
     int64_t most = 0, least = INT64_MAX;
-    int32_t rare = 0, n = bert_dataset_num_labels(d);
+    int32_t rare = 0, usual = 0, n = bert_dataset_num_labels(d);
     if (strcmp(bert_dataset_problem_type(d), "single_label_classification")) return;
     for (int32_t i = 0; i < n; i++) {
         const int64_t rows = bert_dataset_label_rows(d, i);
-        if (rows > most) most = rows;
+        if (rows > most) most = rows, usual = i;
         if (rows < least) least = rows, rare = i;
     }
     if (n < 2 || least * TIMES > most) return;
-    note(&a->common, "%-10s unbalanced: %s has %lld rows, the largest class %lld%s", "",
-         bert_dataset_label(d, rare), (long long)least, (long long)most,
+    note(&a->common, "%-10s unbalanced: %lld %s beside %lld %s%s", "", (long long)least,
+         bert_dataset_label(d, rare), (long long)most, bert_dataset_label(d, usual),
          *a->training.class_weights ? "" : "; --class-weights auto makes up for it");
 }
 

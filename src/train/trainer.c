@@ -57,8 +57,12 @@ static int check_args(const bert_trainer *t, bert_error *e) {
     for (int i = 0; i < bert_metrics_count(m) && !known; i++)
         known = !strcmp(bert_metrics_name(m, i), best);
     if (known) return BERT_OK;
-    return bert_fail(e, BERT_EINVAL, "metric_for_best_model %s: it is not among the metrics of %s",
-                     best, bert_dataset_problem_type(t->train));
+    char list[300] = "loss";
+    size_t n = strlen(list);
+    for (int i = 0; i < bert_metrics_count(m) && n < sizeof list; i++)
+        n += (size_t)snprintf(list + n, sizeof list - n, ", %s", bert_metrics_name(m, i));
+    return bert_fail(e, BERT_EINVAL, "metric_for_best_model: %s is not computed; %s are", best,
+                     list);
 }
 
 /* "auto": rows / (classes * rows of the class), as scikit-learn's "balanced"; else numbers. */
