@@ -884,6 +884,29 @@ static const char *const event_names[BERT_EVENT_COUNT] = {
     [BERT_ON_TRAIN_END] = "train_end",
 };
 
+/* A step that is not an epoch's last has read gradient_accumulation_steps batches. */
+static unsigned check_epoch(void *context, bert_event event, const bert_trainer_state *s) {
+    static const double want[] = {0, 3 / 7., 6 / 7., 1, 1 + 3 / 7., 1 + 6 / 7., 2};
+    (void)context;
+    if (event == BERT_ON_STEP_END) assert_float_equal(s->epoch, want[s->global_step], 1e-12);
+    return 0;
+}
+
+static void parts_of_an_epoch_are_batches(void **state) {
+    (void)state;
+    world w;
+    begin(&w, 0);
+    w.args.num_train_epochs = 2;
+    w.args.per_device_train_batch_size = 10; /* 7 batches */
+    w.args.gradient_accumulation_steps = 3;
+    bert_trainer *t = trainer_of(&w);
+    check(&w, !bert_trainer_add_callback(t, check_epoch, NULL, &w.e));
+    check(&w, !bert_trainer_train(t, &w.e));
+    assert_int_equal(bert_trainer_get_state(t)->global_step, 6);
+    bert_trainer_free(t);
+    end(&w);
+}
+
 typedef struct {
     json_t *seen;
     int64_t stop_at;
@@ -1012,6 +1035,7 @@ int main(void) {
         cmocka_unit_test(a_killed_run_goes_on_to_the_same_bits),
         cmocka_unit_test(wrong_arguments_are_refused),
         cmocka_unit_test(logs_are_written),
+        cmocka_unit_test(parts_of_an_epoch_are_batches),
         cmocka_unit_test(callbacks_come_as_in_transformers),
         cmocka_unit_test(predictions_are_measured_but_not_logged),
         cmocka_unit_test(a_chain_of_missing_objects_keeps_the_first_error),

@@ -98,7 +98,7 @@ static json_t *state_json(const bert_trainer *t) {
     json_object_set_new(s, "best_metric", number(r->best_metric));
     json_object_set_new(s, "best_model_checkpoint",
                         t->best_checkpoint[0] ? json_string(t->best_checkpoint) : json_null());
-    json_object_set_new(s, "epoch", json_real((double)r->global_step / (double)t->steps_per_epoch));
+    json_object_set_new(s, "epoch", json_real(bert_trainer_epoch(t)));
     json_object_set_new(s, "global_step", json_integer(r->global_step));
     json_object_set_new(s, "max_steps", json_integer(t->max_steps));
     json_object_set_new(s, "num_train_epochs",

@@ -248,10 +248,16 @@ const bert_trainer_state *bert_trainer_get_state(const bert_trainer *t) {
     return &t->state;
 }
 
+double bert_trainer_epoch(const bert_trainer *t) {
+    const int64_t step = t->run.global_step, whole = step / t->steps_per_epoch;
+    const int64_t batches = step % t->steps_per_epoch * t->args.gradient_accumulation_steps;
+    return (double)whole + (double)batches / (double)t->batches_per_epoch;
+}
+
 void bert_trainer_emit(bert_trainer *t, bert_event event) {
     bert_trainer_state *s = &t->state;
     s->global_step = t->run.global_step;
-    s->epoch = (double)t->run.global_step / (double)t->steps_per_epoch;
+    s->epoch = bert_trainer_epoch(t);
     s->tokens = t->run.tokens;
     s->best_metric = t->run.best_metric;
     s->best_global_step = t->run.best_step;
@@ -474,8 +480,8 @@ static unsigned due_after_step(const bert_trainer *t) {
 
 static unsigned due_after_epoch(const bert_trainer *t) {
     const bert_training_args *a = &t->args;
-    const double epoch = (double)t->run.global_step / (double)t->steps_per_epoch;
-    const bool evaluates = a->eval_strategy == BERT_STRATEGY_EPOCH && epoch >= a->eval_delay;
+    const bool evaluates =
+        a->eval_strategy == BERT_STRATEGY_EPOCH && bert_trainer_epoch(t) >= a->eval_delay;
     return (a->logging_strategy == BERT_STRATEGY_EPOCH ? BERT_DO_LOG : 0u) |
            (evaluates ? BERT_DO_EVALUATE : 0u) |
            (a->save_strategy == BERT_STRATEGY_EPOCH ? BERT_DO_SAVE : 0u);

@@ -72,6 +72,8 @@ struct bert_trainer {
  * the report does not show has none. */
 int bert_trainer_keep_predictions(bert_trainer *t, bert_error *e);
 double bert_seconds(void);
+/* Epochs done, a part of one by its batches. */
+double bert_trainer_epoch(const bert_trainer *t);
 void bert_trainer_emit(bert_trainer *t, bert_event event);
 /* step.c: one optimizer step; on failure nothing has changed. */
 int bert_trainer_step(bert_trainer *t, bert_error *e);
