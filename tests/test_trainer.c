@@ -830,6 +830,7 @@ static void logs_are_written(void **state) {
     assert_int_equal(lines_of(&w, "log.jsonl", text, sizeof text), 4 + 4 + 1);
     assert_non_null(strstr(text, "\"eval_loss\""));
     assert_non_null(strstr(text, "\"train_runtime\""));
+    assert_non_null(strstr(text, "\"total_flos\""));
     /* The members of transformers' TrainerState, which takes no others. */
     static const char *const keys[] = {"best_global_step",
                                        "best_metric",

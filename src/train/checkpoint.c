@@ -79,8 +79,7 @@ static json_t *run_json(const bert_trainer *t) {
     return run;
 }
 
-/* As transformers estimates it: 6 for each token and parameter, tables of embeddings left out. */
-static double operations(const bert_trainer *t) {
+double bert_trainer_flos(const bert_trainer *t) {
     bert_params *ps = bert_model_params(t->model);
     double n = 0;
     for (int i = 0; i < bert_params_count(ps); i++) {
@@ -109,7 +108,7 @@ static json_t *state_json(const bert_trainer *t) {
     json_object_set_new(s, "save_steps", json_integer(t->save_steps));
     json_object_set_new(s, "num_input_tokens_seen", json_integer(r->tokens));
     json_object_set(s, "log_history", t->log_history);
-    json_object_set_new(s, "total_flos", json_real(operations(t)));
+    json_object_set_new(s, "total_flos", json_real(bert_trainer_flos(t)));
     json_object_set_new(s, "is_local_process_zero", json_true());
     json_object_set_new(s, "is_world_process_zero", json_true());
     json_object_set_new(s, "is_hyper_param_search", json_false());

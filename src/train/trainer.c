@@ -613,6 +613,7 @@ static int finish(bert_trainer *t, bert_error *e) {
                  (double)steps / (double)t->steps_per_epoch * (double)bert_dataset_size(t->train) /
                      seconds);
     bert_log_put(t, "train_", "steps_per_second", (double)steps / seconds);
+    bert_log_put(t, "", "total_flos", bert_trainer_flos(t));
     bert_log_put(t, "train_", "loss",
                  t->run.total_loss / (double)(t->run.global_step ? t->run.global_step : 1));
     rc = bert_log_end(t, e);

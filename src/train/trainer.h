@@ -92,6 +92,9 @@ int bert_checkpoint_load_weights(bert_trainer *t, const char *directory, bert_er
 /* The newest checkpoint of output_dir in malloc'ed memory; NULL when there is none. Removes what a
  * killed run left half-written. */
 char *bert_checkpoint_latest(const char *output_dir);
+/* The run's operations as transformers estimates them: 6 for each token and parameter, tables of
+ * embeddings left out. */
+double bert_trainer_flos(const bert_trainer *t);
 int bert_trainer_state_save(const bert_trainer *t, const char *directory, bert_error *e);
 /* card.c */
 int bert_model_card_save(const bert_trainer *t, const char *directory, bert_error *e);
