@@ -172,7 +172,7 @@ static double measured(world *w) {
     bert_batch b = {.inputs = {.n = 1, .start = start}, .rows = &row};
     void *state = calloc(1, bert_question_scorer.size);
     double values[8];
-    int64_t rows;
+    int64_t rows = 0;
     if (bert_question_scorer.update(state, d, &b, logits, 2, &w->e) ||
         bert_question_scorer.compute(state, values, &rows, &w->e))
         fail_msg("%s", w->e.message);

@@ -278,6 +278,7 @@ static void resume_after_each_step(bool epochs) {
             check(&w, !train_watched(&w, &second));
             strcpy(w.args.resume_from_checkpoint, "");
             assert_int_equal(second.steps, 12 - stop);
+            assert_int_equal(second.events[BERT_ON_EPOCH_BEGIN], (12 - stop + 3) / 4);
             assert_memory_equal(second.loss, whole.loss + stop, (12 - stop) * sizeof *whole.loss);
             float *got = weights_of(&w, &n);
             assert_memory_equal(got, want, n * sizeof *got);
@@ -971,7 +972,7 @@ static void predictions_are_measured_but_not_logged(void **state) {
     recorder r = {.seen = json_array()};
     check(&w, !bert_trainer_add_callback(t, record, &r, &w.e));
     int64_t rows = 0;
-    double predicted, evaluated;
+    double predicted = 0, evaluated = 1;
     const bert_metrics *m = bert_trainer_predict(t, w.validation, count_row, &rows, &w.e);
     check(&w, m && bert_metrics_find(m, "loss", &predicted));
     const bert_trainer_state *s = bert_trainer_get_state(t);

@@ -582,7 +582,8 @@ static int run_steps(bert_trainer *t, bert_error *e) {
     int rc = after_step(t, e);
     while (!rc && !t->stop && !t->ended && t->run.global_step < t->max_steps) {
         bert_run *r = &t->run;
-        if (r->global_step % t->steps_per_epoch == 0) bert_trainer_emit(t, BERT_ON_EPOCH_BEGIN);
+        if (r->global_step % t->steps_per_epoch == 0 || r->global_step == t->started_step)
+            bert_trainer_emit(t, BERT_ON_EPOCH_BEGIN);
         bert_trainer_emit(t, BERT_ON_STEP_BEGIN);
         rc = bert_trainer_step(t, e);
         if (rc) break;
