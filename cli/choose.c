@@ -65,7 +65,7 @@ static int each_pair(void *context, const bert_text *pair, bert_error *e) {
     bert_text_info info;
     bert_task_options task = task_options(j->c);
     if (!pair->pair) return fail(e, BERT_EINVAL, "a row has one sentence where two are needed");
-    int rc = bert_classify(j->s, pair, 1, &task, false, scores, &info, e);
+    int rc = bert_classify(j->s, pair, 1, &task, BERT_SCORES_DEFAULT, scores, &info, e);
     if (rc) return rc;
     if (j->json) {
         json_t *row = json_pack("{s:b,s:o}", "is_next", scores[0] >= 0.5f, "score",

@@ -6,6 +6,7 @@
 typedef struct {
     common common;
     const char *candidates;
+    bert_scores function;
     bert_zero_shot_options zero_shot;
 } arguments;
 
@@ -16,6 +17,7 @@ typedef struct {
     const bert_model *model;
     int32_t labels;
     kind kind;
+    bert_scores function;
     bool json;
 } shape;
 
@@ -32,10 +34,12 @@ static int32_t best_of(const float *scores, int32_t n) {
     return best;
 }
 
-static json_t *labels_over_half(const shape *s, const float *scores) {
+/* Those above a half, or what a half comes from where the scores are logits. */
+static json_t *likely_labels(const shape *s, const float *scores) {
+    const float half = s->function == BERT_SCORES_NONE ? 0 : 0.5f;
     json_t *list = json_array();
     for (int32_t i = 0; list && i < s->labels; i++)
-        if (scores[i] > 0.5f)
+        if (scores[i] > half)
             json_array_append_new(list, json_string(bert_model_label(s->model, i)));
     return list;
 }
@@ -51,7 +55,7 @@ static int json_row(const shape *s, const float *scores, const bert_text_info *i
     if (s->kind == ONE_LABEL)
         rc |= json_object_set_new(row, "label", json_string(bert_model_label(s->model, best)));
     if (s->kind == SEVERAL_LABELS)
-        rc |= json_object_set_new(row, "labels", labels_over_half(s, scores));
+        rc |= json_object_set_new(row, "labels", likely_labels(s, scores));
     if (s->kind == ONE_LABEL || s->labels == 1)
         rc |= json_object_set_new(row, "score", json_number((double)scores[best]));
     if (s->kind != VALUES || s->labels > 1) rc |= json_object_set(row, "scores", all);
@@ -99,7 +103,7 @@ static int each(const shape *as, bert_session *session, const common *c, input *
             info = calloc((size_t)n, sizeof *info);
             capacity = n;
         }
-        rc = scores && info ? bert_classify(session, texts, n, &task, false, scores, info, e)
+        rc = scores && info ? bert_classify(session, texts, n, &task, as->function, scores, info, e)
                             : fail_memory(e);
         if (rc) input_explain(in, e);
         for (int32_t i = 0; i < n && !rc; i++) {
@@ -186,7 +190,7 @@ static int run(void *args, int operands, char **operand, bert_error *e) {
         rc = classify_zero_shot(a, s, in, e);
     } else if (s) {
         const bert_config *config = bert_model_config(model);
-        shape as = {model, config->num_labels, kind_of(config), output_json(c)};
+        shape as = {model, config->num_labels, kind_of(config), a->function, output_json(c)};
         rc = each(&as, s, c, in, e);
     } else if (!rc) {
         rc = BERT_EINVAL;
@@ -197,7 +201,15 @@ static int run(void *args, int operands, char **operand, bert_error *e) {
     return rc;
 }
 
+static int set_function(const option *o, void *target, const char *value, bert_error *e) {
+    (void)o;
+    return bert_scores_parse(value, target, e);
+}
+
 static const option options[] = {
+    {"function-to-apply", 0, "default|none|sigmoid|softmax",
+     "what becomes of the logits (default: by the model's problem_type)", set_function,
+     offsetof(arguments, function), 0},
     {"candidate-labels", 0, "A,B,..", "these labels instead of the model's own (zero-shot)",
      set_string, offsetof(arguments, candidates), 0},
     {"hypothesis-template", 0, "TEXT", "the sentence about a label (\"This example is {}.\")",
@@ -213,7 +225,7 @@ const command classify_command = {
     .help = "label and scores of each text",
     .more = "A line is {\"label\":\"..\",\"score\":x,\"scores\":{..}}; of several labels "
             "(multi-label)\n"
-            "{\"labels\":[..],\"scores\":{..}} with those above 0.5; of a value (regression) "
+            "{\"labels\":[..],\"scores\":{..}} with those above 0.5; of a value (regression)\n"
             "{\"score\":x}. With --candidate-labels the model is one of natural language\n"
             "inference, and any text can be a label.",
     .min_operands = 1,

@@ -54,7 +54,8 @@ typedef struct {
     const option *options; /* its own, ended by a row without name; or NULL */
     /* Rows that are known at run time only: false past the end; or NULL. */
     bool (*option_at)(int i, option *out);
-    size_t size; /* of its arguments */
+    const char *(*instead)(const char *name); /* of an option it does not have; or NULL */
+    size_t size;                              /* of its arguments */
     void (*defaults)(void *arguments);
     int (*run)(void *arguments, int operands, char **operand, bert_error *e);
 } command;

@@ -1,5 +1,26 @@
 #include "dataset.h"
+#include <math.h>
+#include <stdlib.h>
 #include <string.h>
+
+int set_real(const option *o, void *target, const char *value, bert_error *e) {
+    char *end;
+    double x = strtod(value, &end);
+    if (end == value || *end || !isfinite(x))
+        return fail(e, BERT_EINVAL, "--%s is a number, not '%s'", o->name, value);
+    *(double *)target = x;
+    return 0;
+}
+
+int set_part(const option *o, void *target, const char *value, bert_error *e) {
+    double x = 0;
+    int rc = set_real(o, &x, value, e);
+    if (rc) return rc;
+    if (!(x > 0 && x < 1))
+        return fail(e, BERT_EINVAL, "--%s is a number between 0 and 1, not '%s'", o->name, value);
+    *(double *)target = x;
+    return 0;
+}
 
 bert_dataset_options dataset_options(const common *c, const label_options *l) {
     bert_dataset_options o = bert_dataset_default();
@@ -10,6 +31,9 @@ bert_dataset_options dataset_options(const common *c, const label_options *l) {
     o.problem_type = l->problem_type;
     o.task = l->task;
     o.doc_stride = l->doc_stride;
+    o.n_best_size = l->n_best_size;
+    o.max_answer_length = l->max_answer_length;
+    o.null_score_diff_threshold = l->null_score_diff_threshold;
     o.label_all_tokens = l->label_all_tokens;
     o.mlm_probability = l->mlm_probability;
     o.whole_word_mask = l->whole_word_mask;

@@ -10,8 +10,7 @@ typedef struct {
 } arguments;
 
 static const option options[] = {
-    {"label-separator", 0, "TEXT", "a field holds several labels, separated by this", set_string,
-     offsetof(arguments, labels.separator), 0},
+    LABEL_OPTIONS(arguments),
     {"metrics", 0, "NAMES", "by commas: accuracy, f1_macro, .. (default: the task's)", set_string,
      offsetof(arguments, metrics), 0},
     {0},

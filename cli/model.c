@@ -29,10 +29,12 @@ bert_model *open_head(const char *name, const common *c, const char *head, bert_
     bert_model *m = open_model(name, c, head, e);
     const char *missing = m ? bert_model_new_parameter(m, 0) : NULL;
     if (!missing) return m;
-    const char *has = bert_model_config(m)->architecture;
+    bert_model *own = open_model(name, c, NULL, NULL); /* m is called by the head it was given */
+    const char *has = own ? bert_model_config(own)->architecture : "";
     fail(e, BERT_EUNSUPPORTED,
          "%s has no trained %s head (it is a %s): %s is not in it, and results would be random",
          bert_model_path(m), head, *has ? has : "BertModel", missing);
+    bert_model_close(own);
     bert_model_close(m);
     return NULL;
 }

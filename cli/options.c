@@ -141,6 +141,10 @@ static int parse_option(const command *c, int argc, char **argv, int *i, void *a
         found = is_long ? same_name(o.name, typed, n) : o.letter && o.letter == *typed;
         if (!found && is_long) nearest_offer(&near, o.name);
     }
+    char name[64];
+    snprintf(name, sizeof name, "%.*s", (int)n, typed);
+    const char *instead = found || !is_long || !c->instead ? NULL : c->instead(name);
+    if (instead) return fail(e, BERT_EINVAL, "there is no option '--%s': %s", name, instead);
     if (!found) {
         /* The name that is near may be a row made at run time, whose text the table keeps. */
         return fail(e, BERT_EINVAL, "there is no option '%.*s'%s%s%s", is_long ? (int)n + 2 : 2,

@@ -1,6 +1,5 @@
 /* bert rerank: a cross-encoder's scores of texts for a query, best first. */
 #include "cli.h"
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,12 +30,13 @@ static int score(job *j, const bert_text *text, ranked *r, bert_error *e) {
     bert_text pair = j->query;
     pair.pair = text->text;
     pair.pair_bytes = text->bytes;
+    const bert_scores function = j->labels == 1 ? BERT_SCORES_SIGMOID : BERT_SCORES_SOFTMAX;
     float scores[2];
     bert_text_info info;
     bert_task_options task = task_options(&j->a->common);
-    int rc = bert_classify(j->s, &pair, 1, &task, j->labels == 1, scores, &info, e);
+    int rc = bert_classify(j->s, &pair, 1, &task, function, scores, &info, e);
     if (rc) return rc;
-    r->score = j->labels == 1 ? 1 / (1 + expf(-scores[0])) : scores[1];
+    r->score = scores[j->labels - 1];
     r->dropped = info.dropped;
     return 0;
 }

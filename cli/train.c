@@ -31,15 +31,6 @@ static int set_arguments_file(const option *o, void *target, const char *value, 
     return rc;
 }
 
-static int set_part(const option *o, void *target, const char *value, bert_error *e) {
-    char *end;
-    double x = strtod(value, &end);
-    if (end == value || *end || !(x > 0 && x < 1))
-        return fail(e, BERT_EINVAL, "--%s is a number between 0 and 1, not '%s'", o->name, value);
-    *(double *)target = x;
-    return 0;
-}
-
 #define TASKS                                                                                      \
     "sequence-classification, token-classification, question-answering, multiple-choice, "         \
     "masked-lm or pretraining"
@@ -67,22 +58,11 @@ static const option options[] = {
      "--eval-strategy says otherwise",
      set_string, offsetof(arguments, validation_file), 0},
     {"task", 0, "NAME", TASKS " (the first)", set_string, offsetof(arguments, labels.task), 0},
-    {"doc-stride", 0, "N", "question answering: tokens that windows share (128)", set_positive,
-     offsetof(arguments, labels.doc_stride), 0},
-    {"label-all-tokens", 0, NULL, "token classification: not the first token of a word only",
-     set_true, offsetof(arguments, labels.label_all_tokens), 0},
-    {"label-separator", 0, "TEXT", "a field holds several labels, separated by this", set_string,
-     offsetof(arguments, labels.separator), 0},
+    LABEL_OPTIONS(arguments),
     {"problem-type", 0, "NAME",
      "single_label_classification, multi_label_classification or "
      "regression (default: by the labels)",
      set_string, offsetof(arguments, labels.problem_type), 0},
-    {"mlm-probability", 0, "X", "masked-lm, pretraining: part of the tokens that is hidden (0.15)",
-     set_part, offsetof(arguments, labels.mlm_probability), 0},
-    {"whole-word-mask", 0, NULL, "the same: hide words, not pieces of them", set_true,
-     offsetof(arguments, labels.whole_word_mask), 0},
-    {"line-by-line", 0, NULL, "masked-lm: a row a line, not all text in pieces", set_true,
-     offsetof(arguments, labels.line_by_line), 0},
     {"from-scratch", 0, NULL,
      "random weights: MODEL gives the configuration and the tokenizer only", set_true,
      offsetof(arguments, from_scratch), 0},
@@ -189,7 +169,8 @@ static void evaluation_row(screen *s, const bert_trainer_state *t) {
     else
         fprintf(stderr, "%11s", "-");
     for (int i = 0; i < n; i++)
-        fprintf(stderr, "%*.4f", column_width(m, i), bert_metrics_value(m, i));
+        fprintf(stderr, bert_metrics_value(m, i) < 1e4 ? "%*.4f" : "%*.4g", column_width(m, i),
+                bert_metrics_value(m, i));
     fprintf(stderr, "%9.1f\n", t->seconds);
     s->loss_sum = 0;
     s->loss_steps = 0;
@@ -264,16 +245,16 @@ static void job_free(job *j) {
 static void imbalance_note(const arguments *a, const bert_dataset *d) {
     enum { TIMES = 5 };
     int64_t most = 0, least = INT64_MAX;
-    int32_t rare = 0, n = bert_dataset_num_labels(d);
+    int32_t rare = 0, usual = 0, n = bert_dataset_num_labels(d);
     if (strcmp(bert_dataset_problem_type(d), "single_label_classification")) return;
     for (int32_t i = 0; i < n; i++) {
         const int64_t rows = bert_dataset_label_rows(d, i);
-        if (rows > most) most = rows;
+        if (rows > most) most = rows, usual = i;
         if (rows < least) least = rows, rare = i;
     }
     if (n < 2 || least * TIMES > most) return;
-    note(&a->common, "%-10s unbalanced: %s has %lld rows, the largest class %lld%s", "",
-         bert_dataset_label(d, rare), (long long)least, (long long)most,
+    note(&a->common, "%-10s unbalanced: %lld %s beside %lld %s%s", "", (long long)least,
+         bert_dataset_label(d, rare), (long long)most, bert_dataset_label(d, usual),
          *a->training.class_weights ? "" : "; --class-weights auto makes up for it");
 }
 
@@ -415,6 +396,7 @@ const command train_command = {
     .groups = TAKES_COLUMNS | TAKES_LABEL | TAKES_LIMIT | TAKES_OUTPUT,
     .options = options,
     .option_at = option_at,
+    .instead = bert_training_instead,
     .size = sizeof(arguments),
     .defaults = defaults,
     .run = run,

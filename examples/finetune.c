@@ -25,7 +25,7 @@ int main(int argc, char **argv) {
     bert_text text = bert_text_of(argv[5]);
     bert_session *session = bert_session_new(model, NULL, &e);
     if (session && bert_dataset_num_labels(train) <= 64 &&
-        !bert_classify(session, &text, 1, NULL, false, scores, NULL, &e))
+        !bert_classify(session, &text, 1, NULL, BERT_SCORES_DEFAULT, scores, NULL, &e))
         for (int32_t i = 0; bert_model_label(model, i); i++)
             printf("%-12s %.3f\n", bert_model_label(model, i), (double)scores[i]);
     if (e.code) fprintf(stderr, "%s: %s\n", argv[0], e.message);

@@ -374,10 +374,20 @@ typedef struct {
 BERT_API int bert_embed(bert_session *s, const bert_text *texts, int32_t n,
                         const bert_task_options *options, float *out, bert_text_info *info,
                         bert_error *e);
-/* Head scores for each of n texts: out [n, num_labels]: probabilities (softmax for single label,
- * sigmoid for multi label), the raw value for regression. raw: logits instead. */
+/* What becomes of a classifier's logits: function_to_apply of transformers' pipeline. */
+typedef enum {
+    BERT_SCORES_DEFAULT, /* by the problem type: softmax of a single label, sigmoid of several, the
+                            value itself of a regression; of one label without a type sigmoid */
+    BERT_SCORES_NONE,    /* the logits */
+    BERT_SCORES_SIGMOID,
+    BERT_SCORES_SOFTMAX,
+    BERT_SCORES_COUNT
+} bert_scores;
+BERT_API int bert_scores_parse(const char *name, bert_scores *s,
+                               bert_error *e); /* "default", "none", "sigmoid", "softmax" */
+/* Head scores for each of n texts: out [n, num_labels]. */
 BERT_API int bert_classify(bert_session *s, const bert_text *texts, int32_t n,
-                           const bert_task_options *options, bool raw, float *out,
+                           const bert_task_options *options, bert_scores scores, float *out,
                            bert_text_info *info, bert_error *e);
 
 /* The tasks below give the results of transformers' pipelines. What they point to belongs to the

@@ -285,6 +285,11 @@ typedef struct {
     int32_t max_length; /* tokens, specials included; 0: the checkpoint's limit */
     bert_overflow overflow; /* for longer texts: BERT_OVERFLOW_ERROR (default) or _TRUNCATE */
     int32_t doc_stride;     /* question answering: tokens that windows of a context share; 0: 128 */
+    /* How question answering is measured, as run_qa.py names it: candidates of a window's starts
+     * and ends, tokens of an answer (0: 20 and 30), and how much better than the best answer none
+     * must be, where there may be none. */
+    int32_t n_best_size, max_answer_length;
+    double null_score_diff_threshold;
     bool label_all_tokens;  /* token classification: not the first token of a word only */
     double mlm_probability; /* masked-lm, pretraining: part of the tokens that is hidden; 0: 0.15 */
     bool whole_word_mask;   /* hide words, not pieces of them */
@@ -434,19 +439,38 @@ BERT_API bert_metrics *bert_evaluate(const bert_model *m, const bert_dataset *d,
     X(BERT_SCHEDULE_POLYNOMIAL, "polynomial")                                                      \
     X(BERT_SCHEDULE_CONSTANT, "constant")                                                          \
     X(BERT_SCHEDULE_CONSTANT_WITH_WARMUP, "constant_with_warmup")                                  \
-    X(BERT_SCHEDULE_INVERSE_SQRT, "inverse_sqrt")
+    X(BERT_SCHEDULE_INVERSE_SQRT, "inverse_sqrt")                                                  \
+    X(BERT_SCHEDULE_REDUCE_ON_PLATEAU, "reduce_lr_on_plateau")                                     \
+    X(BERT_SCHEDULE_COSINE_WITH_MIN_LR, "cosine_with_min_lr")                                      \
+    X(BERT_SCHEDULE_COSINE_WARMUP_WITH_MIN_LR, "cosine_warmup_with_min_lr")                        \
+    X(BERT_SCHEDULE_WARMUP_STABLE_DECAY, "warmup_stable_decay")
 #define BERT_SCHEDULE_ENUM(name, text) name,
 typedef enum { BERT_SCHEDULE_LIST(BERT_SCHEDULE_ENUM) BERT_SCHEDULE_COUNT } bert_schedule_type;
 #undef BERT_SCHEDULE_ENUM
+typedef enum { BERT_RAMP_LINEAR, BERT_RAMP_COSINE, BERT_RAMP_1_SQRT } bert_ramp;
 typedef struct {
     bert_schedule_type type;
     double learning_rate; /* the peak */
     int64_t warmup_steps, total_steps;
-    double num_cycles; /* 0: transformers' default (cosine 0.5, cosine_with_restarts 1) */
-    double power;      /* polynomial; 0: 1 */
-    double lr_end;     /* polynomial; 0: 1e-7 */
+    double num_cycles;                 /* 0: transformers' default (cosine_.._restarts 1,
+                                          else 0.5) */
+    double power;                      /* polynomial; 0: 1 */
+    double lr_end;                     /* polynomial; 0: 1e-7 */
+    double timescale;                  /* inverse_sqrt; 0: warmup_steps, or 10,000 */
+    double min_lr;                     /* reduce_lr_on_plateau */
+    double min_lr_rate;                /* .._min_lr, warmup_stable_decay: of learning_rate */
+    double warmup_lr_rate;             /* cosine_warmup_with_min_lr; 0: 1 / warmup_steps */
+    double num_decay_steps;            /* warmup_stable_decay: needed */
+    double num_stable_steps;           /* the same; 0: what is left */
+    bert_ramp warmup_type, decay_type; /* the same; transformers' default is cosine decay */
+    int mode, threshold_mode;          /* reduce_lr_on_plateau: 0 min, 1 max; 0 rel, 1 abs */
+    double factor, patience, threshold, cooldown, eps; /* the same */
 } bert_schedule;
-/* The learning rate of step 0, 1, ... as transformers.get_scheduler gives it. */
+/* Members after total_steps by lr_scheduler_kwargs, a JSON object ("{\"num_cycles\": 2}"; NULL, "":
+ * none), or transformers' defaults. What this schedule does not take, or lacks, is an error. */
+BERT_API int bert_schedule_set(bert_schedule *s, const char *kwargs, bert_error *e);
+/* The learning rate of step 0, 1, ... as transformers.get_scheduler gives it. That of
+ * reduce_lr_on_plateau is the peak, which the trainer lowers by its evaluations. */
 BERT_API double bert_schedule_lr(const bert_schedule *s, int64_t step);
 
 typedef enum {
@@ -458,6 +482,9 @@ typedef enum {
 
 typedef enum { BERT_REPORT_NONE, BERT_REPORT_TENSORBOARD } bert_report_to;
 
+/* The order of rows: shuffled, that of the file, or batches of rows of like length. */
+typedef enum { BERT_SAMPLE_RANDOM, BERT_SAMPLE_SEQUENTIAL, BERT_SAMPLE_BY_LENGTH } bert_sampling;
+
 /* transformers' TrainingArguments: names, defaults and meaning. Rows marked * are ours. */
 typedef struct {
     char output_dir[1024]; /* "": nothing is written */
@@ -466,9 +493,9 @@ typedef struct {
     int64_t per_device_train_batch_size, per_device_eval_batch_size, gradient_accumulation_steps;
     double learning_rate, weight_decay, adam_beta1, adam_beta2, adam_epsilon, max_grad_norm;
     bert_schedule_type lr_scheduler_type;
-    double lr_scheduler_num_cycles, lr_scheduler_power; /* * of lr_scheduler_kwargs; 0: default */
-    int64_t warmup_steps;
-    double warmup_ratio; /* used when warmup_steps is 0 */
+    char lr_scheduler_kwargs[1024]; /* as bert_schedule_set() takes them */
+    double warmup_steps;            /* like the other ..._steps, below 1: a part of all steps */
+    double warmup_ratio;            /* used when warmup_steps is 0 */
     double label_smoothing_factor;
     char class_weights[1024]; /* * "", "auto" (rows / (classes * rows of the class)) or "1,2.5,..."
                                */
@@ -476,9 +503,11 @@ typedef struct {
     double layer_lr_decay;    /* * the top layer learns at this times the head's rate, each layer
                                  below at this times the one above, embeddings last; 1 */
     bert_strategy logging_strategy, eval_strategy, save_strategy;
-    int64_t logging_steps, eval_steps, save_steps; /* eval_steps 0: logging_steps */
+    double logging_steps, eval_steps, save_steps; /* eval_steps 0: logging_steps */
     bool logging_first_step, eval_on_start;
+    double eval_delay; /* steps or epochs, as eval_strategy counts, before the first evaluation */
     int64_t save_total_limit; /* 0: no limit */
+    bool save_only_model;     /* checkpoints to use, not to resume from */
     bool load_best_model_at_end;
     char metric_for_best_model[BERT_MAX_NAME]; /* "": loss where one is needed */
     int greater_is_better;           /* -1: unless the metric is a loss or an error; 0; 1 */
@@ -486,7 +515,9 @@ typedef struct {
     double early_stopping_threshold; /* * an improvement must be larger than this */
     char metrics[1024];              /* * as bert_metrics_new() takes them */
     int64_t seed, data_seed;         /* data_seed -1: seed */
-    bool group_by_length, dataloader_drop_last;
+    bert_sampling train_sampling_strategy;
+    bool dataloader_drop_last;
+    bool gradient_checkpointing;       /* as in bert_tape_options */
     bert_report_to report_to;          /* beside output_dir/log.jsonl */
     char logging_dir[1024];            /* of event files; "": output_dir/runs */
     char resume_from_checkpoint[1024]; /* "": start anew; "last": of output_dir; else a directory */
@@ -507,10 +538,14 @@ BERT_API bool bert_training_arg_at(int i, bert_training_arg *out); /* false past
  * is right. */
 BERT_API int bert_training_set(bert_training_args *a, const char *name, const char *value,
                                bert_error *e);
+/* Of an argument of transformers that is not here: what there is instead, or why there is nothing.
+ * NULL of others. */
+BERT_API const char *bert_training_instead(const char *name);
 /* The value as text, as bert_training_set() takes it; returns its length. */
 BERT_API int bert_training_get(const bert_training_args *a, const char *name, char *out,
                                size_t capacity);
-/* A JSON object of such names; what it does not name is left alone. */
+/* A JSON object of such names; what it does not name is left alone. Arguments of transformers that
+ * are not here may be in it, with values that ask for what is so anyway. */
 BERT_API int bert_training_load(bert_training_args *a, const char *path, bert_error *e);
 BERT_API int bert_training_save(const bert_training_args *a, const char *path, bert_error *e);
 
@@ -518,15 +553,20 @@ typedef struct bert_trainer bert_trainer;
 
 /* Where a callback is called, as in transformers' TrainerCallback. */
 typedef enum {
+    BERT_ON_INIT_END, /* of a callback that has just been added */
     BERT_ON_TRAIN_BEGIN,
     BERT_ON_EPOCH_BEGIN,
     BERT_ON_STEP_BEGIN,
     BERT_ON_SUBSTEP_END,        /* after each batch of an accumulated step but the last */
     BERT_ON_PRE_OPTIMIZER_STEP, /* gradients are complete */
+    BERT_ON_OPTIMIZER_STEP,     /* weights are updated, gradients cleared; the step is not counted
+                                   yet */
     BERT_ON_STEP_END,
-    BERT_ON_LOG,             /* state->log_name and log_value hold what was logged */
+    BERT_ON_LOG, /* state->log_name and log_value hold what was logged: of training, or "eval_..."
+                  */
     BERT_ON_PREDICTION_STEP, /* after each batch of an evaluation */
-    BERT_ON_EVALUATE,        /* log_name and log_value hold the metrics, "eval_..." */
+    BERT_ON_EVALUATE,        /* after that log, which is still there */
+    BERT_ON_PREDICT,         /* the same of bert_trainer_predict(), "test_..." */
     BERT_ON_SAVE,
     BERT_ON_EPOCH_END,
     BERT_ON_TRAIN_END,
@@ -576,6 +616,13 @@ BERT_API const bert_trainer_state *bert_trainer_get_state(const bert_trainer *t)
 /* Metrics over the given dataset, or NULL; belongs to the trainer until its next evaluation. */
 BERT_API const bert_metrics *bert_trainer_evaluate(bert_trainer *t, const bert_dataset *d,
                                                    bert_error *e);
+/* The same of data that takes no part in training, which is not logged; row is called with the
+ * logits of each row as in bert_evaluate_options, or NULL. */
+BERT_API const bert_metrics *bert_trainer_predict(bert_trainer *t, const bert_dataset *d,
+                                                  int (*row)(void *context, int64_t row,
+                                                             const float *logits,
+                                                             int32_t num_labels),
+                                                  void *context, bert_error *e);
 /* The model, its tokenizer, README.md, training_args.json, trainer_state.json and all_results.json
  * in output_dir. */
 BERT_API int bert_trainer_save(bert_trainer *t, bert_error *e);

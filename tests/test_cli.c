@@ -144,6 +144,8 @@ static void usage_is_two(void **state) {
     expect(2, bert("train m --train-file train.csv -o d --learning-rate fast"));
     expect(2, bert("train m --train-file train.csv -o d --learning-rat 1"));
     says(err, "did you mean --learning-rate?");
+    expect(2, bert("train m --train-file train.csv -o d --fp16"));
+    says(err, "precision medium");
     expect(2, bert("train m --train-file train.csv -o d --task dancing"));
     expect(2, bert("bench m --batch 0"));
 }
@@ -355,7 +357,7 @@ static void heads_print(void **state) {
     expect(1, bert("fill lm 'the [MASK]' --targets zebra"));
     says(err, "zebra");
     expect(1, bert("fill qa 'the [MASK]'"));
-    says(err, "cls.predictions");
+    says(err, "it is a BertForQuestionAnswering): cls.predictions");
     expect(0, bert("answer qa -q 'who sat?' -c 'the cat sat on the mat and the dog ran' -k 3"));
     assert_int_equal(lines(), 3);
     write_file("qa.csv", "question,context\nwho sat?,the cat sat\nwho ran?,\"the dog, he ran\"\n");
@@ -386,6 +388,15 @@ static void heads_print(void **state) {
     json_decref(first);
     json_decref(second);
     expect(1, bert("rerank nli 'red cat' 'the dog'"));
+    expect(0, bert("classify nli 'the cat sat' --function-to-apply none"));
+    o = line(0);
+    p = number(json_object_get(o, "scores"), "neutral");
+    json_decref(o);
+    expect(0, bert("classify nli 'the cat sat' --function-to-apply sigmoid"));
+    o = line(0);
+    assert_float_equal(number(json_object_get(o, "scores"), "neutral"), 1 / (1 + exp(-p)), 1e-6);
+    json_decref(o);
+    expect(2, bert("classify nli 'the cat sat' --function-to-apply tanh"));
     expect(0, bert("classify nli 'the cat sat' --candidate-labels 'red, blue'"));
     o = line(0);
     json_t *scores = json_object_get(o, "scores");

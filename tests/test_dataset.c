@@ -122,7 +122,15 @@ static void bad_files_say_where(void **state) {
             fail_msg("\"%s\" does not say \"%s\"", w.e.message, cases[i].message);
         end(&w);
     }
+    /* A column of sentences where the labels should be. */
+    char many[4096] = "text\tlabel\n";
+    for (int i = 0; i < 60; i++)
+        snprintf(many + strlen(many), sizeof many - strlen(many), "w1\tsaid number %d\n", i);
     world w;
+    begin(&w);
+    assert_null(open_text(&w, "a.tsv", many));
+    assert_non_null(strstr(w.e.message, "60 different labels in 60 rows"));
+    end(&w);
     begin(&w);
     assert_null(bert_dataset_open("/nowhere/a.tsv", w.base, NULL, &w.e));
     assert_int_equal(w.e.code, BERT_ENOTFOUND);

@@ -72,7 +72,7 @@ static int classify(bert_error *e) {
     bert_text texts[2] = {bert_text_of("the cat sat"),
                           bert_text_of("a big dog ran under the house")};
     float scores[6], vectors[2 * TEST_HIDDEN];
-    int rc = s ? bert_classify(s, texts, 2, NULL, false, scores, NULL, e) : e->code;
+    int rc = s ? bert_classify(s, texts, 2, NULL, BERT_SCORES_DEFAULT, scores, NULL, e) : e->code;
     if (!rc) rc = bert_embed(s, texts, 2, NULL, vectors, NULL, e);
     if (!rc) assert_true(scores[0] + scores[1] + scores[2] > 0.999f);
     bert_session_free(s);

@@ -96,6 +96,46 @@ static void fill_is_the_pipelines(void **state) {
     finish(&f);
 }
 
+/* What transformers 5.24 writes with and without clean_up_tokenization_spaces; it stays so in what
+ * is saved. */
+static void a_filled_text_is_cleaned_up_where_the_tokenizer_asks(void **state) {
+    (void)state;
+    static const struct {
+        const char *config, *text;
+    } cases[] = {{"{}", "it ' s the dog, not red."},
+                 {"{\"clean_up_tokenization_spaces\": true}", "it's the dog, not red."}};
+    for (int i = 0; i < 2; i++) {
+        char *directory = test_directory(), *saved = test_directory(), vocabulary[2048] = "";
+        test_model(directory, "BertForMaskedLM", 0, "");
+        for (int w = 0; w < TEST_VOCAB; w++) {
+            const char *word = w == TEST_VOCAB - 2   ? "'"
+                               : w == TEST_VOCAB - 1 ? "s"
+                                                     : test_words[w];
+            strcat(strcat(vocabulary, word), "\n");
+        }
+        test_write(directory, "vocab.txt", vocabulary);
+        test_write(directory, "tokenizer_config.json", cases[i].config);
+        bert_error e = {0};
+        bert_model *first = bert_model_open(directory, NULL, &e);
+        test_ok(e, !first || bert_model_save(first, saved, &e));
+        for (int again = 0; again < 2; again++) {
+            bert_model *m = bert_model_open(again ? saved : directory, NULL, &e);
+            bert_session *s = bert_session_new(m, NULL, &e);
+            bert_text text = bert_text_of("it's the [MASK], not red.");
+            const char *target = "dog";
+            const bert_fill_result *r;
+            int n = bert_fill(s, &text, NULL, 1, &target, 1, &r, &e);
+            if (n != 1) fail_msg("%s", e.message);
+            assert_string_equal(r->text, cases[i].text);
+            bert_session_free(s);
+            bert_model_close(m);
+        }
+        bert_model_close(first);
+        test_remove(saved);
+        test_remove(directory);
+    }
+}
+
 static void tags_are_the_pipelines(void **state) {
     (void)state;
     fixture f;
@@ -244,6 +284,7 @@ static void choices_are_the_softmax_of_transformers(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fill_is_the_pipelines),
+        cmocka_unit_test(a_filled_text_is_cleaned_up_where_the_tokenizer_asks),
         cmocka_unit_test(tags_are_the_pipelines),
         cmocka_unit_test(answers_are_the_pipelines),
         cmocka_unit_test(spans_are_the_best_of_all),

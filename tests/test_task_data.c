@@ -156,6 +156,52 @@ static void windows_of_contexts(void **state) {
     end(&w);
 }
 
+/* exact_match of a window whose best span is the answer, with 4, and no answer at all has 5. */
+static double measured(world *w) {
+    static const char end[] = "}]}]}]}", impossible[] = ", \"is_impossible\": true";
+    char text[1024];
+    snprintf(text, sizeof text, "%.*s%s%s", (int)(strlen(squad) - strlen(end)), squad, impossible,
+             end);
+    bert_dataset *d = must(w, open_text(w, "m.json", text));
+    float logits[2 * 64];
+    const int32_t n = (int32_t)d->start[1], start[] = {0, n};
+    for (int i = 0; i < 2 * n; i++) logits[i] = -5;
+    logits[0] = logits[2 * d->positions[0][0]] = logits[2 * d->positions[0][1] + 1] = 2;
+    logits[1] = 3;
+    const int64_t row = 0;
+    bert_batch b = {.inputs = {.n = 1, .start = start}, .rows = &row};
+    void *state = calloc(1, bert_question_scorer.size);
+    double values[8];
+    int64_t rows = 0;
+    if (bert_question_scorer.update(state, d, &b, logits, 2, &w->e) ||
+        bert_question_scorer.compute(state, values, &rows, &w->e))
+        fail_msg("%s", w->e.message);
+    bert_question_scorer.clear(state);
+    free(state);
+    bert_dataset_free(d);
+    assert_int_equal(rows, 1);
+    return values[0];
+}
+
+static void answers_are_chosen_by_the_options(void **state) {
+    (void)state;
+    world w;
+    begin(&w, "question-answering");
+    assert_true(measured(&w) == 0); /* none has more */
+    w.options.null_score_diff_threshold = 0.5;
+    assert_true(measured(&w) == 0);
+    w.options.null_score_diff_threshold = 1;
+    assert_true(measured(&w) == 100);
+    w.options.n_best_size = 1; /* [CLS] comes before the answer's ends */
+    assert_true(measured(&w) == 0);
+    w.options.n_best_size = 2;
+    assert_true(measured(&w) == 100);
+    w.options.max_answer_length = 1; /* of two tokens */
+    assert_true(measured(&w) == 0);
+    refused(&w, "a.json", (w.options.n_best_size = 101, squad), BERT_EINVAL, "n_best_size");
+    end(&w);
+}
+
 static void rows_of_endings(void **state) {
     (void)state;
     world w;
@@ -488,10 +534,15 @@ static void every_task_learns(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sentences_of_words),           cmocka_unit_test(long_sentences),
-        cmocka_unit_test(windows_of_contexts),          cmocka_unit_test(rows_of_endings),
-        cmocka_unit_test(masks_are_drawn_as_bert_does), cmocka_unit_test(pairs_are_half_random),
-        cmocka_unit_test(logits_of_some_tokens),        cmocka_unit_test(every_task_learns),
+        cmocka_unit_test(sentences_of_words),
+        cmocka_unit_test(long_sentences),
+        cmocka_unit_test(windows_of_contexts),
+        cmocka_unit_test(answers_are_chosen_by_the_options),
+        cmocka_unit_test(rows_of_endings),
+        cmocka_unit_test(masks_are_drawn_as_bert_does),
+        cmocka_unit_test(pairs_are_half_random),
+        cmocka_unit_test(logits_of_some_tokens),
+        cmocka_unit_test(every_task_learns),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -104,11 +104,13 @@ static void test_many(void **state) {
     for (int i = 0; i < MANY; i++)
         texts[i] = bert_text_of(i % 3 ? cat_text : i % 2 ? "dog" : "a big dog is not a red cat.");
     test_ok(f.e, bert_embed(f.session, texts, MANY, NULL, vectors, info, &f.e));
-    test_ok(f.e, bert_classify(f.session, texts, MANY, NULL, false, scores, NULL, &f.e));
+    test_ok(f.e,
+            bert_classify(f.session, texts, MANY, NULL, BERT_SCORES_DEFAULT, scores, NULL, &f.e));
     for (int i = 0; i < MANY; i += 199) {
         float vector[TEST_HIDDEN], score[3];
         test_ok(f.e, bert_embed(f.session, &texts[i], 1, NULL, vector, NULL, &f.e));
-        test_ok(f.e, bert_classify(f.session, &texts[i], 1, NULL, false, score, NULL, &f.e));
+        test_ok(f.e, bert_classify(f.session, &texts[i], 1, NULL, BERT_SCORES_DEFAULT, score, NULL,
+                                   &f.e));
         assert_memory_equal(vector, vectors + (size_t)i * TEST_HIDDEN, sizeof vector);
         assert_memory_equal(score, scores + (size_t)i * 3, sizeof score);
         assert_int_equal(info[i].tokens, i % 3 ? CAT : i % 2 ? 3 : 11);
@@ -270,18 +272,28 @@ static void test_classify(void **state) {
         const bert_inputs in = {.n = 1, .start = bounds, .ids = cat_ids};
         float raw[3], scores[3];
         bert_text_info info;
-        test_ok(f.e, bert_classify(f.session, &text, 1, NULL, true, raw, &info, &f.e));
-        test_ok(f.e, bert_classify(f.session, &text, 1, NULL, false, scores, NULL, &f.e));
+        test_ok(f.e, bert_classify(f.session, &text, 1, NULL, BERT_SCORES_NONE, raw, &info, &f.e));
+        test_ok(f.e,
+                bert_classify(f.session, &text, 1, NULL, BERT_SCORES_DEFAULT, scores, NULL, &f.e));
         assert_int_equal(info.tokens, CAT);
         bert_outputs o;
         test_ok(f.e, bert_session_run(f.session, &in, BERT_WANT_LOGITS, &o, &f.e));
         assert_memory_equal(raw, o.logits, sizeof *raw * (size_t)rows[i].labels);
+        float asked[2][3];
+        for (int k = 0; k < 2; k++) {
+            bert_scores function;
+            test_ok(f.e, bert_scores_parse(k ? "softmax" : "sigmoid", &function, &f.e));
+            test_ok(f.e, bert_classify(f.session, &text, 1, NULL, function, asked[k], NULL, &f.e));
+        }
         double sum = 0;
-        for (int j = 0; j < 3; j++) sum += exp((double)raw[j]);
+        for (int j = 0; j < rows[i].labels; j++) sum += exp((double)raw[j]);
         for (int j = 0; j < rows[i].labels; j++) {
             double x = (double)raw[j];
-            double wanted = i < 2 ? exp(x) / sum : i == 2 ? 1 / (1 + exp(-x)) : x;
+            double sigmoid = 1 / (1 + exp(-x)), softmax = exp(x) / sum;
+            double wanted = i < 2 ? softmax : i == 3 ? x : sigmoid;
             assert_true(fabs((double)scores[j] - wanted) < 1e-6);
+            assert_true(fabs((double)asked[0][j] - sigmoid) < 1e-6);
+            assert_true(fabs((double)asked[1][j] - softmax) < 1e-6);
         }
         stop(&f);
     }
@@ -292,22 +304,22 @@ static void test_classify(void **state) {
     o.max_length = 5;
     bert_text_info info;
     float raw[3], parts[2][3];
-    test_ok(f.e, bert_classify(f.session, &text, 1, &o, true, raw, &info, &f.e));
+    test_ok(f.e, bert_classify(f.session, &text, 1, &o, BERT_SCORES_NONE, raw, &info, &f.e));
     assert_int_equal(info.windows, 2);
     const bert_text halves[] = {bert_text_of("the cat sat"), bert_text_of("on the mat")};
-    test_ok(f.e, bert_classify(f.session, halves, 2, NULL, true, parts[0], NULL, &f.e));
+    test_ok(f.e, bert_classify(f.session, halves, 2, NULL, BERT_SCORES_NONE, parts[0], NULL, &f.e));
     for (int j = 0; j < 3; j++)
         assert_true(fabs((double)raw[j] - ((double)parts[0][j] + (double)parts[1][j]) / 2) < 1e-6);
     stop(&f);
     /* A head that does not classify texts, and none. */
     start(&f, "BertForTokenClassification", 3, test_labels(3));
-    assert_int_equal(bert_classify(f.session, &text, 1, NULL, true, raw, NULL, &f.e),
+    assert_int_equal(bert_classify(f.session, &text, 1, NULL, BERT_SCORES_NONE, raw, NULL, &f.e),
                      BERT_EUNSUPPORTED);
     assert_non_null(strstr(f.e.message, "token-classification"));
     bert_error_clear(&f.e);
     stop(&f);
     start(&f, "BertModel", 0, "");
-    assert_int_equal(bert_classify(f.session, &text, 1, NULL, true, raw, NULL, &f.e),
+    assert_int_equal(bert_classify(f.session, &text, 1, NULL, BERT_SCORES_NONE, raw, NULL, &f.e),
                      BERT_EUNSUPPORTED);
     finish(&f);
 }

@@ -219,7 +219,11 @@ static json_t *history_of(const world *w, const char *name) {
     assert_non_null(state);
     json_t *history = json_incref(json_object_get(state, "log_history"));
     size_t i;
-    json_array_foreach(history, i, record) json_object_del(record, "eval_runtime");
+    json_array_foreach(history, i, record) {
+        json_object_del(record, "eval_runtime");
+        json_object_del(record, "eval_samples_per_second");
+        json_object_del(record, "eval_steps_per_second");
+    }
     json_decref(state);
     return history;
 }
@@ -236,11 +240,18 @@ static void set_resumable(world *w) {
     w->args.load_best_model_at_end = true;
 }
 
-static void a_resumed_run_is_the_same_to_the_bit(void **state) {
-    (void)state;
+/* epochs: logs and evaluations come with the end of an epoch, after a checkpoint of its last step.
+ */
+static void resume_after_each_step(bool epochs) {
     world w;
     begin(&w, 0.1);
     set_resumable(&w);
+    if (epochs) {
+        w.args.logging_strategy = w.args.eval_strategy = BERT_STRATEGY_EPOCH;
+        w.args.save_steps = 4;
+        w.args.lr_scheduler_type = BERT_SCHEDULE_REDUCE_ON_PLATEAU; /* after each evaluation */
+        strcpy(w.args.lr_scheduler_kwargs, "{\"patience\": 0, \"threshold\": 9, \"factor\": 0.5}");
+    }
     write_to(&w, "whole");
     watcher whole = {0};
     check(&w, !train_watched(&w, &whole));
@@ -250,7 +261,7 @@ static void a_resumed_run_is_the_same_to_the_bit(void **state) {
     /* Stopped at the end of a step, or in the middle of its evaluation. */
     for (int64_t stop = 1; stop < 12; stop++)
         for (int in_evaluation = 0; in_evaluation < 2; in_evaluation++) {
-            if (in_evaluation && stop % 2) continue;
+            if (in_evaluation && stop % (epochs ? 4 : 2)) continue;
             char name[32];
             snprintf(name, sizeof name, "%d-%d", (int)stop, in_evaluation);
             write_to(&w, name);
@@ -267,6 +278,7 @@ static void a_resumed_run_is_the_same_to_the_bit(void **state) {
             check(&w, !train_watched(&w, &second));
             strcpy(w.args.resume_from_checkpoint, "");
             assert_int_equal(second.steps, 12 - stop);
+            assert_int_equal(second.events[BERT_ON_EPOCH_BEGIN], (12 - stop + 3) / 4);
             assert_memory_equal(second.loss, whole.loss + stop, (12 - stop) * sizeof *whole.loss);
             float *got = weights_of(&w, &n);
             assert_memory_equal(got, want, n * sizeof *got);
@@ -278,6 +290,12 @@ static void a_resumed_run_is_the_same_to_the_bit(void **state) {
     json_decref(history);
     free(want);
     end(&w);
+}
+
+static void a_resumed_run_is_the_same_to_the_bit(void **state) {
+    (void)state;
+    resume_after_each_step(false);
+    resume_after_each_step(true);
 }
 
 static void a_checkpoint_of_another_run_is_refused(void **state) {
@@ -373,6 +391,7 @@ static void it_learns_and_leaves_a_whole_model(void **state) {
     assert_memory_equal(card, "---\n", 4);
     assert_non_null(strstr(card, "| learning_rate | 0.003 |"));
     assert_non_null(strstr(card, "| accuracy | "));
+    assert_null(strstr(card, "per_second"));
     free(card);
     char *report;
     snprintf(path, sizeof path, "%s/report.html", w.args.output_dir);
@@ -406,6 +425,84 @@ static void early_stopping_counts_evaluations(void **state) {
     seen = (watcher){0};
     check(&w, !train_watched(&w, &seen));
     assert_int_equal(seen.steps, 8);
+    end(&w);
+}
+
+static unsigned keep_rates(void *context, bert_event event, const bert_trainer_state *s) {
+    double *rates = context;
+    if (event == BERT_ON_STEP_END) rates[s->global_step - 1] = s->learning_rate;
+    return 0;
+}
+
+/* The first evaluation is the best, and none after it is better by the threshold. */
+static void a_plateau_lowers_the_learning_rate(void **state) {
+    (void)state;
+    world w;
+    begin(&w, 0);
+    w.args.max_steps = 6;
+    w.args.eval_strategy = BERT_STRATEGY_STEPS;
+    w.args.eval_steps = 1;
+    w.args.lr_scheduler_type = BERT_SCHEDULE_REDUCE_ON_PLATEAU;
+    strcpy(w.args.lr_scheduler_kwargs, "{\"patience\": 1, \"threshold\": 9, \"factor\": 0.5}");
+    static const double want[] = {1, 1, 1, .5, .5, .25};
+    double rates[6] = {0};
+    bert_trainer *t = trainer_of(&w);
+    check(&w, !bert_trainer_add_callback(t, keep_rates, rates, &w.e));
+    check(&w, !bert_trainer_train(t, &w.e));
+    for (int i = 0; i < 6; i++) assert_float_equal(rates[i], want[i] * w.args.learning_rate, 1e-12);
+    bert_trainer_free(t);
+    end(&w);
+}
+
+/* The losses of six steps under an argument. */
+static void losses_under(const char *name, const char *value, int64_t data_seed, double *loss) {
+    world w;
+    watcher seen = {0};
+    begin(&w, 0.1);
+    w.args.max_steps = 6;
+    w.args.data_seed = data_seed;
+    check(&w, !bert_training_set(&w.args, name, value, &w.e));
+    check(&w, !train_watched(&w, &seen));
+    memcpy(loss, seen.loss, 6 * sizeof *loss);
+    end(&w);
+}
+
+static void layers_computed_again_are_the_same(void **state) {
+    (void)state;
+    double loss[2][6];
+    for (int i = 0; i < 2; i++)
+        losses_under("gradient_checkpointing", i ? "true" : "false", -1, loss[i]);
+    assert_memory_equal(loss[0], loss[1], sizeof loss[0]);
+}
+
+static void rows_come_in_the_order_that_is_asked_for(void **state) {
+    (void)state;
+    double loss[3][2][6];
+    static const char *const orders[] = {"random", "sequential", "group_by_length"};
+    for (int o = 0; o < 3; o++)
+        for (int seed = 0; seed < 2; seed++)
+            losses_under("train_sampling_strategy", orders[o], seed, loss[o][seed]);
+    assert_memory_not_equal(loss[0][0], loss[0][1], sizeof loss[0][0]);
+    assert_memory_equal(loss[1][0], loss[1][1], sizeof loss[0][0]); /* whatever the seed */
+    assert_memory_not_equal(loss[2][0], loss[2][1], sizeof loss[0][0]);
+    assert_memory_not_equal(loss[0][0], loss[2][0], sizeof loss[0][0]);
+}
+
+static void a_checkpoint_may_hold_the_model_only(void **state) {
+    (void)state;
+    world w;
+    begin(&w, 0);
+    w.args.max_steps = 1;
+    w.args.save_only_model = true;
+    write_to(&w, "model");
+    watcher seen = {0};
+    check(&w, !train_watched(&w, &seen));
+    assert_true(there(&w, "checkpoint-1/model.safetensors"));
+    assert_false(there(&w, "checkpoint-1/optimizer.safetensors"));
+    strcpy(w.args.resume_from_checkpoint, "last");
+    w.args.max_steps = 2;
+    assert_int_equal(train_watched(&w, &seen), BERT_ENOTFOUND);
+    if (!strstr(w.e.message, "save_only_model")) fail_msg("%s", w.e.message);
     end(&w);
 }
 
@@ -660,7 +757,9 @@ static void wrong_arguments_are_refused(void **state) {
         {"load_best_model_at_end", "true", "eval_strategy"},
         {"early_stopping_patience", "2", "eval_strategy"},
         {"save_strategy", "best", "eval_strategy"},
-        {"metric_for_best_model", "f1", "f1"},
+        {"lr_scheduler_type", "reduce_lr_on_plateau", "eval_strategy"},
+        {"lr_scheduler_kwargs", "{\"power\": 2}", "takes none"},
+        {"metric_for_best_model", "f1", "f1 is not computed; loss, accuracy"},
         {"metrics", "pearson", "accuracy"},
         {"class_weights", "1,2", "3 numbers"},
         {"class_weights", "1,2,3,4", "3 numbers"},
@@ -728,14 +827,169 @@ static void logs_are_written(void **state) {
     check(&w, !bert_trainer_train(t, &w.e));
     assert_int_equal(bert_trainer_get_state(t)->eval_batches, 0);
     bert_trainer_free(t);
-    /* 4 logs, 3 evaluations, the summary */
-    assert_int_equal(lines_of(&w, "log.jsonl", text, sizeof text), 4 + 3 + 1);
+    /* 4 logs, 3 evaluations and that of the last step, the summary */
+    assert_int_equal(lines_of(&w, "log.jsonl", text, sizeof text), 4 + 4 + 1);
     assert_non_null(strstr(text, "\"eval_loss\""));
     assert_non_null(strstr(text, "\"train_runtime\""));
+    assert_non_null(strstr(text, "\"total_flos\""));
+    /* The members of transformers' TrainerState, which takes no others. */
+    static const char *const keys[] = {"best_global_step",
+                                       "best_metric",
+                                       "best_model_checkpoint",
+                                       "epoch",
+                                       "eval_steps",
+                                       "global_step",
+                                       "is_hyper_param_search",
+                                       "is_local_process_zero",
+                                       "is_world_process_zero",
+                                       "log_history",
+                                       "logging_steps",
+                                       "max_steps",
+                                       "num_input_tokens_seen",
+                                       "save_steps",
+                                       "num_train_epochs",
+                                       "stateful_callbacks",
+                                       "total_flos",
+                                       "trial_name",
+                                       "train_batch_size",
+                                       "trial_params"};
+    snprintf(text, sizeof text, "%s/checkpoint-20/trainer_state.json", w.args.output_dir);
+    json_t *saved = json_load_file(text, 0, NULL);
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        if (!json_object_get(saved, keys[i])) fail_msg("trainer_state.json lacks %s", keys[i]);
+    assert_int_equal(json_object_size(saved), sizeof keys / sizeof *keys);
+    json_decref(saved);
     char command[2100];
     snprintf(command, sizeof command, "ls '%s'/runs/events.out.tfevents.* >/dev/null",
              w.args.output_dir);
     assert_int_equal(system(command), 0);
+    end(&w);
+}
+
+/* ---- Callbacks as transformers' Trainer calls them (tools/golden_trainer_events.py) */
+
+static const char *const event_names[BERT_EVENT_COUNT] = {
+    [BERT_ON_INIT_END] = "init_end",
+    [BERT_ON_TRAIN_BEGIN] = "train_begin",
+    [BERT_ON_EPOCH_BEGIN] = "epoch_begin",
+    [BERT_ON_STEP_BEGIN] = "step_begin",
+    [BERT_ON_SUBSTEP_END] = "substep_end",
+    [BERT_ON_PRE_OPTIMIZER_STEP] = "pre_optimizer_step",
+    [BERT_ON_OPTIMIZER_STEP] = "optimizer_step",
+    [BERT_ON_STEP_END] = "step_end",
+    [BERT_ON_LOG] = "log",
+    [BERT_ON_PREDICTION_STEP] = "prediction_step",
+    [BERT_ON_EVALUATE] = "evaluate",
+    [BERT_ON_PREDICT] = "predict",
+    [BERT_ON_SAVE] = "save",
+    [BERT_ON_EPOCH_END] = "epoch_end",
+    [BERT_ON_TRAIN_END] = "train_end",
+};
+
+/* A step that is not an epoch's last has read gradient_accumulation_steps batches. */
+static unsigned check_epoch(void *context, bert_event event, const bert_trainer_state *s) {
+    static const double want[] = {0, 3 / 7., 6 / 7., 1, 1 + 3 / 7., 1 + 6 / 7., 2};
+    (void)context;
+    if (event == BERT_ON_STEP_END) assert_float_equal(s->epoch, want[s->global_step], 1e-12);
+    return 0;
+}
+
+static void parts_of_an_epoch_are_batches(void **state) {
+    (void)state;
+    world w;
+    begin(&w, 0);
+    w.args.num_train_epochs = 2;
+    w.args.per_device_train_batch_size = 10; /* 7 batches */
+    w.args.gradient_accumulation_steps = 3;
+    bert_trainer *t = trainer_of(&w);
+    check(&w, !bert_trainer_add_callback(t, check_epoch, NULL, &w.e));
+    check(&w, !bert_trainer_train(t, &w.e));
+    assert_int_equal(bert_trainer_get_state(t)->global_step, 6);
+    bert_trainer_free(t);
+    end(&w);
+}
+
+typedef struct {
+    json_t *seen;
+    int64_t stop_at;
+} recorder;
+
+static unsigned record(void *context, bert_event event, const bert_trainer_state *s) {
+    recorder *r = context;
+    json_array_append_new(r->seen,
+                          json_pack("[s,I]", event_names[event], (json_int_t)s->global_step));
+    return event == BERT_ON_STEP_END && s->global_step == r->stop_at ? BERT_DO_STOP : 0;
+}
+
+static void callbacks_come_as_in_transformers(void **state) {
+    (void)state;
+    json_t *golden = json_load_file(BERT_SOURCE_DIR "/tests/golden/trainer_events.json", 0, NULL);
+    assert_non_null(golden);
+    size_t i;
+    json_t *c, *value;
+    const char *name;
+    json_array_foreach(json_object_get(golden, "cases"), i, c) {
+        world w;
+        begin_with(&w, SINGLE, 0, (int)json_integer_value(json_object_get(golden, "rows")),
+                   (int)json_integer_value(json_object_get(golden, "held")));
+        w.args.per_device_train_batch_size = w.args.per_device_eval_batch_size = 5;
+        json_object_foreach(json_object_get(c, "arguments"), name, value)
+            check(&w, !bert_training_set(&w.args, name, json_string_value(value), &w.e));
+        write_to(&w, "events");
+        recorder r = {json_array(), json_integer_value(json_object_get(c, "stop_at"))};
+        bert_trainer *t = trainer_of(&w);
+        check(&w, !bert_trainer_add_callback(t, record, &r, &w.e));
+        check(&w, !bert_trainer_train(t, &w.e));
+        json_t *want = json_object_get(c, "events");
+        for (size_t k = 0; k < json_array_size(want) || k < json_array_size(r.seen); k++) {
+            json_t *a = json_array_get(r.seen, k), *b = json_array_get(want, k);
+            if (a && b && json_equal(a, b)) continue;
+            fail_msg("case %zu, event %zu: %s at %d, not %s at %d", i, k,
+                     json_string_value(json_array_get(a, 0)),
+                     (int)json_integer_value(json_array_get(a, 1)),
+                     json_string_value(json_array_get(b, 0)),
+                     (int)json_integer_value(json_array_get(b, 1)));
+        }
+        bert_trainer_free(t);
+        json_decref(r.seen);
+        end(&w);
+    }
+    json_decref(golden);
+}
+
+static int count_row(void *context, int64_t row, const float *logits, int32_t n) {
+    int64_t *rows = context;
+    assert_int_equal(row, (*rows)++);
+    assert_int_equal(n, 3);
+    return isfinite(logits[n - 1]) ? 0 : -1;
+}
+
+static void predictions_are_measured_but_not_logged(void **state) {
+    (void)state;
+    world w;
+    begin(&w, 0);
+    bert_trainer *t = trainer_of(&w);
+    recorder r = {.seen = json_array()};
+    check(&w, !bert_trainer_add_callback(t, record, &r, &w.e));
+    int64_t rows = 0;
+    double predicted = 0, evaluated = 1;
+    const bert_metrics *m = bert_trainer_predict(t, w.validation, count_row, &rows, &w.e);
+    check(&w, m && bert_metrics_find(m, "loss", &predicted));
+    const bert_trainer_state *s = bert_trainer_get_state(t);
+    assert_string_equal(s->log_name[0], "test_loss");
+    assert_true(s->log_value[0] == predicted);
+    assert_int_equal(rows, TINY_ROWS);
+    json_t *last = json_array_get(r.seen, json_array_size(r.seen) - 1);
+    assert_string_equal(json_string_value(json_array_get(last, 0)), "predict");
+    size_t k;
+    json_array_foreach(r.seen, k, last)
+        assert_string_not_equal(json_string_value(json_array_get(last, 0)), "log");
+    m = bert_trainer_evaluate(t, NULL, &w.e);
+    check(&w, m && bert_metrics_find(m, "loss", &evaluated));
+    assert_true(predicted == evaluated);
+    assert_null(bert_trainer_predict(t, NULL, NULL, NULL, &w.e));
+    json_decref(r.seen);
+    bert_trainer_free(t);
     end(&w);
 }
 
@@ -754,7 +1008,8 @@ static void a_chain_of_missing_objects_keeps_the_first_error(void **state) {
     bert_text text = bert_text_of("a");
     float out;
     bert_outputs outputs;
-    assert_int_equal(bert_classify(session, &text, 1, NULL, false, &out, NULL, &e), BERT_EINVAL);
+    assert_int_equal(bert_classify(session, &text, 1, NULL, BERT_SCORES_DEFAULT, &out, NULL, &e),
+                     BERT_EINVAL);
     assert_int_equal(bert_embed(session, &text, 1, NULL, &out, NULL, &e), BERT_EINVAL);
     assert_int_equal(bert_session_run(session, NULL, 0, &outputs, &e), BERT_EINVAL);
     assert_int_equal(e.code, BERT_ENOTFOUND);
@@ -770,6 +1025,10 @@ int main(void) {
         cmocka_unit_test(a_checkpoint_of_another_run_is_refused),
         cmocka_unit_test(it_learns_and_leaves_a_whole_model),
         cmocka_unit_test(early_stopping_counts_evaluations),
+        cmocka_unit_test(layers_computed_again_are_the_same),
+        cmocka_unit_test(rows_come_in_the_order_that_is_asked_for),
+        cmocka_unit_test(a_checkpoint_may_hold_the_model_only),
+        cmocka_unit_test(a_plateau_lowers_the_learning_rate),
         cmocka_unit_test(the_best_is_kept_and_loaded),
         cmocka_unit_test(what_is_not_finite_ends_the_run),
         cmocka_unit_test(a_frozen_part_stays_as_it_is),
@@ -778,6 +1037,9 @@ int main(void) {
         cmocka_unit_test(a_killed_run_goes_on_to_the_same_bits),
         cmocka_unit_test(wrong_arguments_are_refused),
         cmocka_unit_test(logs_are_written),
+        cmocka_unit_test(parts_of_an_epoch_are_batches),
+        cmocka_unit_test(callbacks_come_as_in_transformers),
+        cmocka_unit_test(predictions_are_measured_but_not_logged),
         cmocka_unit_test(a_chain_of_missing_objects_keeps_the_first_error),
     };
     /* Checkpoints are synced to disk, some hundred times here. */

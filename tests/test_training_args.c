@@ -31,6 +31,24 @@ static void defaults_are_those_of_transformers(void **state) {
     assert_false(a.load_best_model_at_end);
 }
 
+/* tools/golden_training_arguments.py: all of them, with values that are our defaults, or ask for
+ * what is so anyway. */
+static void a_file_of_transformers_is_read(void **state) {
+    (void)state;
+    const bert_training_args before = bert_training_default();
+    bert_training_args a = before;
+    bert_error e = {0};
+    if (bert_training_load(&a, BERT_SOURCE_DIR "/tests/golden/training_arguments.json", &e))
+        fail_msg("%s", e.message);
+    bert_training_arg arg;
+    for (int i = 0; bert_training_arg_at(i, &arg); i++) {
+        char was[2048], is[2048];
+        bert_training_get(&before, arg.name, was, sizeof was);
+        bert_training_get(&a, arg.name, is, sizeof is);
+        if (strcmp(was, is)) fail_msg("%s: %s there, %s here", arg.name, is, was);
+    }
+}
+
 static void every_argument_has_a_text_form(void **state) {
     (void)state;
     bert_training_args a = bert_training_default(), b = bert_training_default();
@@ -78,11 +96,15 @@ static void wrong_values_are_refused(void **state) {
         {"learning_rate", "fast", "number"},
         {"learning_rate", "-1", "number"},
         {"learning_rate", "nan", "number"},
+        {"logging_steps", "0", "a part of all steps"},
+        {"save_steps", "1.5", "a part of all steps"},
         {"per-device-train-batch-size", "0", "whole number"},
         {"per-device-train-batch-size", "1.5", "whole number"},
         {"eval_strategy", "epochs", "no|steps|epoch"},
         {"eval_strategy", "best", "no|steps|epoch"},
         {"load_best_model_at_end", "maybe", "true|false"},
+        {"fp16", "true", "no such training argument; precision medium"},
+        {"do-train", "true", "no such training argument; bert train"},
         {"learningrate", "1", "no such training argument"},
         {"learning_rat", "1", "no such training argument"},
     };
@@ -103,6 +125,9 @@ static void json_files_are_checked(void **state) {
         {"{\"learning_rate\": 1e-4, \"epochs\": 3}", "epochs"},
         {"{\"learning_rate\": 1e-4, \"seed\": {}}", "seed"},
         {"{\"seed\": \"x\"}", "seed"},
+        {"{\"bf16\": true}", "precision medium"},
+        {"{\"optim\": \"adafactor\"}", "AdamW"},
+        {"{\"bf17\": false}", "no such training argument"},
     };
     char *dir = test_directory(), *path = bert_path_join(dir, "args.json");
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
@@ -114,7 +139,8 @@ static void json_files_are_checked(void **state) {
         assert_float_equal(a.learning_rate, 5e-5, 0); /* all or nothing */
     }
     const char *good = "{\"learning_rate\": 1e-4, \"class_weights\": [1, 2.5], \"seed\": null, "
-                       "\"load_best_model_at_end\": true, \"eval_strategy\": \"epoch\"}";
+                       "\"load_best_model_at_end\": true, \"eval_strategy\": \"epoch\", "
+                       "\"lr_scheduler_kwargs\": {\"num_cycles\": 2}}";
     bert_training_args a = bert_training_default();
     bert_error e = {0};
     a.seed = 1;
@@ -122,6 +148,7 @@ static void json_files_are_checked(void **state) {
     assert_int_equal(bert_training_load(&a, path, &e), 0);
     assert_float_equal(a.learning_rate, 1e-4, 0);
     assert_string_equal(a.class_weights, "1,2.5");
+    assert_string_equal(a.lr_scheduler_kwargs, "{\"num_cycles\":2}");
     assert_int_equal(a.seed, 42);
     assert_true(a.load_best_model_at_end);
     assert_int_equal(a.eval_strategy, BERT_STRATEGY_EPOCH);
@@ -132,6 +159,7 @@ static void json_files_are_checked(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(defaults_are_those_of_transformers),
+        cmocka_unit_test(a_file_of_transformers_is_read),
         cmocka_unit_test(every_argument_has_a_text_form),
         cmocka_unit_test(wrong_values_are_refused),
         cmocka_unit_test(json_files_are_checked),

@@ -47,8 +47,11 @@ static const char *const text_names[] = {"text",      "sentence", "sentence1", "
                                          "prompt",    "sent1",    "#1 String", NULL};
 static const char *const pair_names[] = {"text_pair",  "sentence2", "pair",      "question2",
                                          "hypothesis", "context",   "#2 String", NULL};
-static const char *const label_names[] = {"label", "labels",  "score",        "target",
-                                          "class", "Quality", "is_duplicate", NULL};
+static const char *const label_names[] = {
+    "label", "labels", "score", "target", "class", "Quality", "is_duplicate", "gold_label", NULL};
+
+/* Columns that are both of those lists, and a pair where they come together: GLUE's QNLI. */
+static const char *const odd_pair[2] = {"question", "sentence"};
 
 static int fail_at(const bert_reader *r, bert_error *e, const char *what) {
     return bert_fail(e, BERT_EFORMAT, "%s:%lld: %s", r->path, (long long)r->first_line, what);
@@ -343,6 +346,14 @@ static bool is_header(const bert_reader *r, const bert_reader_options *o) {
     return false;
 }
 
+/* GLUE's CoLA has no header: a source, 0 or 1, its author's star or nothing, the sentence. */
+static bool is_cola(const bert_reader *r, const bert_reader_options *o) {
+    const bool asked = o->text_column || o->pair_column || o->label_column;
+    if (asked || r->has_header || r->format != BERT_FORMAT_TSV || r->fields != 4) return false;
+    return (!strcmp(r->field[1], "0") || !strcmp(r->field[1], "1")) &&
+           (!*r->field[2] || !strcmp(r->field[2], "*"));
+}
+
 /* Reads the first record and decides which columns are which. */
 static int start(bert_reader *r, const bert_reader_options *o, bert_error *e) {
     int rc = read_record(r, e);
@@ -363,14 +374,24 @@ static int start(bert_reader *r, const bert_reader_options *o, bert_error *e) {
         r->has_header = true;
         r->pending = false;
     }
-    if (o->text_column)
+    if (is_cola(r, o)) {
+        r->text = 3;
+        return add_label(r, 1, e);
+    }
+    const int question = bert_reader_column(r, odd_pair[0]),
+              sentence = bert_reader_column(r, odd_pair[1]);
+    if (!o->text_column && !o->pair_column && question >= 0 && sentence >= 0 &&
+        bert_reader_column(r, "text") < 0) {
+        r->text = question;
+        r->pair = sentence;
+    } else if (o->text_column)
         rc = find(r, o->text_column, &r->text, e);
     else if (r->has_header && (r->text = usual(r, text_names)) < 0)
         rc = r->header.n == 1 ? (r->text = 0) : find(r, "text", &r->text, e);
     if (rc) return rc;
     if (o->pair_column)
         rc = find(r, o->pair_column, &r->pair, e);
-    else if (r->has_header)
+    else if (r->has_header && r->pair < 0)
         r->pair = usual(r, pair_names);
     if (rc) return rc;
     if (r->pair == r->text) r->pair = -1;

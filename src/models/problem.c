@@ -19,30 +19,18 @@ static bert_tensor *multi_label_loss(bert_tape *t, bert_tensor *logits, const be
     return bert_bce_with_logits(t, logits, b->targets, divisor);
 }
 
-static void raw_scores(float *logits, int32_t n, int32_t labels) {
-    (void)logits, (void)n, (void)labels;
-}
-
-static void softmax_scores(float *logits, int32_t n, int32_t labels) {
-    bert_cpu()->softmax(logits, labels, n, labels, 1, NULL);
-}
-
-static void sigmoid_scores(float *logits, int32_t n, int32_t labels) {
-    bert_cpu()->act[BERT_ACT_SIGMOID].forward(logits, logits, (size_t)n * (size_t)labels);
-}
-
 static const struct {
     const char *name;
     bool targets; /* reads batch.targets, else batch.labels */
     bert_tensor *(*loss)(bert_tape *, bert_tensor *, const bert_batch *, double);
-    void (*scores)(float *, int32_t, int32_t);
+    bert_scores scores;
 } problems[BERT_PROBLEM_COUNT] = {
-    [BERT_PROBLEM_UNSET] = {"", false, NULL, softmax_scores},
-    [BERT_PROBLEM_REGRESSION] = {"regression", true, regression_loss, raw_scores},
+    [BERT_PROBLEM_UNSET] = {"", false, NULL, BERT_SCORES_SOFTMAX},
+    [BERT_PROBLEM_REGRESSION] = {"regression", true, regression_loss, BERT_SCORES_NONE},
     [BERT_PROBLEM_SINGLE_LABEL] = {"single_label_classification", false, single_label_loss,
-                                   softmax_scores},
+                                   BERT_SCORES_SOFTMAX},
     [BERT_PROBLEM_MULTI_LABEL] = {"multi_label_classification", true, multi_label_loss,
-                                  sigmoid_scores},
+                                  BERT_SCORES_SIGMOID},
 };
 
 bert_problem bert_problem_of(const bert_config *c) {
@@ -93,6 +81,40 @@ bert_tensor *bert_classification_loss(bert_tape *t, bert_problem p, bert_tensor 
     return problems[p].loss(t, logits, b, divisor);
 }
 
-void bert_problem_scores(bert_problem p, float *logits, int32_t n, int32_t labels) {
-    problems[p].scores(logits, n, labels);
+/* ---- Scores */
+
+static void softmax_scores(float *logits, int32_t n, int32_t labels) {
+    bert_cpu()->softmax(logits, labels, n, labels, 1, NULL);
+}
+
+static void sigmoid_scores(float *logits, int32_t n, int32_t labels) {
+    bert_cpu()->act[BERT_ACT_SIGMOID].forward(logits, logits, (size_t)n * (size_t)labels);
+}
+
+static const struct {
+    const char *name;
+    void (*apply)(float *logits, int32_t n, int32_t labels); /* NULL: they stay as they are */
+} functions[BERT_SCORES_COUNT] = {
+    [BERT_SCORES_DEFAULT] = {"default", NULL},
+    [BERT_SCORES_NONE] = {"none", NULL},
+    [BERT_SCORES_SIGMOID] = {"sigmoid", sigmoid_scores},
+    [BERT_SCORES_SOFTMAX] = {"softmax", softmax_scores},
+};
+
+int bert_scores_parse(const char *name, bert_scores *s, bert_error *e) {
+    for (int i = 0; i < BERT_SCORES_COUNT; i++)
+        if (!strcmp(name, functions[i].name)) {
+            *s = (bert_scores)i;
+            return 0;
+        }
+    return bert_fail(e, BERT_EINVAL,
+                     "there is no function \"%.40s\"; it is default, none, sigmoid or softmax",
+                     name);
+}
+
+void bert_scores_apply(bert_scores s, const bert_config *c, float *logits, int32_t n) {
+    if (s == BERT_SCORES_DEFAULT)
+        s = c->num_labels == 1 && !c->problem_type[0] ? BERT_SCORES_SIGMOID
+                                                      : problems[bert_problem_of(c)].scores;
+    if (functions[s].apply) functions[s].apply(logits, n, c->num_labels);
 }

@@ -23,7 +23,6 @@ int bert_problem_check(const char *problem_type, int32_t num_labels, const char 
                        bert_error *e);
 bert_tensor *bert_classification_loss(bert_tape *t, bert_problem p, bert_tensor *logits,
                                       const bert_batch *b, double divisor);
-/* Logits [n, labels] to what is shown, in place: probabilities that sum to 1, a probability for
- * each label, or the value itself. */
-void bert_problem_scores(bert_problem p, float *logits, int32_t n, int32_t labels);
+/* Logits [n, num_labels] to what is shown, in place. */
+void bert_scores_apply(bert_scores s, const bert_config *c, float *logits, int32_t n);
 #endif

@@ -18,12 +18,11 @@ static int scores_of_pack(bert_session *s, const bert_windows *p, float *out, be
 }
 
 int bert_classify(bert_session *s, const bert_text *texts, int32_t n,
-                  const bert_task_options *options, bool raw, float *out, bert_text_info *info,
-                  bert_error *e) {
+                  const bert_task_options *options, bert_scores scores, float *out,
+                  bert_text_info *info, bert_error *e) {
     if (bert_need(s, "session", e)) return BERT_EINVAL;
     const bert_task_options o = options ? *options : bert_task_default();
     const int32_t labels = s->model->config.num_labels;
-    const bert_problem problem = bert_problem_of(&s->model->config);
     bert_error local = {0};
     bert_windows p = {0};
     int rc = 0;
@@ -31,7 +30,7 @@ int bert_classify(bert_session *s, const bert_text *texts, int32_t n,
         float *rows = out + (size_t)from * (size_t)labels;
         rc = bert_windows_pack(s, &p, texts, n, from, &o, info, &local);
         if (!rc) rc = scores_of_pack(s, &p, rows, &local);
-        if (!rc && !raw) bert_problem_scores(problem, rows, p.texts, labels);
+        if (!rc) bert_scores_apply(scores, &s->model->config, rows, p.texts);
     }
     bert_windows_free(&p);
     return rc ? bert_fail(e, local.code, "%s", local.message) : 0;

@@ -3,6 +3,7 @@
 #include "cpu/kernels.h"
 #include "tasks/pack.h"
 #include "tasks/results.h"
+#include "text/tokenizer.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,6 +43,7 @@ static int put_text(job *j, bert_fill_result *r, bert_error *e) {
     char *text = bert_arena_alloc(j->results.arena, (size_t)n + 1);
     if (!text) return bert_fail_memory(e, (size_t)n + 1);
     bert_decode(j->tokenizer, j->ids, (size_t)j->n, skip_specials, text, (size_t)n + 1, e);
+    text[bert_clean_up_spaces(j->tokenizer, text, (size_t)n)] = 0;
     r->text = text;
     return 0;
 }

@@ -42,19 +42,24 @@ static void put(output *o, const char *s, size_t n) {
     o->n += n;
 }
 
-/* The reference's clean-up, in its order, of one token with the space before it. In place: nothing
- * grows. */
-static size_t clean_up(char *s, size_t n) {
-    static const char *const rules[][2] = {
-        {" .", "."},   {" ?", "?"},     {" !", "!"},     {" ,", ","},
-        {" ' ", "'"},  {" n't", "n't"}, {" 'm", "'m"},   {" do not", " don't"},
-        {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"},
+/* The clean-up of tokenizers' decoder, of one token with the space before it, and of transformers,
+ * of a whole text: one list, in their order, but for one row. In place: nothing grows. */
+static size_t clean_up(char *s, size_t n, bool decoder) {
+    static const struct {
+        const char *from, *to;
+        bool decoder_only;
+    } rules[] = {
+        {" .", ".", false},     {" ?", "?", false},          {" !", "!", false},
+        {" ,", ",", false},     {" ' ", "'", false},         {" n't", "n't", false},
+        {" 'm", "'m", false},   {" do not", " don't", true}, {" 's", "'s", false},
+        {" 've", "'ve", false}, {" 're", "'re", false},
     };
     for (size_t r = 0; r < sizeof rules / sizeof *rules; r++) {
-        size_t from = strlen(rules[r][0]), to = strlen(rules[r][1]), kept = 0;
+        if (rules[r].decoder_only && !decoder) continue;
+        size_t from = strlen(rules[r].from), to = strlen(rules[r].to), kept = 0;
         for (size_t i = 0; i < n;) {
-            if (n - i >= from && !memcmp(s + i, rules[r][0], from)) {
-                memcpy(s + kept, rules[r][1], to);
+            if (n - i >= from && !memcmp(s + i, rules[r].from, from)) {
+                memcpy(s + kept, rules[r].to, to);
                 kept += to;
                 i += from;
             } else
@@ -63,6 +68,10 @@ static size_t clean_up(char *s, size_t n) {
         n = kept;
     }
     return n;
+}
+
+size_t bert_clean_up_spaces(const bert_tokenizer *t, char *text, size_t n) {
+    return t->clean_up_spaces ? clean_up(text, n, false) : n;
 }
 
 /* The token as the decoder sees it: added tokens in their normalised form. *skip: it is special. */
@@ -94,7 +103,7 @@ static int put_token(const bert_tokenizer *t, output *o, const char *token, size
         s[length++] = ' ';
     memcpy(s + length, token, bytes);
     length += bytes;
-    if (t->has_decoder && t->decoder_cleanup) length = clean_up(s, length);
+    if (t->has_decoder && t->decoder_cleanup) length = clean_up(s, length, true);
     put(o, s, length);
     if (s != small) free(s);
     return 0;

@@ -58,6 +58,9 @@ static int read_config(bert_tokenizer *t, const json_t *config, bert_error *e) {
                                 config_file, e);
         if (strip) f->strip_accents_null = json_is_null(strip);
     }
+    if (!rc)
+        rc = bert_json_bool(config, "clean_up_tokenization_spaces", &t->clean_up_spaces,
+                            config_file, e);
     /* "No limit" is written as 10^30. */
     double length = json_number_value(json_object_get(config, "model_max_length"));
     if (length >= 1 && length <= INT32_MAX) t->max_length = (int32_t)length;

@@ -154,7 +154,7 @@ static json_t *config_json(const bert_tokenizer *t) {
     }
     free(by_number);
     rc |= json_object_set_new(o, "added_tokens_decoder", decoder);
-    rc |= json_object_set_new(o, "clean_up_tokenization_spaces", boolean(false));
+    rc |= json_object_set_new(o, "clean_up_tokenization_spaces", boolean(t->clean_up_spaces));
     rc |= set_special_names(t, o);
     if (f->present) {
         rc |= json_object_set_new(o, "do_lower_case", boolean(f->lowercase));

@@ -100,6 +100,7 @@ struct bert_tokenizer {
     bert_template single, pair;
 
     bool has_decoder, decoder_cleanup;
+    bool clean_up_spaces; /* tokenizer_config.json's clean_up_tokenization_spaces */
     const char *decoder_prefix;
 
     const char *special_names[BERT_SPECIALS]; /* NULL: none */
@@ -110,6 +111,10 @@ struct bert_tokenizer {
     uint8_t ascii[128];     /* bert_ascii */
     int32_t ascii_ids[128]; /* of punctuation */
 };
+
+/* What transformers' decode does to a decoded text, in place, where the tokenizer asks for it:
+ * "it ' s" becomes "it's". Returns the new length. */
+size_t bert_clean_up_spaces(const bert_tokenizer *t, char *text, size_t n);
 
 /* The id of a string in the model's vocabulary, or -1. */
 static inline int32_t bert_vocabulary_find(const bert_tokenizer *t, const char *s, size_t n) {

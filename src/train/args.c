@@ -1,6 +1,7 @@
 /* Training arguments: one table drives defaults, flags, JSON files and saving. */
 #include "base/error.h"
 #include "files/json.h"
+#include "train/foreign_args.h"
 #include <bert_train.h>
 #include <errno.h>
 #include <math.h>
@@ -8,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef enum { BOOLEAN, INTEGER, NUMBER, TEXT, CHOICE } kind;
+typedef enum { BOOLEAN, INTEGER, NUMBER, STEPS, TEXT, OBJECT, CHOICE } kind;
 
 typedef struct {
     const char *name;
@@ -26,8 +27,12 @@ typedef struct {
     { #name, INTEGER, AT(name), min, 0x1p53, NULL, fallback, help }
 #define NUMBER_(name, min, max, fallback, help)                                                    \
     { #name, NUMBER, AT(name), min, max, NULL, fallback, help }
+#define STEPS_(name, min, fallback, help)                                                          \
+    { #name, STEPS, AT(name), min, 0x1p53, NULL, fallback, help " (below 1: a part of all steps)" }
 #define TEXT_(name, help)                                                                          \
     { #name, TEXT, AT(name), 0, 0, NULL, "", help }
+#define OBJECT_(name, help)                                                                        \
+    { #name, OBJECT, AT(name), 0, 0, NULL, "", help }
 #define CHOICE_(name, min, choices, fallback, help)                                                \
     { #name, CHOICE, AT(name), min, 0, choices, fallback, help }
 #define BAR(name, text) "|" text
@@ -47,10 +52,8 @@ static const row table[] = {
     NUMBER_(adam_epsilon, 0, 1, "1e-08", "AdamW's epsilon"),
     NUMBER_(max_grad_norm, 0, 1e30, "1", "gradients are scaled down to this norm; 0: never"),
     CHOICE_(lr_scheduler_type, 0, BERT_SCHEDULE_LIST(BAR), "linear", "learning rate schedule"),
-    NUMBER_(lr_scheduler_num_cycles, 0, 1e9, "0",
-            "waves of the cosine schedules; 0: their default"),
-    NUMBER_(lr_scheduler_power, 0, 1e9, "0", "exponent of the polynomial schedule; 0: 1"),
-    INTEGER_(warmup_steps, 0, "0", "steps in which the learning rate rises from 0"),
+    OBJECT_(lr_scheduler_kwargs, "what else the schedule takes, as JSON: {\"num_cycles\": 2}"),
+    STEPS_(warmup_steps, 0, "0", "steps in which the learning rate rises from 0"),
     NUMBER_(warmup_ratio, 0, 1, "0", "the same as a part of all steps, where warmup_steps is 0"),
     NUMBER_(label_smoothing_factor, 0, 0.9999999, "0", "probability spread over all labels"),
     TEXT_(class_weights, "weights of the classes in the loss: auto, or one number each by commas"),
@@ -58,14 +61,16 @@ static const row table[] = {
     NUMBER_(layer_lr_decay, 0, 1, "1",
             "factor of the learning rate from the head, or a layer, to the layer below"),
     CHOICE_(logging_strategy, 0, "|no|steps|epoch", "steps", "when to log"),
-    INTEGER_(logging_steps, 1, "500", "steps between logs"),
+    STEPS_(logging_steps, 1, "500", "steps between logs"),
     BOOLEAN_(logging_first_step, "false", "log the first step too"),
     CHOICE_(eval_strategy, 0, "|no|steps|epoch", "no", "when to evaluate"),
-    INTEGER_(eval_steps, 0, "0", "steps between evaluations; 0: logging_steps"),
+    STEPS_(eval_steps, 0, "0", "steps between evaluations; 0: logging_steps"),
     BOOLEAN_(eval_on_start, "false", "evaluate before the first step"),
+    NUMBER_(eval_delay, 0, 1e18, "0", "steps, or epochs, before the first evaluation"),
     CHOICE_(save_strategy, 0, "|no|steps|epoch|best", "steps", "when to save a checkpoint"),
-    INTEGER_(save_steps, 1, "500", "steps between checkpoints"),
+    STEPS_(save_steps, 1, "500", "steps between checkpoints"),
     INTEGER_(save_total_limit, 0, "0", "checkpoints to keep, the best always; 0: all"),
+    BOOLEAN_(save_only_model, "false", "checkpoints without what resuming needs"),
     BOOLEAN_(load_best_model_at_end, "false", "end with the best weights that were evaluated"),
     TEXT_(metric_for_best_model, "metric that says which is best; loss if it is not given"),
     CHOICE_(greater_is_better, -1, "|auto|false|true", "auto",
@@ -76,7 +81,10 @@ static const row table[] = {
     TEXT_(metrics, "metrics to compute, by commas"),
     INTEGER_(seed, 0, "42", "seed of new parameters, dropout and order"),
     INTEGER_(data_seed, -1, "-1", "seed of the order alone; -1: seed"),
-    BOOLEAN_(group_by_length, "false", "batches of rows of like length"),
+    CHOICE_(train_sampling_strategy, 0, "|random|sequential|group_by_length", "random",
+            "order of rows: shuffled, the file's, or batches of like length"),
+    BOOLEAN_(gradient_checkpointing, "false",
+             "compute each layer again in backward: a quarter slower, much less memory"),
     CHOICE_(report_to, 0, "|none|tensorboard", "none",
             "also write event files that TensorBoard reads"),
     TEXT_(logging_dir, "where they go (output_dir/runs)"),
@@ -113,8 +121,9 @@ static int bad(const row *r, const char *value, bert_error *e) {
     if (r->choices)
         return bert_fail(e, BERT_EINVAL, "%s: %s is not one of %s", r->name, value,
                          r->choices + (*r->choices == '|'));
-    return bert_fail(e, BERT_EINVAL, "%s: %s is not %s from %g to %g", r->name, value,
-                     r->kind == INTEGER ? "a whole number" : "a number", r->min, r->max);
+    return bert_fail(e, BERT_EINVAL, "%s: %s is not %s from %g to %g%s", r->name, value,
+                     r->kind == NUMBER ? "a number" : "a whole number", r->min, r->max,
+                     r->kind == STEPS ? ", or a part of all steps below 1" : "");
 }
 
 static int set_text(const row *r, char *out, const char *value, bert_error *e) {
@@ -129,6 +138,7 @@ static int set(const row *r, bert_training_args *a, const char *value, bert_erro
     char *field = (char *)a + r->offset, *end;
     switch (r->kind) {
     case TEXT:
+    case OBJECT:
         return set_text(r, field, value, e);
     case BOOLEAN: {
         bool yes = !strcmp(value, "true") || !strcmp(value, "1");
@@ -149,17 +159,18 @@ static int set(const row *r, bert_training_args *a, const char *value, bert_erro
     }
     case INTEGER:
     case NUMBER:
+    case STEPS:
         break;
     }
     errno = 0;
     double v = strtod(value, &end);
-    if (end == value || *end || !(v >= r->min && v <= r->max)) return bad(r, value, e);
-    if (r->kind == NUMBER) {
+    const bool part = r->kind == STEPS && v > 0 && v < 1;
+    const bool fits = part || (v >= r->min && v <= r->max && (r->kind == NUMBER || v == floor(v)));
+    if (end == value || *end || !fits) return bad(r, value, e);
+    if (r->kind == INTEGER)
+        *(int64_t *)field = (int64_t)v;
+    else
         *(double *)field = v;
-        return BERT_OK;
-    }
-    if (v != floor(v)) return bad(r, value, e);
-    *(int64_t *)field = (int64_t)v;
     return BERT_OK;
 }
 
@@ -167,6 +178,7 @@ static int get(const row *r, const bert_training_args *a, char *out, size_t capa
     const char *field = (const char *)a + r->offset;
     switch (r->kind) {
     case TEXT:
+    case OBJECT:
         return snprintf(out, capacity, "%s", field);
     case BOOLEAN:
         return snprintf(out, capacity, "%s", *(const bool *)field ? "true" : "false");
@@ -180,6 +192,7 @@ static int get(const row *r, const bert_training_args *a, char *out, size_t capa
     case INTEGER:
         return snprintf(out, capacity, "%lld", (long long)*(const int64_t *)field);
     case NUMBER:
+    case STEPS:
         break;
     }
     double v = *(const double *)field;
@@ -199,8 +212,11 @@ bert_training_args bert_training_default(void) {
 }
 
 bool bert_training_arg_at(int i, bert_training_arg *out) {
-    static const char *const types[] = {
-        [INTEGER] = "integer", [NUMBER] = "number", [TEXT] = "text"};
+    static const char *const types[] = {[INTEGER] = "integer",
+                                        [NUMBER] = "number",
+                                        [STEPS] = "number",
+                                        [TEXT] = "text",
+                                        [OBJECT] = "JSON"};
     if (i < 0 || i >= ROWS) return false;
     const row *r = &table[i];
     const char *type = r->choices ? r->choices + (*r->choices == '|') : types[r->kind];
@@ -208,10 +224,20 @@ bool bert_training_arg_at(int i, bert_training_arg *out) {
     return true;
 }
 
+const char *bert_training_instead(const char *name) {
+    return bert_foreign_arg(name, NULL, NULL);
+}
+
+/* where: a file that names it ("x.json: "), or "". */
+static int unknown(const char *where, const char *name, bert_error *e) {
+    const char *instead = bert_training_instead(name);
+    return bert_fail(e, BERT_EINVAL, "%s%s: there is no such training argument%s%s", where, name,
+                     instead ? "; " : "", instead ? instead : "");
+}
+
 int bert_training_set(bert_training_args *a, const char *name, const char *value, bert_error *e) {
     const row *r = find(name);
-    if (!r) return bert_fail(e, BERT_EINVAL, "%s: there is no such training argument", name);
-    return set(r, a, value, e);
+    return r ? set(r, a, value, e) : unknown("", name, e);
 }
 
 int bert_training_get(const bert_training_args *a, const char *name, char *out, size_t capacity) {
@@ -221,7 +247,8 @@ int bert_training_get(const bert_training_args *a, const char *name, char *out, 
 
 /* ---- JSON */
 
-/* A scalar as bert_training_set() takes it; an array as its scalars by commas. */
+/* A scalar as bert_training_set() takes it; an array as its scalars by commas, an object as itself.
+ */
 static int text_of(const json_t *v, char *out, size_t capacity) {
     if (json_is_string(v)) return snprintf(out, capacity, "%s", json_string_value(v));
     if (json_is_boolean(v))
@@ -229,6 +256,11 @@ static int text_of(const json_t *v, char *out, size_t capacity) {
     if (json_is_integer(v))
         return snprintf(out, capacity, "%" JSON_INTEGER_FORMAT, json_integer_value(v));
     if (json_is_real(v)) return snprintf(out, capacity, "%.17g", json_real_value(v));
+    if (json_is_object(v)) {
+        const size_t n = json_dumpb(v, out, capacity - 1, JSON_COMPACT);
+        if (n < capacity) out[n] = 0;
+        return (int)n;
+    }
     if (!json_is_array(v)) return -1;
     size_t i, used = 0;
     json_t *item;
@@ -241,6 +273,15 @@ static int text_of(const json_t *v, char *out, size_t capacity) {
         used += (size_t)n;
     }
     return (int)used;
+}
+
+/* An argument that is not ours, with a value that changes nothing. */
+static bool is_harmless(const char *name, const json_t *value) {
+    char text[2048];
+    bool harmless = false;
+    if (json_is_null(value)) return bert_foreign_arg(name, "", NULL);
+    const int n = text_of(value, text, sizeof text);
+    return n >= 0 && (size_t)n < sizeof text && bert_foreign_arg(name, text, &harmless) && harmless;
 }
 
 int bert_training_load(bert_training_args *a, const char *path, bert_error *e) {
@@ -256,9 +297,11 @@ int bert_training_load(bert_training_args *a, const char *path, bert_error *e) {
         const row *r = rc ? NULL : find(name);
         char text[2048];
         if (rc) break;
+        if (!r && is_harmless(name, value)) continue;
         if (!r) {
-            rc = bert_fail(e, BERT_EINVAL, "%s: there is no training argument %s", path, name);
-        } else if (json_is_null(value)) {
+            snprintf(text, sizeof text, "%s: ", path);
+            rc = unknown(text, name, e);
+        } else if (json_is_null(value) || (json_is_array(value) && !json_array_size(value))) {
             rc = set(r, &copy, r->fallback, e);
         } else {
             int n = text_of(value, text, sizeof text);
@@ -273,6 +316,15 @@ int bert_training_load(bert_training_args *a, const char *path, bert_error *e) {
     return rc;
 }
 
+static json_t *object_json(const char *text) {
+    json_t *json = json_loads(text, 0, NULL);
+    return json ? json : *text ? json_string(text) : json_null();
+}
+
+static json_t *steps_json(double v) {
+    return v == floor(v) ? json_integer((json_int_t)v) : json_real(v);
+}
+
 int bert_training_save(const bert_training_args *a, const char *path, bert_error *e) {
     json_t *json = json_object();
     bool failed = !json;
@@ -284,6 +336,8 @@ int bert_training_save(const bert_training_args *a, const char *path, bert_error
         json_t *v = r->kind == BOOLEAN   ? json_boolean(*(const bool *)field)
                     : r->kind == INTEGER ? json_integer(*(const int64_t *)field)
                     : r->kind == NUMBER  ? json_real(*(const double *)field)
+                    : r->kind == STEPS   ? steps_json(*(const double *)field)
+                    : r->kind == OBJECT  ? object_json(field)
                                          : json_string(text);
         failed = !v || json_object_set_new(json, r->name, v);
     }

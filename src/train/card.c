@@ -28,7 +28,10 @@ static const json_t *final_evaluation(const bert_trainer *t) {
 }
 
 static bool is_result(const char *key) {
-    return !strncmp(key, "eval_", 5) && strcmp(key, "eval_runtime");
+    static const char speed[] = "_per_second";
+    const size_t n = strlen(key), k = sizeof speed - 1;
+    const bool is_speed = !strcmp(key, "eval_runtime") || (n > k && !strcmp(key + n - k, speed));
+    return !strncmp(key, "eval_", 5) && !is_speed;
 }
 
 static int put_front_matter(const bert_trainer *t, bert_writer *w, const char *name,

@@ -17,7 +17,11 @@
 #define MOMENT_2 "exp_avg_sq."
 #define STEPS "step."
 
-/* ---- trainer_state.json: transformers' keys, and under "run" what else goes on */
+/* ---- trainer_state.json: transformers' keys, and what else goes on where those of its callbacks
+ * go, so that TrainerState reads it */
+
+#define CALLBACKS "stateful_callbacks"
+#define RUN "run"
 
 typedef struct {
     const char *name;
@@ -28,21 +32,27 @@ typedef struct {
 #define KEY(name, whole)                                                                           \
     { #name, offsetof(bert_run, name), whole }
 static const run_key run_keys[] = {
-    KEY(global_step, true), KEY(total_loss, false),     KEY(log_loss, false),
-    KEY(log_step, true),    KEY(evaluated_loss, false), KEY(evaluated_step, true),
-    KEY(tokens, true),      KEY(patience, true),        KEY(best_metric, false),
+    KEY(global_step, true),
+    KEY(total_loss, false),
+    KEY(log_loss, false),
+    KEY(log_step, true),
+    KEY(evaluated_loss, false),
+    KEY(evaluated_step, true),
+    KEY(tokens, true),
+    KEY(patience, true),
+    KEY(best_metric, false),
     KEY(best_step, true),
+    {"plateau_scale", offsetof(bert_run, plateau.scale), false},
+    {"plateau_best", offsetof(bert_run, plateau.best), false},
+    {"plateau_bad", offsetof(bert_run, plateau.bad), true},
+    {"plateau_cooldown", offsetof(bert_run, plateau.cooldown), true},
 };
 enum { RUN_KEYS = sizeof run_keys / sizeof *run_keys };
 
 /* Arguments that say which row comes when: a run can only go on under the same. */
 static const char *const order_keys[] = {
-    "per_device_train_batch_size",
-    "gradient_accumulation_steps",
-    "seed",
-    "data_seed",
-    "group_by_length",
-    "dataloader_drop_last",
+    "per_device_train_batch_size", "gradient_accumulation_steps", "seed", "data_seed",
+    "train_sampling_strategy",     "dataloader_drop_last",
 };
 enum { ORDER_KEYS = sizeof order_keys / sizeof *order_keys };
 
@@ -69,6 +79,16 @@ static json_t *run_json(const bert_trainer *t) {
     return run;
 }
 
+double bert_trainer_flos(const bert_trainer *t) {
+    bert_params *ps = bert_model_params(t->model);
+    double n = 0;
+    for (int i = 0; i < bert_params_count(ps); i++) {
+        const bert_param *p = bert_params_at(ps, i);
+        if (!strstr(bert_param_name(p), "_embeddings.weight")) n += (double)bert_param_size(p);
+    }
+    return 6 * n * (double)t->run.tokens;
+}
+
 static json_t *state_json(const bert_trainer *t) {
     const bert_run *r = &t->run;
     bool best = !isnan(r->best_metric);
@@ -77,25 +97,31 @@ static json_t *state_json(const bert_trainer *t) {
     json_object_set_new(s, "best_metric", number(r->best_metric));
     json_object_set_new(s, "best_model_checkpoint",
                         t->best_checkpoint[0] ? json_string(t->best_checkpoint) : json_null());
-    json_object_set_new(s, "epoch", json_real((double)r->global_step / (double)t->steps_per_epoch));
+    json_object_set_new(s, "epoch", json_real(bert_trainer_epoch(t)));
     json_object_set_new(s, "global_step", json_integer(r->global_step));
     json_object_set_new(s, "max_steps", json_integer(t->max_steps));
     json_object_set_new(s, "num_train_epochs",
                         json_integer((json_int_t)ceil(t->state.num_train_epochs)));
     json_object_set_new(s, "train_batch_size", json_integer(t->args.per_device_train_batch_size));
-    json_object_set_new(s, "logging_steps", json_integer(t->args.logging_steps));
-    json_object_set_new(s, "eval_steps", json_integer(t->args.eval_steps));
-    json_object_set_new(s, "save_steps", json_integer(t->args.save_steps));
+    json_object_set_new(s, "logging_steps", json_integer(t->logging_steps));
+    json_object_set_new(s, "eval_steps", json_integer(t->eval_steps));
+    json_object_set_new(s, "save_steps", json_integer(t->save_steps));
     json_object_set_new(s, "num_input_tokens_seen", json_integer(r->tokens));
     json_object_set(s, "log_history", t->log_history);
-    json_object_set_new(s, "run", run_json(t));
+    json_object_set_new(s, "total_flos", json_real(bert_trainer_flos(t)));
+    json_object_set_new(s, "is_local_process_zero", json_true());
+    json_object_set_new(s, "is_world_process_zero", json_true());
+    json_object_set_new(s, "is_hyper_param_search", json_false());
+    json_object_set_new(s, "trial_name", json_null());
+    json_object_set_new(s, "trial_params", json_null());
+    json_object_set_new(s, CALLBACKS, json_pack("{s:o}", RUN, run_json(t)));
     return s;
 }
 
 /* Every key is there, unless memory was out on the way. */
 static bool complete(const json_t *state) {
-    const json_t *run = json_object_get(state, "run");
-    return json_object_size(state) == 14 && json_object_size(run) == RUN_KEYS + 2 &&
+    const json_t *run = json_object_get(json_object_get(state, CALLBACKS), RUN);
+    return json_object_size(state) == 20 && json_object_size(run) == RUN_KEYS + 2 &&
            json_object_size(json_object_get(run, "order")) == ORDER_KEYS + 1;
 }
 
@@ -272,7 +298,7 @@ int bert_checkpoint_save(bert_trainer *t, bert_error *e) {
     char *fresh = bert_directory_aside(path, "new");
     int rc = fresh ? bert_directory_remove(fresh, e) : bert_fail_memory(e, sizeof path);
     if (!rc) rc = bert_model_save(t->model, fresh, e);
-    if (!rc) rc = save_optimizer(t, fresh, e);
+    if (!rc && !t->args.save_only_model) rc = save_optimizer(t, fresh, e);
     if (!rc) rc = save_state(t, fresh, e);
     if (!rc) rc = bert_directory_commit(fresh, path, e);
     if (rc && fresh) bert_directory_remove(fresh, NULL);
@@ -326,6 +352,8 @@ static int load_optimizer(bert_trainer *t, const char *directory, bert_error *e)
     char *path;
     bert_safetensors *f = open_file(directory, "optimizer.safetensors", &path, e);
     int rc = f ? BERT_OK : e->code;
+    if (rc == BERT_ENOTFOUND)
+        bert_error_prefix(e, "a checkpoint made with save_only_model cannot be resumed: ");
     bert_params *ps = bert_model_params(t->model);
     bert_optimizer_forget(t->optimizer);
     for (int i = 0; i < bert_params_count(ps) && !rc; i++) {
@@ -368,7 +396,7 @@ static int read_run(bert_trainer *t, const json_t *run, const char *where, bert_
             *(double *)at = json_is_null(v) ? (double)NAN : json_number_value(v);
     }
     r.due = (unsigned)json_integer_value(json_object_get(run, "due")) &
-            (BERT_DO_LOG | BERT_DO_EVALUATE | BERT_DO_SAVE);
+            (BERT_DO_LOG | BERT_DO_EVALUATE | BERT_DO_SAVE | BERT_DUE_EPOCH_END);
     if (r.log_step > r.global_step || r.evaluated_step > r.global_step ||
         r.best_step > r.global_step)
         return bert_fail(e, BERT_EFORMAT, "%s: run: steps that are yet to come", where);
@@ -396,7 +424,7 @@ static int check_order(const bert_trainer *t, const json_t *order, const char *w
 }
 
 static int read_state(bert_trainer *t, const json_t *state, const char *where, bert_error *e) {
-    const json_t *run = json_object_get(state, "run");
+    const json_t *run = json_object_get(json_object_get(state, CALLBACKS), RUN);
     json_t *history = json_object_get(state, "log_history");
     if (!json_is_object(run) || !json_is_array(history))
         return bert_fail(e, BERT_EFORMAT, "%s: is not of a run of this trainer", where);

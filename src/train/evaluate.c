@@ -84,9 +84,10 @@ int bert_evaluation_run(const bert_evaluation *v, bert_metrics *metrics, bert_er
     bert_tape_set_mode(v->tape, false, false);
     int64_t n = bert_loader_batches(l);
     int rc = BERT_OK;
-    for (int64_t i = 0; i < n && !rc; i++) {
+    for (int64_t i = 0; i <= n && !rc; i++) {
         bert_batch b;
         if (v->batch) rc = v->batch(v->batch_context, i, n, e);
+        if (i == n) break;
         if (!rc) rc = bert_loader_get(l, 0, i, &b, e);
         if (!rc) rc = run_batch(v, &b, metrics, e);
     }

@@ -12,7 +12,8 @@ typedef struct {
     float label_smoothing;
     int (*row)(void *context, int64_t row, const float *logits, int32_t num_labels);
     void *row_context;
-    /* Before each batch, unless NULL; a result other than 0 ends it. */
+    /* Before each batch and after the last, unless NULL, with the number of those done; a result
+     * other than 0 ends it. */
     int (*batch)(void *context, int64_t batch, int64_t batches, bert_error *e);
     void *batch_context;
 } bert_evaluation;

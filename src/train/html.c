@@ -315,7 +315,7 @@ static void put_thresholds(page *p, const bert_dataset *d, const collected *c) {
 
 static void put_validation(page *p, bert_trainer *t) {
     const bert_dataset *d = t->validation;
-    if (p->rc || (p->rc = bert_trainer_predict(t, p->e)) || t->predicted_step < 0) return;
+    if (p->rc || (p->rc = bert_trainer_keep_predictions(t, p->e)) || t->predicted_step < 0) return;
     const collected c = {t->predicted, d->num_labels, d->rows};
     if (!d->labels) {
         put_thresholds(p, d, &c);

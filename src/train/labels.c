@@ -153,7 +153,7 @@ static bool model_knows(const bert_model *m, const bert_raw_labels *r) {
     return seen == n || !all(r, is_integer);
 }
 
-enum { MANY_LABELS = 1000 };
+enum { MANY_LABELS = 50 };
 
 static int name_labels(bert_dataset_builder *b, bert_error *e) {
     bert_dataset *d = b->set;

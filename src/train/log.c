@@ -96,7 +96,7 @@ static int write_events(bert_trainer *t, bert_error *e) {
     return rc;
 }
 
-int bert_log_end(bert_trainer *t, bert_event event, bert_error *e) {
+int bert_log_end(bert_trainer *t, bert_error *e) {
     bert_log_put(t, "", "epoch", t->state.epoch);
     json_t *record = json_object();
     int failed = !record;
@@ -114,7 +114,6 @@ int bert_log_end(bert_trainer *t, bert_event event, bert_error *e) {
     if (!rc && t->log_file) rc = flush_lines(t, e);
     json_decref(record);
     if (!rc) rc = write_events(t, e);
-    bert_trainer_emit(t, event);
-    t->state.log_count = 0;
+    bert_trainer_emit(t, BERT_ON_LOG);
     return rc;
 }

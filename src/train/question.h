@@ -15,13 +15,16 @@ typedef struct {
     bert_question *questions;
     char **contexts;
     int64_t count, contexts_count;
-    bool version_2;        /* some question has no answer */
+    bool version_2; /* some question has no answer */
+    int32_t n_best_size, max_answer_length;
+    double null_score_diff_threshold;
     int64_t *of_row;       /* [rows] its question; rows of a question follow each other */
     int32_t (*offsets)[2]; /* [tokens] code points of the context, or -1, -1 */
 } bert_questions;
 
 void bert_questions_free(void *questions);
-/* exact_match and f1 (0 to 100) of run_qa.py's best answers (n_best_size 20, max_answer_length 30,
- * null_score_diff_threshold 0); for SQuAD 2.0 also of the questions with and without an answer. */
+enum { BERT_N_BEST_MAX = 100 };
+/* exact_match and f1 (0 to 100) of run_qa.py's best answers; for SQuAD 2.0 also of the questions
+ * with and without an answer. */
 extern const bert_scorer bert_question_scorer;
 #endif

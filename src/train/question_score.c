@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { N_BEST = 20, MAX_ANSWER = 30 };
-
 typedef struct {
     int32_t start, end; /* code points of the context */
     float score;        /* start and end logits together */
@@ -21,7 +19,7 @@ typedef struct {
 typedef struct {
     const bert_questions *questions;
     int64_t current; /* question + 1, or 0 */
-    candidate best[N_BEST];
+    candidate best[BERT_N_BEST_MAX];
     int n;
     float null_score;
     sums all, answerable, unanswerable;
@@ -31,13 +29,13 @@ typedef struct {
 
 /* ---- A window */
 
-/* The N_BEST tokens with the highest logits, best first. */
-static int top_tokens(const float *logits, int32_t n, int32_t *out) {
+/* The `most` tokens with the highest logits, best first. */
+static int top_tokens(const float *logits, int32_t n, int most, int32_t *out) {
     int count = 0;
     for (int32_t i = 0; i < n; i++) {
         const float x = logits[2 * i];
-        if (count == N_BEST && x <= logits[2 * out[count - 1]]) continue;
-        int at = count < N_BEST ? count++ : count - 1;
+        if (count == most && x <= logits[2 * out[count - 1]]) continue;
+        int at = count < most ? count++ : count - 1;
         for (; at > 0 && logits[2 * out[at - 1]] < x; at--) out[at] = out[at - 1];
         out[at] = i;
     }
@@ -45,21 +43,25 @@ static int top_tokens(const float *logits, int32_t n, int32_t *out) {
 }
 
 static void add_candidate(state *s, candidate c) {
-    if (s->n == N_BEST && c.score <= s->best[s->n - 1].score) return;
-    int at = s->n < N_BEST ? s->n++ : s->n - 1;
+    const int most = s->questions->n_best_size;
+    if (s->n == most && c.score <= s->best[s->n - 1].score) return;
+    int at = s->n < most ? s->n++ : s->n - 1;
     for (; at > 0 && s->best[at - 1].score < c.score; at--) s->best[at] = s->best[at - 1];
     s->best[at] = c;
 }
 
 static void add_window(state *s, const int32_t (*offsets)[2], const float *logits, int32_t n) {
-    int32_t starts[N_BEST], ends[N_BEST];
-    int first = top_tokens(logits, n, starts), last = top_tokens(logits + 1, n, ends);
+    const bert_questions *q = s->questions;
+    int32_t starts[BERT_N_BEST_MAX], ends[BERT_N_BEST_MAX];
+    int first = top_tokens(logits, n, q->n_best_size, starts),
+        last = top_tokens(logits + 1, n, q->n_best_size, ends);
     const float none = logits[0] + logits[1];
     if (none < s->null_score) s->null_score = none;
     for (int i = 0; i < first; i++)
         for (int k = 0; k < last; k++) {
             const int32_t a = starts[i], b = ends[k];
-            if (offsets[a][0] < 0 || offsets[b][0] < 0 || b < a || b - a + 1 > MAX_ANSWER) continue;
+            if (offsets[a][0] < 0 || offsets[b][0] < 0 || b < a || b - a + 1 > q->max_answer_length)
+                continue;
             add_candidate(
                 s, (candidate){offsets[a][0], offsets[b][1], logits[2 * a] + logits[2 * b + 1]});
         }
@@ -75,7 +77,9 @@ static const char *point(const char *s, int32_t n) {
 }
 
 static const char *answer_of(state *s, const bert_question *q, bert_error *e) {
-    if (!s->n || (s->questions->version_2 && s->null_score > s->best[0].score)) return "";
+    const double lead = s->n ? (double)(s->null_score - s->best[0].score) : 0;
+    if (!s->n || (s->questions->version_2 && lead > s->questions->null_score_diff_threshold))
+        return "";
     const char *from = point(q->context, s->best[0].start),
                *to = point(from, s->best[0].end - s->best[0].start);
     size_t n = (size_t)(to - from);

@@ -71,7 +71,8 @@ static void measure_rate(bert_trainer *t) {
 }
 
 int bert_trainer_step(bert_trainer *t, bert_error *e) {
-    double loss = 0, norm = 0, lr = bert_schedule_lr(&t->schedule, t->run.global_step);
+    const double lr = bert_schedule_lr(&t->schedule, t->run.global_step) * t->run.plateau.scale;
+    double loss = 0, norm = 0;
     int64_t tokens = 0;
     bert_tape_set_mode(t->tape, true, true);
     int rc = accumulate(t, &loss, &tokens, e);
@@ -80,6 +81,7 @@ int bert_trainer_step(bert_trainer *t, bert_error *e) {
         rc = bert_optimizer_step(t->optimizer, lr, t->args.max_grad_norm, &norm, e);
         if (rc) bert_error_prefix(e, "step %lld: ", (long long)t->run.global_step + 1);
     }
+    if (!rc) bert_trainer_emit(t, BERT_ON_OPTIMIZER_STEP);
     if (rc) {
         bert_params_zero_grad(bert_model_params(t->model));
         return rc;

@@ -151,6 +151,16 @@ static int add_paragraph(job *j, const json_t *paragraph, bert_error *e) {
     return rc;
 }
 
+static int set_measure(bert_questions *q, const bert_dataset_options *o, bert_error *e) {
+    q->n_best_size = o->n_best_size ? o->n_best_size : 20;
+    q->max_answer_length = o->max_answer_length ? o->max_answer_length : 30;
+    q->null_score_diff_threshold = o->null_score_diff_threshold;
+    if (q->n_best_size > 0 && q->n_best_size <= BERT_N_BEST_MAX && q->max_answer_length > 0)
+        return 0;
+    return bert_fail(e, BERT_EINVAL, "n_best_size is 1 to %d, max_answer_length 1 or more",
+                     BERT_N_BEST_MAX);
+}
+
 static int read_squad(bert_dataset_builder *b, const char *path, bert_error *e) {
     enum { LENGTH = 384 };
     bert_dataset *d = b->set;
@@ -159,7 +169,7 @@ static int read_squad(bert_dataset_builder *b, const char *path, bert_error *e) 
     json_t *file = bert_json_load(path, e), *article, *paragraph;
     if (!file) return e->code;
     job j = {.b = b, .q = calloc(1, sizeof *j.q)};
-    int rc = j.q ? 0 : bert_fail_memory(e, sizeof *j.q);
+    int rc = j.q ? set_measure(j.q, b->options, e) : bert_fail_memory(e, sizeof *j.q);
     d->extra = j.q;
     const json_t *data = json_object_get(file, "data");
     if (!rc && !json_is_array(data))

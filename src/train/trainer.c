@@ -41,6 +41,11 @@ static int check_args(const bert_trainer *t, bert_error *e) {
                          a->load_best_model_at_end    ? "load_best_model_at_end"
                          : a->early_stopping_patience ? "early_stopping_patience"
                                                       : "save_strategy best");
+    if (a->lr_scheduler_type == BERT_SCHEDULE_REDUCE_ON_PLATEAU &&
+        a->eval_strategy == BERT_STRATEGY_NO)
+        return bert_fail(e, BERT_EINVAL,
+                         "lr_scheduler_type reduce_lr_on_plateau needs evaluations: set "
+                         "eval_strategy to steps or epoch");
     if (a->per_device_train_batch_size > INT32_MAX || a->per_device_eval_batch_size > INT32_MAX ||
         a->threads > 1024)
         return bert_fail(e, BERT_EINVAL, "batch size or threads: out of range");
@@ -56,8 +61,12 @@ static int check_args(const bert_trainer *t, bert_error *e) {
     for (int i = 0; i < bert_metrics_count(m) && !known; i++)
         known = !strcmp(bert_metrics_name(m, i), best);
     if (known) return BERT_OK;
-    return bert_fail(e, BERT_EINVAL, "metric_for_best_model %s: it is not among the metrics of %s",
-                     best, bert_dataset_problem_type(t->train));
+    char list[300] = "loss";
+    size_t n = strlen(list);
+    for (int i = 0; i < bert_metrics_count(m) && n < sizeof list; i++)
+        n += (size_t)snprintf(list + n, sizeof list - n, ", %s", bert_metrics_name(m, i));
+    return bert_fail(e, BERT_EINVAL, "metric_for_best_model: %s is not computed; %s are", best,
+                     list);
 }
 
 /* "auto": rows / (classes * rows of the class), as scikit-learn's "balanced"; else numbers. */
@@ -119,11 +128,16 @@ static void scale_layers(bert_trainer *t) {
     }
 }
 
+/* An argument that counts steps, or is a part of all of them. */
+static int64_t steps_of(const bert_trainer *t, double x) {
+    return (int64_t)(x < 1 ? ceil((double)t->max_steps * x) : x);
+}
+
 static int plan_steps(bert_trainer *t, bert_error *e) {
     const bert_training_args *a = &t->args;
     bert_loader_options o = {.batch_size = (int32_t)a->per_device_train_batch_size,
-                             .shuffle = true,
-                             .group_by_length = a->group_by_length,
+                             .shuffle = a->train_sampling_strategy != BERT_SAMPLE_SEQUENTIAL,
+                             .group_by_length = a->train_sampling_strategy == BERT_SAMPLE_BY_LENGTH,
                              .drop_last = a->dataloader_drop_last,
                              .seed = (uint64_t)(a->data_seed >= 0 ? a->data_seed : a->seed)};
     t->loader = bert_loader_new(t->train, &o, e);
@@ -133,15 +147,16 @@ static int plan_steps(bert_trainer *t, bert_error *e) {
     t->steps_per_epoch = (t->batches_per_epoch + n - 1) / n;
     double steps = ceil(a->num_train_epochs * (double)t->steps_per_epoch);
     t->max_steps = a->max_steps > 0 ? a->max_steps : (int64_t)fmin(steps, 0x1p53);
-    int64_t warmup =
-        a->warmup_steps ? a->warmup_steps : (int64_t)ceil((double)t->max_steps * a->warmup_ratio);
+    t->logging_steps = steps_of(t, a->logging_steps);
+    t->eval_steps = steps_of(t, a->eval_steps > 0 ? a->eval_steps : a->logging_steps);
+    t->save_steps = steps_of(t, a->save_steps);
+    int64_t warmup = a->warmup_steps > 0 ? steps_of(t, a->warmup_steps)
+                                         : (int64_t)ceil((double)t->max_steps * a->warmup_ratio);
     t->schedule = (bert_schedule){.type = a->lr_scheduler_type,
                                   .learning_rate = a->learning_rate,
                                   .warmup_steps = warmup,
-                                  .total_steps = t->max_steps,
-                                  .num_cycles = a->lr_scheduler_num_cycles,
-                                  .power = a->lr_scheduler_power};
-    return BERT_OK;
+                                  .total_steps = t->max_steps};
+    return bert_schedule_set(&t->schedule, a->lr_scheduler_kwargs, e);
 }
 
 static int set_up(bert_trainer *t, bert_error *e) {
@@ -162,6 +177,7 @@ static int set_up(bert_trainer *t, bert_error *e) {
     bert_tape_options tape = bert_tape_default();
     tape.threads = (int)a->threads;
     tape.precision = a->precision;
+    tape.gradient_checkpointing = a->gradient_checkpointing;
     tape.seed = (uint64_t)a->seed;
     t->tape = bert_tape_new(&tape, e);
     if (!t->tape) return e->code;
@@ -224,6 +240,7 @@ int bert_trainer_add_callback(bert_trainer *t, bert_callback *fn, void *context,
         return bert_fail(e, BERT_EINVAL, "a trainer takes %d callbacks", BERT_CALLBACKS_MAX);
     t->callbacks[t->callbacks_count].fn = fn;
     t->callbacks[t->callbacks_count++].context = context;
+    fn(context, BERT_ON_INIT_END, &t->state);
     return BERT_OK;
 }
 
@@ -235,10 +252,16 @@ const bert_trainer_state *bert_trainer_get_state(const bert_trainer *t) {
     return &t->state;
 }
 
+double bert_trainer_epoch(const bert_trainer *t) {
+    const int64_t step = t->run.global_step, whole = step / t->steps_per_epoch;
+    const int64_t batches = step % t->steps_per_epoch * t->args.gradient_accumulation_steps;
+    return (double)whole + (double)batches / (double)t->batches_per_epoch;
+}
+
 void bert_trainer_emit(bert_trainer *t, bert_event event) {
     bert_trainer_state *s = &t->state;
     s->global_step = t->run.global_step;
-    s->epoch = (double)t->run.global_step / (double)t->steps_per_epoch;
+    s->epoch = bert_trainer_epoch(t);
     s->tokens = t->run.tokens;
     s->best_metric = t->run.best_metric;
     s->best_global_step = t->run.best_step;
@@ -251,9 +274,10 @@ void bert_trainer_emit(bert_trainer *t, bert_event event) {
 
 /* ---- Evaluation and the best model */
 
-static int before_eval_batch(void *context, int64_t batch, int64_t batches, bert_error *e) {
+static int after_eval_batches(void *context, int64_t batch, int64_t batches, bert_error *e) {
     bert_trainer *t = context;
-    if (t->stop) return bert_fail(e, BERT_EINTERRUPTED, "stopped in an evaluation");
+    if (t->stop && batch < batches)
+        return bert_fail(e, BERT_EINTERRUPTED, "stopped in an evaluation");
     t->state.eval_batch = batch;
     t->state.eval_batches = batches;
     if (batch) bert_trainer_emit(t, BERT_ON_PREDICTION_STEP);
@@ -283,18 +307,20 @@ static int make_room(bert_trainer *t, bert_error *e) {
                      e);
 }
 
-static int evaluate(bert_trainer *t, const bert_dataset *d, bert_error *e) {
-    const bool keeps = d == t->validation && t->args.output_dir[0] && is_shown(d);
-    if (keeps && make_room(t, e)) return e->code;
+typedef int row_fn(void *context, int64_t row, const float *logits, int32_t num_labels);
+
+/* The metrics of a set, begun as a log. */
+static int measure(bert_trainer *t, const bert_dataset *d, const char *prefix, row_fn *row,
+                   void *row_context, bert_error *e) {
     bert_evaluation v = {.tape = t->tape,
                          .model = t->model,
                          .set = d,
                          .batch_size = (int32_t)t->args.per_device_eval_batch_size,
                          .class_weights = t->class_weights,
                          .label_smoothing = (float)t->args.label_smoothing_factor,
-                         .row = keeps ? keep_row : NULL,
-                         .row_context = t,
-                         .batch = before_eval_batch,
+                         .row = row,
+                         .row_context = row_context,
+                         .batch = after_eval_batches,
                          .batch_context = t};
     double began = bert_seconds();
     bert_metrics_reset(t->metrics);
@@ -302,21 +328,44 @@ static int evaluate(bert_trainer *t, const bert_dataset *d, bert_error *e) {
     int rc = bert_evaluation_run(&v, t->metrics, e);
     t->state.eval_batch = t->state.eval_batches = 0;
     if (rc) return rc;
-    if (keeps) t->predicted_step = weights_step(t);
     t->state.metrics = t->metrics;
     t->rate_time += bert_seconds() - began; /* evaluation does not count in the training rate */
     bert_log_begin(t);
     for (int i = 0; i < bert_metrics_count(t->metrics); i++)
-        bert_log_put(t, "eval_", bert_metrics_name(t->metrics, i),
+        bert_log_put(t, prefix, bert_metrics_name(t->metrics, i),
                      bert_metrics_value(t->metrics, i));
-    bert_log_put(t, "eval_", "runtime", bert_seconds() - began);
+    const double seconds = fmax(bert_seconds() - began, 1e-9);
+    const double rows = (double)bert_dataset_size(d);
+    const double batches = ceil(rows / (double)t->args.per_device_eval_batch_size);
+    bert_log_put(t, prefix, "runtime", seconds);
+    bert_log_put(t, prefix, "samples_per_second", rows / seconds);
+    bert_log_put(t, prefix, "steps_per_second", batches / seconds);
+    return BERT_OK;
+}
+
+static int evaluate(bert_trainer *t, const bert_dataset *d, bert_error *e) {
+    const bool keeps = d == t->validation && t->args.output_dir[0] && is_shown(d);
+    int rc = keeps ? make_room(t, e) : BERT_OK;
+    if (!rc) rc = measure(t, d, "eval_", keeps ? keep_row : NULL, t, e);
+    if (rc) return rc;
+    if (keeps) t->predicted_step = weights_step(t);
     bert_run *r = &t->run;
     const int64_t steps = r->global_step - r->evaluated_step;
     if (steps > 0)
         bert_log_put(t, "", "training_loss", (r->total_loss - r->evaluated_loss) / (double)steps);
     r->evaluated_loss = r->total_loss;
     r->evaluated_step = r->global_step;
-    return bert_log_end(t, BERT_ON_EVALUATE, e);
+    rc = bert_log_end(t, e);
+    if (!rc) bert_trainer_emit(t, BERT_ON_EVALUATE);
+    return rc;
+}
+
+static const bert_metrics *finish_evaluation(bert_trainer *t, const bert_error *local,
+                                             bert_error *e) {
+    t->stop = 0;
+    if (!local->code) return t->metrics;
+    bert_fail(e, local->code, "%s", local->message);
+    return NULL;
 }
 
 const bert_metrics *bert_trainer_evaluate(bert_trainer *t, const bert_dataset *d, bert_error *e) {
@@ -327,15 +376,21 @@ const bert_metrics *bert_trainer_evaluate(bert_trainer *t, const bert_dataset *d
         bert_fail(e, BERT_EINVAL, "there is no validation data");
         return NULL;
     }
-    int rc = bert_dataset_check_model(d, t->model, &local);
-    if (!rc) rc = evaluate(t, d, &local);
-    t->stop = 0;
-    if (!rc) return t->metrics;
-    bert_fail(e, local.code, "%s", local.message);
-    return NULL;
+    if (!bert_dataset_check_model(d, t->model, &local)) evaluate(t, d, &local);
+    return finish_evaluation(t, &local, e);
 }
 
-int bert_trainer_predict(bert_trainer *t, bert_error *e) {
+const bert_metrics *bert_trainer_predict(bert_trainer *t, const bert_dataset *d, row_fn *row,
+                                         void *context, bert_error *e) {
+    if (bert_need(t, "trainer", e) || bert_need(d, "dataset to predict", e)) return NULL;
+    bert_error local = {0};
+    if (!bert_dataset_check_model(d, t->model, &local) &&
+        !measure(t, d, "test_", row, context, &local))
+        bert_trainer_emit(t, BERT_ON_PREDICT);
+    return finish_evaluation(t, &local, e);
+}
+
+int bert_trainer_keep_predictions(bert_trainer *t, bert_error *e) {
     if (!is_shown(t->validation) || t->predicted_step == weights_step(t)) return 0;
     if (make_room(t, e)) return e->code;
     bert_evaluate_options o = bert_evaluate_default();
@@ -385,10 +440,13 @@ static int judge(bert_trainer *t, bert_error *e) {
     const bert_training_args *a = &t->args;
     const char *name = best_metric_name(a);
     double value;
+    if (!t->run.global_step) return BERT_OK; /* eval_on_start shows the untrained model */
     if (!bert_metrics_find(t->metrics, name, &value)) return BERT_OK;
     bool greater =
         a->greater_is_better < 0 ? bert_metric_greater_is_better(name) : a->greater_is_better > 0;
     bert_run *r = &t->run;
+    if (a->lr_scheduler_type == BERT_SCHEDULE_REDUCE_ON_PLATEAU)
+        bert_plateau_step(&t->schedule, &r->plateau, value);
     bool first = isnan(r->best_metric) && !isnan(value);
     bool better = first || (greater ? value > r->best_metric : value < r->best_metric);
     bool enough = first || (better && fabs(value - r->best_metric) > a->early_stopping_threshold);
@@ -406,25 +464,31 @@ static int judge(bert_trainer *t, bert_error *e) {
     return BERT_OK;
 }
 
-/* ---- What is due after a step */
+/* ---- What is due after a step, and then after an epoch: transformers' DefaultFlowCallback */
 
-static bool comes(bert_strategy when, int64_t every, int64_t step, bool epoch_ends) {
-    return when == BERT_STRATEGY_STEPS ? step % every == 0
-                                       : when == BERT_STRATEGY_EPOCH && epoch_ends;
+static unsigned due_after_step(const bert_trainer *t) {
+    const bert_training_args *a = &t->args;
+    const int64_t step = t->run.global_step;
+    const bool last = step >= t->max_steps;
+    unsigned due = 0;
+    if ((a->logging_strategy == BERT_STRATEGY_STEPS && step % t->logging_steps == 0) ||
+        (a->logging_first_step && step == 1))
+        due |= BERT_DO_LOG;
+    if (a->eval_strategy == BERT_STRATEGY_STEPS && (double)step >= a->eval_delay &&
+        (step % t->eval_steps == 0 || last))
+        due |= BERT_DO_EVALUATE;
+    if (a->save_strategy == BERT_STRATEGY_STEPS && (step % t->save_steps == 0 || last))
+        due |= BERT_DO_SAVE;
+    return due;
 }
 
-static unsigned due_after(const bert_trainer *t, bool epoch_ends) {
+static unsigned due_after_epoch(const bert_trainer *t) {
     const bert_training_args *a = &t->args;
-    int64_t step = t->run.global_step;
-    unsigned due = 0;
-    if (comes(a->logging_strategy, a->logging_steps, step, epoch_ends) ||
-        (step == 1 && a->logging_first_step && a->logging_strategy != BERT_STRATEGY_NO))
-        due |= BERT_DO_LOG;
-    if (comes(a->eval_strategy, a->eval_steps ? a->eval_steps : a->logging_steps, step, epoch_ends))
-        due |= BERT_DO_EVALUATE;
-    bool end = step >= t->max_steps && a->save_strategy == BERT_STRATEGY_STEPS;
-    if (comes(a->save_strategy, a->save_steps, step, epoch_ends) || end) due |= BERT_DO_SAVE;
-    return due;
+    const bool evaluates =
+        a->eval_strategy == BERT_STRATEGY_EPOCH && bert_trainer_epoch(t) >= a->eval_delay;
+    return (a->logging_strategy == BERT_STRATEGY_EPOCH ? BERT_DO_LOG : 0u) |
+           (evaluates ? BERT_DO_EVALUATE : 0u) |
+           (a->save_strategy == BERT_STRATEGY_EPOCH ? BERT_DO_SAVE : 0u);
 }
 
 static int log_training(bert_trainer *t, bert_error *e) {
@@ -437,7 +501,7 @@ static int log_training(bert_trainer *t, bert_error *e) {
     bert_log_put(t, "", "learning_rate", t->state.learning_rate);
     r->log_loss = 0;
     r->log_step = r->global_step;
-    return bert_log_end(t, BERT_ON_LOG, e);
+    return bert_log_end(t, e);
 }
 
 /* Each thing is marked as done only when it is, so that a checkpoint of an interrupted run knows
@@ -468,7 +532,7 @@ static int start(bert_trainer *t, bert_error *e) {
     const bert_training_args *a = &t->args;
     t->ended = t->best_loaded = false;
     t->predicted_step = -1;
-    t->run = (bert_run){.best_metric = (double)NAN};
+    t->run = (bert_run){.best_metric = (double)NAN, .plateau = {1, (double)NAN, 0, 0}};
     t->checkpoint[0] = t->best_checkpoint[0] = 0;
     json_array_clear(t->log_history);
     bert_optimizer_forget(t->optimizer);
@@ -501,21 +565,37 @@ static int interrupted(bert_trainer *t, bert_error *e) {
     if (rc) return rc;
     return bert_fail(e, BERT_EINTERRUPTED, "stopped at step %lld of %lld%s%s",
                      (long long)t->run.global_step, (long long)t->max_steps,
-                     saves ? "; resume from " : "", saves ? t->checkpoint : "");
+                     !saves               ? ""
+                     : a->save_only_model ? "; saved in "
+                                          : "; resume from ",
+                     saves ? t->checkpoint : "");
+}
+
+/* What comes between a step and the next; a resumed run may begin with a part of it. */
+static int after_step(bert_trainer *t, bert_error *e) {
+    bert_run *r = &t->run;
+    int rc = do_what_is_due(t, e);
+    if (t->ended && r->global_step) r->due |= BERT_DUE_EPOCH_END;
+    if (rc || !(r->due & BERT_DUE_EPOCH_END)) return rc;
+    r->due = (r->due & ~(unsigned)BERT_DUE_EPOCH_END) | due_after_epoch(t);
+    bert_trainer_emit(t, BERT_ON_EPOCH_END);
+    return do_what_is_due(t, e);
 }
 
 static int run_steps(bert_trainer *t, bert_error *e) {
-    int rc = do_what_is_due(t, e);
+    int rc = after_step(t, e);
     while (!rc && !t->stop && !t->ended && t->run.global_step < t->max_steps) {
-        if (t->run.global_step % t->steps_per_epoch == 0) bert_trainer_emit(t, BERT_ON_EPOCH_BEGIN);
+        bert_run *r = &t->run;
+        if (r->global_step % t->steps_per_epoch == 0 || r->global_step == t->started_step)
+            bert_trainer_emit(t, BERT_ON_EPOCH_BEGIN);
         bert_trainer_emit(t, BERT_ON_STEP_BEGIN);
         rc = bert_trainer_step(t, e);
         if (rc) break;
-        bool epoch_ends = t->run.global_step % t->steps_per_epoch == 0;
-        t->run.due |= due_after(t, epoch_ends);
+        r->due |= due_after_step(t);
+        if (r->global_step % t->steps_per_epoch == 0 || r->global_step >= t->max_steps)
+            r->due |= BERT_DUE_EPOCH_END;
         bert_trainer_emit(t, BERT_ON_STEP_END);
-        if (epoch_ends) bert_trainer_emit(t, BERT_ON_EPOCH_END);
-        rc = do_what_is_due(t, e);
+        rc = after_step(t, e);
     }
     return rc;
 }
@@ -534,10 +614,14 @@ static int finish(bert_trainer *t, bert_error *e) {
     int64_t steps = t->run.global_step - t->started_step;
     bert_log_begin(t);
     bert_log_put(t, "train_", "runtime", seconds);
+    bert_log_put(t, "train_", "samples_per_second",
+                 (double)steps / (double)t->steps_per_epoch * (double)bert_dataset_size(t->train) /
+                     seconds);
     bert_log_put(t, "train_", "steps_per_second", (double)steps / seconds);
+    bert_log_put(t, "", "total_flos", bert_trainer_flos(t));
     bert_log_put(t, "train_", "loss",
                  t->run.total_loss / (double)(t->run.global_step ? t->run.global_step : 1));
-    rc = bert_log_end(t, BERT_ON_LOG, e);
+    rc = bert_log_end(t, e);
     if (!rc) bert_trainer_emit(t, BERT_ON_TRAIN_END);
     return rc;
 }

@@ -4,10 +4,13 @@
 #include "models/model.h"
 #include "train/event_file.h"
 #include "train/optimizer.h"
+#include "train/schedule.h"
 #include <jansson.h>
 #include <stdatomic.h>
 #include <stdio.h>
 
+/* Beside BERT_DO_...: an epoch, or the training, ends with this step. */
+enum { BERT_DUE_EPOCH_END = 16 };
 enum { BERT_LOG_MAX = 48, BERT_LOG_NAME = 64, BERT_CALLBACKS_MAX = 16 };
 
 /* What a run is between two steps, beside weights and optimizer: all that a checkpoint holds. Where
@@ -21,9 +24,10 @@ typedef struct {
     int64_t evaluated_step; /* and its step */
     int64_t tokens;
     int64_t patience;   /* evaluations without improvement */
-    unsigned due;       /* BERT_DO_...: what an interruption has left undone at this step */
+    unsigned due;       /* BERT_DO_... and BERT_DUE_...: what is left undone at this step */
     double best_metric; /* NaN: none */
     int64_t best_step;
+    bert_plateau plateau;
 } bert_run;
 
 struct bert_trainer {
@@ -37,6 +41,7 @@ struct bert_trainer {
     float *best_weights;  /* of every parameter in turn; kept where there is no output_dir */
     bert_schedule schedule;
     int64_t batches_per_epoch, steps_per_epoch, max_steps;
+    int64_t logging_steps, eval_steps, save_steps; /* of the arguments, in steps */
     struct {
         bert_callback *fn;
         void *context;
@@ -65,18 +70,21 @@ struct bert_trainer {
 
 /* Sees to it that predicted is of the weights as they are: kept, or evaluated now. Data whose rows
  * the report does not show has none. */
-int bert_trainer_predict(bert_trainer *t, bert_error *e);
+int bert_trainer_keep_predictions(bert_trainer *t, bert_error *e);
 double bert_seconds(void);
+/* Epochs done, a part of one by its batches. */
+double bert_trainer_epoch(const bert_trainer *t);
 void bert_trainer_emit(bert_trainer *t, bert_event event);
 /* step.c: one optimizer step; on failure nothing has changed. */
 int bert_trainer_step(bert_trainer *t, bert_error *e);
 /* log.c: opens log.jsonl with what the history holds, and event files where they are asked for; a
- * record of the state's log, then of the history and the files. */
+ * record of the state's log, then of the history and the files. The log stays for callbacks until
+ * the next begins. */
 int bert_log_open(bert_trainer *t, bert_error *e);
 int bert_log_close(bert_trainer *t, bert_error *e);
 void bert_log_begin(bert_trainer *t);
 void bert_log_put(bert_trainer *t, const char *prefix, const char *name, double value);
-int bert_log_end(bert_trainer *t, bert_event event, bert_error *e);
+int bert_log_end(bert_trainer *t, bert_error *e);
 /* checkpoint.c */
 int bert_checkpoint_save(bert_trainer *t, bert_error *e);
 int bert_checkpoint_load(bert_trainer *t, const char *directory, bert_error *e);
@@ -84,6 +92,9 @@ int bert_checkpoint_load_weights(bert_trainer *t, const char *directory, bert_er
 /* The newest checkpoint of output_dir in malloc'ed memory; NULL when there is none. Removes what a
  * killed run left half-written. */
 char *bert_checkpoint_latest(const char *output_dir);
+/* The run's operations as transformers estimates them: 6 for each token and parameter, tables of
+ * embeddings left out. */
+double bert_trainer_flos(const bert_trainer *t);
 int bert_trainer_state_save(const bert_trainer *t, const char *directory, bert_error *e);
 /* card.c */
 int bert_model_card_save(const bert_trainer *t, const char *directory, bert_error *e);
