@@ -118,7 +118,13 @@ static void files_appear_whole_or_not_at_all(void **state) {
     bert_mapping m;
     assert_int_equal(bert_map_file(path, &m, &e), 0);
     assert_memory_equal(m.data, "one", 3);
+    char part[2] = "";
+    assert_true(bert_mapping_read(&m, m.data + 1, part, 2));
+    assert_memory_equal(part, "ne", 2);
+    assert_false(bert_mapping_read(&m, m.data + 2, part, 2));
+    assert_false(bert_mapping_read(&m, part, part, 1));
     bert_unmap_file(&m);
+    assert_false(bert_mapping_read(&m, part, part, 1));
     assert_int_equal(bert_map_file(dir, &m, &e), BERT_EIO);
     bert_error_clear(&e);
     assert_int_equal(bert_map_file("/nowhere/at/all", &m, &e), BERT_ENOTFOUND);

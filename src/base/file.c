@@ -48,15 +48,31 @@ int bert_map_file(const char *path, bert_mapping *m, bert_error *e) {
         if (p == MAP_FAILED)
             rc = fail_errno(e, "map", path);
         else
-            *m = (bert_mapping){p, (size_t)st.st_size};
+            *m = (bert_mapping){p, (size_t)st.st_size, fd};
     }
-    close(fd);
+    if (!m->data) close(fd);
     return rc;
 }
 
 void bert_unmap_file(bert_mapping *m) {
-    if (m->data) munmap((void *)m->data, m->size);
+    if (m->data) {
+        munmap((void *)m->data, m->size);
+        close(m->fd);
+    }
     *m = (bert_mapping){0};
+}
+
+bool bert_mapping_read(const bert_mapping *m, const void *at, void *to, size_t bytes) {
+    if (!m->data || (uintptr_t)at < (uintptr_t)m->data) return false;
+    size_t first = (uintptr_t)at - (uintptr_t)m->data, done = 0;
+    if (first > m->size || bytes > m->size - first) return false;
+    while (done < bytes) {
+        ssize_t n = pread(m->fd, (char *)to + done, bytes - done, (off_t)(first + done));
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) return false;
+        done += (size_t)n;
+    }
+    return true;
 }
 
 int bert_read_file(const char *path, size_t limit, char **data, size_t *size, bert_error *e) {

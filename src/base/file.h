@@ -6,10 +6,15 @@
 typedef struct {
     const unsigned char *data; /* read-only; NULL for an empty file */
     size_t size;
+    int fd; /* where there are data */
 } bert_mapping;
 /* Maps a regular file; the file may be replaced by rename meanwhile, never rewritten in place. */
 int bert_map_file(const char *path, bert_mapping *m, bert_error *e);
 void bert_unmap_file(bert_mapping *m);
+/* Copies what lies at `at` by a system call, which for pages that nobody has touched yet, and
+ * nobody will touch again, costs half of touching them. False: it is not of this mapping, or cannot
+ * be read. */
+bool bert_mapping_read(const bert_mapping *m, const void *at, void *to, size_t bytes);
 
 /* Reads a whole file (or stdin for "-") into malloc'ed memory with a NUL after it. limit: refuse
  * more bytes; 0: none. */

@@ -130,7 +130,8 @@ typedef struct {
     bert_view a;
     const unsigned char *b;
     bert_balance balance;
-    const bert_view *once;     /* the right operand, when it is not packed */
+    const bert_right *once;    /* the right operand, when it is not packed */
+    float *once_copy;          /* [threads][K * nr]: where a part of it is copied to */
     unsigned char *once_panel; /* [threads][b_panel]: where a panel of it is packed */
     atomic_bool infinite;      /* a sum of such a product */
     size_t a_panel, b_panel;
@@ -230,10 +231,16 @@ static void fetch(const float *row, int n) {
 /* All rows times a panel that is packed here. */
 static void multiply_once(product *p, int j, int thread) {
     const bert_gemm_kernel *g = p->g;
-    const bert_view v = {p->once->data + j * g->nr * p->once->col, p->once->row, p->once->col};
+    const bert_right *r = p->once;
+    bert_view v = {r->view.data + j * g->nr * r->view.col, r->view.row, r->view.col};
     const int cols = p->N - j * g->nr < g->nr ? p->N - j * g->nr : g->nr;
     unsigned char *panel = p->once_panel + (size_t)thread * p->b_panel;
-    if (v.row == 1)
+    const size_t size = (size_t)cols * (size_t)p->K;
+    float *copy = p->once_copy + (size_t)thread * (size_t)(g->nr * p->K);
+    if (r->read && v.row == 1 && v.col == p->K &&
+        r->read(r->context, v.data, copy, size * sizeof *copy))
+        v.data = copy;
+    else if (v.row == 1)
         for (int i = 0; i < cols; i++) fetch(v.data + i * v.col, p->K);
     g->pack_b(panel, v.data, v.row, v.col, cols, p->K, p->balance);
     multiply_panel(p, panel, p->tiles + (size_t)thread * p->tiles_of_thread, j, 0,
@@ -336,7 +343,7 @@ int bert_matmul_view(bert_threads *threads, bert_precision precision, int M, int
 }
 
 int bert_matmul_once(bert_threads *threads, bert_precision precision, int M, int N, int K,
-                     bert_view a, bert_view b, bert_balance balance, float *c, ptrdiff_t ldc,
+                     bert_view a, const bert_right *b, float *c, ptrdiff_t ldc,
                      const bert_epilogue *epilogue, bool *finite) {
     static const bert_epilogue plain = {0};
     const bert_gemm_kernel *g = bert_cpu()->gemm[precision];
@@ -345,8 +352,8 @@ int bert_matmul_once(bert_threads *threads, bert_precision precision, int M, int
                  .K = K,
                  .N = N,
                  .a = a,
-                 .once = &b,
-                 .balance = balance,
+                 .once = b,
+                 .balance = b->balance,
                  .rows = M,
                  .c = c,
                  .ldc = ldc};
@@ -359,10 +366,12 @@ int bert_matmul_once(bert_threads *threads, bert_precision precision, int M, int
     p.tiles_of_thread = (size_t)(row_panels * g->mr * g->nr);
     const size_t left = (size_t)row_panels * p.a_panel, right = (size_t)count * p.b_panel;
     const size_t sums = (size_t)count * p.tiles_of_thread * sizeof(float);
-    p.packed_a = bert_threads_workspace(threads, BERT_WORKSPACE_LEFT, left + right + sums);
+    const size_t copies = b->read ? (size_t)count * (size_t)(g->nr * K) * sizeof(float) : 0;
+    p.packed_a = bert_threads_workspace(threads, BERT_WORKSPACE_LEFT, left + right + sums + copies);
     if (!p.packed_a) return BERT_ENOMEM;
     p.once_panel = p.packed_a + left;
     p.tiles = (float *)(void *)(p.once_panel + right);
+    p.once_copy = p.tiles + (size_t)count * p.tiles_of_thread;
     bert_threads_run(threads, row_panels, 2, pack_rows, &p);
     bert_threads_run(threads, divide_up(N, g->nr), 1, multiply_tasks, &p);
     bert_threads_release(threads, p.packed_a);

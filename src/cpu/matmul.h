@@ -43,10 +43,19 @@ int bert_matmul_packed(bert_threads *threads, int M, bert_view a, const bert_pac
 int bert_matmul_view(bert_threads *threads, bert_precision precision, int M, int N, int K,
                      bert_view a, bert_view b, float *c, ptrdiff_t ldc,
                      const bert_epilogue *epilogue);
+/* Copies bytes from where a matrix lies, or returns false: then it is read where it is. */
+typedef bool bert_read_fn(void *context, const float *at, float *to, size_t bytes);
+/* A right operand as it lies. */
+typedef struct {
+    bert_view view;
+    bert_balance balance;
+    bert_read_fn *read; /* NULL: reading it in place is as good */
+    void *context;
+} bert_right;
 /* bert_matmul_packed, to the bit, with a right operand that is not packed yet and may never be
  * needed again: each thread packs a panel of columns, multiplies all of a by it and forgets it. For
  * few rows. *finite (unless NULL): whether all sums were, as they are when a and b are. */
 int bert_matmul_once(bert_threads *threads, bert_precision precision, int M, int N, int K,
-                     bert_view a, bert_view b, bert_balance balance, float *c, ptrdiff_t ldc,
+                     bert_view a, const bert_right *b, float *c, ptrdiff_t ldc,
                      const bert_epilogue *epilogue, bool *finite);
 #endif

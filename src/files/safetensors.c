@@ -40,6 +40,12 @@ struct bert_safetensors {
     int *by_name; /* indices of tensors, sorted by name */
 };
 
+bool bert_safetensors_read(const bert_safetensors *s, const void *at, void *to, size_t bytes) {
+    for (int i = 0; i < s->shard_count; i++)
+        if (bert_mapping_read(&s->shards[i].map, at, to, bytes)) return true;
+    return false;
+}
+
 static int dtype_of(const char *name) {
     for (int d = 0; d < BERT_DTYPE_COUNT; d++)
         if (!strcmp(dtypes[d].name, name)) return d;

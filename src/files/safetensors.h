@@ -40,6 +40,8 @@ const bert_stored_tensor *bert_safetensors_at(const bert_safetensors *s, int i);
 const bert_stored_tensor *bert_safetensors_find(const bert_safetensors *s, const char *name);
 const char *bert_safetensors_metadata(const bert_safetensors *s,
                                       const char *key); /* NULL if absent */
+/* bert_mapping_read for data of any of the tensors. */
+bool bert_safetensors_read(const bert_safetensors *s, const void *at, void *to, size_t bytes);
 /* Elements as float32 into out (F64, F32, F16, BF16). BERT_EUNSUPPORTED for other types. */
 int bert_stored_to_float(const bert_stored_tensor *t, float *out, bert_error *e);
 

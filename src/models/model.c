@@ -126,7 +126,8 @@ static int build(bert_model *m, const bert_model_options *o, bert_error *e) {
     if (!o->from_scratch) w->file = bert_weights_find(m->path, &m->weights_path, e);
     if (!o->from_scratch && !w->file) return e->code;
     w->path = m->weights_path;
-    bert_param_source source = {bert_weight_source_find, w, bert_weight_source_done};
+    bert_param_source source = {bert_weight_source_find, w, bert_weight_source_done,
+                                bert_weight_source_read};
     m->params = bert_params_new_from(w->file ? &source : NULL, o->trainable, o->seed,
                                      m->config.initializer_range, e);
     if (!m->params) return e->code;

@@ -177,6 +177,10 @@ void bert_weight_source_done(void *context, const float *value, size_t bytes, bo
     if (begin < end) madvise((void *)begin, end - begin, MADV_DONTNEED);
 }
 
+bool bert_weight_source_read(void *context, const float *at, float *to, size_t bytes) {
+    return bert_safetensors_read(((const bert_weight_source *)context)->file, at, to, bytes);
+}
+
 static bool is_used(const bert_weight_source *s, const bert_stored_tensor *t) {
     for (int i = 0; i < s->used_count; i++)
         if (s->used[i] == t) return true;

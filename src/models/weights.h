@@ -40,6 +40,8 @@ int bert_weight_source_find(void *context, const char *name, int32_t rows, int32
 /* done of bert_param_source: gives the pages of a mapped value back to the system, and notes its
  * name when it is not finite. */
 void bert_weight_source_done(void *context, const float *value, size_t bytes, bool finite);
+/* read of bert_param_source. */
+bool bert_weight_source_read(void *context, const float *at, float *to, size_t bytes);
 /* After the last parameter: an error that lists what is missing; else fills unused. */
 int bert_weight_source_finish(bert_weight_source *s, bert_error *e);
 void bert_weight_source_free(bert_weight_source *s); /* not the struct itself */

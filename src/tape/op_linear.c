@@ -165,10 +165,14 @@ static int linear_forward(bert_tape *t, const bert_linear *ls, int count, const 
         const bert_param *w = ls[i].weight;
         ep.bias = ls[i].bias ? ls[i].bias->value : NULL;
         bert_view b = transposed(rows_of(w->value, w->cols));
+        const bert_param_source *source = &w->owner->source;
+        /* what is initialised lies in memory of its own */
+        bert_read_fn *read = w->initialised ? NULL : source->read;
         bool finite = true;
         if (once)
-            rc = bert_matmul_once(t->threads, t->options.precision, rows, w->rows, w->cols, a, b,
-                                  w->balance, y + first, cols, &ep, &finite);
+            rc = bert_matmul_once(t->threads, t->options.precision, rows, w->rows, w->cols, a,
+                                  &(bert_right){b, w->balance, read, source->context}, y + first,
+                                  cols, &ep, &finite);
         else
             rc = bert_matmul_view(t->threads, t->options.precision, rows, w->rows, w->cols, a, b,
                                   y + first, cols, &ep);

@@ -30,12 +30,14 @@ struct bert_param {
  * parameters), 0 when there is no such tensor, or a negative error (there, but of another shape).
  * done, unless NULL, is told when a value has been packed, or read for the only time that is
  * foreseen, so that the pages of a mapping can be given back (the value must stay readable), and
- * whether all of it is finite: so opening a model need not read it. */
+ * whether all of it is finite: so opening a model need not read it. read, unless NULL, copies a
+ * part of a value that is read once, where that is cheaper than touching it, or returns false. */
 typedef struct {
     int (*find)(void *context, const char *name, int32_t rows, int32_t cols, const float **value,
                 bert_error *e);
     void *context;
     void (*done)(void *context, const float *value, size_t bytes, bool finite);
+    bert_read_fn *read;
 } bert_param_source;
 
 /* Parameters, values and gradients lie in the order of creation, each in one arena, so a parameter
