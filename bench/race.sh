@@ -16,7 +16,7 @@ if [ ! -x "$python" ]; then
     python3 -m venv "$venv" || { say "python3 -m venv failed (Debian: python3-venv)"; exit 1; }
 fi
 # One by one: what cannot be installed here is left out of the race.
-for package in numpy torch transformers tokenizers onnx onnxruntime openvino nncf ctranslate2 nanotoken; do
+for package in numpy torch transformers tokenizers onnx onnxruntime openvino nncf ctranslate2 nanotoken gguf llama-cpp-python; do
     installed "$package" && continue
     say "installing $package"
     "$python" -m pip install -q --disable-pip-version-check "$package" >&2 || say "$package does not install here"

@@ -4,7 +4,7 @@
  *     bench_race_worker MODEL PRECISION THREADS    {"ready":true}
  *     shape BATCH SEQ FILE     ids, int32          {"ok":true}
  *     time WARM RUNS           timed forward passes {"seconds":[..]}
- *     save FILE                last_hidden_state, float32 {"ok":true}
+ *     save FILE                a run's last_hidden_state, float32 {"seconds":[..]}
  *     embed FILE OUT           a text a line -> mean vectors, float32 {"seconds":[..],"tokens":n}
  *     tokenize FILE ids|all N  passes over the lines {"seconds":[..],"tokens":n}
  *
@@ -103,11 +103,13 @@ static int time_runs(worker *w, int warm, int runs, bert_error *e) {
 
 static int save(worker *w, const char *path, bert_error *e) {
     bert_outputs out;
+    const double t = now();
     int rc = forward(w, &out, e);
+    const double seconds = now() - t;
     if (!rc)
         rc = write_floats(path, out.last_hidden_state, (size_t)out.tokens * (size_t)out.hidden_size,
                           e);
-    if (!rc) puts("{\"ok\":true}");
+    if (!rc) answer(&seconds, 1, out.tokens);
     return rc;
 }
 

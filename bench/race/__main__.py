@@ -8,6 +8,7 @@ import sys
 import time
 
 import capped
+import draw
 import footprint
 import machine
 import pool
@@ -130,7 +131,7 @@ def main():
     saved = load(context.scratch("race.json"), about)
     print(report.header(about["machine"], about["versions"]), flush=True)
     for name in args.only:
-        module, start = SECTIONS[name], time.monotonic()
+        module, start, load_before = SECTIONS[name], time.monotonic(), os.getloadavg()[0]
         context.missing = {}
         try:
             results = module.run(context)
@@ -138,14 +139,16 @@ def main():
             context.say(f"{name} is skipped: {e}")
             continue
         saved[name] = {"date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
-                       "minutes": (time.monotonic() - start) / 60, "quick": args.quick, "absent": context.missing,
-                       "results": results}
+                       "minutes": (time.monotonic() - start) / 60, "load_before": load_before, "quick": args.quick,
+                       "absent": context.missing, "results": results}
         print(report.section(name, saved[name], module), flush=True)
         write(context.scratch("race.json"), json.dumps({**about, "sections": saved}, indent=1))
     text = [report.header(about["machine"], about["versions"])]
     text += [report.section(n, saved[n], m) for n, m in SECTIONS.items() if n in saved]
     write(context.scratch("race.md"), "\n".join(text))
-    context.say(f"written: {context.scratch('race.md')}, race.json")
+    with contextlib.suppress(KeyError, StopIteration):
+        write(context.scratch("race.svg"), draw.draw({**about, "sections": saved}, "bert-base", "8x128"))
+    context.say(f"written: {context.scratch('race.md')}, race.json, race.svg")
 
 
 if __name__ == "__main__":

@@ -66,7 +66,7 @@ def draw(saved, model, shape):
 def main():
     given = dict(enumerate(sys.argv[1:]))
     source = given.get(0) or os.path.join(ROOT, "build", "race", "race.json")
-    target = given.get(1) or os.path.join(ROOT, "docs", "race.svg")
+    target = given.get(1) or os.path.join(ROOT, "build", "race", "race.svg")
     with open(source) as f:
         picture = draw(json.load(f), given.get(2, "bert-base"), given.get(3, "8x128"))
     with open(target, "w") as f:

@@ -24,6 +24,7 @@ ENGINES = [
     Engine("ONNX Runtime f32", "f32", ORT[0], "f32", ORT[1], ("plain.onnx", "fused.onnx")),
     Engine("OpenVINO f32", "f32", OV[0], "f32", OV[1], ("plain.onnx", "openvino.xml")),
     Engine("CTranslate2 f32", "f32", CT2[0], "f32", CT2[1], ("ctranslate2",)),
+    Engine("llama.cpp f32", "f32", LLAMA[0], "f32", LLAMA[1], ("f32.gguf",)),
     Engine("bert medium", "bf16", "ours", "medium"),
     Engine("PyTorch bf16", "bf16", "torch", "bf16", "torch"),
     Engine("OpenVINO bf16", "bf16", OV[0], "bf16", OV[1], ("plain.onnx", "openvino.xml")),
@@ -32,6 +33,7 @@ ENGINES = [
     Engine("ONNX Runtime int8", "int8", ORT[0], "int8", ORT[1], ("plain.onnx", "fused.onnx", "int8.onnx")),
     Engine("OpenVINO int8", "int8", OV[0], "int8", OV[1], ("plain.onnx", "openvino.xml", "openvino-int8.xml")),
     Engine("CTranslate2 int8", "int8", CT2[0], "int8", CT2[1], ("ctranslate2",)),
+    Engine("llama.cpp q8_0", "int8", LLAMA[0], "int8", LLAMA[1], ("q8_0.gguf",)),
 ]
 GROUPS = ["f32", "bf16", "int8"]
 

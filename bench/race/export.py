@@ -118,7 +118,56 @@ def ctranslate2(model, out):
     ct2.converters.TransformersConverter(model).convert(out, quantization="float32")
 
 
-# what rivals load -> (how it is made, of what)
+def gguf(model, out):
+    """As llama.cpp's convert_hf_to_gguf.py writes a BERT: the same names and keys."""
+    import gguf as format
+    import json
+    m, q8 = load(model), "q8_0" in out
+    c, kind = m.config, format.GGMLQuantizationType
+    with open(os.path.join(model, "tokenizer.json"), encoding="utf-8") as f:
+        vocabulary = json.load(f)["model"]["vocab"]
+    tokens = sorted(vocabulary, key=vocabulary.get)
+    special = [t for t in tokens if t[0] == "[" and t[-1] == "]" and len(t) > 2]
+    w = format.GGUFWriter(out, "bert")
+    w.add_context_length(c.max_position_embeddings)
+    w.add_embedding_length(c.hidden_size)
+    w.add_block_count(c.num_hidden_layers)
+    w.add_feed_forward_length(c.intermediate_size)
+    w.add_head_count(c.num_attention_heads)
+    w.add_layer_norm_eps(c.layer_norm_eps)
+    w.add_causal_attention(False)
+    w.add_pooling_type(format.PoolingType.NONE)
+    w.add_file_type(format.LlamaFileType.MOSTLY_Q8_0 if q8 else format.LlamaFileType.ALL_F32)
+    w.add_tokenizer_model("bert")
+    w.add_tokenizer_pre("default")
+    w.add_token_type_count(c.type_vocab_size)
+    w.add_token_list([t if t in special else t[2:] if t.startswith("##") else "\u2581" + t for t in tokens])
+    w.add_token_types([int(format.TokenType.CONTROL if t in special else format.TokenType.NORMAL) for t in tokens])
+    for name, add in {"[CLS]": w.add_bos_token_id, "[SEP]": w.add_sep_token_id, "[UNK]": w.add_unk_token_id,
+                      "[PAD]": w.add_pad_token_id, "[MASK]": w.add_mask_token_id}.items():
+        add(vocabulary[name])
+    w.add_eos_token_id(vocabulary["[SEP]"])
+    names = {"word_embeddings": "token_embd", "token_type_embeddings": "token_types", "position_embeddings": "position_embd",
+             "embeddings.LayerNorm": "token_embd_norm", "attention.self.query": "attn_q", "attention.self.key": "attn_k",
+             "attention.self.value": "attn_v", "attention.output.dense": "attn_output",
+             "attention.output.LayerNorm": "attn_output_norm", "intermediate.dense": "ffn_up",
+             "output.dense": "ffn_down", "output.LayerNorm": "layer_output_norm"}
+    for key, value in m.state_dict().items():
+        name = next((names[n] for n in sorted(names, key=len, reverse=True) if f"{n}." in key), None)
+        if name is None or "position_ids" in key or key.startswith("pooler"):
+            continue
+        data = value.numpy()
+        block = f"blk.{key.split('.')[2]}." if key.startswith("encoder.layer.") else ""
+        narrow = q8 and data.ndim == 2 and name not in ("position_embd", "token_types")
+        w.add_tensor(f"{block}{name}.{key.rsplit('.', 1)[1]}", format.quants.quantize(data, kind.Q8_0) if narrow else data,
+                     raw_dtype=kind.Q8_0 if narrow else kind.F32)
+    w.write_header_to_file()
+    w.write_kv_data_to_file()
+    w.write_tensors_to_file()
+    w.close()
+
+
+# what rivals load -> how it is made
 EXPORTS = {
     "plain.onnx": onnx,
     "fused.onnx": fused,
@@ -126,6 +175,8 @@ EXPORTS = {
     "openvino.xml": openvino,
     "openvino-int8.xml": openvino_int8,
     "ctranslate2": ctranslate2,
+    "f32.gguf": gguf,
+    "q8_0.gguf": gguf,
 }
 
 

@@ -11,6 +11,7 @@ from throughput import ratio_text, ratios
 
 SENTENCE = "The gas alarm in the boiler room is ringing and the valve will not close."
 SHAPE = "8x128"
+MODELS = ["all-MiniLM-L6-v2", "bert-base"]
 
 
 def memory(context, engine, model):
@@ -45,7 +46,7 @@ def cold(context, engine, model):
 
 def run(context):
     out = []
-    for name in context.names:
+    for name in [n for n in context.names if n in MODELS]:
         model = context.models.directory(name)
         weights = os.path.getsize(os.path.join(model, "model.safetensors"))
         rows = []
@@ -59,8 +60,11 @@ def run(context):
         for i in range(1 + context.starts):
             context.say(f"{name} cold start, round {i} of {context.starts}")
             for engine in ENGINES:
-                if engine.name in starts and (seconds := cold(context, engine, model)) and i:
-                    starts[engine.name].append(seconds)
+                taken = starts.get(engine.name)
+                if taken is None or len(taken) >= 3 and min(taken) > 1:
+                    continue  # three are enough of those that take seconds
+                if (seconds := cold(context, engine, model)) and i:
+                    taken.append(seconds)
         for r in rows:
             if starts[r["engine"]]:
                 r["cold_ms"] = 1e3 * statistics.median(starts[r["engine"]])

@@ -21,7 +21,8 @@ def command(context, engine, model, once=None):
 
 def environment(context, more=None):
     n = str(context.threads)
-    return {**os.environ, "OMP_NUM_THREADS": n, "MKL_NUM_THREADS": n, "RAYON_NUM_THREADS": n,
+    # CI: OpenVINO then starts no process that sends telemetry, which would not stand still with its parent.
+    return {**os.environ, "CI": "true", "OMP_NUM_THREADS": n, "MKL_NUM_THREADS": n, "RAYON_NUM_THREADS": n,
             "TOKENIZERS_PARALLELISM": "true", "HF_HUB_OFFLINE": "1", **(more or {})}
 
 

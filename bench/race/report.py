@@ -25,7 +25,9 @@ def header(machine, versions):
 
 
 def section(name, result, module):
-    lines = [f"## {name}", "", f"Measured {result['date']}, in {result['minutes']:.1f} minutes.", ""]
+    busy = f" The machine was busy: load {result['load_before']:.1f} before." if result["load_before"] > 0.5 else ""
+    hasty = " Few rounds (--quick)." if result["quick"] else ""
+    lines = [f"## {name}", "", f"Measured {result['date']}, in {result['minutes']:.1f} minutes.{hasty}{busy}", ""]
     lines += [render(*t) for t in module.tables(result["results"])]
     if result["absent"]:
         lines += ["Absent: " + "; ".join(f"{k} ({v})" for k, v in result["absent"].items()) + ".", ""]

@@ -23,41 +23,61 @@ def agreement(got, want):
     return float(np.abs(got - want).max()), cosine if np.isfinite(cosine) else 0.0
 
 
+LONG = 10  # seconds of a round that is not repeated for engines which are LAPPED times slower than the best
+LAPPED = 3
+
+
 def plan(first, budget, least):
-    """Rounds, and (warm, runs) of each engine in a round, out of what a first run took."""
+    """Rounds, and (warm, runs) of each engine in a round, out of what a run took."""
     turns = [(1 if t < 1 else 0, max(1, min(50, int(0.1 / t)))) for t in first]
-    round_seconds = sum(t * (warm + runs) for t, (warm, runs) in zip(first, turns))
-    return max(least, min(15, int(budget / round_seconds))), turns
+    seconds = sum(t * (warm + runs) for t, (warm, runs) in zip(first, turns))
+    return max(min(least, 2) if seconds > LONG else least, min(15, int(budget / seconds))), seconds > LONG, turns
+
+
+def prepare(context, worker, shape, path, want):
+    """Tells a worker the shape and looks at what it computes: (seconds of a run, the beginning of its row)."""
+    out = context.scratch("hidden.bin")
+    worker.ask("shape", *sizes(shape), path)
+    seconds = worker.ask("save", out)["seconds"][0]
+    error, cosine = agreement(np.fromfile(out, dtype=np.float32), want)
+    if seconds < 1:  # the first run packs, compiles and takes memory
+        seconds = worker.ask("time", 0, 1)["seconds"][0]
+    return seconds, {"error": error, "cosine": cosine, "agrees": cosine >= AGREES[worker.engine.group]}
 
 
 def measure(context, workers, model, shape, budget):
     """Rows of a shape, an engine each. A worker that fails is out of `workers` from then on."""
     batch, seq = sizes(shape)
-    path, out = context.models.ids(shape), context.scratch("hidden.bin")
-    want = context.models.reference(model, shape)
+    path, want = context.models.ids(shape), context.models.reference(model, shape)
     rows, first = {}, {}
+
+    def lose(w, why):
+        context.absent(w.engine, f"{shape}: {why}")
+        workers.remove(w)
+        w.close()
+
     for w in list(workers):
         try:
-            w.ask("shape", batch, seq, path)
-            w.ask("save", out)
-            error, cosine = agreement(np.fromfile(out, dtype=np.float32), want)
-            first[w] = w.ask("time", 0, 1)["seconds"][0]
-            rows[w] = {"error": error, "cosine": cosine, "agrees": cosine >= AGREES[w.engine.group]}
+            first[w], rows[w] = prepare(context, w, shape, path, want)
         except pool.Failed as e:
-            context.absent(w.engine, f"{shape}: {e}")
-            workers.remove(w)
-            w.close()
+            lose(w, e)
     if not rows:
         return []
-    rounds, turns = plan([first[w] for w in rows], budget, context.least_rounds)
-    times = {w: [] for w in rows}
-    for _ in range(rounds):
-        for w, (warm, runs) in zip(rows, turns):
-            times[w].append(statistics.median(w.ask("time", warm, runs)["seconds"]))
+    rounds, long, turns = plan([first[w] for w in rows], budget, context.least_rounds)
+    turn, times = dict(zip(rows, turns)), {w: [] for w in rows}
+    for i in range(rounds):
+        for w in list(rows):
+            if i and long and first[w] > LAPPED * min(first.values()):
+                continue
+            try:
+                times[w].append(statistics.median(w.ask("time", *turn[w])["seconds"]))
+            except pool.Failed as e:
+                lose(w, e)
+                del rows[w]
     for w, row in rows.items():
         seconds = statistics.median(times[w])
         row.update(engine=w.engine.name, group=w.engine.group, ours=w.engine.ours, ms=1e3 * seconds,
-                   best_ms=1e3 * min(times[w]), rounds=rounds, tokens_per_second=batch * seq / seconds,
+                   best_ms=1e3 * min(times[w]), rounds=len(times[w]), tokens_per_second=batch * seq / seconds,
                    gflops=flops(context.config(model), batch, seq) / seconds * 1e-9)
     return list(rows.values())
 
