@@ -2,11 +2,13 @@
 import argparse
 import contextlib
 import datetime
+import fcntl
 import json
 import os
 import sys
 import time
 
+import aims
 import capped
 import draw
 import footprint
@@ -42,6 +44,10 @@ class Context:
         self.cache = os.environ.get("BERT_RACE_CACHE") or os.path.join(cache, "bert", "race")
         os.makedirs(self.out, exist_ok=True)
         self.log = open(os.path.join(self.out, "log.txt"), "a")
+        try:
+            fcntl.lockf(self.log, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            sys.exit("race: another race is running")
         self.threads, self.names, self.shapes, self.data = args.threads, args.models, args.shapes, args.data
         self.quick, self.sentences = args.quick, args.sentences
         self.budget, self.least_rounds, self.starts = (1.5, 1, 2) if args.quick else (args.seconds, 3, 7)
@@ -143,7 +149,9 @@ def main():
                        "absent": context.missing, "results": results}
         print(report.section(name, saved[name], module), flush=True)
         write(context.scratch("race.json"), json.dumps({**about, "sections": saved}, indent=1))
-    text = [report.header(about["machine"], about["versions"])]
+    overview = report.render(*aims.table(saved))
+    print(overview, flush=True)
+    text = [report.header(about["machine"], about["versions"]), overview]
     text += [report.section(n, saved[n], m) for n, m in SECTIONS.items() if n in saved]
     write(context.scratch("race.md"), "\n".join(text))
     with contextlib.suppress(KeyError, StopIteration):

@@ -41,15 +41,16 @@ def draw(saved, model, shape):
     batch, seq = shape.split("x")
     units = [name for name, flag in (("AVX2", "avx2"), ("AVX-512", "avx512f"), ("AMX", "amx_tile"))
              if flag in machine["instruction_sets"]]
-    parts = [text(0, 20, f"{NAMES.get(model, model)}, {batch} × {seq} tokens: tokens per second", 17, TEXT, weight="600"),
-             text(0, 40, f"{machine['cpu']}, {machine['threads']} threads, {units[-1] if units else 'no vector units'}. "
-                         "Same weights, same input, in turn; longer is better.", 12)]
+    title = f"{NAMES.get(model, model)}, {batch} × {seq} tokens: tokens per second"
+    about = (f"{machine['cpu']}, {machine['threads']} threads, {units[-1] if units else 'no vector units'}. "
+             "Same weights, same input, in turn; longer is better.")
+    parts = [text(0, 20, title, 17, weight="600"), text(0, 40, about, 12)]
     y = 58
     for group, title in CLASSES.items():
         mine = sorted((r for r in rows if r["group"] == group), key=lambda r: (not r["ours"], -r["tokens_per_second"]))
         if not mine:
             continue
-        parts.append(text(0, y + 14, title, 12, TEXT, weight="600"))
+        parts.append(text(0, y + 14, title, 12, weight="600"))
         parts.append(f'<line x1="0" x2="{WIDTH}" y1="{y + 21}" y2="{y + 21}" stroke="{RIVAL}" stroke-opacity="0.35"/>')
         y += 26
         for r in mine:

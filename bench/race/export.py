@@ -147,9 +147,10 @@ def gguf(model, out):
                       "[PAD]": w.add_pad_token_id, "[MASK]": w.add_mask_token_id}.items():
         add(vocabulary[name])
     w.add_eos_token_id(vocabulary["[SEP]"])
-    names = {"word_embeddings": "token_embd", "token_type_embeddings": "token_types", "position_embeddings": "position_embd",
-             "embeddings.LayerNorm": "token_embd_norm", "attention.self.query": "attn_q", "attention.self.key": "attn_k",
-             "attention.self.value": "attn_v", "attention.output.dense": "attn_output",
+    names = {"word_embeddings": "token_embd", "token_type_embeddings": "token_types",
+             "position_embeddings": "position_embd", "embeddings.LayerNorm": "token_embd_norm",
+             "attention.self.query": "attn_q", "attention.self.key": "attn_k", "attention.self.value": "attn_v",
+             "attention.output.dense": "attn_output",
              "attention.output.LayerNorm": "attn_output_norm", "intermediate.dense": "ffn_up",
              "output.dense": "ffn_down", "output.LayerNorm": "layer_output_norm"}
     for key, value in m.state_dict().items():
@@ -159,8 +160,8 @@ def gguf(model, out):
         data = value.numpy()
         block = f"blk.{key.split('.')[2]}." if key.startswith("encoder.layer.") else ""
         narrow = q8 and data.ndim == 2 and name not in ("position_embd", "token_types")
-        w.add_tensor(f"{block}{name}.{key.rsplit('.', 1)[1]}", format.quants.quantize(data, kind.Q8_0) if narrow else data,
-                     raw_dtype=kind.Q8_0 if narrow else kind.F32)
+        data = format.quants.quantize(data, kind.Q8_0) if narrow else data
+        w.add_tensor(f"{block}{name}.{key.rsplit('.', 1)[1]}", data, raw_dtype=kind.Q8_0 if narrow else kind.F32)
     w.write_header_to_file()
     w.write_kv_data_to_file()
     w.write_tensors_to_file()

@@ -44,5 +44,5 @@ def versions(context, packages):
             out[package] = "absent"
     git = subprocess.run(["git", "-C", context.root, "describe", "--always", "--dirty"], capture_output=True, text=True)
     compiler = subprocess.run(["cc", "--version"], capture_output=True, text=True)
-    return {"bert": git.stdout.strip() or "unknown", "compiler": compiler.stdout.splitlines()[0] if compiler.stdout else "",
+    return {"bert": git.stdout.strip() or "unknown", "compiler": (compiler.stdout.splitlines() or [""])[0],
             "python": platform.python_version(), **out}

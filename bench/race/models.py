@@ -77,7 +77,8 @@ class Models:
         """Tokens of real text: the reports of the demo, end to end."""
         if self.tokens is None:
             import tokenizers
-            tokenizer = tokenizers.Tokenizer.from_file(os.path.join(self.directory("all-MiniLM-L6-v2"), "tokenizer.json"))
+            path = os.path.join(self.directory("all-MiniLM-L6-v2"), "tokenizer.json")
+            tokenizer = tokenizers.Tokenizer.from_file(path)
             tokenizer.no_truncation()
             tokenizer.no_padding()
             texts = []

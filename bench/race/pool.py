@@ -67,9 +67,20 @@ class Worker:
         self.process.stdout.close()
 
 
+def check_memory(model):
+    """None may make the machine swap: a worker takes up to twice its weights, and something more."""
+    path = os.path.join(model, "model.safetensors")
+    needs = 2.2 * os.path.getsize(path) + 3e8 if os.path.exists(path) else 0
+    with open("/proc/meminfo") as f:
+        free = next(int(line.split()[1]) * 1024 for line in f if line.startswith("MemAvailable"))
+    if free < needs:
+        raise Failed(f"too little memory: {free / 1e9:.1f} GB are free, {needs / 1e9:.1f} are wanted")
+
+
 def start(context, engine, model, env=None):
     """A worker, or None: the engine is absent, and why is noted."""
     try:
+        check_memory(model)
         context.models.export(engine, model)
         return Worker(context, engine, model, env)
     except Failed as e:

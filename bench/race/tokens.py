@@ -94,5 +94,5 @@ def run(context):
 def tables(rows):
     for text in dict.fromkeys(r["text"] for r in rows):
         mine = [r for r in rows if r["text"] == text]
-        yield (f"Tokenizers: {text}", ["engine", "gives", "threads", "MB/s", "tokens"],
-               [[r["engine"], r["gives"], r["threads"], f"{r['mb_per_second']:,.1f}", f"{r['tokens']:,}"] for r in mine])
+        body = [[r["engine"], r["gives"], r["threads"], f"{r['mb_per_second']:,.1f}", f"{r['tokens']:,}"] for r in mine]
+        yield f"Tokenizers: {text}", ["engine", "gives", "threads", "MB/s", "tokens"], body
