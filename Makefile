@@ -36,7 +36,8 @@ fuzz:
 	@tests/run_fuzz.sh
 
 # The race against other engines (RACE="--quick": docs/benchmarks.md); kernels against the machine's peak.
-bench: everything
+bench: NEEDS = build model race
+bench: setup everything
 	@DATA="$(DATA)" bench/race.sh $(RACE)
 
 bench-kernels: everything

@@ -5,8 +5,10 @@ import datetime
 import fcntl
 import json
 import os
+import signal
 import sys
 import time
+import traceback
 
 import aims
 import capped
@@ -131,6 +133,7 @@ def write(path, text):
 
 def main():
     args = arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     context = Context(args)
     packages = sorted({e.package for e in ENGINES if e.package} | {"transformers", "tokenizers", "nanotoken", "nncf"})
     about = {"machine": machine.describe(args.threads), "versions": machine.versions(context, packages)}
@@ -141,7 +144,9 @@ def main():
         context.missing = {}
         try:
             results = module.run(context)
-        except pool.Failed as e:
+        except Exception as e:  # one part less is no reason to lose the others
+            if not isinstance(e, pool.Failed):
+                traceback.print_exc()
             context.say(f"{name} is skipped: {e}")
             continue
         saved[name] = {"date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),

@@ -1,4 +1,5 @@
 """Workers: processes that stand still (SIGSTOP) unless it is their turn, so that one alone has the machine."""
+import atexit
 import json
 import os
 import signal
@@ -6,6 +7,15 @@ import subprocess
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+running = set()  # a process that stands still does not notice that this one ends
+
+
+@atexit.register
+def end():
+    for worker in list(running):
+        worker.close()
 
 
 class Failed(Exception):
@@ -31,6 +41,7 @@ class Worker:
         self.engine = engine
         self.process = subprocess.Popen(command(context, engine, model), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         stderr=context.log, text=True, env=environment(context, env))
+        running.add(self)
         try:
             self.answer()
         except Failed:
@@ -61,6 +72,7 @@ class Worker:
             return next(int(line.split()[1]) * 1024 for line in f if line.startswith("VmHWM"))
 
     def close(self):
+        running.discard(self)
         self.process.kill()
         self.process.wait()
         self.process.stdin.close()

@@ -113,7 +113,13 @@ def race(context, name, shapes, groups=GROUPS, env=None, include=lambda engine: 
 
 def run(context):
     shapes = [s for s in SHAPES if not context.shapes or s in context.shapes]
-    return [cell for name in context.names for cell in race(context, name, shapes)]
+    cells = []
+    for name in context.names:
+        try:
+            cells += race(context, name, shapes)
+        except pool.Failed as e:
+            context.say(f"{name} is skipped: {e}")
+    return cells
 
 
 def ratio_text(row):
