@@ -47,7 +47,8 @@ def draw(saved, model, shape):
     parts = [text(0, 20, title, 17, weight="600"), text(0, 40, about, 12)]
     y = 58
     for group, title in CLASSES.items():
-        mine = sorted((r for r in rows if r["group"] == group), key=lambda r: (not r["ours"], -r["tokens_per_second"]))
+        mine = sorted((r for r in rows if r["group"] == group),
+                      key=lambda r: 0 if r["ours"] else 1 / r["tokens_per_second"])
         if not mine:
             continue
         parts.append(text(0, y + 14, title, 12, weight="600"))
