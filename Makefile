@@ -1,7 +1,7 @@
 # The two commands, and shortcuts over the CMake presets (CMakePresets.json is the build).
 #   make demo     install what is missing, build, fetch the default model, fine-tune a classifier, use it
 #   make test     install what is missing, build, run the core test suite
-# and: make (build/bert), debug, clang, asan, tsan, fuzz, bench, install, format, clean
+# and: make (build/bert), debug, clang, asan, tsan, fuzz, bench, bench-kernels, install, format, clean
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 PREFIX ?= /usr/local
 MODEL ?= all-MiniLM-L6-v2
@@ -35,9 +35,13 @@ fuzz:
 	$(call build,$@)
 	@tests/run_fuzz.sh
 
-# Kernels against portable C and the machine's peak; then the whole model.
-bench: everything
-	@for b in build/bench_*; do [ ! -x $$b ] || $$b || exit 1; done
+# The race against other engines (RACE="--quick": docs/benchmarks.md); kernels against the machine's peak.
+bench: NEEDS = build model race
+bench: setup everything
+	@DATA="$(DATA)" bench/race.sh $(RACE)
+
+bench-kernels: everything
+	@build/bench_kernels
 
 install: everything
 	cmake --install build --prefix $(PREFIX)
@@ -50,4 +54,4 @@ clean:
 
 FORCE:
 .NOTPARALLEL:
-.PHONY: FORCE everything demo test setup debug clang fuzz asan tsan bench install format clean
+.PHONY: FORCE everything demo test setup debug clang fuzz asan tsan bench bench-kernels install format clean

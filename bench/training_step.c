@@ -3,7 +3,7 @@
  *     bench_training_step [layers hidden heads batch length threads steps checkpointing
  *                          precision]
  *
- * The defaults are BERT-base at 16 x 128. tools/bench_training_step.py times PyTorch's. */
+ * The defaults are BERT-base at 16 x 128. bench/race/training_step.py times PyTorch's. */
 #include "tape/tape.h"
 #include "train/optimizer.h"
 #include <stdio.h>

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what the project needs and this machine lacks, from the system's packages:
-#   tools/setup.sh build|model|checks ...     (what for; default: build)
+#   tools/setup.sh build|model|race|checks ...     (what for; default: build)
 # Prints nothing and changes nothing when everything is there.
 set -u
 
@@ -19,6 +19,8 @@ build  have_cmocka    libcmocka-dev
 model  have_pip       python3-pip
 model  have_unzip     unzip
 model  have_roots     ca-certificates
+race   have_venv      python3-venv
+race   have_gxx       g++
 checks have_clang     clang
 checks have_runtime   libclang-rt-dev
 checks have_format    clang-format'
@@ -33,6 +35,8 @@ have_cmocka() { module cmocka; }
 have_pip() { python3 -m pip --version >/dev/null 2>&1; }
 have_unzip() { have unzip; }
 have_roots() { [ -e /etc/ssl/certs/ca-certificates.crt ] || [ ! -e /etc/debian_version ]; }
+have_venv() { python3 -c 'import ensurepip, venv' >/dev/null 2>&1; }
+have_gxx() { have g++; }
 have_clang() { have clang; }
 have_runtime() { runtime; }
 have_format() { have clang-format; }

@@ -1,0 +1,168 @@
+"""The race: this library against the others that run BERT on a CPU. Started by bench/race.sh."""
+import argparse
+import contextlib
+import datetime
+import fcntl
+import json
+import os
+import signal
+import sys
+import time
+import traceback
+
+import aims
+import capped
+import draw
+import footprint
+import machine
+import pool
+import report
+import sentences
+import throughput
+import tokens
+import training
+from engines import ENGINES
+from models import SHAPES, Models
+
+# A part of the race: run(context) -> results, tables(results) -> (title, columns, rows)
+SECTIONS = {
+    "throughput": throughput,
+    "capped": capped,
+    "training": training,
+    "sentences": sentences,
+    "footprint": footprint,
+    "tokens": tokens,
+}
+MODELS = ["all-MiniLM-L6-v2", "bert-base", "bert-large"]
+
+
+class Context:
+    """What every part of the race needs to know."""
+
+    def __init__(self, args):
+        self.root = os.path.dirname(os.path.dirname(pool.HERE))
+        self.out = os.path.join(self.root, "build", "race")
+        cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+        self.cache = os.environ.get("BERT_RACE_CACHE") or os.path.join(cache, "bert", "race")
+        os.makedirs(self.out, exist_ok=True)
+        self.log = open(os.path.join(self.out, "log.txt"), "a")
+        try:
+            fcntl.lockf(self.log, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            sys.exit("race: another race is running")
+        self.threads, self.names, self.shapes, self.data = args.threads, args.models, args.shapes, args.data
+        self.quick, self.sentences = args.quick, args.sentences
+        self.budget, self.least_rounds, self.starts = (1.5, 1, 2) if args.quick else (args.seconds, 3, 7)
+        self.models = Models(self)
+        self.missing, self.began = {}, time.monotonic()
+
+    def say(self, text):
+        print(f"[{time.monotonic() - self.began:6.1f} s] {text}", file=sys.stderr, flush=True)
+
+    def absent(self, engine, why):
+        if engine.name not in self.missing:
+            self.say(f"{engine.name} is absent: {why}")
+        self.missing.setdefault(engine.name, why)
+
+    def build(self, name):
+        return os.path.join(self.root, "build", name)
+
+    @contextlib.contextmanager
+    def with_threads(self, n):
+        before, self.threads = self.threads, n
+        yield
+        self.threads = before
+
+    def find(self, name):
+        """A file of the data that the user has."""
+        for base in (self.data, os.path.join(self.data, "glue"), os.path.join(self.data, "..")):
+            path = os.path.join(base, name)
+            if self.data and os.path.exists(path):
+                return path
+        raise pool.Failed(f"no {name}; make bench DATA=DIRECTORY says where it is (docs/benchmarks.md)")
+
+    def scratch(self, name):
+        return os.path.join(self.out, name)
+
+    def config(self, model):
+        with open(os.path.join(model, "config.json")) as f:
+            return json.load(f)
+
+
+def listed(text):
+    return text.split(",")
+
+
+def arguments():
+    p = argparse.ArgumentParser(prog="bench/race.sh", description=__doc__.splitlines()[0])
+    p.add_argument("--only", type=listed, default=list(SECTIONS), metavar="PART,..", help=", ".join(SECTIONS))
+    p.add_argument("--models", type=listed, default=MODELS, metavar="NAME,..", help=", ".join(MODELS))
+    p.add_argument("--shapes", type=listed, default=[], metavar="BxS,..", help=", ".join(SHAPES))
+    p.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    p.add_argument("--seconds", type=float, default=6, help="for the rounds of a shape and class (default: 6)")
+    p.add_argument("--sentences", type=int, default=10000, metavar="N", help="of SST-2 (default: 10000)")
+    p.add_argument("--data", default=os.environ.get("DATA", ""), help="directory with SST-2/ and more (default: $DATA)")
+    p.add_argument("--quick", action="store_true", help="few rounds, two shapes: does it work?")
+    args = p.parse_args()
+    unknown = set(args.only) - set(SECTIONS)
+    if unknown:
+        p.error(f"--only {','.join(unknown)}: the parts are {', '.join(SECTIONS)}")
+    if args.quick:
+        args.shapes = args.shapes or ["1x16", "8x128"]
+        args.sentences = min(args.sentences, 640)
+    return args
+
+
+def load(path, about):
+    """Results of earlier runs of other parts, if this is still the same machine."""
+    try:
+        with open(path) as f:
+            saved = json.load(f)
+        if saved["machine"] == about["machine"]:
+            return saved["sections"]
+    except (OSError, ValueError, KeyError):
+        pass
+    return {}
+
+
+def write(path, text):
+    with open(path + ".part", "w") as f:
+        f.write(text)
+    os.replace(path + ".part", path)
+
+
+def main():
+    args = arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    context = Context(args)
+    packages = sorted({e.package for e in ENGINES if e.package} | {"transformers", "tokenizers", "nanotoken", "nncf"})
+    about = {"machine": machine.describe(args.threads), "versions": machine.versions(context, packages)}
+    saved = load(context.scratch("race.json"), about)
+    print(report.header(about["machine"], about["versions"]), flush=True)
+    for name in args.only:
+        module, start, load_before = SECTIONS[name], time.monotonic(), os.getloadavg()[0]
+        context.missing = {}
+        try:
+            results = module.run(context)
+        except Exception as e:  # one part less is no reason to lose the others
+            if not isinstance(e, pool.Failed):
+                traceback.print_exc()
+            context.say(f"{name} is skipped: {e}")
+            continue
+        saved[name] = {"date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
+                       "minutes": (time.monotonic() - start) / 60, "load_before": load_before, "quick": args.quick,
+                       "absent": context.missing, "results": results}
+        print(report.section(name, saved[name], module), flush=True)
+        write(context.scratch("race.json"), json.dumps({**about, "sections": saved}, indent=1))
+    overview = report.render(*aims.table(saved))
+    print(overview, flush=True)
+    text = [report.header(about["machine"], about["versions"]), overview]
+    text += [report.section(n, saved[n], m) for n, m in SECTIONS.items() if n in saved]
+    write(context.scratch("race.md"), "\n".join(text))
+    with contextlib.suppress(KeyError, StopIteration):
+        write(context.scratch("race.svg"), draw.draw({**about, "sections": saved}, "bert-base", "8x128"))
+    context.say(f"written: {context.scratch('race.md')}, race.json, race.svg")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,221 @@
+"""Makes the models of the race and what each rival loads of them; each appears whole, once, and is kept.
+
+    export.py model NAME DIRECTORY         a BERT of that shape with seeded random weights
+    export.py KIND MODEL                   KIND: one of EXPORTS below, into MODEL/race/
+    export.py reference MODEL IDS BATCH SEQ OUT   last_hidden_state in float64, by transformers
+"""
+import math
+import os
+import shutil
+import sys
+
+import rival
+
+rival.quiet()
+
+SHAPES = {"bert-base": {}, "bert-large": {"hidden_size": 1024, "num_hidden_layers": 24, "num_attention_heads": 16,
+                                          "intermediate_size": 4096}}
+
+
+def load(model, **more):
+    import transformers
+    transformers.utils.logging.disable_progress_bar()
+    return transformers.BertModel.from_pretrained(model, **more).eval()
+
+
+def make_model(name, directory, tokenizer):
+    import torch
+    import transformers
+    torch.manual_seed(42)
+    # position_embedding_type: what checkpoints of their time say, and CTranslate2's converter reads.
+    config = transformers.BertConfig(**SHAPES[name], position_embedding_type="absolute")
+    model = transformers.BertModel(config).eval()
+    # Fresh biases are all zero and LayerNorms all one: nothing would notice their being left out.
+    with torch.no_grad():
+        for key, p in model.named_parameters():
+            if p.dim() == 1:
+                p.add_(torch.randn_like(p) * 0.02)
+    model.save_pretrained(directory)
+    for file in ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"):
+        shutil.copy(os.path.join(tokenizer, file), directory)
+
+
+def onnx(model, out):
+    """The graph as the exporters of transformers 4 wrote it, which is what ONNX Runtime's fusions look for."""
+    import torch
+    m = load(model)
+    c, e = m.config, m.embeddings
+
+    class Classic(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.m = m
+
+        def forward(self, input_ids, attention_mask, token_type_ids):
+            size = c.hidden_size // c.num_attention_heads
+            mask = (1.0 - attention_mask.unsqueeze(1).unsqueeze(2).to(torch.float32)) * -10000.0
+            x = e.word_embeddings(input_ids) + e.token_type_embeddings(token_type_ids)
+            x = e.LayerNorm(x + e.position_embeddings(e.position_ids[:, :input_ids.size(1)]))
+
+            def split(y):
+                return y.view(y.size()[:-1] + (c.num_attention_heads, size)).permute(0, 2, 1, 3)
+
+            for layer in m.encoder.layer:
+                a, o = layer.attention.self, layer.attention.output
+                q, k, v = split(a.query(x)), split(a.key(x)), split(a.value(x))
+                scores = torch.matmul(q, k.transpose(-1, -2)) / math.sqrt(size) + mask
+                y = torch.matmul(torch.softmax(scores, dim=-1), v).permute(0, 2, 1, 3).contiguous()
+                x = o.LayerNorm(o.dense(y.view(y.size()[:-2] + (c.hidden_size,))) + x)
+                y = layer.intermediate.intermediate_act_fn(layer.intermediate.dense(x))
+                x = layer.output.LayerNorm(layer.output.dense(y) + x)
+            return x
+
+    names = ["input_ids", "attention_mask", "token_type_ids"]
+    ids = torch.randint(1000, 20000, (2, 16))
+    torch.onnx.export(Classic().eval(), (ids, torch.ones_like(ids), torch.zeros_like(ids)), out, input_names=names,
+                      output_names=["last_hidden_state"], opset_version=17, dynamo=False,
+                      dynamic_axes={n: {0: "batch", 1: "sequence"} for n in names + ["last_hidden_state"]})
+
+
+def fused(model, out):
+    from onnxruntime.transformers import optimizer
+    c = load(model).config
+    o = optimizer.optimize_model(rival.exported(model, "plain.onnx"), model_type="bert", opt_level=0,
+                                 num_heads=c.num_attention_heads, hidden_size=c.hidden_size)
+    found = o.get_fused_operator_statistics()["Attention"]
+    if found != c.num_hidden_layers:
+        raise RuntimeError(f"the optimizer fused {found} attentions of {c.num_hidden_layers}")
+    o.save_model_to_file(out)
+
+
+def int8(model, out):
+    import onnx as format
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+    quantize_dynamic(rival.exported(model, "fused.onnx"), out, per_channel=True, weight_type=QuantType.QInt8,
+                     extra_options={"DefaultTensorType": format.TensorProto.FLOAT})
+
+
+def openvino(model, out):
+    import openvino as ov
+    ov.save_model(ov.convert_model(rival.exported(model, "plain.onnx")), out, compress_to_fp16=False)
+
+
+def openvino_int8(model, out):
+    import nncf
+    import numpy as np
+    import openvino as ov
+    ids = np.fromfile(os.environ["RACE_IDS"], dtype=np.int32).astype(np.int64)
+    # Sentences from the end of the ids, where the race itself does not read.
+    rows = [ids[-(i + 1) * 64:][:64][None] for i in range(48)]
+    data = nncf.Dataset([{"input_ids": r, "attention_mask": np.ones_like(r), "token_type_ids": 0 * r} for r in rows])
+    quantized = nncf.quantize(ov.Core().read_model(rival.exported(model, "openvino.xml")), data, subset_size=48,
+                              model_type=nncf.ModelType.TRANSFORMER)
+    ov.save_model(quantized, out, compress_to_fp16=False)
+
+
+def ctranslate2(model, out):
+    import ctranslate2 as ct2
+    ct2.converters.TransformersConverter(model).convert(out, quantization="float32")
+
+
+def gguf(model, out):
+    """As llama.cpp's convert_hf_to_gguf.py writes a BERT: the same names and keys."""
+    import gguf as format
+    import json
+    m, q8 = load(model), "q8_0" in out
+    c, kind = m.config, format.GGMLQuantizationType
+    with open(os.path.join(model, "tokenizer.json"), encoding="utf-8") as f:
+        vocabulary = json.load(f)["model"]["vocab"]
+    tokens = sorted(vocabulary, key=vocabulary.get)
+    special = [t for t in tokens if t[0] == "[" and t[-1] == "]" and len(t) > 2]
+    w = format.GGUFWriter(out, "bert")
+    w.add_context_length(c.max_position_embeddings)
+    w.add_embedding_length(c.hidden_size)
+    w.add_block_count(c.num_hidden_layers)
+    w.add_feed_forward_length(c.intermediate_size)
+    w.add_head_count(c.num_attention_heads)
+    w.add_layer_norm_eps(c.layer_norm_eps)
+    w.add_causal_attention(False)
+    w.add_pooling_type(format.PoolingType.NONE)
+    w.add_file_type(format.LlamaFileType.MOSTLY_Q8_0 if q8 else format.LlamaFileType.ALL_F32)
+    w.add_tokenizer_model("bert")
+    w.add_tokenizer_pre("default")
+    w.add_token_type_count(c.type_vocab_size)
+    w.add_token_list([t if t in special else t[2:] if t.startswith("##") else "\u2581" + t for t in tokens])
+    w.add_token_types([int(format.TokenType.CONTROL if t in special else format.TokenType.NORMAL) for t in tokens])
+    for name, add in {"[CLS]": w.add_bos_token_id, "[SEP]": w.add_sep_token_id, "[UNK]": w.add_unk_token_id,
+                      "[PAD]": w.add_pad_token_id, "[MASK]": w.add_mask_token_id}.items():
+        add(vocabulary[name])
+    w.add_eos_token_id(vocabulary["[SEP]"])
+    names = {"word_embeddings": "token_embd", "token_type_embeddings": "token_types",
+             "position_embeddings": "position_embd", "embeddings.LayerNorm": "token_embd_norm",
+             "attention.self.query": "attn_q", "attention.self.key": "attn_k", "attention.self.value": "attn_v",
+             "attention.output.dense": "attn_output",
+             "attention.output.LayerNorm": "attn_output_norm", "intermediate.dense": "ffn_up",
+             "output.dense": "ffn_down", "output.LayerNorm": "layer_output_norm"}
+    for key, value in m.state_dict().items():
+        name = next((names[n] for n in sorted(names, key=len, reverse=True) if f"{n}." in key), None)
+        if name is None or "position_ids" in key or key.startswith("pooler"):
+            continue
+        data = value.numpy()
+        block = f"blk.{key.split('.')[2]}." if key.startswith("encoder.layer.") else ""
+        narrow = q8 and data.ndim == 2 and name not in ("position_embd", "token_types")
+        data = format.quants.quantize(data, kind.Q8_0) if narrow else data
+        w.add_tensor(f"{block}{name}.{key.rsplit('.', 1)[1]}", data, raw_dtype=kind.Q8_0 if narrow else kind.F32)
+    w.write_header_to_file()
+    w.write_kv_data_to_file()
+    w.write_tensors_to_file()
+    w.close()
+
+
+# what rivals load -> how it is made
+EXPORTS = {
+    "plain.onnx": onnx,
+    "fused.onnx": fused,
+    "int8.onnx": int8,
+    "openvino.xml": openvino,
+    "openvino-int8.xml": openvino_int8,
+    "ctranslate2": ctranslate2,
+    "f32.gguf": gguf,
+    "q8_0.gguf": gguf,
+}
+
+
+def export(name, model):
+    folder = os.path.join(model, "race")
+    if os.path.exists(os.path.join(folder, name)):
+        return
+    work = os.path.join(folder, f".making-{name}")
+    shutil.rmtree(work, ignore_errors=True)
+    os.makedirs(work)
+    try:
+        EXPORTS[name](model, os.path.join(work, name))
+        # What a format keeps beside (openvino's .bin) goes first: the name asked for is what says "whole".
+        for made in sorted(os.listdir(work), key=lambda made: made == name):
+            os.rename(os.path.join(work, made), os.path.join(folder, made))
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def reference(model, path, batch, seq, out):
+    import numpy as np
+    import torch
+    ids = np.fromfile(path, dtype=np.int32, count=int(batch) * int(seq)).reshape(int(batch), int(seq))
+    with torch.inference_mode():
+        hidden = load(model, dtype=torch.float64)(input_ids=torch.from_numpy(ids.astype(np.int64))).last_hidden_state
+    hidden.numpy().tofile(out + ".part")
+    os.rename(out + ".part", out)
+
+
+def main():
+    what, *rest = sys.argv[1:]
+    if what == "model":
+        make_model(*rest)
+    elif what == "reference":
+        reference(*rest)
+    else:
+        export(what, *rest)
+
+
+if __name__ == "__main__":
+    main()

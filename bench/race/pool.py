@@ -1,0 +1,100 @@
+"""Workers: processes that stand still (SIGSTOP) unless it is their turn, so that one alone has the machine."""
+import atexit
+import json
+import os
+import signal
+import subprocess
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+running = set()  # a process that stands still does not notice that this one ends
+
+
+@atexit.register
+def end():
+    for worker in list(running):
+        worker.close()
+
+
+class Failed(Exception):
+    pass
+
+
+def command(context, engine, model, once=None):
+    if engine.ours:
+        return [context.build("bench_race_worker"), model, engine.precision, str(context.threads)]
+    args = [sys.executable, os.path.join(HERE, "worker.py")] + (["--once"] if once else [])
+    return args + [engine.kind, model, engine.precision, str(context.threads)] + ([once] if once else [])
+
+
+def environment(context, more=None):
+    n = str(context.threads)
+    # CI: OpenVINO then starts no process that sends telemetry, which would not stand still with its parent.
+    return {**os.environ, "CI": "true", "OMP_NUM_THREADS": n, "MKL_NUM_THREADS": n, "RAYON_NUM_THREADS": n,
+            "TOKENIZERS_PARALLELISM": "true", "HF_HUB_OFFLINE": "1", **(more or {})}
+
+
+class Worker:
+    def __init__(self, context, engine, model, env=None):
+        self.engine = engine
+        self.process = subprocess.Popen(command(context, engine, model), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        stderr=context.log, text=True, env=environment(context, env))
+        running.add(self)
+        try:
+            self.answer()
+        except Failed:
+            self.close()
+            raise
+
+    def answer(self):
+        line = self.process.stdout.readline()
+        if line:
+            self.process.send_signal(signal.SIGSTOP)
+        got = json.loads(line) if line else {"error": f"the process ended ({self.process.wait()})"}
+        if "error" in got:
+            raise Failed(got["error"])
+        return got
+
+    def ask(self, *words):
+        self.process.send_signal(signal.SIGCONT)
+        try:
+            self.process.stdin.write(" ".join(str(w) for w in words) + "\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            pass
+        return self.answer()
+
+    def peak_memory(self):
+        """Most bytes resident so far."""
+        with open(f"/proc/{self.process.pid}/status") as f:
+            return next(int(line.split()[1]) * 1024 for line in f if line.startswith("VmHWM"))
+
+    def close(self):
+        running.discard(self)
+        self.process.kill()
+        self.process.wait()
+        self.process.stdin.close()
+        self.process.stdout.close()
+
+
+def check_memory(model):
+    """None may make the machine swap: a worker takes up to twice its weights, and something more."""
+    path = os.path.join(model, "model.safetensors")
+    needs = 2.2 * os.path.getsize(path) + 3e8 if os.path.exists(path) else 0
+    with open("/proc/meminfo") as f:
+        free = next(int(line.split()[1]) * 1024 for line in f if line.startswith("MemAvailable"))
+    if free < needs:
+        raise Failed(f"too little memory: {free / 1e9:.1f} GB are free, {needs / 1e9:.1f} are wanted")
+
+
+def start(context, engine, model, env=None):
+    """A worker, or None: the engine is absent, and why is noted."""
+    try:
+        check_memory(model)
+        context.models.export(engine, model)
+        return Worker(context, engine, model, env)
+    except Failed as e:
+        context.absent(engine, str(e))
+        return None
