@@ -177,7 +177,8 @@ static void softmax_sums_to_one(void **state) {
         float *dy = randoms((size_t)n, 1), *dx = zeros((size_t)n), *again = zeros((size_t)n);
         for (int r = 0; r < ROWS; r++) {
             double top = -1e30, total = 0, d = 0;
-            for (int j = 0; j < n; j++) top = fmax(top, 0.5 * x[r * ld + j]);
+            for (int j = 0; j < n; j++)
+                if (0.5 * x[r * ld + j] > top) top = 0.5 * x[r * ld + j];
             for (int j = 0; j < n; j++) total += exp(0.5 * x[r * ld + j] - top);
             close_to(lse[r], top + log(total), 1e-6, 1e-6, level->name);
             for (int j = 0; j < n; j++)

@@ -52,6 +52,20 @@ static unsigned flush_denormals(void) {
 static void restore_denormals(unsigned state) {
     _mm_setcsr(state);
 }
+#elif defined(__aarch64__)
+static void pause_cpu(void) {
+    __asm__ volatile("yield");
+}
+/* FZ, bit 24 of FPCR */
+static unsigned flush_denormals(void) {
+    uint64_t state;
+    __asm__ volatile("mrs %0, fpcr" : "=r"(state));
+    __asm__ volatile("msr fpcr, %0" : : "r"(state | 1u << 24));
+    return (unsigned)state;
+}
+static void restore_denormals(unsigned state) {
+    __asm__ volatile("msr fpcr, %0" : : "r"((uint64_t)state));
+}
 #else
 static void pause_cpu(void) {}
 static unsigned flush_denormals(void) {
