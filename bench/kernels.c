@@ -79,7 +79,7 @@ static void peak_blocks(void *context, int begin, int end, int thread) {
     (void)thread;
     if (p->g->begin) p->g->begin();
     for (int i = begin; i < end; i++)
-        p->g->block(c, p->g->nr, p->a, p->b, p->depth, p->g->mr, false);
+        p->g->block(c, p->g->nr, p->a, p->b, p->depth, p->g->mr, false, NULL, 0);
     if (p->g->end) p->g->end();
 }
 

@@ -331,12 +331,12 @@ static void check_products(const bert_gemm_kernel *g, double tolerance, int M, i
             int rows = M - i < g->mr ? M - i : g->mr, cols = N - j < g->nr ? N - j : g->nr;
             g->pack_a(pa, a + i * a_row, a_row, a_depth, rows, K, NULL);
             g->pack_b(pb, b + j * b_col, b_depth, b_col, cols, K, NULL);
-            g->block(c, g->nr, pa, pb, K, rows, false);
+            g->block(c, g->nr, pa, pb, K, rows, false, NULL, 0);
             if (g->finish) /* knows what one product is made of, not two */
                 g->finish(c, pa + bert_panel_extra(g, g->a_unit, K),
                           pb + bert_panel_extra(g, g->b_unit, K), rows);
             else
-                g->block(c, g->nr, pa, pb, K, rows, true);
+                g->block(c, g->nr, pa, pb, K, rows, true, NULL, 0);
             for (int r = 0; r < rows; r++)
                 for (int q = 0; q < g->nr; q++) {
                     double want = 0;
@@ -365,7 +365,7 @@ static float *product_of(const bert_gemm_kernel *g, int M, int N, int K, const f
             for (int k = 0; k < K; k += g->kc) {
                 const size_t unit = (size_t)(k / g->k_unit);
                 g->block(tile, g->nr, pa + unit * g->a_unit, pb + unit * g->b_unit,
-                         K - k < g->kc ? K - k : g->kc, rows, k > 0);
+                         K - k < g->kc ? K - k : g->kc, rows, k > 0, NULL, 0);
             }
             if (g->finish)
                 g->finish(tile, pa + bert_panel_extra(g, g->a_unit, K),
@@ -491,7 +491,8 @@ static void long_sums_are_grouped(void **state) {
         if (g->begin) g->begin();
         for (int x = 0; x < K; x += g->kc) {
             const size_t unit = (size_t)(x / g->k_unit);
-            g->block(c, g->nr, pa + unit * g->a_unit, pb + unit * g->b_unit, g->kc, g->mr, x > 0);
+            g->block(c, g->nr, pa + unit * g->a_unit, pb + unit * g->b_unit, g->kc, g->mr, x > 0,
+                     NULL, 0);
         }
         if (g->end) g->end();
         double error = 0, size = 0;

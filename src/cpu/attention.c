@@ -47,7 +47,7 @@ static void multiply_strip(const bert_gemm_kernel *g, float *c, int ldc, unsigne
         for (int k = 0; k < depth; k += g->kc) {
             size_t unit = (size_t)(k / g->k_unit);
             g->block(c + j, ldc, strip + unit * g->a_unit, b + unit * g->b_unit,
-                     depth - k < g->kc ? depth - k : g->kc, rows, k > 0);
+                     depth - k < g->kc ? depth - k : g->kc, rows, k > 0, NULL, 0);
         }
 }
 

@@ -52,7 +52,8 @@ INLINE void JOIN(pack_squares, GEMM)(float *out, const SIDE *side, int rows, int
 /* A block whose number of rows is a constant once this is inlined: its sums stay in registers. A
  * row is computed alike in all of them. */
 INLINE void JOIN(block_of, GEMM)(const int rows, float *c, ptrdiff_t ldc, const int32_t *a,
-                                 const int32_t *b, int words, bool accumulate) {
+                                 const int32_t *b, int words, bool accumulate, const char *ahead,
+                                 ptrdiff_t pace) {
     SUM s[GEMM_ROWS][2];
 #pragma GCC unroll 16
     for (int i = 0; i < rows; i++) s[i][0] = s[i][1] = (SUM){0};
@@ -61,6 +62,9 @@ INLINE void JOIN(block_of, GEMM)(const int rows, float *c, ptrdiff_t ldc, const 
         /* The panel comes from an outer cache or memory; 48 steps ahead hide its latency. */
         __builtin_prefetch(b + 48 * GEMM_COLS);
         __builtin_prefetch(b + 48 * GEMM_COLS + LANES);
+        __builtin_prefetch(ahead, 0, 2);
+        __builtin_prefetch(ahead + 64, 0, 2);
+        ahead += pace;
 #pragma GCC unroll 16
         for (int i = 0; i < rows; i++) {
             vi t = all_words(a[i]);
@@ -77,12 +81,14 @@ INLINE void JOIN(block_of, GEMM)(const int rows, float *c, ptrdiff_t ldc, const 
 }
 
 static void JOIN(block, GEMM)(float *c, ptrdiff_t ldc, const void *a, const void *b, int depth,
-                              int rows, bool accumulate) {
+                              int rows, bool accumulate, const char *ahead, int pace) {
+    if (!ahead) ahead = b, pace = 0;
     const int words = (depth + GEMM_DEPTH - 1) / GEMM_DEPTH;
     switch (rows) {
 #define ROWS(n)                                                                                    \
     case n:                                                                                        \
-        JOIN(block_of, GEMM)(n < GEMM_ROWS ? n : GEMM_ROWS, c, ldc, a, b, words, accumulate);      \
+        JOIN(block_of, GEMM)                                                                       \
+        (n < GEMM_ROWS ? n : GEMM_ROWS, c, ldc, a, b, words, accumulate, ahead, pace);             \
         break
         ROWS(1);
         ROWS(2);
@@ -105,6 +111,6 @@ static void JOIN(block, GEMM)(float *c, ptrdiff_t ldc, const void *a, const void
 #endif
 #undef ROWS
     default:
-        JOIN(block_of, GEMM)(GEMM_ROWS, c, ldc, a, b, words, accumulate);
+        JOIN(block_of, GEMM)(GEMM_ROWS, c, ldc, a, b, words, accumulate, ahead, pace);
     }
 }

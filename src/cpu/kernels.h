@@ -36,9 +36,11 @@ typedef struct {
     /* What a thread does before its first block and after its last; NULL: nothing. */
     void (*begin)(void);
     void (*end)(void);
-    /* c [mr, nr] = (accumulate ? c : 0) + a b. Only the first `rows` rows need to be right. */
+    /* c [mr, nr] = (accumulate ? c : 0) + a b. Only the first `rows` rows need to be right.
+     * Meanwhile fetches into the second-level cache what lies at `ahead`, `pace` bytes for each
+     * word of depth: its part of the right panel that comes after this one. NULL: nothing. */
     void (*block)(float *c, ptrdiff_t ldc, const void *a, const void *b, int depth, int rows,
-                  bool accumulate);
+                  bool accumulate, const char *ahead, int pace);
     /* Turns a block's sums [mr, nr], in place, into floats; left and right are the panels' extra
      * bytes. NULL: they are floats. */
     void (*finish)(float *c, const void *left, const void *right, int rows);

@@ -210,7 +210,9 @@ static inline __attribute__((always_inline)) void units(int parts, const char *a
         pack(out, n, false, b, col_stride, depth_stride, cols, depth);                             \
     }                                                                                              \
     static void block_##n(float *c, ptrdiff_t ldc, const void *a, const void *b, int depth,        \
-                          int rows, bool accumulate) {                                             \
+                          int rows, bool accumulate, const char *ahead, int pace) {                \
+        (void)ahead;                                                                               \
+        (void)pace;                                                                                \
         const bool two = rows > HALF;                                                              \
         load_c(c, ldc, two, accumulate);                                                           \
         if (two)                                                                                   \
@@ -303,7 +305,8 @@ static inline __attribute__((always_inline)) void byte_units(const char *a, cons
 }
 
 static void block_int8(float *c, ptrdiff_t ldc, const void *a, const void *b, int depth, int rows,
-                       bool accumulate) {
+                       bool accumulate, const char *ahead, int pace) {
+    (void)ahead, (void)pace; /* prefetch() looks ahead */
     const bool two = rows > HALF;
     load_c(c, ldc, two, accumulate);
     if (two)

@@ -186,19 +186,26 @@ static void finish_block(product *p, float *tile, const unsigned char *panel, in
 /* One panel of columns through the slab k .. k + depth of a block of rows, in passes of kc, of
  * which the right side fits the first-level cache. A pass is summed on its own, so the grouping of
  * a sum depends on K alone. */
-static void multiply_panel(product *p, const unsigned char *panel, float *tiles, int j, int i0,
-                           int i1, int k, int depth) {
+static void multiply_panel(product *p, const unsigned char *panel, const unsigned char *next,
+                           float *tiles, int j, int i0, int i1, int k, int depth) {
     const bert_gemm_kernel *g = p->g;
-    const int size = g->mr * g->nr;
+    const int size = g->mr * g->nr, start = k;
     for (const int end = k + depth; k < end; k += g->kc) {
         depth = end - k < g->kc ? end - k : g->kc;
         const size_t unit = (size_t)(k / g->k_unit);
         const unsigned char *b = panel + unit * g->b_unit;
         const unsigned char *a = p->packed_a + (size_t)i0 * p->a_panel + unit * g->a_unit;
+        /* The next pass, of this panel or the next, is fetched by all the blocks of this one. */
+        const unsigned char *after = k + depth < end ? b + (size_t)(depth / g->k_unit) * g->b_unit
+                                     : next ? next + (size_t)(start / g->k_unit) * g->b_unit
+                                            : NULL;
+        const int pace = (int)(g->nr * (int)sizeof(float)) / (i1 - i0);
+        const size_t share = (size_t)pace * (size_t)(depth / g->k_unit);
         float *tile = tiles;
         for (int i = i0; i < i1; i++, a += p->a_panel, tile += size) {
             const int row = i * p->step, rows = p->rows - row < p->step ? p->rows - row : p->step;
-            g->block(tile, g->nr, a, b, depth, rows, k > 0);
+            const char *ahead = after ? (const char *)after + (size_t)(i - i0) * share : NULL;
+            g->block(tile, g->nr, a, b, depth, rows, k > 0, ahead, pace);
             if (k + depth == p->K) finish_block(p, tile, panel, row, j * g->nr);
         }
     }
@@ -217,9 +224,11 @@ static void multiply_task(product *p, int task, int thread) {
     const size_t step = p->K > g->slab ? (size_t)((i1 - i0) * g->mr * g->nr) : 0;
     for (int k = 0; k < p->K; k += g->slab) {
         const int depth = p->K - k < g->slab ? p->K - k : g->slab;
-        for (int j = j0; j < j1; j++)
-            multiply_panel(p, p->b + (size_t)j * p->b_panel, tiles + (size_t)(j - j0) * step, j, i0,
-                           i1, k, depth);
+        for (int j = j0; j < j1; j++) {
+            const unsigned char *panel = p->b + (size_t)j * p->b_panel;
+            multiply_panel(p, panel, j + 1 < j1 ? panel + p->b_panel : NULL,
+                           tiles + (size_t)(j - j0) * step, j, i0, i1, k, depth);
+        }
     }
 }
 
@@ -243,7 +252,7 @@ static void multiply_once(product *p, int j, int thread) {
     else if (v.row == 1)
         for (int i = 0; i < cols; i++) fetch(v.data + i * v.col, p->K);
     g->pack_b(panel, v.data, v.row, v.col, cols, p->K, p->balance);
-    multiply_panel(p, panel, p->tiles + (size_t)thread * p->tiles_of_thread, j, 0,
+    multiply_panel(p, panel, NULL, p->tiles + (size_t)thread * p->tiles_of_thread, j, 0,
                    divide_up(p->rows, p->step), 0, p->K);
 }
 
