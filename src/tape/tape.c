@@ -38,12 +38,14 @@ void bert_tape_free(bert_tape *t) {
     if (!t) return;
     bert_threads_free(t->threads);
     bert_arena_free(&t->arena);
+    bert_arena_free(&t->work);
     free(t);
 }
 
 void bert_tape_reset(bert_tape *t) {
     if (!t) return;
     bert_arena_reset(&t->arena);
+    bert_arena_reset(&t->work);
     t->last = NULL;
     t->spare = NULL;
     t->calls = 0;
@@ -69,7 +71,8 @@ int bert_tape_error(const bert_tape *t, bert_error *e) {
 }
 
 size_t bert_tape_memory(const bert_tape *t) {
-    return t ? sizeof *t + t->arena.reserved + bert_threads_memory(t->threads) : 0;
+    if (!t) return 0;
+    return sizeof *t + t->arena.reserved + t->work.reserved + bert_threads_memory(t->threads);
 }
 
 int32_t bert_tensor_rows(const bert_tensor *x) {
@@ -172,7 +175,6 @@ bert_tensor *bert_tape_release_keep(bert_tape *t, bert_arena_mark mark, bert_ten
     bert_tensor old = *x;
     size_t bytes = bert_tensor_size(x) * sizeof *x->data;
     bert_arena_rewind(&t->arena, mark);
-    t->spare = NULL;
     /* The data moves before anything is written to its new surroundings. */
     float *data = bert_tape_alloc(t, bytes);
     if (!data) return NULL;
@@ -203,8 +205,12 @@ float *bert_tape_take(bert_tape *t, size_t count) {
         *best = b->next;
         return b->data;
     }
-    bert_buffer *b = bert_tape_alloc(t, sizeof *b + count * sizeof(float));
-    if (!b) return NULL;
+    size_t bytes = sizeof(bert_buffer) + count * sizeof(float);
+    bert_buffer *b = bert_arena_alloc(&t->work, bytes);
+    if (!b) {
+        bert_fail_memory(&t->error, bytes);
+        return NULL;
+    }
     b->capacity = count;
     return b->data;
 }
