@@ -8,8 +8,9 @@ typedef struct {
     bert_node node;
     bert_segment_fn *fn;
     const void *context;
-    bert_tensor *leaf;    /* the segment's input as its nodes see it, made by none */
-    bert_tensor *kept;    /* its result as it was recorded; NULL: to be computed again */
+    bert_tensor *leaf; /* the segment's input as its nodes see it, made by none */
+    bert_tensor *kept; /* its result as it was recorded; NULL: to be computed again */
+    bert_arena_mark from, to;
     uint64_t step, calls; /* with which dropout masks */
     bool training;
 } checkpoint_node;
@@ -64,6 +65,9 @@ static int checkpoint_backward(bert_tape *t, bert_node *node) {
     x->grad = leaf->grad;
     restore_state(t, &before);
     bert_arena_rewind(&t->arena, mark);
+    if (n->kept && bert_arena_offer(n->from, n->to, node->out->data,
+                                    bert_tensor_size(node->out) * sizeof(float)))
+        n->kept = NULL;
     return rc;
 }
 
@@ -92,7 +96,11 @@ bert_tensor *bert_checkpoint(bert_tape *t, bert_segment_fn *fn, const void *cont
     restore_state(t, &before);
     if (!y || y == n.leaf) return y ? x : NULL;
     if (keep && !y->needs_grad) return y;
-    if (keep) n.kept = y;
+    if (keep) {
+        n.kept = y;
+        n.from = mark;
+        n.to = bert_tape_mark(t);
+    }
     y = bert_tape_result(t, &bert_op_checkpoint, sizeof n, y->rows, y->cols,
                          (bert_sources){.a = x, .data = y->data, .wanted = true});
     if (!y) return NULL;

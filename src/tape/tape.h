@@ -100,6 +100,7 @@ struct bert_tape {
     bert_node *last;
     uint64_t step;
     uint64_t calls; /* of operations that draw masks, since the reset */
+    bool refilled;  /* since the reset, with pages that gradients had: bert_params_lend */
     bool inside;    /* a segment: bert_checkpoint */
     bert_error error;
 };
@@ -152,6 +153,9 @@ bert_tensor *bert_tape_release_keep(bert_tape *t, bert_arena_mark mark, bert_ten
 /* bert_dropout that overwrites x: for an x that nothing else uses, and whose operation does not
  * need its result in backward (a linear without activation). Saves a matrix. */
 bert_tensor *bert_dropout_over(bert_tape *t, bert_tensor *x, float p);
+/* x + bert_embedding() of as many ids as x has rows, over an x of the same kind. Saves two. */
+bert_tensor *bert_embedding_onto(bert_tape *t, bert_tensor *x, bert_param *table,
+                                 const int32_t *ids);
 
 /* A segment of the forward pass: y of x. */
 typedef bert_tensor *bert_segment_fn(bert_tape *t, const void *context, bert_tensor *x);
