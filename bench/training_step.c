@@ -103,10 +103,11 @@ static bert_tensor *layer_forward(bert_tape *t, const void *context, bert_tensor
 /* segments: else the operations of all layers are in one chain, for the profile. */
 static bert_tensor *forward(bert_tape *t, const net *n, bool segments) {
     int tokens = n->batch * n->length;
-    bert_tensor *x = bert_add(t, bert_embedding(t, n->words, n->ids, tokens),
-                              bert_embedding(t, n->types, n->type, tokens));
-    x = bert_layer_norm_apply(t, &n->norm, x, bert_embedding(t, n->positions, n->position, tokens));
-    x = bert_dropout(t, x, .1f);
+    bert_tensor *x = bert_embedding(t, n->words, n->ids, tokens);
+    x = bert_embedding_onto(t, x, n->types, n->type);
+    x = bert_embedding_onto(t, x, n->positions, n->position);
+    x = bert_layer_norm_apply(t, &n->norm, x, NULL);
+    x = bert_dropout_over(t, x, .1f);
     for (int i = 0; i < n->layers; i++) {
         segment g = {n, &n->layer[i]};
         x = segments ? bert_checkpoint(t, layer_forward, &g, sizeof g, x) : layer_forward(t, &g, x);
