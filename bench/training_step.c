@@ -100,15 +100,17 @@ static bert_tensor *layer_forward(bert_tape *t, const void *context, bert_tensor
     return bert_layer_norm_apply(t, &l->second, bert_dropout_over(t, f, .1f), x);
 }
 
-static bert_tensor *forward(bert_tape *t, const net *n) {
+/* segments: else the operations of all layers are in one chain, for the profile. */
+static bert_tensor *forward(bert_tape *t, const net *n, bool segments) {
     int tokens = n->batch * n->length;
-    bert_tensor *x = bert_add(t, bert_embedding(t, n->words, n->ids, tokens),
-                              bert_embedding(t, n->types, n->type, tokens));
-    x = bert_layer_norm_apply(t, &n->norm, x, bert_embedding(t, n->positions, n->position, tokens));
-    x = bert_dropout(t, x, .1f);
+    bert_tensor *x = bert_embedding(t, n->words, n->ids, tokens);
+    x = bert_embedding_onto(t, x, n->types, n->type);
+    x = bert_embedding_onto(t, x, n->positions, n->position);
+    x = bert_layer_norm_apply(t, &n->norm, x, NULL);
+    x = bert_dropout_over(t, x, .1f);
     for (int i = 0; i < n->layers; i++) {
         segment g = {n, &n->layer[i]};
-        x = bert_checkpoint(t, layer_forward, &g, sizeof g, x);
+        x = segments ? bert_checkpoint(t, layer_forward, &g, sizeof g, x) : layer_forward(t, &g, x);
     }
     x = bert_linear_act(t, n->pooler, bert_rows(t, x, n->start, n->batch), BERT_ACT_TANH);
     x = bert_linear_apply(t, n->out, bert_dropout(t, x, .1f));
@@ -162,7 +164,7 @@ int main(int argc, char **argv) {
         double a = now();
         bert_tape_reset(t);
         bert_tape_set_step(t, (uint64_t)(i + 1));
-        bert_tensor *loss = forward(t, &n);
+        bert_tensor *loss = forward(t, &n, true);
         double b = now();
         if (bert_tape_backward(t, loss, 1, &e)) stop(&e);
         double c = now();
@@ -183,7 +185,7 @@ int main(int argc, char **argv) {
            bert_tape_memory(t) >> 20);
     puts("backward by operation:");
     bert_tape_reset(t);
-    bert_tensor *loss = forward(t, &n);
+    bert_tensor *loss = forward(t, &n, false);
     if (bert_tape_error(t, &e)) stop(&e);
     profile(t, loss);
     bert_optimizer_free(opt);

@@ -30,6 +30,24 @@ bert_arena_mark bert_arena_save(const bert_arena *a);
 void bert_arena_rewind(bert_arena *a, bert_arena_mark m);
 void bert_arena_reset(bert_arena *a);
 
+/* Large pages change arenas, so that what is dead in one is memory for another, and the system need
+ * not clear pages that it was given back. Addresses stay: where a page has gone, zeros are read,
+ * and memory comes when something is written. Does nothing where the system cannot do it.
+ *
+ * bert_arena_offer: other arenas may have the large pages that lie wholly between the marks (from
+ * after an allocation) and not in the bytes at keep; returns how many. bert_arena_offer_all: those
+ * of every block, allocated or not. bert_arena_withdraw: what nobody took stays. */
+size_t bert_arena_offer(bert_arena_mark from, bert_arena_mark to, const void *keep, size_t bytes);
+void bert_arena_offer_all(bert_arena *a);
+void bert_arena_withdraw(bert_arena *a);
+/* The pages of the bytes at data that have gone come back, zero, from what `from` (or NULL) offers,
+ * else from the system: before these bytes are written to. */
+void bert_arena_receive(bert_arena *a, const void *data, size_t bytes, bert_arena *from);
+/* The same for all that is not allocated, but not made zero, and taking what is offered last. */
+void bert_arena_refill(bert_arena *a, bert_arena *from);
+/* Of an arena that was just reserved: none of its large pages has been touched. */
+void bert_arena_untouched(bert_arena *a);
+
 /* malloc of count * size with overflow check, aligned to BERT_ALIGN; free with free(). NULL when it
  * fails. */
 void *bert_aligned_alloc(size_t count, size_t size);

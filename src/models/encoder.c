@@ -16,10 +16,10 @@ bert_tensor *bert_embed_word_position_type(bert_tape *t, const bert_config *c, c
             positions[j] = k->first_position + j - in->start[i];
     for (int32_t j = 0; types && j < tokens; j++) types[j] = 0;
     bert_tensor *x = bert_embedding(t, k->word, in->ids, tokens);
-    x = bert_add(t, x, bert_embedding(t, k->token_type, types ? types : in->type_ids, tokens));
-    x = bert_layer_norm_apply(t, &k->embeddings_norm, x,
-                              bert_embedding(t, k->position, positions, tokens));
-    return bert_dropout(t, x, c->hidden_dropout_prob);
+    x = bert_embedding_onto(t, x, k->token_type, types ? types : in->type_ids);
+    x = bert_embedding_onto(t, x, k->position, positions);
+    x = bert_layer_norm_apply(t, &k->embeddings_norm, x, NULL);
+    return bert_dropout_over(t, x, c->hidden_dropout_prob);
 }
 
 bert_tensor *bert_block_post_norm(bert_tape *t, const bert_config *c, const bert_trunk *k,

@@ -4,7 +4,7 @@
 
 typedef struct {
     bert_node node;
-    const bert_param *param; /* NULL: the rows are the input's */
+    const bert_param *param; /* NULL: the rows are the input's; else they are added to it */
     int32_t *index;
     size_t n;
 } gather_node;
@@ -23,6 +23,15 @@ static void gather_rows(const void *context, size_t begin, size_t end, int threa
         memcpy(o->y + i * o->cols, o->x + (size_t)o->index[i] * o->cols, o->cols * sizeof *o->y);
 }
 
+static void add_rows(const void *context, size_t begin, size_t end, int thread) {
+    (void)thread;
+    const gather *o = context;
+    for (size_t i = begin; i < end; i++) {
+        float *y = o->y + i * o->cols;
+        bert_cpu()->add(y, y, o->x + (size_t)o->index[i] * o->cols, o->cols);
+    }
+}
+
 static bert_tensor *gather_op(bert_tape *t, const bert_op *op, const bert_param *p, bert_tensor *x,
                               const int32_t *index, int32_t n) {
     int32_t rows = p ? p->rows : x->rows, cols = p ? p->cols : x->cols;
@@ -32,8 +41,12 @@ static bert_tensor *gather_op(bert_tape *t, const bert_op *op, const bert_param 
         if (index[i] < 0 || index[i] >= rows)
             return bert_tape_fail(t, op, BERT_EINVAL, "number %d is %d; %s has rows 0 to %d", i,
                                   index[i], name, rows - 1);
+    if (p && x && (x->rows != n || x->cols != cols))
+        return bert_tape_fail(t, op, BERT_EINVAL, "[%d, %d] onto [%d, %d]", n, cols, x->rows,
+                              x->cols);
+    float *onto = p && x ? x->data : NULL;
     bert_tensor *y = bert_tape_result(t, op, sizeof(gather_node), n, cols,
-                                      (bert_sources){.a = x, .params = {p}});
+                                      (bert_sources){.a = x, .params = {p}, .data = onto});
     if (!y) return NULL;
     if (y->node) {
         gather_node *g = (gather_node *)y->node;
@@ -42,7 +55,7 @@ static bert_tensor *gather_op(bert_tape *t, const bert_op *op, const bert_param 
         g->index = bert_tape_copy(t, index, g->n * sizeof *index);
         if (!g->index) return NULL;
     }
-    bert_loop(t->threads, (size_t)n, bert_rows_grain((size_t)cols), gather_rows,
+    bert_loop(t->threads, (size_t)n, bert_rows_grain((size_t)cols), onto ? add_rows : gather_rows,
               &(gather){y->data, p ? p->value : x->data, index, (size_t)cols});
     return y;
 }
@@ -53,7 +66,8 @@ static int embedding_backward(bert_tape *t, bert_node *node) {
     float *d = bert_grad_param(t, g->param, &rc);
     if (d)
         bert_add_scattered(t->threads, d, node->out->grad, g->index, g->n, (size_t)g->param->cols);
-    return rc;
+    bert_tensor *x = node->in[0];
+    return !rc && x && x->needs_grad ? bert_grad_pass(t, node, x, true) : rc;
 }
 
 static int rows_backward(bert_tape *t, bert_node *node) {
@@ -74,6 +88,13 @@ bert_tensor *bert_embedding(bert_tape *t, bert_param *table, const int32_t *ids,
     if (!bert_tape_ready(t)) return NULL;
     if (!table) return bert_tape_fail(t, &bert_op_embedding, BERT_EINVAL, "the table is NULL");
     return gather_op(t, &bert_op_embedding, table, NULL, ids, n);
+}
+
+bert_tensor *bert_embedding_onto(bert_tape *t, bert_tensor *x, bert_param *table,
+                                 const int32_t *ids) {
+    if (!bert_tape_ready(t, x)) return NULL;
+    if (!table) return bert_tape_fail(t, &bert_op_embedding, BERT_EINVAL, "the table is NULL");
+    return gather_op(t, &bert_op_embedding, table, x, ids, x->rows);
 }
 
 bert_tensor *bert_rows(bert_tape *t, bert_tensor *x, const int32_t *index, int32_t n) {

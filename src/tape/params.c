@@ -175,26 +175,56 @@ float *bert_param_value_mut(bert_param *p) {
     return (float *)(uintptr_t)p->value; /* own memory, since the set is trainable */
 }
 
-static float *gradient(bert_param *p, bert_error *e) {
-    if (!p || !p->trainable) return NULL;
-    if (!p->grad) {
-        p->grad = bert_arena_calloc(&p->owner->grads, bert_param_size(p) * sizeof *p->grad);
-        if (!p->grad) {
-            bert_fail_memory(e, bert_param_size(p) * sizeof *p->grad);
-            bert_error_prefix(e, "gradient of %s: ", p->name);
-        }
-    }
-    return p->grad;
+/* Room for every gradient in one block, so that nearly all of it is whole large pages. */
+static void reserve_gradients(bert_params *ps) {
+    size_t bytes = 0;
+    for (int i = 0; i < ps->count; i++)
+        if (!ps->items[i]->frozen) /* each begins on a cache line */
+            bytes += bert_param_size(ps->items[i]) * sizeof(float) + BERT_ALIGN;
+    bert_arena_alloc(&ps->grads, bytes);
+    bert_arena_reset(&ps->grads);
+    bert_arena_untouched(&ps->grads);
 }
 
-float *bert_param_grad_mut(bert_param *p, bert_error *e) {
-    float *g = bert_param_trainable(p) ? gradient(p, e) : NULL;
+static float *gradient(bert_param *p, bert_arena *pages, bert_error *e) {
+    bert_arena *grads = &p->owner->grads;
+    size_t bytes = bert_param_size(p) * sizeof *p->grad;
+    if (p->grad) {
+        if (!p->flowed) bert_arena_receive(grads, p->grad, bytes, pages);
+        return p->grad;
+    }
+    if (!grads->reserved) reserve_gradients(p->owner);
+    p->grad = bert_arena_alloc(grads, bytes);
+    if (!p->grad) {
+        bert_fail_memory(e, bytes);
+        bert_error_prefix(e, "gradient of %s: ", p->name);
+        return NULL;
+    }
+    bert_arena_receive(grads, p->grad, bytes, pages);
+    return memset(p->grad, 0, bytes);
+}
+
+float *bert_param_grad_from(bert_param *p, bert_arena *pages, bert_error *e) {
+    float *g = bert_param_trainable(p) ? gradient(p, pages, e) : NULL;
     if (g) p->flowed = true;
     return g;
 }
 
+float *bert_param_grad_mut(bert_param *p, bert_error *e) {
+    return bert_param_grad_from(p, NULL, e);
+}
+
 const float *bert_param_grad(const bert_param *p) {
-    return gradient((bert_param *)(uintptr_t)p, NULL); /* only allocates */
+    if (!p || !p->trainable) return NULL;
+    return p->grad ? p->grad : gradient((bert_param *)(uintptr_t)p, NULL, NULL); /* allocates */
+}
+
+void bert_params_lend(bert_params *ps, bert_arena *to) {
+    bool zero = true;
+    for (int i = 0; i < ps->count; i++) zero &= !ps->items[i]->flowed;
+    if (zero) bert_arena_offer_all(&ps->grads);
+    bert_arena_refill(to, &ps->grads);
+    bert_arena_withdraw(&ps->grads);
 }
 
 static void clear_gradient(bert_param *p) {

@@ -65,6 +65,10 @@ static inline size_t bert_param_size(const bert_param *p) {
 /* The gradient to add to, allocated (zero) at the first call: a parameter that stays frozen never
  * has one. NULL when p is frozen or not trainable, or memory is out (then *e is set). */
 float *bert_param_grad_mut(bert_param *p, bert_error *e);
+/* The same, with large pages that the arena offers. */
+float *bert_param_grad_from(bert_param *p, bert_arena *pages, bert_error *e);
+/* Gradients that are all zero give their large pages to the arena that had offered its own. */
+void bert_params_lend(bert_params *ps, bert_arena *to);
 /* Marks a value as changed (optimizer, loading). */
 void bert_param_touch(bert_param *p);
 size_t bert_params_bytes(const bert_params *ps); /* values, gradients and packed copies */

@@ -38,14 +38,18 @@ void bert_tape_free(bert_tape *t) {
     if (!t) return;
     bert_threads_free(t->threads);
     bert_arena_free(&t->arena);
+    bert_arena_free(&t->work);
     free(t);
 }
 
 void bert_tape_reset(bert_tape *t) {
     if (!t) return;
+    bert_arena_withdraw(&t->arena);
     bert_arena_reset(&t->arena);
+    bert_arena_reset(&t->work);
     t->last = NULL;
     t->spare = NULL;
+    t->refilled = false;
     t->calls = 0;
     bert_error_clear(&t->error);
 }
@@ -69,7 +73,8 @@ int bert_tape_error(const bert_tape *t, bert_error *e) {
 }
 
 size_t bert_tape_memory(const bert_tape *t) {
-    return t ? sizeof *t + t->arena.reserved + bert_threads_memory(t->threads) : 0;
+    if (!t) return 0;
+    return sizeof *t + t->arena.reserved + t->work.reserved + bert_threads_memory(t->threads);
 }
 
 int32_t bert_tensor_rows(const bert_tensor *x) {
@@ -133,8 +138,22 @@ static bool wants_grad(const bert_sources *from) {
     return false;
 }
 
+/* Memory of segments that the last backward has passed serves gradients; before the first operation
+ * with parameters that are trained it comes back. */
+static void refill(bert_tape *t, const bert_sources *from) {
+    const bert_param *p = NULL;
+    for (int i = 0; i < 2; i++)
+        if (bert_param_trainable(from->params[i])) p = from->params[i];
+    for (int i = 0; i < from->linears_count; i++)
+        if (bert_param_trainable(from->linears[i].weight)) p = from->linears[i].weight;
+    if (!p) return;
+    t->refilled = true;
+    bert_params_lend(p->owner, &t->arena);
+}
+
 bert_tensor *bert_tape_result(bert_tape *t, const bert_op *op, size_t node_bytes, int32_t rows,
                               int32_t cols, bert_sources from) {
+    if (t->options.record && !t->refilled) refill(t, &from);
     float *data = from.data;
     if (!data) data = bert_tape_alloc(t, (size_t)rows * (size_t)cols * sizeof *data);
     bert_tensor *y = data ? bert_tape_alloc(t, sizeof *y) : NULL;
@@ -172,7 +191,6 @@ bert_tensor *bert_tape_release_keep(bert_tape *t, bert_arena_mark mark, bert_ten
     bert_tensor old = *x;
     size_t bytes = bert_tensor_size(x) * sizeof *x->data;
     bert_arena_rewind(&t->arena, mark);
-    t->spare = NULL;
     /* The data moves before anything is written to its new surroundings. */
     float *data = bert_tape_alloc(t, bytes);
     if (!data) return NULL;
@@ -203,8 +221,12 @@ float *bert_tape_take(bert_tape *t, size_t count) {
         *best = b->next;
         return b->data;
     }
-    bert_buffer *b = bert_tape_alloc(t, sizeof *b + count * sizeof(float));
-    if (!b) return NULL;
+    size_t bytes = sizeof(bert_buffer) + count * sizeof(float);
+    bert_buffer *b = bert_arena_alloc(&t->work, bytes);
+    if (!b) {
+        bert_fail_memory(&t->error, bytes);
+        return NULL;
+    }
     b->capacity = count;
     return b->data;
 }
@@ -252,7 +274,7 @@ int bert_grad_pass(bert_tape *t, bert_node *n, bert_tensor *x, bool last) {
 
 float *bert_grad_param(bert_tape *t, const bert_param *p, int *rc) {
     if (!bert_param_trainable(p)) return NULL;
-    float *g = bert_param_grad_mut((bert_param *)(uintptr_t)p, &t->error);
+    float *g = bert_param_grad_from((bert_param *)(uintptr_t)p, &t->arena, &t->error);
     if (!g) *rc = BERT_ENOMEM;
     return g;
 }

@@ -94,12 +94,15 @@ struct bert_node {
 struct bert_tape {
     bert_tape_options options;
     bert_threads *threads;
-    bert_arena arena;
+    bert_arena arena;   /* what lives until the reset */
+    bert_arena work;    /* working memory */
+    bert_buffer *spare; /* the part of it that nobody uses now */
     bert_node *last;
-    bert_buffer *spare; /* buffers that backward has done with */
     uint64_t step;
     uint64_t calls; /* of operations that draw masks, since the reset */
     bool balancing; /* inputs of linears are examples to balance their int8 products by */
+    bool refilled;  /* since the reset, with pages that gradients had: bert_params_lend */
+    bool inside;    /* a segment: bert_checkpoint */
     bert_error error;
 };
 
@@ -151,11 +154,16 @@ bert_tensor *bert_tape_release_keep(bert_tape *t, bert_arena_mark mark, bert_ten
 /* bert_dropout that overwrites x: for an x that nothing else uses, and whose operation does not
  * need its result in backward (a linear without activation). Saves a matrix. */
 bert_tensor *bert_dropout_over(bert_tape *t, bert_tensor *x, float p);
+/* x + bert_embedding() of as many ids as x has rows, over an x of the same kind. Saves two. */
+bert_tensor *bert_embedding_onto(bert_tape *t, bert_tensor *x, bert_param *table,
+                                 const int32_t *ids);
 
 /* A segment of the forward pass: y of x. */
 typedef bert_tensor *bert_segment_fn(bert_tape *t, const void *context, bert_tensor *x);
-/* fn(t, context, x); with gradient checkpointing only x is kept, and backward calls fn again with
- * the same dropout masks. context is copied (`bytes`); what it points to must live until then. */
+/* fn(t, context, x), whose inside dies when backward has passed it; with gradient checkpointing at
+ * once. Backward that comes where the inside is gone calls fn again with the same dropout masks.
+ * context is copied (`bytes`); what it points to must live until then. fn computes with x and
+ * parameters, with no other tensor of the tape, and hands out nothing but y. */
 bert_tensor *bert_checkpoint(bert_tape *t, bert_segment_fn *fn, const void *context, size_t bytes,
                              bert_tensor *x);
 
@@ -175,7 +183,7 @@ float *bert_grad_open_add(bert_tape *t, bert_tensor *x, bool *add);
 int bert_grad_pass(bert_tape *t, bert_node *n, bert_tensor *x, bool last);
 /* The gradient of a parameter, or NULL: not trainable (then *rc is left alone), or no memory. */
 float *bert_grad_param(bert_tape *t, const bert_param *p, int *rc);
-/* Working memory for backward, handed back for the next operation. */
+/* Working memory, handed back for the next operation. */
 float *bert_tape_take(bert_tape *t, size_t count);
 void bert_tape_give(bert_tape *t, float *buffer);
 #endif
