@@ -38,6 +38,7 @@ static int wordpiece(bert_encoder *enc, const uint8_t *word, size_t bytes) {
         size_t length = hash_beginnings(enc, word, at, bytes);
         int32_t id = -1;
         for (; length; length--) {
+            if (at + length < bytes && bert_utf8_continues(word[at + length])) continue;
             id = bert_vocab_probe(&t->vocabulary, t->tokens, enc->hashes[length - 1], t->prefix,
                                   at ? t->prefix_bytes : 0, word + at, length);
             if (id >= 0) break;
@@ -66,19 +67,92 @@ static split_word *const models[BERT_TOKEN_MODELS] = {
 
 static int find_pieces(bert_encoder *enc, const uint8_t *word, size_t bytes) {
     int n = models[enc->t->model](enc, word, bytes);
-    if (n) return n;
-    enc->found[0] = enc->t->unk;
-    enc->ends[0] = (uint32_t)bytes;
-    return 1;
+    if (!n) {
+        enc->found[0] = enc->t->unk;
+        enc->ends[n++] = (uint32_t)bytes;
+    }
+    uint32_t at = 0, chars = 0;
+    for (int i = 0; i < n; i++) {
+        for (; at < enc->ends[i]; at++) chars += !bert_utf8_continues(word[at]);
+        enc->chars[i] = chars;
+    }
+    return n;
 }
+
+/* ---------------------------------------------------------------------- The word cache */
 
 ALWAYS_INLINE uint64_t mix(uint64_t a, uint64_t b) {
     return (a ^ b * 0xc2b2ae3d27d4eb4fu) * 0x9e3779b97f4a7c15u;
 }
 
-static void pack(const bert_encoder *enc, int n, uint32_t *pieces, uint32_t *count) {
-    for (int i = 0; i < n; i++) pieces[i] = (uint32_t)enc->found[i] | enc->ends[i] << ID_BITS;
-    *count = (uint32_t)n;
+static uint64_t hash_long(const uint64_t key[BERT_LONG_WORD / 8]) {
+    return mix(mix(key[0], key[1]) ^ key[2], key[3]);
+}
+
+ALWAYS_INLINE bert_short_entry *short_bucket(const bert_encoder *enc, uint64_t hash, int choice) {
+    return enc->short_words[hash << choice * BERT_SHORT_BITS >> (64 - BERT_SHORT_BITS)];
+}
+
+static bert_long_entry *long_bucket(const bert_encoder *enc, uint64_t hash, int choice) {
+    return enc->long_words[hash << choice * BERT_LONG_BITS >> (64 - BERT_LONG_BITS)];
+}
+
+/* The second of a bucket without a branch, which would be guessed wrongly as often as not. */
+ALWAYS_INLINE bert_short_entry *find_short(const bert_encoder *enc, uint64_t hash, uint64_t k0,
+                                           uint64_t k1) {
+    for (int choice = 0; choice < 2; choice++) {
+        bert_short_entry *s = short_bucket(enc, hash, choice);
+        s += !!((s->key[0] ^ k0) | (s->key[1] ^ k1));
+        if (s->key[0] == k0 && s->key[1] == k1) return s;
+    }
+    return NULL;
+}
+
+static bert_long_entry *find_long(const bert_encoder *enc, uint64_t hash, const uint64_t *key) {
+    for (int i = 0; i < 2 * BERT_WAYS; i++) {
+        bert_long_entry *l = long_bucket(enc, hash, i / BERT_WAYS) + i % BERT_WAYS;
+        if (!memcmp(l->key, key, sizeof l->key)) return l;
+    }
+    return NULL;
+}
+
+/* The entry to use for a new word, of those that have these numbers of pieces: a free one, or one
+ * that was not met again; else -1, and the next word to ask has its choice: a stream of rare words
+ * does not push out the frequent ones. */
+static int choose_entry(uint8_t *const n[2 * BERT_WAYS]) {
+    for (int i = 0; i < 2 * BERT_WAYS; i++)
+        if (!*n[i]) return i;
+    for (int i = 0; i < 2 * BERT_WAYS; i++)
+        if (!(*n[i] & BERT_MET_AGAIN)) return i;
+    for (int i = 0; i < 2 * BERT_WAYS; i++) *n[i] &= (uint8_t)~BERT_MET_AGAIN;
+    return -1;
+}
+
+static void pack(const bert_encoder *enc, int n, uint32_t *pieces, uint8_t *chars) {
+    for (int i = 0; i < n; i++) {
+        pieces[i] = (uint32_t)enc->found[i] | enc->ends[i] << ID_BITS;
+        chars[i] = (uint8_t)enc->chars[i];
+    }
+}
+
+static void remember_short(bert_encoder *enc, uint64_t hash, const uint64_t *key, int n) {
+    bert_short_entry *a = short_bucket(enc, hash, 0), *b = short_bucket(enc, hash, 1);
+    const int i = choose_entry((uint8_t *[]){&a[0].n, &a[1].n, &b[0].n, &b[1].n});
+    if (i < 0) return;
+    bert_short_entry *s = i < BERT_WAYS ? a + i : b + i - BERT_WAYS;
+    memcpy(s->key, key, sizeof s->key);
+    s->n = (uint8_t)n;
+    pack(enc, n, s->pieces, s->chars);
+}
+
+static void remember_long(bert_encoder *enc, uint64_t hash, const uint64_t *key, int n) {
+    bert_long_entry *a = long_bucket(enc, hash, 0), *b = long_bucket(enc, hash, 1);
+    const int i = choose_entry((uint8_t *[]){&a[0].n, &a[1].n, &b[0].n, &b[1].n});
+    if (i < 0) return;
+    bert_long_entry *l = i < BERT_WAYS ? a + i : b + i - BERT_WAYS;
+    memcpy(l->key, key, sizeof l->key);
+    l->n = (uint8_t)n;
+    pack(enc, n, l->pieces, l->chars);
 }
 
 /* ------------------------------------------------------------------ Pieces to output */
@@ -101,95 +175,221 @@ static bool grow_output(bert_encoder *enc, size_t n) {
     return !enc->failed;
 }
 
-/* The pieces of one word: from an entry (pieces, room for BERT_SHORT_PIECES at least) or from
- * enc->found. A piece's place is that of its
- * bytes: places[], or for text that normalisation left in place, base and up. */
-ALWAYS_INLINE void put_word(bert_encoder *enc, bool full, int n, const uint32_t *pieces,
-                            const bert_span *places, size_t base) {
+ALWAYS_INLINE void put_one(bert_encoder *enc, bool full, int32_t id, bert_span place) {
     bert_tokens *o = enc->out;
-    if (full && o->n + (size_t)n > o->capacity && !grow_output(enc, (size_t)n)) return;
-    if (!full && pieces && o->n + BERT_SHORT_PIECES <= o->capacity && n <= BERT_SHORT_PIECES) {
-        for (int i = 0; i < BERT_SHORT_PIECES; i++)
-            o->ids[o->n + (size_t)i] = (int32_t)(pieces[i] & ID_MASK);
-        o->n += (size_t)n;
+    if (full) {
+        if (o->n == o->capacity && !grow_output(enc, 1)) return;
+        o->words[o->n] = o->word++;
+        o->offsets[o->n] = place;
+    }
+    if (o->n < o->capacity) o->ids[o->n] = id;
+    o->n++;
+}
+
+static void put_token(bert_encoder *enc, int32_t id, bert_span place) {
+    if (enc->full)
+        put_one(enc, true, id, place);
+    else
+        put_one(enc, false, id, place);
+}
+
+/* The pieces of an entry that has room for so many. What is written past the n of them is written
+ * over later: a loop of a fixed length is faster. */
+ALWAYS_INLINE void put_entry(bert_encoder *enc, bool full, size_t room, size_t n,
+                             const uint32_t *pieces, const uint8_t *chars, size_t base) {
+    bert_tokens *o = enc->out;
+    const size_t at = o->n;
+    if (at + room > o->capacity) {
+        if (!full) {
+            for (size_t i = 0; i < n; i++)
+                if (at + i < o->capacity) o->ids[at + i] = (int32_t)(pieces[i] & ID_MASK);
+            o->n += n;
+            return;
+        }
+        if (!grow_output(enc, room)) return;
+    }
+    if (full && n == 1) {
+        const uint32_t to = enc->byte_offsets ? pieces[0] >> ID_BITS : chars[0];
+        put_one(enc, true, (int32_t)(pieces[0] & ID_MASK),
+                (bert_span){(int32_t)base, (int32_t)(base + to)});
         return;
     }
+    const bool in_bytes = enc->byte_offsets;
+    for (size_t i = 0; i < room; i++) o->ids[at + i] = (int32_t)(pieces[i] & ID_MASK);
+    int32_t from = (int32_t)base;
+    for (size_t i = 0; full && i < room; i++) {
+        const int32_t to = (int32_t)(base + (in_bytes ? pieces[i] >> ID_BITS : chars[i]));
+        o->words[at + i] = o->word;
+        o->offsets[at + i] = (bert_span){from, to};
+        from = to;
+    }
+    o->n = at + n;
+    o->word++;
+}
+
+/* The same for a word that normalisation changed: each of its bytes has a place. */
+static void put_placed(bert_encoder *enc, size_t n, const uint32_t *pieces,
+                       const bert_span *places) {
+    bert_tokens *o = enc->out;
+    if (o->n + n > o->capacity && !grow_output(enc, n)) return;
     uint32_t from = 0;
-    for (int i = 0; i < n; i++, o->n++) {
-        int32_t id = pieces ? (int32_t)(pieces[i] & ID_MASK) : enc->found[i];
-        if (!full) {
-            if (o->n < o->capacity) o->ids[o->n] = id;
-            continue;
-        }
-        uint32_t to = pieces ? pieces[i] >> ID_BITS : enc->ends[i];
-        o->ids[o->n] = id;
+    for (size_t i = 0; i < n; i++, o->n++) {
+        const uint32_t to = pieces[i] >> ID_BITS;
+        o->ids[o->n] = (int32_t)(pieces[i] & ID_MASK);
         o->words[o->n] = o->word;
-        o->offsets[o->n] = places ? (bert_span){places[from].start, places[to - 1].end}
-                                  : (bert_span){(int32_t)(base + from), (int32_t)(base + to)};
+        o->offsets[o->n] = (bert_span){places[from].start, places[to - 1].end};
         from = to;
     }
     o->word++;
 }
 
-static void put_token(bert_encoder *enc, int32_t id, bert_span place) {
-    enc->found[0] = id;
-    enc->ends[0] = 1;
-    if (enc->full)
-        put_word(enc, true, 1, NULL, &place, 0);
-    else
-        put_word(enc, false, 1, NULL, NULL, 0);
+/* The same for what find_pieces() found. */
+static void put_found(bert_encoder *enc, size_t n, const bert_span *places, size_t base) {
+    bert_tokens *o = enc->out;
+    if (!enc->full) {
+        for (size_t i = 0; i < n; i++, o->n++)
+            if (o->n < o->capacity) o->ids[o->n] = enc->found[i];
+        return;
+    }
+    if (o->n + n > o->capacity && !grow_output(enc, n)) return;
+    const uint32_t *ends = enc->byte_offsets ? enc->ends : enc->chars;
+    for (size_t i = 0; i < n; i++, o->n++) {
+        const size_t byte = i ? enc->ends[i - 1] : 0, start = i ? ends[i - 1] : 0;
+        o->ids[o->n] = enc->found[i];
+        o->words[o->n] = o->word;
+        o->offsets[o->n] = places ? (bert_span){places[byte].start, places[enc->ends[i] - 1].end}
+                                  : (bert_span){(int32_t)(base + start), (int32_t)(base + ends[i])};
+    }
+    o->word++;
 }
 
-/* A word of up to BERT_LONG_WORD bytes that is not among the short entries: from the long ones, or
- * worked out and remembered. */
-static void put_uncommon_word(bert_encoder *enc, const uint8_t *word, size_t bytes,
+/* A word that is not among the short entries: it is longer, or has more pieces, or is new. */
+static void put_uncommon_word(bert_encoder *enc, uint64_t hash,
+                              const uint64_t key[BERT_LONG_WORD / 8], size_t bytes,
                               const bert_span *places, size_t base) {
-    bert_long_entry key = {0};
-    memcpy(key.key, word, bytes);
-    bert_long_entry *l =
-        enc->long_words[mix(mix(key.key[0], key.key[1]) ^ key.key[2], key.key[3]) >>
-                        (64 - BERT_LONG_BITS)];
-    for (int way = 0; way < BERT_WAYS; way++)
-        if (!memcmp(l[way].key, key.key, sizeof key.key)) {
-            if (enc->full)
-                put_word(enc, true, (int)l[way].n, l[way].pieces, places, base);
-            else
-                put_word(enc, false, (int)l[way].n, l[way].pieces, NULL, 0);
-            return;
-        }
-    int n = find_pieces(enc, word, bytes);
-    if (bytes <= BERT_SHORT_WORD && n <= BERT_SHORT_PIECES) {
-        bert_short_entry *s =
-            enc->short_words[mix(key.key[0], key.key[1]) >> (64 - BERT_SHORT_BITS)];
-        memcpy(s[1].key, key.key, sizeof s[1].key);
-        pack(enc, n, s[1].pieces, &s[1].n);
-    } else if (n <= BERT_LONG_PIECES) {
-        l[1] = l[0];
-        l[0] = key;
-        pack(enc, n, l[0].pieces, &l[0].n);
+    bert_long_entry *l = find_long(enc, hash, key);
+    if (!l) {
+        const int n = find_pieces(enc, (const uint8_t *)key, bytes);
+        if (bytes <= BERT_SHORT_WORD && n <= BERT_SHORT_PIECES)
+            remember_short(enc, mix(key[0], key[1]), key, n);
+        else if (n <= BERT_LONG_PIECES)
+            remember_long(enc, hash, key, n);
+        put_found(enc, (size_t)n, places, base);
+        return;
     }
-    if (enc->full)
-        put_word(enc, true, n, NULL, places, base);
+    const size_t n = l->n & ~BERT_MET_AGAIN;
+    if (n == l->n) l->n |= BERT_MET_AGAIN;
+    if (enc->full && places)
+        put_placed(enc, n, l->pieces, places);
+    else if (enc->full)
+        put_entry(enc, true, BERT_LONG_PIECES, n, l->pieces, l->chars, base);
     else
-        put_word(enc, false, n, NULL, NULL, 0);
+        put_entry(enc, false, BERT_LONG_PIECES, n, l->pieces, l->chars, base);
 }
 
-/* New words come in second place and move to the first when they are met again, so that a stream of
- * rare words does not push out the frequent ones. */
-ALWAYS_INLINE void put_short_word(bert_encoder *enc, bool full, uint64_t k0, uint64_t k1,
-                                  size_t bytes, const bert_span *places, size_t base) {
-    bert_short_entry *s = enc->short_words[mix(k0, k1) >> (64 - BERT_SHORT_BITS)];
-    if (s[0].key[0] != k0 || s[0].key[1] != k1) {
-        if (s[1].key[0] != k0 || s[1].key[1] != k1) {
-            uint64_t key[2] = {k0, k1};
-            put_uncommon_word(enc, (const uint8_t *)key, bytes, places, base);
-            return;
-        }
-        bert_short_entry first = s[0];
-        s[0] = s[1];
-        s[1] = first;
+ALWAYS_INLINE void put_short_word(bert_encoder *enc, bool full, uint64_t hash, uint64_t k0,
+                                  uint64_t k1, size_t bytes, const bert_span *places, size_t base) {
+    bert_short_entry *s = find_short(enc, hash, k0, k1);
+    if (!s) {
+        const uint64_t key[BERT_LONG_WORD / 8] = {k0, k1};
+        put_uncommon_word(enc, hash_long(key), key, bytes, places, base);
+        return;
     }
-    put_word(enc, full, (int)s[0].n, s[0].pieces, places, base);
+    const size_t n = s->n & ~BERT_MET_AGAIN;
+    if (n == s->n) s->n |= BERT_MET_AGAIN;
+    if (full && places)
+        put_placed(enc, n, s->pieces, places);
+    else
+        put_entry(enc, full, BERT_SHORT_PIECES, n, s->pieces, s->chars, base);
+}
+
+/* ---------------------------------------------------------------------- The waiting line */
+
+/* n bytes at p, padded with zeros; left: those that may be read. */
+ALWAYS_INLINE void load_key(const uint8_t *p, size_t left, size_t n,
+                            uint64_t key[BERT_LONG_WORD / 8]) {
+    enum { SIZE = BERT_LONG_WORD, WORDS = SIZE / 8 };
+    static const uint64_t keep[2 * WORDS] = {~(uint64_t)0, ~(uint64_t)0, ~(uint64_t)0,
+                                             ~(uint64_t)0};
+    uint8_t tail[SIZE] = {0};
+    uint64_t mask[WORDS];
+    if (left < SIZE) p = memcpy(tail, p, left);
+    memcpy(key, p, SIZE);
+    memcpy(mask, (const uint8_t *)keep + SIZE - n, SIZE);
+    for (int i = 0; i < WORDS; i++) key[i] &= mask[i];
+}
+
+ALWAYS_INLINE void put_waiting(bert_encoder *enc, bool full) {
+    const bert_waiting *end = enc->waiting + enc->n_waiting;
+    enc->n_waiting = 0;
+    for (const bert_waiting *w = enc->waiting; w < end; w++) {
+        const size_t base = (size_t)w->place.start;
+        if (!w->bytes)
+            put_one(enc, full, w->id, w->place);
+        else if (w->bytes <= BERT_SHORT_WORD)
+            put_short_word(enc, full, w->hash, w->key[0], w->key[1], w->bytes, NULL, base);
+        else {
+            uint64_t key[BERT_LONG_WORD / 8];
+            load_key(w->word, (size_t)(enc->text_end - w->word), w->bytes, key);
+            put_uncommon_word(enc, w->hash, key, w->bytes, NULL, base);
+        }
+    }
+}
+
+static void put_all_waiting(bert_encoder *enc) {
+    if (enc->full)
+        put_waiting(enc, true);
+    else
+        put_waiting(enc, false);
+}
+
+ALWAYS_INLINE bert_waiting *next_waiting(bert_encoder *enc) {
+    if (enc->n_waiting == BERT_MAX_WAITING) put_all_waiting(enc);
+    return &enc->waiting[enc->n_waiting++];
+}
+
+ALWAYS_INLINE void next_token(bert_encoder *enc, bool full, int32_t id, bert_span place) {
+    if (!enc->line_up) {
+        put_one(enc, full, id, place);
+        return;
+    }
+    bert_waiting *w = next_waiting(enc);
+    w->bytes = 0;
+    w->id = id;
+    w->place = place;
+}
+
+ALWAYS_INLINE void next_short_word(bert_encoder *enc, bool full, uint64_t k0, uint64_t k1,
+                                   size_t bytes, size_t base) {
+    const uint64_t hash = mix(k0, k1);
+    if (!enc->line_up) {
+        put_short_word(enc, full, hash, k0, k1, bytes, NULL, base);
+        return;
+    }
+    bert_waiting *w = next_waiting(enc);
+    w->key[0] = k0;
+    w->key[1] = k1;
+    w->hash = hash;
+    w->place.start = (int32_t)base;
+    w->bytes = (uint32_t)bytes;
+    __builtin_prefetch(short_bucket(enc, hash, 0));
+    __builtin_prefetch(short_bucket(enc, hash, 1));
+}
+
+static void next_long_word(bert_encoder *enc, const uint64_t key[BERT_LONG_WORD / 8],
+                           const uint8_t *word, size_t bytes, size_t base) {
+    const uint64_t hash = hash_long(key);
+    if (!enc->line_up) {
+        put_uncommon_word(enc, hash, key, bytes, NULL, base);
+        return;
+    }
+    bert_waiting *w = next_waiting(enc);
+    w->word = word;
+    w->hash = hash;
+    w->place.start = (int32_t)base;
+    w->bytes = (uint32_t)bytes;
+    for (int i = 0; i < 2 * BERT_WAYS; i++)
+        __builtin_prefetch(long_bucket(enc, hash, i / BERT_WAYS) + i % BERT_WAYS);
 }
 
 /* ------------------------------------------------------- Normalised characters to words */
@@ -204,23 +404,19 @@ static void end_word(bert_encoder *enc) {
     }
     const bert_span *places = enc->full ? enc->places : NULL;
     /* A word with a NUL could be taken for a shorter one by its padded key. */
-    if (bytes <= BERT_LONG_WORD && !memchr(enc->word, 0, bytes)) {
-        if (bytes <= BERT_SHORT_WORD) {
-            uint64_t key[2] = {0};
-            memcpy(key, enc->word, bytes);
-            if (enc->full)
-                put_short_word(enc, true, key[0], key[1], bytes, places, 0);
-            else
-                put_short_word(enc, false, key[0], key[1], bytes, NULL, 0);
-        } else
-            put_uncommon_word(enc, enc->word, bytes, places, 0);
+    if (bytes > BERT_LONG_WORD || memchr(enc->word, 0, bytes)) {
+        put_found(enc, (size_t)find_pieces(enc, enc->word, bytes), places, 0);
         return;
     }
-    int n = find_pieces(enc, enc->word, bytes);
-    if (enc->full)
-        put_word(enc, true, n, NULL, places, 0);
+    uint64_t key[BERT_LONG_WORD / 8] = {0};
+    memcpy(key, enc->word, bytes);
+    const uint64_t hash = mix(key[0], key[1]);
+    if (bytes > BERT_SHORT_WORD)
+        put_uncommon_word(enc, hash_long(key), key, bytes, places, 0);
+    else if (enc->full)
+        put_short_word(enc, true, hash, key[0], key[1], bytes, places, 0);
     else
-        put_word(enc, false, n, NULL, NULL, 0);
+        put_short_word(enc, false, hash, key[0], key[1], bytes, NULL, 0);
 }
 
 static bool grow_word(bert_encoder *enc) {
@@ -281,11 +477,6 @@ static bert_put_fn *const splits[BERT_SPLITS] = {
 
 /* ----------------------------------------------------------------- Text to characters */
 
-/* Unified ideographs: no case, no decomposition, no flag but BERT_CHAR_CJK. */
-ALWAYS_INLINE bool is_ideograph(uint32_t c) {
-    return c - 0x4e00 <= 0x9fff - 0x4e00;
-}
-
 /* Decodes one code point and says where it is. */
 static uint32_t next_char(bert_encoder *enc, const uint8_t **p, const uint8_t *end, bert_span *at) {
     const uint8_t *start = *p;
@@ -296,42 +487,138 @@ static uint32_t next_char(bert_encoder *enc, const uint8_t **p, const uint8_t *e
     return c;
 }
 
-/* Most Chinese characters are a word each, as they are. */
-ALWAYS_INLINE void put_ideograph(bert_encoder *enc, const uint8_t *p, size_t bytes, bert_span at) {
-    uint64_t key[2] = {0};
-    const bert_span places[4] = {at, at, at, at};
-    memcpy(key, p, bytes);
-    enc->normalize.last = at;
-    if (enc->full)
-        put_short_word(enc, true, key[0], key[1], bytes, places, 0);
-    else
-        put_short_word(enc, false, key[0], key[1], bytes, NULL, 0);
-}
-
+/* Reads from p until nothing is left in the making, or to the end. */
 ALWAYS_INLINE const uint8_t *read_chars(bert_encoder *enc, const uint8_t *p, const uint8_t *end,
-                                        bert_put_fn *put, bool quick) {
+                                        bert_put_fn *put) {
     while (p < end) {
         bert_span at;
-        const uint8_t *start = p;
         uint32_t c = next_char(enc, &p, end, &at);
-        bool clear = !enc->word_chars && !enc->normalize.n;
-        if (quick && clear && enc->normalize.flags.handle_chinese_chars && is_ideograph(c))
-            put_ideograph(enc, start, (size_t)(p - start), at);
-        else {
-            bert_normalizer_put(&enc->normalize, c, at, put, enc);
-            clear = !enc->word_chars && !enc->normalize.n;
-        }
-        if (clear && p < end && *p < 0x80) return p;
+        bert_normalizer_put(&enc->normalize, c, at, put, enc);
+        if (!enc->word_chars && !enc->normalize.n) return p;
     }
     bert_normalizer_flush(&enc->normalize, put, enc);
     end_word(enc);
     return p;
 }
 
-/* Reads from p until nothing is left in the making and ASCII follows, or to the end. */
 static const uint8_t *read_slowly(bert_encoder *enc, const uint8_t *p, const uint8_t *end) {
-    if (enc->t->quick) return read_chars(enc, p, end, put_bert, true);
-    return read_chars(enc, p, end, splits[enc->t->split], false);
+    if (enc->t->quick) return read_chars(enc, p, end, put_bert);
+    return read_chars(enc, p, end, splits[enc->t->split]);
+}
+
+/* ------------------------------------------------------------- Text that stays as it is */
+
+ALWAYS_INLINE size_t place_of(const bert_encoder *enc, const uint8_t *p) {
+    return (size_t)(p - enc->text) - enc->skew;
+}
+
+/* Leaves behind the characters that end at p and begin a number of bytes before it. */
+ALWAYS_INLINE void pass(bert_encoder *enc, size_t bytes, size_t chars) {
+    if (!enc->byte_offsets) enc->skew += bytes - chars;
+}
+
+/* Whether the text up to p is not mostly ASCII. */
+static bool not_ascii(const bert_encoder *enc, const uint8_t *p) {
+    enum { BYTES = 32, AT_LEAST = 8 };
+    return enc->others >= AT_LEAST && enc->others * BYTES > (size_t)(p - enc->text);
+}
+
+typedef enum { CHAR_WORD, CHAR_ALONE, CHAR_SPACE, CHAR_HARD } char_kind;
+
+/* HARD: normalisation changes it, or may change what follows. */
+ALWAYS_INLINE char_kind kind_of(const bert_encoder *enc, const bert_unicode *u) {
+    if ((u->flags & enc->still_of) == enc->still)
+        return u->lower && enc->t->normalizer.lowercase ? CHAR_HARD : CHAR_WORD;
+    if (u->rank || u->nfd_length || u->lower || u->flags & enc->lost) return CHAR_HARD;
+    if (u->flags & enc->alone) return CHAR_ALONE;
+    return u->flags & BERT_CHAR_SPACE ? CHAR_SPACE : CHAR_HARD;
+}
+
+static void set_kinds(bert_encoder *enc) {
+    const bert_normalizer *f = &enc->t->normalizer;
+    const int removed = f->clean_text ? BERT_CHAR_REMOVED : 0,
+              cjk = f->handle_chinese_chars ? BERT_CHAR_CJK : 0;
+    enc->alone = (uint8_t)(BERT_CHAR_PUNCTUATION | cjk);
+    enc->lost = (uint8_t)(removed | (f->strip_accents ? BERT_CHAR_MARK : 0));
+    enc->still = f->strip_accents ? BERT_CHAR_PLAIN : 0;
+    enc->still_of =
+        f->strip_accents ? BERT_CHAR_PLAIN : (uint8_t)(removed | BERT_CHAR_SPACE | enc->alone);
+}
+
+/* The bytes and characters of the word at p, if it stays as it is and what follows does, too, and
+ * it is not too long for the cache; else 0. */
+ALWAYS_INLINE size_t still_word(const bert_encoder *enc, const uint8_t *p, const uint8_t *end,
+                                size_t *chars) {
+    const uint8_t *s = p, *stop = p;
+    size_t n = 0;
+    for (; s < end; n++, stop = s) {
+        const uint32_t c = *s < 0x80 ? *s++ : bert_utf8_next_quickly(&s, end);
+        if (!c || c == BERT_REPLACEMENT) return 0;
+        const char_kind kind = kind_of(enc, bert_unicode_of(c));
+        if (kind == CHAR_HARD) return 0;
+        if (kind != CHAR_WORD) break;
+        if (s - p > BERT_LONG_WORD) return 0;
+    }
+    *chars = n;
+    return (size_t)(stop - p);
+}
+
+/* The id of a character that is a word. */
+ALWAYS_INLINE int32_t ideograph_id(bert_encoder *enc, uint32_t c, const uint8_t *p) {
+    uint32_t *known = &enc->ideographs[c - BERT_IDEOGRAPH];
+    if (!*known) {
+        const int32_t id = bert_vocabulary_find(enc->t, (const char *)p, 3);
+        *known = (uint32_t)(id < 0 ? enc->t->unk : id) + 1;
+    }
+    return (int32_t)(*known - 1);
+}
+
+/* What is at p, of which not all is ASCII: one character that stands alone, or a word. */
+ALWAYS_INLINE const uint8_t *read_still(bert_encoder *enc, const uint8_t *p, const uint8_t *end,
+                                        bool full) {
+    const uint8_t *after = p;
+    const uint32_t c = *p < 0x80 ? *after++ : bert_utf8_next_quickly(&after, end);
+    size_t bytes = (size_t)(after - p), chars = 1, base = place_of(enc, p);
+    if (c - BERT_IDEOGRAPH < BERT_IDEOGRAPHS && enc->alone & BERT_CHAR_CJK) {
+        const size_t to = base + (enc->byte_offsets ? bytes : 1);
+        next_token(enc, full, ideograph_id(enc, c, p), (bert_span){(int32_t)base, (int32_t)to});
+        pass(enc, bytes, 1);
+        return after;
+    }
+    const char_kind kind = c == BERT_REPLACEMENT ? CHAR_HARD : kind_of(enc, bert_unicode_of(c));
+    if (kind == CHAR_WORD) bytes = still_word(enc, p, end, &chars);
+    if (kind == CHAR_HARD || !bytes) {
+        put_all_waiting(enc);
+        return read_slowly(enc, p, end);
+    }
+    if (kind != CHAR_SPACE) {
+        uint64_t key[BERT_LONG_WORD / 8];
+        load_key(p, (size_t)(end - p), bytes, key);
+        if (bytes <= BERT_SHORT_WORD)
+            next_short_word(enc, full, key[0], key[1], bytes, base);
+        else
+            next_long_word(enc, key, p, bytes, base);
+    }
+    pass(enc, bytes, chars);
+    return p + bytes;
+}
+
+ALWAYS_INLINE const uint8_t *read_others(bert_encoder *enc, const uint8_t *p, const uint8_t *end,
+                                         bool full) {
+    do {
+        enc->others++;
+        p = read_still(enc, p, end, full);
+    } while (p < end && *p >= 0x80);
+    enc->line_up |= not_ascii(enc, p);
+    return p;
+}
+
+static const uint8_t *read_others_fully(bert_encoder *enc, const uint8_t *p, const uint8_t *end) {
+    return read_others(enc, p, end, true);
+}
+
+static const uint8_t *read_others_ids(bert_encoder *enc, const uint8_t *p, const uint8_t *end) {
+    return read_others(enc, p, end, false);
 }
 
 /* Length of the run of ASCII letters and digits at the start of 16 bytes (16: all), and the run
@@ -368,7 +655,7 @@ ALWAYS_INLINE unsigned ascii_run(const uint8_t *p, bool lowercase, uint64_t key[
 }
 
 /* BertPreTokenizer's rules where they are simple: runs of ASCII that end at a space, at punctuation
- * or at the end. The rest goes to read_slowly. */
+ * or at the end. The rest goes to read_still. */
 ALWAYS_INLINE void read_quickly(bert_encoder *enc, const uint8_t *p, const uint8_t *end,
                                 bool full) {
     const bert_tokenizer *t = enc->t;
@@ -383,23 +670,24 @@ ALWAYS_INLINE void read_quickly(bert_encoder *enc, const uint8_t *p, const uint8
         if (n) {
             uint8_t after = n < left ? p[n] : ' ';
             if (n == 16 || after >= 0x80 || t->ascii[after] > BERT_ASCII_PUNCTUATION) {
-                p = read_slowly(enc, p, end);
+                p = full ? read_others_fully(enc, p, end) : read_others_ids(enc, p, end);
                 continue;
             }
-            put_short_word(enc, full, key[0], key[1], n, NULL, (size_t)(p - enc->text) - enc->skew);
+            next_short_word(enc, full, key[0], key[1], n, place_of(enc, p));
             p += n;
-            if (p == end) return;
+            if (p == end) break;
         }
         uint8_t c = *p;
         if (c < 0x80 && t->ascii[c] == BERT_ASCII_SPACE)
             p++;
         else if (c < 0x80 && t->ascii[c] == BERT_ASCII_PUNCTUATION) {
-            const uint32_t piece[BERT_SHORT_PIECES] = {(uint32_t)t->ascii_ids[c] | 1u << ID_BITS};
-            put_word(enc, full, 1, piece, NULL, (size_t)(p - enc->text) - enc->skew);
+            const int32_t at = (int32_t)place_of(enc, p);
+            next_token(enc, full, t->ascii_ids[c], (bert_span){at, at + 1});
             p++;
         } else
-            p = read_slowly(enc, p, end);
+            p = full ? read_others_fully(enc, p, end) : read_others_ids(enc, p, end);
     }
+    put_waiting(enc, full);
 }
 
 /* --------------------------------------------------------------------- Added tokens */
@@ -483,6 +771,7 @@ int bert_read_text(bert_encoder *enc, const char *text, size_t bytes, bert_token
     enc->text = (const uint8_t *)text;
     enc->text_end = enc->text + bytes;
     enc->skew = 0;
+    enc->others = 0;
     enc->full = full;
     enc->failed = false;
     enc->out = out;
@@ -502,6 +791,7 @@ int bert_read_text(bert_encoder *enc, const char *text, size_t bytes, bert_token
         enc->skew = stop - to;
     }
     if (done < bytes) read_segment(enc, enc->text + done, enc->text_end);
+    enc->line_up = not_ascii(enc, enc->text_end); /* so will be the next one */
     if (enc->failed || enc->normalize.failed)
         return bert_fail(e, BERT_ENOMEM, "out of memory while tokenizing %zu bytes of text", bytes);
     return BERT_OK;
@@ -525,6 +815,19 @@ static size_t longest_piece(const bert_tokenizer *t) {
     return (longest < word ? longest : word) + 1;
 }
 
+static const size_t SHORT_BYTES = sizeof(bert_short_entry[BERT_WAYS]) << BERT_SHORT_BITS,
+                    LONG_BYTES = sizeof(bert_long_entry[BERT_WAYS]) << BERT_LONG_BITS;
+
+/* calloc, because the pages that no word comes to are then never there. */
+static void make_entries(bert_encoder *enc) {
+    enum { CACHE_LINE = 64 };
+    uint8_t *memory = enc->entries = calloc(1, SHORT_BYTES + LONG_BYTES + CACHE_LINE);
+    if (!memory) return;
+    memory += -(uintptr_t)memory % CACHE_LINE;
+    enc->short_words = (void *)memory;
+    enc->long_words = (void *)(memory + SHORT_BYTES);
+}
+
 bert_encoder *bert_encoder_new(const bert_tokenizer *t, bert_error *e) {
     if (!t) {
         bert_fail(e, BERT_EINVAL, "bert_encoder_new: the tokenizer is NULL");
@@ -534,18 +837,20 @@ bert_encoder *bert_encoder_new(const bert_tokenizer *t, bert_error *e) {
     if (enc) {
         enc->t = t;
         enc->normalize.flags = t->normalizer;
-        enc->short_words = calloc((size_t)1 << BERT_SHORT_BITS, sizeof *enc->short_words);
-        enc->long_words = calloc((size_t)1 << BERT_LONG_BITS, sizeof *enc->long_words);
+        set_kinds(enc);
+        make_entries(enc);
         enc->found = malloc(((size_t)t->max_chars + 1) * sizeof *enc->found);
         enc->ends = malloc(((size_t)t->max_chars + 1) * sizeof *enc->ends);
+        enc->chars = malloc(((size_t)t->max_chars + 1) * sizeof *enc->chars);
+        enc->ideographs = calloc(BERT_IDEOGRAPHS, sizeof *enc->ideographs);
         enc->hashes = malloc(longest_piece(t) * sizeof *enc->hashes);
         enc->starts = calloc(2, sizeof *enc->starts);
         enc->starts_capacity = 2;
     }
-    if (!enc || !enc->short_words || !enc->long_words || !enc->found || !enc->ends ||
+    if (!enc || !enc->entries || !enc->found || !enc->ends || !enc->chars || !enc->ideographs ||
         !enc->hashes || !enc->starts) {
         bert_encoder_free(enc);
-        bert_fail_memory(e, sizeof *enc->short_words << BERT_SHORT_BITS);
+        bert_fail_memory(e, SHORT_BYTES + LONG_BYTES);
         return NULL;
     }
     return enc;
@@ -559,10 +864,11 @@ void bert_encoder_free(bert_encoder *enc) {
         free(enc->sequences[i].words);
         free(enc->sequences[i].offsets);
     }
-    void *const blocks[] = {enc->short_words,    enc->long_words, enc->word,     enc->places,
-                            enc->found,          enc->ends,       enc->hashes,   enc->stretch,
-                            enc->stretch_places, enc->ids,        enc->type_ids, enc->word_ids,
-                            enc->sequence_ids,   enc->offsets,    enc->special,  enc->starts};
+    void *const blocks[] = {enc->entries,    enc->word,           enc->places,  enc->found,
+                            enc->ends,       enc->hashes,         enc->stretch, enc->chars,
+                            enc->ideographs, enc->stretch_places, enc->ids,     enc->type_ids,
+                            enc->word_ids,   enc->sequence_ids,   enc->offsets, enc->special,
+                            enc->starts};
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) free(blocks[i]);
     free(enc);
 }

@@ -6,17 +6,36 @@
 #include "text/tokenizer.h"
 
 /* What a word became, under its bytes padded with zeros: a piece is an id and, in the top eight
- * bits, the byte of the word where it ends. An unused entry is all zero, which is no word. */
-enum { BERT_SHORT_PIECES = 3, BERT_LONG_WORD = 32, BERT_LONG_PIECES = 7 };
+ * bits, the byte of the word where it ends; chars: the code point where it ends. An unused entry is
+ * all zero, which is no word. */
+enum { BERT_SHORT_PIECES = 3, BERT_LONG_PIECES = 6 };
 typedef struct {
     uint64_t key[BERT_SHORT_WORD / 8];
-    uint32_t pieces[BERT_SHORT_PIECES], n;
+    uint32_t pieces[BERT_SHORT_PIECES];
+    uint8_t n; /* of pieces; with BERT_MET_AGAIN since others last looked for room here */
+    uint8_t chars[BERT_SHORT_PIECES];
 } bert_short_entry;
 typedef struct {
     uint64_t key[BERT_LONG_WORD / 8];
-    uint32_t pieces[BERT_LONG_PIECES], n;
+    uint32_t pieces[BERT_LONG_PIECES];
+    uint8_t n, chars[BERT_LONG_PIECES];
 } bert_long_entry;
-enum { BERT_SHORT_BITS = 15, BERT_LONG_BITS = 13, BERT_WAYS = 2 };
+/* A word has two buckets, either of which may have it: nearly all of a full table is used. */
+enum { BERT_SHORT_BITS = 16, BERT_LONG_BITS = 14, BERT_WAYS = 2, BERT_MET_AGAIN = 0x80 };
+
+/* A word whose entry is on its way from memory, or (bytes: 0) a token in line behind it. */
+typedef struct {
+    uint64_t key[BERT_SHORT_WORD / 8]; /* of a short word */
+    uint64_t hash;
+    const uint8_t *word; /* a long one */
+    bert_span place;     /* of a word only the start */
+    uint32_t bytes;
+    int32_t id;
+} bert_waiting;
+enum { BERT_MAX_WAITING = 32 };
+
+/* Unified ideographs: no case, no decomposition, no flag but BERT_CHAR_CJK. */
+enum { BERT_IDEOGRAPH = 0x4e00, BERT_IDEOGRAPHS = 0x9fff + 1 - BERT_IDEOGRAPH };
 
 /* Tokens of one sequence before truncation. */
 typedef struct {
@@ -28,8 +47,19 @@ typedef struct {
 
 struct bert_encoder {
     const bert_tokenizer *t;
+    void *entries; /* the memory of the next two, which begin with a cache line */
     bert_short_entry (*short_words)[BERT_WAYS];
     bert_long_entry (*long_words)[BERT_WAYS];
+    bert_waiting waiting[BERT_MAX_WAITING];
+    int n_waiting;
+    bool line_up;  /* words wait: in texts that are not mostly ASCII, because the entries of such
+                      words are seldom in the processor's cache */
+    size_t others; /* characters and words of the text that are not ASCII */
+    uint32_t *ideographs; /* the id of each as a word, and one; 0: not known yet */
+
+    /* Flags of the code points that stay as they are and make words (those that have `still` of
+     * still_of), that stand alone, and that do not come through. */
+    uint8_t still_of, still, alone, lost;
 
     /* the text being read */
     const uint8_t *text, *text_end;
@@ -51,8 +81,8 @@ struct bert_encoder {
 
     /* its pieces, when they are not in an entry */
     int32_t *found;
-    uint32_t *ends;
-    uint64_t *hashes; /* of the beginnings of what is left of the word */
+    uint32_t *ends, *chars; /* where they end, in bytes and in code points */
+    uint64_t *hashes;       /* of the beginnings of what is left of the word */
 
     /* a stretch of normalised text, where added tokens are looked for in it */
     uint8_t *stretch;
