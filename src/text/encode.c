@@ -1,6 +1,7 @@
 #include "base/error.h"
 #include "text/encoder.h"
 #include "text/utf8.h"
+#include <stddef.h>
 #include <stdlib.h>
 #if defined __SSE2__ && defined __x86_64__
 #include <emmintrin.h>
@@ -93,10 +94,6 @@ ALWAYS_INLINE bert_short_entry *short_bucket(const bert_encoder *enc, uint64_t h
     return enc->short_words[hash << choice * BERT_SHORT_BITS >> (64 - BERT_SHORT_BITS)];
 }
 
-static bert_long_entry *long_bucket(const bert_encoder *enc, uint64_t hash, int choice) {
-    return enc->long_words[hash << choice * BERT_LONG_BITS >> (64 - BERT_LONG_BITS)];
-}
-
 /* The second of a bucket without a branch, which would be guessed wrongly as often as not. */
 ALWAYS_INLINE bert_short_entry *find_short(const bert_encoder *enc, uint64_t hash, uint64_t k0,
                                            uint64_t k1) {
@@ -108,26 +105,6 @@ ALWAYS_INLINE bert_short_entry *find_short(const bert_encoder *enc, uint64_t has
     return NULL;
 }
 
-static bert_long_entry *find_long(const bert_encoder *enc, uint64_t hash, const uint64_t *key) {
-    for (int i = 0; i < 2 * BERT_WAYS; i++) {
-        bert_long_entry *l = long_bucket(enc, hash, i / BERT_WAYS) + i % BERT_WAYS;
-        if (!memcmp(l->key, key, sizeof l->key)) return l;
-    }
-    return NULL;
-}
-
-/* The entry to use for a new word, of those that have these numbers of pieces: a free one, or one
- * that was not met again; else -1, and the next word to ask has its choice: a stream of rare words
- * does not push out the frequent ones. */
-static int choose_entry(uint8_t *const n[2 * BERT_WAYS]) {
-    for (int i = 0; i < 2 * BERT_WAYS; i++)
-        if (!*n[i]) return i;
-    for (int i = 0; i < 2 * BERT_WAYS; i++)
-        if (!(*n[i] & BERT_MET_AGAIN)) return i;
-    for (int i = 0; i < 2 * BERT_WAYS; i++) *n[i] &= (uint8_t)~BERT_MET_AGAIN;
-    return -1;
-}
-
 static void pack(const bert_encoder *enc, int n, uint32_t *pieces, uint8_t *chars) {
     for (int i = 0; i < n; i++) {
         pieces[i] = (uint32_t)enc->found[i] | enc->ends[i] << ID_BITS;
@@ -135,23 +112,93 @@ static void pack(const bert_encoder *enc, int n, uint32_t *pieces, uint8_t *char
     }
 }
 
-static void remember_short(bert_encoder *enc, uint64_t hash, const uint64_t *key, int n) {
-    bert_short_entry *a = short_bucket(enc, hash, 0), *b = short_bucket(enc, hash, 1);
-    const int i = choose_entry((uint8_t *[]){&a[0].n, &a[1].n, &b[0].n, &b[1].n});
-    if (i < 0) return;
-    bert_short_entry *s = i < BERT_WAYS ? a + i : b + i - BERT_WAYS;
+/* One of the two tables: entries of some size, which begin with a key and have their n somewhere.
+ */
+typedef struct {
+    uint8_t *entries;
+    size_t size, key, n;
+    int bits;
+} word_table;
+
+static word_table short_table(const bert_encoder *enc) {
+    return (word_table){(uint8_t *)enc->short_words, sizeof(bert_short_entry),
+                        sizeof enc->short_words[0]->key, offsetof(bert_short_entry, n),
+                        BERT_SHORT_BITS};
+}
+
+static word_table long_table(const bert_encoder *enc) {
+    return (word_table){(uint8_t *)enc->long_words, sizeof(bert_long_entry),
+                        sizeof enc->long_words[0]->key, offsetof(bert_long_entry, n),
+                        BERT_LONG_BITS};
+}
+
+/* Of the 2 * BERT_WAYS places of a word. */
+static uint8_t *place_in(const word_table *t, uint64_t hash, int i) {
+    const uint64_t bucket = hash << i / BERT_WAYS * t->bits >> (64 - t->bits);
+    return t->entries + (bucket * BERT_WAYS + (uint64_t)(i % BERT_WAYS)) * t->size;
+}
+
+static bert_long_entry *find_long(const bert_encoder *enc, uint64_t hash, const uint64_t *key) {
+    const word_table t = long_table(enc);
+    for (int i = 0; i < 2 * BERT_WAYS; i++) {
+        bert_long_entry *l = (void *)place_in(&t, hash, i);
+        if (!memcmp(l->key, key, sizeof l->key)) return l;
+    }
+    return NULL;
+}
+
+static uint8_t *free_place(const word_table *t, uint64_t hash) {
+    for (int i = 0; i < 2 * BERT_WAYS; i++) {
+        uint8_t *place = place_in(t, hash, i);
+        if (!place[t->n]) return place;
+    }
+    return NULL;
+}
+
+/* Free now, because the word that was there has moved to its other bucket. */
+static uint8_t *freed_place(const word_table *t, uint64_t hash) {
+    for (int i = 0; i < 2 * BERT_WAYS; i++) {
+        uint64_t key[BERT_LONG_WORD / 8];
+        uint8_t *place = place_in(t, hash, i);
+        memcpy(key, place, t->key);
+        uint8_t *other =
+            free_place(t, t->key == BERT_SHORT_WORD ? mix(key[0], key[1]) : hash_long(key));
+        if (!other) continue;
+        memcpy(other, place, t->size);
+        return place;
+    }
+    return NULL;
+}
+
+/* Where a new word may go: a free place, or that of one that was not met again; else NULL, and the
+ * next word to ask has its choice: a stream of rare words does not push out the frequent ones. */
+static void *make_room(const word_table *t, uint64_t hash) {
+    uint8_t *place = free_place(t, hash);
+    if (!place) place = freed_place(t, hash);
+    if (place) return place;
+    for (int i = 0; i < 2 * BERT_WAYS; i++)
+        if (!((place = place_in(t, hash, i))[t->n] & BERT_MET_AGAIN)) return place;
+    for (int i = 0; i < 2 * BERT_WAYS; i++) place_in(t, hash, i)[t->n] &= (uint8_t)~BERT_MET_AGAIN;
+    return NULL;
+}
+
+static void remember_short(bert_encoder *enc, uint64_t hash, const uint64_t *key, int n,
+                           uint8_t still) {
+    const word_table t = short_table(enc);
+    bert_short_entry *s = make_room(&t, hash);
+    if (!s) return;
     memcpy(s->key, key, sizeof s->key);
-    s->n = (uint8_t)n;
+    s->n = (uint8_t)(n | still);
     pack(enc, n, s->pieces, s->chars);
 }
 
-static void remember_long(bert_encoder *enc, uint64_t hash, const uint64_t *key, int n) {
-    bert_long_entry *a = long_bucket(enc, hash, 0), *b = long_bucket(enc, hash, 1);
-    const int i = choose_entry((uint8_t *[]){&a[0].n, &a[1].n, &b[0].n, &b[1].n});
-    if (i < 0) return;
-    bert_long_entry *l = i < BERT_WAYS ? a + i : b + i - BERT_WAYS;
+static void remember_long(bert_encoder *enc, uint64_t hash, const uint64_t *key, int n,
+                          uint8_t still) {
+    const word_table t = long_table(enc);
+    bert_long_entry *l = make_room(&t, hash);
+    if (!l) return;
     memcpy(l->key, key, sizeof l->key);
-    l->n = (uint8_t)n;
+    l->n = (uint8_t)(n | still);
     pack(enc, n, l->pieces, l->chars);
 }
 
@@ -263,22 +310,25 @@ static void put_found(bert_encoder *enc, size_t n, const bert_span *places, size
     o->word++;
 }
 
-/* A word that is not among the short entries: it is longer, or has more pieces, or is new. */
-static void put_uncommon_word(bert_encoder *enc, uint64_t hash,
-                              const uint64_t key[BERT_LONG_WORD / 8], size_t bytes,
-                              const bert_span *places, size_t base) {
-    bert_long_entry *l = find_long(enc, hash, key);
-    if (!l) {
-        const int n = find_pieces(enc, (const uint8_t *)key, bytes);
-        if (bytes <= BERT_SHORT_WORD && n <= BERT_SHORT_PIECES)
-            remember_short(enc, mix(key[0], key[1]), key, n);
-        else if (n <= BERT_LONG_PIECES)
-            remember_long(enc, hash, key, n);
-        put_found(enc, (size_t)n, places, base);
-        return;
-    }
-    const size_t n = l->n & ~BERT_MET_AGAIN;
-    if (n == l->n) l->n |= BERT_MET_AGAIN;
+/* What an entry has of a word that was met, and its pieces. */
+ALWAYS_INLINE size_t meet(uint8_t *n, uint8_t still) {
+    const uint8_t flags = BERT_MET_AGAIN | still;
+    if ((*n & flags) != flags) *n |= flags;
+    return *n & BERT_PIECES;
+}
+
+ALWAYS_INLINE void put_short(bert_encoder *enc, bool full, bert_short_entry *s, uint8_t still,
+                             const bert_span *places, size_t base) {
+    const size_t n = meet(&s->n, still);
+    if (full && places)
+        put_placed(enc, n, s->pieces, places);
+    else
+        put_entry(enc, full, BERT_SHORT_PIECES, n, s->pieces, s->chars, base);
+}
+
+static void put_long(bert_encoder *enc, bert_long_entry *l, uint8_t still, const bert_span *places,
+                     size_t base) {
+    const size_t n = meet(&l->n, still);
     if (enc->full && places)
         put_placed(enc, n, l->pieces, places);
     else if (enc->full)
@@ -287,109 +337,34 @@ static void put_uncommon_word(bert_encoder *enc, uint64_t hash,
         put_entry(enc, false, BERT_LONG_PIECES, n, l->pieces, l->chars, base);
 }
 
-ALWAYS_INLINE void put_short_word(bert_encoder *enc, bool full, uint64_t hash, uint64_t k0,
-                                  uint64_t k1, size_t bytes, const bert_span *places, size_t base) {
-    bert_short_entry *s = find_short(enc, hash, k0, k1);
-    if (!s) {
-        const uint64_t key[BERT_LONG_WORD / 8] = {k0, k1};
-        put_uncommon_word(enc, hash_long(key), key, bytes, places, base);
-        return;
-    }
-    const size_t n = s->n & ~BERT_MET_AGAIN;
-    if (n == s->n) s->n |= BERT_MET_AGAIN;
-    if (full && places)
-        put_placed(enc, n, s->pieces, places);
-    else
-        put_entry(enc, full, BERT_SHORT_PIECES, n, s->pieces, s->chars, base);
-}
-
-/* ---------------------------------------------------------------------- The waiting line */
-
-/* n bytes at p, padded with zeros; left: those that may be read. */
-ALWAYS_INLINE void load_key(const uint8_t *p, size_t left, size_t n,
-                            uint64_t key[BERT_LONG_WORD / 8]) {
-    enum { SIZE = BERT_LONG_WORD, WORDS = SIZE / 8 };
-    static const uint64_t keep[2 * WORDS] = {~(uint64_t)0, ~(uint64_t)0, ~(uint64_t)0,
-                                             ~(uint64_t)0};
-    uint8_t tail[SIZE] = {0};
-    uint64_t mask[WORDS];
-    if (left < SIZE) p = memcpy(tail, p, left);
-    memcpy(key, p, SIZE);
-    memcpy(mask, (const uint8_t *)keep + SIZE - n, SIZE);
-    for (int i = 0; i < WORDS; i++) key[i] &= mask[i];
-}
-
-ALWAYS_INLINE void put_waiting(bert_encoder *enc, bool full) {
-    const bert_waiting *end = enc->waiting + enc->n_waiting;
-    enc->n_waiting = 0;
-    for (const bert_waiting *w = enc->waiting; w < end; w++) {
-        const size_t base = (size_t)w->place.start;
-        if (!w->bytes)
-            put_one(enc, full, w->id, w->place);
-        else if (w->bytes <= BERT_SHORT_WORD)
-            put_short_word(enc, full, w->hash, w->key[0], w->key[1], w->bytes, NULL, base);
-        else {
-            uint64_t key[BERT_LONG_WORD / 8];
-            load_key(w->word, (size_t)(enc->text_end - w->word), w->bytes, key);
-            put_uncommon_word(enc, w->hash, key, w->bytes, NULL, base);
-        }
-    }
-}
-
-static void put_all_waiting(bert_encoder *enc) {
-    if (enc->full)
-        put_waiting(enc, true);
-    else
-        put_waiting(enc, false);
-}
-
-ALWAYS_INLINE bert_waiting *next_waiting(bert_encoder *enc) {
-    if (enc->n_waiting == BERT_MAX_WAITING) put_all_waiting(enc);
-    return &enc->waiting[enc->n_waiting++];
-}
-
-ALWAYS_INLINE void next_token(bert_encoder *enc, bool full, int32_t id, bert_span place) {
-    if (!enc->line_up) {
-        put_one(enc, full, id, place);
-        return;
-    }
-    bert_waiting *w = next_waiting(enc);
-    w->bytes = 0;
-    w->id = id;
-    w->place = place;
-}
-
-ALWAYS_INLINE void next_short_word(bert_encoder *enc, bool full, uint64_t k0, uint64_t k1,
-                                   size_t bytes, size_t base) {
-    const uint64_t hash = mix(k0, k1);
-    if (!enc->line_up) {
-        put_short_word(enc, full, hash, k0, k1, bytes, NULL, base);
-        return;
-    }
-    bert_waiting *w = next_waiting(enc);
-    w->key[0] = k0;
-    w->key[1] = k1;
-    w->hash = hash;
-    w->place.start = (int32_t)base;
-    w->bytes = (uint32_t)bytes;
-    __builtin_prefetch(short_bucket(enc, hash, 0));
-    __builtin_prefetch(short_bucket(enc, hash, 1));
-}
-
-static void next_long_word(bert_encoder *enc, const uint64_t key[BERT_LONG_WORD / 8],
-                           const uint8_t *word, size_t bytes, size_t base) {
+/* A word that is not among the short entries: it is longer, or has more pieces, or is new. */
+static void put_uncommon_word(bert_encoder *enc, const uint64_t key[BERT_LONG_WORD / 8],
+                              size_t bytes, uint8_t still, const bert_span *places, size_t base) {
     const uint64_t hash = hash_long(key);
-    if (!enc->line_up) {
-        put_uncommon_word(enc, hash, key, bytes, NULL, base);
+    bert_long_entry *l = find_long(enc, hash, key);
+    if (l) {
+        put_long(enc, l, still, places, base);
         return;
     }
-    bert_waiting *w = next_waiting(enc);
-    w->word = word;
-    w->hash = hash;
-    w->place.start = (int32_t)base;
-    w->bytes = (uint32_t)bytes;
-    for (int i = 0; i < 2 * BERT_WAYS; i++)
-        __builtin_prefetch(long_bucket(enc, hash, i / BERT_WAYS) + i % BERT_WAYS);
+    const int n = find_pieces(enc, (const uint8_t *)key, bytes);
+    if (bytes <= BERT_SHORT_WORD && n <= BERT_SHORT_PIECES)
+        remember_short(enc, mix(key[0], key[1]), key, n, still);
+    else if (n <= BERT_LONG_PIECES)
+        remember_long(enc, hash, key, n, still);
+    put_found(enc, (size_t)n, places, base);
+}
+
+/* A word of up to BERT_LONG_WORD bytes. */
+static void put_word(bert_encoder *enc, const uint64_t key[BERT_LONG_WORD / 8], size_t bytes,
+                     uint8_t still, const bert_span *places, size_t base) {
+    bert_short_entry *s =
+        bytes > BERT_SHORT_WORD ? NULL : find_short(enc, mix(key[0], key[1]), key[0], key[1]);
+    if (!s)
+        put_uncommon_word(enc, key, bytes, still, places, base);
+    else if (enc->full)
+        put_short(enc, true, s, still, places, base);
+    else
+        put_short(enc, false, s, still, NULL, 0);
 }
 
 /* ------------------------------------------------------- Normalised characters to words */
@@ -410,13 +385,7 @@ static void end_word(bert_encoder *enc) {
     }
     uint64_t key[BERT_LONG_WORD / 8] = {0};
     memcpy(key, enc->word, bytes);
-    const uint64_t hash = mix(key[0], key[1]);
-    if (bytes > BERT_SHORT_WORD)
-        put_uncommon_word(enc, hash_long(key), key, bytes, places, 0);
-    else if (enc->full)
-        put_short_word(enc, true, hash, key[0], key[1], bytes, places, 0);
-    else
-        put_short_word(enc, false, hash, key[0], key[1], bytes, NULL, 0);
+    put_word(enc, key, bytes, 0, places, 0);
 }
 
 static bool grow_word(bert_encoder *enc) {
@@ -517,18 +486,13 @@ ALWAYS_INLINE void pass(bert_encoder *enc, size_t bytes, size_t chars) {
     if (!enc->byte_offsets) enc->skew += bytes - chars;
 }
 
-/* Whether the text up to p is not mostly ASCII. */
-static bool not_ascii(const bert_encoder *enc, const uint8_t *p) {
-    enum { BYTES = 32, AT_LEAST = 8 };
-    return enc->others >= AT_LEAST && enc->others * BYTES > (size_t)(p - enc->text);
-}
-
 typedef enum { CHAR_WORD, CHAR_ALONE, CHAR_SPACE, CHAR_HARD } char_kind;
 
-/* HARD: normalisation changes it, or may change what follows. */
-ALWAYS_INLINE char_kind kind_of(const bert_encoder *enc, const bert_unicode *u) {
+/* HARD: normalisation changes it, or may change what follows; but ASCII in lower case is easy. */
+ALWAYS_INLINE char_kind kind_of(const bert_encoder *enc, uint32_t c) {
+    const bert_unicode *u = bert_unicode_of(c);
     if ((u->flags & enc->still_of) == enc->still)
-        return u->lower && enc->t->normalizer.lowercase ? CHAR_HARD : CHAR_WORD;
+        return u->lower && c >= 0x80 && enc->t->normalizer.lowercase ? CHAR_HARD : CHAR_WORD;
     if (u->rank || u->nfd_length || u->lower || u->flags & enc->lost) return CHAR_HARD;
     if (u->flags & enc->alone) return CHAR_ALONE;
     return u->flags & BERT_CHAR_SPACE ? CHAR_SPACE : CHAR_HARD;
@@ -554,7 +518,7 @@ ALWAYS_INLINE size_t still_word(const bert_encoder *enc, const uint8_t *p, const
     for (; s < end; n++, stop = s) {
         const uint32_t c = *s < 0x80 ? *s++ : bert_utf8_next_quickly(&s, end);
         if (!c || c == BERT_REPLACEMENT) return 0;
-        const char_kind kind = kind_of(enc, bert_unicode_of(c));
+        const char_kind kind = kind_of(enc, c);
         if (kind == CHAR_HARD) return 0;
         if (kind != CHAR_WORD) break;
         if (s - p > BERT_LONG_WORD) return 0;
@@ -573,7 +537,29 @@ ALWAYS_INLINE int32_t ideograph_id(bert_encoder *enc, uint32_t c, const uint8_t 
     return (int32_t)(*known - 1);
 }
 
-/* What is at p, of which not all is ASCII: one character that stands alone, or a word. */
+/* n bytes at p, padded with zeros; left: those that may be read. */
+ALWAYS_INLINE void load_key(const uint8_t *p, size_t left, size_t n,
+                            uint64_t key[BERT_LONG_WORD / 8]) {
+    enum { SIZE = BERT_LONG_WORD, WORDS = SIZE / 8 };
+    static const uint64_t keep[2 * WORDS] = {~(uint64_t)0, ~(uint64_t)0, ~(uint64_t)0,
+                                             ~(uint64_t)0};
+    uint8_t tail[SIZE] = {0};
+    uint64_t mask[WORDS];
+    if (left < SIZE) p = memcpy(tail, p, left);
+    memcpy(key, p, SIZE);
+    memcpy(mask, (const uint8_t *)keep + SIZE - n, SIZE);
+    for (int i = 0; i < WORDS; i++) key[i] &= mask[i];
+}
+
+static void lower_ascii(uint64_t key[BERT_LONG_WORD / 8]) {
+    uint8_t bytes[BERT_LONG_WORD];
+    memcpy(bytes, key, sizeof bytes);
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] |= bytes[i] >= 'A' && bytes[i] <= 'Z' ? 0x20 : 0;
+    memcpy(key, bytes, sizeof bytes);
+}
+
+/* What is at p: one character that stands alone, or a word. */
 ALWAYS_INLINE const uint8_t *read_still(bert_encoder *enc, const uint8_t *p, const uint8_t *end,
                                         bool full) {
     const uint8_t *after = p;
@@ -581,49 +567,135 @@ ALWAYS_INLINE const uint8_t *read_still(bert_encoder *enc, const uint8_t *p, con
     size_t bytes = (size_t)(after - p), chars = 1, base = place_of(enc, p);
     if (c - BERT_IDEOGRAPH < BERT_IDEOGRAPHS && enc->alone & BERT_CHAR_CJK) {
         const size_t to = base + (enc->byte_offsets ? bytes : 1);
-        next_token(enc, full, ideograph_id(enc, c, p), (bert_span){(int32_t)base, (int32_t)to});
+        put_one(enc, full, ideograph_id(enc, c, p), (bert_span){(int32_t)base, (int32_t)to});
         pass(enc, bytes, 1);
         return after;
     }
-    const char_kind kind = c == BERT_REPLACEMENT ? CHAR_HARD : kind_of(enc, bert_unicode_of(c));
+    const char_kind kind = c == BERT_REPLACEMENT ? CHAR_HARD : kind_of(enc, c);
     if (kind == CHAR_WORD) bytes = still_word(enc, p, end, &chars);
-    if (kind == CHAR_HARD || !bytes) {
-        put_all_waiting(enc);
-        return read_slowly(enc, p, end);
-    }
+    if (kind == CHAR_HARD || !bytes) return read_slowly(enc, p, end);
     if (kind != CHAR_SPACE) {
         uint64_t key[BERT_LONG_WORD / 8];
         load_key(p, (size_t)(end - p), bytes, key);
-        if (bytes <= BERT_SHORT_WORD)
-            next_short_word(enc, full, key[0], key[1], bytes, base);
-        else
-            next_long_word(enc, key, p, bytes, base);
+        if (enc->t->normalizer.lowercase) lower_ascii(key);
+        put_word(enc, key, bytes, BERT_STILL, NULL, base);
     }
     pass(enc, bytes, chars);
     return p + bytes;
 }
 
-ALWAYS_INLINE const uint8_t *read_others(bert_encoder *enc, const uint8_t *p, const uint8_t *end,
-                                         bool full) {
-    do {
-        enc->others++;
-        p = read_still(enc, p, end, full);
-    } while (p < end && *p >= 0x80);
-    enc->line_up |= not_ascii(enc, p);
-    return p;
+/* A run whose words are not known. */
+static void read_run(bert_encoder *enc, const uint8_t *p, const uint8_t *end) {
+    if (enc->full)
+        while (p < end) p = read_still(enc, p, end, true);
+    else
+        while (p < end) p = read_still(enc, p, end, false);
 }
 
-static const uint8_t *read_others_fully(bert_encoder *enc, const uint8_t *p, const uint8_t *end) {
-    return read_others(enc, p, end, true);
+/* ---------------------------------------------------------------------- The line of runs */
+
+ALWAYS_INLINE void put_short_run(bert_encoder *enc, bool full, const bert_run *r) {
+    bert_short_entry *s = find_short(enc, r->hash, r->key[0], r->key[1]);
+    if (!s && r->ascii) {
+        const uint64_t key[BERT_LONG_WORD / 8] = {r->key[0], r->key[1]};
+        put_uncommon_word(enc, key, r->bytes, 0, NULL, place_of(enc, r->at));
+    } else if (!s || !(r->ascii || s->n & BERT_STILL))
+        read_run(enc, r->at, r->at + r->bytes);
+    else {
+        put_short(enc, full, s, 0, NULL, place_of(enc, r->at));
+        if (!r->ascii) pass(enc, r->bytes, s->chars[(s->n & BERT_PIECES) - 1]);
+    }
 }
 
-static const uint8_t *read_others_ids(bert_encoder *enc, const uint8_t *p, const uint8_t *end) {
-    return read_others(enc, p, end, false);
+static void put_long_run(bert_encoder *enc, const bert_run *r) {
+    uint64_t key[BERT_LONG_WORD / 8];
+    load_key(r->at, (size_t)(enc->text_end - r->at), r->bytes, key);
+    if (enc->t->normalizer.lowercase) lower_ascii(key);
+    bert_long_entry *l = find_long(enc, r->hash, key);
+    if (!l || !(l->n & BERT_STILL))
+        read_run(enc, r->at, r->at + r->bytes);
+    else {
+        put_long(enc, l, 0, NULL, place_of(enc, r->at));
+        pass(enc, r->bytes, l->chars[(l->n & BERT_PIECES) - 1]);
+    }
 }
 
-/* Length of the run of ASCII letters and digits at the start of 16 bytes (16: all), and the run
- * itself, in lower case if asked for, padded with zeros. */
-ALWAYS_INLINE unsigned ascii_run(const uint8_t *p, bool lowercase, uint64_t key[2]) {
+ALWAYS_INLINE void put_ascii(bert_encoder *enc, bool full, const uint8_t *p) {
+    const int32_t at = (int32_t)place_of(enc, p);
+    put_one(enc, full, enc->t->ascii_ids[*p], (bert_span){at, at + 1});
+}
+
+ALWAYS_INLINE void put_runs(bert_encoder *enc, bool full) {
+    const bert_run *end = enc->waiting + enc->n_waiting;
+    enc->n_waiting = 0;
+    for (const bert_run *r = enc->waiting; r < end; r++)
+        if (r->kind == BERT_RUN_SHORT)
+            put_short_run(enc, full, r);
+        else if (r->kind == BERT_RUN_TOKEN)
+            put_ascii(enc, full, r->at);
+        else if (r->kind == BERT_RUN_LONG)
+            put_long_run(enc, r);
+        else
+            read_run(enc, r->at, r->at + r->bytes);
+}
+
+static void put_all_runs(bert_encoder *enc) {
+    if (enc->full)
+        put_runs(enc, true);
+    else
+        put_runs(enc, false);
+}
+
+ALWAYS_INLINE bert_run *line_up(bert_encoder *enc) {
+    if (enc->n_waiting == BERT_MAX_WAITING) put_all_runs(enc);
+    return &enc->waiting[enc->n_waiting++];
+}
+
+/* Whether the text up to p is not mostly ASCII. */
+static bool not_ascii(const bert_encoder *enc, const uint8_t *p) {
+    enum { PART = 4, AT_LEAST = 64 };
+    return enc->others >= AT_LEAST && enc->others > (size_t)(p - enc->text) / PART;
+}
+
+static void count_others(bert_encoder *enc, const uint8_t *end, size_t bytes) {
+    enc->others += bytes;
+    enc->line_up |= not_ascii(enc, end);
+}
+
+ALWAYS_INLINE void next_ascii(bert_encoder *enc, bool full, const uint8_t *p) {
+    if (!enc->line_up) {
+        put_ascii(enc, full, p);
+        return;
+    }
+    bert_run *r = line_up(enc);
+    r->kind = BERT_RUN_TOKEN;
+    r->at = p;
+}
+
+ALWAYS_INLINE void next_short_run(bert_encoder *enc, bool full, bert_run run) {
+    if (!run.ascii) count_others(enc, run.at + run.bytes, run.bytes);
+    if (!enc->line_up) {
+        put_short_run(enc, full, &run);
+        return;
+    }
+    *line_up(enc) = run;
+    __builtin_prefetch(short_bucket(enc, run.hash, 0));
+    __builtin_prefetch(short_bucket(enc, run.hash, 1));
+}
+
+#if !(defined __SSE2__ && defined __x86_64__)
+static bool in_run(uint8_t c) {
+    const uint8_t low = c | 0x20;
+    return c >= 0x80 || (low >= 'a' && low <= 'z') || (c >= '0' && c <= '9');
+}
+#endif
+
+/* Length of the run at the start of 16 bytes (16: all), of which so many are left, and the run
+ * itself, its ASCII in lower case if asked for, padded with zeros; whether it is ASCII. */
+ALWAYS_INLINE unsigned find_run(const uint8_t *p, size_t left, bool lowercase, uint64_t key[2],
+                                bool *ascii) {
+    uint8_t tail[16] = {0};
+    if (left < sizeof tail) p = memcpy(tail, p, left);
 #if defined __SSE2__ && defined __x86_64__
     static const uint8_t keep[32] = {255, 255, 255, 255, 255, 255, 255, 255,
                                      255, 255, 255, 255, 255, 255, 255, 255};
@@ -633,61 +705,96 @@ ALWAYS_INLINE unsigned ascii_run(const uint8_t *p, bool lowercase, uint64_t key[
                                    _mm_cmplt_epi8(low, _mm_set1_epi8('z' + 1)));
     __m128i digit = _mm_and_si128(_mm_cmpgt_epi8(v, _mm_set1_epi8('0' - 1)),
                                   _mm_cmplt_epi8(v, _mm_set1_epi8('9' + 1)));
-    unsigned mask = (unsigned)_mm_movemask_epi8(_mm_or_si128(letter, digit));
+    unsigned mask = (unsigned)_mm_movemask_epi8(_mm_or_si128(_mm_or_si128(letter, digit), v));
     unsigned n = (unsigned)__builtin_ctz(~mask);
+    *ascii = !((unsigned)_mm_movemask_epi8(v) & ((1u << n) - 1));
     if (lowercase) v = _mm_or_si128(v, _mm_and_si128(letter, bit5));
     v = _mm_and_si128(v, _mm_loadu_si128((const __m128i *)(keep + 16 - n)));
     key[0] = (uint64_t)_mm_cvtsi128_si64(v);
     key[1] = (uint64_t)_mm_cvtsi128_si64(_mm_unpackhi_epi64(v, v));
     return n;
 #else
-    uint8_t bytes[16] = {0};
+    uint8_t bytes[16] = {0}, all = 0;
     unsigned n = 0;
-    for (; n < 16; n++) {
-        uint8_t c = p[n], low = c | 0x20;
-        bool letter = low >= 'a' && low <= 'z';
-        if (!letter && !(c >= '0' && c <= '9')) break;
-        bytes[n] = letter && lowercase ? low : c;
+    for (; n < 16 && in_run(p[n]); n++) {
+        all |= p[n];
+        bytes[n] = lowercase && p[n] >= 'A' && p[n] <= 'Z' ? p[n] | 0x20 : p[n];
     }
+    *ascii = all < 0x80;
     memcpy(key, bytes, sizeof bytes);
     return n;
 #endif
 }
 
-/* BertPreTokenizer's rules where they are simple: runs of ASCII that end at a space, at punctuation
- * or at the end. The rest goes to read_still. */
+static bool begins_with_ideograph(const uint8_t *p) {
+    return *p >= 0xe4 && *p <= 0xe9;
+}
+
+/* Begins to look r up, if the cache may have it. */
+static void begin_long_run(const bert_encoder *enc, bert_run *r) {
+    if (r->bytes > BERT_LONG_WORD || begins_with_ideograph(r->at)) return;
+    uint64_t key[BERT_LONG_WORD / 8];
+    load_key(r->at, (size_t)(enc->text_end - r->at), r->bytes, key);
+    if (enc->t->normalizer.lowercase) lower_ascii(key);
+    memcpy(r->key, key, sizeof r->key);
+    const bool is_short = r->bytes == BERT_SHORT_WORD;
+    r->kind = is_short ? BERT_RUN_SHORT : BERT_RUN_LONG;
+    r->hash = is_short ? mix(key[0], key[1]) : hash_long(key);
+    const word_table t = is_short ? short_table(enc) : long_table(enc);
+    for (int i = 0; i < 2 * BERT_WAYS; i++) __builtin_prefetch(place_in(&t, r->hash, i));
+}
+
+/* A run of 16 bytes or more. */
+static const uint8_t *next_long_run(bert_encoder *enc, const uint8_t *p, const uint8_t *end) {
+    bert_run run = {.at = p, .kind = BERT_RUN_OTHER, .ascii = true};
+    const uint8_t *stop = p;
+    for (unsigned n = BERT_SHORT_WORD; n == BERT_SHORT_WORD && stop < end; stop += n) {
+        bool ascii;
+        n = find_run(stop, (size_t)(end - stop), false, run.key, &ascii);
+        run.ascii &= ascii;
+    }
+    if (stop < end && enc->t->ascii[*stop] > BERT_ASCII_PUNCTUATION) {
+        put_all_runs(enc);
+        return read_slowly(enc, p, end);
+    }
+    run.bytes = (size_t)(stop - p);
+    if (!run.ascii) count_others(enc, stop, run.bytes);
+    begin_long_run(enc, &run);
+    *line_up(enc) = run;
+    if (!enc->line_up) put_all_runs(enc);
+    return stop;
+}
+
+/* BertPreTokenizer's rules: runs end at a space, at punctuation or at the end. Others of ASCII go
+ * to read_slowly. */
 ALWAYS_INLINE void read_quickly(bert_encoder *enc, const uint8_t *p, const uint8_t *end,
                                 bool full) {
     const bert_tokenizer *t = enc->t;
     const bool lowercase = t->normalizer.lowercase;
     while (p < end) {
-        uint8_t tail[16] = {0};
-        const uint8_t *window = p;
-        size_t left = (size_t)(end - p);
-        if (left < sizeof tail) window = memcpy(tail, p, left);
-        uint64_t key[2];
-        unsigned n = ascii_run(window, lowercase, key);
-        if (n) {
-            uint8_t after = n < left ? p[n] : ' ';
-            if (n == 16 || after >= 0x80 || t->ascii[after] > BERT_ASCII_PUNCTUATION) {
-                p = full ? read_others_fully(enc, p, end) : read_others_ids(enc, p, end);
-                continue;
-            }
-            next_short_word(enc, full, key[0], key[1], n, place_of(enc, p));
-            p += n;
+        bert_run run = {.kind = BERT_RUN_SHORT, .at = p};
+        const size_t left = (size_t)(end - p);
+        run.bytes = find_run(p, left, lowercase, run.key, &run.ascii);
+        if (run.bytes == BERT_SHORT_WORD) {
+            p = next_long_run(enc, p, end);
+            continue;
+        }
+        const uint8_t after = run.bytes < left ? p[run.bytes] : ' ';
+        if (t->ascii[after] > BERT_ASCII_PUNCTUATION) {
+            put_all_runs(enc);
+            p = read_slowly(enc, p, end);
+            continue;
+        }
+        if (run.bytes) {
+            run.hash = mix(run.key[0], run.key[1]);
+            next_short_run(enc, full, run);
+            p += run.bytes;
             if (p == end) break;
         }
-        uint8_t c = *p;
-        if (c < 0x80 && t->ascii[c] == BERT_ASCII_SPACE)
-            p++;
-        else if (c < 0x80 && t->ascii[c] == BERT_ASCII_PUNCTUATION) {
-            const int32_t at = (int32_t)place_of(enc, p);
-            next_token(enc, full, t->ascii_ids[c], (bert_span){at, at + 1});
-            p++;
-        } else
-            p = full ? read_others_fully(enc, p, end) : read_others_ids(enc, p, end);
+        if (t->ascii[after] == BERT_ASCII_PUNCTUATION) next_ascii(enc, full, p);
+        p++;
     }
-    put_waiting(enc, full);
+    put_runs(enc, full);
 }
 
 /* --------------------------------------------------------------------- Added tokens */

@@ -12,7 +12,7 @@ enum { BERT_SHORT_PIECES = 3, BERT_LONG_PIECES = 6 };
 typedef struct {
     uint64_t key[BERT_SHORT_WORD / 8];
     uint32_t pieces[BERT_SHORT_PIECES];
-    uint8_t n; /* of pieces; with BERT_MET_AGAIN since others last looked for room here */
+    uint8_t n; /* of pieces, and flags */
     uint8_t chars[BERT_SHORT_PIECES];
 } bert_short_entry;
 typedef struct {
@@ -21,17 +21,25 @@ typedef struct {
     uint8_t n, chars[BERT_LONG_PIECES];
 } bert_long_entry;
 /* A word has two buckets, either of which may have it: nearly all of a full table is used. */
-enum { BERT_SHORT_BITS = 16, BERT_LONG_BITS = 14, BERT_WAYS = 2, BERT_MET_AGAIN = 0x80 };
+enum { BERT_SHORT_BITS = 16, BERT_LONG_BITS = 14, BERT_WAYS = 2 };
+enum {
+    BERT_MET_AGAIN = 0x80, /* since others last looked for room here */
+    BERT_STILL = 0x40,     /* this text (ASCII aside, not in lower case) is this word */
+    BERT_PIECES = 0x3f
+};
 
-/* A word whose entry is on its way from memory, or (bytes: 0) a token in line behind it. */
+/* A run: letters and digits of ASCII and all that is not ASCII, between characters of ASCII that
+ * are neither. Its entry is on its way from memory; or what it is will be read when its turn comes.
+ */
+typedef enum { BERT_RUN_TOKEN, BERT_RUN_SHORT, BERT_RUN_LONG, BERT_RUN_OTHER } bert_run_kind;
 typedef struct {
-    uint64_t key[BERT_SHORT_WORD / 8]; /* of a short word */
-    uint64_t hash;
-    const uint8_t *word; /* a long one */
-    bert_span place;     /* of a word only the start */
-    uint32_t bytes;
-    int32_t id;
-} bert_waiting;
+    uint64_t key[BERT_SHORT_WORD / 8]; /* SHORT */
+    uint64_t hash;                     /* SHORT, LONG */
+    const uint8_t *at;
+    size_t bytes;
+    bert_run_kind kind;
+    bool ascii;
+} bert_run;
 enum { BERT_MAX_WAITING = 32 };
 
 /* Unified ideographs: no case, no decomposition, no flag but BERT_CHAR_CJK. */
@@ -50,11 +58,11 @@ struct bert_encoder {
     void *entries; /* the memory of the next two, which begin with a cache line */
     bert_short_entry (*short_words)[BERT_WAYS];
     bert_long_entry (*long_words)[BERT_WAYS];
-    bert_waiting waiting[BERT_MAX_WAITING];
+    bert_run waiting[BERT_MAX_WAITING];
     int n_waiting;
-    bool line_up;  /* words wait: in texts that are not mostly ASCII, because the entries of such
+    bool line_up;  /* runs wait: in texts that are not mostly ASCII, because the entries of their
                       words are seldom in the processor's cache */
-    size_t others; /* characters and words of the text that are not ASCII */
+    size_t others; /* bytes of the text in runs that are not ASCII */
     uint32_t *ideographs; /* the id of each as a word, and one; 0: not known yet */
 
     /* Flags of the code points that stay as they are and make words (those that have `still` of
