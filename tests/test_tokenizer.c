@@ -438,6 +438,58 @@ static void the_fast_path_writes_no_more_than_fits(void **state) {
     close_tools(x);
 }
 
+static size_t random_line(uint32_t *seed, char *line, int parts) {
+    static const char *const some[] = {"a",
+                                       "b",
+                                       "ab",
+                                       "A",
+                                       "7",
+                                       " ",
+                                       " ",
+                                       ",",
+                                       "\xc3\xa9",
+                                       "\xd0\xb6",
+                                       "\xd0\x96",
+                                       "\xe4\xb8\xad",
+                                       "\xcc\x81",
+                                       "\xe0\xa4\x95",
+                                       "\xe3\x80\x82",
+                                       "\x01"};
+    size_t n = 0;
+    for (int i = 0; i < parts; i++) {
+        *seed = *seed * 1664525 + 1013904223;
+        const char *part = some[*seed >> 28];
+        memcpy(line + n, part, strlen(part));
+        n += strlen(part);
+    }
+    return n;
+}
+
+/* More words than are remembered, in texts that are ASCII and that are not. */
+static void what_came_before_changes_nothing(void **state) {
+    (void)state;
+    for (int lower = 0; lower < 2; lower++) {
+        bert_tokenizer_options o = bert_tokenizer_default();
+        o.do_lower_case = lower;
+        tools x = open_small(&o), fresh = x;
+        uint32_t seed = 1;
+        for (int i = 0; i < 15000; i++) {
+            char line[400];
+            const size_t n = random_line(&seed, line, 100);
+            const bert_encoding w = encode(x, line, n);
+            if (i % 100) continue;
+            fresh.enc = bert_encoder_new(x.t, NULL);
+            const bert_encoding f = encode(fresh, line, n);
+            assert_int_equal(w.n, f.n);
+            assert_memory_equal(w.ids, f.ids, (size_t)w.n * sizeof *w.ids);
+            assert_memory_equal(w.word_ids, f.word_ids, (size_t)w.n * sizeof *w.word_ids);
+            assert_memory_equal(w.offsets, f.offsets, (size_t)w.n * sizeof *w.offsets);
+            bert_encoder_free(fresh.enc);
+        }
+        close_tools(x);
+    }
+}
+
 /* ------------------------------------------------------------------- Vocabulary, decoding */
 
 static void vocabulary_lines_are_trimmed_and_the_last_wins(void **state) {
@@ -856,6 +908,7 @@ int main(void) {
         cmocka_unit_test(impossible_truncation_is_an_error),
         cmocka_unit_test(characters_lead_to_tokens),
         cmocka_unit_test(the_fast_path_writes_no_more_than_fits),
+        cmocka_unit_test(what_came_before_changes_nothing),
         cmocka_unit_test(vocabulary_lines_are_trimmed_and_the_last_wins),
         cmocka_unit_test(decoding_cleans_up),
         cmocka_unit_test(golden_cases),

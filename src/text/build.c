@@ -227,7 +227,7 @@ int bert_tokenizer_finish(bert_tokenizer *t, const char *where, bert_error *e) {
     t->continuation = bert_vocab_hash_all(BERT_VOCAB_START, t->prefix, t->prefix_bytes);
     if (t->model != BERT_WORDPIECE) t->max_chars = 1;
     t->quick = t->split == BERT_SPLIT_BERT &&
-               (t->model != BERT_WORDPIECE || t->max_chars >= BERT_SHORT_WORD);
+               (t->model != BERT_WORDPIECE || t->max_chars >= BERT_LONG_WORD);
     finish_ascii(t);
     return finish_added(t, e);
 }

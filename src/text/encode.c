@@ -1,6 +1,7 @@
 #include "base/error.h"
 #include "text/encoder.h"
 #include "text/utf8.h"
+#include <stddef.h>
 #include <stdlib.h>
 #if defined __SSE2__ && defined __x86_64__
 #include <emmintrin.h>
@@ -38,6 +39,7 @@ static int wordpiece(bert_encoder *enc, const uint8_t *word, size_t bytes) {
         size_t length = hash_beginnings(enc, word, at, bytes);
         int32_t id = -1;
         for (; length; length--) {
+            if (at + length < bytes && bert_utf8_continues(word[at + length])) continue;
             id = bert_vocab_probe(&t->vocabulary, t->tokens, enc->hashes[length - 1], t->prefix,
                                   at ? t->prefix_bytes : 0, word + at, length);
             if (id >= 0) break;
@@ -66,19 +68,138 @@ static split_word *const models[BERT_TOKEN_MODELS] = {
 
 static int find_pieces(bert_encoder *enc, const uint8_t *word, size_t bytes) {
     int n = models[enc->t->model](enc, word, bytes);
-    if (n) return n;
-    enc->found[0] = enc->t->unk;
-    enc->ends[0] = (uint32_t)bytes;
-    return 1;
+    if (!n) {
+        enc->found[0] = enc->t->unk;
+        enc->ends[n++] = (uint32_t)bytes;
+    }
+    uint32_t at = 0, chars = 0;
+    for (int i = 0; i < n; i++) {
+        for (; at < enc->ends[i]; at++) chars += !bert_utf8_continues(word[at]);
+        enc->chars[i] = chars;
+    }
+    return n;
 }
+
+/* ---------------------------------------------------------------------- The word cache */
 
 ALWAYS_INLINE uint64_t mix(uint64_t a, uint64_t b) {
     return (a ^ b * 0xc2b2ae3d27d4eb4fu) * 0x9e3779b97f4a7c15u;
 }
 
-static void pack(const bert_encoder *enc, int n, uint32_t *pieces, uint32_t *count) {
-    for (int i = 0; i < n; i++) pieces[i] = (uint32_t)enc->found[i] | enc->ends[i] << ID_BITS;
-    *count = (uint32_t)n;
+static uint64_t hash_long(const uint64_t key[BERT_LONG_WORD / 8]) {
+    return mix(mix(key[0], key[1]) ^ key[2], key[3]);
+}
+
+ALWAYS_INLINE bert_short_entry *short_bucket(const bert_encoder *enc, uint64_t hash, int choice) {
+    return enc->short_words[hash << choice * BERT_SHORT_BITS >> (64 - BERT_SHORT_BITS)];
+}
+
+/* The second of a bucket without a branch, which would be guessed wrongly as often as not. */
+ALWAYS_INLINE bert_short_entry *find_short(const bert_encoder *enc, uint64_t hash, uint64_t k0,
+                                           uint64_t k1) {
+    for (int choice = 0; choice < 2; choice++) {
+        bert_short_entry *s = short_bucket(enc, hash, choice);
+        s += !!((s->key[0] ^ k0) | (s->key[1] ^ k1));
+        if (s->key[0] == k0 && s->key[1] == k1) return s;
+    }
+    return NULL;
+}
+
+static void pack(const bert_encoder *enc, int n, uint32_t *pieces, uint8_t *chars) {
+    for (int i = 0; i < n; i++) {
+        pieces[i] = (uint32_t)enc->found[i] | enc->ends[i] << ID_BITS;
+        chars[i] = (uint8_t)enc->chars[i];
+    }
+}
+
+/* One of the two tables: entries of some size, which begin with a key and have their n somewhere.
+ */
+typedef struct {
+    uint8_t *entries;
+    size_t size, key, n;
+    int bits;
+} word_table;
+
+static word_table short_table(const bert_encoder *enc) {
+    return (word_table){(uint8_t *)enc->short_words, sizeof(bert_short_entry),
+                        sizeof enc->short_words[0]->key, offsetof(bert_short_entry, n),
+                        BERT_SHORT_BITS};
+}
+
+static word_table long_table(const bert_encoder *enc) {
+    return (word_table){(uint8_t *)enc->long_words, sizeof(bert_long_entry),
+                        sizeof enc->long_words[0]->key, offsetof(bert_long_entry, n),
+                        BERT_LONG_BITS};
+}
+
+/* Of the 2 * BERT_WAYS places of a word. */
+static uint8_t *place_in(const word_table *t, uint64_t hash, int i) {
+    const uint64_t bucket = hash << i / BERT_WAYS * t->bits >> (64 - t->bits);
+    return t->entries + (bucket * BERT_WAYS + (uint64_t)(i % BERT_WAYS)) * t->size;
+}
+
+static bert_long_entry *find_long(const bert_encoder *enc, uint64_t hash, const uint64_t *key) {
+    const word_table t = long_table(enc);
+    for (int i = 0; i < 2 * BERT_WAYS; i++) {
+        bert_long_entry *l = (void *)place_in(&t, hash, i);
+        if (!memcmp(l->key, key, sizeof l->key)) return l;
+    }
+    return NULL;
+}
+
+static uint8_t *free_place(const word_table *t, uint64_t hash) {
+    for (int i = 0; i < 2 * BERT_WAYS; i++) {
+        uint8_t *place = place_in(t, hash, i);
+        if (!place[t->n]) return place;
+    }
+    return NULL;
+}
+
+/* Free now, because the word that was there has moved to its other bucket. */
+static uint8_t *freed_place(const word_table *t, uint64_t hash) {
+    for (int i = 0; i < 2 * BERT_WAYS; i++) {
+        uint64_t key[BERT_LONG_WORD / 8];
+        uint8_t *place = place_in(t, hash, i);
+        memcpy(key, place, t->key);
+        uint8_t *other =
+            free_place(t, t->key == BERT_SHORT_WORD ? mix(key[0], key[1]) : hash_long(key));
+        if (!other) continue;
+        memcpy(other, place, t->size);
+        return place;
+    }
+    return NULL;
+}
+
+/* Where a new word may go: a free place, or that of one that was not met again; else NULL, and the
+ * next word to ask has its choice: a stream of rare words does not push out the frequent ones. */
+static void *make_room(const word_table *t, uint64_t hash) {
+    uint8_t *place = free_place(t, hash);
+    if (!place) place = freed_place(t, hash);
+    if (place) return place;
+    for (int i = 0; i < 2 * BERT_WAYS; i++)
+        if (!((place = place_in(t, hash, i))[t->n] & BERT_MET_AGAIN)) return place;
+    for (int i = 0; i < 2 * BERT_WAYS; i++) place_in(t, hash, i)[t->n] &= (uint8_t)~BERT_MET_AGAIN;
+    return NULL;
+}
+
+static void remember_short(bert_encoder *enc, uint64_t hash, const uint64_t *key, int n,
+                           uint8_t still) {
+    const word_table t = short_table(enc);
+    bert_short_entry *s = make_room(&t, hash);
+    if (!s) return;
+    memcpy(s->key, key, sizeof s->key);
+    s->n = (uint8_t)(n | still);
+    pack(enc, n, s->pieces, s->chars);
+}
+
+static void remember_long(bert_encoder *enc, uint64_t hash, const uint64_t *key, int n,
+                          uint8_t still) {
+    const word_table t = long_table(enc);
+    bert_long_entry *l = make_room(&t, hash);
+    if (!l) return;
+    memcpy(l->key, key, sizeof l->key);
+    l->n = (uint8_t)(n | still);
+    pack(enc, n, l->pieces, l->chars);
 }
 
 /* ------------------------------------------------------------------ Pieces to output */
@@ -101,95 +222,149 @@ static bool grow_output(bert_encoder *enc, size_t n) {
     return !enc->failed;
 }
 
-/* The pieces of one word: from an entry (pieces, room for BERT_SHORT_PIECES at least) or from
- * enc->found. A piece's place is that of its
- * bytes: places[], or for text that normalisation left in place, base and up. */
-ALWAYS_INLINE void put_word(bert_encoder *enc, bool full, int n, const uint32_t *pieces,
-                            const bert_span *places, size_t base) {
+ALWAYS_INLINE void put_one(bert_encoder *enc, bool full, int32_t id, bert_span place) {
     bert_tokens *o = enc->out;
-    if (full && o->n + (size_t)n > o->capacity && !grow_output(enc, (size_t)n)) return;
-    if (!full && pieces && o->n + BERT_SHORT_PIECES <= o->capacity && n <= BERT_SHORT_PIECES) {
-        for (int i = 0; i < BERT_SHORT_PIECES; i++)
-            o->ids[o->n + (size_t)i] = (int32_t)(pieces[i] & ID_MASK);
-        o->n += (size_t)n;
+    if (full) {
+        if (o->n == o->capacity && !grow_output(enc, 1)) return;
+        o->words[o->n] = o->word++;
+        o->offsets[o->n] = place;
+    }
+    if (o->n < o->capacity) o->ids[o->n] = id;
+    o->n++;
+}
+
+static void put_token(bert_encoder *enc, int32_t id, bert_span place) {
+    if (enc->full)
+        put_one(enc, true, id, place);
+    else
+        put_one(enc, false, id, place);
+}
+
+/* The pieces of an entry that has room for so many. What is written past the n of them is written
+ * over later: a loop of a fixed length is faster. */
+ALWAYS_INLINE void put_entry(bert_encoder *enc, bool full, size_t room, size_t n,
+                             const uint32_t *pieces, const uint8_t *chars, size_t base) {
+    bert_tokens *o = enc->out;
+    const size_t at = o->n;
+    if (at + room > o->capacity) {
+        if (!full) {
+            for (size_t i = 0; i < n; i++)
+                if (at + i < o->capacity) o->ids[at + i] = (int32_t)(pieces[i] & ID_MASK);
+            o->n += n;
+            return;
+        }
+        if (!grow_output(enc, room)) return;
+    }
+    if (full && n == 1) {
+        const uint32_t to = enc->byte_offsets ? pieces[0] >> ID_BITS : chars[0];
+        put_one(enc, true, (int32_t)(pieces[0] & ID_MASK),
+                (bert_span){(int32_t)base, (int32_t)(base + to)});
         return;
     }
+    const bool in_bytes = enc->byte_offsets;
+    for (size_t i = 0; i < room; i++) o->ids[at + i] = (int32_t)(pieces[i] & ID_MASK);
+    int32_t from = (int32_t)base;
+    for (size_t i = 0; full && i < room; i++) {
+        const int32_t to = (int32_t)(base + (in_bytes ? pieces[i] >> ID_BITS : chars[i]));
+        o->words[at + i] = o->word;
+        o->offsets[at + i] = (bert_span){from, to};
+        from = to;
+    }
+    o->n = at + n;
+    o->word++;
+}
+
+/* The same for a word that normalisation changed: each of its bytes has a place. */
+static void put_placed(bert_encoder *enc, size_t n, const uint32_t *pieces,
+                       const bert_span *places) {
+    bert_tokens *o = enc->out;
+    if (o->n + n > o->capacity && !grow_output(enc, n)) return;
     uint32_t from = 0;
-    for (int i = 0; i < n; i++, o->n++) {
-        int32_t id = pieces ? (int32_t)(pieces[i] & ID_MASK) : enc->found[i];
-        if (!full) {
-            if (o->n < o->capacity) o->ids[o->n] = id;
-            continue;
-        }
-        uint32_t to = pieces ? pieces[i] >> ID_BITS : enc->ends[i];
-        o->ids[o->n] = id;
+    for (size_t i = 0; i < n; i++, o->n++) {
+        const uint32_t to = pieces[i] >> ID_BITS;
+        o->ids[o->n] = (int32_t)(pieces[i] & ID_MASK);
         o->words[o->n] = o->word;
-        o->offsets[o->n] = places ? (bert_span){places[from].start, places[to - 1].end}
-                                  : (bert_span){(int32_t)(base + from), (int32_t)(base + to)};
+        o->offsets[o->n] = (bert_span){places[from].start, places[to - 1].end};
         from = to;
     }
     o->word++;
 }
 
-static void put_token(bert_encoder *enc, int32_t id, bert_span place) {
-    enc->found[0] = id;
-    enc->ends[0] = 1;
-    if (enc->full)
-        put_word(enc, true, 1, NULL, &place, 0);
-    else
-        put_word(enc, false, 1, NULL, NULL, 0);
+/* The same for what find_pieces() found. */
+static void put_found(bert_encoder *enc, size_t n, const bert_span *places, size_t base) {
+    bert_tokens *o = enc->out;
+    if (!enc->full) {
+        for (size_t i = 0; i < n; i++, o->n++)
+            if (o->n < o->capacity) o->ids[o->n] = enc->found[i];
+        return;
+    }
+    if (o->n + n > o->capacity && !grow_output(enc, n)) return;
+    const uint32_t *ends = enc->byte_offsets ? enc->ends : enc->chars;
+    for (size_t i = 0; i < n; i++, o->n++) {
+        const size_t byte = i ? enc->ends[i - 1] : 0, start = i ? ends[i - 1] : 0;
+        o->ids[o->n] = enc->found[i];
+        o->words[o->n] = o->word;
+        o->offsets[o->n] = places ? (bert_span){places[byte].start, places[enc->ends[i] - 1].end}
+                                  : (bert_span){(int32_t)(base + start), (int32_t)(base + ends[i])};
+    }
+    o->word++;
 }
 
-/* A word of up to BERT_LONG_WORD bytes that is not among the short entries: from the long ones, or
- * worked out and remembered. */
-static void put_uncommon_word(bert_encoder *enc, const uint8_t *word, size_t bytes,
-                              const bert_span *places, size_t base) {
-    bert_long_entry key = {0};
-    memcpy(key.key, word, bytes);
-    bert_long_entry *l =
-        enc->long_words[mix(mix(key.key[0], key.key[1]) ^ key.key[2], key.key[3]) >>
-                        (64 - BERT_LONG_BITS)];
-    for (int way = 0; way < BERT_WAYS; way++)
-        if (!memcmp(l[way].key, key.key, sizeof key.key)) {
-            if (enc->full)
-                put_word(enc, true, (int)l[way].n, l[way].pieces, places, base);
-            else
-                put_word(enc, false, (int)l[way].n, l[way].pieces, NULL, 0);
-            return;
-        }
-    int n = find_pieces(enc, word, bytes);
-    if (bytes <= BERT_SHORT_WORD && n <= BERT_SHORT_PIECES) {
-        bert_short_entry *s =
-            enc->short_words[mix(key.key[0], key.key[1]) >> (64 - BERT_SHORT_BITS)];
-        memcpy(s[1].key, key.key, sizeof s[1].key);
-        pack(enc, n, s[1].pieces, &s[1].n);
-    } else if (n <= BERT_LONG_PIECES) {
-        l[1] = l[0];
-        l[0] = key;
-        pack(enc, n, l[0].pieces, &l[0].n);
-    }
-    if (enc->full)
-        put_word(enc, true, n, NULL, places, base);
-    else
-        put_word(enc, false, n, NULL, NULL, 0);
+/* What an entry has of a word that was met, and its pieces. */
+ALWAYS_INLINE size_t meet(uint8_t *n, uint8_t still) {
+    const uint8_t flags = BERT_MET_AGAIN | still;
+    if ((*n & flags) != flags) *n |= flags;
+    return *n & BERT_PIECES;
 }
 
-/* New words come in second place and move to the first when they are met again, so that a stream of
- * rare words does not push out the frequent ones. */
-ALWAYS_INLINE void put_short_word(bert_encoder *enc, bool full, uint64_t k0, uint64_t k1,
-                                  size_t bytes, const bert_span *places, size_t base) {
-    bert_short_entry *s = enc->short_words[mix(k0, k1) >> (64 - BERT_SHORT_BITS)];
-    if (s[0].key[0] != k0 || s[0].key[1] != k1) {
-        if (s[1].key[0] != k0 || s[1].key[1] != k1) {
-            uint64_t key[2] = {k0, k1};
-            put_uncommon_word(enc, (const uint8_t *)key, bytes, places, base);
-            return;
-        }
-        bert_short_entry first = s[0];
-        s[0] = s[1];
-        s[1] = first;
+ALWAYS_INLINE void put_short(bert_encoder *enc, bool full, bert_short_entry *s, uint8_t still,
+                             const bert_span *places, size_t base) {
+    const size_t n = meet(&s->n, still);
+    if (full && places)
+        put_placed(enc, n, s->pieces, places);
+    else
+        put_entry(enc, full, BERT_SHORT_PIECES, n, s->pieces, s->chars, base);
+}
+
+static void put_long(bert_encoder *enc, bert_long_entry *l, uint8_t still, const bert_span *places,
+                     size_t base) {
+    const size_t n = meet(&l->n, still);
+    if (enc->full && places)
+        put_placed(enc, n, l->pieces, places);
+    else if (enc->full)
+        put_entry(enc, true, BERT_LONG_PIECES, n, l->pieces, l->chars, base);
+    else
+        put_entry(enc, false, BERT_LONG_PIECES, n, l->pieces, l->chars, base);
+}
+
+/* A word that is not among the short entries: it is longer, or has more pieces, or is new. */
+static void put_uncommon_word(bert_encoder *enc, const uint64_t key[BERT_LONG_WORD / 8],
+                              size_t bytes, uint8_t still, const bert_span *places, size_t base) {
+    const uint64_t hash = hash_long(key);
+    bert_long_entry *l = find_long(enc, hash, key);
+    if (l) {
+        put_long(enc, l, still, places, base);
+        return;
     }
-    put_word(enc, full, (int)s[0].n, s[0].pieces, places, base);
+    const int n = find_pieces(enc, (const uint8_t *)key, bytes);
+    if (bytes <= BERT_SHORT_WORD && n <= BERT_SHORT_PIECES)
+        remember_short(enc, mix(key[0], key[1]), key, n, still);
+    else if (n <= BERT_LONG_PIECES)
+        remember_long(enc, hash, key, n, still);
+    put_found(enc, (size_t)n, places, base);
+}
+
+/* A word of up to BERT_LONG_WORD bytes. */
+static void put_word(bert_encoder *enc, const uint64_t key[BERT_LONG_WORD / 8], size_t bytes,
+                     uint8_t still, const bert_span *places, size_t base) {
+    bert_short_entry *s =
+        bytes > BERT_SHORT_WORD ? NULL : find_short(enc, mix(key[0], key[1]), key[0], key[1]);
+    if (!s)
+        put_uncommon_word(enc, key, bytes, still, places, base);
+    else if (enc->full)
+        put_short(enc, true, s, still, places, base);
+    else
+        put_short(enc, false, s, still, NULL, 0);
 }
 
 /* ------------------------------------------------------- Normalised characters to words */
@@ -204,23 +379,13 @@ static void end_word(bert_encoder *enc) {
     }
     const bert_span *places = enc->full ? enc->places : NULL;
     /* A word with a NUL could be taken for a shorter one by its padded key. */
-    if (bytes <= BERT_LONG_WORD && !memchr(enc->word, 0, bytes)) {
-        if (bytes <= BERT_SHORT_WORD) {
-            uint64_t key[2] = {0};
-            memcpy(key, enc->word, bytes);
-            if (enc->full)
-                put_short_word(enc, true, key[0], key[1], bytes, places, 0);
-            else
-                put_short_word(enc, false, key[0], key[1], bytes, NULL, 0);
-        } else
-            put_uncommon_word(enc, enc->word, bytes, places, 0);
+    if (bytes > BERT_LONG_WORD || memchr(enc->word, 0, bytes)) {
+        put_found(enc, (size_t)find_pieces(enc, enc->word, bytes), places, 0);
         return;
     }
-    int n = find_pieces(enc, enc->word, bytes);
-    if (enc->full)
-        put_word(enc, true, n, NULL, places, 0);
-    else
-        put_word(enc, false, n, NULL, NULL, 0);
+    uint64_t key[BERT_LONG_WORD / 8] = {0};
+    memcpy(key, enc->word, bytes);
+    put_word(enc, key, bytes, 0, places, 0);
 }
 
 static bool grow_word(bert_encoder *enc) {
@@ -281,11 +446,6 @@ static bert_put_fn *const splits[BERT_SPLITS] = {
 
 /* ----------------------------------------------------------------- Text to characters */
 
-/* Unified ideographs: no case, no decomposition, no flag but BERT_CHAR_CJK. */
-ALWAYS_INLINE bool is_ideograph(uint32_t c) {
-    return c - 0x4e00 <= 0x9fff - 0x4e00;
-}
-
 /* Decodes one code point and says where it is. */
 static uint32_t next_char(bert_encoder *enc, const uint8_t **p, const uint8_t *end, bert_span *at) {
     const uint8_t *start = *p;
@@ -296,47 +456,246 @@ static uint32_t next_char(bert_encoder *enc, const uint8_t **p, const uint8_t *e
     return c;
 }
 
-/* Most Chinese characters are a word each, as they are. */
-ALWAYS_INLINE void put_ideograph(bert_encoder *enc, const uint8_t *p, size_t bytes, bert_span at) {
-    uint64_t key[2] = {0};
-    const bert_span places[4] = {at, at, at, at};
-    memcpy(key, p, bytes);
-    enc->normalize.last = at;
-    if (enc->full)
-        put_short_word(enc, true, key[0], key[1], bytes, places, 0);
-    else
-        put_short_word(enc, false, key[0], key[1], bytes, NULL, 0);
-}
-
+/* Reads from p until nothing is left in the making, or to the end. */
 ALWAYS_INLINE const uint8_t *read_chars(bert_encoder *enc, const uint8_t *p, const uint8_t *end,
-                                        bert_put_fn *put, bool quick) {
+                                        bert_put_fn *put) {
     while (p < end) {
         bert_span at;
-        const uint8_t *start = p;
         uint32_t c = next_char(enc, &p, end, &at);
-        bool clear = !enc->word_chars && !enc->normalize.n;
-        if (quick && clear && enc->normalize.flags.handle_chinese_chars && is_ideograph(c))
-            put_ideograph(enc, start, (size_t)(p - start), at);
-        else {
-            bert_normalizer_put(&enc->normalize, c, at, put, enc);
-            clear = !enc->word_chars && !enc->normalize.n;
-        }
-        if (clear && p < end && *p < 0x80) return p;
+        bert_normalizer_put(&enc->normalize, c, at, put, enc);
+        if (!enc->word_chars && !enc->normalize.n) return p;
     }
     bert_normalizer_flush(&enc->normalize, put, enc);
     end_word(enc);
     return p;
 }
 
-/* Reads from p until nothing is left in the making and ASCII follows, or to the end. */
 static const uint8_t *read_slowly(bert_encoder *enc, const uint8_t *p, const uint8_t *end) {
-    if (enc->t->quick) return read_chars(enc, p, end, put_bert, true);
-    return read_chars(enc, p, end, splits[enc->t->split], false);
+    if (enc->t->quick) return read_chars(enc, p, end, put_bert);
+    return read_chars(enc, p, end, splits[enc->t->split]);
 }
 
-/* Length of the run of ASCII letters and digits at the start of 16 bytes (16: all), and the run
- * itself, in lower case if asked for, padded with zeros. */
-ALWAYS_INLINE unsigned ascii_run(const uint8_t *p, bool lowercase, uint64_t key[2]) {
+/* ------------------------------------------------------------- Text that stays as it is */
+
+ALWAYS_INLINE size_t place_of(const bert_encoder *enc, const uint8_t *p) {
+    return (size_t)(p - enc->text) - enc->skew;
+}
+
+/* Leaves behind the characters that end at p and begin a number of bytes before it. */
+ALWAYS_INLINE void pass(bert_encoder *enc, size_t bytes, size_t chars) {
+    if (!enc->byte_offsets) enc->skew += bytes - chars;
+}
+
+typedef enum { CHAR_WORD, CHAR_ALONE, CHAR_SPACE, CHAR_HARD } char_kind;
+
+/* HARD: normalisation changes it, or may change what follows; but ASCII in lower case is easy. */
+ALWAYS_INLINE char_kind kind_of(const bert_encoder *enc, uint32_t c) {
+    const bert_unicode *u = bert_unicode_of(c);
+    if ((u->flags & enc->still_of) == enc->still)
+        return u->lower && c >= 0x80 && enc->t->normalizer.lowercase ? CHAR_HARD : CHAR_WORD;
+    if (u->rank || u->nfd_length || u->lower || u->flags & enc->lost) return CHAR_HARD;
+    if (u->flags & enc->alone) return CHAR_ALONE;
+    return u->flags & BERT_CHAR_SPACE ? CHAR_SPACE : CHAR_HARD;
+}
+
+static void set_kinds(bert_encoder *enc) {
+    const bert_normalizer *f = &enc->t->normalizer;
+    const int removed = f->clean_text ? BERT_CHAR_REMOVED : 0,
+              cjk = f->handle_chinese_chars ? BERT_CHAR_CJK : 0;
+    enc->alone = (uint8_t)(BERT_CHAR_PUNCTUATION | cjk);
+    enc->lost = (uint8_t)(removed | (f->strip_accents ? BERT_CHAR_MARK : 0));
+    enc->still = f->strip_accents ? BERT_CHAR_PLAIN : 0;
+    enc->still_of =
+        f->strip_accents ? BERT_CHAR_PLAIN : (uint8_t)(removed | BERT_CHAR_SPACE | enc->alone);
+}
+
+/* The bytes and characters of the word at p, if it stays as it is and what follows does, too, and
+ * it is not too long for the cache; else 0. */
+ALWAYS_INLINE size_t still_word(const bert_encoder *enc, const uint8_t *p, const uint8_t *end,
+                                size_t *chars) {
+    const uint8_t *s = p, *stop = p;
+    size_t n = 0;
+    for (; s < end; n++, stop = s) {
+        const uint32_t c = *s < 0x80 ? *s++ : bert_utf8_next_quickly(&s, end);
+        if (!c || c == BERT_REPLACEMENT) return 0;
+        const char_kind kind = kind_of(enc, c);
+        if (kind == CHAR_HARD) return 0;
+        if (kind != CHAR_WORD) break;
+        if (s - p > BERT_LONG_WORD) return 0;
+    }
+    *chars = n;
+    return (size_t)(stop - p);
+}
+
+/* The id of a character that is a word. */
+ALWAYS_INLINE int32_t ideograph_id(bert_encoder *enc, uint32_t c, const uint8_t *p) {
+    uint32_t *known = &enc->ideographs[c - BERT_IDEOGRAPH];
+    if (!*known) {
+        const int32_t id = bert_vocabulary_find(enc->t, (const char *)p, 3);
+        *known = (uint32_t)(id < 0 ? enc->t->unk : id) + 1;
+    }
+    return (int32_t)(*known - 1);
+}
+
+/* n bytes at p, padded with zeros; left: those that may be read. */
+ALWAYS_INLINE void load_key(const uint8_t *p, size_t left, size_t n,
+                            uint64_t key[BERT_LONG_WORD / 8]) {
+    enum { SIZE = BERT_LONG_WORD, WORDS = SIZE / 8 };
+    static const uint64_t keep[2 * WORDS] = {~(uint64_t)0, ~(uint64_t)0, ~(uint64_t)0,
+                                             ~(uint64_t)0};
+    uint8_t tail[SIZE] = {0};
+    uint64_t mask[WORDS];
+    if (left < SIZE) p = memcpy(tail, p, left);
+    memcpy(key, p, SIZE);
+    memcpy(mask, (const uint8_t *)keep + SIZE - n, SIZE);
+    for (int i = 0; i < WORDS; i++) key[i] &= mask[i];
+}
+
+static void lower_ascii(uint64_t key[BERT_LONG_WORD / 8]) {
+    uint8_t bytes[BERT_LONG_WORD];
+    memcpy(bytes, key, sizeof bytes);
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] |= bytes[i] >= 'A' && bytes[i] <= 'Z' ? 0x20 : 0;
+    memcpy(key, bytes, sizeof bytes);
+}
+
+/* What is at p: one character that stands alone, or a word. */
+ALWAYS_INLINE const uint8_t *read_still(bert_encoder *enc, const uint8_t *p, const uint8_t *end,
+                                        bool full) {
+    const uint8_t *after = p;
+    const uint32_t c = *p < 0x80 ? *after++ : bert_utf8_next_quickly(&after, end);
+    size_t bytes = (size_t)(after - p), chars = 1, base = place_of(enc, p);
+    if (c - BERT_IDEOGRAPH < BERT_IDEOGRAPHS && enc->alone & BERT_CHAR_CJK) {
+        const size_t to = base + (enc->byte_offsets ? bytes : 1);
+        put_one(enc, full, ideograph_id(enc, c, p), (bert_span){(int32_t)base, (int32_t)to});
+        pass(enc, bytes, 1);
+        return after;
+    }
+    const char_kind kind = c == BERT_REPLACEMENT ? CHAR_HARD : kind_of(enc, c);
+    if (kind == CHAR_WORD) bytes = still_word(enc, p, end, &chars);
+    if (kind == CHAR_HARD || !bytes) return read_slowly(enc, p, end);
+    if (kind != CHAR_SPACE) {
+        uint64_t key[BERT_LONG_WORD / 8];
+        load_key(p, (size_t)(end - p), bytes, key);
+        if (enc->t->normalizer.lowercase) lower_ascii(key);
+        put_word(enc, key, bytes, BERT_STILL, NULL, base);
+    }
+    pass(enc, bytes, chars);
+    return p + bytes;
+}
+
+/* A run whose words are not known. */
+static void read_run(bert_encoder *enc, const uint8_t *p, const uint8_t *end) {
+    if (enc->full)
+        while (p < end) p = read_still(enc, p, end, true);
+    else
+        while (p < end) p = read_still(enc, p, end, false);
+}
+
+/* ---------------------------------------------------------------------- The line of runs */
+
+ALWAYS_INLINE void put_short_run(bert_encoder *enc, bool full, const bert_run *r) {
+    bert_short_entry *s = find_short(enc, r->hash, r->key[0], r->key[1]);
+    if (!s && r->ascii) {
+        const uint64_t key[BERT_LONG_WORD / 8] = {r->key[0], r->key[1]};
+        put_uncommon_word(enc, key, r->bytes, 0, NULL, place_of(enc, r->at));
+    } else if (!s || !(r->ascii || s->n & BERT_STILL))
+        read_run(enc, r->at, r->at + r->bytes);
+    else {
+        put_short(enc, full, s, 0, NULL, place_of(enc, r->at));
+        if (!r->ascii) pass(enc, r->bytes, s->chars[(s->n & BERT_PIECES) - 1]);
+    }
+}
+
+static void put_long_run(bert_encoder *enc, const bert_run *r) {
+    uint64_t key[BERT_LONG_WORD / 8];
+    load_key(r->at, (size_t)(enc->text_end - r->at), r->bytes, key);
+    if (enc->t->normalizer.lowercase) lower_ascii(key);
+    bert_long_entry *l = find_long(enc, r->hash, key);
+    if (!l || !(l->n & BERT_STILL))
+        read_run(enc, r->at, r->at + r->bytes);
+    else {
+        put_long(enc, l, 0, NULL, place_of(enc, r->at));
+        pass(enc, r->bytes, l->chars[(l->n & BERT_PIECES) - 1]);
+    }
+}
+
+ALWAYS_INLINE void put_ascii(bert_encoder *enc, bool full, const uint8_t *p) {
+    const int32_t at = (int32_t)place_of(enc, p);
+    put_one(enc, full, enc->t->ascii_ids[*p], (bert_span){at, at + 1});
+}
+
+ALWAYS_INLINE void put_runs(bert_encoder *enc, bool full) {
+    const bert_run *end = enc->waiting + enc->n_waiting;
+    enc->n_waiting = 0;
+    for (const bert_run *r = enc->waiting; r < end; r++)
+        if (r->kind == BERT_RUN_SHORT)
+            put_short_run(enc, full, r);
+        else if (r->kind == BERT_RUN_TOKEN)
+            put_ascii(enc, full, r->at);
+        else if (r->kind == BERT_RUN_LONG)
+            put_long_run(enc, r);
+        else
+            read_run(enc, r->at, r->at + r->bytes);
+}
+
+static void put_all_runs(bert_encoder *enc) {
+    if (enc->full)
+        put_runs(enc, true);
+    else
+        put_runs(enc, false);
+}
+
+ALWAYS_INLINE bert_run *line_up(bert_encoder *enc) {
+    if (enc->n_waiting == BERT_MAX_WAITING) put_all_runs(enc);
+    return &enc->waiting[enc->n_waiting++];
+}
+
+/* Whether the text up to p is not mostly ASCII. */
+static bool not_ascii(const bert_encoder *enc, const uint8_t *p) {
+    enum { PART = 4, AT_LEAST = 64 };
+    return enc->others >= AT_LEAST && enc->others > (size_t)(p - enc->text) / PART;
+}
+
+static void count_others(bert_encoder *enc, const uint8_t *end, size_t bytes) {
+    enc->others += bytes;
+    enc->line_up |= not_ascii(enc, end);
+}
+
+ALWAYS_INLINE void next_ascii(bert_encoder *enc, bool full, const uint8_t *p) {
+    if (!enc->line_up) {
+        put_ascii(enc, full, p);
+        return;
+    }
+    bert_run *r = line_up(enc);
+    r->kind = BERT_RUN_TOKEN;
+    r->at = p;
+}
+
+ALWAYS_INLINE void next_short_run(bert_encoder *enc, bool full, bert_run run) {
+    if (!run.ascii) count_others(enc, run.at + run.bytes, run.bytes);
+    if (!enc->line_up) {
+        put_short_run(enc, full, &run);
+        return;
+    }
+    *line_up(enc) = run;
+    __builtin_prefetch(short_bucket(enc, run.hash, 0));
+    __builtin_prefetch(short_bucket(enc, run.hash, 1));
+}
+
+#if !(defined __SSE2__ && defined __x86_64__)
+static bool in_run(uint8_t c) {
+    const uint8_t low = c | 0x20;
+    return c >= 0x80 || (low >= 'a' && low <= 'z') || (c >= '0' && c <= '9');
+}
+#endif
+
+/* Length of the run at the start of 16 bytes (16: all), of which so many are left, and the run
+ * itself, its ASCII in lower case if asked for, padded with zeros; whether it is ASCII. */
+ALWAYS_INLINE unsigned find_run(const uint8_t *p, size_t left, bool lowercase, uint64_t key[2],
+                                bool *ascii) {
+    uint8_t tail[16] = {0};
+    if (left < sizeof tail) p = memcpy(tail, p, left);
 #if defined __SSE2__ && defined __x86_64__
     static const uint8_t keep[32] = {255, 255, 255, 255, 255, 255, 255, 255,
                                      255, 255, 255, 255, 255, 255, 255, 255};
@@ -346,60 +705,96 @@ ALWAYS_INLINE unsigned ascii_run(const uint8_t *p, bool lowercase, uint64_t key[
                                    _mm_cmplt_epi8(low, _mm_set1_epi8('z' + 1)));
     __m128i digit = _mm_and_si128(_mm_cmpgt_epi8(v, _mm_set1_epi8('0' - 1)),
                                   _mm_cmplt_epi8(v, _mm_set1_epi8('9' + 1)));
-    unsigned mask = (unsigned)_mm_movemask_epi8(_mm_or_si128(letter, digit));
+    unsigned mask = (unsigned)_mm_movemask_epi8(_mm_or_si128(_mm_or_si128(letter, digit), v));
     unsigned n = (unsigned)__builtin_ctz(~mask);
+    *ascii = !((unsigned)_mm_movemask_epi8(v) & ((1u << n) - 1));
     if (lowercase) v = _mm_or_si128(v, _mm_and_si128(letter, bit5));
     v = _mm_and_si128(v, _mm_loadu_si128((const __m128i *)(keep + 16 - n)));
     key[0] = (uint64_t)_mm_cvtsi128_si64(v);
     key[1] = (uint64_t)_mm_cvtsi128_si64(_mm_unpackhi_epi64(v, v));
     return n;
 #else
-    uint8_t bytes[16] = {0};
+    uint8_t bytes[16] = {0}, all = 0;
     unsigned n = 0;
-    for (; n < 16; n++) {
-        uint8_t c = p[n], low = c | 0x20;
-        bool letter = low >= 'a' && low <= 'z';
-        if (!letter && !(c >= '0' && c <= '9')) break;
-        bytes[n] = letter && lowercase ? low : c;
+    for (; n < 16 && in_run(p[n]); n++) {
+        all |= p[n];
+        bytes[n] = lowercase && p[n] >= 'A' && p[n] <= 'Z' ? p[n] | 0x20 : p[n];
     }
+    *ascii = all < 0x80;
     memcpy(key, bytes, sizeof bytes);
     return n;
 #endif
 }
 
-/* BertPreTokenizer's rules where they are simple: runs of ASCII that end at a space, at punctuation
- * or at the end. The rest goes to read_slowly. */
+static bool begins_with_ideograph(const uint8_t *p) {
+    return *p >= 0xe4 && *p <= 0xe9;
+}
+
+/* Begins to look r up, if the cache may have it. */
+static void begin_long_run(const bert_encoder *enc, bert_run *r) {
+    if (r->bytes > BERT_LONG_WORD || begins_with_ideograph(r->at)) return;
+    uint64_t key[BERT_LONG_WORD / 8];
+    load_key(r->at, (size_t)(enc->text_end - r->at), r->bytes, key);
+    if (enc->t->normalizer.lowercase) lower_ascii(key);
+    memcpy(r->key, key, sizeof r->key);
+    const bool is_short = r->bytes == BERT_SHORT_WORD;
+    r->kind = is_short ? BERT_RUN_SHORT : BERT_RUN_LONG;
+    r->hash = is_short ? mix(key[0], key[1]) : hash_long(key);
+    const word_table t = is_short ? short_table(enc) : long_table(enc);
+    for (int i = 0; i < 2 * BERT_WAYS; i++) __builtin_prefetch(place_in(&t, r->hash, i));
+}
+
+/* A run of 16 bytes or more. */
+static const uint8_t *next_long_run(bert_encoder *enc, const uint8_t *p, const uint8_t *end) {
+    bert_run run = {.at = p, .kind = BERT_RUN_OTHER, .ascii = true};
+    const uint8_t *stop = p;
+    for (unsigned n = BERT_SHORT_WORD; n == BERT_SHORT_WORD && stop < end; stop += n) {
+        bool ascii;
+        n = find_run(stop, (size_t)(end - stop), false, run.key, &ascii);
+        run.ascii &= ascii;
+    }
+    if (stop < end && enc->t->ascii[*stop] > BERT_ASCII_PUNCTUATION) {
+        put_all_runs(enc);
+        return read_slowly(enc, p, end);
+    }
+    run.bytes = (size_t)(stop - p);
+    if (!run.ascii) count_others(enc, stop, run.bytes);
+    begin_long_run(enc, &run);
+    *line_up(enc) = run;
+    if (!enc->line_up) put_all_runs(enc);
+    return stop;
+}
+
+/* BertPreTokenizer's rules: runs end at a space, at punctuation or at the end. Others of ASCII go
+ * to read_slowly. */
 ALWAYS_INLINE void read_quickly(bert_encoder *enc, const uint8_t *p, const uint8_t *end,
                                 bool full) {
     const bert_tokenizer *t = enc->t;
     const bool lowercase = t->normalizer.lowercase;
     while (p < end) {
-        uint8_t tail[16] = {0};
-        const uint8_t *window = p;
-        size_t left = (size_t)(end - p);
-        if (left < sizeof tail) window = memcpy(tail, p, left);
-        uint64_t key[2];
-        unsigned n = ascii_run(window, lowercase, key);
-        if (n) {
-            uint8_t after = n < left ? p[n] : ' ';
-            if (n == 16 || after >= 0x80 || t->ascii[after] > BERT_ASCII_PUNCTUATION) {
-                p = read_slowly(enc, p, end);
-                continue;
-            }
-            put_short_word(enc, full, key[0], key[1], n, NULL, (size_t)(p - enc->text) - enc->skew);
-            p += n;
-            if (p == end) return;
+        bert_run run = {.kind = BERT_RUN_SHORT, .at = p};
+        const size_t left = (size_t)(end - p);
+        run.bytes = find_run(p, left, lowercase, run.key, &run.ascii);
+        if (run.bytes == BERT_SHORT_WORD) {
+            p = next_long_run(enc, p, end);
+            continue;
         }
-        uint8_t c = *p;
-        if (c < 0x80 && t->ascii[c] == BERT_ASCII_SPACE)
-            p++;
-        else if (c < 0x80 && t->ascii[c] == BERT_ASCII_PUNCTUATION) {
-            const uint32_t piece[BERT_SHORT_PIECES] = {(uint32_t)t->ascii_ids[c] | 1u << ID_BITS};
-            put_word(enc, full, 1, piece, NULL, (size_t)(p - enc->text) - enc->skew);
-            p++;
-        } else
+        const uint8_t after = run.bytes < left ? p[run.bytes] : ' ';
+        if (t->ascii[after] > BERT_ASCII_PUNCTUATION) {
+            put_all_runs(enc);
             p = read_slowly(enc, p, end);
+            continue;
+        }
+        if (run.bytes) {
+            run.hash = mix(run.key[0], run.key[1]);
+            next_short_run(enc, full, run);
+            p += run.bytes;
+            if (p == end) break;
+        }
+        if (t->ascii[after] == BERT_ASCII_PUNCTUATION) next_ascii(enc, full, p);
+        p++;
     }
+    put_runs(enc, full);
 }
 
 /* --------------------------------------------------------------------- Added tokens */
@@ -483,6 +878,7 @@ int bert_read_text(bert_encoder *enc, const char *text, size_t bytes, bert_token
     enc->text = (const uint8_t *)text;
     enc->text_end = enc->text + bytes;
     enc->skew = 0;
+    enc->others = 0;
     enc->full = full;
     enc->failed = false;
     enc->out = out;
@@ -502,6 +898,7 @@ int bert_read_text(bert_encoder *enc, const char *text, size_t bytes, bert_token
         enc->skew = stop - to;
     }
     if (done < bytes) read_segment(enc, enc->text + done, enc->text_end);
+    enc->line_up = not_ascii(enc, enc->text_end); /* so will be the next one */
     if (enc->failed || enc->normalize.failed)
         return bert_fail(e, BERT_ENOMEM, "out of memory while tokenizing %zu bytes of text", bytes);
     return BERT_OK;
@@ -525,6 +922,19 @@ static size_t longest_piece(const bert_tokenizer *t) {
     return (longest < word ? longest : word) + 1;
 }
 
+static const size_t SHORT_BYTES = sizeof(bert_short_entry[BERT_WAYS]) << BERT_SHORT_BITS,
+                    LONG_BYTES = sizeof(bert_long_entry[BERT_WAYS]) << BERT_LONG_BITS;
+
+/* calloc, because the pages that no word comes to are then never there. */
+static void make_entries(bert_encoder *enc) {
+    enum { CACHE_LINE = 64 };
+    uint8_t *memory = enc->entries = calloc(1, SHORT_BYTES + LONG_BYTES + CACHE_LINE);
+    if (!memory) return;
+    memory += -(uintptr_t)memory % CACHE_LINE;
+    enc->short_words = (void *)memory;
+    enc->long_words = (void *)(memory + SHORT_BYTES);
+}
+
 bert_encoder *bert_encoder_new(const bert_tokenizer *t, bert_error *e) {
     if (!t) {
         bert_fail(e, BERT_EINVAL, "bert_encoder_new: the tokenizer is NULL");
@@ -534,18 +944,20 @@ bert_encoder *bert_encoder_new(const bert_tokenizer *t, bert_error *e) {
     if (enc) {
         enc->t = t;
         enc->normalize.flags = t->normalizer;
-        enc->short_words = calloc((size_t)1 << BERT_SHORT_BITS, sizeof *enc->short_words);
-        enc->long_words = calloc((size_t)1 << BERT_LONG_BITS, sizeof *enc->long_words);
+        set_kinds(enc);
+        make_entries(enc);
         enc->found = malloc(((size_t)t->max_chars + 1) * sizeof *enc->found);
         enc->ends = malloc(((size_t)t->max_chars + 1) * sizeof *enc->ends);
+        enc->chars = malloc(((size_t)t->max_chars + 1) * sizeof *enc->chars);
+        enc->ideographs = calloc(BERT_IDEOGRAPHS, sizeof *enc->ideographs);
         enc->hashes = malloc(longest_piece(t) * sizeof *enc->hashes);
         enc->starts = calloc(2, sizeof *enc->starts);
         enc->starts_capacity = 2;
     }
-    if (!enc || !enc->short_words || !enc->long_words || !enc->found || !enc->ends ||
+    if (!enc || !enc->entries || !enc->found || !enc->ends || !enc->chars || !enc->ideographs ||
         !enc->hashes || !enc->starts) {
         bert_encoder_free(enc);
-        bert_fail_memory(e, sizeof *enc->short_words << BERT_SHORT_BITS);
+        bert_fail_memory(e, SHORT_BYTES + LONG_BYTES);
         return NULL;
     }
     return enc;
@@ -559,10 +971,11 @@ void bert_encoder_free(bert_encoder *enc) {
         free(enc->sequences[i].words);
         free(enc->sequences[i].offsets);
     }
-    void *const blocks[] = {enc->short_words,    enc->long_words, enc->word,     enc->places,
-                            enc->found,          enc->ends,       enc->hashes,   enc->stretch,
-                            enc->stretch_places, enc->ids,        enc->type_ids, enc->word_ids,
-                            enc->sequence_ids,   enc->offsets,    enc->special,  enc->starts};
+    void *const blocks[] = {enc->entries,    enc->word,           enc->places,  enc->found,
+                            enc->ends,       enc->hashes,         enc->stretch, enc->chars,
+                            enc->ideographs, enc->stretch_places, enc->ids,     enc->type_ids,
+                            enc->word_ids,   enc->sequence_ids,   enc->offsets, enc->special,
+                            enc->starts};
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) free(blocks[i]);
     free(enc);
 }

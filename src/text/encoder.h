@@ -6,17 +6,44 @@
 #include "text/tokenizer.h"
 
 /* What a word became, under its bytes padded with zeros: a piece is an id and, in the top eight
- * bits, the byte of the word where it ends. An unused entry is all zero, which is no word. */
-enum { BERT_SHORT_PIECES = 3, BERT_LONG_WORD = 32, BERT_LONG_PIECES = 7 };
+ * bits, the byte of the word where it ends; chars: the code point where it ends. An unused entry is
+ * all zero, which is no word. */
+enum { BERT_SHORT_PIECES = 3, BERT_LONG_PIECES = 6 };
 typedef struct {
     uint64_t key[BERT_SHORT_WORD / 8];
-    uint32_t pieces[BERT_SHORT_PIECES], n;
+    uint32_t pieces[BERT_SHORT_PIECES];
+    uint8_t n; /* of pieces, and flags */
+    uint8_t chars[BERT_SHORT_PIECES];
 } bert_short_entry;
 typedef struct {
     uint64_t key[BERT_LONG_WORD / 8];
-    uint32_t pieces[BERT_LONG_PIECES], n;
+    uint32_t pieces[BERT_LONG_PIECES];
+    uint8_t n, chars[BERT_LONG_PIECES];
 } bert_long_entry;
-enum { BERT_SHORT_BITS = 15, BERT_LONG_BITS = 13, BERT_WAYS = 2 };
+/* A word has two buckets, either of which may have it: nearly all of a full table is used. */
+enum { BERT_SHORT_BITS = 16, BERT_LONG_BITS = 14, BERT_WAYS = 2 };
+enum {
+    BERT_MET_AGAIN = 0x80, /* since others last looked for room here */
+    BERT_STILL = 0x40,     /* this text (ASCII aside, not in lower case) is this word */
+    BERT_PIECES = 0x3f
+};
+
+/* A run: letters and digits of ASCII and all that is not ASCII, between characters of ASCII that
+ * are neither. Its entry is on its way from memory; or what it is will be read when its turn comes.
+ */
+typedef enum { BERT_RUN_TOKEN, BERT_RUN_SHORT, BERT_RUN_LONG, BERT_RUN_OTHER } bert_run_kind;
+typedef struct {
+    uint64_t key[BERT_SHORT_WORD / 8]; /* SHORT */
+    uint64_t hash;                     /* SHORT, LONG */
+    const uint8_t *at;
+    size_t bytes;
+    bert_run_kind kind;
+    bool ascii;
+} bert_run;
+enum { BERT_MAX_WAITING = 32 };
+
+/* Unified ideographs: no case, no decomposition, no flag but BERT_CHAR_CJK. */
+enum { BERT_IDEOGRAPH = 0x4e00, BERT_IDEOGRAPHS = 0x9fff + 1 - BERT_IDEOGRAPH };
 
 /* Tokens of one sequence before truncation. */
 typedef struct {
@@ -28,8 +55,19 @@ typedef struct {
 
 struct bert_encoder {
     const bert_tokenizer *t;
+    void *entries; /* the memory of the next two, which begin with a cache line */
     bert_short_entry (*short_words)[BERT_WAYS];
     bert_long_entry (*long_words)[BERT_WAYS];
+    bert_run waiting[BERT_MAX_WAITING];
+    int n_waiting;
+    bool line_up;  /* runs wait: in texts that are not mostly ASCII, because the entries of their
+                      words are seldom in the processor's cache */
+    size_t others; /* bytes of the text in runs that are not ASCII */
+    uint32_t *ideographs; /* the id of each as a word, and one; 0: not known yet */
+
+    /* Flags of the code points that stay as they are and make words (those that have `still` of
+     * still_of), that stand alone, and that do not come through. */
+    uint8_t still_of, still, alone, lost;
 
     /* the text being read */
     const uint8_t *text, *text_end;
@@ -51,8 +89,8 @@ struct bert_encoder {
 
     /* its pieces, when they are not in an entry */
     int32_t *found;
-    uint32_t *ends;
-    uint64_t *hashes; /* of the beginnings of what is left of the word */
+    uint32_t *ends, *chars; /* where they end, in bytes and in code points */
+    uint64_t *hashes;       /* of the beginnings of what is left of the word */
 
     /* a stretch of normalised text, where added tokens are looked for in it */
     uint8_t *stretch;

@@ -11,7 +11,8 @@
 enum {
     BERT_MAX_VOCABULARY = 1 << 24, /* ids are packed in 24 bits in the word cache */
     BERT_MAX_WORD = 1 << 20,       /* max_input_chars_per_word */
-    BERT_SHORT_WORD = 16           /* bytes of a word that is its own key in the word cache */
+    BERT_SHORT_WORD = 16,          /* bytes of a word that is its own key in the word cache */
+    BERT_LONG_WORD = 32            /* in the one for longer words */
 };
 
 typedef enum { BERT_WORDPIECE, BERT_WORDLEVEL, BERT_TOKEN_MODELS } bert_token_model;
@@ -86,7 +87,7 @@ struct bert_tokenizer {
     int32_t max_chars; /* max_input_chars_per_word */
     bert_normalizer normalizer;
     bert_split split;
-    bool quick; /* the rules for runs of ASCII hold */
+    bool quick; /* the rules of read_quickly() hold */
 
     bert_added_token *added; /* in the file's order */
     int32_t n_added;
