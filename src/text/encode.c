@@ -1,206 +1,12 @@
 #include "base/error.h"
 #include "text/encoder.h"
 #include "text/utf8.h"
+#include "text/word_cache.h"
 #include <stddef.h>
 #include <stdlib.h>
 #if defined __SSE2__ && defined __x86_64__
 #include <emmintrin.h>
 #endif
-
-#define ALWAYS_INLINE static inline __attribute__((always_inline))
-
-enum { ID_BITS = 24, ID_MASK = (1 << ID_BITS) - 1 };
-
-/* ---------------------------------------------------------------- Words to pieces */
-
-/* Hashes of the beginnings of word + at that a token may have, in enc->hashes; how many bytes the
- * longest of them has. A continuation's begins with the prefix, and so do the steps of the filter.
- */
-static size_t hash_beginnings(const bert_encoder *enc, const uint8_t *word, size_t at,
-                              size_t bytes) {
-    const bert_tokenizer *t = enc->t;
-    const size_t before = at ? t->prefix_bytes : 0, longest = t->vocabulary.longest;
-    uint64_t hash = at ? t->continuation : BERT_VOCAB_START;
-    if (longest <= before) return 0;
-    size_t n = bytes - at < longest - before ? bytes - at : longest - before;
-    for (size_t i = 0; i < n; i++) {
-        enc->hashes[i] = hash = bert_vocab_hash(hash, word[at + i]);
-        if (!((before + i + 1) % BERT_VOCAB_STEP) && !bert_vocab_may_begin(&t->vocabulary, hash))
-            return i;
-    }
-    return n;
-}
-
-/* Longest match first; pieces go to enc->found and enc->ends. */
-static int wordpiece(bert_encoder *enc, const uint8_t *word, size_t bytes) {
-    const bert_tokenizer *t = enc->t;
-    int n = 0;
-    for (size_t at = 0; at < bytes; n++) {
-        size_t length = hash_beginnings(enc, word, at, bytes);
-        int32_t id = -1;
-        for (; length; length--) {
-            if (at + length < bytes && bert_utf8_continues(word[at + length])) continue;
-            id = bert_vocab_probe(&t->vocabulary, t->tokens, enc->hashes[length - 1], t->prefix,
-                                  at ? t->prefix_bytes : 0, word + at, length);
-            if (id >= 0) break;
-        }
-        if (!length) return 0; /* one failure spoils the word */
-        at += length;
-        enc->found[n] = id;
-        enc->ends[n] = (uint32_t)at;
-    }
-    return n;
-}
-
-static int wordlevel(bert_encoder *enc, const uint8_t *word, size_t bytes) {
-    int32_t id = bert_vocabulary_find(enc->t, (const char *)word, bytes);
-    if (id < 0) return 0;
-    enc->found[0] = id;
-    enc->ends[0] = (uint32_t)bytes;
-    return 1;
-}
-
-typedef int split_word(bert_encoder *enc, const uint8_t *word, size_t bytes);
-static split_word *const models[BERT_TOKEN_MODELS] = {
-    [BERT_WORDPIECE] = wordpiece,
-    [BERT_WORDLEVEL] = wordlevel,
-};
-
-static int find_pieces(bert_encoder *enc, const uint8_t *word, size_t bytes) {
-    int n = models[enc->t->model](enc, word, bytes);
-    if (!n) {
-        enc->found[0] = enc->t->unk;
-        enc->ends[n++] = (uint32_t)bytes;
-    }
-    uint32_t at = 0, chars = 0;
-    for (int i = 0; i < n; i++) {
-        for (; at < enc->ends[i]; at++) chars += !bert_utf8_continues(word[at]);
-        enc->chars[i] = chars;
-    }
-    return n;
-}
-
-/* ---------------------------------------------------------------------- The word cache */
-
-ALWAYS_INLINE uint64_t mix(uint64_t a, uint64_t b) {
-    return (a ^ b * 0xc2b2ae3d27d4eb4fu) * 0x9e3779b97f4a7c15u;
-}
-
-static uint64_t hash_long(const uint64_t key[BERT_LONG_WORD / 8]) {
-    return mix(mix(key[0], key[1]) ^ key[2], key[3]);
-}
-
-ALWAYS_INLINE bert_short_entry *short_bucket(const bert_encoder *enc, uint64_t hash, int choice) {
-    return enc->short_words[hash << choice * BERT_SHORT_BITS >> (64 - BERT_SHORT_BITS)];
-}
-
-/* The second of a bucket without a branch, which would be guessed wrongly as often as not. */
-ALWAYS_INLINE bert_short_entry *find_short(const bert_encoder *enc, uint64_t hash, uint64_t k0,
-                                           uint64_t k1) {
-    for (int choice = 0; choice < 2; choice++) {
-        bert_short_entry *s = short_bucket(enc, hash, choice);
-        s += !!((s->key[0] ^ k0) | (s->key[1] ^ k1));
-        if (s->key[0] == k0 && s->key[1] == k1) return s;
-    }
-    return NULL;
-}
-
-static void pack(const bert_encoder *enc, int n, uint32_t *pieces, uint8_t *chars) {
-    for (int i = 0; i < n; i++) {
-        pieces[i] = (uint32_t)enc->found[i] | enc->ends[i] << ID_BITS;
-        chars[i] = (uint8_t)enc->chars[i];
-    }
-}
-
-/* One of the two tables: entries of some size, which begin with a key and have their n somewhere.
- */
-typedef struct {
-    uint8_t *entries;
-    size_t size, key, n;
-    int bits;
-} word_table;
-
-static word_table short_table(const bert_encoder *enc) {
-    return (word_table){(uint8_t *)enc->short_words, sizeof(bert_short_entry),
-                        sizeof enc->short_words[0]->key, offsetof(bert_short_entry, n),
-                        BERT_SHORT_BITS};
-}
-
-static word_table long_table(const bert_encoder *enc) {
-    return (word_table){(uint8_t *)enc->long_words, sizeof(bert_long_entry),
-                        sizeof enc->long_words[0]->key, offsetof(bert_long_entry, n),
-                        BERT_LONG_BITS};
-}
-
-/* Of the 2 * BERT_WAYS places of a word. */
-static uint8_t *place_in(const word_table *t, uint64_t hash, int i) {
-    const uint64_t bucket = hash << i / BERT_WAYS * t->bits >> (64 - t->bits);
-    return t->entries + (bucket * BERT_WAYS + (uint64_t)(i % BERT_WAYS)) * t->size;
-}
-
-static bert_long_entry *find_long(const bert_encoder *enc, uint64_t hash, const uint64_t *key) {
-    const word_table t = long_table(enc);
-    for (int i = 0; i < 2 * BERT_WAYS; i++) {
-        bert_long_entry *l = (void *)place_in(&t, hash, i);
-        if (!memcmp(l->key, key, sizeof l->key)) return l;
-    }
-    return NULL;
-}
-
-static uint8_t *free_place(const word_table *t, uint64_t hash) {
-    for (int i = 0; i < 2 * BERT_WAYS; i++) {
-        uint8_t *place = place_in(t, hash, i);
-        if (!place[t->n]) return place;
-    }
-    return NULL;
-}
-
-/* Free now, because the word that was there has moved to its other bucket. */
-static uint8_t *freed_place(const word_table *t, uint64_t hash) {
-    for (int i = 0; i < 2 * BERT_WAYS; i++) {
-        uint64_t key[BERT_LONG_WORD / 8];
-        uint8_t *place = place_in(t, hash, i);
-        memcpy(key, place, t->key);
-        uint8_t *other =
-            free_place(t, t->key == BERT_SHORT_WORD ? mix(key[0], key[1]) : hash_long(key));
-        if (!other) continue;
-        memcpy(other, place, t->size);
-        return place;
-    }
-    return NULL;
-}
-
-/* Where a new word may go: a free place, or that of one that was not met again; else NULL, and the
- * next word to ask has its choice: a stream of rare words does not push out the frequent ones. */
-static void *make_room(const word_table *t, uint64_t hash) {
-    uint8_t *place = free_place(t, hash);
-    if (!place) place = freed_place(t, hash);
-    if (place) return place;
-    for (int i = 0; i < 2 * BERT_WAYS; i++)
-        if (!((place = place_in(t, hash, i))[t->n] & BERT_MET_AGAIN)) return place;
-    for (int i = 0; i < 2 * BERT_WAYS; i++) place_in(t, hash, i)[t->n] &= (uint8_t)~BERT_MET_AGAIN;
-    return NULL;
-}
-
-static void remember_short(bert_encoder *enc, uint64_t hash, const uint64_t *key, int n,
-                           uint8_t still) {
-    const word_table t = short_table(enc);
-    bert_short_entry *s = make_room(&t, hash);
-    if (!s) return;
-    memcpy(s->key, key, sizeof s->key);
-    s->n = (uint8_t)(n | still);
-    pack(enc, n, s->pieces, s->chars);
-}
-
-static void remember_long(bert_encoder *enc, uint64_t hash, const uint64_t *key, int n,
-                          uint8_t still) {
-    const word_table t = long_table(enc);
-    bert_long_entry *l = make_room(&t, hash);
-    if (!l) return;
-    memcpy(l->key, key, sizeof l->key);
-    l->n = (uint8_t)(n | still);
-    pack(enc, n, l->pieces, l->chars);
-}
 
 /* ------------------------------------------------------------------ Pieces to output */
 
@@ -290,7 +96,7 @@ static void put_placed(bert_encoder *enc, size_t n, const uint32_t *pieces,
     o->word++;
 }
 
-/* The same for what find_pieces() found. */
+/* The same for what bert_find_pieces() found. */
 static void put_found(bert_encoder *enc, size_t n, const bert_span *places, size_t base) {
     bert_tokens *o = enc->out;
     if (!enc->full) {
@@ -346,7 +152,7 @@ static void put_uncommon_word(bert_encoder *enc, const uint64_t key[BERT_LONG_WO
         put_long(enc, l, still, places, base);
         return;
     }
-    const int n = find_pieces(enc, (const uint8_t *)key, bytes);
+    const int n = bert_find_pieces(enc, (const uint8_t *)key, bytes);
     if (bytes <= BERT_SHORT_WORD && n <= BERT_SHORT_PIECES)
         remember_short(enc, mix(key[0], key[1]), key, n, still);
     else if (n <= BERT_LONG_PIECES)
@@ -380,7 +186,7 @@ static void end_word(bert_encoder *enc) {
     const bert_span *places = enc->full ? enc->places : NULL;
     /* A word with a NUL could be taken for a shorter one by its padded key. */
     if (bytes > BERT_LONG_WORD || memchr(enc->word, 0, bytes)) {
-        put_found(enc, (size_t)find_pieces(enc, enc->word, bytes), places, 0);
+        put_found(enc, (size_t)bert_find_pieces(enc, enc->word, bytes), places, 0);
         return;
     }
     uint64_t key[BERT_LONG_WORD / 8] = {0};

@@ -112,4 +112,7 @@ struct bert_encoder {
 /* Reads one text into tokens: ids only, or everything. */
 int bert_read_text(bert_encoder *enc, const char *text, size_t bytes, bert_tokens *out, bool full,
                    bert_error *e);
+/* The pieces of a word, normalised, into enc->found, ends and chars; how many: one at least, unk
+ * where the vocabulary has none. */
+int bert_find_pieces(bert_encoder *enc, const uint8_t *word, size_t bytes);
 #endif

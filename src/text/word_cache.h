@@ -1,0 +1,130 @@
+/* What words became, so that one seen again is not split again; for encode.c alone. */
+#ifndef BERT_TEXT_WORD_CACHE_H
+#define BERT_TEXT_WORD_CACHE_H
+#include "text/encoder.h"
+#include <stddef.h>
+
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+
+enum { ID_BITS = 24, ID_MASK = (1 << ID_BITS) - 1 };
+
+ALWAYS_INLINE uint64_t mix(uint64_t a, uint64_t b) {
+    return (a ^ b * 0xc2b2ae3d27d4eb4fu) * 0x9e3779b97f4a7c15u;
+}
+
+static uint64_t hash_long(const uint64_t key[BERT_LONG_WORD / 8]) {
+    return mix(mix(key[0], key[1]) ^ key[2], key[3]);
+}
+
+ALWAYS_INLINE bert_short_entry *short_bucket(const bert_encoder *enc, uint64_t hash, int choice) {
+    return enc->short_words[hash << choice * BERT_SHORT_BITS >> (64 - BERT_SHORT_BITS)];
+}
+
+/* The second of a bucket without a branch, which would be guessed wrongly as often as not. */
+ALWAYS_INLINE bert_short_entry *find_short(const bert_encoder *enc, uint64_t hash, uint64_t k0,
+                                           uint64_t k1) {
+    for (int choice = 0; choice < 2; choice++) {
+        bert_short_entry *s = short_bucket(enc, hash, choice);
+        s += !!((s->key[0] ^ k0) | (s->key[1] ^ k1));
+        if (s->key[0] == k0 && s->key[1] == k1) return s;
+    }
+    return NULL;
+}
+
+static void pack(const bert_encoder *enc, int n, uint32_t *pieces, uint8_t *chars) {
+    for (int i = 0; i < n; i++) {
+        pieces[i] = (uint32_t)enc->found[i] | enc->ends[i] << ID_BITS;
+        chars[i] = (uint8_t)enc->chars[i];
+    }
+}
+
+/* One of the two tables: entries of some size, which begin with a key and have their n somewhere.
+ */
+typedef struct {
+    uint8_t *entries;
+    size_t size, key, n;
+    int bits;
+} word_table;
+
+static word_table short_table(const bert_encoder *enc) {
+    return (word_table){(uint8_t *)enc->short_words, sizeof(bert_short_entry),
+                        sizeof enc->short_words[0]->key, offsetof(bert_short_entry, n),
+                        BERT_SHORT_BITS};
+}
+
+static word_table long_table(const bert_encoder *enc) {
+    return (word_table){(uint8_t *)enc->long_words, sizeof(bert_long_entry),
+                        sizeof enc->long_words[0]->key, offsetof(bert_long_entry, n),
+                        BERT_LONG_BITS};
+}
+
+/* Of the 2 * BERT_WAYS places of a word. */
+static uint8_t *place_in(const word_table *t, uint64_t hash, int i) {
+    const uint64_t bucket = hash << i / BERT_WAYS * t->bits >> (64 - t->bits);
+    return t->entries + (bucket * BERT_WAYS + (uint64_t)(i % BERT_WAYS)) * t->size;
+}
+
+static bert_long_entry *find_long(const bert_encoder *enc, uint64_t hash, const uint64_t *key) {
+    const word_table t = long_table(enc);
+    for (int i = 0; i < 2 * BERT_WAYS; i++) {
+        bert_long_entry *l = (void *)place_in(&t, hash, i);
+        if (!memcmp(l->key, key, sizeof l->key)) return l;
+    }
+    return NULL;
+}
+
+static uint8_t *free_place(const word_table *t, uint64_t hash) {
+    for (int i = 0; i < 2 * BERT_WAYS; i++) {
+        uint8_t *place = place_in(t, hash, i);
+        if (!place[t->n]) return place;
+    }
+    return NULL;
+}
+
+/* Free now, because the word that was there has moved to its other bucket. */
+static uint8_t *freed_place(const word_table *t, uint64_t hash) {
+    for (int i = 0; i < 2 * BERT_WAYS; i++) {
+        uint64_t key[BERT_LONG_WORD / 8];
+        uint8_t *place = place_in(t, hash, i);
+        memcpy(key, place, t->key);
+        uint8_t *other =
+            free_place(t, t->key == BERT_SHORT_WORD ? mix(key[0], key[1]) : hash_long(key));
+        if (!other) continue;
+        memcpy(other, place, t->size);
+        return place;
+    }
+    return NULL;
+}
+
+/* Where a new word may go: a free place, or that of one that was not met again; else NULL, and the
+ * next word to ask has its choice: a stream of rare words does not push out the frequent ones. */
+static void *make_room(const word_table *t, uint64_t hash) {
+    uint8_t *place = free_place(t, hash);
+    if (!place) place = freed_place(t, hash);
+    if (place) return place;
+    for (int i = 0; i < 2 * BERT_WAYS; i++)
+        if (!((place = place_in(t, hash, i))[t->n] & BERT_MET_AGAIN)) return place;
+    for (int i = 0; i < 2 * BERT_WAYS; i++) place_in(t, hash, i)[t->n] &= (uint8_t)~BERT_MET_AGAIN;
+    return NULL;
+}
+
+static void remember_short(bert_encoder *enc, uint64_t hash, const uint64_t *key, int n,
+                           uint8_t still) {
+    const word_table t = short_table(enc);
+    bert_short_entry *s = make_room(&t, hash);
+    if (!s) return;
+    memcpy(s->key, key, sizeof s->key);
+    s->n = (uint8_t)(n | still);
+    pack(enc, n, s->pieces, s->chars);
+}
+
+static void remember_long(bert_encoder *enc, uint64_t hash, const uint64_t *key, int n,
+                          uint8_t still) {
+    const word_table t = long_table(enc);
+    bert_long_entry *l = make_room(&t, hash);
+    if (!l) return;
+    memcpy(l->key, key, sizeof l->key);
+    l->n = (uint8_t)(n | still);
+    pack(enc, n, l->pieces, l->chars);
+}
+#endif
