@@ -10,7 +10,8 @@
  *   SIDE        the type of what an operand's words are made from, and
  *   WORDS(side, row, k, n)  the vector of its words k .. k + n - 1 of a row; the rest zero
  *
- * and includes this. Elements of C are summed in the order of k whatever the block. */
+ * and includes this, which undefines them. Elements of C are summed in the order of k whatever the
+ * block. */
 #include "cpu/kernels.h"
 #include "cpu/vector.h"
 
@@ -114,3 +115,10 @@ static void JOIN(block, GEMM)(float *c, ptrdiff_t ldc, const void *a, const void
         JOIN(block_of, GEMM)(GEMM_ROWS, c, ldc, a, b, words, accumulate, ahead, pace);
     }
 }
+#undef GEMM
+#undef GEMM_ROWS
+#undef GEMM_DEPTH
+#undef SUM
+#undef DOT
+#undef SIDE
+#undef WORDS

@@ -19,13 +19,6 @@ INLINE vf f32_words(const f32_side *s, int row, int k, int n) {
 #define SIDE f32_side
 #define WORDS f32_words
 #include "cpu/gemm_body.h"
-#undef GEMM
-#undef GEMM_ROWS
-#undef GEMM_DEPTH
-#undef SUM
-#undef DOT
-#undef SIDE
-#undef WORDS
 
 INLINE void pack_f32(float *out, const float *a, ptrdiff_t row_stride, ptrdiff_t depth_stride,
                      int rows, int depth, const int width) {

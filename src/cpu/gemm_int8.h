@@ -38,13 +38,6 @@ INLINE vf int8_words(const quantized_side *s, int row, int k, int n) {
 #define SIDE quantized_side
 #define WORDS int8_words
 #include "cpu/gemm_body.h"
-#undef GEMM
-#undef GEMM_ROWS
-#undef GEMM_DEPTH
-#undef SUM
-#undef DOT
-#undef SIDE
-#undef WORDS
 
 static void pack_a_int8(void *out, const float *a, ptrdiff_t row_stride, ptrdiff_t depth_stride,
                         int rows, int depth, const float *factors) {

@@ -3,7 +3,7 @@
 #define LANES 16
 #include "cpu/vector.h"
 
-enum { BF16_ROWS = 14 };
+#define BF16_ROWS 14
 
 typedef struct {
     const float *x;
@@ -27,7 +27,7 @@ INLINE vf bf16_words(const bf16_side *s, int row, int k, int n) {
 }
 
 #define GEMM bf16
-#define GEMM_ROWS 14
+#define GEMM_ROWS BF16_ROWS
 #define GEMM_DEPTH 2
 #define SUM vf
 #define DOT(s, a, b) (vf) _mm512_dpbf16_ps((__m512)(s), (__m512bh)(a), (__m512bh)(b))

@@ -68,31 +68,36 @@ typedef struct {
 
 enum { BALANCE_COLS = 64 };
 
-static float largest_of_column(const float *x, int rows, int cols, int k) {
-    float most = 0;
-    for (int i = 0; i < rows; i++) {
-        const float v = fabsf(x[(ptrdiff_t)i * cols + k]);
-        most = v > most ? v : most;
-    }
-    return most;
+/* most[k] = the largest of most[k] and the magnitudes in column first + k, row by row as they lie.
+ */
+static void raise_to_columns(float *most, const float *x, int rows, int cols, size_t first,
+                             size_t n) {
+    for (int i = 0; i < rows; i++)
+        for (size_t k = 0; k < n; k++) {
+            const float v = fabsf(x[(size_t)i * (size_t)cols + first + k]);
+            most[k] = v > most[k] ? v : most[k];
+        }
 }
 
 static void balance_columns(const void *context, size_t begin, size_t end, int thread) {
     const balance_job *j = context;
     (void)thread;
-    for (size_t at = begin; at < end; at++) {
-        const int k = (int)at;
-        const float x = largest_of_column(j->x, j->rows, j->cols, k);
-        float w = 0;
+    for (size_t first = begin; first < end; first += BALANCE_COLS) {
+        const size_t n = end - first < BALANCE_COLS ? end - first : BALANCE_COLS;
+        float x[BALANCE_COLS] = {0}, w[BALANCE_COLS] = {0};
+        raise_to_columns(x, j->x, j->rows, j->cols, first, n);
         for (int i = 0; i < j->count; i++) {
             const bert_param *p = j->ls[i].weight;
-            const float v = largest_of_column(p->value, p->rows, p->cols, k);
-            w = v > w ? v : w;
+            raise_to_columns(w, p->value, p->rows, p->cols, first, n);
         }
-        const float s = sqrtf(x / w);
-        const bool usable = s > 1e-6f && s < 1e6f; /* neither a column of zeros nor a broken one */
-        j->balance[k] = usable ? s : 1;
-        j->balance[j->cols + k] = usable ? 1 / s : 1;
+        float *right = j->balance + first, *left = right + j->cols;
+        for (size_t k = 0; k < n; k++) {
+            const float s = sqrtf(x[k] / w[k]);
+            const bool usable =
+                s > 1e-6f && s < 1e6f; /* neither a column of zeros nor a broken one */
+            right[k] = usable ? s : 1;
+            left[k] = usable ? 1 / s : 1;
+        }
     }
 }
 
