@@ -198,7 +198,7 @@ static void test_company(void **state) {
     const struct {
         int threads;
         int32_t batch_tokens;
-    } ways[] = {{1, 0}, {1, 1}, {1, 13}, {2, 0}, {3, 8}, {2, 10000}};
+    } ways[] = {{1, 0}, {1, 1}, {1, 13}, {2, 0}, {3, 8}, {2, 20}, {4, 1}, {2, 10000}};
     enum { WAYS = sizeof ways / sizeof *ways };
     for (int w = 0; w < WAYS * BERT_PRECISION_COUNT; w++) {
         f.precision = (bert_precision)(w / WAYS);

@@ -2,6 +2,7 @@
 #ifndef BERT_MODELS_SESSION_H
 #define BERT_MODELS_SESSION_H
 #include "base/arena.h"
+#include "models/chunks.h"
 #include "models/model.h"
 
 /* Results that live until the next call. */
@@ -10,16 +11,27 @@ typedef struct {
     size_t capacity; /* floats */
 } bert_buffer_f32;
 
+/* What takes a chunk through the layers: all threads together, or one. */
+typedef struct {
+    bert_tape *tape;
+    bert_buffer_f32 context; /* of attention, when its probabilities are wanted */
+    int32_t failed;          /* the chunk that it failed at */
+    bert_error error;
+} bert_lane;
+
 struct bert_session {
     const bert_model *model;
     bert_session_options options;
-    bert_tape *tape;
+    bert_lane together;
+    bert_lane *apart;      /* one a thread; made when first needed */
+    bool packed;           /* the weights */
     bert_encoder *encoder; /* of the tasks; made when first needed */
     bert_arena results;    /* of the latest task */
-    bert_buffer_f32 hidden, hidden_states, attentions, context;
+    bert_buffer_f32 hidden, hidden_states, attentions;
     const float **layer_pointers; /* hidden_states [L + 1], then attentions [L] */
-    int32_t *starts;              /* of a chunk, then of first-token rows */
-    size_t starts_capacity;
+    int32_t *starts;              /* [2 capacity] of each chunk, then of first-token rows */
+    bert_chunk *chunks;           /* [capacity] */
+    size_t sequences_capacity;
 };
 
 /* The first token's hidden state of each sequence [n, H], after a run that wanted BERT_SKIP_HIDDEN

@@ -151,7 +151,7 @@ static int linear_forward(bert_tape *t, const bert_linear *ls, int count, const 
                           int rows, int cols, bert_epilogue ep) {
     bool kept = true;
     for (int i = 0; i < count; i++) kept &= !bert_param_trainable(ls[i].weight);
-    const bool once = kept && !t->options.record && /* a step comes back, a run may not */
+    const bool once = kept && !t->options.record && !t->returns && /* a step comes back */
                       bert_weights_once(ls, count, rows);
     bert_view a = rows_of(x, ls[0].weight->cols);
     if (kept && !once) {

@@ -102,6 +102,7 @@ struct bert_tape {
     uint64_t calls; /* of operations that draw masks, since the reset */
     bool balancing; /* inputs of linears are examples to balance their int8 products by */
     bool refilled;  /* since the reset, with pages that gradients had: bert_params_lend */
+    bool returns;   /* more rows come after these: a weight will be read again */
     bool inside;    /* a segment: bert_checkpoint */
     bert_error error;
 };

@@ -1,0 +1,205 @@
+#include "models/batch.h"
+#include "base/error.h"
+#include "cpu/attention.h"
+#include "tape/tape.h"
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Grows by half at least, so that batches of slowly rising size do not reallocate each time. */
+static int reserve(bert_buffer_f32 *b, size_t count, size_t times, bert_error *e) {
+    if (times && count > SIZE_MAX / sizeof(float) / 2 / times) return bert_fail_memory(e, SIZE_MAX);
+    count *= times;
+    if (count <= b->capacity) return 0;
+    size_t larger = b->capacity + b->capacity / 2;
+    if (larger < count) larger = count;
+    free(b->data);
+    b->capacity = 0;
+    b->data = bert_aligned_alloc(larger, sizeof *b->data);
+    if (!b->data) return bert_fail_memory(e, larger * sizeof *b->data);
+    b->capacity = larger;
+    return 0;
+}
+
+static int reserve_sequences(bert_session *s, size_t count, bert_error *e) {
+    if (count <= s->sequences_capacity) return 0;
+    s->sequences_capacity = 0;
+    free(s->starts);
+    free(s->chunks);
+    s->starts = calloc(count, 2 * sizeof *s->starts);
+    s->chunks = calloc(count, sizeof *s->chunks);
+    if (!s->starts || !s->chunks)
+        return bert_fail_memory(e, count * (2 * sizeof *s->starts + sizeof *s->chunks));
+    s->sequences_capacity = count;
+    return 0;
+}
+
+/* ---- Lanes */
+
+void bert_lane_free(bert_lane *lane) {
+    bert_tape_free(lane->tape);
+    free(lane->context.data);
+}
+
+static int make_lanes(bert_session *s, bert_error *e) {
+    const int n = bert_threads_count(s->together.tape->threads);
+    if (!s->apart) s->apart = calloc((size_t)n, sizeof *s->apart);
+    if (!s->apart) return bert_fail_memory(e, (size_t)n * sizeof *s->apart);
+    bert_tape_options o = s->together.tape->options;
+    o.threads = 1;
+    for (int i = 0; i < n; i++) {
+        if (!s->apart[i].tape) s->apart[i].tape = bert_tape_new(&o, e);
+        if (!s->apart[i].tape) return BERT_ENOMEM;
+    }
+    return 0;
+}
+
+/* ---- A chunk */
+
+typedef struct {
+    bert_session *s;
+    const bert_trunk_run *run;
+    bert_lane *lane;
+    bert_chunk chunk;
+    bert_inputs in;
+    size_t weights_before; /* attention probabilities of the sequences before it, a layer */
+} chunk_run;
+
+static size_t probabilities(const bert_session *s, const bert_inputs *in, int32_t begin,
+                            int32_t end) {
+    size_t sum = 0;
+    for (int32_t i = begin; i < end; i++) {
+        size_t n = (size_t)(in->start[i + 1] - in->start[i]);
+        sum += n * n * (size_t)s->model->config.num_attention_heads;
+    }
+    return sum;
+}
+
+/* The attention op keeps no probabilities; for who wants to see them they are computed again. */
+static int watch_qkv(void *context, int layer, const float *qkv, bert_error *e) {
+    const chunk_run *r = context;
+    const bert_config *c = &r->s->model->config;
+    bert_buffer_f32 *out = &r->lane->context;
+    int rc = reserve(out, (size_t)r->in.start[r->in.n], (size_t)c->hidden_size, e);
+    if (rc) return rc;
+    const bert_attention_plan plan = {.precision = r->s->options.precision,
+                                      .heads = c->num_attention_heads,
+                                      .head_size = c->hidden_size / c->num_attention_heads,
+                                      .start = r->in.start,
+                                      .n = r->in.n};
+    float *to = r->s->attentions.data + (size_t)layer * r->run->weights + r->weights_before;
+    rc = bert_attention_forward(r->lane->tape->threads, &plan, qkv, out->data, NULL, to);
+    return rc ? bert_fail_memory(e, 0) : 0;
+}
+
+static int watch_hidden(void *context, int layer, const float *hidden, bert_error *e) {
+    (void)e;
+    const chunk_run *r = context;
+    const size_t width = (size_t)r->s->model->config.hidden_size;
+    const bert_inputs *all = r->run->in;
+    float *out = r->s->hidden_states.data + (size_t)layer * (size_t)all->start[all->n] * width +
+                 (size_t)all->start[r->chunk.first] * width;
+    memcpy(out, hidden, (size_t)r->in.start[r->in.n] * width * sizeof *out);
+    return 0;
+}
+
+static int run_chunk(bert_session *s, const bert_trunk_run *run, bert_lane *lane, bert_chunk chunk,
+                     bert_error *e) {
+    const bert_inputs *all = run->in;
+    const int32_t *start = all->start + chunk.first, begin = *start;
+    int32_t *own = s->starts + 2 * (size_t)chunk.first;
+    for (int32_t i = 0; i <= chunk.n; i++) own[i] = start[i] - begin;
+    chunk_run r = {.s = s,
+                   .run = run,
+                   .lane = lane,
+                   .chunk = chunk,
+                   .in = {.n = chunk.n,
+                          .start = own,
+                          .ids = all->ids + begin,
+                          .type_ids = all->type_ids ? all->type_ids + begin : NULL}};
+    bert_trunk_watch watch = {.context = &r, .first_rows = run->first_rows};
+    if (run->want & BERT_WANT_HIDDEN_STATES) watch.hidden = watch_hidden;
+    if (run->want & BERT_WANT_ATTENTIONS) {
+        watch.qkv = watch_qkv;
+        r.weights_before = probabilities(s, all, 0, chunk.first);
+    }
+    const bert_model *m = s->model;
+    bert_tape_reset(lane->tape);
+    bert_tensor *x = bert_trunk_forward(lane->tape, m->arch, &m->config, &m->trunk, &r.in, &watch);
+    int rc = bert_tape_error(lane->tape, e);
+    if (rc) return rc;
+    const size_t row = (size_t)(run->first_rows ? chunk.first : begin);
+    memcpy(s->hidden.data + row * (size_t)m->config.hidden_size, bert_tensor_data(x),
+           bert_tensor_size(x) * sizeof(float));
+    return 0;
+}
+
+/* ---- All of them */
+
+typedef struct {
+    bert_session *s;
+    const bert_trunk_run *run;
+    const bert_chunk *chunks;
+    atomic_bool stop;
+} job;
+
+static void run_apart(void *context, int begin, int end, int thread) {
+    job *j = context;
+    bert_lane *lane = &j->s->apart[thread];
+    for (int i = begin; i < end; i++) {
+        if (atomic_load_explicit(&j->stop, memory_order_relaxed)) return;
+        if (!run_chunk(j->s, j->run, lane, j->chunks[i], &lane->error)) continue;
+        lane->failed = i;
+        atomic_store_explicit(&j->stop, true, memory_order_relaxed);
+        return;
+    }
+}
+
+static int run_lanes(bert_session *s, const bert_trunk_run *run, const bert_chunk *chunks,
+                     int32_t n, bert_error *e) {
+    if (!n) return 0;
+    bert_threads *threads = s->together.tape->threads;
+    int rc = make_lanes(s, e);
+    if (rc) return rc;
+    const int lanes = bert_threads_count(threads);
+    for (int i = 0; i < lanes; i++) s->apart[i].error.code = 0;
+    job j = {.s = s, .run = run, .chunks = chunks};
+    bert_threads_run(threads, n, 1, run_apart, &j);
+    const bert_lane *first = NULL;
+    for (const bert_lane *l = s->apart; l < s->apart + lanes; l++)
+        if (l->error.code && (!first || l->failed < first->failed)) first = l;
+    return first ? bert_fail(e, first->error.code, "%s", first->error.message) : 0;
+}
+
+static int run_chunks(bert_session *s, const bert_trunk_run *run, bert_error *e) {
+    bert_chunks plan = {.chunks = s->chunks};
+    bert_tape *tape = s->together.tape;
+    bert_chunks_plan(&plan, run->in->start, run->in->n, bert_threads_count(tape->threads),
+                     s->options.batch_tokens);
+    int32_t done = 0;
+    int rc = 0;
+    tape->returns = plan.apart > 0;
+    if (plan.apart && !s->packed) /* all threads pack what one would pack alone */
+        rc = run_chunk(s, run, &s->together, plan.chunks[done++], e);
+    if (!rc) rc = run_lanes(s, run, plan.chunks + done, plan.apart - done, e);
+    s->packed |= plan.apart && !rc;
+    for (int32_t i = 0; i < plan.together && !rc; i++)
+        rc = run_chunk(s, run, &s->together, plan.chunks[plan.apart + i], e);
+    return rc;
+}
+
+int bert_session_trunk(bert_session *s, bert_trunk_run *run, bert_error *e) {
+    const bert_inputs *in = run->in;
+    const bert_config *c = &s->model->config;
+    const size_t tokens = (size_t)in->start[in->n], layers = (size_t)c->num_hidden_layers;
+    const size_t width = (size_t)c->hidden_size;
+    int rc = reserve(&s->hidden, run->first_rows ? (size_t)in->n : tokens, width, e);
+    if (!rc) rc = reserve_sequences(s, (size_t)in->n, e);
+    if (!rc && run->want & BERT_WANT_HIDDEN_STATES)
+        rc = reserve(&s->hidden_states, tokens * width, layers + 1, e);
+    if (!rc && run->want & BERT_WANT_ATTENTIONS) {
+        run->weights = probabilities(s, in, 0, in->n);
+        rc = reserve(&s->attentions, run->weights, layers, e);
+    }
+    return rc ? rc : run_chunks(s, run, e);
+}

@@ -1,0 +1,17 @@
+/* A batch through the layers, chunk by chunk. */
+#ifndef BERT_MODELS_BATCH_H
+#define BERT_MODELS_BATCH_H
+#include "models/session.h"
+
+typedef struct {
+    const bert_inputs *in;
+    unsigned want;   /* BERT_WANT_* */
+    bool first_rows; /* only the first token of each sequence leaves the last layer */
+    size_t weights;  /* set: attention probabilities of a layer, of all sequences */
+} bert_trunk_run;
+
+/* Fills s->hidden [rows, H] and, where wanted, hidden_states [L + 1, tokens, H] and attentions [L,
+ * weights]. */
+int bert_session_trunk(bert_session *s, bert_trunk_run *run, bert_error *e);
+void bert_lane_free(bert_lane *lane);
+#endif
