@@ -4,7 +4,7 @@
 #include "base/arena.h"
 #include "base/rng.h"
 #include "cpu/attention.h"
-#include "cpu/matmul.h"
+#include "cpu/left.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -69,7 +69,8 @@ static void multiply(void *context) {
 typedef struct {
     bert_threads *threads;
     const bert_gemm_kernel *g;
-    const void *a, *b;
+    bert_left a;
+    const void *b;
     int depth;
 } peak;
 
@@ -79,7 +80,7 @@ static void peak_blocks(void *context, int begin, int end, int thread) {
     (void)thread;
     if (p->g->begin) p->g->begin();
     for (int i = begin; i < end; i++)
-        p->g->block(c, p->g->nr, p->a, p->b, p->depth, p->g->mr, false, NULL, 0);
+        p->g->block(c, p->g->nr, &p->a, p->b, p->depth, p->g->mr, false, NULL, 0);
     if (p->g->end) p->g->end();
 }
 
@@ -95,9 +96,10 @@ static void bench_matmul(bert_threads *threads, int max_threads) {
         const bert_gemm_kernel *g = bert_cpu()->gemm[precision];
         if (!g) continue;
         float *pa = randoms(1 << 14, 1), *pb = randoms(1 << 14, 1), *x = randoms(1 << 14, 1);
-        g->pack_a(pa, x, 128, 1, g->mr, 128, NULL);
+        const bert_left_layout l = bert_left_lay(g, (bert_view){x, 128, 1}, g->mr, 128);
+        bert_left_pack(&l, (unsigned char *)pa, 0, g->mr, NULL);
         g->pack_b(pb, x, 1, 128, g->nr, 128, NULL);
-        peak pk = {threads, g, pa, pb, 128};
+        peak pk = {threads, g, bert_left_block(&l, (unsigned char *)pa, 0, 0), pb, 128};
         double top = 2.0 * g->mr * g->nr * 128 * 4000 / seconds(run_peak, &pk) / 1e9;
         printf("%s (%s), %d threads: blocks from the first-level cache %.0f GFLOP/s\n", g->name,
                bert_precision_name(precision), max_threads, top);

@@ -3,7 +3,7 @@
 #include "base/arena.h"
 #include "base/rng.h"
 #include "cpu/attention.h"
-#include "cpu/matmul.h"
+#include "cpu/left.h"
 #include "levels.h"
 #include <math.h>
 #include <sys/wait.h>
@@ -317,26 +317,38 @@ static void dropout_keeps_the_same_elements_everywhere(void **state) {
  * parts, bf16, int8 of normally distributed numbers. */
 static const double product_tolerance[BERT_PRECISION_COUNT] = {1e-5, 1e-4, 3e-2, 6e-2};
 
+/* A buffer for a block of the layout. */
+static unsigned char *left_buffer(const bert_left_layout *l) {
+    return bert_aligned_alloc((size_t)l->block, 1);
+}
+
+/* How the operands lie: along the depth, across it, neither. */
+typedef enum { ALONG, ACROSS, SPREAD, LIES } lie;
+
 static void check_products(const bert_gemm_kernel *g, double tolerance, int M, int N, int K,
-                           bool transposed) {
-    float *a = randoms((size_t)M * (size_t)K, 1), *b = randoms((size_t)N * (size_t)K, 1);
-    unsigned char *pa = bert_aligned_alloc(bert_panel_bytes(g, g->a_unit, K), 1),
-                  *pb = bert_aligned_alloc(bert_panel_bytes(g, g->b_unit, K), 1);
+                           lie how) {
+    const size_t gap = how == SPREAD ? 2 : 1;
+    float *a = randoms(gap * (size_t)M * (size_t)K, 1),
+          *b = randoms(gap * (size_t)N * (size_t)K, 1);
+    unsigned char *pb = bert_aligned_alloc(bert_panel_bytes(g, K), 1);
     float *c = zeros((size_t)(g->mr * g->nr));
-    ptrdiff_t a_row = transposed ? 1 : K, a_depth = transposed ? M : 1, b_col = transposed ? 1 : K,
-              b_depth = transposed ? N : 1;
+    const ptrdiff_t step = (ptrdiff_t)gap;
+    ptrdiff_t a_row = how == ACROSS ? 1 : K * step, a_depth = how == ACROSS ? M : step,
+              b_col = how == ACROSS ? 1 : K * step, b_depth = how == ACROSS ? N : step;
+    const bert_left_layout l = bert_left_lay(g, (bert_view){a, a_row, a_depth}, g->mr, K);
+    unsigned char *pa = left_buffer(&l);
     if (g->begin) g->begin();
     for (int i = 0; i < M; i += g->mr)
         for (int j = 0; j < N; j += g->nr) {
             int rows = M - i < g->mr ? M - i : g->mr, cols = N - j < g->nr ? N - j : g->nr;
-            g->pack_a(pa, a + i * a_row, a_row, a_depth, rows, K, NULL);
+            bert_left_pack(&l, pa, i, rows, NULL);
             g->pack_b(pb, b + j * b_col, b_depth, b_col, cols, K, NULL);
-            g->block(c, g->nr, pa, pb, K, rows, false, NULL, 0);
+            const bert_left at = bert_left_block(&l, pa, i, 0);
+            g->block(c, g->nr, &at, pb, K, rows, false, NULL, 0);
             if (g->finish) /* knows what one product is made of, not two */
-                g->finish(c, pa + bert_panel_extra(g, g->a_unit, K),
-                          pb + bert_panel_extra(g, g->b_unit, K), rows);
+                g->finish(c, &at, pb + bert_panel_extra(g, K), rows);
             else
-                g->block(c, g->nr, pa, pb, K, rows, true, NULL, 0);
+                g->block(c, g->nr, &at, pb, K, rows, true, NULL, 0);
             for (int r = 0; r < rows; r++)
                 for (int q = 0; q < g->nr; q++) {
                     double want = 0;
@@ -353,23 +365,22 @@ static void check_products(const bert_gemm_kernel *g, double tolerance, int M, i
 /* c [M, N] of a [M, K] and b [N, K], in passes of the kernel's own depth. */
 static float *product_of(const bert_gemm_kernel *g, int M, int N, int K, const float *a,
                          const float *b, bert_balance balance) {
-    unsigned char *pa = bert_aligned_alloc(bert_panel_bytes(g, g->a_unit, K), 1),
-                  *pb = bert_aligned_alloc(bert_panel_bytes(g, g->b_unit, K), 1);
+    const bert_left_layout l = bert_left_lay(g, (bert_view){a, K, 1}, g->mr, K);
+    unsigned char *pa = left_buffer(&l), *pb = bert_aligned_alloc(bert_panel_bytes(g, K), 1);
     float *c = zeros((size_t)M * (size_t)N), *tile = zeros((size_t)(g->mr * g->nr));
     if (g->begin) g->begin();
     for (int i = 0; i < M; i += g->mr)
         for (int j = 0; j < N; j += g->nr) {
             int rows = M - i < g->mr ? M - i : g->mr, cols = N - j < g->nr ? N - j : g->nr;
-            g->pack_a(pa, a + i * K, K, 1, rows, K, balance ? balance + K : NULL);
+            bert_left_pack(&l, pa, i, rows, balance ? balance + K : NULL);
             g->pack_b(pb, b + j * K, 1, K, cols, K, balance);
             for (int k = 0; k < K; k += g->kc) {
-                const size_t unit = (size_t)(k / g->k_unit);
-                g->block(tile, g->nr, pa + unit * g->a_unit, pb + unit * g->b_unit,
+                const bert_left at = bert_left_block(&l, pa, i, k);
+                g->block(tile, g->nr, &at, pb + (size_t)(k / g->k_unit) * g->b_unit,
                          K - k < g->kc ? K - k : g->kc, rows, k > 0, NULL, 0);
             }
-            if (g->finish)
-                g->finish(tile, pa + bert_panel_extra(g, g->a_unit, K),
-                          pb + bert_panel_extra(g, g->b_unit, K), rows);
+            const bert_left whole = bert_left_block(&l, pa, i, 0);
+            if (g->finish) g->finish(tile, &whole, pb + bert_panel_extra(g, K), rows);
             for (int r = 0; r < rows; r++)
                 memcpy(c + (i + r) * N + j, tile + r * g->nr, sizeof *c * (size_t)cols);
         }
@@ -380,14 +391,15 @@ static float *product_of(const bert_gemm_kernel *g, int M, int N, int K, const f
 
 static void products_match_double_at_every_level(void **state) {
     (void)state;
-    static const int shapes[][3] = {{1, 1, 1},    {1, 33, 5},   {14, 32, 64},   {15, 31, 600},
-                                    {29, 65, 17}, {64, 100, 3}, {113, 70, 1030}};
+    static const int shapes[][3] = {{1, 1, 1},       {1, 33, 5},    {14, 32, 64},
+                                    {15, 31, 600},   {29, 65, 17},  {64, 100, 3},
+                                    {113, 70, 1030}, {40, 33, 1024}}; /* rows 4096 bytes apart */
     FOR_LEVELS(k)
     for (int p = 0; p < BERT_PRECISION_COUNT; p++)
-        for (int s = 0; s < 7 && k->gemm[p]; s++)
-            for (int transposed = 0; transposed < 2; transposed++)
+        for (size_t s = 0; s < sizeof shapes / sizeof *shapes && k->gemm[p]; s++)
+            for (lie how = 0; how < LIES; how++)
                 check_products(k->gemm[p], product_tolerance[p], shapes[s][0], shapes[s][1],
-                               shapes[s][2], transposed);
+                               shapes[s][2], how);
 }
 
 /* The sums of a product of bytes are whole numbers, and what is made of them is rounded alike:
@@ -484,14 +496,15 @@ static void long_sums_are_grouped(void **state) {
         const size_t units = (size_t)((K + g->k_unit - 1) / g->k_unit);
         float *a = randoms((size_t)g->mr * K, 1), *b = randoms((size_t)g->nr * K, 1);
         float *c = zeros((size_t)(g->mr * g->nr));
-        unsigned char *pa = bert_aligned_alloc(units, g->a_unit);
+        const bert_left_layout l = bert_left_lay(g, (bert_view){a, K, 1}, g->mr, K);
+        unsigned char *pa = left_buffer(&l);
         unsigned char *pb = bert_aligned_alloc(units, g->b_unit);
-        g->pack_a(pa, a, K, 1, g->mr, K, NULL);
+        bert_left_pack(&l, pa, 0, g->mr, NULL);
         g->pack_b(pb, b, 1, K, g->nr, K, NULL);
         if (g->begin) g->begin();
         for (int x = 0; x < K; x += g->kc) {
-            const size_t unit = (size_t)(x / g->k_unit);
-            g->block(c, g->nr, pa + unit * g->a_unit, pb + unit * g->b_unit, g->kc, g->mr, x > 0,
+            const bert_left at = bert_left_block(&l, pa, 0, x);
+            g->block(c, g->nr, &at, pb + (size_t)(x / g->k_unit) * g->b_unit, g->kc, g->mr, x > 0,
                      NULL, 0);
         }
         if (g->end) g->end();

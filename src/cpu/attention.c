@@ -1,6 +1,6 @@
 #include "cpu/attention.h"
 #include "base/arena.h"
-#include "cpu/matmul.h"
+#include "cpu/left.h"
 #include <math.h>
 #include <string.h>
 
@@ -19,7 +19,7 @@ static size_t aligned(size_t bytes) {
 
 /* Bytes of a right operand packed in panels. */
 static size_t right_bytes(const bert_gemm_kernel *g, int cols, int depth) {
-    return bert_panel_bytes(g, g->b_unit, depth) * (size_t)(round_up(cols, g->nr) / g->nr);
+    return bert_panel_bytes(g, depth) * (size_t)(round_up(cols, g->nr) / g->nr);
 }
 
 typedef struct {
@@ -34,7 +34,7 @@ static void *take(scratch *s, size_t bytes) {
 
 static void pack_right(const bert_gemm_kernel *g, unsigned char *out, bert_view b, int cols,
                        int depth) {
-    for (int j = 0; j < cols; j += g->nr, out += bert_panel_bytes(g, g->b_unit, depth))
+    for (int j = 0; j < cols; j += g->nr, out += bert_panel_bytes(g, depth))
         g->pack_b(out, b.data + j * b.col, b.row, b.col, cols - j < g->nr ? cols - j : g->nr, depth,
                   NULL);
 }
@@ -42,13 +42,21 @@ static void pack_right(const bert_gemm_kernel *g, unsigned char *out, bert_view 
 /* c [rows, round_up(cols, nr)] of a strip of the left operand, which is packed on the way. */
 static void multiply_strip(const bert_gemm_kernel *g, float *c, int ldc, unsigned char *strip,
                            bert_view a, const unsigned char *b, int cols, int depth, int rows) {
-    g->pack_a(strip, a.data, a.row, a.col, rows, depth, NULL);
-    for (int j = 0; j < cols; j += g->nr, b += bert_panel_bytes(g, g->b_unit, depth))
+    const bert_left_layout left = bert_left_lay(g, a, rows, depth);
+    bert_left_pack(&left, strip, 0, rows, NULL);
+    for (int j = 0; j < cols; j += g->nr, b += bert_panel_bytes(g, depth))
         for (int k = 0; k < depth; k += g->kc) {
-            size_t unit = (size_t)(k / g->k_unit);
-            g->block(c + j, ldc, strip + unit * g->a_unit, b + unit * g->b_unit,
+            const bert_left at = bert_left_block(&left, strip, 0, k);
+            g->block(c + j, ldc, &at, b + (size_t)(k / g->k_unit) * g->b_unit,
                      depth - k < g->kc ? depth - k : g->kc, rows, k > 0, NULL, 0);
         }
+}
+
+/* Bytes of a strip, however the operand lies. */
+static size_t strip_bytes(const bert_gemm_kernel *g, int depth) {
+    const bert_left_layout rows = bert_left_lay(g, (bert_view){NULL, 2, 2}, g->mr, depth),
+                           across = bert_left_lay(g, (bert_view){NULL, 1, 2}, g->mr, depth);
+    return (size_t)(rows.block > across.block ? rows.block : across.block);
 }
 
 typedef struct {
@@ -96,7 +104,7 @@ static void forward_head(const job *w, int sequence, int h, unsigned char *memor
     scratch s = {memory};
     unsigned char *keys = take(&s, right_bytes(g, length, size)),
                   *values = take(&s, right_bytes(g, size, length));
-    unsigned char *strip = take(&s, bert_panel_bytes(g, g->a_unit, size > length ? size : length));
+    unsigned char *strip = take(&s, strip_bytes(g, size > length ? size : length));
     float *scores = take(&s, sizeof(float) * (size_t)g->mr * (size_t)score_ld);
     float *context = take(&s, sizeof(float) * (size_t)g->mr * (size_t)value_ld);
     bert_view q = part(w->qkv, p, 0, first, h);
@@ -160,7 +168,7 @@ static void backward_head(const job *w, int sequence, int h, unsigned char *memo
     unsigned char *keys = take(&s, right_bytes(g, length, size)),
                   *values = take(&s, right_bytes(g, length, size));
     unsigned char *right = take(&s, right_bytes(g, size, length));
-    unsigned char *strip = take(&s, bert_panel_bytes(g, g->a_unit, size > length ? size : length));
+    unsigned char *strip = take(&s, strip_bytes(g, size > length ? size : length));
     float *tile = take(&s, sizeof(float) * (size_t)g->mr * (size_t)round_up(size, g->nr));
     size_t square = sizeof(float) * (size_t)round_up(length, g->mr) * (size_t)ld;
     float *prob = take(&s, square), *dscore = take(&s, square),
@@ -205,7 +213,7 @@ static size_t scratch_bytes(const bert_attention_plan *p, const bert_gemm_kernel
         if (p->start[i + 1] - p->start[i] > length) length = p->start[i + 1] - p->start[i];
     size_t ld = (size_t)round_up(length, g->nr), mr = (size_t)g->mr;
     size_t bytes = right_bytes(g, length, size) * 2 + right_bytes(g, size, length) +
-                   bert_panel_bytes(g, g->a_unit, size > length ? size : length) +
+                   strip_bytes(g, size > length ? size : length) +
                    sizeof(float) * mr * (size_t)round_up(size, g->nr) + sizeof(float) * mr * ld +
                    16 * BERT_ALIGN;
     if (backward) bytes += 3 * (sizeof(float) * (size_t)round_up(length, g->mr) * ld + BERT_ALIGN);

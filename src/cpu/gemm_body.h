@@ -1,6 +1,7 @@
 /* One family of matrix blocks over panels of 32-bit words: a float, or as many neighbours in depth
  * as fit (two bf16, four int8). A block is GEMM_ROWS x 2 LANES sums in registers; a right panel
- * holds 2 LANES words, a left one GEMM_ROWS, for each step of depth. Each family's file defines
+ * holds 2 LANES words for each step of depth, and a left operand may lie anyhow. Each family's file
+ * defines
  *
  *   GEMM        the suffix of its names
  *   GEMM_ROWS   rows of a block
@@ -22,7 +23,7 @@
 #define GEMM_COLS (2 * LANES)
 #endif
 
-/* out[k][i] = word k of row i, the shape in which a block reads both of its sides; rows are padded
+/* out[k][i] = word k of row i, the shape in which a block reads its right side; rows are padded
  * with zeros to `width`, a constant once this is inlined. In squares of LANES rows and words. What
  * a square has more than the panel's width is overwritten by what is stored next (squares go from
  * the last rows to the first), but at the panel's end. */
@@ -51,14 +52,18 @@ INLINE void JOIN(pack_squares, GEMM)(float *out, const SIDE *side, int rows, int
 }
 
 /* A block whose number of rows is a constant once this is inlined: its sums stay in registers. A
- * row is computed alike in all of them. */
-INLINE void JOIN(block_of, GEMM)(const int rows, float *c, ptrdiff_t ldc, const int32_t *a,
+ * row is computed alike in all of them. Of each three rows, two are addressed from the first. */
+INLINE void JOIN(block_of, GEMM)(const int rows, float *c, ptrdiff_t ldc, const bert_left *a,
                                  const int32_t *b, int words, bool accumulate, const char *ahead,
                                  ptrdiff_t pace) {
     SUM s[GEMM_ROWS][2];
+    const unsigned char *at[GEMM_ROWS / 3 + 1];
+    const ptrdiff_t row = a->row, unit = a->unit;
 #pragma GCC unroll 16
     for (int i = 0; i < rows; i++) s[i][0] = s[i][1] = (SUM){0};
-    for (int k = 0; k < words; k++, a += GEMM_ROWS, b += GEMM_COLS) {
+#pragma GCC unroll 16
+    for (int i = 0; i < rows; i += 3) at[i / 3] = a->data + i * row;
+    for (int k = 0; k < words; k++, b += GEMM_COLS) {
         vi x = load_words(b), y = load_words(b + LANES);
         /* The panel comes from an outer cache or memory; 48 steps ahead hide its latency. */
         __builtin_prefetch(b + 48 * GEMM_COLS);
@@ -68,10 +73,14 @@ INLINE void JOIN(block_of, GEMM)(const int rows, float *c, ptrdiff_t ldc, const 
         ahead += pace;
 #pragma GCC unroll 16
         for (int i = 0; i < rows; i++) {
-            vi t = all_words(a[i]);
+            int32_t word;
+            memcpy(&word, at[i / 3] + i % 3 * row, sizeof word);
+            const vi t = all_words(word);
             s[i][0] = DOT(s[i][0], t, x);
             s[i][1] = DOT(s[i][1], t, y);
         }
+#pragma GCC unroll 16
+        for (int i = 0; i < rows; i += 3) at[i / 3] += unit;
     }
 #pragma GCC unroll 16
     for (int i = 0; i < rows; i++, c += ldc)
@@ -81,7 +90,7 @@ INLINE void JOIN(block_of, GEMM)(const int rows, float *c, ptrdiff_t ldc, const 
         }
 }
 
-static void JOIN(block, GEMM)(float *c, ptrdiff_t ldc, const void *a, const void *b, int depth,
+static void JOIN(block, GEMM)(float *c, ptrdiff_t ldc, const bert_left *a, const void *b, int depth,
                               int rows, bool accumulate, const char *ahead, int pace) {
     if (!ahead) ahead = b, pace = 0;
     const int words = (depth + GEMM_DEPTH - 1) / GEMM_DEPTH;

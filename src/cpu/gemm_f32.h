@@ -41,10 +41,20 @@ INLINE void pack_f32(float *out, const float *a, ptrdiff_t row_stride, ptrdiff_t
         for (int i = 0; i < width; i++)
             out[k * width + i] = i < rows ? a[i * row_stride + k * depth_stride] : 0;
 }
-static void pack_a_f32(void *out, const float *a, ptrdiff_t row_stride, ptrdiff_t depth_stride,
-                       int rows, int depth, const float *factors) {
+static void pack_rows_f32(const bert_left *to, const float *a, ptrdiff_t row_stride,
+                          ptrdiff_t depth_stride, int rows, int depth, const float *factors) {
     (void)factors;
-    pack_f32(out, a, row_stride, depth_stride, rows, depth, F32_ROWS);
+    for (int i = 0; i < rows; i++, a += row_stride) {
+        float *row = (float *)(uintptr_t)(to->data + i * to->row);
+        if (depth_stride == 1)
+            memcpy(row, a, (size_t)depth * sizeof *row);
+        else
+            for (int k = 0; k < depth; k++) row[k] = a[k * depth_stride];
+    }
+}
+static void pack_across_f32(void *out, const float *a, ptrdiff_t depth_stride, int rows,
+                            int depth) {
+    pack_f32(out, a, 1, depth_stride, rows, depth, F32_ROWS);
 }
 static void pack_b_f32(void *out, const float *b, ptrdiff_t depth_stride, ptrdiff_t col_stride,
                        int cols, int depth, const float *factors) {
@@ -61,10 +71,13 @@ static const bert_gemm_kernel gemm_f32 = {
     .rows = 144, /* 128 and some, which is whole in panels of 14 */
     .slab = 768,
     .tokens = 256,
+    .k_unit = 1,
+    .unit = sizeof(float),
     .a_unit = F32_ROWS * sizeof(float),
     .b_unit = GEMM_COLS * sizeof(float),
-    .k_unit = 1,
-    .pack_a = pack_a_f32,
+    .in_place = true,
+    .pack_rows = pack_rows_f32,
+    .pack_across = pack_across_f32,
     .pack_b = pack_b_f32,
     .block = block_f32,
 };

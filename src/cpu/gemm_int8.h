@@ -39,19 +39,11 @@ INLINE vf int8_words(const quantized_side *s, int row, int k, int n) {
 #define WORDS int8_words
 #include "cpu/gemm_body.h"
 
-static void pack_a_int8(void *out, const float *a, ptrdiff_t row_stride, ptrdiff_t depth_stride,
-                        int rows, int depth, const float *factors) {
-    const int words = (depth + 3) / 4;
-    quantized_side s = {
-        .x = a, .row = row_stride, .depth = depth_stride, .n = depth, .factors = factors};
-    quantize_left(&s, rows, (quantized_extra *)(void *)((int32_t *)out + words * INT8_ROWS));
-    pack_squares_int8(out, &s, rows, words, INT8_ROWS);
-}
 static void pack_b_int8(void *out, const float *b, ptrdiff_t depth_stride, ptrdiff_t col_stride,
                         int cols, int depth, const float *factors) {
     const int words = (depth + 3) / 4;
     const int32_t *packed = out;
-    quantized_extra *extra = (quantized_extra *)(void *)((int32_t *)out + words * GEMM_COLS);
+    quantized_columns *extra = (quantized_columns *)(void *)((int32_t *)out + words * GEMM_COLS);
     quantized_side s = {
         .x = b, .row = col_stride, .depth = depth_stride, .n = depth, .factors = factors};
     quantize_right(&s, cols, extra);
@@ -63,7 +55,7 @@ static void pack_b_int8(void *out, const float *b, ptrdiff_t depth_stride, ptrdi
         memcpy(extra->sum + j, &sums, sizeof sums);
     }
 }
-static void finish_int8(float *c, const void *left, const void *right, int rows) {
+static void finish_int8(float *c, const bert_left *left, const void *right, int rows) {
     dequantize(c, GEMM_COLS, left, right, rows, GEMM_COLS);
 }
 
@@ -76,11 +68,12 @@ static const bert_gemm_kernel gemm_int8 = {
     .rows = 168, /* whole in panels of 4, 12 and 14 */
     .slab = 768,
     .tokens = 256,
-    .a_unit = INT8_ROWS * sizeof(int32_t),
-    .b_unit = GEMM_COLS * sizeof(int32_t),
     .k_unit = 4,
-    .extra = sizeof(quantized_extra),
-    .pack_a = pack_a_int8,
+    .unit = sizeof(int32_t),
+    .b_unit = GEMM_COLS * sizeof(int32_t),
+    .a_extra = sizeof(quantized_row),
+    .b_extra = sizeof(quantized_columns),
+    .pack_rows = quantize_rows,
     .pack_b = pack_b_int8,
     .block = block_int8,
     .coarse = true,

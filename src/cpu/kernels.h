@@ -11,9 +11,17 @@ typedef void bert_act_forward_fn(float *y, const float *x, size_t n);
 /* dx[i] = dy[i] * f'(x[i]); x is the input of f; dx may be dy. */
 typedef void bert_act_backward_fn(float *dx, const float *dy, const float *x, size_t n);
 
-/* One family of matrix blocks: a precision on an instruction set. C block [mr, nr] = A panel [mr,
- * K] x B panel [K, nr]. Each element of C is a sum over k in an order that depends on K only: not
- * on its place in the block, nor on the edges. */
+/* A left operand as blocks read it: unit of depth u of row i (of part p, where there are several)
+ * is at data + i row + u unit + p part. */
+typedef struct {
+    const unsigned char *data;
+    ptrdiff_t row, unit, part;
+    const unsigned char *extra; /* of row i at extra + i row, for finish */
+} bert_left;
+
+/* One family of matrix blocks: a precision on an instruction set. C block [mr, nr] = A rows [mr, K]
+ * x B panel [K, nr]. Each element of C is a sum over k in an order that depends on K only: not on
+ * its place in the block, nor on the edges. */
 typedef struct {
     const char *name; /* "f32-avx512" */
     int mr, nr;       /* rows and columns of a block, at most */
@@ -23,27 +31,37 @@ typedef struct {
                        holds */
     int tokens;     /* rows of a batch to take through a model's layers at once: enough to make the
                        most of a panel, few enough for their activations to stay in cache */
-    size_t a_unit, b_unit; /* bytes of a packed panel per unit of depth, and */
-    int k_unit;            /* how much depth a unit is (1 for f32, 32 for bf16 tiles) */
-    size_t extra; /* bytes behind a panel's units, for finish; whatever packs writes them */
-    /* Packs rows x depth (rows <= mr; the rest zero) of a matrix given by strides in elements.
-     * Where there is a `finish`, depth k is multiplied by factors[k] first, unless NULL. */
-    void (*pack_a)(void *out, const float *a, ptrdiff_t row_stride, ptrdiff_t depth_stride,
-                   int rows, int depth, const float *factors);
+    int k_unit;     /* how much depth a unit is (1 for f32, 32 for bf16 tiles) */
+    int parts;      /* of an element: 0 is 1 */
+    size_t unit;    /* bytes of a unit, of a row and part */
+    size_t a_unit, b_unit;   /* bytes of a packed panel per unit of depth */
+    size_t a_extra, b_extra; /* bytes behind a row's and a panel's units, for finish; whatever
+                                packs writes them */
+    bool in_place;           /* rows of floats are read as they lie: unit is a float */
+    /* Makes rows x depth of a matrix given by strides in elements what blocks read, row by row: at
+     * the places that `to` tells, whose data is written. A last unit that is not whole is filled up
+     * with what counts for nothing. Where there is a `finish`, rows <= mr, and depth k is
+     * multiplied by factors[k] first, unless NULL. */
+    void (*pack_rows)(const bert_left *to, const float *a, ptrdiff_t row_stride,
+                      ptrdiff_t depth_stride, int rows, int depth, const float *factors);
+    /* The same of a matrix whose rows are neighbours in memory, as a panel of mr rows: units of a
+     * depth side by side. NULL: rows serve. */
+    void (*pack_across)(void *out, const float *a, ptrdiff_t depth_stride, int rows, int depth);
     /* Packs depth x cols (cols <= nr; the rest zero). */
     void (*pack_b)(void *out, const float *b, ptrdiff_t depth_stride, ptrdiff_t col_stride,
                    int cols, int depth, const float *factors);
     /* What a thread does before its first block and after its last; NULL: nothing. */
     void (*begin)(void);
     void (*end)(void);
-    /* c [mr, nr] = (accumulate ? c : 0) + a b. Only the first `rows` rows need to be right.
-     * Meanwhile fetches into the second-level cache what lies at `ahead`, `pace` bytes for each
-     * word of depth: its part of the right panel that comes after this one. NULL: nothing. */
-    void (*block)(float *c, ptrdiff_t ldc, const void *a, const void *b, int depth, int rows,
+    /* c [mr, nr] = (accumulate ? c : 0) + a b. Only the first `rows` rows need to be right; rows of
+     * a are read up to a whole row_step. Meanwhile fetches into the second-level cache what lies at
+     * `ahead`, `pace` bytes for each word of depth: its part of the right panel that comes after
+     * this one. NULL: nothing. */
+    void (*block)(float *c, ptrdiff_t ldc, const bert_left *a, const void *b, int depth, int rows,
                   bool accumulate, const char *ahead, int pace);
-    /* Turns a block's sums [mr, nr], in place, into floats; left and right are the panels' extra
-     * bytes. NULL: they are floats. */
-    void (*finish)(float *c, const void *left, const void *right, int rows);
+    /* Turns a block's sums [mr, nr], in place, into floats; right is the panel's extra bytes. NULL:
+     * they are floats. */
+    void (*finish)(float *c, const bert_left *a, const void *right, int rows);
     bool coarse; /* elements are no more accurate than products of bf16 */
 } bert_gemm_kernel;
 
@@ -54,13 +72,15 @@ static inline int bert_block_rows(const bert_gemm_kernel *g, int rows) {
     return (each + g->row_step - 1) / g->row_step * g->row_step;
 }
 
-/* Bytes of a packed panel of a side whose unit is a_unit or b_unit, and where its extra bytes are.
- */
-static inline size_t bert_panel_extra(const bert_gemm_kernel *g, size_t unit, int depth) {
-    return unit * (size_t)((depth + g->k_unit - 1) / g->k_unit);
+static inline int bert_units(const bert_gemm_kernel *g, int depth) {
+    return (depth + g->k_unit - 1) / g->k_unit;
 }
-static inline size_t bert_panel_bytes(const bert_gemm_kernel *g, size_t unit, int depth) {
-    return (bert_panel_extra(g, unit, depth) + g->extra + 63) / 64 * 64;
+/* Bytes of a packed right panel, and where its extra bytes are. */
+static inline size_t bert_panel_extra(const bert_gemm_kernel *g, int depth) {
+    return g->b_unit * (size_t)bert_units(g, depth);
+}
+static inline size_t bert_panel_bytes(const bert_gemm_kernel *g, int depth) {
+    return (bert_panel_extra(g, depth) + g->b_extra + 63) / 64 * 64;
 }
 
 /* What happens to a block of a product while it is in cache; pointers are at the block's first

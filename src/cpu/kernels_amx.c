@@ -48,21 +48,24 @@ static inline __m512i next_part(__m512 *a, __m512 *b, bool last) {
     return h;
 }
 
+/* The bf16 parts of up to 32 neighbours in depth, 64 bytes each, `part` bytes apart. */
+static void parts_along_depth(char *out, ptrdiff_t part, int parts, const float *x, int depth) {
+    const __mmask16 low = depth >= 16 ? 0xffff : (__mmask16)((1u << depth) - 1);
+    const __mmask16 high = depth >= 32   ? 0xffff
+                           : depth <= 16 ? 0
+                                         : (__mmask16)((1u << (depth - 16)) - 1);
+    __m512 a = _mm512_maskz_loadu_ps(low, x), b = _mm512_maskz_loadu_ps(high, x + 16);
+    for (int p = 0; p < parts; p++)
+        _mm512_storeu_si512(out + p * part, next_part(&a, &b, p + 1 == parts));
+}
+
 /* Row i of a tile is 16 pairs of neighbours in depth. From a side whose elements lie along the
  * depth: */
 static void tiles_along_depth(char *out, ptrdiff_t part_stride, int parts, const float *x,
                               ptrdiff_t stride, int count, int depth) {
-    __mmask16 low = depth >= 16 ? 0xffff : (__mmask16)((1u << depth) - 1);
-    __mmask16 high = depth >= 32 ? 0xffff : depth <= 16 ? 0 : (__mmask16)((1u << (depth - 16)) - 1);
-    for (int i = 0; i < HALF; i++) {
-        __m512 a = _mm512_setzero_ps(), b = a;
-        if (i < count) {
-            a = _mm512_maskz_loadu_ps(low, x + i * stride);
-            b = _mm512_maskz_loadu_ps(high, x + i * stride + 16);
-        }
-        for (int p = 0; p < parts; p++)
-            _mm512_storeu_si512(out + p * part_stride + i * 64, next_part(&a, &b, p + 1 == parts));
-    }
+    for (int i = 0; i < HALF; i++)
+        parts_along_depth(out + i * 64, part_stride, parts, x + (i < count ? i * stride : 0),
+                          i < count ? depth : 0);
 }
 
 /* Row k of a tile holds depths 2k and 2k + 1 of 16 columns, in pairs. From a side whose elements
@@ -146,9 +149,9 @@ static inline void store_c(float *c, ptrdiff_t ldc, bool two) {
     _tile_stored(3, c + HALF * ldc + HALF, bytes);
 }
 
-#define LEFT(part)                                                                                 \
-    _tile_loadd(4, a + (part)*2 * TILE, 64);                                                       \
-    if (two) _tile_loadd(5, a + (part)*2 * TILE + TILE, 64)
+#define LEFT(p)                                                                                    \
+    _tile_loadd(4, a + (p)*left->part, (size_t)left->row);                                         \
+    if (two) _tile_loadd(5, a + (p)*left->part + HALF * left->row, (size_t)left->row)
 #define RIGHT(part)                                                                                \
     _tile_loadd(6, b + (part)*2 * TILE, 64);                                                       \
     _tile_loadd(7, b + (part)*2 * TILE + TILE, 64)
@@ -163,10 +166,11 @@ static inline void prefetch(const char *p, int bytes) {
     for (int i = 0; i < bytes; i += 64) _mm_prefetch(p + i, _MM_HINT_T0);
 }
 
-static inline __attribute__((always_inline)) void units(int parts, const char *a, const char *b,
-                                                        int depth, bool two) {
+static inline __attribute__((always_inline)) void units(int parts, const bert_left *left,
+                                                        const char *b, int depth, bool two) {
+    const unsigned char *a = left->data;
     const int step = parts * 2 * TILE;
-    for (int k = 0; k < depth; k += DEPTH, a += step, b += step) {
+    for (int k = 0; k < depth; k += DEPTH, a += left->unit, b += step) {
         if (parts == 1) {
             LEFT(0);
             RIGHT(0);
@@ -198,18 +202,39 @@ static inline __attribute__((always_inline)) void units(int parts, const char *a
     }
 }
 
+/* Rows of parts: see bert_gemm_kernel.pack_rows. */
+static void parts_of_rows(const bert_left *to, int parts, const float *a, ptrdiff_t row_stride,
+                          ptrdiff_t depth_stride, int rows, int depth) {
+    float gathered[DEPTH];
+    for (int i = 0; i < rows; i++, a += row_stride)
+        for (int k = 0; k < depth; k += DEPTH) {
+            const int d = depth - k < DEPTH ? depth - k : DEPTH;
+            const float *x = a + k;
+            if (depth_stride != 1) {
+                for (int j = 0; j < d; j++) gathered[j] = a[(k + j) * depth_stride];
+                x = gathered;
+            }
+            char *out = (char *)(uintptr_t)(to->data + i * to->row + k / DEPTH * to->unit);
+            parts_along_depth(out, to->part, parts, x, d);
+        }
+}
+
 #define PARTS(n, precision_name)                                                                   \
-    static void pack_a_##n(void *out, const float *a, ptrdiff_t row_stride,                        \
-                           ptrdiff_t depth_stride, int rows, int depth, const float *factors) {    \
+    static void pack_rows_##n(const bert_left *to, const float *a, ptrdiff_t row_stride,           \
+                              ptrdiff_t depth_stride, int rows, int depth, const float *factors) { \
         (void)factors;                                                                             \
-        pack(out, n, true, a, row_stride, depth_stride, rows, depth);                              \
+        parts_of_rows(to, n, a, row_stride, depth_stride, rows, depth);                            \
+    }                                                                                              \
+    static void pack_across_##n(void *out, const float *a, ptrdiff_t depth_stride, int rows,       \
+                                int depth) {                                                       \
+        pack(out, n, true, a, 1, depth_stride, rows, depth);                                       \
     }                                                                                              \
     static void pack_b_##n(void *out, const float *b, ptrdiff_t depth_stride,                      \
                            ptrdiff_t col_stride, int cols, int depth, const float *factors) {      \
         (void)factors;                                                                             \
         pack(out, n, false, b, col_stride, depth_stride, cols, depth);                             \
     }                                                                                              \
-    static void block_##n(float *c, ptrdiff_t ldc, const void *a, const void *b, int depth,        \
+    static void block_##n(float *c, ptrdiff_t ldc, const bert_left *a, const void *b, int depth,   \
                           int rows, bool accumulate, const char *ahead, int pace) {                \
         (void)ahead;                                                                               \
         (void)pace;                                                                                \
@@ -230,10 +255,13 @@ static inline __attribute__((always_inline)) void units(int parts, const char *a
         .rows = n > 1 ? 256 : 512,                                                                 \
         .slab = 768,                                                                               \
         .tokens = 512,                                                                             \
+        .k_unit = DEPTH,                                                                           \
+        .parts = n,                                                                                \
+        .unit = 64,                                                                                \
         .a_unit = n * 2 * TILE,                                                                    \
         .b_unit = n * 2 * TILE,                                                                    \
-        .k_unit = DEPTH,                                                                           \
-        .pack_a = pack_a_##n,                                                                      \
+        .pack_rows = pack_rows_##n,                                                                \
+        .pack_across = pack_across_##n,                                                            \
         .pack_b = pack_b_##n,                                                                      \
         .begin = begin,                                                                            \
         .end = end,                                                                                \
@@ -249,7 +277,7 @@ PARTS(3, "bf16x6-amx");
 
 enum { BYTES_DEPTH = 64 };
 
-static void pack_bytes(char *out, bool left, const quantized_side *s, int count) {
+static void pack_bytes(char *out, const quantized_side *s, int count) {
     for (int k = 0; k < s->n; k += BYTES_DEPTH)
         for (int half = 0; half < 2; half++, out += TILE) {
             for (int i = 0; i < HALF; i++) {
@@ -257,7 +285,7 @@ static void pack_bytes(char *out, bool left, const quantized_side *s, int count)
                 vi q = row < count ? quantized_bytes(s, row, k) : (vi){0};
                 _mm512_storeu_si512(out + i * 64, (__m512i)q);
             }
-            if (!left) transpose_tile(out);
+            transpose_tile(out);
         }
 }
 
@@ -265,22 +293,14 @@ static size_t bytes_of(int depth) {
     return (size_t)((depth + BYTES_DEPTH - 1) / BYTES_DEPTH) * 2 * TILE;
 }
 
-static void pack_a_int8(void *out, const float *a, ptrdiff_t row_stride, ptrdiff_t depth_stride,
-                        int rows, int depth, const float *factors) {
-    quantized_side s = {
-        .x = a, .row = row_stride, .depth = depth_stride, .n = depth, .factors = factors};
-    quantize_left(&s, rows, (quantized_extra *)(void *)((char *)out + bytes_of(depth)));
-    pack_bytes(out, true, &s, rows);
-}
-
 static void pack_b_int8(void *out, const float *b, ptrdiff_t depth_stride, ptrdiff_t col_stride,
                         int cols, int depth, const float *factors) {
     const char *packed = out, *end = packed + bytes_of(depth);
-    quantized_extra *extra = (quantized_extra *)(void *)((char *)out + bytes_of(depth));
+    quantized_columns *extra = (quantized_columns *)(void *)((char *)out + bytes_of(depth));
     quantized_side s = {
         .x = b, .row = col_stride, .depth = depth_stride, .n = depth, .factors = factors};
     quantize_right(&s, cols, extra);
-    pack_bytes(out, false, &s, cols);
+    pack_bytes(out, &s, cols);
     const __m512i ones = _mm512_set1_epi8(1);
     for (int half = 0; half < 2; half++) {
         __m512i sums = _mm512_setzero_si512();
@@ -291,9 +311,10 @@ static void pack_b_int8(void *out, const float *b, ptrdiff_t depth_stride, ptrdi
     }
 }
 
-static inline __attribute__((always_inline)) void byte_units(const char *a, const char *b,
+static inline __attribute__((always_inline)) void byte_units(const bert_left *left, const char *b,
                                                              int depth, bool two) {
-    for (int k = 0; k < depth; k += BYTES_DEPTH, a += 2 * TILE, b += 2 * TILE) {
+    const unsigned char *a = left->data;
+    for (int k = 0; k < depth; k += BYTES_DEPTH, a += left->unit, b += 2 * TILE) {
         LEFT(0);
         RIGHT(0);
         _tile_dpbusd(0, 4, 6);
@@ -304,8 +325,8 @@ static inline __attribute__((always_inline)) void byte_units(const char *a, cons
     }
 }
 
-static void block_int8(float *c, ptrdiff_t ldc, const void *a, const void *b, int depth, int rows,
-                       bool accumulate, const char *ahead, int pace) {
+static void block_int8(float *c, ptrdiff_t ldc, const bert_left *a, const void *b, int depth,
+                       int rows, bool accumulate, const char *ahead, int pace) {
     (void)ahead, (void)pace; /* prefetch() looks ahead */
     const bool two = rows > HALF;
     load_c(c, ldc, two, accumulate);
@@ -316,7 +337,7 @@ static void block_int8(float *c, ptrdiff_t ldc, const void *a, const void *b, in
     store_c(c, ldc, two);
 }
 
-static void finish_int8(float *c, const void *left, const void *right, int rows) {
+static void finish_int8(float *c, const bert_left *left, const void *right, int rows) {
     dequantize(c, SIDE, left, right, rows, SIDE);
 }
 
@@ -329,11 +350,12 @@ static const bert_gemm_kernel gemm_int8 = {
     .rows = 512,
     .slab = 768,
     .tokens = 512,
-    .a_unit = 2 * TILE,
-    .b_unit = 2 * TILE,
     .k_unit = BYTES_DEPTH,
-    .extra = sizeof(quantized_extra),
-    .pack_a = pack_a_int8,
+    .unit = 64,
+    .b_unit = 2 * TILE,
+    .a_extra = sizeof(quantized_row),
+    .b_extra = sizeof(quantized_columns),
+    .pack_rows = quantize_rows,
     .pack_b = pack_b_int8,
     .begin = begin,
     .end = end,

@@ -74,10 +74,30 @@ INLINE void pack_bf16(float *out, const float *a, ptrdiff_t row_stride, ptrdiff_
         pack_across(out + k / 2 * width, pair[0], GEMM_COLS, width, 2, width);
     }
 }
-static void pack_a_bf16(void *out, const float *a, ptrdiff_t row_stride, ptrdiff_t depth_stride,
-                        int rows, int depth, const float *factors) {
+static void pack_rows_bf16(const bert_left *to, const float *a, ptrdiff_t row_stride,
+                           ptrdiff_t depth_stride, int rows, int depth, const float *factors) {
     (void)factors;
-    pack_bf16(out, a, row_stride, depth_stride, rows, depth, BF16_ROWS);
+    float gathered[2 * LANES];
+    for (int i = 0; i < rows; i++, a += row_stride) {
+        float *out = (float *)(uintptr_t)(to->data + i * to->row);
+        for (int k = 0; k < depth; k += 2 * LANES) {
+            const int left = depth - k < 2 * LANES ? depth - k : 2 * LANES;
+            bf16_side side = {a + k, 0, left};
+            if (depth_stride != 1) {
+                for (int j = 0; j < left; j++) gathered[j] = a[(k + j) * depth_stride];
+                side.x = gathered;
+            }
+            const vf words = bf16_words(&side, 0, 0, LANES);
+            if (left == 2 * LANES)
+                store(out + k / 2, words);
+            else
+                store_part(out + k / 2, words, (size_t)(left + 1) / 2);
+        }
+    }
+}
+static void pack_across_bf16(void *out, const float *a, ptrdiff_t depth_stride, int rows,
+                             int depth) {
+    pack_across(out, a, depth_stride, rows, depth, BF16_ROWS);
 }
 static void pack_b_bf16(void *out, const float *b, ptrdiff_t depth_stride, ptrdiff_t col_stride,
                         int cols, int depth, const float *factors) {
@@ -94,10 +114,12 @@ static const bert_gemm_kernel gemm_bf16 = {
     .rows = 168,
     .slab = 512,
     .tokens = 256,
+    .k_unit = 2,
+    .unit = sizeof(float),
     .a_unit = BF16_ROWS * sizeof(float),
     .b_unit = GEMM_COLS * sizeof(float),
-    .k_unit = 2,
-    .pack_a = pack_a_bf16,
+    .pack_rows = pack_rows_bf16,
+    .pack_across = pack_across_bf16,
     .pack_b = pack_b_bf16,
     .block = block_bf16,
     .coarse = true,

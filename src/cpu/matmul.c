@@ -2,6 +2,7 @@
 #include "base/arena.h"
 #include "base/error.h"
 #include "base/finite.h"
+#include "cpu/left.h"
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -94,7 +95,7 @@ bert_packed *bert_pack(bert_threads *threads, bert_precision precision, int K, i
         p->N += cols[s];
         spans |= s + 1 < segments && p->N % g->nr;
     }
-    p->panel = bert_panel_bytes(g, g->b_unit, K);
+    p->panel = bert_panel_bytes(g, K);
     p->bytes = p->panel * (size_t)divide_up(p->N, g->nr);
     p->data = bert_aligned_alloc(p->bytes, 1);
     if (p->data && spans) {
@@ -127,15 +128,15 @@ size_t bert_packed_bytes(const bert_packed *p) {
 typedef struct {
     const bert_gemm_kernel *g;
     int K, N;
-    bert_view a;
+    bert_left_layout left;
     const unsigned char *b;
     bert_balance balance;
     const bert_right *once;    /* the right operand, when it is not packed */
     float *once_copy;          /* [threads][K * nr]: where a part of it is copied to */
     unsigned char *once_panel; /* [threads][b_panel]: where a panel of it is packed */
     atomic_bool infinite;      /* a sum of such a product */
-    size_t a_panel, b_panel;
-    unsigned char *packed_a; /* of the chunk */
+    size_t b_panel;
+    unsigned char *packed_a; /* the left operand's blocks of the chunk */
     float *tiles;            /* [threads][tiles_of_thread] */
     size_t tiles_of_thread;
     int first, rows; /* the chunk's rows, */
@@ -147,27 +148,33 @@ typedef struct {
     bert_epilogue_fn *epilogue;
 } product;
 
-static void pack_rows(void *context, int begin, int end, int thread) {
+/* Block i of the chunk from depth k on. */
+static bert_left left_block(const product *p, int i, int k) {
+    return bert_left_block(&p->left, p->packed_a + i * p->left.block, p->first + i * p->step, k);
+}
+
+static void pack_blocks(void *context, int begin, int end, int thread) {
     const product *p = context;
-    const int mr = p->step;
     (void)thread;
     for (int i = begin; i < end; i++) {
-        int row = i * mr, rows = p->rows - row < mr ? p->rows - row : mr;
-        p->g->pack_a(p->packed_a + (size_t)i * p->a_panel, p->a.data + (p->first + row) * p->a.row,
-                     p->a.row, p->a.col, rows, p->K, p->balance ? p->balance + p->K : NULL);
+        int row = i * p->step, rows = p->rows - row < p->step ? p->rows - row : p->step;
+        bert_left_pack(&p->left, p->packed_a + i * p->left.block, p->first + row, rows,
+                       p->balance ? p->balance + p->K : NULL);
     }
 }
 
+/* Of the chunk: unless they are read in place. */
+static void pack_left(bert_threads *threads, product *p, int blocks) {
+    if (p->left.block) bert_threads_run(threads, blocks, 2, pack_blocks, p);
+}
+
 /* What comes after the sum, for the block of C at (row, col) of the chunk. */
-static void finish_block(product *p, float *tile, const unsigned char *panel, int row, int col) {
+static void finish_block(product *p, float *tile, const bert_left *a, const unsigned char *panel,
+                         int row, int col) {
     const bert_gemm_kernel *g = p->g;
     int rows = p->rows - row < p->step ? p->rows - row : p->step;
     int cols = p->N - col < g->nr ? p->N - col : g->nr;
-    if (g->finish)
-        g->finish(tile,
-                  p->packed_a + (size_t)(row / p->step) * p->a_panel +
-                      bert_panel_extra(g, g->a_unit, p->K),
-                  panel + bert_panel_extra(g, g->b_unit, p->K), rows);
+    if (g->finish) g->finish(tile, a, panel + bert_panel_extra(g, p->K), rows);
     if (p->once && !bert_finite(tile, (size_t)(rows * g->nr)))
         atomic_store_explicit(&p->infinite, true, memory_order_relaxed);
     const bert_epilogue *e = p->e;
@@ -194,7 +201,6 @@ static void multiply_panel(product *p, const unsigned char *panel, const unsigne
         depth = end - k < g->kc ? end - k : g->kc;
         const size_t unit = (size_t)(k / g->k_unit);
         const unsigned char *b = panel + unit * g->b_unit;
-        const unsigned char *a = p->packed_a + (size_t)i0 * p->a_panel + unit * g->a_unit;
         /* The next pass, of this panel or the next, is fetched by all the blocks of this one. */
         const unsigned char *after = k + depth < end ? b + (size_t)(depth / g->k_unit) * g->b_unit
                                      : next ? next + (size_t)(start / g->k_unit) * g->b_unit
@@ -202,11 +208,12 @@ static void multiply_panel(product *p, const unsigned char *panel, const unsigne
         const int pace = (int)(g->nr * (int)sizeof(float)) / (i1 - i0);
         const size_t share = (size_t)pace * (size_t)(depth / g->k_unit);
         float *tile = tiles;
-        for (int i = i0; i < i1; i++, a += p->a_panel, tile += size) {
+        for (int i = i0; i < i1; i++, tile += size) {
+            const bert_left a = left_block(p, i, k);
             const int row = i * p->step, rows = p->rows - row < p->step ? p->rows - row : p->step;
             const char *ahead = after ? (const char *)after + (size_t)(i - i0) * share : NULL;
-            g->block(tile, g->nr, a, b, depth, rows, k > 0, ahead, pace);
-            if (k + depth == p->K) finish_block(p, tile, panel, row, j * g->nr);
+            g->block(tile, g->nr, &a, b, depth, rows, k > 0, ahead, pace);
+            if (k + depth == p->K) finish_block(p, tile, &a, panel, row, j * g->nr);
         }
     }
 }
@@ -275,20 +282,19 @@ static int multiply(bert_threads *threads, const bert_gemm_kernel *g, int M, int
     product p = {.g = g,
                  .K = K,
                  .N = N,
-                 .a = a,
                  .b = b,
                  .balance = balance,
                  .c = c,
                  .ldc = ldc,
                  .e = e ? e : &plain};
     p.epilogue = epilogue_of(g, p.e->act);
-    p.a_panel = bert_panel_bytes(g, g->a_unit, K);
-    p.b_panel = bert_panel_bytes(g, g->b_unit, K);
+    p.b_panel = bert_panel_bytes(g, K);
 
     const int count = bert_threads_count(threads);
     p.step = bert_block_rows(g, M);
+    p.left = bert_left_lay(g, a, p.step, K);
     const int row_panels = divide_up(M, p.step), col_panels = divide_up(N, g->nr);
-    int chunk_panels = (int)(CHUNK_BYTES / p.a_panel);
+    int chunk_panels = CHUNK_BYTES / p.step / K / (int)g->unit * g->k_unit;
     p.block_panels = g->rows / g->mr;
     chunk_panels -= chunk_panels % p.block_panels;
     if (chunk_panels < CHUNK_BLOCKS * p.block_panels) chunk_panels = CHUNK_BLOCKS * p.block_panels;
@@ -303,7 +309,7 @@ static int multiply(bert_threads *threads, const bert_gemm_kernel *g, int M, int
     const int kept = K > g->slab ? p.group_panels : 1;
     p.tiles_of_thread = (size_t)(p.block_panels * kept * g->mr * g->nr);
 
-    const size_t left = (size_t)chunk_panels * p.a_panel;
+    const size_t left = (size_t)(chunk_panels * p.left.block);
     const size_t sums = (size_t)count * p.tiles_of_thread * sizeof(float);
     p.packed_a = bert_threads_workspace(threads, BERT_WORKSPACE_LEFT, left + sums);
     if (!p.packed_a) return BERT_ENOMEM;
@@ -312,7 +318,7 @@ static int multiply(bert_threads *threads, const bert_gemm_kernel *g, int M, int
         int panels = row_panels - first < chunk_panels ? row_panels - first : chunk_panels;
         p.first = first * p.step;
         p.rows = M - p.first < panels * p.step ? M - p.first : panels * p.step;
-        bert_threads_run(threads, panels, 2, pack_rows, &p);
+        pack_left(threads, &p, panels);
         bert_threads_run(threads, divide_up(panels, p.block_panels) * p.groups, 1, multiply_tasks,
                          &p);
     }
@@ -334,7 +340,7 @@ int bert_matmul_view(bert_threads *threads, bert_precision precision, int M, int
     if (!p.kernel) return BERT_EINVAL;
     for (int k = 0; k < K; k += VIEW_DEPTH) {
         p.K = K - k < VIEW_DEPTH ? K - k : VIEW_DEPTH;
-        p.panel = bert_panel_bytes(p.kernel, p.kernel->b_unit, p.K);
+        p.panel = bert_panel_bytes(p.kernel, p.K);
         p.data = bert_threads_workspace(threads, BERT_WORKSPACE_RIGHT,
                                         p.panel * (size_t)divide_up(N, p.kernel->nr));
         if (!p.data) return BERT_ENOMEM;
@@ -357,23 +363,16 @@ int bert_matmul_once(bert_threads *threads, bert_precision precision, int M, int
     static const bert_epilogue plain = {0};
     const bert_gemm_kernel *g = bert_cpu()->gemm[precision];
     if (!g) return BERT_EINVAL;
-    product p = {.g = g,
-                 .K = K,
-                 .N = N,
-                 .a = a,
-                 .once = b,
-                 .balance = b->balance,
-                 .rows = M,
-                 .c = c,
-                 .ldc = ldc};
+    product p = {
+        .g = g, .K = K, .N = N, .once = b, .balance = b->balance, .rows = M, .c = c, .ldc = ldc};
     p.e = epilogue ? epilogue : &plain;
     p.epilogue = epilogue_of(g, p.e->act);
-    p.a_panel = bert_panel_bytes(g, g->a_unit, K);
-    p.b_panel = bert_panel_bytes(g, g->b_unit, K);
+    p.b_panel = bert_panel_bytes(g, K);
     p.step = bert_block_rows(g, M);
+    p.left = bert_left_lay(g, a, p.step, K);
     const int row_panels = divide_up(M, p.step), count = bert_threads_count(threads);
     p.tiles_of_thread = (size_t)(row_panels * g->mr * g->nr);
-    const size_t left = (size_t)row_panels * p.a_panel, right = (size_t)count * p.b_panel;
+    const size_t left = (size_t)(row_panels * p.left.block), right = (size_t)count * p.b_panel;
     const size_t sums = (size_t)count * p.tiles_of_thread * sizeof(float);
     const size_t copies = b->read ? (size_t)count * (size_t)(g->nr * K) * sizeof(float) : 0;
     p.packed_a = bert_threads_workspace(threads, BERT_WORKSPACE_LEFT, left + right + sums + copies);
@@ -381,7 +380,7 @@ int bert_matmul_once(bert_threads *threads, bert_precision precision, int M, int
     p.once_panel = p.packed_a + left;
     p.tiles = (float *)(void *)(p.once_panel + right);
     p.once_copy = p.tiles + (size_t)count * p.tiles_of_thread;
-    bert_threads_run(threads, row_panels, 2, pack_rows, &p);
+    pack_left(threads, &p, row_panels);
     bert_threads_run(threads, divide_up(N, g->nr), 1, multiply_tasks, &p);
     bert_threads_release(threads, p.packed_a);
     if (finite) *finite = !p.infinite;

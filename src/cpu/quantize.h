@@ -4,16 +4,21 @@
  * every level. Rounding is to the nearest, ties to even. */
 #ifndef BERT_CPU_QUANTIZE_H
 #define BERT_CPU_QUANTIZE_H
+#include "cpu/kernels.h"
 #include "cpu/vector.h"
 
 enum { QUANTIZED_SIDE = 32 /* rows or columns of a panel, at most */ };
 
-/* Lies behind a panel's units. */
+/* Lies behind a left row's units, */
+typedef struct {
+    float scale;
+    int32_t zero;
+} quantized_row;
+/* and behind a right panel's. */
 typedef struct {
     float scale[QUANTIZED_SIDE];
-    int32_t zero[QUANTIZED_SIDE]; /* left */
-    int32_t sum[QUANTIZED_SIDE];  /* right: of the column's bytes */
-} quantized_extra;
+    int32_t sum[QUANTIZED_SIDE]; /* of the column's bytes */
+} quantized_columns;
 
 /* Element k of row i is x[i * row + k * depth], times factors[k] unless NULL. */
 typedef struct {
@@ -62,24 +67,9 @@ INLINE float quantized_inverse(float scale) {
     return scale > 1e-30f ? 1.0f / scale : 0.0f;
 }
 
-INLINE void quantize_left(quantized_side *s, int rows, quantized_extra *extra) {
-    s->high = 255;
-    *extra = (quantized_extra){0};
-    for (int i = 0; i < rows; i++) {
-        float least, most, poison;
-        quantized_range(s, i, &least, &most, &poison);
-        const float scale = (most - least) / 255.0f;
-        s->inverse[i] = quantized_inverse(scale);
-        const float zero = -least * s->inverse[i];
-        /* an infinite range makes it NaN */
-        extra->zero[i] = s->zero[i] = zero > 255 ? 255 : zero > 0 ? (int32_t)(zero + 0.5f) : 0;
-        extra->scale[i] = scale + poison;
-    }
-}
-
-INLINE void quantize_right(quantized_side *s, int cols, quantized_extra *extra) {
+INLINE void quantize_right(quantized_side *s, int cols, quantized_columns *extra) {
     s->high = 127;
-    *extra = (quantized_extra){0};
+    *extra = (quantized_columns){0};
     for (int i = 0; i < cols; i++) {
         float least, most, poison;
         quantized_range(s, i, &least, &most, &poison);
@@ -143,17 +133,47 @@ INLINE vi quantized_bytes(const quantized_side *s, int i, int k) {
                      quantized_lanes(s, i, k + 3 * LANES, n - 3 * LANES));
 }
 
+/* The left side: see bert_gemm_kernel.pack_rows. */
+static inline void quantize_rows(const bert_left *to, const float *a, ptrdiff_t row_stride,
+                                 ptrdiff_t depth_stride, int rows, int depth,
+                                 const float *factors) {
+    for (int i = 0; i < rows; i++) {
+        quantized_side s = {.x = a + i * row_stride,
+                            .depth = depth_stride,
+                            .n = depth,
+                            .factors = factors,
+                            .high = 255};
+        float least, most, poison;
+        quantized_range(&s, 0, &least, &most, &poison);
+        const float scale = (most - least) / 255.0f;
+        *s.inverse = quantized_inverse(scale);
+        const float zero = -least * *s.inverse;
+        /* an infinite range makes it NaN */
+        *s.zero = zero > 255 ? 255 : zero > 0 ? (int32_t)(zero + 0.5f) : 0;
+        unsigned char *row = (unsigned char *)(uintptr_t)(to->data + i * to->row);
+        for (int k = 0; k < depth; k += 4 * LANES) {
+            const vi q = quantized_bytes(&s, 0, k);
+            memcpy(row + k, &q, sizeof q);
+        }
+        const quantized_row extra = {scale + poison, *s.zero};
+        memcpy((unsigned char *)(uintptr_t)(to->extra + i * to->row), &extra, sizeof extra);
+    }
+}
+
 /* The sums of a block as block left them, [rows, cols] of leading dimension ldc, in place: scales
  * times (sum - zero * the column's sum). */
-INLINE void dequantize(float *c, ptrdiff_t ldc, const quantized_extra *left,
-                       const quantized_extra *right, int rows, const int cols) {
-    for (int i = 0; i < rows; i++, c += ldc)
+INLINE void dequantize(float *c, ptrdiff_t ldc, const bert_left *left,
+                       const quantized_columns *right, int rows, const int cols) {
+    for (int i = 0; i < rows; i++, c += ldc) {
+        quantized_row row;
+        memcpy(&row, left->extra + i * left->row, sizeof row);
         for (int j = 0; j < cols; j += LANES) {
             vi sums, columns;
             memcpy(&sums, c + j, sizeof sums);
             memcpy(&columns, right->sum + j, sizeof columns);
-            vf v = __builtin_convertvector(sums - left->zero[i] * columns, vf);
-            store(c + j, v * (load(right->scale + j) * left->scale[i]));
+            vf v = __builtin_convertvector(sums - row.zero * columns, vf);
+            store(c + j, v * (load(right->scale + j) * row.scale));
         }
+    }
 }
 #endif

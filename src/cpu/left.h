@@ -1,0 +1,23 @@
+/* Left operands of products: rows of floats, made into what a family's blocks read unless they read
+ * them as they lie. */
+#ifndef BERT_CPU_LEFT_H
+#define BERT_CPU_LEFT_H
+#include "cpu/matmul.h"
+
+/* How an operand is cut into blocks of `step` rows. */
+typedef struct {
+    const bert_gemm_kernel *g;
+    bert_view view;
+    int step, depth;
+    enum { BERT_LEFT_IN_PLACE, BERT_LEFT_ROWS, BERT_LEFT_PANELS } kind;
+    ptrdiff_t row, unit, part, extra; /* bytes: see bert_left */
+    ptrdiff_t block;                  /* bytes of a block in a buffer; 0 in place */
+} bert_left_layout;
+
+bert_left_layout bert_left_lay(const bert_gemm_kernel *g, bert_view view, int step, int depth);
+/* Makes the block of `rows` rows from `row` on; it is written to `to`. Nothing to do in place. */
+void bert_left_pack(const bert_left_layout *l, unsigned char *to, int row, int rows,
+                    const float *factors);
+/* The block from `row` on, which was written to `from`, from depth k on (a whole unit). */
+bert_left bert_left_block(const bert_left_layout *l, const unsigned char *from, int row, int k);
+#endif
