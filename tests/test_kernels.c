@@ -89,8 +89,8 @@ static void levels_agree_with_portable_c(void **state) {
             k->act[act].backward(y, dy, x, n), c->act[act].backward(z, dy, x, n);
             for (size_t i = 0; i < n; i++) close_to(y[i], z[i], 2e-6, 1e-6, level->name);
             bert_block_epilogue e = {.bias = dy, .residual = dy, .residual_stride = (ptrdiff_t)n};
-            k->act[act].epilogue(y, (ptrdiff_t)n, x, (int)n, 1, (int)n, &e);
-            c->act[act].epilogue(z, (ptrdiff_t)n, x, (int)n, 1, (int)n, &e);
+            k->act[act].epilogue[BERT_SUMS_EXACT](y, (ptrdiff_t)n, x, (int)n, 1, (int)n, &e);
+            c->act[act].epilogue[BERT_SUMS_EXACT](z, (ptrdiff_t)n, x, (int)n, 1, (int)n, &e);
             for (size_t i = 0; i < n; i++) close_to(y[i], z[i], 2e-6, 1e-6, level->name);
         }
         close_to(k->dot(x, dy, n), c->dot(x, dy, n), 1e-5, 1e-4, level->name);
@@ -322,11 +322,21 @@ static unsigned char *left_buffer(const bert_left_layout *l) {
     return bert_aligned_alloc((size_t)l->block, 1);
 }
 
+/* A block's sums [mr, nr] as floats, in place. */
+static void as_floats(const bert_kernels *k, const bert_gemm_kernel *g, float *c,
+                      const bert_left *left, const unsigned char *right, int K) {
+    const bert_block_epilogue e = {.left = left, .right = right + bert_panel_extra(g, K)};
+    k->act[BERT_ACT_NONE].epilogue[g->sums](c, g->nr, c, g->nr, g->mr, g->nr, &e);
+}
+
 /* How the operands lie: along the depth, across it, neither. */
 typedef enum { ALONG, ACROSS, SPREAD, LIES } lie;
 
-static void check_products(const bert_gemm_kernel *g, double tolerance, int M, int N, int K,
+static void check_products(const bert_kernels *k, bert_precision precision, int M, int N, int K,
                            lie how) {
+    const bert_gemm_kernel *g = k->gemm[precision];
+    const double tolerance = product_tolerance[precision];
+    const bool quantized = g->sums == BERT_SUMS_QUANTIZED;
     const size_t gap = how == SPREAD ? 2 : 1;
     float *a = randoms(gap * (size_t)M * (size_t)K, 1),
           *b = randoms(gap * (size_t)N * (size_t)K, 1);
@@ -345,15 +355,14 @@ static void check_products(const bert_gemm_kernel *g, double tolerance, int M, i
             g->pack_b(pb, b + j * b_col, b_depth, b_col, cols, K, NULL);
             const bert_left at = bert_left_block(&l, pa, i, 0);
             g->block(c, g->nr, &at, pb, K, rows, false, NULL, 0);
-            if (g->finish) /* knows what one product is made of, not two */
-                g->finish(c, &at, pb + bert_panel_extra(g, K), rows);
-            else
+            if (!quantized) /* scales are those of one product, not of two */
                 g->block(c, g->nr, &at, pb, K, rows, true, NULL, 0);
+            as_floats(k, g, c, &at, pb, K);
             for (int r = 0; r < rows; r++)
                 for (int q = 0; q < g->nr; q++) {
                     double want = 0;
                     for (int x = 0; x < K && q < cols; x++)
-                        want += (g->finish ? 1.0 : 2.0) * a[(i + r) * a_row + x * a_depth] *
+                        want += (quantized ? 1.0 : 2.0) * a[(i + r) * a_row + x * a_depth] *
                                 b[(j + q) * b_col + x * b_depth];
                     close_to(c[r * g->nr + q], want, tolerance, 2 * tolerance * sqrt(K), g->name);
                 }
@@ -363,8 +372,9 @@ static void check_products(const bert_gemm_kernel *g, double tolerance, int M, i
 }
 
 /* c [M, N] of a [M, K] and b [N, K], in passes of the kernel's own depth. */
-static float *product_of(const bert_gemm_kernel *g, int M, int N, int K, const float *a,
-                         const float *b, bert_balance balance) {
+static float *product_of(const bert_kernels *kernels, bert_precision precision, int M, int N, int K,
+                         const float *a, const float *b, bert_balance balance) {
+    const bert_gemm_kernel *g = kernels->gemm[precision];
     const bert_left_layout l = bert_left_lay(g, (bert_view){a, K, 1}, g->mr, K);
     unsigned char *pa = left_buffer(&l), *pb = bert_aligned_alloc(bert_panel_bytes(g, K), 1);
     float *c = zeros((size_t)M * (size_t)N), *tile = zeros((size_t)(g->mr * g->nr));
@@ -380,7 +390,7 @@ static float *product_of(const bert_gemm_kernel *g, int M, int N, int K, const f
                          K - k < g->kc ? K - k : g->kc, rows, k > 0, NULL, 0);
             }
             const bert_left whole = bert_left_block(&l, pa, i, 0);
-            if (g->finish) g->finish(tile, &whole, pb + bert_panel_extra(g, K), rows);
+            as_floats(kernels, g, tile, &whole, pb, K);
             for (int r = 0; r < rows; r++)
                 memcpy(c + (i + r) * N + j, tile + r * g->nr, sizeof *c * (size_t)cols);
         }
@@ -398,8 +408,7 @@ static void products_match_double_at_every_level(void **state) {
     for (int p = 0; p < BERT_PRECISION_COUNT; p++)
         for (size_t s = 0; s < sizeof shapes / sizeof *shapes && k->gemm[p]; s++)
             for (lie how = 0; how < LIES; how++)
-                check_products(k->gemm[p], product_tolerance[p], shapes[s][0], shapes[s][1],
-                               shapes[s][2], how);
+                check_products(k, (bert_precision)p, shapes[s][0], shapes[s][1], shapes[s][2], how);
 }
 
 /* The sums of a product of bytes are whole numbers, and what is made of them is rounded alike:
@@ -425,8 +434,7 @@ static void int8_products_have_the_same_bits_at_every_level(void **state) {
         for (int balanced = 0; balanced < 2; balanced++) {
             float *want = NULL;
             FOR_LEVELS(k) {
-                const bert_gemm_kernel *g = k->gemm[BERT_PRECISION_INT8];
-                float *c = product_of(g, M, N, K, a, b, balanced ? balance : NULL);
+                float *c = product_of(k, BERT_PRECISION_INT8, M, N, K, a, b, balanced ? balance : NULL);
                 for (int j = 0; j < N; j++) assert_true(c[j] == 0 && c[2 * N + j] == 0);
                 if (want) assert_memory_equal(c, want, sizeof(float) * (size_t)M * (size_t)N);
                 if (!want)
@@ -449,7 +457,7 @@ static void coarse_epilogues_are_close(void **state) {
     const bert_block_epilogue e = {0};
     FOR_LEVELS(k)
     for (int act = 0; act < BERT_ACT_COUNT; act++) {
-        k->act[act].coarse(y, N, x, N, 1, N, &e);
+        k->act[act].epilogue[BERT_SUMS_COARSE](y, N, x, N, 1, N, &e);
         for (int i = 0; i < N; i++)
             close_to(y[i], ref_act((bert_act)act, (double)x[i]), 2e-6, 5e-5, k->isa);
     }
@@ -470,8 +478,7 @@ static void balanced_int8_products_lose_less(void **state) {
     FOR_LEVELS(k) {
         double error[2] = {0};
         for (int balanced = 0; balanced < 2; balanced++) {
-            float *c =
-                product_of(k->gemm[BERT_PRECISION_INT8], M, N, K, a, b, balanced ? balance : NULL);
+            float *c = product_of(k, BERT_PRECISION_INT8, M, N, K, a, b, balanced ? balance : NULL);
             for (int i = 0; i < M; i++)
                 for (int j = 0; j < N; j++) {
                     double want = 0;

@@ -55,10 +55,6 @@ static void pack_b_int8(void *out, const float *b, ptrdiff_t depth_stride, ptrdi
         memcpy(extra->sum + j, &sums, sizeof sums);
     }
 }
-static void finish_int8(float *c, const bert_left *left, const void *right, int rows) {
-    dequantize(c, GEMM_COLS, left, right, rows, GEMM_COLS);
-}
-
 static const bert_gemm_kernel gemm_int8 = {
     .name = "int8-" ISA,
     .mr = INT8_ROWS,
@@ -76,6 +72,5 @@ static const bert_gemm_kernel gemm_int8 = {
     .pack_rows = quantize_rows,
     .pack_b = pack_b_int8,
     .block = block_int8,
-    .coarse = true,
-    .finish = finish_int8,
+    .sums = BERT_SUMS_QUANTIZED,
 };

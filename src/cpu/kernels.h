@@ -16,8 +16,12 @@ typedef void bert_act_backward_fn(float *dx, const float *dy, const float *x, si
 typedef struct {
     const unsigned char *data;
     ptrdiff_t row, unit, part;
-    const unsigned char *extra; /* of row i at extra + i row, for finish */
+    const unsigned char *extra; /* of row i at extra + i row, for the epilogue */
 } bert_left;
+
+/* What a block leaves: floats, floats no more accurate than products of bf16, or whole numbers that
+ * scales make floats of (cpu/quantize.h). */
+typedef enum { BERT_SUMS_EXACT, BERT_SUMS_COARSE, BERT_SUMS_QUANTIZED, BERT_SUMS_KINDS } bert_sums;
 
 /* One family of matrix blocks: a precision on an instruction set. C block [mr, nr] = A rows [mr, K]
  * x B panel [K, nr]. Each element of C is a sum over k in an order that depends on K only: not on
@@ -35,13 +39,14 @@ typedef struct {
     int parts;      /* of an element: 0 is 1 */
     size_t unit;    /* bytes of a unit, of a row and part */
     size_t a_unit, b_unit;   /* bytes of a packed panel per unit of depth */
-    size_t a_extra, b_extra; /* bytes behind a row's and a panel's units, for finish; whatever
-                                packs writes them */
+    size_t a_extra, b_extra; /* bytes behind a row's and a panel's units, for the epilogue; whatever
+                                packs writes them. A panel's begin with nr floats, one of which is
+                                not finite where an element of its column is not */
     bool in_place;           /* rows of floats are read as they lie: unit is a float */
     /* Makes rows x depth of a matrix given by strides in elements what blocks read, row by row: at
      * the places that `to` tells, whose data is written. A last unit that is not whole is filled up
-     * with what counts for nothing. Where there is a `finish`, rows <= mr, and depth k is
-     * multiplied by factors[k] first, unless NULL. */
+     * with what counts for nothing. Where sums are quantized, depth k is multiplied by factors[k]
+     * first, unless NULL. */
     void (*pack_rows)(const bert_left *to, const float *a, ptrdiff_t row_stride,
                       ptrdiff_t depth_stride, int rows, int depth, const float *factors);
     /* The same of a matrix whose rows are neighbours in memory, as a panel of mr rows: units of a
@@ -59,10 +64,7 @@ typedef struct {
      * this one. NULL: nothing. */
     void (*block)(float *c, ptrdiff_t ldc, const bert_left *a, const void *b, int depth, int rows,
                   bool accumulate, const char *ahead, int pace);
-    /* Turns a block's sums [mr, nr], in place, into floats; right is the panel's extra bytes. NULL:
-     * they are floats. */
-    void (*finish)(float *c, const bert_left *a, const void *right, int rows);
-    bool coarse; /* elements are no more accurate than products of bf16 */
+    bert_sums sums;
 } bert_gemm_kernel;
 
 /* Rows of the blocks that rows are cut into: as few blocks as can be, all alike, since a block of
@@ -92,9 +94,12 @@ typedef struct {
     const float *residual; /* or NULL */
     ptrdiff_t residual_stride;
     bool accumulate;
+    const bert_left *left; /* where sums are quantized: the block's left side, */
+    const void *right;     /* and the extra bytes of its right panel */
 } bert_block_epilogue;
 
-/* c [rows, cols] = act(tile (+ c) + bias) + residual; tile [rows, tile_ld]. */
+/* c [rows, cols] = act(tile (+ c) + bias) + residual; tile [rows, tile_ld] is a block's sums, whole
+ * vectors of which may be read. c may be the tile. */
 typedef void bert_epilogue_fn(float *c, ptrdiff_t ldc, const float *tile, int tile_ld, int rows,
                               int cols, const bert_block_epilogue *e);
 
@@ -105,9 +110,8 @@ typedef struct {
     struct {
         bert_act_forward_fn *forward;
         bert_act_backward_fn *backward;
-        bert_epilogue_fn *epilogue;
-        bert_epilogue_fn *coarse; /* the same to the accuracy of a product of bf16 */
-    } act[BERT_ACT_COUNT];        /* BERT_ACT_NONE copies */
+        bert_epilogue_fn *epilogue[BERT_SUMS_KINDS];
+    } act[BERT_ACT_COUNT]; /* BERT_ACT_NONE copies */
 
     void (*add)(float *y, const float *a, const float *b, size_t n); /* y = a + b */
     void (*sub)(float *y, const float *a, const float *b, size_t n);

@@ -266,7 +266,7 @@ static void parts_of_rows(const bert_left *to, int parts, const float *a, ptrdif
         .begin = begin,                                                                            \
         .end = end,                                                                                \
         .block = block_##n,                                                                        \
-        .coarse = n == 1,                                                                          \
+        .sums = n == 1 ? BERT_SUMS_COARSE : BERT_SUMS_EXACT,                                       \
     }
 
 PARTS(1, "bf16-amx");
@@ -337,10 +337,6 @@ static void block_int8(float *c, ptrdiff_t ldc, const bert_left *a, const void *
     store_c(c, ldc, two);
 }
 
-static void finish_int8(float *c, const bert_left *left, const void *right, int rows) {
-    dequantize(c, SIDE, left, right, rows, SIDE);
-}
-
 static const bert_gemm_kernel gemm_int8 = {
     .name = "int8-amx",
     .mr = SIDE,
@@ -360,8 +356,7 @@ static const bert_gemm_kernel gemm_int8 = {
     .begin = begin,
     .end = end,
     .block = block_int8,
-    .coarse = true,
-    .finish = finish_int8,
+    .sums = BERT_SUMS_QUANTIZED,
 };
 
 /* The system gives a process its tiles only when asked (Linux: arch_prctl(ARCH_REQ_XCOMP_PERM,

@@ -122,7 +122,7 @@ static const bert_gemm_kernel gemm_bf16 = {
     .pack_across = pack_across_bf16,
     .pack_b = pack_b_bf16,
     .block = block_bf16,
-    .coarse = true,
+    .sums = BERT_SUMS_COARSE,
 };
 
 void bert_fill_avx512bf16(bert_kernels *k) {

@@ -40,9 +40,9 @@ INLINE float sum_4(const vf s[4]) {
 }
 
 /* What happens to a block of a product, one pass over it: see bert_block_epilogue. */
-#define FINISH(name, get, put)                                                                     \
+#define FINISH(name, value, get, put)                                                              \
     {                                                                                              \
-        vf v = get(t + i);                                                                         \
+        vf v = value;                                                                              \
         if (e->accumulate) v += get(c + i);                                                        \
         if (bias) v += get(bias + i);                                                              \
         if (pre) put(pre + i, v);                                                                  \
@@ -54,20 +54,27 @@ INLINE float sum_4(const vf s[4]) {
 #define PART(p) load_part(p, left, 0)
 #define PUT_PART(p, v) store_part(p, v, left)
 
-#define EPILOGUE(name)                                                                             \
-    static void name##_epilogue(float *c, ptrdiff_t ldc, const float *t, int tile_ld, int rows,    \
+#define EPILOGUE(name, suffix, prepare, value)                                                     \
+    static void name##_##suffix(float *c, ptrdiff_t ldc, const float *t, int tile_ld, int rows,    \
                                 int cols, const bert_block_epilogue *e) {                          \
         const float *bias = e->bias, *residual = e->residual;                                      \
         float *pre = e->pre;                                                                       \
         for (int r = 0; r < rows; r++, t += tile_ld, c += ldc) {                                   \
-            FOR_LANES((size_t)cols, FINISH(name, WHOLE, store), FINISH(name, PART, PUT_PART));     \
+            prepare;                                                                               \
+            FOR_LANES((size_t)cols, FINISH(name, value, WHOLE, store),                             \
+                      FINISH(name, value, PART, PUT_PART));                                        \
             if (pre) pre += e->pre_stride;                                                         \
             if (residual) residual += e->residual_stride;                                          \
         }                                                                                          \
     }
+/* After a float32 product, or one of bf16; and after one of bytes. */
+#define EPILOGUE_OF_FLOATS(name) EPILOGUE(name, epilogue, , load(t + i))
+#define EPILOGUE_OF_BYTES(name)                                                                    \
+    EPILOGUE(name, bytes_epilogue, const quantized_row row = quantized_row_of(e->left, r),         \
+             dequantized(load_words(t + i), e->right, i, row))
 
 #define ACTIVATION(name)                                                                           \
-    EPILOGUE(name)                                                                                 \
+    EPILOGUE_OF_FLOATS(name)                                                                       \
     static void name##_forward(float *y, const float *x, size_t n) {                               \
         FOR_LANES(n, store(y + i, name(load(x + i))),                                              \
                   store_part(y + i, name(load_part(x + i, left, 0)), left));                       \
@@ -81,12 +88,19 @@ INLINE float sum_4(const vf s[4]) {
 
 ACTIVATION(identity)
 ACTIVATION(gelu)
-EPILOGUE(gelu_coarse)
+EPILOGUE_OF_FLOATS(gelu_coarse)
 ACTIVATION(gelu_new)
 ACTIVATION(relu)
 ACTIVATION(tanh_v)
 ACTIVATION(sigmoid)
 ACTIVATION(silu)
+EPILOGUE_OF_BYTES(identity)
+EPILOGUE_OF_BYTES(gelu_coarse)
+EPILOGUE_OF_BYTES(gelu_new)
+EPILOGUE_OF_BYTES(relu)
+EPILOGUE_OF_BYTES(tanh_v)
+EPILOGUE_OF_BYTES(sigmoid)
+EPILOGUE_OF_BYTES(silu)
 
 static void add(float *y, const float *a, const float *b, size_t n) {
     for (size_t i = 0; i < n; i++) y[i] = a[i] + b[i];
@@ -301,18 +315,19 @@ void FILL(bert_kernels *k) {
     k->gemm[BERT_PRECISION_HIGHEST] = k->gemm[BERT_PRECISION_HIGH] = &gemm_f32;
     k->gemm[BERT_PRECISION_MEDIUM] = &gemm_f32;
     k->gemm[BERT_PRECISION_INT8] = &gemm_int8;
-#define ACT(id, name)                                                                              \
+#define ACT(id, name, coarse)                                                                      \
     k->act[id].forward = name##_forward;                                                           \
     k->act[id].backward = name##_backward;                                                         \
-    k->act[id].epilogue = k->act[id].coarse = name##_epilogue
-    ACT(BERT_ACT_NONE, identity);
-    ACT(BERT_ACT_GELU, gelu);
-    ACT(BERT_ACT_GELU_NEW, gelu_new);
-    ACT(BERT_ACT_RELU, relu);
-    ACT(BERT_ACT_TANH, tanh_v);
-    ACT(BERT_ACT_SIGMOID, sigmoid);
-    ACT(BERT_ACT_SILU, silu);
-    k->act[BERT_ACT_GELU].coarse = gelu_coarse_epilogue;
+    k->act[id].epilogue[BERT_SUMS_EXACT] = name##_epilogue;                                        \
+    k->act[id].epilogue[BERT_SUMS_COARSE] = coarse##_epilogue;                                     \
+    k->act[id].epilogue[BERT_SUMS_QUANTIZED] = coarse##_bytes_epilogue
+    ACT(BERT_ACT_NONE, identity, identity);
+    ACT(BERT_ACT_GELU, gelu, gelu_coarse);
+    ACT(BERT_ACT_GELU_NEW, gelu_new, gelu_new);
+    ACT(BERT_ACT_RELU, relu, relu);
+    ACT(BERT_ACT_TANH, tanh_v, tanh_v);
+    ACT(BERT_ACT_SIGMOID, sigmoid, sigmoid);
+    ACT(BERT_ACT_SILU, silu, silu);
 #undef ACT
     k->add = add;
     k->sub = sub;

@@ -10,11 +10,15 @@ typedef struct {
     bert_view view;
     int step, depth;
     enum { BERT_LEFT_IN_PLACE, BERT_LEFT_ROWS, BERT_LEFT_PANELS } kind;
+    const unsigned char *base;        /* in place: of row 0 */
     ptrdiff_t row, unit, part, extra; /* bytes: see bert_left */
     ptrdiff_t block;                  /* bytes of a block in a buffer; 0 in place */
 } bert_left_layout;
 
 bert_left_layout bert_left_lay(const bert_gemm_kernel *g, bert_view view, int step, int depth);
+/* The same of what was written to bert_left_rows(). */
+bert_left_layout bert_left_made(const bert_gemm_kernel *g, const bert_left *made, int step,
+                                int depth);
 /* Makes the block of `rows` rows from `row` on; it is written to `to`. Nothing to do in place. */
 void bert_left_pack(const bert_left_layout *l, unsigned char *to, int row, int rows,
                     const float *factors);

@@ -174,9 +174,13 @@ static void finish_block(product *p, float *tile, const bert_left *a, const unsi
     const bert_gemm_kernel *g = p->g;
     int rows = p->rows - row < p->step ? p->rows - row : p->step;
     int cols = p->N - col < g->nr ? p->N - col : g->nr;
-    if (g->finish) g->finish(tile, a, panel + bert_panel_extra(g, p->K), rows);
-    if (p->once && !bert_finite(tile, (size_t)(rows * g->nr)))
-        atomic_store_explicit(&p->infinite, true, memory_order_relaxed);
+    const unsigned char *extra = panel + bert_panel_extra(g, p->K);
+    if (p->once) {
+        const bool finite = g->sums == BERT_SUMS_QUANTIZED
+                                ? bert_finite((const float *)(const void *)extra, (size_t)g->nr)
+                                : bert_finite(tile, (size_t)(rows * g->nr));
+        if (!finite) atomic_store_explicit(&p->infinite, true, memory_order_relaxed);
+    }
     const bert_epilogue *e = p->e;
     const ptrdiff_t m = p->first + row;
     bert_block_epilogue be = {
@@ -186,8 +190,17 @@ static void finish_block(product *p, float *tile, const bert_left *a, const unsi
         .residual = e->residual ? e->residual + m * e->residual_stride + col : NULL,
         .residual_stride = e->residual_stride,
         .accumulate = e->accumulate,
+        .left = a,
+        .right = extra,
     };
-    p->epilogue(p->c + m * p->ldc + col, p->ldc, tile, g->nr, rows, cols, &be);
+    if (!e->words) {
+        p->epilogue(p->c + m * p->ldc + col, p->ldc, tile, g->nr, rows, cols, &be);
+        return;
+    }
+    bert_left to = *e->words;
+    to.data += m * to.row + col / g->k_unit * to.unit;
+    p->epilogue(tile, g->nr, tile, g->nr, rows, cols, &be);
+    g->pack_rows(&to, tile, g->nr, 1, rows, cols, NULL);
 }
 
 /* One panel of columns through the slab k .. k + depth of a block of rows, in passes of kc, of
@@ -272,12 +285,12 @@ static void multiply_tasks(void *context, int begin, int end, int thread) {
 }
 
 static bert_epilogue_fn *epilogue_of(const bert_gemm_kernel *g, bert_act act) {
-    return g->coarse ? bert_cpu()->act[act].coarse : bert_cpu()->act[act].epilogue;
+    return bert_cpu()->act[act].epilogue[g->sums];
 }
 
 static int multiply(bert_threads *threads, const bert_gemm_kernel *g, int M, int N, int K,
-                    bert_view a, const void *b, bert_balance balance, float *c, ptrdiff_t ldc,
-                    const bert_epilogue *e) {
+                    bert_view a, const bert_left *words, const void *b, bert_balance balance,
+                    float *c, ptrdiff_t ldc, const bert_epilogue *e) {
     static const bert_epilogue plain = {0};
     product p = {.g = g,
                  .K = K,
@@ -292,7 +305,7 @@ static int multiply(bert_threads *threads, const bert_gemm_kernel *g, int M, int
 
     const int count = bert_threads_count(threads);
     p.step = bert_block_rows(g, M);
-    p.left = bert_left_lay(g, a, p.step, K);
+    p.left = words ? bert_left_made(g, words, p.step, K) : bert_left_lay(g, a, p.step, K);
     const int row_panels = divide_up(M, p.step), col_panels = divide_up(N, g->nr);
     int chunk_panels = CHUNK_BYTES / p.step / K / (int)g->unit * g->k_unit;
     p.block_panels = g->rows / g->mr;
@@ -328,7 +341,14 @@ static int multiply(bert_threads *threads, const bert_gemm_kernel *g, int M, int
 
 int bert_matmul_packed(bert_threads *threads, int M, bert_view a, const bert_packed *b, float *c,
                        ptrdiff_t ldc, const bert_epilogue *epilogue) {
-    return multiply(threads, b->kernel, M, b->N, b->K, a, b->data, b->balance, c, ldc, epilogue);
+    return multiply(threads, b->kernel, M, b->N, b->K, a, NULL, b->data, b->balance, c, ldc,
+                    epilogue);
+}
+
+int bert_matmul_words(bert_threads *threads, int M, const bert_left *a, const bert_packed *b,
+                      float *c, ptrdiff_t ldc, const bert_epilogue *epilogue) {
+    return multiply(threads, b->kernel, M, b->N, b->K, (bert_view){0}, a, b->data, NULL, c, ldc,
+                    epilogue);
 }
 
 int bert_matmul_view(bert_threads *threads, bert_precision precision, int M, int N, int K,
@@ -348,7 +368,7 @@ int bert_matmul_view(bert_threads *threads, bert_precision precision, int M, int
         /* Every pass adds to the one before; what comes after the sum comes with the last. */
         bert_epilogue e = k + p.K == K ? *whole : (bert_epilogue){0};
         e.accumulate = k > 0 || whole->accumulate;
-        int rc = multiply(threads, p.kernel, M, N, p.K, a, p.data, NULL, c, ldc, &e);
+        int rc = multiply(threads, p.kernel, M, N, p.K, a, NULL, p.data, NULL, c, ldc, &e);
         bert_threads_release(threads, p.data);
         if (rc) return rc;
         a.data += (ptrdiff_t)p.K * a.col;

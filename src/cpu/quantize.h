@@ -160,20 +160,18 @@ static inline void quantize_rows(const bert_left *to, const float *a, ptrdiff_t 
     }
 }
 
-/* The sums of a block as block left them, [rows, cols] of leading dimension ldc, in place: scales
- * times (sum - zero * the column's sum). */
-INLINE void dequantize(float *c, ptrdiff_t ldc, const bert_left *left,
-                       const quantized_columns *right, int rows, const int cols) {
-    for (int i = 0; i < rows; i++, c += ldc) {
-        quantized_row row;
-        memcpy(&row, left->extra + i * left->row, sizeof row);
-        for (int j = 0; j < cols; j += LANES) {
-            vi sums, columns;
-            memcpy(&sums, c + j, sizeof sums);
-            memcpy(&columns, right->sum + j, sizeof columns);
-            vf v = __builtin_convertvector(sums - row.zero * columns, vf);
-            store(c + j, v * (load(right->scale + j) * row.scale));
-        }
-    }
+/* Of row i of a block. */
+INLINE quantized_row quantized_row_of(const bert_left *left, int i) {
+    quantized_row row;
+    memcpy(&row, left->extra + i * left->row, sizeof row);
+    return row;
+}
+
+/* Sums of row `row` and columns j and on of a panel (whose extra bytes are `right`), as floats:
+ * scales times (sum - zero * the column's sum). */
+INLINE vf dequantized(vi sums, const void *right, size_t j, quantized_row row) {
+    const quantized_columns *columns = right;
+    const vi exact = sums - row.zero * load_words(columns->sum + j);
+    return __builtin_convertvector(exact, vf) * (load(columns->scale + j) * row.scale);
 }
 #endif

@@ -132,20 +132,41 @@ INLINE vf magnitude(vf x) {
 INLINE vf with_sign(vf x, vf y) {
     return (vf)(((vu)x & 0x7fffffffu) | ((vu)y & 0x80000000u));
 }
-/* Pairwise, so that the order is the same however the compiler holds the lanes. */
+/* Lane i + n of v in lane i, round and round. */
+#define FROM_LANE(n, i) (((n) + (i)) % LANES)
+#define FOUR_FROM(n, i)                                                                            \
+    FROM_LANE(n, i), FROM_LANE(n, i + 1), FROM_LANE(n, i + 2), FROM_LANE(n, i + 3)
+#if LANES == 16
+#define TURNED(v, n)                                                                               \
+    __builtin_shufflevector(v, v, FOUR_FROM(n, 0), FOUR_FROM(n, 4), FOUR_FROM(n, 8),               \
+                            FOUR_FROM(n, 12))
+#elif LANES == 8
+#define TURNED(v, n) __builtin_shufflevector(v, v, FOUR_FROM(n, 0), FOUR_FROM(n, 4))
+#else
+#define TURNED(v, n) __builtin_shufflevector(v, v, FOUR_FROM(n, 0))
+#endif
+/* Pairwise, the upper half onto the lower and again, so that the order is always the same. */
 INLINE float sum(vf v) {
-    float t[LANES];
-    store(t, v);
-    for (int width = LANES / 2; width; width /= 2)
-        for (int i = 0; i < width; i++) t[i] += t[i + width];
-    return t[0];
+#if LANES == 16
+    v += TURNED(v, 8);
+#endif
+#if LANES >= 8
+    v += TURNED(v, 4);
+#endif
+    v += TURNED(v, 2);
+    v += TURNED(v, 1);
+    return v[0];
 }
 INLINE float largest(vf v) {
-    float t[LANES], m;
-    store(t, v);
-    m = t[0];
-    for (int i = 1; i < LANES; i++) m = t[i] > m ? t[i] : m;
-    return m;
+#if LANES == 16
+    v = larger(v, TURNED(v, 8));
+#endif
+#if LANES >= 8
+    v = larger(v, TURNED(v, 4));
+#endif
+    v = larger(v, TURNED(v, 2));
+    v = larger(v, TURNED(v, 1));
+    return v[0];
 }
 
 /* Turns the LANES x LANES matrix of the rows r[] by its diagonal: each round interleaves the first

@@ -146,19 +146,36 @@ static int gather_bias(bert_tape *t, const bert_linear *ls, int count, int cols,
     return BERT_OK;
 }
 
-/* y [rows, cols] of x [rows, the linears' columns]. */
-static int linear_forward(bert_tape *t, const bert_linear *ls, int count, const float *x, float *y,
-                          int rows, int cols, bert_epilogue ep) {
-    bool kept = true;
-    for (int i = 0; i < count; i++) kept &= !bert_param_trainable(ls[i].weight);
-    const bool once = kept && !t->options.record && !t->returns && /* a step comes back */
-                      bert_weights_once(ls, count, rows);
-    bert_view a = rows_of(x, ls[0].weight->cols);
-    if (kept && !once) {
+/* How a product reads its weights. */
+typedef enum {
+    THROUGH, /* packed on the way: they are trained, or multiplied several rows at a time */
+    ONCE,    /* as they lie: nobody may need them again */
+    KEPT     /* from a packed copy */
+} weight_use;
+
+static weight_use use_of(const bert_tape *t, const bert_linear *ls, int count, int rows) {
+    for (int i = 0; i < count; i++)
+        if (bert_param_trainable(ls[i].weight)) return THROUGH;
+    const bool again = t->options.record || t->returns; /* a step comes back */
+    return !again && bert_weights_once(ls, count, rows) ? ONCE : KEPT;
+}
+
+/* What a product is given: floats, or what another product wrote for it. */
+typedef struct {
+    const float *x;         /* [rows, the linears' columns] */
+    const bert_left *words; /* or NULL */
+} left_side;
+
+/* y [rows, cols] of x. */
+static int linear_forward(bert_tape *t, const bert_linear *ls, int count, weight_use use,
+                          left_side x, float *y, int rows, int cols, bert_epilogue ep) {
+    bert_view a = rows_of(x.x, ls[0].weight->cols);
+    if (use == KEPT) {
         const bert_packed *w =
             bert_weights_packed(ls, count, true, t->options.precision, t->threads, &t->error);
         if (!w || gather_bias(t, ls, count, cols, &ep.bias)) return BERT_ENOMEM;
-        return bert_matmul_packed(t->threads, rows, a, w, y, cols, &ep);
+        return x.words ? bert_matmul_words(t->threads, rows, x.words, w, y, cols, &ep)
+                       : bert_matmul_packed(t->threads, rows, a, w, y, cols, &ep);
     }
     int first = 0, rc = 0;
     for (int i = 0; i < count && !rc; first += ls[i++].weight->rows) {
@@ -169,14 +186,14 @@ static int linear_forward(bert_tape *t, const bert_linear *ls, int count, const 
         /* what is initialised lies in memory of its own */
         bert_read_fn *read = w->initialised ? NULL : source->read;
         bool finite = true;
-        if (once)
+        if (use == ONCE)
             rc = bert_matmul_once(t->threads, t->options.precision, rows, w->rows, w->cols, a,
                                   &(bert_right){b, w->balance, read, source->context}, y + first,
                                   cols, &ep, &finite);
         else
             rc = bert_matmul_view(t->threads, t->options.precision, rows, w->rows, w->cols, a, b,
                                   y + first, cols, &ep);
-        if (once && !rc) bert_weights_done(w, finite, t->threads);
+        if (use == ONCE && !rc) bert_weights_done(w, finite, t->threads);
     }
     return rc;
 }
@@ -214,7 +231,9 @@ static bert_tensor *linear(bert_tape *t, const bert_linear *ls, int count, bert_
         }
     }
     int rc = learn_balance(t, ls, count, x);
-    if (!rc) rc = linear_forward(t, ls, count, x->data, y->data, x->rows, cols, ep);
+    if (!rc)
+        rc = linear_forward(t, ls, count, use_of(t, ls, count, x->rows), (left_side){.x = x->data},
+                            y->data, x->rows, cols, ep);
     return check(t, &bert_op_linear, rc) ? NULL : y;
 }
 
@@ -265,13 +284,12 @@ bert_tensor *bert_feed_forward(bert_tape *t, bert_linear up, bert_act act, bert_
         !linears_fit(t, &down, 1, up.weight->rows))
         return NULL;
     int inner = up.weight->rows;
-    size_t size = (size_t)x->rows * (size_t)inner;
+    const size_t size = (size_t)x->rows * (size_t)inner;
     const bert_linear both[] = {up, down};
     bert_tensor *y = bert_tape_result(t, &bert_op_feed_forward, sizeof(feed_forward_node), x->rows,
                                       down.weight->rows,
                                       (bert_sources){.a = x, .linears = both, .linears_count = 2});
-    float *h = y ? bert_tape_take(t, size) : NULL;
-    if (!h) return NULL;
+    if (!y) return NULL;
     bert_epilogue ep = {.act = act};
     if (y->node) {
         feed_forward_node *n = (feed_forward_node *)y->node;
@@ -281,10 +299,23 @@ bert_tensor *bert_feed_forward(bert_tape *t, bert_linear up, bert_act act, bert_
         n->pre = ep.pre = bert_tape_alloc(t, size * sizeof *ep.pre);
         if (!n->pre) return NULL;
     }
+    const weight_use up_use = use_of(t, &up, 1, x->rows), down_use = use_of(t, &down, 1, x->rows);
+    /* Between two products of bf16 the activations stay bf16. */
+    const bert_gemm_kernel *g = bert_cpu()->gemm[t->options.precision];
+    const bool as_words = g->sums == BERT_SUMS_COARSE && up_use == KEPT && down_use == KEPT;
+    const size_t floats = bert_left_bytes(g, x->rows, inner) / sizeof(float);
+    float *h = bert_tape_take(t, as_words ? floats : size);
+    if (!h) return NULL;
+    const bert_left words = bert_left_rows(g, h, inner);
+    const left_side made = {.x = h, .words = as_words ? &words : NULL};
     /* not of down, whose input differs more from text to text than an example tells */
     int rc = learn_balance(t, &up, 1, x);
-    if (!rc) rc = linear_forward(t, &up, 1, x->data, h, x->rows, inner, ep);
-    if (!rc) rc = linear_forward(t, &down, 1, h, y->data, x->rows, y->cols, (bert_epilogue){0});
+    ep.words = made.words;
+    if (!rc)
+        rc = linear_forward(t, &up, 1, up_use, (left_side){.x = x->data}, h, x->rows, inner, ep);
+    if (!rc)
+        rc = linear_forward(t, &down, 1, down_use, made, y->data, x->rows, y->cols,
+                            (bert_epilogue){0});
     bert_tape_give(t, h);
     return check(t, &bert_op_feed_forward, rc) ? NULL : y;
 }
