@@ -147,7 +147,7 @@ def main():
     saved, skipped = load(context.scratch("race.json"), about), {}
     print(report.header(about["machine"], about["versions"]), flush=True)
     for name in args.only:
-        module, start, load_before = SECTIONS[name], time.monotonic(), os.getloadavg()[0]
+        module, start, busy = SECTIONS[name], time.monotonic(), machine.busy()
         context.missing = {}
         try:
             results = module.run(context)
@@ -159,7 +159,7 @@ def main():
             continue
         saved[name] = {"date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
                        "bert": about["versions"]["bert"], "minutes": (time.monotonic() - start) / 60,
-                       "load_before": load_before, "quick": args.quick, "absent": context.missing, "results": results}
+                       "busy": busy, "quick": args.quick, "absent": context.missing, "results": results}
         print(report.section(name, saved[name], module), flush=True)
         write(context.scratch("race.json"), json.dumps({**about, "sections": saved}, indent=1))
     overview = report.render(*aims.table(saved)) + report.skipped(skipped)

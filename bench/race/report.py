@@ -29,7 +29,7 @@ def skipped(parts):
 
 
 def section(name, result, module):
-    busy = f" The machine was busy: load {result['load_before']:.1f} before." if result["load_before"] > 0.5 else ""
+    busy = f" The machine was busy: {result['busy']:.1f} cores before it began." if result["busy"] > 0.2 else ""
     hasty = " Few rounds (--quick)." if result["quick"] else ""
     lines = [f"## {name}", "",
              f"Measured {result['date']}, bert {result['bert']}, in {result['minutes']:.1f} minutes.{hasty}{busy}", ""]
