@@ -33,6 +33,7 @@ SECTIONS = {
     "footprint": footprint,
     "tokens": tokens,
 }
+FORMAT = 2  # of race.json: what another one wrote is not read
 MODELS = ["all-MiniLM-L6-v2", "bert-base", "bert-large"]
 
 
@@ -59,10 +60,13 @@ class Context:
     def say(self, text):
         print(f"[{time.monotonic() - self.began:6.1f} s] {text}", file=sys.stderr, flush=True)
 
-    def absent(self, engine, why):
-        if engine.name not in self.missing:
-            self.say(f"{engine.name} is absent: {why}")
-        self.missing.setdefault(engine.name, why)
+    def absent(self, name, why, *where):
+        """Noted for the report: an engine or a model, why, and of an engine at which model that is so."""
+        reasons = self.missing.setdefault(name, {})
+        if str(why) not in reasons:
+            self.say(f"{name} is absent: {why}")
+        places = reasons.setdefault(str(why), [])
+        places += [w for w in where if w not in places]
 
     def build(self, name):
         return os.path.join(self.root, "build", name)
@@ -104,9 +108,11 @@ def arguments():
     p.add_argument("--data", default=os.environ.get("DATA", ""), help="directory with SST-2/ and more (default: $DATA)")
     p.add_argument("--quick", action="store_true", help="few rounds, two shapes: does it work?")
     args = p.parse_args()
-    unknown = set(args.only) - set(SECTIONS)
-    if unknown:
-        p.error(f"--only {','.join(unknown)}: the parts are {', '.join(SECTIONS)}")
+    models = [m for m in args.models if not os.path.isdir(m)]  # a directory is a model as well
+    for option, given, known in (("only", args.only, SECTIONS), ("models", models, MODELS),
+                                 ("shapes", args.shapes, SHAPES)):
+        for unknown in set(given) - set(known):
+            p.error(f"--{option} {unknown}: there are {', '.join(known)}")
     if args.quick:
         args.shapes = args.shapes or ["1x16", "8x128"]
         args.sentences = min(args.sentences, 640)
@@ -118,7 +124,7 @@ def load(path, about):
     try:
         with open(path) as f:
             saved = json.load(f)
-        if saved["machine"] == about["machine"]:
+        if (saved.get("format"), saved["machine"]) == (FORMAT, about["machine"]):
             return saved["sections"]
     except (OSError, ValueError, KeyError):
         pass
@@ -136,11 +142,12 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     context = Context(args)
     packages = sorted({e.package for e in ENGINES if e.package} | {"transformers", "tokenizers", "nanotoken", "nncf"})
-    about = {"machine": machine.describe(args.threads), "versions": machine.versions(context, packages)}
-    saved = load(context.scratch("race.json"), about)
+    about = {"format": FORMAT, "machine": machine.describe(args.threads),
+             "versions": machine.versions(context, packages)}
+    saved, skipped = load(context.scratch("race.json"), about), {}
     print(report.header(about["machine"], about["versions"]), flush=True)
     for name in args.only:
-        module, start, load_before = SECTIONS[name], time.monotonic(), os.getloadavg()[0]
+        module, start, busy = SECTIONS[name], time.monotonic(), machine.busy()
         context.missing = {}
         try:
             results = module.run(context)
@@ -148,18 +155,19 @@ def main():
             if not isinstance(e, pool.Failed):
                 traceback.print_exc()
             context.say(f"{name} is skipped: {e}")
+            skipped[name] = str(e)
             continue
         saved[name] = {"date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
-                       "minutes": (time.monotonic() - start) / 60, "load_before": load_before, "quick": args.quick,
-                       "absent": context.missing, "results": results}
+                       "bert": about["versions"]["bert"], "minutes": (time.monotonic() - start) / 60,
+                       "busy": busy, "quick": args.quick, "absent": context.missing, "results": results}
         print(report.section(name, saved[name], module), flush=True)
         write(context.scratch("race.json"), json.dumps({**about, "sections": saved}, indent=1))
-    overview = report.render(*aims.table(saved))
+    overview = report.render(*aims.table(saved)) + report.skipped(skipped)
     print(overview, flush=True)
     text = [report.header(about["machine"], about["versions"]), overview]
     text += [report.section(n, saved[n], m) for n, m in SECTIONS.items() if n in saved]
     write(context.scratch("race.md"), "\n".join(text))
-    with contextlib.suppress(KeyError, StopIteration):
+    with contextlib.suppress(KeyError, StopIteration, ValueError):
         write(context.scratch("race.svg"), draw.draw({**about, "sections": saved}, "bert-base", "8x128"))
     context.say(f"written: {context.scratch('race.md')}, race.json, race.svg")
 

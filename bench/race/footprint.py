@@ -23,7 +23,7 @@ def memory(context, engine, model):
         w.ask("time", 1, 3)
         return w.peak_memory()
     except pool.Failed as e:
-        context.absent(engine, str(e))
+        context.absent(engine.name, e, os.path.basename(model))
         return None
     finally:
         w.close()

@@ -4,6 +4,7 @@ import os
 import platform
 import re
 import subprocess
+import time
 
 FLAGS = ["avx2", "fma", "f16c", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_tile", "amx_bf16", "amx_int8"]
 
@@ -33,6 +34,16 @@ def describe(threads):
         "memory_gb": round(int(field(read("/proc/meminfo"), "MemTotal").split()[0] or 0) / 2**20, 1),
         "system": platform.release(),
     }
+
+
+def busy(seconds=1):
+    """Cores that others use now. A load average would tell of the part of the race before, too."""
+    def used():
+        user, nice, system, _, _, irq, softirq, steal = (int(x) for x in read("/proc/stat").split()[1:9])
+        return user + nice + system + irq + softirq + steal
+    before = used()
+    time.sleep(seconds)
+    return (used() - before) / os.sysconf("SC_CLK_TCK") / seconds
 
 
 def versions(context, packages):

@@ -27,7 +27,8 @@ class Models:
                              stderr=subprocess.PIPE, text=True, env={**pool.environment(self.context), **(env or {})})
         if run.returncode:
             self.context.log.write(run.stderr)
-            raise pool.Failed((run.stderr.strip() or "export failed").splitlines()[-1][:300])
+            killed = f"killed by signal {-run.returncode}" if run.returncode < 0 else "failed"
+            raise pool.Failed((run.stderr.strip() or killed).splitlines()[-1][:300])
 
     def directory(self, name):
         if name not in self.known:
@@ -118,5 +119,6 @@ class Models:
         os.makedirs(folder, exist_ok=True)
         out = os.path.join(folder, f"reference-{rows}x{seq}-{key}.bin")
         if not os.path.exists(out):
+            self.context.say(f"computing {os.path.basename(model)} {shape} in float64")
             self.tool("reference", model, path, str(rows), str(seq), out)
         return np.fromfile(out, dtype=np.float64).reshape(rows, seq, -1)

@@ -1,5 +1,7 @@
 """Workers: processes that stand still (SIGSTOP) unless it is their turn, so that one alone has the machine."""
 import atexit
+import contextlib
+import importlib.metadata
 import json
 import os
 import signal
@@ -39,6 +41,8 @@ def environment(context, more=None):
 class Worker:
     def __init__(self, context, engine, model, env=None):
         self.engine = engine
+        if engine.ours and not os.path.exists(context.build("bench_race_worker")):
+            raise Failed("build/bench_race_worker is not built; make bench builds it")
         self.process = subprocess.Popen(command(context, engine, model), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         stderr=context.log, text=True, env=environment(context, env))
         running.add(self)
@@ -52,10 +56,14 @@ class Worker:
         line = self.process.stdout.readline()
         if line:
             self.process.send_signal(signal.SIGSTOP)
-        got = json.loads(line) if line else {"error": f"the process ended ({self.process.wait()})"}
+        got = json.loads(line) if line else {"error": self.last_words()}
         if "error" in got:
             raise Failed(got["error"])
         return got
+
+    def last_words(self):
+        code = self.process.wait()
+        return f"killed by signal {-code}" if code < 0 else f"the process ended ({code})"
 
     def ask(self, *words):
         self.process.send_signal(signal.SIGCONT)
@@ -79,22 +87,46 @@ class Worker:
         self.process.stdout.close()
 
 
-def check_memory(model):
+def free_memory():
+    with open("/proc/meminfo") as f:
+        return next(int(line.split()[1]) * 1024 for line in f if line.startswith("MemAvailable"))
+
+
+def wanted_memory(model):
     """None may make the machine swap: a worker takes up to twice its weights, and something more."""
     path = os.path.join(model, "model.safetensors")
-    needs = 2.2 * os.path.getsize(path) + 3e8 if os.path.exists(path) else 0
-    with open("/proc/meminfo") as f:
-        free = next(int(line.split()[1]) * 1024 for line in f if line.startswith("MemAvailable"))
-    if free < needs:
-        raise Failed(f"too little memory: {free / 1e9:.1f} GB are free, {needs / 1e9:.1f} are wanted")
+    return 2.2 * os.path.getsize(path) + 3e8 if os.path.exists(path) else 0
+
+
+def check_installed(package):
+    """What bench/race.sh could not install it tells in a file, named like the package."""
+    try:
+        importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        why = []
+        with contextlib.suppress(OSError), open(os.path.join(sys.prefix, "absent", package.replace("_", "-"))) as f:
+            why = [line.strip() for line in f if "error" in line.lower()]
+        raise Failed(": ".join([f"{package} is not installed", *why[-1:]])[:300])
+
+
+def make_ready(context, engine, model):
+    """All that a worker needs before it can start, or Failed."""
+    if engine.package:
+        check_installed(engine.package)
+    context.models.export(engine, model)
+
+
+def launch(context, engine, model, env=None):
+    make_ready(context, engine, model)
+    if (free := free_memory()) < (wanted := wanted_memory(model)):
+        raise Failed(f"too little memory: {free / 1e9:.1f} GB are free, {wanted / 1e9:.1f} are wanted")
+    return Worker(context, engine, model, env)
 
 
 def start(context, engine, model, env=None):
     """A worker, or None: the engine is absent, and why is noted."""
     try:
-        check_memory(model)
-        context.models.export(engine, model)
-        return Worker(context, engine, model, env)
+        return launch(context, engine, model, env)
     except Failed as e:
-        context.absent(engine, str(e))
+        context.absent(engine.name, e, os.path.basename(model))
         return None

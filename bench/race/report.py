@@ -24,11 +24,19 @@ def header(machine, versions):
         ", ".join(f"{k} {v}" for k, v in versions.items() if v), ""])
 
 
+def skipped(parts):
+    return "".join(f"\n{name} was skipped: {why}.\n" for name, why in parts.items())
+
+
 def section(name, result, module):
-    busy = f" The machine was busy: load {result['load_before']:.1f} before." if result["load_before"] > 0.5 else ""
+    busy = f" The machine was busy: {result['busy']:.1f} cores before it began." if result["busy"] > 0.2 else ""
     hasty = " Few rounds (--quick)." if result["quick"] else ""
-    lines = [f"## {name}", "", f"Measured {result['date']}, in {result['minutes']:.1f} minutes.{hasty}{busy}", ""]
+    lines = [f"## {name}", "",
+             f"Measured {result['date']}, bert {result['bert']}, in {result['minutes']:.1f} minutes.{hasty}{busy}", ""]
     lines += [render(*t) for t in module.tables(result["results"])]
     if result["absent"]:
-        lines += ["Absent: " + "; ".join(f"{k} ({v})" for k, v in result["absent"].items()) + ".", ""]
+        lines += ["Absent:", ""]
+        lines += [f"- {engine}: {why}" + f" ({', '.join(places)})" * bool(places)
+                  for engine, reasons in result["absent"].items() for why, places in reasons.items()]
+        lines += [""]
     return "\n".join(lines)

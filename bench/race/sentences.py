@@ -7,6 +7,7 @@ import numpy as np
 
 import pool
 from engines import AGREES, GROUPS, of_group
+from room import Room
 from throughput import ratio_text, ratios
 
 # Models that take part, and which part of --sentences they embed: the larger one would take minutes an engine.
@@ -29,30 +30,25 @@ def cosine(a, b):
     return float(np.mean((a * b).sum(1) / np.maximum(norms, 1e-30)))
 
 
-def embed(context, worker, path, order):
+def embed(context, room, engine, path, order):
     out = context.scratch("vectors.bin")
-    got = worker.ask("embed", path, out, *([] if worker.engine.ours else [order]))
+    got = room.ask(engine, "embed", path, out, *([] if engine.ours else [order]))
     return got["seconds"][0], got["tokens"], np.fromfile(out, dtype=np.float32).astype(np.float64)
 
 
 def one_class(context, name, group, path, n):
-    model = context.models.directory(name)
-    workers = [w for e in of_group(group) if (w := pool.start(context, e, model))]
     results = {}
-    for order in ORDERS:
-        for w in list(workers):
-            context.say(f"{name}, {n} sentences, {order} order: {w.engine.name}")
-            try:
-                seconds, tokens, vectors = embed(context, w, path, order)
-            except pool.Failed as e:
-                context.absent(w.engine, str(e))
-                workers.remove(w)
-                w.close()
-                continue
-            r = results.setdefault(w.engine, {"engine": w.engine.name, "group": group, "ours": w.engine.ours})
-            r.update({order: seconds, "tokens": tokens, "vectors": vectors.reshape(n, -1)})
-    for w in workers:
-        w.close()
+    with Room(context, of_group(group), context.models.directory(name)) as room:
+        for order in ORDERS:
+            for engine in list(room.engines):
+                context.say(f"{name}, {n} sentences, {order} order: {engine.name}")
+                try:
+                    seconds, tokens, vectors = embed(context, room, engine, path, order)
+                except pool.Failed as e:
+                    room.lose(engine, e)
+                    continue
+                r = results.setdefault(engine, {"engine": engine.name, "group": group, "ours": engine.ours})
+                r.update({order: seconds, "tokens": tokens, "vectors": vectors.reshape(n, -1)})
     return [r for r in results.values() if all(order in r for order in ORDERS)]
 
 

@@ -1,11 +1,13 @@
 """Forward passes at a shape: each engine in turn, a few runs a round; the median over the rounds counts."""
 import statistics
+import time
 
 import numpy as np
 
 import pool
 from engines import AGREES, GROUPS, of_group
 from models import SHAPES, sizes
+from room import Room
 
 
 def flops(config, batch, seq):
@@ -25,6 +27,7 @@ def agreement(got, want):
 
 LONG = 10  # seconds of a round that is not repeated for engines which are LAPPED times slower than the best
 LAPPED = 3
+LIMIT = 100  # seconds of a shape and class after which no round begins: the race has to end
 
 
 def plan(first, budget, least):
@@ -34,52 +37,52 @@ def plan(first, budget, least):
     return max(min(least, 2) if seconds > LONG else least, min(15, int(budget / seconds))), seconds > LONG, turns
 
 
-def prepare(context, worker, shape, path, want):
-    """Tells a worker the shape and looks at what it computes: (seconds of a run, the beginning of its row)."""
+def prepare(context, room, engine, shape, path, want):
+    """Tells an engine the shape and looks at what it computes: (seconds of a run, the beginning of its row)."""
     out = context.scratch("hidden.bin")
-    worker.ask("shape", *sizes(shape), path)
-    seconds = worker.ask("save", out)["seconds"][0]
+    room.ask(engine, "shape", *sizes(shape), path)
+    seconds = room.ask(engine, "save", out)["seconds"][0]
     error, cosine = agreement(np.fromfile(out, dtype=np.float32), want)
     if seconds < 1:  # the first run packs, compiles and takes memory
-        seconds = worker.ask("time", 0, 1)["seconds"][0]
-    return seconds, {"error": error, "cosine": cosine, "agrees": cosine >= AGREES[worker.engine.group]}
+        seconds = room.ask(engine, "time", 0, 1)["seconds"][0]
+    return seconds, {"error": error, "cosine": cosine, "agrees": cosine >= AGREES[engine.group]}
 
 
-def measure(context, workers, model, shape, budget):
-    """Rows of a shape, an engine each. A worker that fails is out of `workers` from then on."""
-    batch, seq = sizes(shape)
-    path, want = context.models.ids(shape), context.models.reference(model, shape)
-    rows, first = {}, {}
-
-    def lose(w, why):
-        context.absent(w.engine, f"{shape}: {why}")
-        workers.remove(w)
-        w.close()
-
-    for w in list(workers):
-        try:
-            first[w], rows[w] = prepare(context, w, shape, path, want)
-        except pool.Failed as e:
-            lose(w, e)
-    if not rows:
-        return []
-    rounds, long, turns = plan([first[w] for w in rows], budget, context.least_rounds)
-    turn, times = dict(zip(rows, turns)), {w: [] for w in rows}
-    for i in range(rounds):
-        for w in list(rows):
-            if i and long and min(times[w]) > LAPPED * min(first.values()):
+def rounds(room, first, budget, least):
+    """Seconds of a run in each round, of each engine that gets through its turns."""
+    count, long, turns = plan(list(first.values()), budget, least)
+    turn, times, end = dict(zip(first, turns)), {e: [] for e in first}, time.monotonic() + LIMIT
+    for i in range(count):
+        if i and time.monotonic() > end:
+            break
+        for engine in list(times):
+            if i and long and min(times[engine]) > LAPPED * min(first.values()):
                 continue
             try:
-                times[w].append(statistics.median(w.ask("time", *turn[w])["seconds"]))
+                times[engine].append(statistics.median(room.ask(engine, "time", *turn[engine])["seconds"]))
             except pool.Failed as e:
-                lose(w, e)
-                del rows[w]
-    for w, row in rows.items():
-        seconds = statistics.median(times[w])
-        row.update(engine=w.engine.name, group=w.engine.group, ours=w.engine.ours, ms=1e3 * seconds,
-                   best_ms=1e3 * min(times[w]), rounds=len(times[w]), tokens_per_second=batch * seq / seconds,
-                   gflops=flops(context.config(model), batch, seq) / seconds * 1e-9)
-    return list(rows.values())
+                room.lose(engine, e)
+                del times[engine]
+    return times
+
+
+def measure(context, room, shape, budget):
+    """Rows of a shape, an engine each. One that fails is out of the room from then on."""
+    batch, seq = sizes(shape)
+    path, want = context.models.ids(shape), context.models.reference(room.model, shape)
+    rows, first = {}, {}
+    for engine in list(room.engines):
+        try:
+            first[engine], rows[engine] = prepare(context, room, engine, shape, path, want)
+        except pool.Failed as e:
+            room.lose(engine, e)
+    for engine, times in rounds(room, first, budget, context.least_rounds).items() if first else ():
+        seconds = statistics.median(times)
+        rows[engine].update(
+            engine=engine.name, group=engine.group, ours=engine.ours, ms=1e3 * seconds, best_ms=1e3 * min(times),
+            rounds=len(times), tokens_per_second=batch * seq / seconds,
+            gflops=flops(context.config(room.model), batch, seq) / seconds * 1e-9)
+    return [row for row in rows.values() if "ms" in row]
 
 
 def ratios(rows, key="tokens_per_second", better=max):
@@ -98,16 +101,14 @@ def ratios(rows, key="tokens_per_second", better=max):
 def race(context, name, shapes, groups=GROUPS, env=None, include=lambda engine: True):
     """One model: the classes one after the other, so that no more engines are in memory than meet."""
     model = context.models.directory(name)
+    for shape in shapes:  # in float64: memory that is there only while no engine is
+        context.models.reference(model, shape)
     cells = {shape: [] for shape in shapes}
     for group in groups:
-        workers = [w for e in of_group(group) if include(e) and (w := pool.start(context, e, model, env))]
-        try:
+        with Room(context, filter(include, of_group(group)), model, env) as room:
             for shape in shapes:
-                context.say(f"{name} {shape} {group}: {', '.join(w.engine.name for w in workers)}")
-                cells[shape] += measure(context, workers, model, shape, context.budget)
-        finally:
-            for w in workers:
-                w.close()
+                context.say(f"{name} {shape} {group}: {room.names()}")
+                cells[shape] += measure(context, room, shape, context.budget)
     return [{"model": name, "shape": shape, "rows": ratios(rows)} for shape, rows in cells.items()]
 
 
@@ -118,7 +119,7 @@ def run(context):
         try:
             cells += race(context, name, shapes)
         except pool.Failed as e:
-            context.say(f"{name} is skipped: {e}")
+            context.absent(name, e)
     return cells
 
 
@@ -129,8 +130,9 @@ def ratio_text(row):
 def table(rows, title):
     body = [[r["engine"] + ("" if r["agrees"] else " (disagrees: not counted)"), r["group"], f"{r['ms']:.2f}",
              f"{r['tokens_per_second']:,.0f}", f"{r['gflops']:,.0f}", ratio_text(r), f"{r['error']:.1e}",
-             f"{r['cosine']:.6f}"] for r in rows]
-    return title, ["engine", "class", "ms", "tokens/s", "GFLOP/s", "ours / best rival", "largest error", "cosine"], body
+             f"{r['cosine']:.6f}", r["rounds"]] for r in rows]
+    return title, ["engine", "class", "ms", "tokens/s", "GFLOP/s", "ours / best rival", "largest error", "cosine",
+                   "rounds"], body
 
 
 def summary(cells, title):

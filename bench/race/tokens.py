@@ -76,7 +76,7 @@ def one_text(context, text):
                 try:
                     got = w.ask("tokenize", path, what, 3)
                 except pool.Failed as e:
-                    context.absent(w.engine, str(e))
+                    context.absent(w.engine.name, e)
                     continue
                 times[w].append(statistics.median(got["seconds"]))
                 row["tokens"] = got["tokens"]

@@ -44,7 +44,7 @@ def run(context):
             try:
                 taken[engine].append(step(context, engine, steps))
             except pool.Failed as e:
-                context.absent(engine, str(e))
+                context.absent(engine.name, e)
                 del taken[engine]
     rows = []
     for engine, got in taken.items():
@@ -56,6 +56,6 @@ def run(context):
 
 def tables(rows):
     body = [[r["engine"], r["group"], *(f"{r[p]:,.0f}" for p in PARTS), f"{r['tokens_per_second']:,.0f}",
-             ratio_text(r), f"{r['memory_mb']:,}"] for r in rows]
+             ratio_text(r), f"{r['memory_mb']:,.0f}"] for r in rows]
     yield (f"Training step, BERT-base, {BATCH}x{SEQ}, dropout on, AdamW (milliseconds)",
-           ["engine", "class", *PARTS, "tokens/s", "ours / best rival", "peak memory, MB"], body)
+           ["engine", "class", *PARTS, "tokens/s", "ours / best rival", "peak memory, MiB"], body)

@@ -97,6 +97,10 @@ class Worker:
         return {"seconds": seconds, "tokens": self.rival.count(result)}
 
 
+def reason(e):
+    return (str(e) if type(e) is RuntimeError and str(e) else f"{type(e).__name__}: {e}")[:300]
+
+
 def main():
     once = sys.argv[1] == "--once"
     kind, model, precision, threads = sys.argv[1 + once:5 + once]
@@ -116,14 +120,14 @@ def main():
             return
         answer({"ready": True})
     except Exception as e:
-        answer({"error": f"{type(e).__name__}: {e}"[:300]})
+        answer({"error": reason(e)})
         return
     for line in sys.stdin:
         name, *rest = line.split()
         try:
             answer(getattr(w, name)(*rest))
         except Exception as e:
-            answer({"error": f"{type(e).__name__}: {e}"[:300]})
+            answer({"error": reason(e)})
 
 
 if __name__ == "__main__":
