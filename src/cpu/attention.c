@@ -122,7 +122,8 @@ static void forward_head(const job *w, int sequence, int h, unsigned char *memor
     for (int i = 0; i < length; i += step) {
         int rows = length - i < step ? length - i : step;
         multiply_strip(g, scores, score_ld, strip, rows_from(q, i), keys, length, size, rows);
-        w->k->softmax(scores, score_ld, rows, length, 1.0f / sqrtf((float)size), lse);
+        w->k->softmax(scores, score_ld, rows, length, 1.0f / sqrtf((float)size),
+                      w->lse ? lse : NULL);
         for (int r = 0; r < rows; r++) {
             float *row = scores + (ptrdiff_t)r * score_ld;
             if (w->lse) w->lse[(ptrdiff_t)h * p->start[p->n] + first + i + r] = lse[r];

@@ -205,8 +205,10 @@ static void softmax(float *x, ptrdiff_t ld, int rows, int cols, float factor, fl
                 store_part(x + i, exp_v(mul_add(load_part(x + i, left, 0), f, shift)), left);
                 s[j] += load_part(x + i, left, 0);
             });
-        float total = sum_4(s);
-        scale(x, x, 1.0f / total, n);
+        const float total = sum_4(s);
+        const vf inverse = all(1.0f / total);
+        FOR_LANES(n, store(x + i, load(x + i) * inverse),
+                  store_part(x + i, load_part(x + i, left, 0) * inverse, left));
         if (lse) lse[r] = top + logf(total);
     }
 }

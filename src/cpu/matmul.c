@@ -165,7 +165,7 @@ static void pack_blocks(void *context, int begin, int end, int thread) {
 
 /* Of the chunk: unless they are read in place. */
 static void pack_left(bert_threads *threads, product *p, int blocks) {
-    if (p->left.block) bert_threads_run(threads, blocks, 2, pack_blocks, p);
+    if (p->left.block) bert_threads_run(threads, blocks, 1, pack_blocks, p);
 }
 
 /* What comes after the sum, for the block of C at (row, col) of the chunk. */

@@ -26,7 +26,7 @@ typedef struct {
     ptrdiff_t row, depth;
     int n; /* elements of a row */
     const float *factors;
-    int32_t high;
+    bool is_signed;
     float inverse[QUANTIZED_SIDE];
     int32_t zero[QUANTIZED_SIDE];
 } quantized_side;
@@ -50,16 +50,25 @@ INLINE vf quantized_load(const quantized_side *s, int i, int k, int n) {
  * is not), else 0. */
 INLINE void quantized_range(const quantized_side *s, int i, float *least, float *most,
                             float *poison) {
-    vf low = all(0), high = all(0), bad = all(0);
-    for (int k = 0; k < s->n; k += LANES) {
-        vf x = quantized_load(s, i, k, s->n - k < LANES ? s->n - k : LANES);
-        low = smaller(x, low);
-        high = larger(x, high);
-        bad += x;
+    /* two of each, so that one need not wait for the other */
+    vf low[2] = {0}, high[2] = {0}, bad[2] = {0};
+#define RAISE(j, k, n)                                                                             \
+    {                                                                                              \
+        const vf x = quantized_load(s, i, k, n);                                                   \
+        low[j] = smaller(x, low[j]);                                                               \
+        high[j] = larger(x, high[j]);                                                              \
+        bad[j] += x;                                                                               \
     }
-    *least = -largest(-low);
-    *most = largest(high);
-    *poison = sum(bad) * 0.0f;
+    int k = 0;
+    for (; k + 2 * LANES <= s->n; k += 2 * LANES) {
+        RAISE(0, k, LANES);
+        RAISE(1, k + LANES, LANES);
+    }
+    for (; k < s->n; k += LANES) RAISE(0, k, s->n - k < LANES ? s->n - k : LANES);
+#undef RAISE
+    *least = -largest(-smaller(low[0], low[1]));
+    *most = largest(larger(high[0], high[1]));
+    *poison = sum(bad[0] + bad[1]) * 0.0f;
 }
 
 /* A range too small to be told from nothing is nothing. */
@@ -68,7 +77,7 @@ INLINE float quantized_inverse(float scale) {
 }
 
 INLINE void quantize_right(quantized_side *s, int cols, quantized_columns *extra) {
-    s->high = 127;
+    s->is_signed = true;
     *extra = (quantized_columns){0};
     for (int i = 0; i < cols; i++) {
         float least, most, poison;
@@ -80,57 +89,56 @@ INLINE void quantize_right(quantized_side *s, int cols, quantized_columns *extra
     }
 }
 
-INLINE vi smaller_words(vi a, vi b) {
-#if LANES == 16
-    return (vi)_mm512_min_epi32((__m512i)a, (__m512i)b);
-#elif LANES == 8
-    return (vi)_mm256_min_epi32((__m256i)a, (__m256i)b);
-#else
-    vi less = a < b;
-    return (a & less) | (b & ~less);
-#endif
-}
-
 /* LANES elements of row i from k on, of which n are there, quantized (the others are `zero`, which
  * counts for nothing where the other side is zero). x / scale is rounded before the rest is added,
  * so that a machine with FMA computes what one without does; adding 1.5 * 2^23 leaves no room for a
- * fraction. Two roundings may make 256 of the largest; none goes below the least. */
+ * fraction. Two roundings may make one more of the largest; none goes below the least. */
 INLINE vi quantized_lanes(const quantized_side *s, int i, int k, int n) {
     const float shift = 12582912.0f;
     const vf x = quantized_load(s, i, k, n < 0 ? 0 : n > LANES ? LANES : n) * s->inverse[i];
     const vi bits = (vi)all(shift) - s->zero[i]; /* of shift, and what zero adds */
-    return smaller_words((vi)((vu)(x + shift) - (vu)bits), all_words(s->high));
+    return (vi)((vu)(x + shift) - (vu)bits);
 }
 
-/* The low bytes of four vectors, in order. */
-INLINE vi low_bytes(vi a, vi b, vi c, vi d) {
+/* Four vectors as bytes, in order; what a byte cannot hold is held at its limit (which limit is
+ * open for what is not near it: only a NaN is that far off, and its scale is NaN as well). */
+INLINE vi narrowed(vi a, vi b, vi c, vi d, bool is_signed) {
 #if LANES == 16
-    __m512i r = _mm512_castsi128_si512(_mm512_cvtepi32_epi8((__m512i)a));
-    r = _mm512_inserti32x4(r, _mm512_cvtepi32_epi8((__m512i)b), 1);
-    r = _mm512_inserti32x4(r, _mm512_cvtepi32_epi8((__m512i)c), 2);
-    return (vi)_mm512_inserti32x4(r, _mm512_cvtepi32_epi8((__m512i)d), 3);
+    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    const __m512i ab = _mm512_packs_epi32((__m512i)a, (__m512i)b),
+                  cd = _mm512_packs_epi32((__m512i)c, (__m512i)d);
+    return (vi)_mm512_permutexvar_epi32(order, is_signed ? _mm512_packs_epi16(ab, cd)
+                                                         : _mm512_packus_epi16(ab, cd));
 #elif LANES == 8
-    const __m256i byte = _mm256_set1_epi32(255);
-    __m256i ab = _mm256_packus_epi32((__m256i)a & byte, (__m256i)b & byte);
-    __m256i cd = _mm256_packus_epi32((__m256i)c & byte, (__m256i)d & byte);
-    return (vi)_mm256_permutevar8x32_epi32(_mm256_packus_epi16(ab, cd),
-                                           _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+    const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+    const __m256i ab = _mm256_packs_epi32((__m256i)a, (__m256i)b),
+                  cd = _mm256_packs_epi32((__m256i)c, (__m256i)d);
+    return (vi)_mm256_permutevar8x32_epi32(
+        is_signed ? _mm256_packs_epi16(ab, cd) : _mm256_packus_epi16(ab, cd), order);
 #else
     const vi v[4] = {a, b, c, d};
+    const int32_t high = is_signed ? 127 : 255;
     uint8_t t[4 * LANES];
-    for (int i = 0; i < 4 * LANES; i++) t[i] = (uint8_t)v[i / LANES][i % LANES];
+    for (int i = 0; i < 4 * LANES; i++) {
+        const int32_t x = v[i / LANES][i % LANES];
+        t[i] = (uint8_t)(x > high ? high : x);
+    }
     vi r;
     memcpy(&r, t, sizeof r);
     return r;
 #endif
 }
 
-/* 4 LANES elements of row i from k on, a byte each. */
+/* 4 LANES elements of row i from k on, of which n are there, a byte each. */
+INLINE vi quantized_quarters(const quantized_side *s, int i, int k, int n) {
+    return narrowed(quantized_lanes(s, i, k, n), quantized_lanes(s, i, k + LANES, n - LANES),
+                    quantized_lanes(s, i, k + 2 * LANES, n - 2 * LANES),
+                    quantized_lanes(s, i, k + 3 * LANES, n - 3 * LANES), s->is_signed);
+}
 INLINE vi quantized_bytes(const quantized_side *s, int i, int k) {
     const int n = s->n - k;
-    return low_bytes(quantized_lanes(s, i, k, n), quantized_lanes(s, i, k + LANES, n - LANES),
-                     quantized_lanes(s, i, k + 2 * LANES, n - 2 * LANES),
-                     quantized_lanes(s, i, k + 3 * LANES, n - 3 * LANES));
+    /* once inlined, a constant spares the masks */
+    return n >= 4 * LANES ? quantized_quarters(s, i, k, 4 * LANES) : quantized_quarters(s, i, k, n);
 }
 
 /* The left side: see bert_gemm_kernel.pack_rows. */
@@ -138,11 +146,8 @@ static inline void quantize_rows(const bert_left *to, const float *a, ptrdiff_t 
                                  ptrdiff_t depth_stride, int rows, int depth,
                                  const float *factors) {
     for (int i = 0; i < rows; i++) {
-        quantized_side s = {.x = a + i * row_stride,
-                            .depth = depth_stride,
-                            .n = depth,
-                            .factors = factors,
-                            .high = 255};
+        quantized_side s = {
+            .x = a + i * row_stride, .depth = depth_stride, .n = depth, .factors = factors};
         float least, most, poison;
         quantized_range(&s, 0, &least, &most, &poison);
         const float scale = (most - least) / 255.0f;
