@@ -1,8 +1,9 @@
 #include "models/chunks.h"
 #include <string.h>
 
-/* Fewer tokens a thread read the weights too often for what they compute. */
-enum { LEAST_TOKENS = 64, MAX_LANES = 64 };
+/* Fewer tokens a thread, and the weights are read the weights too often for what is computed; more
+ * than this part of what all threads take together outgrow the cache of one. */
+enum { LEAST_TOKENS = 64, APART = 2, MAX_LANES = 64 };
 
 static int32_t smaller(int32_t a, int32_t b) {
     return a < b ? a : b;
@@ -20,7 +21,7 @@ static bert_chunk take(const int32_t *start, int32_t first, int32_t n, int32_t m
  * unless that would make it longer than all would be if the rest were shared evenly. */
 void bert_chunks_plan(bert_chunks *c, const int32_t *start, int32_t n, int threads, int32_t most) {
     const int lanes = threads < MAX_LANES ? threads : MAX_LANES;
-    const int32_t least = smaller(LEAST_TOKENS, most);
+    const int32_t apart = (most + APART - 1) / APART, least = smaller(LEAST_TOKENS, apart);
     int64_t load[MAX_LANES] = {0}, alone = start[n];
     int32_t back = n; /* chunks of all threads are put in from the end */
     c->apart = 0;
@@ -31,7 +32,7 @@ void bert_chunks_plan(bert_chunks *c, const int32_t *start, int32_t n, int threa
             if (load[i] < load[free]) free = i;
         /* Chunks become shorter towards the end, so that the lanes end together. */
         int32_t tokens = left / (2 * lanes);
-        tokens = tokens < least ? least : smaller(tokens, most);
+        tokens = tokens < least ? least : smaller(tokens, apart);
         bert_chunk next = take(start, first, n, tokens);
         const int64_t size = start[first + next.n] - start[first], even = alone / lanes;
         if (lanes > 1 && start[n] >= lanes * least && load[free] + size <= even + even / 8) {
