@@ -1,8 +1,8 @@
 #include "models/chunks.h"
 #include <string.h>
 
-/* Fewer tokens a thread, and the weights are read the weights too often for what is computed; more
- * than this part of what all threads take together outgrow the cache of one. */
+/* With fewer tokens a thread, weights are read too often for what is computed with them; with more
+ * than this part of what all threads take together, activations outgrow the cache of one. */
 enum { LEAST_TOKENS = 64, APART = 2, MAX_LANES = 64 };
 
 static int32_t smaller(int32_t a, int32_t b) {
