@@ -32,12 +32,16 @@ struct bert_threads {
     bert_threads_fn *fn;
     void *context;
     int n, grain;
-    bool quit;
+    atomic_bool quit;
     _Alignas(64) atomic_int next;        /* first item not yet taken */
     _Alignas(64) atomic_uint generation; /* counts runs; workers sleep on it */
     _Alignas(64) atomic_int sleepers;
-    _Alignas(64) atomic_int running; /* workers that have not finished this run */
+    _Alignas(64) atomic_uint gate; /* OPEN while a run has items left, plus the workers inside */
 };
+
+/* A worker that comes when the gate is shut has missed the run and nobody waits for it: where a
+ * machine is busy, a thread that is not scheduled delays nothing. */
+static const unsigned OPEN = 1u << 31;
 
 #if defined(__x86_64__)
 static void pause_cpu(void) {
@@ -93,6 +97,16 @@ static void take_chunks(bert_threads *p, int thread) {
     }
 }
 
+/* The run that is entered may be a later one than the worker was woken for. */
+static bool enter(bert_threads *p) {
+    unsigned gate = atomic_load_explicit(&p->gate, memory_order_relaxed);
+    while (gate & OPEN)
+        if (atomic_compare_exchange_weak_explicit(&p->gate, &gate, gate + 1, memory_order_acquire,
+                                                  memory_order_relaxed))
+            return true;
+    return false;
+}
+
 static void *worker_main(void *argument) {
     worker *w = argument;
     bert_threads *p = w->pool;
@@ -114,8 +128,9 @@ static void *worker_main(void *argument) {
         }
         seen = g;
         if (p->quit) return NULL;
+        if (!enter(p)) continue;
         take_chunks(p, w->index);
-        atomic_fetch_sub_explicit(&p->running, 1, memory_order_release);
+        atomic_fetch_sub_explicit(&p->gate, 1, memory_order_release);
     }
 }
 
@@ -186,13 +201,14 @@ void bert_threads_run(bert_threads *p, int n, int grain, bert_threads_fn *fn, vo
     p->n = n;
     p->grain = grain;
     atomic_store_explicit(&p->next, 0, memory_order_relaxed);
-    atomic_store_explicit(&p->running, p->threads - 1, memory_order_relaxed);
+    atomic_store_explicit(&p->gate, OPEN, memory_order_release);
     atomic_fetch_add(&p->generation, 1);
     if (atomic_load(&p->sleepers)) wake_all(&p->generation);
     unsigned state = flush_denormals();
     take_chunks(p, 0);
     restore_denormals(state);
-    for (int spins = 0; atomic_load_explicit(&p->running, memory_order_acquire) > 0;) {
+    atomic_fetch_and_explicit(&p->gate, ~OPEN, memory_order_relaxed);
+    for (int spins = 0; atomic_load_explicit(&p->gate, memory_order_acquire);) {
         if (++spins < SPINS)
             pause_cpu();
         else

@@ -39,6 +39,11 @@ INLINE vf int8_words(const quantized_side *s, int row, int k, int n) {
 #define WORDS int8_words
 #include "cpu/gemm_body.h"
 
+static void pack_rows_int8(const bert_left *to, const float *a, ptrdiff_t row_stride,
+                           ptrdiff_t depth_stride, int rows, int depth, const float *factors) {
+    quantize_rows(to, a, row_stride, depth_stride, rows, depth, factors, 4);
+}
+
 static void pack_b_int8(void *out, const float *b, ptrdiff_t depth_stride, ptrdiff_t col_stride,
                         int cols, int depth, const float *factors) {
     const int words = (depth + 3) / 4;
@@ -69,7 +74,7 @@ static const bert_gemm_kernel gemm_int8 = {
     .b_unit = GEMM_COLS * sizeof(int32_t),
     .a_extra = sizeof(quantized_row),
     .b_extra = sizeof(quantized_columns),
-    .pack_rows = quantize_rows,
+    .pack_rows = pack_rows_int8,
     .pack_b = pack_b_int8,
     .block = block_int8,
     .sums = BERT_SUMS_QUANTIZED,

@@ -43,6 +43,7 @@ typedef struct {
                                 packs writes them. A panel's begin with nr floats, one of which is
                                 not finite where an element of its column is not */
     bool in_place;           /* rows of floats are read as they lie: unit is a float */
+    bool panels;             /* what is made of rows lies best as pack_across lays it */
     /* Makes rows x depth of a matrix given by strides in elements what blocks read, row by row: at
      * the places that `to` tells, whose data is written. A last unit that is not whole is filled up
      * with what counts for nothing. Where sums are quantized, depth k is multiplied by factors[k]

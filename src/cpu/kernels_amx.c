@@ -260,6 +260,7 @@ static void parts_of_rows(const bert_left *to, int parts, const float *a, ptrdif
         .unit = 64,                                                                                \
         .a_unit = n * 2 * TILE,                                                                    \
         .b_unit = n * 2 * TILE,                                                                    \
+        .panels = true,                                                                            \
         .pack_rows = pack_rows_##n,                                                                \
         .pack_across = pack_across_##n,                                                            \
         .pack_b = pack_b_##n,                                                                      \
@@ -291,6 +292,11 @@ static void pack_bytes(char *out, const quantized_side *s, int count) {
 
 static size_t bytes_of(int depth) {
     return (size_t)((depth + BYTES_DEPTH - 1) / BYTES_DEPTH) * 2 * TILE;
+}
+
+static void pack_rows_int8(const bert_left *to, const float *a, ptrdiff_t row_stride,
+                           ptrdiff_t depth_stride, int rows, int depth, const float *factors) {
+    quantize_rows(to, a, row_stride, depth_stride, rows, depth, factors, BYTES_DEPTH);
 }
 
 static void pack_b_int8(void *out, const float *b, ptrdiff_t depth_stride, ptrdiff_t col_stride,
@@ -348,10 +354,12 @@ static const bert_gemm_kernel gemm_int8 = {
     .tokens = 512,
     .k_unit = BYTES_DEPTH,
     .unit = 64,
+    .a_unit = 2 * TILE,
     .b_unit = 2 * TILE,
+    .panels = true,
     .a_extra = sizeof(quantized_row),
     .b_extra = sizeof(quantized_columns),
-    .pack_rows = quantize_rows,
+    .pack_rows = pack_rows_int8,
     .pack_b = pack_b_int8,
     .begin = begin,
     .end = end,

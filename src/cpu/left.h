@@ -4,24 +4,29 @@
 #define BERT_CPU_LEFT_H
 #include "cpu/matmul.h"
 
-/* How an operand is cut into blocks of `step` rows. */
+/* How an operand is cut into blocks of `step` rows, and how those lie. */
 typedef struct {
     const bert_gemm_kernel *g;
     bert_view view;
     int step, depth;
-    enum { BERT_LEFT_IN_PLACE, BERT_LEFT_ROWS, BERT_LEFT_PANELS } kind;
-    const unsigned char *base;        /* in place: of row 0 */
+    enum { BERT_LEFT_IN_PLACE, BERT_LEFT_ROWS, BERT_LEFT_ACROSS } kind;
     ptrdiff_t row, unit, part, extra; /* bytes: see bert_left */
     ptrdiff_t block;                  /* bytes of a block in a buffer; 0 in place */
 } bert_left_layout;
 
 bert_left_layout bert_left_lay(const bert_gemm_kernel *g, bert_view view, int step, int depth);
-/* The same of what was written to bert_left_rows(). */
-bert_left_layout bert_left_made(const bert_gemm_kernel *g, const bert_left *made, int step,
-                                int depth);
 /* Makes the block of `rows` rows from `row` on; it is written to `to`. Nothing to do in place. */
 void bert_left_pack(const bert_left_layout *l, unsigned char *to, int row, int rows,
                     const float *factors);
 /* The block from `row` on, which was written to `from`, from depth k on (a whole unit). */
 bert_left bert_left_block(const bert_left_layout *l, const unsigned char *from, int row, int k);
+
+/* An operand that another product writes, so that no floats lie between them. */
+struct bert_words {
+    bert_left_layout layout;
+    unsigned char *data;
+};
+/* [rows, depth] at `data`, which has room for bert_words_bytes. */
+bert_words bert_words_at(const bert_gemm_kernel *g, void *data, int rows, int depth);
+size_t bert_words_bytes(const bert_gemm_kernel *g, int rows, int depth);
 #endif

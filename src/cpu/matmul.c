@@ -197,8 +197,8 @@ static void finish_block(product *p, float *tile, const bert_left *a, const unsi
         p->epilogue(p->c + m * p->ldc + col, p->ldc, tile, g->nr, rows, cols, &be);
         return;
     }
-    bert_left to = *e->words;
-    to.data += m * to.row + col / g->k_unit * to.unit;
+    const bert_left_layout *l = &e->words->layout;
+    const bert_left to = bert_left_block(l, e->words->data + m / l->step * l->block, 0, col);
     p->epilogue(tile, g->nr, tile, g->nr, rows, cols, &be);
     g->pack_rows(&to, tile, g->nr, 1, rows, cols, NULL);
 }
@@ -289,7 +289,7 @@ static bert_epilogue_fn *epilogue_of(const bert_gemm_kernel *g, bert_act act) {
 }
 
 static int multiply(bert_threads *threads, const bert_gemm_kernel *g, int M, int N, int K,
-                    bert_view a, const bert_left *words, const void *b, bert_balance balance,
+                    bert_view a, const bert_words *words, const void *b, bert_balance balance,
                     float *c, ptrdiff_t ldc, const bert_epilogue *e) {
     static const bert_epilogue plain = {0};
     product p = {.g = g,
@@ -305,7 +305,7 @@ static int multiply(bert_threads *threads, const bert_gemm_kernel *g, int M, int
 
     const int count = bert_threads_count(threads);
     p.step = bert_block_rows(g, M);
-    p.left = words ? bert_left_made(g, words, p.step, K) : bert_left_lay(g, a, p.step, K);
+    p.left = words ? words->layout : bert_left_lay(g, a, p.step, K);
     const int row_panels = divide_up(M, p.step), col_panels = divide_up(N, g->nr);
     int chunk_panels = CHUNK_BYTES / p.step / K / (int)g->unit * g->k_unit;
     p.block_panels = g->rows / g->mr;
@@ -322,20 +322,24 @@ static int multiply(bert_threads *threads, const bert_gemm_kernel *g, int M, int
     const int kept = K > g->slab ? p.group_panels : 1;
     p.tiles_of_thread = (size_t)(p.block_panels * kept * g->mr * g->nr);
 
-    const size_t left = (size_t)(chunk_panels * p.left.block);
+    const size_t left = words ? 0 : (size_t)(chunk_panels * p.left.block);
     const size_t sums = (size_t)count * p.tiles_of_thread * sizeof(float);
-    p.packed_a = bert_threads_workspace(threads, BERT_WORKSPACE_LEFT, left + sums);
-    if (!p.packed_a) return BERT_ENOMEM;
-    p.tiles = (float *)(void *)(p.packed_a + left);
+    unsigned char *workspace = bert_threads_workspace(threads, BERT_WORKSPACE_LEFT, left + sums);
+    if (!workspace) return BERT_ENOMEM;
+    p.packed_a = workspace;
+    p.tiles = (float *)(void *)(workspace + left);
     for (int first = 0; first < row_panels; first += chunk_panels) {
         int panels = row_panels - first < chunk_panels ? row_panels - first : chunk_panels;
         p.first = first * p.step;
         p.rows = M - p.first < panels * p.step ? M - p.first : panels * p.step;
-        pack_left(threads, &p, panels);
+        if (words)
+            p.packed_a = words->data + first * p.left.block;
+        else
+            pack_left(threads, &p, panels);
         bert_threads_run(threads, divide_up(panels, p.block_panels) * p.groups, 1, multiply_tasks,
                          &p);
     }
-    bert_threads_release(threads, p.packed_a);
+    bert_threads_release(threads, workspace);
     return 0;
 }
 
@@ -345,7 +349,7 @@ int bert_matmul_packed(bert_threads *threads, int M, bert_view a, const bert_pac
                     epilogue);
 }
 
-int bert_matmul_words(bert_threads *threads, int M, const bert_left *a, const bert_packed *b,
+int bert_matmul_words(bert_threads *threads, int M, const bert_words *a, const bert_packed *b,
                       float *c, ptrdiff_t ldc, const bert_epilogue *epilogue) {
     return multiply(threads, b->kernel, M, b->N, b->K, (bert_view){0}, a, b->data, NULL, c, ldc,
                     epilogue);

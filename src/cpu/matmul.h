@@ -10,6 +10,8 @@ typedef struct {
     ptrdiff_t row, col;
 } bert_view;
 
+typedef struct bert_words bert_words; /* cpu/left.h */
+
 /* What happens to a block while it is in cache: v = sum (+ c if accumulate) + bias; pre = v; v =
  * act(v) + residual; c = v. */
 typedef struct {
@@ -19,14 +21,9 @@ typedef struct {
     const float *residual; /* [M, residual_stride] or NULL; may be c */
     ptrdiff_t residual_stride;
     bool accumulate;
-    const bert_left *words; /* or NULL: v goes there, for the next product of the same kernel to
-                               read, and not to c. Sums are not quantized */
+    const bert_words *words; /* or NULL: v goes there, for the next product of the same kernel to
+                                read, and not to c. Sums are not quantized */
 } bert_epilogue;
-
-/* A left operand that is written row by row: where row 0 of `depth` columns begins, and what `rows`
- * of them take. */
-bert_left bert_left_rows(const bert_gemm_kernel *g, const void *memory, int depth);
-size_t bert_left_bytes(const bert_gemm_kernel *g, int rows, int depth);
 
 /* A right operand [K, N] packed for a precision. */
 typedef struct bert_packed bert_packed;
@@ -47,7 +44,7 @@ size_t bert_packed_bytes(const bert_packed *p);
 int bert_matmul_packed(bert_threads *threads, int M, bert_view a, const bert_packed *b, float *c,
                        ptrdiff_t ldc, const bert_epilogue *epilogue);
 /* The same with a left side that an epilogue wrote. */
-int bert_matmul_words(bert_threads *threads, int M, const bert_left *a, const bert_packed *b,
+int bert_matmul_words(bert_threads *threads, int M, const bert_words *a, const bert_packed *b,
                       float *c, ptrdiff_t ldc, const bert_epilogue *epilogue);
 /* The same with a right operand that is used once; packed on the fly. */
 int bert_matmul_view(bert_threads *threads, bert_precision precision, int M, int N, int K,

@@ -141,10 +141,10 @@ INLINE vi quantized_bytes(const quantized_side *s, int i, int k) {
     return n >= 4 * LANES ? quantized_quarters(s, i, k, 4 * LANES) : quantized_quarters(s, i, k, n);
 }
 
-/* The left side: see bert_gemm_kernel.pack_rows. */
-static inline void quantize_rows(const bert_left *to, const float *a, ptrdiff_t row_stride,
-                                 ptrdiff_t depth_stride, int rows, int depth,
-                                 const float *factors) {
+/* The left side: see bert_gemm_kernel.pack_rows. A unit is unit_depth bytes. */
+INLINE void quantize_rows(const bert_left *to, const float *a, ptrdiff_t row_stride,
+                          ptrdiff_t depth_stride, int rows, int depth, const float *factors,
+                          const int unit_depth) {
     for (int i = 0; i < rows; i++) {
         quantized_side s = {
             .x = a + i * row_stride, .depth = depth_stride, .n = depth, .factors = factors};
@@ -158,7 +158,7 @@ static inline void quantize_rows(const bert_left *to, const float *a, ptrdiff_t 
         unsigned char *row = (unsigned char *)(uintptr_t)(to->data + i * to->row);
         for (int k = 0; k < depth; k += 4 * LANES) {
             const vi q = quantized_bytes(&s, 0, k);
-            memcpy(row + k, &q, sizeof q);
+            memcpy(row + k / unit_depth * to->unit, &q, sizeof q);
         }
         const quantized_row extra = {scale + poison, *s.zero};
         memcpy((unsigned char *)(uintptr_t)(to->extra + i * to->row), &extra, sizeof extra);

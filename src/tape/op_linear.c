@@ -3,6 +3,7 @@
  * A weight that is being trained is packed on the way through each product: it changes every step,
  * so a kept copy would cost the model's size again and save nothing. A weight that stays is packed
  * once. */
+#include "cpu/left.h"
 #include "tape/tape.h"
 #include <string.h>
 
@@ -162,8 +163,8 @@ static weight_use use_of(const bert_tape *t, const bert_linear *ls, int count, i
 
 /* What a product is given: floats, or what another product wrote for it. */
 typedef struct {
-    const float *x;         /* [rows, the linears' columns] */
-    const bert_left *words; /* or NULL */
+    const float *x;          /* [rows, the linears' columns] */
+    const bert_words *words; /* or NULL */
 } left_side;
 
 /* y [rows, cols] of x. */
@@ -303,10 +304,10 @@ bert_tensor *bert_feed_forward(bert_tape *t, bert_linear up, bert_act act, bert_
     /* Between two products of bf16 the activations stay bf16. */
     const bert_gemm_kernel *g = bert_cpu()->gemm[t->options.precision];
     const bool as_words = g->sums == BERT_SUMS_COARSE && up_use == KEPT && down_use == KEPT;
-    const size_t floats = bert_left_bytes(g, x->rows, inner) / sizeof(float);
+    const size_t floats = bert_words_bytes(g, x->rows, inner) / sizeof(float);
     float *h = bert_tape_take(t, as_words ? floats : size);
     if (!h) return NULL;
-    const bert_left words = bert_left_rows(g, h, inner);
+    const bert_words words = bert_words_at(g, h, x->rows, inner);
     const left_side made = {.x = h, .words = as_words ? &words : NULL};
     /* not of down, whose input differs more from text to text than an example tells */
     int rc = learn_balance(t, &up, 1, x);
