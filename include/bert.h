@@ -274,9 +274,9 @@ typedef struct bert_session bert_session;
 typedef struct {
     int threads;              /* 0: as many as there are cores */
     bert_precision precision; /* default BERT_PRECISION_HIGHEST */
-    int32_t batch_tokens; /* most tokens that all threads take through the layers together (one
-                             alone: half as many), or one sequence; 0: the library's choice. Changes
-                             speed and memory, never results */
+    int32_t batch_tokens;     /* most tokens that all threads take through the layers together (one
+                                 alone: half as many), or one sequence; 0: the library's choice. Changes
+                                 speed and memory, never results */
 } bert_session_options;
 BERT_API bert_session_options bert_session_default(void);
 BERT_API bert_session *bert_session_new(const bert_model *m, const bert_session_options *options,
