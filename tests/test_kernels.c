@@ -322,11 +322,11 @@ static unsigned char *left_buffer(const bert_left_layout *l) {
     return bert_aligned_alloc((size_t)l->block, 1);
 }
 
-/* A block's sums [mr, nr] as floats, in place. */
+/* The sums of a block's rows [rows, nr] as floats, in place. */
 static void as_floats(const bert_kernels *k, const bert_gemm_kernel *g, float *c,
-                      const bert_left *left, const unsigned char *right, int K) {
+                      const bert_left *left, const unsigned char *right, int K, int rows) {
     const bert_block_epilogue e = {.left = left, .right = right + bert_panel_extra(g, K)};
-    k->act[BERT_ACT_NONE].epilogue[g->sums](c, g->nr, c, g->nr, g->mr, g->nr, &e);
+    k->act[BERT_ACT_NONE].epilogue[g->sums](c, g->nr, c, g->nr, rows, g->nr, &e);
 }
 
 /* How the operands lie: along the depth, across it, neither. */
@@ -357,7 +357,7 @@ static void check_products(const bert_kernels *k, bert_precision precision, int 
             g->block(c, g->nr, &at, pb, K, rows, false, NULL, 0);
             if (!quantized) /* scales are those of one product, not of two */
                 g->block(c, g->nr, &at, pb, K, rows, true, NULL, 0);
-            as_floats(k, g, c, &at, pb, K);
+            as_floats(k, g, c, &at, pb, K, rows);
             for (int r = 0; r < rows; r++)
                 for (int q = 0; q < g->nr; q++) {
                     double want = 0;
@@ -390,7 +390,7 @@ static float *product_of(const bert_kernels *kernels, bert_precision precision, 
                          K - k < g->kc ? K - k : g->kc, rows, k > 0, NULL, 0);
             }
             const bert_left whole = bert_left_block(&l, pa, i, 0);
-            as_floats(kernels, g, tile, &whole, pb, K);
+            as_floats(kernels, g, tile, &whole, pb, K, rows);
             for (int r = 0; r < rows; r++)
                 memcpy(c + (i + r) * N + j, tile + r * g->nr, sizeof *c * (size_t)cols);
         }
@@ -434,7 +434,8 @@ static void int8_products_have_the_same_bits_at_every_level(void **state) {
         for (int balanced = 0; balanced < 2; balanced++) {
             float *want = NULL;
             FOR_LEVELS(k) {
-                float *c = product_of(k, BERT_PRECISION_INT8, M, N, K, a, b, balanced ? balance : NULL);
+                float *c =
+                    product_of(k, BERT_PRECISION_INT8, M, N, K, a, b, balanced ? balance : NULL);
                 for (int j = 0; j < N; j++) assert_true(c[j] == 0 && c[2 * N + j] == 0);
                 if (want) assert_memory_equal(c, want, sizeof(float) * (size_t)M * (size_t)N);
                 if (!want)
