@@ -99,8 +99,8 @@ typedef struct {
     const void *right;     /* and the extra bytes of its right panel */
 } bert_block_epilogue;
 
-/* c [rows, cols] = act(tile (+ c) + bias) + residual; tile [rows, tile_ld] is a block's sums, whole
- * vectors of which may be read. c may be the tile. */
+/* c [rows, cols] = act(tile (+ c) + bias) + residual; tile [rows, tile_ld] is a block's sums; of
+ * quantized ones whole vectors are read. c may be the tile. */
 typedef void bert_epilogue_fn(float *c, ptrdiff_t ldc, const float *tile, int tile_ld, int rows,
                               int cols, const bert_block_epilogue *e);
 

@@ -42,7 +42,7 @@ INLINE float sum_4(const vf s[4]) {
 /* What happens to a block of a product, one pass over it: see bert_block_epilogue. */
 #define FINISH(name, value, get, put)                                                              \
     {                                                                                              \
-        vf v = value;                                                                              \
+        vf v = value(get);                                                                         \
         if (e->accumulate) v += get(c + i);                                                        \
         if (bias) v += get(bias + i);                                                              \
         if (pre) put(pre + i, v);                                                                  \
@@ -68,10 +68,12 @@ INLINE float sum_4(const vf s[4]) {
         }                                                                                          \
     }
 /* After a float32 product, or one of bf16; and after one of bytes. */
-#define EPILOGUE_OF_FLOATS(name) EPILOGUE(name, epilogue, , load(t + i))
+#define SUMS_AS_FLOATS(get) get(t + i)
+#define SUMS_OF_BYTES(get) dequantized(load_words(t + i), e->right, i, row)
+#define EPILOGUE_OF_FLOATS(name) EPILOGUE(name, epilogue, , SUMS_AS_FLOATS)
 #define EPILOGUE_OF_BYTES(name)                                                                    \
     EPILOGUE(name, bytes_epilogue, const quantized_row row = quantized_row_of(e->left, r),         \
-             dequantized(load_words(t + i), e->right, i, row))
+             SUMS_OF_BYTES)
 
 #define ACTIVATION(name)                                                                           \
     EPILOGUE_OF_FLOATS(name)                                                                       \
