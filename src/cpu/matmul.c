@@ -126,6 +126,7 @@ size_t bert_packed_bytes(const bert_packed *p) {
 /* ----------------------------------------------------- the product */
 
 typedef struct {
+    bert_threads *threads;
     const bert_gemm_kernel *g;
     int K, N;
     bert_left_layout left;
@@ -209,15 +210,15 @@ static void finish_block(product *p, float *tile, const bert_left *a, const unsi
 static void multiply_panel(product *p, const unsigned char *panel, const unsigned char *next,
                            float *tiles, int j, int i0, int i1, int k, int depth) {
     const bert_gemm_kernel *g = p->g;
-    const int size = g->mr * g->nr, start = k;
+    const int size = g->mr * g->nr;
     for (const int end = k + depth; k < end; k += g->kc) {
         depth = end - k < g->kc ? end - k : g->kc;
         const size_t unit = (size_t)(k / g->k_unit);
         const unsigned char *b = panel + unit * g->b_unit;
-        /* The next pass, of this panel or the next, is fetched by all the blocks of this one. */
-        const unsigned char *after = k + depth < end ? b + (size_t)(depth / g->k_unit) * g->b_unit
-                                     : next ? next + (size_t)(start / g->k_unit) * g->b_unit
-                                            : NULL;
+        /* The next pass, of this panel or from `next` on, is fetched by all the blocks of this one.
+         */
+        const unsigned char *after =
+            k + depth < end ? b + (size_t)(depth / g->k_unit) * g->b_unit : next;
         const int pace = (int)(g->nr * (int)sizeof(float)) / (i1 - i0);
         const size_t share = (size_t)pace * (size_t)(depth / g->k_unit);
         float *tile = tiles;
@@ -231,6 +232,11 @@ static void multiply_panel(product *p, const unsigned char *panel, const unsigne
     }
 }
 
+/* Panel j of the right side from depth k on. */
+static const unsigned char *right_at(const product *p, int j, int k) {
+    return p->b + (size_t)j * p->b_panel + (size_t)(k / p->g->k_unit) * p->g->b_unit;
+}
+
 /* A task's sums stay in the thread's tiles while its depth is taken slab by slab; where one slab is
  * all, the panels of columns take turns in the same tiles. */
 static void multiply_task(product *p, int task, int thread) {
@@ -242,12 +248,17 @@ static void multiply_task(product *p, int task, int thread) {
     const int i1 = i0 + p->block_panels < row_panels ? i0 + p->block_panels : row_panels;
     const int j1 = j0 + p->group_panels < col_panels ? j0 + p->group_panels : col_panels;
     const size_t step = p->K > g->slab ? (size_t)((i1 - i0) * g->mr * g->nr) : 0;
+    /* The task that this thread will take after this one, if threads go on taking turns. */
+    const int later = (task + bert_threads_count(p->threads)) / blocks * p->group_panels;
     for (int k = 0; k < p->K; k += g->slab) {
         const int depth = p->K - k < g->slab ? p->K - k : g->slab;
         for (int j = j0; j < j1; j++) {
             const unsigned char *panel = p->b + (size_t)j * p->b_panel;
-            multiply_panel(p, panel, j + 1 < j1 ? panel + p->b_panel : NULL,
-                           tiles + (size_t)(j - j0) * step, j, i0, i1, k, depth);
+            const unsigned char *next = j + 1 < j1           ? right_at(p, j + 1, k)
+                                        : k + depth < p->K   ? right_at(p, j0, k + depth)
+                                        : later < col_panels ? right_at(p, later, 0)
+                                                             : NULL;
+            multiply_panel(p, panel, next, tiles + (size_t)(j - j0) * step, j, i0, i1, k, depth);
         }
     }
 }
@@ -292,7 +303,8 @@ static int multiply(bert_threads *threads, const bert_gemm_kernel *g, int M, int
                     bert_view a, const bert_words *words, const void *b, bert_balance balance,
                     float *c, ptrdiff_t ldc, const bert_epilogue *e) {
     static const bert_epilogue plain = {0};
-    product p = {.g = g,
+    product p = {.threads = threads,
+                 .g = g,
                  .K = K,
                  .N = N,
                  .b = b,
