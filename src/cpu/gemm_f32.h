@@ -20,46 +20,45 @@ INLINE vf f32_words(const f32_side *s, int row, int k, int n) {
 #define WORDS f32_words
 #include "cpu/gemm_body.h"
 
-INLINE void pack_f32(float *out, const float *a, ptrdiff_t row_stride, ptrdiff_t depth_stride,
-                     int rows, int depth, const int width) {
-    if (row_stride == 1) {
-        for (int k = 0; k < depth; k++, a += depth_stride, out += width) {
-            if (rows == width) {
-                memcpy(out, a, (size_t)width * sizeof *out);
-                continue;
-            }
-            memcpy(out, a, (size_t)rows * sizeof *out);
-            for (int i = rows; i < width; i++) out[i] = 0;
+/* From a side whose neighbours in memory are rows. */
+INLINE void pack_across(float *out, const float *a, ptrdiff_t depth_stride, int rows, int depth,
+                        const int width) {
+    for (int k = 0; k < depth; k++, a += depth_stride, out += width) {
+        if (rows == width) {
+            memcpy(out, a, (size_t)width * sizeof *out);
+            continue;
         }
-        return;
+        memcpy(out, a, (size_t)rows * sizeof *out);
+        for (int i = rows; i < width; i++) out[i] = 0;
     }
-    if (depth_stride == 1) {
-        pack_squares_f32(out, &(f32_side){a, row_stride}, rows, depth, width);
-        return;
-    }
-    for (int k = 0; k < depth; k++)
-        for (int i = 0; i < width; i++)
-            out[k * width + i] = i < rows ? a[i * row_stride + k * depth_stride] : 0;
+}
+static void pack_across_f32(void *out, const float *a, ptrdiff_t depth_stride, int rows,
+                            int depth) {
+    pack_across(out, a, depth_stride, rows, depth, F32_ROWS);
 }
 static void pack_rows_f32(const bert_left *to, const float *a, ptrdiff_t row_stride,
                           ptrdiff_t depth_stride, int rows, int depth, const float *factors) {
     (void)factors;
     for (int i = 0; i < rows; i++, a += row_stride) {
-        float *row = (float *)(uintptr_t)(to->data + i * to->row);
+        float *row = bert_left_row(to, i);
         if (depth_stride == 1)
             memcpy(row, a, (size_t)depth * sizeof *row);
         else
             for (int k = 0; k < depth; k++) row[k] = a[k * depth_stride];
     }
 }
-static void pack_across_f32(void *out, const float *a, ptrdiff_t depth_stride, int rows,
-                            int depth) {
-    pack_f32(out, a, 1, depth_stride, rows, depth, F32_ROWS);
-}
 static void pack_b_f32(void *out, const float *b, ptrdiff_t depth_stride, ptrdiff_t col_stride,
                        int cols, int depth, const float *factors) {
     (void)factors;
-    pack_f32(out, b, col_stride, depth_stride, cols, depth, GEMM_COLS);
+    float *to = out;
+    if (col_stride == 1)
+        pack_across(to, b, depth_stride, cols, depth, GEMM_COLS);
+    else if (depth_stride == 1)
+        pack_squares_f32(to, &(f32_side){b, col_stride}, cols, depth, GEMM_COLS);
+    else
+        for (int k = 0; k < depth; k++, to += GEMM_COLS)
+            for (int j = 0; j < GEMM_COLS; j++)
+                to[j] = j < cols ? b[j * col_stride + k * depth_stride] : 0;
 }
 
 static const bert_gemm_kernel gemm_f32 = {
@@ -72,6 +71,7 @@ static const bert_gemm_kernel gemm_f32 = {
     .slab = 768,
     .tokens = 256,
     .k_unit = 1,
+    .parts = 1,
     .unit = sizeof(float),
     .a_unit = F32_ROWS * sizeof(float),
     .b_unit = GEMM_COLS * sizeof(float),

@@ -44,14 +44,17 @@ static void pack_rows_int8(const bert_left *to, const float *a, ptrdiff_t row_st
     quantize_rows(to, a, row_stride, depth_stride, rows, depth, factors, 4);
 }
 
+static const bert_gemm_kernel gemm_int8;
+
 static void pack_b_int8(void *out, const float *b, ptrdiff_t depth_stride, ptrdiff_t col_stride,
                         int cols, int depth, const float *factors) {
     const int words = (depth + 3) / 4;
     const int32_t *packed = out;
-    quantized_columns *extra = (quantized_columns *)(void *)((int32_t *)out + words * GEMM_COLS);
+    quantized_columns *extra = (void *)((char *)out + bert_panel_extra(&gemm_int8, depth));
     quantized_side s = {
         .x = b, .row = col_stride, .depth = depth_stride, .n = depth, .factors = factors};
-    quantize_right(&s, cols, extra);
+    float inverse[QUANTIZED_SIDE];
+    quantize_right(&s, cols, inverse, extra);
     pack_squares_int8(out, &s, cols, words, GEMM_COLS);
     for (int j = 0; j < GEMM_COLS; j += LANES) {
         vi sums = {0};
@@ -60,6 +63,7 @@ static void pack_b_int8(void *out, const float *b, ptrdiff_t depth_stride, ptrdi
         memcpy(extra->sum + j, &sums, sizeof sums);
     }
 }
+
 static const bert_gemm_kernel gemm_int8 = {
     .name = "int8-" ISA,
     .mr = INT8_ROWS,
@@ -70,6 +74,7 @@ static const bert_gemm_kernel gemm_int8 = {
     .slab = 768,
     .tokens = 256,
     .k_unit = 4,
+    .parts = 1,
     .unit = sizeof(int32_t),
     .b_unit = GEMM_COLS * sizeof(int32_t),
     .a_extra = sizeof(quantized_row),

@@ -19,6 +19,11 @@ typedef struct {
     const unsigned char *extra; /* of row i at extra + i row, for the epilogue */
 } bert_left;
 
+/* Where a row begins that pack_rows writes. */
+static inline void *bert_left_row(const bert_left *to, int i) {
+    return (void *)(uintptr_t)(to->data + i * to->row);
+}
+
 /* What a block leaves: floats, floats no more accurate than products of bf16, or whole numbers that
  * scales make floats of (cpu/quantize.h). */
 typedef enum { BERT_SUMS_EXACT, BERT_SUMS_COARSE, BERT_SUMS_QUANTIZED, BERT_SUMS_KINDS } bert_sums;
@@ -36,7 +41,7 @@ typedef struct {
     int tokens;     /* rows of a batch to take through a model's layers at once: enough to make the
                        most of a panel, few enough for their activations to stay in cache */
     int k_unit;     /* how much depth a unit is (1 for f32, 32 for bf16 tiles) */
-    int parts;      /* of an element: 0 is 1 */
+    int parts;      /* of an element */
     size_t unit;    /* bytes of a unit, of a row and part */
     size_t a_unit, b_unit;   /* bytes of a packed panel per unit of depth */
     size_t a_extra, b_extra; /* bytes behind a row's and a panel's units, for the epilogue; whatever

@@ -214,7 +214,7 @@ static void parts_of_rows(const bert_left *to, int parts, const float *a, ptrdif
                 for (int j = 0; j < d; j++) gathered[j] = a[(k + j) * depth_stride];
                 x = gathered;
             }
-            char *out = (char *)(uintptr_t)(to->data + i * to->row + k / DEPTH * to->unit);
+            char *out = (char *)bert_left_row(to, i) + k / DEPTH * to->unit;
             parts_along_depth(out, to->part, parts, x, d);
         }
 }
@@ -290,22 +290,21 @@ static void pack_bytes(char *out, const quantized_side *s, int count) {
         }
 }
 
-static size_t bytes_of(int depth) {
-    return (size_t)((depth + BYTES_DEPTH - 1) / BYTES_DEPTH) * 2 * TILE;
-}
-
 static void pack_rows_int8(const bert_left *to, const float *a, ptrdiff_t row_stride,
                            ptrdiff_t depth_stride, int rows, int depth, const float *factors) {
     quantize_rows(to, a, row_stride, depth_stride, rows, depth, factors, BYTES_DEPTH);
 }
 
+static const bert_gemm_kernel gemm_int8;
+
 static void pack_b_int8(void *out, const float *b, ptrdiff_t depth_stride, ptrdiff_t col_stride,
                         int cols, int depth, const float *factors) {
-    const char *packed = out, *end = packed + bytes_of(depth);
-    quantized_columns *extra = (quantized_columns *)(void *)((char *)out + bytes_of(depth));
+    const char *packed = out, *end = packed + bert_panel_extra(&gemm_int8, depth);
+    quantized_columns *extra = (void *)((char *)out + (end - packed));
     quantized_side s = {
         .x = b, .row = col_stride, .depth = depth_stride, .n = depth, .factors = factors};
-    quantize_right(&s, cols, extra);
+    float inverse[QUANTIZED_SIDE];
+    quantize_right(&s, cols, inverse, extra);
     pack_bytes(out, &s, cols);
     const __m512i ones = _mm512_set1_epi8(1);
     for (int half = 0; half < 2; half++) {
@@ -353,6 +352,7 @@ static const bert_gemm_kernel gemm_int8 = {
     .slab = 768,
     .tokens = 512,
     .k_unit = BYTES_DEPTH,
+    .parts = 1,
     .unit = 64,
     .a_unit = 2 * TILE,
     .b_unit = 2 * TILE,

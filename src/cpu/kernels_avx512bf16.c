@@ -57,29 +57,12 @@ INLINE void pack_across(float *out, const float *a, ptrdiff_t depth_stride, int 
         }
 }
 
-INLINE void pack_bf16(float *out, const float *a, ptrdiff_t row_stride, ptrdiff_t depth_stride,
-                      int rows, int depth, const int width) {
-    if (row_stride == 1) {
-        pack_across(out, a, depth_stride, rows, depth, width);
-        return;
-    }
-    if (depth_stride == 1) {
-        pack_squares_bf16(out, &(bf16_side){a, row_stride, depth}, rows, (depth + 1) / 2, width);
-        return;
-    }
-    for (int k = 0; k < depth; k += 2) {
-        float pair[2][GEMM_COLS] = {{0}};
-        for (int j = 0; j < 2 && k + j < depth; j++)
-            for (int i = 0; i < rows; i++) pair[j][i] = a[i * row_stride + (k + j) * depth_stride];
-        pack_across(out + k / 2 * width, pair[0], GEMM_COLS, width, 2, width);
-    }
-}
 static void pack_rows_bf16(const bert_left *to, const float *a, ptrdiff_t row_stride,
                            ptrdiff_t depth_stride, int rows, int depth, const float *factors) {
     (void)factors;
     float gathered[2 * LANES];
     for (int i = 0; i < rows; i++, a += row_stride) {
-        float *out = (float *)(uintptr_t)(to->data + i * to->row);
+        float *out = bert_left_row(to, i);
         for (int k = 0; k < depth; k += 2 * LANES) {
             const int left = depth - k < 2 * LANES ? depth - k : 2 * LANES;
             bf16_side side = {a + k, 0, left};
@@ -102,7 +85,19 @@ static void pack_across_bf16(void *out, const float *a, ptrdiff_t depth_stride, 
 static void pack_b_bf16(void *out, const float *b, ptrdiff_t depth_stride, ptrdiff_t col_stride,
                         int cols, int depth, const float *factors) {
     (void)factors;
-    pack_bf16(out, b, col_stride, depth_stride, cols, depth, GEMM_COLS);
+    float *to = out;
+    if (col_stride == 1)
+        pack_across(to, b, depth_stride, cols, depth, GEMM_COLS);
+    else if (depth_stride == 1)
+        pack_squares_bf16(to, &(bf16_side){b, col_stride, depth}, cols, (depth + 1) / 2, GEMM_COLS);
+    else
+        for (int k = 0; k < depth; k += 2, to += GEMM_COLS) {
+            float pair[2][GEMM_COLS] = {{0}};
+            for (int i = 0; i < 2 && k + i < depth; i++)
+                for (int j = 0; j < cols; j++)
+                    pair[i][j] = b[j * col_stride + (k + i) * depth_stride];
+            pack_across(to, pair[0], GEMM_COLS, GEMM_COLS, 2, GEMM_COLS);
+        }
 }
 
 static const bert_gemm_kernel gemm_bf16 = {
@@ -115,6 +110,7 @@ static const bert_gemm_kernel gemm_bf16 = {
     .slab = 512,
     .tokens = 256,
     .k_unit = 2,
+    .parts = 1,
     .unit = sizeof(float),
     .a_unit = BF16_ROWS * sizeof(float),
     .b_unit = GEMM_COLS * sizeof(float),

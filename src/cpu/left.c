@@ -8,16 +8,12 @@ static ptrdiff_t lines(size_t bytes) {
     return (ptrdiff_t)((bytes + LINE - 1) / LINE * LINE);
 }
 
-static int parts_of(const bert_gemm_kernel *g) {
-    return g->parts ? g->parts : 1;
-}
-
 /* A panel for each block, units of a depth side by side. */
 static void lay_panels(bert_left_layout *l) {
     const bert_gemm_kernel *g = l->g;
     l->row = (ptrdiff_t)g->unit;
     l->unit = (ptrdiff_t)g->a_unit;
-    l->part = l->unit / parts_of(g);
+    l->part = l->unit / g->parts;
     l->extra = l->unit * bert_units(g, l->depth);
     l->block = lines((size_t)l->extra + (g->a_extra ? g->unit * (size_t)g->mr : 0));
 }
@@ -31,7 +27,7 @@ static void lay_rows(bert_left_layout *l) {
     }
     l->unit = (ptrdiff_t)g->unit;
     l->part = lines(g->unit * (size_t)bert_units(g, l->depth));
-    l->extra = l->part * parts_of(g);
+    l->extra = l->part * g->parts;
     l->row = l->extra + lines(g->a_extra);
     if (l->row / LINE % 2 == 0) l->row += LINE; /* rows of a block in different sets */
     l->block = l->row * l->step;

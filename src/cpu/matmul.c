@@ -295,29 +295,33 @@ static void multiply_tasks(void *context, int begin, int end, int thread) {
     if (p->g->end) p->g->end();
 }
 
-static bert_epilogue_fn *epilogue_of(const bert_gemm_kernel *g, bert_act act) {
-    return bert_cpu()->act[act].epilogue[g->sums];
+static const bert_epilogue plain = {0};
+
+/* A product whose left side lies as `left` says, or NULL: as a's rows are best made. */
+static product product_of(bert_threads *threads, const bert_gemm_kernel *g, int M, int N, int K,
+                          bert_view a, const bert_left_layout *left, float *c, ptrdiff_t ldc,
+                          const bert_epilogue *e) {
+    product p = {.threads = threads,
+                 .g = g,
+                 .K = K,
+                 .N = N,
+                 .b_panel = bert_panel_bytes(g, K),
+                 .step = bert_block_rows(g, M),
+                 .c = c,
+                 .ldc = ldc,
+                 .e = e ? e : &plain};
+    p.left = left ? *left : bert_left_lay(g, a, p.step, K);
+    p.epilogue = bert_cpu()->act[p.e->act].epilogue[g->sums];
+    return p;
 }
 
 static int multiply(bert_threads *threads, const bert_gemm_kernel *g, int M, int N, int K,
                     bert_view a, const bert_words *words, const void *b, bert_balance balance,
                     float *c, ptrdiff_t ldc, const bert_epilogue *e) {
-    static const bert_epilogue plain = {0};
-    product p = {.threads = threads,
-                 .g = g,
-                 .K = K,
-                 .N = N,
-                 .b = b,
-                 .balance = balance,
-                 .c = c,
-                 .ldc = ldc,
-                 .e = e ? e : &plain};
-    p.epilogue = epilogue_of(g, p.e->act);
-    p.b_panel = bert_panel_bytes(g, K);
-
+    product p = product_of(threads, g, M, N, K, a, words ? &words->layout : NULL, c, ldc, e);
+    p.b = b;
+    p.balance = balance;
     const int count = bert_threads_count(threads);
-    p.step = bert_block_rows(g, M);
-    p.left = words ? words->layout : bert_left_lay(g, a, p.step, K);
     const int row_panels = divide_up(M, p.step), col_panels = divide_up(N, g->nr);
     int chunk_panels = CHUNK_BYTES / p.step / K / (int)g->unit * g->k_unit;
     p.block_panels = g->rows / g->mr;
@@ -370,7 +374,6 @@ int bert_matmul_words(bert_threads *threads, int M, const bert_words *a, const b
 int bert_matmul_view(bert_threads *threads, bert_precision precision, int M, int N, int K,
                      bert_view a, bert_view b, float *c, ptrdiff_t ldc,
                      const bert_epilogue *epilogue) {
-    static const bert_epilogue plain = {0};
     const bert_epilogue *whole = epilogue ? epilogue : &plain;
     bert_packed p = {.kernel = bert_cpu()->gemm[precision], .N = N, .segments = 1, .cols = {N}};
     if (!p.kernel) return BERT_EINVAL;
@@ -396,16 +399,12 @@ int bert_matmul_view(bert_threads *threads, bert_precision precision, int M, int
 int bert_matmul_once(bert_threads *threads, bert_precision precision, int M, int N, int K,
                      bert_view a, const bert_right *b, float *c, ptrdiff_t ldc,
                      const bert_epilogue *epilogue, bool *finite) {
-    static const bert_epilogue plain = {0};
     const bert_gemm_kernel *g = bert_cpu()->gemm[precision];
     if (!g) return BERT_EINVAL;
-    product p = {
-        .g = g, .K = K, .N = N, .once = b, .balance = b->balance, .rows = M, .c = c, .ldc = ldc};
-    p.e = epilogue ? epilogue : &plain;
-    p.epilogue = epilogue_of(g, p.e->act);
-    p.b_panel = bert_panel_bytes(g, K);
-    p.step = bert_block_rows(g, M);
-    p.left = bert_left_lay(g, a, p.step, K);
+    product p = product_of(threads, g, M, N, K, a, NULL, c, ldc, epilogue);
+    p.once = b;
+    p.balance = b->balance;
+    p.rows = M;
     const int row_panels = divide_up(M, p.step), count = bert_threads_count(threads);
     p.tiles_of_thread = (size_t)(row_panels * g->mr * g->nr);
     const size_t left = (size_t)(row_panels * p.left.block), right = (size_t)count * p.b_panel;

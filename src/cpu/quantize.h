@@ -27,8 +27,8 @@ typedef struct {
     int n; /* elements of a row */
     const float *factors;
     bool is_signed;
-    float inverse[QUANTIZED_SIDE];
-    int32_t zero[QUANTIZED_SIDE];
+    int32_t zero;         /* of a left side, which is one row */
+    const float *inverse; /* of each row's scale */
 } quantized_side;
 
 /* n <= LANES elements of row i from k on; the rest zero. */
@@ -76,15 +76,17 @@ INLINE float quantized_inverse(float scale) {
     return scale > 1e-30f ? 1.0f / scale : 0.0f;
 }
 
-INLINE void quantize_right(quantized_side *s, int cols, quantized_columns *extra) {
+/* Of a right side: its scales, and their inverses, which the side keeps. */
+INLINE void quantize_right(quantized_side *s, int cols, float inverse[QUANTIZED_SIDE],
+                           quantized_columns *extra) {
     s->is_signed = true;
+    s->inverse = inverse;
     *extra = (quantized_columns){0};
     for (int i = 0; i < cols; i++) {
         float least, most, poison;
         quantized_range(s, i, &least, &most, &poison);
         const float scale = (most > -least ? most : -least) / 127.0f;
-        s->inverse[i] = quantized_inverse(scale);
-        s->zero[i] = 0;
+        inverse[i] = quantized_inverse(scale);
         extra->scale[i] = scale + poison;
     }
 }
@@ -96,7 +98,7 @@ INLINE void quantize_right(quantized_side *s, int cols, quantized_columns *extra
 INLINE vi quantized_lanes(const quantized_side *s, int i, int k, int n) {
     const float shift = 12582912.0f;
     const vf x = quantized_load(s, i, k, n < 0 ? 0 : n > LANES ? LANES : n) * s->inverse[i];
-    const vi bits = (vi)all(shift) - s->zero[i]; /* of shift, and what zero adds */
+    const vi bits = (vi)all(shift) - s->zero; /* of shift, and what zero adds */
     return (vi)((vu)(x + shift) - (vu)bits);
 }
 
@@ -151,17 +153,17 @@ INLINE void quantize_rows(const bert_left *to, const float *a, ptrdiff_t row_str
         float least, most, poison;
         quantized_range(&s, 0, &least, &most, &poison);
         const float scale = (most - least) / 255.0f;
-        *s.inverse = quantized_inverse(scale);
-        const float zero = -least * *s.inverse;
+        const float inverse = quantized_inverse(scale), zero = -least * inverse;
+        s.inverse = &inverse;
         /* an infinite range makes it NaN */
-        *s.zero = zero > 255 ? 255 : zero > 0 ? (int32_t)(zero + 0.5f) : 0;
-        unsigned char *row = (unsigned char *)(uintptr_t)(to->data + i * to->row);
+        s.zero = zero > 255 ? 255 : zero > 0 ? (int32_t)(zero + 0.5f) : 0;
+        unsigned char *row = bert_left_row(to, i);
         for (int k = 0; k < depth; k += 4 * LANES) {
             const vi q = quantized_bytes(&s, 0, k);
             memcpy(row + k / unit_depth * to->unit, &q, sizeof q);
         }
-        const quantized_row extra = {scale + poison, *s.zero};
-        memcpy((unsigned char *)(uintptr_t)(to->extra + i * to->row), &extra, sizeof extra);
+        const quantized_row extra = {scale + poison, s.zero};
+        memcpy(row + (to->extra - to->data), &extra, sizeof extra);
     }
 }
 
