@@ -139,7 +139,6 @@ static int run_chunk(bert_session *s, const bert_trunk_run *run, bert_lane *lane
 typedef struct {
     bert_session *s;
     const bert_trunk_run *run;
-    const bert_chunk *chunks;
     atomic_bool stop;
 } job;
 
@@ -148,22 +147,22 @@ static void run_apart(void *context, int begin, int end, int thread) {
     bert_lane *lane = &j->s->apart[thread];
     for (int i = begin; i < end; i++) {
         if (atomic_load_explicit(&j->stop, memory_order_relaxed)) return;
-        if (!run_chunk(j->s, j->run, lane, j->chunks[i], &lane->error)) continue;
+        const bert_chunk chunk = j->s->chunks[i];
+        if (chunk.together || !run_chunk(j->s, j->run, lane, chunk, &lane->error)) continue;
         lane->failed = i;
         atomic_store_explicit(&j->stop, true, memory_order_relaxed);
         return;
     }
 }
 
-static int run_lanes(bert_session *s, const bert_trunk_run *run, const bert_chunk *chunks,
-                     int32_t n, bert_error *e) {
-    if (!n) return 0;
+/* The chunks of one thread each, among n. */
+static int run_lanes(bert_session *s, const bert_trunk_run *run, int32_t n, bert_error *e) {
     bert_threads *threads = s->together.tape->threads;
     int rc = make_lanes(s, e);
     if (rc) return rc;
     const int lanes = bert_threads_count(threads);
     for (int i = 0; i < lanes; i++) s->apart[i].error.code = 0;
-    job j = {.s = s, .run = run, .chunks = chunks};
+    job j = {.s = s, .run = run};
     bert_threads_run(threads, n, 1, run_apart, &j);
     const bert_lane *first = NULL;
     for (const bert_lane *l = s->apart; l < s->apart + lanes; l++)
@@ -172,20 +171,21 @@ static int run_lanes(bert_session *s, const bert_trunk_run *run, const bert_chun
 }
 
 static int run_chunks(bert_session *s, const bert_trunk_run *run, bert_error *e) {
-    bert_chunks plan = {.chunks = s->chunks};
     bert_tape *tape = s->together.tape;
-    bert_chunks_plan(&plan, run->in->start, run->in->n, bert_threads_count(tape->threads),
-                     s->options.batch_tokens);
-    int32_t done = 0;
+    const int32_t n = bert_chunks_plan(s->chunks, run->in->start, run->in->n,
+                                       bert_threads_count(tape->threads), s->options.batch_tokens);
+    int32_t apart = 0;
+    for (int32_t i = 0; i < n; i++) apart += !s->chunks[i].together;
+    tape->returns = apart > 0;
+    if (apart && !s->packed) { /* all threads pack what one would pack alone */
+        apart -= !s->chunks[0].together;
+        s->chunks[0].together = true;
+        s->packed = true;
+    }
     int rc = 0;
-    tape->returns = plan.apart > 0;
-    if (plan.apart && !s->packed) /* all threads pack what one would pack alone */
-        rc = run_chunk(s, run, &s->together, plan.chunks[done++], e);
-    if (!rc) rc = run_lanes(s, run, plan.chunks + done, plan.apart - done, e);
-    s->packed |= plan.apart && !rc;
-    for (int32_t i = 0; i < plan.together && !rc; i++)
-        rc = run_chunk(s, run, &s->together, plan.chunks[plan.apart + i], e);
-    return rc;
+    for (int32_t i = 0; i < n && !rc; i++)
+        if (s->chunks[i].together) rc = run_chunk(s, run, &s->together, s->chunks[i], e);
+    return rc || !apart ? rc : run_lanes(s, run, n, e);
 }
 
 int bert_session_trunk(bert_session *s, bert_trunk_run *run, bert_error *e) {

@@ -1,5 +1,4 @@
 #include "models/chunks.h"
-#include <string.h>
 
 /* With fewer tokens a thread, weights are read too often for what is computed with them; with more
  * than this part of what all threads take together, activations outgrow the cache of one. */
@@ -14,43 +13,34 @@ static int32_t smaller(int32_t a, int32_t b) {
 static bert_chunk take(const int32_t *start, int32_t first, int32_t n, int32_t most) {
     int32_t end = first + 1;
     while (end < n && start[end + 1] - start[first] <= most) end++;
-    return (bert_chunk){first, end - first};
+    return (bert_chunk){.first = first, .n = end - first};
 }
 
 /* Threads take chunks in turn, which is simulated: a chunk goes to the lane that is free first,
  * unless that would make it longer than all would be if the rest were shared evenly. */
-void bert_chunks_plan(bert_chunks *c, const int32_t *start, int32_t n, int threads, int32_t most) {
+int32_t bert_chunks_plan(bert_chunk *chunks, const int32_t *start, int32_t n, int threads,
+                         int32_t most) {
     const int lanes = threads < MAX_LANES ? threads : MAX_LANES;
     const int32_t apart = (most + APART - 1) / APART, least = smaller(LEAST_TOKENS, apart);
     int64_t load[MAX_LANES] = {0}, alone = start[n];
-    int32_t back = n; /* chunks of all threads are put in from the end */
-    c->apart = 0;
-    for (int32_t first = 0; first < n;) {
-        const int32_t left = start[n] - start[first];
+    int32_t count = 0;
+    for (int32_t first = 0; first < n; first += chunks[count++].n) {
         int free = 0;
         for (int i = 1; i < lanes; i++)
             if (load[i] < load[free]) free = i;
         /* Chunks become shorter towards the end, so that the lanes end together. */
-        int32_t tokens = left / (2 * lanes);
+        int32_t tokens = (start[n] - start[first]) / (2 * lanes);
         tokens = tokens < least ? least : smaller(tokens, apart);
         bert_chunk next = take(start, first, n, tokens);
         const int64_t size = start[first + next.n] - start[first], even = alone / lanes;
         if (lanes > 1 && start[n] >= lanes * least && load[free] + size <= even + even / 8) {
             load[free] += size;
-            c->chunks[c->apart++] = next;
         } else {
             next = take(start, first, n, most);
+            next.together = true;
             alone -= start[first + next.n] - start[first];
-            c->chunks[--back] = next;
         }
-        first += next.n;
+        chunks[count] = next;
     }
-    c->together = n - back;
-    bert_chunk *from = c->chunks + back, *to = c->chunks + c->apart;
-    memmove(to, from, (size_t)c->together * sizeof *to);
-    for (int32_t i = 0, j = c->together - 1; i < j; i++, j--) {
-        const bert_chunk t = to[i];
-        to[i] = to[j];
-        to[j] = t;
-    }
+    return count;
 }

@@ -3,18 +3,16 @@
  * result does not depend on the cut. */
 #ifndef BERT_MODELS_CHUNKS_H
 #define BERT_MODELS_CHUNKS_H
+#include <stdbool.h>
 #include <stdint.h>
 
 typedef struct {
     int32_t first, n; /* sequences */
+    bool together;    /* all threads work on it; else one */
 } bert_chunk;
 
-typedef struct {
-    bert_chunk *chunks; /* those of one thread, then the others, both in order; room for every
-                           sequence */
-    int32_t apart, together;
-} bert_chunks;
-
-/* start [n + 1]. A chunk has `most` tokens at most, or one sequence. */
-void bert_chunks_plan(bert_chunks *c, const int32_t *start, int32_t n, int threads, int32_t most);
+/* Cuts n sequences, start [n + 1], in chunks [n at most] that follow each other; returns how many.
+ * A chunk has `most` tokens at most, or one sequence. */
+int32_t bert_chunks_plan(bert_chunk *chunks, const int32_t *start, int32_t n, int threads,
+                         int32_t most);
 #endif

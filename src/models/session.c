@@ -45,10 +45,13 @@ bert_session *bert_session_new(const bert_model *m, const bert_session_options *
     return NULL;
 }
 
+static int lanes(const bert_session *s) {
+    return s->apart ? bert_threads_count(s->together.tape->threads) : 0;
+}
+
 void bert_session_free(bert_session *s) {
     if (!s) return;
-    const int lanes = s->apart ? bert_threads_count(s->together.tape->threads) : 0;
-    for (int i = 0; i < lanes; i++) bert_lane_free(&s->apart[i]);
+    for (int i = 0; i < lanes(s); i++) bert_lane_free(&s->apart[i]);
     bert_lane_free(&s->together);
     free(s->apart);
     bert_encoder_free(s->encoder);
@@ -71,8 +74,7 @@ size_t bert_session_memory(const bert_session *s) {
         sizeof(float) * (s->hidden.capacity + s->hidden_states.capacity + s->attentions.capacity);
     bytes += s->sequences_capacity * (2 * sizeof *s->starts + sizeof *s->chunks);
     bytes += s->results.reserved + lane_memory(&s->together);
-    const int lanes = s->apart ? bert_threads_count(s->together.tape->threads) : 0;
-    for (int i = 0; i < lanes; i++) bytes += lane_memory(&s->apart[i]);
+    for (int i = 0; i < lanes(s); i++) bytes += lane_memory(&s->apart[i]);
     return bytes + bert_params_packed_bytes(s->model->params);
 }
 
