@@ -17,6 +17,7 @@ typedef struct {
     const unsigned char *data;
     ptrdiff_t row, unit, part;
     const unsigned char *extra; /* of row i at extra + i row, for the epilogue */
+    const unsigned char *next;  /* data of the block that is multiplied next, or NULL */
 } bert_left;
 
 /* Where a row begins that pack_rows writes. */
@@ -66,8 +67,8 @@ typedef struct {
     void (*end)(void);
     /* c [mr, nr] = (accumulate ? c : 0) + a b. Only the first `rows` rows need to be right; rows of
      * a are read up to a whole row_step. Meanwhile fetches into the second-level cache what lies at
-     * `ahead`, `pace` bytes for each word of depth: its part of the right panel that comes after
-     * this one. NULL: nothing. */
+     * `ahead`, `pace` bytes for each unit of depth: its part of the right panel that comes after
+     * this one, which other blocks read as well. NULL: nothing. */
     void (*block)(float *c, ptrdiff_t ldc, const bert_left *a, const void *b, int depth, int rows,
                   bool accumulate, const char *ahead, int pace);
     bert_sums sums;

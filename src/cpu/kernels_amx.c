@@ -12,7 +12,7 @@
 void bert_fill_amx(bert_kernels *k);
 bool bert_has_amx(void);
 
-enum { TILE = 1024, SIDE = 32, HALF = 16, DEPTH = 32 };
+enum { TILE = 1024, SIDE = 32, HALF = 16, DEPTH = 32, BYTES_DEPTH = 64, LINE = 64 };
 
 /* What ldtilecfg reads: palette 1, eight tiles of 16 rows of 64 bytes. */
 typedef struct {
@@ -149,28 +149,55 @@ static inline void store_c(float *c, ptrdiff_t ldc, bool two) {
     _tile_stored(3, c + HALF * ldc + HALF, bytes);
 }
 
+/* Fetches the next bytes of what comes, unless it is NULL, into the first-level cache, or the
+ * second one's. */
+INLINE void fetch(const char **coming, int bytes) {
+    if (!*coming) return;
+#pragma GCC unroll 32
+    for (int i = 0; i < bytes; i += LINE) _mm_prefetch(*coming + i, _MM_HINT_T0);
+    *coming += bytes;
+}
+INLINE void fetch_far(const char **coming, int bytes) {
+    if (!*coming) return;
+    for (int i = 0; i < bytes; i += LINE) _mm_prefetch(*coming + i, _MM_HINT_T1);
+    *coming += bytes;
+}
+
 #define LEFT(p)                                                                                    \
     _tile_loadd(4, a + (p)*left->part, (size_t)left->row);                                         \
     if (two) _tile_loadd(5, a + (p)*left->part + HALF * left->row, (size_t)left->row)
 #define RIGHT(part)                                                                                \
     _tile_loadd(6, b + (part)*2 * TILE, 64);                                                       \
     _tile_loadd(7, b + (part)*2 * TILE + TILE, 64)
+#define PRODUCT(c, a, b)                                                                           \
+    if (bytes)                                                                                     \
+        _tile_dpbusd(c, a, b);                                                                     \
+    else                                                                                           \
+        _tile_dpbf16ps(c, a, b)
 #define MULTIPLY                                                                                   \
-    _tile_dpbf16ps(0, 4, 6);                                                                       \
-    _tile_dpbf16ps(1, 4, 7);                                                                       \
-    if (two) _tile_dpbf16ps(2, 5, 6);                                                              \
-    if (two) _tile_dpbf16ps(3, 5, 7)
+    PRODUCT(0, 4, 6);                                                                              \
+    PRODUCT(1, 4, 7);                                                                              \
+    if (two) {                                                                                     \
+        PRODUCT(2, 5, 6);                                                                          \
+        PRODUCT(3, 5, 7);                                                                          \
+    }                                                                                              \
+    fetch(&next_left, share);                                                                      \
+    fetch(&next_right, share);                                                                     \
+    fetch_far(&ahead, pace / products)
 
-/* The panels come from the second-level cache: fetch a unit ahead. */
-static inline void prefetch(const char *p, int bytes) {
-    for (int i = 0; i < bytes; i += 64) _mm_prefetch(p + i, _MM_HINT_T0);
-}
-
-static inline __attribute__((always_inline)) void units(int parts, const bert_left *left,
-                                                        const char *b, int depth, bool two) {
-    const unsigned char *a = left->data;
-    const int step = parts * 2 * TILE;
-    for (int k = 0; k < depth; k += DEPTH, a += left->unit, b += step) {
+/* Both sides come from the second-level cache, a right one of one part from the first where several
+ * blocks share it. Each unit fetches what the next reads, and its part of what lies ahead, some
+ * lines beside each product: all at once they would keep the tiles from being loaded. */
+INLINE void units(const int parts, const bool bytes, const bool two, const bert_left *left,
+                  const char *b, int depth, const char *ahead, int pace) {
+    const char *a = (const char *)left->data, *const other = (const char *)left->next;
+    const int step = parts * 2 * TILE, products = parts * (parts + 1) / 2;
+    const int share = (step / products + LINE - 1) / LINE * LINE;
+    const bool shared = parts == 1 && ahead;
+    const int deep = bytes ? BYTES_DEPTH : DEPTH;
+    for (int k = 0; k < depth; k += deep, a += left->unit, b += step) {
+        const char *next_left = !two ? NULL : k + deep < depth ? a + left->unit : other;
+        const char *next_right = shared ? NULL : b + step;
         if (parts == 1) {
             LEFT(0);
             RIGHT(0);
@@ -198,8 +225,19 @@ static inline __attribute__((always_inline)) void units(int parts, const bert_le
             LEFT(0);
             MULTIPLY;
         }
-        prefetch(b + step, step);
     }
+}
+
+INLINE void block(const int parts, const bool bytes, float *c, ptrdiff_t ldc, const bert_left *a,
+                  const void *b, int depth, int rows, bool accumulate, const char *ahead,
+                  int pace) {
+    const bool two = rows > HALF;
+    load_c(c, ldc, two, accumulate);
+    if (two)
+        units(parts, bytes, true, a, b, depth, ahead, pace);
+    else
+        units(parts, bytes, false, a, b, depth, ahead, pace);
+    store_c(c, ldc, two);
 }
 
 /* Rows of parts: see bert_gemm_kernel.pack_rows. */
@@ -236,15 +274,7 @@ static void parts_of_rows(const bert_left *to, int parts, const float *a, ptrdif
     }                                                                                              \
     static void block_##n(float *c, ptrdiff_t ldc, const bert_left *a, const void *b, int depth,   \
                           int rows, bool accumulate, const char *ahead, int pace) {                \
-        (void)ahead;                                                                               \
-        (void)pace;                                                                                \
-        const bool two = rows > HALF;                                                              \
-        load_c(c, ldc, two, accumulate);                                                           \
-        if (two)                                                                                   \
-            units(n, a, b, depth, true);                                                           \
-        else                                                                                       \
-            units(n, a, b, depth, false);                                                          \
-        store_c(c, ldc, two);                                                                      \
+        block(n, false, c, ldc, a, b, depth, rows, accumulate, ahead, pace);                       \
     }                                                                                              \
     static const bert_gemm_kernel gemm_##n = {                                                     \
         .name = precision_name,                                                                    \
@@ -275,8 +305,6 @@ PARTS(2, "bf16x3-amx");
 PARTS(3, "bf16x6-amx");
 
 /* ---- int8: a unit of depth is 64 bytes, a row of a tile, and two tiles of 16 rows or columns. */
-
-enum { BYTES_DEPTH = 64 };
 
 static void pack_bytes(char *out, const quantized_side *s, int count) {
     for (int k = 0; k < s->n; k += BYTES_DEPTH)
@@ -316,30 +344,9 @@ static void pack_b_int8(void *out, const float *b, ptrdiff_t depth_stride, ptrdi
     }
 }
 
-static inline __attribute__((always_inline)) void byte_units(const bert_left *left, const char *b,
-                                                             int depth, bool two) {
-    const unsigned char *a = left->data;
-    for (int k = 0; k < depth; k += BYTES_DEPTH, a += left->unit, b += 2 * TILE) {
-        LEFT(0);
-        RIGHT(0);
-        _tile_dpbusd(0, 4, 6);
-        _tile_dpbusd(1, 4, 7);
-        if (two) _tile_dpbusd(2, 5, 6);
-        if (two) _tile_dpbusd(3, 5, 7);
-        prefetch(b + 2 * TILE, 2 * TILE);
-    }
-}
-
 static void block_int8(float *c, ptrdiff_t ldc, const bert_left *a, const void *b, int depth,
                        int rows, bool accumulate, const char *ahead, int pace) {
-    (void)ahead, (void)pace; /* prefetch() looks ahead */
-    const bool two = rows > HALF;
-    load_c(c, ldc, two, accumulate);
-    if (two)
-        byte_units(a, b, depth, true);
-    else
-        byte_units(a, b, depth, false);
-    store_c(c, ldc, two);
+    block(1, true, c, ldc, a, b, depth, rows, accumulate, ahead, pace);
 }
 
 static const bert_gemm_kernel gemm_int8 = {

@@ -56,15 +56,15 @@ void bert_left_pack(const bert_left_layout *l, unsigned char *to, int row, int r
     if (l->kind == BERT_LEFT_ACROSS)
         l->g->pack_across(to, from, v->col, rows, l->depth);
     else if (l->kind == BERT_LEFT_ROWS)
-        l->g->pack_rows(&(bert_left){to, l->row, l->unit, l->part, to + l->extra}, from, v->row,
-                        v->col, rows, l->depth, factors);
+        l->g->pack_rows(&(bert_left){to, l->row, l->unit, l->part, to + l->extra, NULL}, from,
+                        v->row, v->col, rows, l->depth, factors);
 }
 
 bert_left bert_left_block(const bert_left_layout *l, const unsigned char *from, int row, int k) {
     if (l->kind == BERT_LEFT_IN_PLACE)
         from = (const unsigned char *)(l->view.data + row * l->view.row);
-    return (bert_left){from + k / l->g->k_unit * l->unit, l->row, l->unit, l->part,
-                       from + l->extra};
+    return (bert_left){
+        from + k / l->g->k_unit * l->unit, l->row, l->unit, l->part, from + l->extra, NULL};
 }
 
 bert_words bert_words_at(const bert_gemm_kernel *g, void *data, int rows, int depth) {

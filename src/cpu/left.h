@@ -20,6 +20,10 @@ void bert_left_pack(const bert_left_layout *l, unsigned char *to, int row, int r
                     const float *factors);
 /* The block from `row` on, which was written to `from`, from depth k on (a whole unit). */
 bert_left bert_left_block(const bert_left_layout *l, const unsigned char *from, int row, int k);
+/* Bytes from a block to the one after it. */
+static inline ptrdiff_t bert_left_apart(const bert_left_layout *l) {
+    return l->kind == BERT_LEFT_IN_PLACE ? l->step * l->row : l->block;
+}
 
 /* An operand that another product writes, so that no floats lie between them. */
 struct bert_words {

@@ -211,23 +211,31 @@ static void multiply_panel(product *p, const unsigned char *panel, const unsigne
                            float *tiles, int j, int i0, int i1, int k, int depth) {
     const bert_gemm_kernel *g = p->g;
     const int size = g->mr * g->nr;
+    const ptrdiff_t apart = bert_left_apart(&p->left);
+    const int begin = k;
     for (const int end = k + depth; k < end; k += g->kc) {
         depth = end - k < g->kc ? end - k : g->kc;
         const size_t unit = (size_t)(k / g->k_unit);
         const unsigned char *b = panel + unit * g->b_unit;
-        /* The next pass, of this panel or from `next` on, is fetched by all the blocks of this one.
-         */
-        const unsigned char *after =
-            k + depth < end ? b + (size_t)(depth / g->k_unit) * g->b_unit : next;
-        const int pace = (int)(g->nr * (int)sizeof(float)) / (i1 - i0);
+        /* The next pass, of this panel or from `next` on, is fetched by all the blocks of this one;
+         * one alone reads in order. */
+        const unsigned char *after = i1 - i0 == 1      ? NULL
+                                     : k + depth < end ? b + (size_t)(depth / g->k_unit) * g->b_unit
+                                                       : next;
+        const int pace = (int)g->b_unit / (i1 - i0);
         const size_t share = (size_t)pace * (size_t)(depth / g->k_unit);
         float *tile = tiles;
+        /* Not made anew for each block: what is copied whole waits for the sums to be stored. */
+        bert_left a = left_block(p, i0, k);
+        const unsigned char *again = left_block(p, i0, k + depth < end ? k + depth : begin).data;
         for (int i = i0; i < i1; i++, tile += size) {
-            const bert_left a = left_block(p, i, k);
             const int row = i * p->step, rows = p->rows - row < p->step ? p->rows - row : p->step;
             const char *ahead = after ? (const char *)after + (size_t)(i - i0) * share : NULL;
+            a.next = i + 1 < i1 ? a.data + apart : again;
             g->block(tile, g->nr, &a, b, depth, rows, k > 0, ahead, pace);
             if (k + depth == p->K) finish_block(p, tile, &a, panel, row, j * g->nr);
+            a.data = a.next;
+            a.extra += p->left.block;
         }
     }
 }
