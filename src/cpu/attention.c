@@ -39,17 +39,35 @@ static void pack_right(const bert_gemm_kernel *g, unsigned char *out, bert_view 
                   NULL);
 }
 
-/* c [rows, round_up(cols, nr)] of a strip of the left operand, which is packed on the way. */
-static void multiply_strip(const bert_gemm_kernel *g, float *c, int ldc, unsigned char *strip,
-                           bert_view a, const unsigned char *b, int cols, int depth, int rows) {
-    const bert_left_layout left = bert_left_lay(g, a, rows, depth);
-    bert_left_pack(&left, strip, 0, rows, NULL);
+/* c [rows, round_up(cols, nr)] of the strip of the left operand from `row` on, which is packed on
+ * the way. */
+static void multiply_strip(float *c, ptrdiff_t ldc, const bert_left_layout *left,
+                           unsigned char *strip, int row, int rows, const unsigned char *b,
+                           int cols) {
+    const bert_gemm_kernel *g = left->g;
+    const int depth = left->depth;
+    bert_left_pack(left, strip, row, rows, NULL);
     for (int j = 0; j < cols; j += g->nr, b += bert_panel_bytes(g, depth))
         for (int k = 0; k < depth; k += g->kc) {
-            const bert_left at = bert_left_block(&left, strip, 0, k);
+            const bert_left at = bert_left_block(left, strip, row, k);
             g->block(c + j, ldc, &at, b + (size_t)(k / g->k_unit) * g->b_unit,
                      depth - k < g->kc ? depth - k : g->kc, rows, k > 0, NULL, 0);
         }
+}
+
+/* The same to where nothing else may be touched; by way of `tile` where blocks would. */
+static void multiply_into(float *c, ptrdiff_t ldc, const bert_left_layout *left,
+                          unsigned char *strip, int row, int rows, const unsigned char *b, int cols,
+                          float *tile) {
+    const bert_gemm_kernel *g = left->g;
+    if (rows % g->row_step == 0 && cols % g->nr == 0) {
+        multiply_strip(c, ldc, left, strip, row, rows, b, cols);
+        return;
+    }
+    const int ld = round_up(cols, g->nr);
+    multiply_strip(tile, ld, left, strip, row, rows, b, cols);
+    for (int r = 0; r < rows; r++)
+        memcpy(c + r * ldc, tile + (ptrdiff_t)r * ld, (size_t)cols * sizeof *c);
 }
 
 /* Bytes of a strip, however the operand lies. */
@@ -81,10 +99,6 @@ static bert_view transposed(bert_view v) {
     return (bert_view){v.data, v.col, v.row};
 }
 
-static bert_view rows_from(bert_view v, int row) {
-    return (bert_view){v.data + row * v.row, v.row, v.col};
-}
-
 /* The mask of a row of probabilities depends on where it is in the batch and on nothing else. */
 static void drop_row(const job *w, float *y, const float *x, int sequence, int h, int query,
                      int length) {
@@ -104,10 +118,13 @@ static void forward_head(const job *w, int sequence, int h, unsigned char *memor
     scratch s = {memory};
     unsigned char *keys = take(&s, right_bytes(g, length, size)),
                   *values = take(&s, right_bytes(g, size, length));
-    unsigned char *strip = take(&s, strip_bytes(g, size > length ? size : length));
     float *scores = take(&s, sizeof(float) * (size_t)g->mr * (size_t)score_ld);
     float *context = take(&s, sizeof(float) * (size_t)g->mr * (size_t)value_ld);
-    bert_view q = part(w->qkv, p, 0, first, h);
+    const bert_view q = part(w->qkv, p, 0, first, h), probable = {scores, score_ld, 1};
+    const bert_left_layout queries = bert_left_lay(g, q, step, size),
+                           weights = bert_left_lay(g, probable, step, length);
+    unsigned char *strip =
+        take(&s, (size_t)(queries.block > weights.block ? queries.block : weights.block));
     pack_right(g, keys, transposed(part(w->qkv, p, 1, first, h)), length, size);
     pack_right(g, values, part(w->qkv, p, 2, first, h), size, length);
     float *probabilities = w->probabilities;
@@ -121,7 +138,7 @@ static void forward_head(const job *w, int sequence, int h, unsigned char *memor
     float lse[64];
     for (int i = 0; i < length; i += step) {
         int rows = length - i < step ? length - i : step;
-        multiply_strip(g, scores, score_ld, strip, rows_from(q, i), keys, length, size, rows);
+        multiply_strip(scores, score_ld, &queries, strip, i, rows, keys, length);
         w->k->softmax(scores, score_ld, rows, length, 1.0f / sqrtf((float)size),
                       w->lse ? lse : NULL);
         for (int r = 0; r < rows; r++) {
@@ -132,11 +149,8 @@ static void forward_head(const job *w, int sequence, int h, unsigned char *memor
                        (size_t)length * sizeof *row);
             if (p->dropout > 0) drop_row(w, row, row, sequence, h, i + r, length);
         }
-        multiply_strip(g, context, value_ld, strip, (bert_view){scores, score_ld, 1}, values, size,
-                       length, rows);
-        for (int r = 0; r < rows; r++)
-            memcpy(w->out + (first + i + r) * hidden + (ptrdiff_t)h * size,
-                   context + (ptrdiff_t)r * value_ld, (size_t)size * sizeof(float));
+        multiply_into(w->out + (first + i) * hidden + (ptrdiff_t)h * size, hidden, &weights, strip,
+                      0, rows, values, size, context);
     }
 }
 
@@ -147,14 +161,12 @@ static void product_into(const job *w, float *dst, ptrdiff_t stride, bert_view a
                          float *tile) {
     const bert_gemm_kernel *g = w->g;
     const int step = bert_block_rows(g, rows);
-    const int size = w->plan->head_size, ld = round_up(size, g->nr);
+    const int size = w->plan->head_size;
+    const bert_left_layout left = bert_left_lay(g, a, step, depth);
     pack_right(g, right, b, size, depth);
-    for (int i = 0; i < rows; i += step) {
-        int n = rows - i < step ? rows - i : step;
-        multiply_strip(g, tile, ld, strip, rows_from(a, i), right, size, depth, n);
-        for (int r = 0; r < n; r++)
-            memcpy(dst + (i + r) * stride, tile + (ptrdiff_t)r * ld, (size_t)size * sizeof(float));
-    }
+    for (int i = 0; i < rows; i += step)
+        multiply_into(dst + i * stride, stride, &left, strip, i, rows - i < step ? rows - i : step,
+                      right, size, tile);
 }
 
 static void backward_head(const job *w, int sequence, int h, unsigned char *memory) {
@@ -180,12 +192,14 @@ static void backward_head(const job *w, int sequence, int h, unsigned char *memo
     bert_view out = {w->output + first * hidden + (ptrdiff_t)h * size, hidden, 1};
     pack_right(g, keys, transposed(k), length, size);
     pack_right(g, values, transposed(v), length, size);
+    const bert_left_layout queries = bert_left_lay(g, q, step, size),
+                           gradients = bert_left_lay(g, dout, step, size);
     for (int i = 0; i < length; i += step) {
         int rows = length - i < step ? length - i : step;
         float *ps = prob + (ptrdiff_t)i * ld, *ds = dscore + (ptrdiff_t)i * ld,
               *drop = dropped + (ptrdiff_t)i * ld;
-        multiply_strip(g, ps, ld, strip, rows_from(q, i), keys, length, size, rows);
-        multiply_strip(g, ds, ld, strip, rows_from(dout, i), values, length, size, rows);
+        multiply_strip(ps, ld, &queries, strip, i, rows, keys, length);
+        multiply_strip(ds, ld, &gradients, strip, i, rows, values, length);
         for (int r = 0; r < rows; r++, ps += ld, ds += ld, drop += ld) {
             float lse = w->lse_in[(ptrdiff_t)h * p->start[p->n] + first + i + r];
             /* sum over keys of p dp, which is the same as output times its gradient */

@@ -43,7 +43,7 @@ INLINE float sum_4(const vf s[4]) {
 #define FINISH(name, value, get, put)                                                              \
     {                                                                                              \
         vf v = value(get);                                                                         \
-        if (e->accumulate) v += get(c + i);                                                        \
+        if (accumulate) v += get(c + i);                                                           \
         if (bias) v += get(bias + i);                                                              \
         if (pre) put(pre + i, v);                                                                  \
         v = name(v);                                                                               \
@@ -59,6 +59,9 @@ INLINE float sum_4(const vf s[4]) {
                                 int cols, const bert_block_epilogue *e) {                          \
         const float *bias = e->bias, *residual = e->residual;                                      \
         float *pre = e->pre;                                                                       \
+        const bool accumulate = e->accumulate;                                                     \
+        const void *const right = e->right;                                                        \
+        (void)right;                                                                               \
         for (int r = 0; r < rows; r++, t += tile_ld, c += ldc) {                                   \
             prepare;                                                                               \
             FOR_LANES((size_t)cols, FINISH(name, value, WHOLE, store),                             \
@@ -69,7 +72,7 @@ INLINE float sum_4(const vf s[4]) {
     }
 /* After a float32 product, or one of bf16; and after one of bytes. */
 #define SUMS_AS_FLOATS(get) get(t + i)
-#define SUMS_OF_BYTES(get) dequantized(load_words(t + i), e->right, i, row)
+#define SUMS_OF_BYTES(get) dequantized(load_words(t + i), right, i, row)
 #define EPILOGUE_OF_FLOATS(name) EPILOGUE(name, epilogue, , SUMS_AS_FLOATS)
 #define EPILOGUE_OF_BYTES(name)                                                                    \
     EPILOGUE(name, bytes_epilogue, const quantized_row row = quantized_row_of(e->left, r),         \
@@ -188,7 +191,50 @@ static void dropout(float *y, const float *x, size_t n, float p, uint64_t seed, 
     }
 }
 
+enum { KEPT = 8 };
+/* Rows of `count` vectors, a constant once this is inlined: at most KEPT, which stay in registers.
+ * What is beyond the row counts for 1e-38 beside the largest, for 1. */
+INLINE void softmax_kept(const int count, float *x, ptrdiff_t ld, int rows, int cols, float factor,
+                         float *lse) {
+    const size_t left = (size_t)(cols - (count - 1) * LANES);
+    for (int r = 0; r < rows; r++, x += ld) {
+        vf v[KEPT], m = all(-INFINITY), s[4] = {0};
+#define EACH_KEPT _Pragma("GCC unroll 8") for (int i = 0; i < count; i++)
+        EACH_KEPT {
+            const float *p = x + i * LANES;
+            v[i] = i + 1 < count ? load(p) : load_part(p, left, -INFINITY);
+            m = larger(v[i], m);
+        }
+        const float top = largest(m) * factor;
+        EACH_KEPT s[i % 4] += v[i] = exp_v(mul_add(v[i], all(factor), all(-top)));
+        const float total = sum_4(s);
+        const vf inverse = all(1.0f / total);
+        EACH_KEPT {
+            float *p = x + i * LANES;
+            i + 1 < count ? store(p, v[i] * inverse) : store_part(p, v[i] * inverse, left);
+        }
+#undef EACH_KEPT
+        if (lse) lse[r] = top + logf(total);
+    }
+}
+
 static void softmax(float *x, ptrdiff_t ld, int rows, int cols, float factor, float *lse) {
+    switch ((cols + LANES - 1) / LANES) {
+#define KEEP(n)                                                                                    \
+    case n:                                                                                        \
+        softmax_kept(n, x, ld, rows, cols, factor, lse);                                           \
+        return
+        KEEP(1);
+        KEEP(2);
+        KEEP(3);
+        KEEP(4);
+        KEEP(5);
+        KEEP(6);
+        KEEP(7);
+        KEEP(8);
+#undef KEEP
+    default:;
+    }
     size_t n = (size_t)cols;
     const vf f = all(factor);
     for (int r = 0; r < rows; r++, x += ld) {
