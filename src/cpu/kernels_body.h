@@ -146,28 +146,35 @@ static float max(const float *x, size_t n) {
     return m;
 }
 
+INLINE vu all_unsigned(uint64_t x) {
+    return (uint32_t)x - (vu){0};
+}
+
+/* Philox for 16 counters at a time: word w of counter i is draw[w * DRAWS + i]. */
 enum { DRAWS = 16 };
-/* Philox for 16 counters at a time, in loops that the compiler turns into vectors. */
-static void philox_16(uint32_t out[4][DRAWS], uint64_t seed, uint64_t stream, uint64_t counter) {
-    uint32_t *c0 = out[0], *c1 = out[1], *c2 = out[2], *c3 = out[3];
-    uint32_t k0 = (uint32_t)seed, k1 = (uint32_t)(seed >> 32);
-    for (int i = 0; i < DRAWS; i++) {
-        uint64_t c = counter + (uint64_t)i;
-        c0[i] = (uint32_t)c;
-        c1[i] = (uint32_t)(c >> 32);
-        c2[i] = (uint32_t)stream;
-        c3[i] = (uint32_t)(stream >> 32);
-    }
-    for (int round = 0; round < 10; round++) {
-        for (int i = 0; i < DRAWS; i++) {
-            uint64_t p0 = (uint64_t)0xD2511F53u * c0[i], p1 = (uint64_t)0xCD9E8D57u * c2[i];
-            c0[i] = (uint32_t)(p1 >> 32) ^ c1[i] ^ k0;
-            c1[i] = (uint32_t)p1;
-            c2[i] = (uint32_t)(p0 >> 32) ^ c3[i] ^ k1;
-            c3[i] = (uint32_t)p0;
+INLINE void philox_16(uint32_t draw[4 * DRAWS], uint64_t seed, uint64_t stream, uint64_t counter) {
+    static const uint32_t steps[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    for (int i = 0; i < DRAWS; i += LANES) {
+        const vu base = all_unsigned(counter), low = base + (vu)load_words(steps + i);
+        const vu carry = (vu)(low < base); /* -1 */
+        vu c0 = low, c1 = all_unsigned(counter >> 32) - carry, c2 = all_unsigned(stream),
+           c3 = all_unsigned(stream >> 32);
+        uint32_t k0 = (uint32_t)seed, k1 = (uint32_t)(seed >> 32);
+        for (int round = 0; round < 10; round++) {
+            vu high0, high2;
+            const vu low0 = times_wide(c0, 0xD2511F53u, &high0),
+                     low2 = times_wide(c2, 0xCD9E8D57u, &high2);
+            c0 = high2 ^ c1 ^ k0;
+            c1 = low2;
+            c2 = high0 ^ c3 ^ k1;
+            c3 = low0;
+            k0 += 0x9E3779B9u;
+            k1 += 0xBB67AE85u;
         }
-        k0 += 0x9E3779B9u;
-        k1 += 0xBB67AE85u;
+        memcpy(draw + i, &c0, sizeof c0);
+        memcpy(draw + DRAWS + i, &c1, sizeof c1);
+        memcpy(draw + 2 * DRAWS + i, &c2, sizeof c2);
+        memcpy(draw + 3 * DRAWS + i, &c3, sizeof c3);
     }
 }
 
@@ -177,17 +184,15 @@ static void dropout(float *y, const float *x, size_t n, float p, uint64_t seed, 
     /* draw / 2^32 >= p, in whole numbers */
     const uint32_t threshold = (uint32_t)((double)p * 4294967296.0);
     enum { STEP = 4 * DRAWS };
-    uint32_t draw[4][DRAWS];
-    size_t i = 0;
-    for (; i + STEP <= n; i += STEP) {
-        const uint32_t *d = draw[0];
+    uint32_t draw[STEP];
+    for (size_t i = 0; i < n; i += STEP) {
         philox_16(draw, seed, stream, (first + i) / 4);
-        for (int j = 0; j < STEP; j++) y[i + j] = d[j] >= threshold ? x[i + j] * keep : 0.0f;
-    }
-    if (i < n) {
-        philox_16(draw, seed, stream, (first + i) / 4);
-        for (size_t j = 0; i + j < n; j++)
-            y[i + j] = draw[j / DRAWS][j % DRAWS] >= threshold ? x[i + j] * keep : 0.0f;
+        const size_t here = n - i < STEP ? n - i : STEP;
+        if (here == STEP)
+            for (int j = 0; j < STEP; j++) y[i + j] = draw[j] >= threshold ? x[i + j] * keep : 0.0f;
+        else
+            for (size_t j = 0; j < here; j++)
+                y[i + j] = draw[j] >= threshold ? x[i + j] * keep : 0.0f;
     }
 }
 
