@@ -1,0 +1,335 @@
+/* What a tokenizer is read from and written to: vocabularies, golden cases before and after saving,
+ * bad files, directories; and decoding. */
+#include "small_tokenizer.h"
+#include <jansson.h>
+
+/* ------------------------------------------------------------------- Vocabulary, decoding */
+
+static void vocabulary_lines_are_trimmed_and_the_last_wins(void **state) {
+    (void)state;
+    bert_error e = {0};
+    static const char vocab[] = "[UNK]\r\n[CLS]\r\n[SEP] \t\r\na\xe3\x80\x80\r\nb\na\n\nc";
+    tools x = {open_text("vocab.txt", TEXT(vocab), NULL, &e), NULL};
+    assert_non_null(x.t);
+    x.enc = bert_encoder_new(x.t, &e);
+    assert_int_equal(bert_tokenizer_size(x.t), 8);
+    expect(x, TEXT("a b c"), IDS(5, 4, 7));
+    assert_int_equal(bert_token_id(x.t, "a"), 5);
+    assert_null(bert_token(x.t, 3)); /* line 5 took its name */
+    assert_string_equal(bert_token(x.t, 5), "a");
+    assert_null(bert_token(x.t, 8));
+    assert_null(bert_token(x.t, -1));
+    assert_int_equal(bert_tokenizer_special(x.t).mask, -1);
+    assert_int_equal(bert_tokenizer_special(x.t).sep, 2);
+    close_tools(x);
+}
+
+static void decoding_cleans_up(void **state) {
+    (void)state;
+    tools x = open_small(NULL);
+    bert_error e = {0};
+    char out[64];
+    const int32_t ids[] = {CLS, A, _B, COMMA, B, BANG, SEP};
+    assert_int_equal(bert_decode(x.t, ids, 7, true, out, sizeof out, &e), 6);
+    assert_string_equal(out, "ab, b!");
+    assert_int_equal(bert_decode(x.t, ids, 7, false, out, sizeof out, &e), 18);
+    assert_string_equal(out, "[CLS] ab, b! [SEP]");
+    assert_int_equal(bert_decode(x.t, ids, 7, false, out, 6, &e), 18); /* cut, and terminated */
+    assert_string_equal(out, "[CLS]");
+    assert_int_equal(bert_decode(x.t, ids, 0, false, out, 6, &e), 0);
+    assert_string_equal(out, "");
+    const int32_t bad[] = {A, 1000};
+    assert_int_equal(bert_decode(x.t, bad, 2, false, out, sizeof out, &e), BERT_EINVAL);
+    close_tools(x);
+}
+
+/* ------------------------------------------------------------------------------- Golden */
+
+static uint64_t fnv(uint64_t h, const int32_t *v, size_t n) {
+    for (size_t i = 0; i < n; i++) h = (h ^ (uint32_t)v[i]) * 0x100000001b3u;
+    return h;
+}
+
+static uint64_t hash_windows(const bert_encoder *enc, int windows) {
+    uint64_t h = 0xcbf29ce484222325u;
+    for (int i = 0; i < windows; i++) {
+        bert_encoding w = bert_encoder_window(enc, i);
+        size_t n = (size_t)w.n;
+        h = fnv(h, &w.n, 1);
+        h = fnv(h, w.ids, n);
+        h = fnv(h, w.type_ids, n);
+        h = fnv(h, w.word_ids, n);
+        h = fnv(h, w.sequence_ids, n);
+        h = fnv(h, w.offsets ? w.offsets[0] : NULL, 2 * n);
+        for (size_t k = 0; k < n; k++) h = fnv(h, &(int32_t){w.special_tokens_mask[k]}, 1);
+    }
+    return h;
+}
+
+static void check_case(const tools *all, const json_t *c) {
+    const json_t *text = json_array_get(c, 1), *pair = json_array_get(c, 2),
+                 *option = json_array_get(c, 3), *ids = json_array_get(c, 4);
+    int value[6];
+    for (int i = 0; i < 6; i++)
+        value[i] = (int)json_integer_value(json_array_get(option, (size_t)i));
+    tools x = all[json_integer_value(json_array_get(c, 0))];
+    const bert_encode_options o = {
+        value[0], (bert_truncation)value[1], value[2], value[3], true, value[4], value[5]};
+    bert_error e = {0};
+    int windows = bert_encode(x.enc, json_string_value(text), json_string_length(text),
+                              json_string_value(pair), json_string_length(pair), &o, &e);
+    if (json_is_null(ids)) {
+        assert_int_equal(windows, BERT_EINVAL);
+        return;
+    }
+    assert_true(windows > 0);
+    bert_encoding w = bert_encoder_window(x.enc, 0);
+    assert_int_equal(w.n, json_array_size(ids));
+    for (int i = 0; i < w.n; i++)
+        assert_int_equal(w.ids[i], json_integer_value(json_array_get(ids, (size_t)i)));
+    char hash[20], out[8192];
+    snprintf(hash, sizeof hash, "%016llx", (unsigned long long)hash_windows(x.enc, windows));
+    assert_string_equal(hash, json_string_value(json_array_get(c, 5)));
+    assert_true(bert_decode(x.t, w.ids, (size_t)w.n, true, out, sizeof out, &e) >= 0);
+    assert_string_equal(out, json_string_value(json_array_get(c, 6)));
+}
+
+enum { MAX_TOKENIZERS = 32 };
+
+/* Opens every tokenizer of the golden file; saved: after saving and loading it. */
+static void check_golden(bool saved) {
+    json_error_t je;
+    json_t *golden =
+        json_load_file(BERT_SOURCE_DIR "/tests/golden/tokenizer.json", JSON_ALLOW_NUL, &je);
+    assert_non_null(golden);
+    json_t *list = json_object_get(golden, "tokenizers"), *item;
+    tools all[MAX_TOKENIZERS] = {{NULL, NULL}};
+    size_t i;
+    json_array_foreach(list, i, item) {
+        bert_error e = {0};
+        assert_true(i < MAX_TOKENIZERS);
+        json_object_set(json_object_get(item, "model"), "vocab", json_object_get(golden, "vocab"));
+        char *text = json_dumps(item, i % 2 ? JSON_ENSURE_ASCII : JSON_INDENT(1));
+        all[i].t = open_text("tokenizer.json", text, strlen(text), NULL, &e);
+        assert_string_equal(e.message, "");
+        free(text);
+        if (saved) {
+            char *d = test_directory();
+            assert_int_equal(bert_tokenizer_save(all[i].t, d, &e), 0);
+            bert_tokenizer_close(all[i].t);
+            all[i].t = bert_tokenizer_open(d, NULL, &e);
+            assert_string_equal(e.message, "");
+            test_remove(d);
+        }
+        all[i].enc = bert_encoder_new(all[i].t, &e);
+        assert_non_null(all[i].enc);
+    }
+    json_array_foreach(json_object_get(golden, "cases"), i, item) check_case(all, item);
+    assert_int_equal(i, 5000);
+    for (i = 0; i < MAX_TOKENIZERS; i++) close_tools(all[i]);
+    json_decref(golden);
+}
+
+static void golden_cases(void **state) {
+    (void)state;
+    check_golden(false);
+}
+
+static void golden_cases_after_saving(void **state) {
+    (void)state;
+    check_golden(true);
+}
+
+/* ---------------------------------------------------------------------------- Bad files */
+
+static const char good_json[] =
+    "{\"version\": \"1.0\", \"added_tokens\": [{\"id\": 1, \"content\": \"[CLS]\", \"special\": "
+    "true, \"normalized\": false, \"lstrip\": false, \"rstrip\": false, \"single_word\": false}], "
+    "\"normalizer\": {\"type\": \"BertNormalizer\", \"clean_text\": true, "
+    "\"handle_chinese_chars\": "
+    "true, \"strip_accents\": null, \"lowercase\": true}, \"pre_tokenizer\": {\"type\": "
+    "\"BertPreTokenizer\"}, \"post_processor\": {\"type\": \"BertProcessing\", \"sep\": "
+    "[\"[SEP]\", "
+    "2], \"cls\": [\"[CLS]\", 1]}, \"decoder\": {\"type\": \"WordPiece\", \"prefix\": \"##\", "
+    "\"cleanup\": true}, \"model\": {\"type\": \"WordPiece\", \"unk_token\": \"[UNK]\", "
+    "\"continuing_subword_prefix\": \"##\", \"max_input_chars_per_word\": 100, \"vocab\": "
+    "{\"[UNK]\": 0, \"[CLS]\": 1, \"[SEP]\": 2, \"a\\\"\\u00e9\\ud83d\\ude00\": 3}}}";
+
+static void a_cut_file_is_an_error_wherever_it_is_cut(void **state) {
+    (void)state;
+    char *d = test_directory(), *path = bert_path_join(d, "tokenizer.json");
+    for (size_t n = 0; n <= strlen(good_json); n++) {
+        bert_error e = {0};
+        write_file(path, good_json, n);
+        bert_tokenizer *t = bert_tokenizer_open(path, NULL, &e);
+        if (n < strlen(good_json)) {
+            assert_null(t);
+            assert_int_equal(e.code, BERT_EFORMAT);
+        } else {
+            assert_non_null(t);
+            assert_int_equal(bert_token_id(t, "a\"\xc3\xa9\xf0\x9f\x98\x80"), 3);
+        }
+        bert_tokenizer_close(t);
+    }
+    free(path);
+    test_remove(d);
+}
+
+/* good_json with the first `from` replaced. */
+static void expect_refused(const char *from, const char *to, int code, const char *says) {
+    char text[4096];
+    const char *at = strstr(good_json, from);
+    assert_non_null(at);
+    snprintf(text, sizeof text, "%.*s%s%s", (int)(at - good_json), good_json, to,
+             at + strlen(from));
+    bert_error e = {0};
+    bert_tokenizer *t = open_text("tokenizer.json", text, strlen(text), NULL, &e);
+    assert_null(t);
+    if (!strstr(e.message, says)) fail_msg("'%s' does not say '%s'", e.message, says);
+    assert_int_equal(e.code, code);
+}
+
+static void bad_tokenizer_files_are_named(void **state) {
+    (void)state;
+    expect_refused("\"[CLS]\": 1,", "\"[CLS]\": 0,", BERT_EFORMAT, "two tokens");
+    expect_refused("\"[CLS]\": 1,", "\"[CLS]\": 99999999999999999999,", BERT_EFORMAT, "integer");
+    expect_refused("\"[CLS]\": 1,", "\"[CLS]\": -1,", BERT_EFORMAT, "[CLS]");
+    expect_refused("\"[CLS]\": 1,", "\"[CLS]\": 1.5,", BERT_EFORMAT, "not valid JSON");
+    expect_refused("\"[CLS]\": 1,", "\"[CLS]\": \"1\",", BERT_EFORMAT, "[CLS]");
+    expect_refused("\\ud83d\\ude00", "\\ud83d", BERT_EFORMAT, "not valid JSON");
+    expect_refused("\\ud83d\\ude00", "\xff", BERT_EFORMAT, "not valid JSON");
+    expect_refused("\"unk_token\": \"[UNK]\"", "\"unk_token\": \"<unk>\"", BERT_EFORMAT, "<unk>");
+    expect_refused("\"unk_token\": \"[UNK]\"", "\"unk_token\": 7", BERT_EFORMAT, "unk_token");
+    expect_refused("\"type\": \"WordPiece\", \"unk", "\"type\": \"BPE\", \"unk", BERT_EUNSUPPORTED,
+                   "BPE");
+    expect_refused("BertPreTokenizer", "Split", BERT_EUNSUPPORTED, "Split");
+    expect_refused("BertNormalizer", "Sequence", BERT_EUNSUPPORTED, "Sequence");
+    expect_refused("BertProcessing", "ByteLevel", BERT_EUNSUPPORTED, "ByteLevel");
+    expect_refused("\"type\": \"WordPiece\", \"prefix\"", "\"type\": \"Fuse\", \"prefix\"",
+                   BERT_EUNSUPPORTED, "Fuse");
+    expect_refused("\"1.0\"", "\"2.0\"", BERT_EUNSUPPORTED, "version");
+    expect_refused("{\"id\": 1, ", "{\"id\": 9, ", BERT_EFORMAT, "[CLS]");
+    expect_refused("{\"id\": 1, \"content\"", "{\"id\": 1, \"text\"", BERT_EFORMAT, "content");
+    expect_refused("\"lstrip\": false", "\"lstrip\": 3", BERT_EFORMAT, "lstrip");
+    expect_refused("\"clean_text\": true", "\"clean_text\": 1", BERT_EFORMAT, "clean_text");
+    expect_refused("[\"[SEP]\", 2]", "[\"[SEP]\", 2000]", BERT_EFORMAT, "[SEP]");
+    expect_refused("[\"[SEP]\", 2]", "\"[SEP]\"", BERT_EFORMAT, "post_processor");
+    expect_refused("\"max_input_chars_per_word\": 100", "\"max_input_chars_per_word\": 1e99",
+                   BERT_EFORMAT, "max_input_chars_per_word");
+    expect_refused("\"vocab\": {", "\"vocab\": [", BERT_EFORMAT, "");
+    expect_refused("{\"version\"", "[{\"version\"", BERT_EFORMAT, "");
+}
+
+static void bad_vocabularies_are_named(void **state) {
+    (void)state;
+    static const struct {
+        const char *text;
+        size_t bytes;
+        const char *says;
+    } bad[] = {{TEXT(""), "lacks"},
+               {TEXT("[CLS]\n[SEP]\na\n"), "[UNK]"},
+               {TEXT("[UNK]\n[SEP]\na\n"), "[CLS]"},
+               {TEXT("[UNK]\n[CLS]\na\n"), "[SEP]"},
+               {TEXT("[UNK]\n[CLS]\n[SEP]\na\xff\n"), ":4:"},
+               {TEXT("[UNK]\n[CLS]\n[SEP]\na\0b\n"), ":4:"}};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        bert_error e = {0};
+        assert_null(open_text("vocab.txt", bad[i].text, bad[i].bytes, NULL, &e));
+        if (!strstr(e.message, bad[i].says)) fail_msg("%s", e.message);
+        assert_int_equal(e.code, BERT_EFORMAT);
+    }
+    bert_error e = {0};
+    assert_null(bert_tokenizer_open("/nowhere/vocab.txt", NULL, &e));
+    assert_int_equal(e.code, BERT_ENOTFOUND);
+    char *d = test_directory();
+    bert_error_clear(&e);
+    assert_null(bert_tokenizer_open(d, NULL, &e));
+    assert_int_equal(e.code, BERT_ENOTFOUND);
+    assert_null(bert_tokenizer_open(NULL, NULL, NULL));
+    test_remove(d);
+}
+
+/* ---------------------------------------------------------------------------- Directories */
+
+static void put_file(const char *directory, const char *name, const char *text) {
+    char *path = bert_path_join(directory, name);
+    write_file(path, text, strlen(text));
+    free(path);
+}
+
+static void directories_are_read_as_transformers_does(void **state) {
+    (void)state;
+    char *d = test_directory();
+    put_file(d, "vocab.txt", small_vocab);
+    put_file(
+        d, "tokenizer_config.json",
+        "{\"do_lower_case\": false, \"model_max_length\": 77, \"added_tokens_decoder\": "
+        "{\"28\": {\"content\": \"<two>\"}, \"27\": {\"content\": \"<one>\", \"special\": true}, "
+        "\"4\": {\"content\": \"[MASK]\", \"lstrip\": true}}}");
+    put_file(d, "special_tokens_map.json", "{\"mask_token\": {\"content\": \"mask\"}}");
+    bert_error e = {0};
+    tools x = {bert_tokenizer_open(d, NULL, &e), NULL};
+    assert_string_equal(e.message, "");
+    x.enc = bert_encoder_new(x.t, &e);
+    assert_int_equal(bert_tokenizer_size(x.t), 29);
+    assert_int_equal(bert_tokenizer_max_length(x.t), 77);
+    assert_int_equal(bert_tokenizer_special(x.t).mask, MASK_WORD);
+    expect(x, TEXT("<two>A<one>a"), IDS(28, UNK, 27, A));
+    expect_offsets(x, TEXT("a [MASK]"), IDS(0, 1, 1, 8)); /* lstrip takes the space */
+    close_tools(x);
+    /* No limit is written as a number that no integer holds. */
+    put_file(d, "tokenizer_config.json",
+             "{\"model_max_length\": 1000000000000000019884624838656, \"do_lower_case\": true}");
+    x.t = bert_tokenizer_open(d, NULL, &e);
+    assert_string_equal(e.message, "");
+    assert_int_equal(bert_tokenizer_max_length(x.t), 0);
+    bert_tokenizer_close(x.t);
+    put_file(d, "tokenizer_config.json", "{\"do_lower_case\": \"no\"}");
+    assert_null(bert_tokenizer_open(d, NULL, &e));
+    assert_int_equal(e.code, BERT_EFORMAT);
+    test_remove(d);
+}
+
+/* ------------------------------------------------------------------ Public vocabularies */
+
+static void public_vocabularies(void **state) {
+    (void)state;
+    static const struct {
+        const char *name;
+        int32_t size, ids[8];
+    } rows[] = {{"vocab/bert-base-uncased", 30522, {101, 7592, 2088, 999, 102}},
+                {"vocab/bert-base-cased", 28996, {101, 8667, 1362, 106, 102}}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        bert_error e = {0};
+        const char *d = test_shared(rows[i].name);
+        char *vocab = bert_path_join(d, "vocab.txt");
+        tools x = {bert_tokenizer_open(d, NULL, &e), NULL};
+        assert_string_equal(e.message, "");
+        x.enc = bert_encoder_new(x.t, &e);
+        assert_int_equal(bert_tokenizer_size(x.t), rows[i].size);
+        assert_int_equal(bert_encode(x.enc, TEXT("Hello world!"), NULL, 0, NULL, &e), 1);
+        bert_encoding w = bert_encoder_window(x.enc, 0);
+        assert_int_equal(w.n, 5);
+        assert_memory_equal(w.ids, rows[i].ids, 5 * sizeof *w.ids);
+        close_tools(x);
+        bert_tokenizer *t = bert_tokenizer_open(vocab, NULL, &e);
+        assert_int_equal(bert_tokenizer_size(t), rows[i].size);
+        bert_tokenizer_close(t);
+        free(vocab);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(vocabulary_lines_are_trimmed_and_the_last_wins),
+        cmocka_unit_test(decoding_cleans_up),
+        cmocka_unit_test(golden_cases),
+        cmocka_unit_test(golden_cases_after_saving),
+        cmocka_unit_test(a_cut_file_is_an_error_wherever_it_is_cut),
+        cmocka_unit_test(bad_tokenizer_files_are_named),
+        cmocka_unit_test(bad_vocabularies_are_named),
+        cmocka_unit_test(directories_are_read_as_transformers_does),
+        cmocka_unit_test(public_vocabularies),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
