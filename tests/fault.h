@@ -14,7 +14,8 @@
 /* What fails: allocations, or writing calls (with this errno). */
 enum { FAULT_NONE, FAULT_MEMORY, FAULT_WRITING };
 static int fault_kind;
-static long fault_calls, fault_at;
+static long fault_at;
+static _Atomic long fault_calls; /* by any thread */
 static int fault_errno;
 
 static inline int fault_now(int kind) {
