@@ -6,6 +6,7 @@
 #include "base/rng.h"
 #include "base/threads.h"
 #include "test.h"
+#include <sched.h>
 #include <signal.h>
 #include <sys/resource.h>
 
@@ -66,6 +67,43 @@ static void pool_runs_every_item_once(void **state) {
     bert_error e = {0};
     assert_null(bert_threads_new(-1, &e));
     assert_int_equal(e.code, BERT_EINVAL);
+}
+
+typedef struct {
+    cpu_set_t processors;
+    bool elsewhere[64]; /* an item was not allowed on just these */
+} places;
+
+static void compare_places(void *context, int begin, int end, int thread) {
+    (void)thread;
+    places *w = context;
+    cpu_set_t mine;
+    CPU_ZERO(&mine);
+    sched_getaffinity(0, sizeof mine, &mine);
+    for (int i = begin; i < end; i++) w->elsewhere[i] = !CPU_EQUAL(&mine, &w->processors);
+    usleep(50); /* for the others to come */
+}
+
+/* A thread that is woken may be sent to another processor; what it may use stays as it was. */
+static void woken_threads_keep_their_processors(void **state) {
+    (void)state;
+    cpu_set_t all, one;
+    assert_int_equal(sched_getaffinity(0, sizeof all, &all), 0);
+    CPU_ZERO(&one);
+    CPU_SET(sched_getcpu(), &one);
+    for (int alone = 0; alone < 2; alone++) {
+        places w = {.processors = alone ? one : all};
+        assert_int_equal(sched_setaffinity(0, sizeof w.processors, &w.processors), 0);
+        bert_threads *p = bert_threads_new(3, NULL);
+        assert_non_null(p);
+        for (int turn = 0; turn < 30; turn++) {
+            usleep(1000); /* longer than they spin */
+            bert_threads_run(p, 64, 1, compare_places, &w);
+            for (int i = 0; i < 64; i++) assert_false(w.elsewhere[i]);
+        }
+        bert_threads_free(p);
+    }
+    assert_int_equal(sched_setaffinity(0, sizeof all, &all), 0);
 }
 
 static void philox_matches_the_published_vectors(void **state) {
@@ -190,6 +228,7 @@ int main(void) {
         cmocka_unit_test(arena_reuses_blocks_after_a_rewind),
         cmocka_unit_test(arena_rewinds_to_a_mark),
         cmocka_unit_test(pool_runs_every_item_once),
+        cmocka_unit_test(woken_threads_keep_their_processors),
         cmocka_unit_test(philox_matches_the_published_vectors),
         cmocka_unit_test(random_draws_have_the_right_shape),
         cmocka_unit_test(arrays_grow_into_files),

@@ -33,6 +33,7 @@ struct bert_threads {
     void *context;
     int n, grain;
     atomic_bool quit;
+    atomic_int caller_cpu;               /* where the caller was when it woke the others */
     _Alignas(64) atomic_int next;        /* first item not yet taken */
     _Alignas(64) atomic_uint generation; /* counts runs; workers sleep on it */
     _Alignas(64) atomic_int sleepers;
@@ -107,6 +108,18 @@ static bool enter(bert_threads *p) {
     return false;
 }
 
+/* The system likes to wake a thread on the processor of the one that wakes it, even where another
+ * is idle, and may leave both there for milliseconds: taking turns, which is slower than one
+ * thread. A moment in which that processor is forbidden makes it choose another. */
+static void leave(int cpu) {
+    cpu_set_t all, others;
+    if (cpu < 0 || sched_getcpu() != cpu || sched_getaffinity(0, sizeof all, &all)) return;
+    others = all;
+    CPU_CLR(cpu, &others);
+    if (CPU_COUNT(&others) && !sched_setaffinity(0, sizeof others, &others))
+        sched_setaffinity(0, sizeof all, &all);
+}
+
 static void *worker_main(void *argument) {
     worker *w = argument;
     bert_threads *p = w->pool;
@@ -124,6 +137,7 @@ static void *worker_main(void *argument) {
                 atomic_fetch_add(&p->sleepers, 1);
                 sleep_on(&p->generation, seen);
                 atomic_fetch_sub(&p->sleepers, 1);
+                leave(atomic_load_explicit(&p->caller_cpu, memory_order_relaxed));
             }
         }
         seen = g;
@@ -155,7 +169,7 @@ bert_threads *bert_threads_new(int threads, bert_error *e) {
         bert_fail_memory(e, sizeof *p);
         return NULL;
     }
-    *p = (bert_threads){.threads = 1, .workers = workers};
+    *p = (bert_threads){.threads = 1, .workers = workers, .caller_cpu = -1};
     for (int i = 1; i < threads; i++) {
         workers[i] = (worker){.pool = p, .index = i};
         int rc = pthread_create(&workers[i].thread, NULL, worker_main, &workers[i]);
@@ -203,7 +217,10 @@ void bert_threads_run(bert_threads *p, int n, int grain, bert_threads_fn *fn, vo
     atomic_store_explicit(&p->next, 0, memory_order_relaxed);
     atomic_store_explicit(&p->gate, OPEN, memory_order_release);
     atomic_fetch_add(&p->generation, 1);
-    if (atomic_load(&p->sleepers)) wake_all(&p->generation);
+    if (atomic_load(&p->sleepers)) {
+        atomic_store_explicit(&p->caller_cpu, sched_getcpu(), memory_order_relaxed);
+        wake_all(&p->generation);
+    }
     unsigned state = flush_denormals();
     take_chunks(p, 0);
     restore_denormals(state);
