@@ -15,6 +15,7 @@ enum {
     CHUNK_BLOCKS = 5,      /* or more, to hold so many blocks of rows */
     GROUP_COLS = 256,      /* columns of a task */
     TASKS_PER_THREAD = 4,  /* at least, so that an uneven end is short */
+    PACK_ELEMENTS = 8192,  /* of the left operand, that one thread packs before another has come */
     VIEW_DEPTH = 2048,     /* a product of two views is summed in passes of this depth */
     MAX_SEGMENTS = 3,
 };
@@ -166,7 +167,8 @@ static void pack_blocks(void *context, int begin, int end, int thread) {
 
 /* Of the chunk: unless they are read in place. */
 static void pack_left(bert_threads *threads, product *p, int blocks) {
-    if (p->left.block) bert_threads_run(threads, blocks, 1, pack_blocks, p);
+    if (p->left.block)
+        bert_threads_run(threads, blocks, 1 + PACK_ELEMENTS / (p->step * p->K), pack_blocks, p);
 }
 
 /* What comes after the sum, for the block of C at (row, col) of the chunk. */
