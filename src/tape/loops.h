@@ -12,9 +12,10 @@ void bert_loop(bert_threads *threads, size_t n, size_t grain, bert_loop_fn *fn,
                const void *context);
 
 enum { BERT_ELEMENTS = 8192 }; /* a chunk of elementwise work: 32 KB of each operand */
-/* As many rows of cols elements. */
+/* Rows of cols elements that a thread takes at once: two such chunks, less than that is not worth
+ * another thread's coming. */
 static inline size_t bert_rows_grain(size_t cols) {
-    return cols < BERT_ELEMENTS ? BERT_ELEMENTS / cols : 1;
+    return cols < 2 * BERT_ELEMENTS ? 2 * BERT_ELEMENTS / cols : 1;
 }
 
 /* y[c] += the sum over rows of x[r, c], or of x[r, c] * z[r, c] unless z is NULL. */
