@@ -43,7 +43,7 @@ INLINE float sum_4(const vf s[4]) {
 #define FINISH(name, value, get, put)                                                              \
     {                                                                                              \
         vf v = value(get);                                                                         \
-        if (accumulate) v += get(c + i);                                                           \
+        if (e->accumulate) v += get(c + i);                                                        \
         if (bias) v += get(bias + i);                                                              \
         if (pre) put(pre + i, v);                                                                  \
         v = name(v);                                                                               \
@@ -59,9 +59,6 @@ INLINE float sum_4(const vf s[4]) {
                                 int cols, const bert_block_epilogue *e) {                          \
         const float *bias = e->bias, *residual = e->residual;                                      \
         float *pre = e->pre;                                                                       \
-        const bool accumulate = e->accumulate;                                                     \
-        const void *const right = e->right;                                                        \
-        (void)right;                                                                               \
         for (int r = 0; r < rows; r++, t += tile_ld, c += ldc) {                                   \
             prepare;                                                                               \
             FOR_LANES((size_t)cols, FINISH(name, value, WHOLE, store),                             \
@@ -72,7 +69,7 @@ INLINE float sum_4(const vf s[4]) {
     }
 /* After a float32 product, or one of bf16; and after one of bytes. */
 #define SUMS_AS_FLOATS(get) get(t + i)
-#define SUMS_OF_BYTES(get) dequantized(load_words(t + i), right, i, row)
+#define SUMS_OF_BYTES(get) dequantized(load_words(t + i), e->right, i, row)
 #define EPILOGUE_OF_FLOATS(name) EPILOGUE(name, epilogue, , SUMS_AS_FLOATS)
 #define EPILOGUE_OF_BYTES(name)                                                                    \
     EPILOGUE(name, bytes_epilogue, const quantized_row row = quantized_row_of(e->left, r),         \
@@ -146,19 +143,15 @@ static float max(const float *x, size_t n) {
     return m;
 }
 
-INLINE vu all_unsigned(uint64_t x) {
-    return (uint32_t)x - (vu){0};
-}
-
 /* Philox for 16 counters at a time: word w of counter i is draw[w * DRAWS + i]. */
 enum { DRAWS = 16 };
 INLINE void philox_16(uint32_t draw[4 * DRAWS], uint64_t seed, uint64_t stream, uint64_t counter) {
     static const uint32_t steps[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
     for (int i = 0; i < DRAWS; i += LANES) {
-        const vu base = all_unsigned(counter), low = base + (vu)load_words(steps + i);
+        const vu base = (vu)all_words((int32_t)counter), low = base + (vu)load_words(steps + i);
         const vu carry = (vu)(low < base); /* -1 */
-        vu c0 = low, c1 = all_unsigned(counter >> 32) - carry, c2 = all_unsigned(stream),
-           c3 = all_unsigned(stream >> 32);
+        vu c0 = low, c1 = (vu)all_words((int32_t)(counter >> 32)) - carry,
+           c2 = (vu)all_words((int32_t)stream), c3 = (vu)all_words((int32_t)(stream >> 32));
         uint32_t k0 = (uint32_t)seed, k1 = (uint32_t)(seed >> 32);
         for (int round = 0; round < 10; round++) {
             vu high0, high2;
@@ -188,11 +181,7 @@ static void dropout(float *y, const float *x, size_t n, float p, uint64_t seed, 
     for (size_t i = 0; i < n; i += STEP) {
         philox_16(draw, seed, stream, (first + i) / 4);
         const size_t here = n - i < STEP ? n - i : STEP;
-        if (here == STEP)
-            for (int j = 0; j < STEP; j++) y[i + j] = draw[j] >= threshold ? x[i + j] * keep : 0.0f;
-        else
-            for (size_t j = 0; j < here; j++)
-                y[i + j] = draw[j] >= threshold ? x[i + j] * keep : 0.0f;
+        for (size_t j = 0; j < here; j++) y[i + j] = draw[j] >= threshold ? x[i + j] * keep : 0.0f;
     }
 }
 
