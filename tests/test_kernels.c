@@ -329,22 +329,20 @@ static void as_floats(const bert_kernels *k, const bert_gemm_kernel *g, float *c
     k->act[BERT_ACT_NONE].epilogue[g->sums](c, g->nr, c, g->nr, rows, g->nr, &e);
 }
 
-/* How the operands lie: along the depth, across it, neither. */
-typedef enum { ALONG, ACROSS, SPREAD, LIES } lie;
+/* How the operands lie: along the depth, or across it (the left one, where there is such). */
+typedef enum { ALONG, ACROSS, LIES } lie;
 
 static void check_products(const bert_kernels *k, bert_precision precision, int M, int N, int K,
                            lie how) {
     const bert_gemm_kernel *g = k->gemm[precision];
     const double tolerance = product_tolerance[precision];
     const bool quantized = g->sums == BERT_SUMS_QUANTIZED;
-    const size_t gap = how == SPREAD ? 2 : 1;
-    float *a = randoms(gap * (size_t)M * (size_t)K, 1),
-          *b = randoms(gap * (size_t)N * (size_t)K, 1);
+    float *a = randoms((size_t)M * (size_t)K, 1), *b = randoms((size_t)N * (size_t)K, 1);
     unsigned char *pb = bert_aligned_alloc(bert_panel_bytes(g, K), 1);
     float *c = zeros((size_t)(g->mr * g->nr));
-    const ptrdiff_t step = (ptrdiff_t)gap;
-    ptrdiff_t a_row = how == ACROSS ? 1 : K * step, a_depth = how == ACROSS ? M : step,
-              b_col = how == ACROSS ? 1 : K * step, b_depth = how == ACROSS ? N : step;
+    const lie left_lies = g->pack_across ? how : ALONG;
+    const ptrdiff_t a_row = left_lies == ACROSS ? 1 : K, a_depth = left_lies == ACROSS ? M : 1,
+                    b_col = how == ACROSS ? 1 : K, b_depth = how == ACROSS ? N : 1;
     const bert_left_layout l = bert_left_lay(g, (bert_view){a, a_row, a_depth}, g->mr, K);
     unsigned char *pa = left_buffer(&l);
     if (g->begin) g->begin();

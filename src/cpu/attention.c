@@ -70,13 +70,6 @@ static void multiply_into(float *c, ptrdiff_t ldc, const bert_left_layout *left,
         memcpy(c + r * ldc, tile + (ptrdiff_t)r * ld, (size_t)cols * sizeof *c);
 }
 
-/* Bytes of a strip, however the operand lies. */
-static size_t strip_bytes(const bert_gemm_kernel *g, int depth) {
-    const bert_left_layout rows = bert_left_lay(g, (bert_view){NULL, 2, 2}, g->mr, depth),
-                           across = bert_left_lay(g, (bert_view){NULL, 1, 2}, g->mr, depth);
-    return (size_t)(rows.block > across.block ? rows.block : across.block);
-}
-
 typedef struct {
     const bert_attention_plan *plan;
     const bert_kernels *k;
@@ -181,7 +174,7 @@ static void backward_head(const job *w, int sequence, int h, unsigned char *memo
     unsigned char *keys = take(&s, right_bytes(g, length, size)),
                   *values = take(&s, right_bytes(g, length, size));
     unsigned char *right = take(&s, right_bytes(g, size, length));
-    unsigned char *strip = take(&s, strip_bytes(g, size > length ? size : length));
+    unsigned char *strip = take(&s, bert_left_bytes(g, g->mr, size > length ? size : length));
     float *tile = take(&s, sizeof(float) * (size_t)g->mr * (size_t)round_up(size, g->nr));
     size_t square = sizeof(float) * (size_t)round_up(length, g->mr) * (size_t)ld;
     float *prob = take(&s, square), *dscore = take(&s, square),
@@ -228,7 +221,7 @@ static size_t scratch_bytes(const bert_attention_plan *p, const bert_gemm_kernel
         if (p->start[i + 1] - p->start[i] > length) length = p->start[i + 1] - p->start[i];
     size_t ld = (size_t)round_up(length, g->nr), mr = (size_t)g->mr;
     size_t bytes = right_bytes(g, length, size) * 2 + right_bytes(g, size, length) +
-                   strip_bytes(g, size > length ? size : length) +
+                   bert_left_bytes(g, g->mr, size > length ? size : length) +
                    sizeof(float) * mr * (size_t)round_up(size, g->nr) + sizeof(float) * mr * ld +
                    16 * BERT_ALIGN;
     if (backward) bytes += 3 * (sizeof(float) * (size_t)round_up(length, g->mr) * ld + BERT_ALIGN);

@@ -36,16 +36,11 @@ static void pack_across_f32(void *out, const float *a, ptrdiff_t depth_stride, i
                             int depth) {
     pack_across(out, a, depth_stride, rows, depth, F32_ROWS);
 }
-static void pack_rows_f32(const bert_left *to, const float *a, ptrdiff_t row_stride,
-                          ptrdiff_t depth_stride, int rows, int depth, const float *factors) {
+static void pack_rows_f32(const bert_left *to, const float *a, ptrdiff_t row_stride, int rows,
+                          int depth, const float *factors) {
     (void)factors;
-    for (int i = 0; i < rows; i++, a += row_stride) {
-        float *row = bert_left_row(to, i);
-        if (depth_stride == 1)
-            memcpy(row, a, (size_t)depth * sizeof *row);
-        else
-            for (int k = 0; k < depth; k++) row[k] = a[k * depth_stride];
-    }
+    for (int i = 0; i < rows; i++, a += row_stride)
+        memcpy(bert_left_row(to, i), a, (size_t)depth * sizeof *a);
 }
 static void pack_b_f32(void *out, const float *b, ptrdiff_t depth_stride, ptrdiff_t col_stride,
                        int cols, int depth, const float *factors) {
@@ -53,12 +48,8 @@ static void pack_b_f32(void *out, const float *b, ptrdiff_t depth_stride, ptrdif
     float *to = out;
     if (col_stride == 1)
         pack_across(to, b, depth_stride, cols, depth, GEMM_COLS);
-    else if (depth_stride == 1)
-        pack_squares_f32(to, &(f32_side){b, col_stride}, cols, depth, GEMM_COLS);
     else
-        for (int k = 0; k < depth; k++, to += GEMM_COLS)
-            for (int j = 0; j < GEMM_COLS; j++)
-                to[j] = j < cols ? b[j * col_stride + k * depth_stride] : 0;
+        pack_squares_f32(to, &(f32_side){b, col_stride}, cols, depth, GEMM_COLS);
 }
 
 static const bert_gemm_kernel gemm_f32 = {

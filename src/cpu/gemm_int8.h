@@ -39,9 +39,9 @@ INLINE vf int8_words(const quantized_side *s, int row, int k, int n) {
 #define WORDS int8_words
 #include "cpu/gemm_body.h"
 
-static void pack_rows_int8(const bert_left *to, const float *a, ptrdiff_t row_stride,
-                           ptrdiff_t depth_stride, int rows, int depth, const float *factors) {
-    quantize_rows(to, a, row_stride, depth_stride, rows, depth, factors, 4);
+static void pack_rows_int8(const bert_left *to, const float *a, ptrdiff_t row_stride, int rows,
+                           int depth, const float *factors) {
+    quantize_rows(to, a, row_stride, rows, depth, factors, 4);
 }
 
 static const bert_gemm_kernel gemm_int8;

@@ -50,16 +50,15 @@ typedef struct {
                                 not finite where an element of its column is not */
     bool in_place;           /* rows of floats are read as they lie: unit is a float */
     bool panels;             /* what is made of rows lies best as pack_across lays it */
-    /* Makes rows x depth of a matrix given by strides in elements what blocks read, row by row: at
-     * the places that `to` tells, whose data is written. A last unit that is not whole is filled up
-     * with what counts for nothing. Where sums are quantized, depth k is multiplied by factors[k]
-     * first, unless NULL. */
-    void (*pack_rows)(const bert_left *to, const float *a, ptrdiff_t row_stride,
-                      ptrdiff_t depth_stride, int rows, int depth, const float *factors);
+    /* Makes rows x depth of a matrix what blocks read, row by row: at the places that `to` tells,
+     * whose data is written. A last unit that is not whole is filled up with what counts for
+     * nothing. Where sums are quantized, depth k is multiplied by factors[k] first, unless NULL. */
+    void (*pack_rows)(const bert_left *to, const float *a, ptrdiff_t row_stride, int rows,
+                      int depth, const float *factors);
     /* The same of a matrix whose rows are neighbours in memory, as a panel of mr rows: units of a
-     * depth side by side. NULL: rows serve. */
+     * depth side by side. NULL where sums are quantized, which there is no such matrix for. */
     void (*pack_across)(void *out, const float *a, ptrdiff_t depth_stride, int rows, int depth);
-    /* Packs depth x cols (cols <= nr; the rest zero). */
+    /* Packs depth x cols (cols <= nr; the rest zero). One of the strides is 1. */
     void (*pack_b)(void *out, const float *b, ptrdiff_t depth_stride, ptrdiff_t col_stride,
                    int cols, int depth, const float *factors);
     /* What a thread does before its first block and after its last; NULL: nothing. */

@@ -95,26 +95,17 @@ static void transpose_tile(char *tile) {
 }
 
 /* A panel is, for each unit of depth and each part, two tiles. left: rows of tiles are rows of the
- * matrix; else pairs of depths. */
+ * matrix; else pairs of depths. One of the strides is 1. */
 static void pack(char *out, int parts, bool left, const float *x, ptrdiff_t side_stride,
                  ptrdiff_t depth_stride, int count, int depth) {
-    float gathered[HALF * DEPTH];
+    const bool along = depth_stride == 1;
+    const ptrdiff_t stride = along ? side_stride : depth_stride;
     for (int k = 0; k < depth; k += DEPTH, out += parts * 2 * TILE)
         for (int half = 0; half < 2; half++) {
             const float *p = x + half * HALF * side_stride + k * depth_stride;
             int n = count - half * HALF, d = depth - k < DEPTH ? depth - k : DEPTH;
             n = n < 0 ? 0 : n > HALF ? HALF : n;
             char *tile = out + half * TILE;
-            bool along = depth_stride == 1;
-            ptrdiff_t stride = along ? side_stride : depth_stride;
-            if (!along && side_stride != 1) {
-                for (int i = 0; i < n; i++)
-                    for (int j = 0; j < d; j++)
-                        gathered[i * DEPTH + j] = p[i * side_stride + j * depth_stride];
-                p = gathered;
-                along = true;
-                stride = DEPTH;
-            }
             (along ? tiles_along_depth : tiles_across_depth)(tile, 2 * TILE, parts, p, stride, n,
                                                              d);
             if (along != left)
@@ -242,26 +233,18 @@ INLINE void block(const int parts, const bool bytes, float *c, ptrdiff_t ldc, co
 
 /* Rows of parts: see bert_gemm_kernel.pack_rows. */
 static void parts_of_rows(const bert_left *to, int parts, const float *a, ptrdiff_t row_stride,
-                          ptrdiff_t depth_stride, int rows, int depth) {
-    float gathered[DEPTH];
+                          int rows, int depth) {
     for (int i = 0; i < rows; i++, a += row_stride)
-        for (int k = 0; k < depth; k += DEPTH) {
-            const int d = depth - k < DEPTH ? depth - k : DEPTH;
-            const float *x = a + k;
-            if (depth_stride != 1) {
-                for (int j = 0; j < d; j++) gathered[j] = a[(k + j) * depth_stride];
-                x = gathered;
-            }
-            char *out = (char *)bert_left_row(to, i) + k / DEPTH * to->unit;
-            parts_along_depth(out, to->part, parts, x, d);
-        }
+        for (int k = 0; k < depth; k += DEPTH)
+            parts_along_depth((char *)bert_left_row(to, i) + k / DEPTH * to->unit, to->part, parts,
+                              a + k, depth - k < DEPTH ? depth - k : DEPTH);
 }
 
 #define PARTS(n, precision_name)                                                                   \
-    static void pack_rows_##n(const bert_left *to, const float *a, ptrdiff_t row_stride,           \
-                              ptrdiff_t depth_stride, int rows, int depth, const float *factors) { \
+    static void pack_rows_##n(const bert_left *to, const float *a, ptrdiff_t row_stride, int rows, \
+                              int depth, const float *factors) {                                   \
         (void)factors;                                                                             \
-        parts_of_rows(to, n, a, row_stride, depth_stride, rows, depth);                            \
+        parts_of_rows(to, n, a, row_stride, rows, depth);                                          \
     }                                                                                              \
     static void pack_across_##n(void *out, const float *a, ptrdiff_t depth_stride, int rows,       \
                                 int depth) {                                                       \
@@ -318,9 +301,9 @@ static void pack_bytes(char *out, const quantized_side *s, int count) {
         }
 }
 
-static void pack_rows_int8(const bert_left *to, const float *a, ptrdiff_t row_stride,
-                           ptrdiff_t depth_stride, int rows, int depth, const float *factors) {
-    quantize_rows(to, a, row_stride, depth_stride, rows, depth, factors, BYTES_DEPTH);
+static void pack_rows_int8(const bert_left *to, const float *a, ptrdiff_t row_stride, int rows,
+                           int depth, const float *factors) {
+    quantize_rows(to, a, row_stride, rows, depth, factors, BYTES_DEPTH);
 }
 
 static const bert_gemm_kernel gemm_int8;

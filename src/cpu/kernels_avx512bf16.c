@@ -57,20 +57,14 @@ INLINE void pack_across(float *out, const float *a, ptrdiff_t depth_stride, int 
         }
 }
 
-static void pack_rows_bf16(const bert_left *to, const float *a, ptrdiff_t row_stride,
-                           ptrdiff_t depth_stride, int rows, int depth, const float *factors) {
+static void pack_rows_bf16(const bert_left *to, const float *a, ptrdiff_t row_stride, int rows,
+                           int depth, const float *factors) {
     (void)factors;
-    float gathered[2 * LANES];
     for (int i = 0; i < rows; i++, a += row_stride) {
         float *out = bert_left_row(to, i);
         for (int k = 0; k < depth; k += 2 * LANES) {
             const int left = depth - k < 2 * LANES ? depth - k : 2 * LANES;
-            bf16_side side = {a + k, 0, left};
-            if (depth_stride != 1) {
-                for (int j = 0; j < left; j++) gathered[j] = a[(k + j) * depth_stride];
-                side.x = gathered;
-            }
-            const vf words = bf16_words(&side, 0, 0, LANES);
+            const vf words = bf16_words(&(bf16_side){a + k, 0, left}, 0, 0, LANES);
             if (left == 2 * LANES)
                 store(out + k / 2, words);
             else
@@ -88,16 +82,8 @@ static void pack_b_bf16(void *out, const float *b, ptrdiff_t depth_stride, ptrdi
     float *to = out;
     if (col_stride == 1)
         pack_across(to, b, depth_stride, cols, depth, GEMM_COLS);
-    else if (depth_stride == 1)
-        pack_squares_bf16(to, &(bf16_side){b, col_stride, depth}, cols, (depth + 1) / 2, GEMM_COLS);
     else
-        for (int k = 0; k < depth; k += 2, to += GEMM_COLS) {
-            float pair[2][GEMM_COLS] = {{0}};
-            for (int i = 0; i < 2 && k + i < depth; i++)
-                for (int j = 0; j < cols; j++)
-                    pair[i][j] = b[j * col_stride + (k + i) * depth_stride];
-            pack_across(to, pair[0], GEMM_COLS, GEMM_COLS, 2, GEMM_COLS);
-        }
+        pack_squares_bf16(to, &(bf16_side){b, col_stride, depth}, cols, (depth + 1) / 2, GEMM_COLS);
 }
 
 static const bert_gemm_kernel gemm_bf16 = {

@@ -39,41 +39,44 @@ INLINE float sum_4(const vf s[4]) {
     return sum((s[0] + s[1]) + (s[2] + s[3]));
 }
 
-/* What happens to a block of a product, one pass over it: see bert_block_epilogue. */
-#define FINISH(name, value, get, put)                                                              \
+/* What happens to a block of a product, one pass over it: see bert_block_epilogue. Down the rows, a
+ * vector of columns at a time: what belongs to a column stays in registers. */
+#define FINISH_ROWS(name, get, put, column, value)                                                 \
     {                                                                                              \
-        vf v = value(get);                                                                         \
-        if (e->accumulate) v += get(c + i);                                                        \
-        if (bias) v += get(bias + i);                                                              \
-        if (pre) put(pre + i, v);                                                                  \
-        v = name(v);                                                                               \
-        if (residual) v += get(residual + i);                                                      \
-        put(c + i, v);                                                                             \
+        const vf bias = e.bias ? get(e.bias + i) : all(0);                                         \
+        column;                                                                                    \
+        for (int r = 0; r < rows; r++) {                                                           \
+            float *out = c + r * ldc + i;                                                          \
+            vf v = value(get, tile + r * tile_ld + i, r);                                          \
+            if (e.accumulate) v += get(out);                                                       \
+            if (e.bias) v += bias;                                                                 \
+            if (e.pre) put(e.pre + r * e.pre_stride + i, v);                                       \
+            v = name(v);                                                                           \
+            if (e.residual) v += get(e.residual + r * e.residual_stride + i);                      \
+            put(out, v);                                                                           \
+        }                                                                                          \
     }
 #define WHOLE(p) load(p)
 #define PART(p) load_part(p, left, 0)
 #define PUT_PART(p, v) store_part(p, v, left)
 
-#define EPILOGUE(name, suffix, prepare, value)                                                     \
-    static void name##_##suffix(float *c, ptrdiff_t ldc, const float *t, int tile_ld, int rows,    \
-                                int cols, const bert_block_epilogue *e) {                          \
-        const float *bias = e->bias, *residual = e->residual;                                      \
-        float *pre = e->pre;                                                                       \
-        for (int r = 0; r < rows; r++, t += tile_ld, c += ldc) {                                   \
-            prepare;                                                                               \
-            FOR_LANES((size_t)cols, FINISH(name, value, WHOLE, store),                             \
-                      FINISH(name, value, PART, PUT_PART));                                        \
-            if (pre) pre += e->pre_stride;                                                         \
-            if (residual) residual += e->residual_stride;                                          \
-        }                                                                                          \
+/* Copies of what the arguments point to, which no store can change. */
+#define EPILOGUE(name, suffix, row, column, value)                                                 \
+    static void name##_##suffix(float *c, ptrdiff_t ldc, const float *tile, int tile_ld, int rows, \
+                                int cols, const bert_block_epilogue *epilogue) {                   \
+        const bert_block_epilogue e = *epilogue;                                                   \
+        row;                                                                                       \
+        FOR_LANES((size_t)cols, FINISH_ROWS(name, WHOLE, store, column, value),                    \
+                  FINISH_ROWS(name, PART, PUT_PART, column, value));                               \
     }
 /* After a float32 product, or one of bf16; and after one of bytes. */
-#define SUMS_AS_FLOATS(get) get(t + i)
-#define SUMS_OF_BYTES(get) dequantized(load_words(t + i), e->right, i, row)
-#define EPILOGUE_OF_FLOATS(name) EPILOGUE(name, epilogue, , SUMS_AS_FLOATS)
+#define SUMS_AS_FLOATS(get, sums, row) get(sums)
+#define SUMS_OF_BYTES(get, sums, row)                                                              \
+    dequantized(load_words(sums), quantized_row_of(&left_side, row), of)
+#define EPILOGUE_OF_FLOATS(name) EPILOGUE(name, epilogue, , , SUMS_AS_FLOATS)
 #define EPILOGUE_OF_BYTES(name)                                                                    \
-    EPILOGUE(name, bytes_epilogue, const quantized_row row = quantized_row_of(e->left, r),         \
-             SUMS_OF_BYTES)
+    EPILOGUE(name, bytes_epilogue, const bert_left left_side = *e.left,                            \
+             const quantized_lanes_of of = quantized_columns_at(e.right, i), SUMS_OF_BYTES)
 
 #define ACTIVATION(name)                                                                           \
     EPILOGUE_OF_FLOATS(name)                                                                       \

@@ -57,7 +57,7 @@ void bert_left_pack(const bert_left_layout *l, unsigned char *to, int row, int r
         l->g->pack_across(to, from, v->col, rows, l->depth);
     else if (l->kind == BERT_LEFT_ROWS)
         l->g->pack_rows(&(bert_left){to, l->row, l->unit, l->part, to + l->extra, NULL}, from,
-                        v->row, v->col, rows, l->depth, factors);
+                        v->row, rows, l->depth, factors);
 }
 
 bert_left bert_left_block(const bert_left_layout *l, const unsigned char *from, int row, int k) {
@@ -65,6 +65,13 @@ bert_left bert_left_block(const bert_left_layout *l, const unsigned char *from, 
         from = (const unsigned char *)(l->view.data + row * l->view.row);
     return (bert_left){
         from + k / l->g->k_unit * l->unit, l->row, l->unit, l->part, from + l->extra, NULL};
+}
+
+size_t bert_left_bytes(const bert_gemm_kernel *g, int step, int depth) {
+    bert_left_layout rows = {.g = g, .step = step, .depth = depth}, panels = rows;
+    lay_rows(&rows);
+    lay_panels(&panels);
+    return (size_t)(rows.block > panels.block ? rows.block : panels.block);
 }
 
 bert_words bert_words_at(const bert_gemm_kernel *g, void *data, int rows, int depth) {

@@ -15,6 +15,8 @@ typedef struct {
 } bert_left_layout;
 
 bert_left_layout bert_left_lay(const bert_gemm_kernel *g, bert_view view, int step, int depth);
+/* Bytes of a block, however its operand lies. */
+size_t bert_left_bytes(const bert_gemm_kernel *g, int step, int depth);
 /* Makes the block of `rows` rows from `row` on; it is written to `to`. Nothing to do in place. */
 void bert_left_pack(const bert_left_layout *l, unsigned char *to, int row, int rows,
                     const float *factors);

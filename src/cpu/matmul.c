@@ -203,7 +203,7 @@ static void finish_block(product *p, float *tile, const bert_left *a, const unsi
     const bert_left_layout *l = &e->words->layout;
     const bert_left to = bert_left_block(l, e->words->data + m / l->step * l->block, 0, col);
     p->epilogue(tile, g->nr, tile, g->nr, rows, cols, &be);
-    g->pack_rows(&to, tile, g->nr, 1, rows, cols, NULL);
+    g->pack_rows(&to, tile, g->nr, rows, cols, NULL);
 }
 
 /* One panel of columns through the slab k .. k + depth of a block of rows, in passes of kc, of

@@ -4,7 +4,8 @@
 #include "base/threads.h"
 #include "cpu/kernels.h"
 
-/* Element (i, j) is data[i * row + j * col]; a transpose is a swap of strides. */
+/* Element (i, j) is data[i * row + j * col]; a transpose is a swap of strides. One of them is 1:
+ * col, for the left side of an int8 product. */
 typedef struct {
     const float *data;
     ptrdiff_t row, col;

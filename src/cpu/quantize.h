@@ -143,42 +143,74 @@ INLINE vi quantized_bytes(const quantized_side *s, int i, int k) {
     return n >= 4 * LANES ? quantized_quarters(s, i, k, 4 * LANES) : quantized_quarters(s, i, k, n);
 }
 
-/* The left side: see bert_gemm_kernel.pack_rows. A unit is unit_depth bytes. */
-INLINE void quantize_rows(const bert_left *to, const float *a, ptrdiff_t row_stride,
-                          ptrdiff_t depth_stride, int rows, int depth, const float *factors,
-                          const int unit_depth) {
-    for (int i = 0; i < rows; i++) {
-        quantized_side s = {
-            .x = a + i * row_stride, .depth = depth_stride, .n = depth, .factors = factors};
-        float least, most, poison;
-        quantized_range(&s, 0, &least, &most, &poison);
-        const float scale = (most - least) / 255.0f;
-        const float inverse = quantized_inverse(scale), zero = -least * inverse;
-        s.inverse = &inverse;
-        /* an infinite range makes it NaN */
-        s.zero = zero > 255 ? 255 : zero > 0 ? (int32_t)(zero + 0.5f) : 0;
-        unsigned char *row = bert_left_row(to, i);
-        for (int k = 0; k < depth; k += 4 * LANES) {
-            const vi q = quantized_bytes(&s, 0, k);
-            memcpy(row + k / unit_depth * to->unit, &q, sizeof q);
+/* What a row of the left side is quantized by, and the inverse of its scale. */
+INLINE quantized_row quantized_row_from(const quantized_side *s, int i, float *inverse) {
+    float least, most, poison;
+    quantized_range(s, i, &least, &most, &poison);
+    const float scale = (most - least) / 255.0f;
+    *inverse = quantized_inverse(scale);
+    const float zero = -least * *inverse; /* an infinite range makes it NaN */
+    return (quantized_row){scale + poison, zero > 255 ? 255
+                                           : zero > 0 ? (int32_t)(zero + 0.5f)
+                                                      : 0};
+}
+
+/* Rows are taken by twos: the steps from a range to a scale wait for each other, and those of
+ * another row fill the time. */
+enum { ROWS_AT_ONCE = 2 };
+INLINE void quantize_rows_by(const float *factors, const bert_left *to, const float *a,
+                             ptrdiff_t row_stride, int rows, int depth, const int unit_depth) {
+    for (int first = 0; first < rows; first += ROWS_AT_ONCE) {
+        const int n = rows - first < ROWS_AT_ONCE ? rows - first : ROWS_AT_ONCE;
+        float inverse[ROWS_AT_ONCE];
+        quantized_row made[ROWS_AT_ONCE];
+        quantized_side s = {.x = a + first * row_stride,
+                            .row = row_stride,
+                            .depth = 1,
+                            .n = depth,
+                            .factors = factors,
+                            .inverse = inverse};
+        for (int i = 0; i < n; i++) made[i] = quantized_row_from(&s, i, &inverse[i]);
+        for (int i = 0; i < n; i++) {
+            unsigned char *row = bert_left_row(to, first + i);
+            s.zero = made[i].zero;
+            for (int k = 0; k < depth; k += 4 * LANES) {
+                const vi q = quantized_bytes(&s, i, k);
+                memcpy(row + k / unit_depth * to->unit, &q, sizeof q);
+            }
+            memcpy(row + (to->extra - to->data), &made[i], sizeof made[i]);
         }
-        const quantized_row extra = {scale + poison, s.zero};
-        memcpy(row + (to->extra - to->data), &extra, sizeof extra);
     }
 }
 
-/* Of row i of a block. */
-INLINE quantized_row quantized_row_of(const bert_left *left, int i) {
-    quantized_row row;
-    memcpy(&row, left->extra + i * left->row, sizeof row);
-    return row;
+/* The left side: see bert_gemm_kernel.pack_rows. A unit is unit_depth bytes. */
+INLINE void quantize_rows(const bert_left *to, const float *a, ptrdiff_t row_stride, int rows,
+                          int depth, const float *factors, const int unit_depth) {
+    /* once inlined, constants spare the tests */
+    if (factors)
+        quantize_rows_by(factors, to, a, row_stride, rows, depth, unit_depth);
+    else
+        quantize_rows_by(NULL, to, a, row_stride, rows, depth, unit_depth);
 }
 
-/* Sums of row `row` and columns j and on of a panel (whose extra bytes are `right`), as floats:
- * scales times (sum - zero * the column's sum). */
-INLINE vf dequantized(vi sums, const void *right, size_t j, quantized_row row) {
+/* Of row i of a block. */
+INLINE const quantized_row *quantized_row_of(const bert_left *left, int i) {
+    return (const void *)(left->extra + i * left->row);
+}
+
+/* LANES columns of a panel, whose extra bytes are `right`. */
+typedef struct {
+    vf scale;
+    vi sum;
+} quantized_lanes_of;
+INLINE quantized_lanes_of quantized_columns_at(const void *right, size_t j) {
     const quantized_columns *columns = right;
-    const vi exact = sums - row.zero * load_words(columns->sum + j);
-    return __builtin_convertvector(exact, vf) * (load(columns->scale + j) * row.scale);
+    return (quantized_lanes_of){load(columns->scale + j), load_words(columns->sum + j)};
+}
+
+/* Sums of a row as floats: scales times (sum - zero * the column's sum). */
+INLINE vf dequantized(vi sums, const quantized_row *row, quantized_lanes_of columns) {
+    const vi exact = sums - row->zero * columns.sum;
+    return __builtin_convertvector(exact, vf) * (columns.scale * row->scale);
 }
 #endif
