@@ -4,7 +4,7 @@
 #include "base/arena.h"
 #include "base/rng.h"
 #include "cpu/attention.h"
-#include "cpu/left.h"
+#include "cpu/matmul.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

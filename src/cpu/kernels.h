@@ -73,15 +73,19 @@ typedef struct {
     bert_sums sums;
 } bert_gemm_kernel;
 
+static inline int bert_divide_up(int a, int b) {
+    return (a + b - 1) / b;
+}
+
 /* Rows of the blocks that rows are cut into: as few blocks as can be, all alike, since a block of
  * two rows takes as long as one of five. */
 static inline int bert_block_rows(const bert_gemm_kernel *g, int rows) {
-    const int blocks = (rows + g->mr - 1) / g->mr, each = (rows + blocks - 1) / blocks;
-    return (each + g->row_step - 1) / g->row_step * g->row_step;
+    const int each = bert_divide_up(rows, bert_divide_up(rows, g->mr));
+    return bert_divide_up(each, g->row_step) * g->row_step;
 }
 
 static inline int bert_units(const bert_gemm_kernel *g, int depth) {
-    return (depth + g->k_unit - 1) / g->k_unit;
+    return bert_divide_up(depth, g->k_unit);
 }
 /* Bytes of a packed right panel, and where its extra bytes are. */
 static inline size_t bert_panel_extra(const bert_gemm_kernel *g, int depth) {

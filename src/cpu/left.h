@@ -2,7 +2,7 @@
  * them as they lie. */
 #ifndef BERT_CPU_LEFT_H
 #define BERT_CPU_LEFT_H
-#include "cpu/matmul.h"
+#include "cpu/view.h"
 
 /* How an operand is cut into blocks of `step` rows, and how those lie. */
 typedef struct {
@@ -28,10 +28,10 @@ static inline ptrdiff_t bert_left_apart(const bert_left_layout *l) {
 }
 
 /* An operand that another product writes, so that no floats lie between them. */
-struct bert_words {
+typedef struct {
     bert_left_layout layout;
     unsigned char *data;
-};
+} bert_words;
 /* [rows, depth] at `data`, which has room for bert_words_bytes. */
 bert_words bert_words_at(const bert_gemm_kernel *g, void *data, int rows, int depth);
 size_t bert_words_bytes(const bert_gemm_kernel *g, int rows, int depth);

@@ -2,7 +2,6 @@
 #include "base/arena.h"
 #include "base/error.h"
 #include "base/finite.h"
-#include "cpu/left.h"
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,114 +16,7 @@ enum {
     TASKS_PER_THREAD = 4,  /* at least, so that an uneven end is short */
     PACK_ELEMENTS = 8192,  /* of the left operand, that one thread packs before another has come */
     VIEW_DEPTH = 2048,     /* a product of two views is summed in passes of this depth */
-    MAX_SEGMENTS = 3,
 };
-
-struct bert_packed {
-    const bert_gemm_kernel *kernel;
-    int K, N, segments;
-    int cols[MAX_SEGMENTS];
-    size_t panel; /* bytes of nr packed columns */
-    unsigned char *data;
-    bert_balance balance;
-    float *gather; /* [threads][K * nr], when a panel spans segments */
-    int gather_threads;
-    size_t bytes;
-};
-
-static int divide_up(int a, int b) {
-    return (a + b - 1) / b;
-}
-
-/* ------------------------------------------------- the right operand */
-
-typedef struct {
-    const bert_packed *p;
-    const bert_view *views;
-} pack_job;
-
-static void pack_panels(void *context, int begin, int end, int thread) {
-    const pack_job *j = context;
-    const bert_packed *p = j->p;
-    const int nr = p->kernel->nr;
-    for (int panel = begin; panel < end; panel++) {
-        unsigned char *out = p->data + (size_t)panel * p->panel;
-        int first = panel * nr, cols = p->N - first < nr ? p->N - first : nr;
-        int s = 0, at = first;
-        while (at >= p->cols[s]) at -= p->cols[s++];
-        const bert_view *v = &j->views[s];
-        if (at + cols <= p->cols[s]) {
-            p->kernel->pack_b(out, v->data + at * v->col, v->row, v->col, cols, p->K, p->balance);
-            continue;
-        }
-        float *gathered = p->gather + (size_t)thread * (size_t)p->K * (size_t)nr;
-        for (int c = 0; c < cols; c++, at++) {
-            while (at >= p->cols[s]) at = 0, s++;
-            v = &j->views[s];
-            for (int k = 0; k < p->K; k++)
-                gathered[(ptrdiff_t)k * nr + c] = v->data[k * v->row + at * v->col];
-        }
-        p->kernel->pack_b(out, gathered, nr, 1, cols, p->K, p->balance);
-    }
-}
-
-void bert_repack(bert_threads *threads, bert_packed *p, const bert_view *b) {
-    pack_job j = {p, b};
-    /* Without room for every thread to gather, one thread packs. */
-    bert_threads *use =
-        p->gather && bert_threads_count(threads) > p->gather_threads ? NULL : threads;
-    bert_threads_run(use, divide_up(p->N, p->kernel->nr), 4, pack_panels, &j);
-}
-
-bert_packed *bert_pack(bert_threads *threads, bert_precision precision, int K, int segments,
-                       const bert_view *b, const int *cols, bert_balance balance, bert_error *e) {
-    const bert_gemm_kernel *g = bert_cpu()->gemm[precision];
-    if (!g || segments < 1 || segments > MAX_SEGMENTS) {
-        bert_fail(e, BERT_EINVAL, "no %s product of %d segments on this machine",
-                  bert_precision_name(precision), segments);
-        return NULL;
-    }
-    bert_packed *p = calloc(1, sizeof *p);
-    if (!p) {
-        bert_fail_memory(e, sizeof *p);
-        return NULL;
-    }
-    *p = (bert_packed){.kernel = g, .K = K, .segments = segments, .balance = balance};
-    bool spans = false;
-    for (int s = 0; s < segments; s++) {
-        p->cols[s] = cols[s];
-        p->N += cols[s];
-        spans |= s + 1 < segments && p->N % g->nr;
-    }
-    p->panel = bert_panel_bytes(g, K);
-    p->bytes = p->panel * (size_t)divide_up(p->N, g->nr);
-    p->data = bert_aligned_alloc(p->bytes, 1);
-    if (p->data && spans) {
-        p->gather_threads = bert_threads_count(threads);
-        p->gather = bert_aligned_alloc((size_t)p->gather_threads * (size_t)K * (size_t)g->nr,
-                                       sizeof *p->gather);
-    }
-    if (!p->data || (spans && !p->gather)) {
-        bert_fail_memory(e, p->bytes);
-        bert_packed_free(p);
-        return NULL;
-    }
-    bert_repack(threads, p, b);
-    return p;
-}
-
-void bert_packed_free(bert_packed *p) {
-    if (!p) return;
-    free(p->data);
-    free(p->gather);
-    free(p);
-}
-
-size_t bert_packed_bytes(const bert_packed *p) {
-    return p->bytes;
-}
-
-/* ----------------------------------------------------- the product */
 
 typedef struct {
     bert_threads *threads;
@@ -252,8 +144,9 @@ static const unsigned char *right_at(const product *p, int j, int k) {
 static void multiply_task(product *p, int task, int thread) {
     float *tiles = p->tiles + (size_t)thread * p->tiles_of_thread;
     const bert_gemm_kernel *g = p->g;
-    const int row_panels = divide_up(p->rows, p->step), col_panels = divide_up(p->N, g->nr);
-    const int blocks = divide_up(row_panels, p->block_panels);
+    const int row_panels = bert_divide_up(p->rows, p->step),
+              col_panels = bert_divide_up(p->N, g->nr);
+    const int blocks = bert_divide_up(row_panels, p->block_panels);
     const int i0 = task % blocks * p->block_panels, j0 = task / blocks * p->group_panels;
     const int i1 = i0 + p->block_panels < row_panels ? i0 + p->block_panels : row_panels;
     const int j1 = j0 + p->group_panels < col_panels ? j0 + p->group_panels : col_panels;
@@ -294,7 +187,7 @@ static void multiply_once(product *p, int j, int thread) {
         for (int i = 0; i < cols; i++) fetch(v.data + i * v.col, p->K);
     g->pack_b(panel, v.data, v.row, v.col, cols, p->K, p->balance);
     multiply_panel(p, panel, NULL, p->tiles + (size_t)thread * p->tiles_of_thread, j, 0,
-                   divide_up(p->rows, p->step), 0, p->K);
+                   bert_divide_up(p->rows, p->step), 0, p->K);
 }
 
 static void multiply_tasks(void *context, int begin, int end, int thread) {
@@ -332,19 +225,19 @@ static int multiply(bert_threads *threads, const bert_gemm_kernel *g, int M, int
     p.b = b;
     p.balance = balance;
     const int count = bert_threads_count(threads);
-    const int row_panels = divide_up(M, p.step), col_panels = divide_up(N, g->nr);
+    const int row_panels = bert_divide_up(M, p.step), col_panels = bert_divide_up(N, g->nr);
     int chunk_panels = CHUNK_BYTES / p.step / K / (int)g->unit * g->k_unit;
     p.block_panels = g->rows / g->mr;
     chunk_panels -= chunk_panels % p.block_panels;
     if (chunk_panels < CHUNK_BLOCKS * p.block_panels) chunk_panels = CHUNK_BLOCKS * p.block_panels;
     if (chunk_panels > row_panels) chunk_panels = row_panels;
-    const int blocks = divide_up(chunk_panels, p.block_panels);
-    p.block_panels = divide_up(chunk_panels, blocks); /* no short block at the end */
-    const int most = divide_up(col_panels * blocks, TASKS_PER_THREAD * count);
+    const int blocks = bert_divide_up(chunk_panels, p.block_panels);
+    p.block_panels = bert_divide_up(chunk_panels, blocks); /* no short block at the end */
+    const int most = bert_divide_up(col_panels * blocks, TASKS_PER_THREAD * count);
     p.group_panels = GROUP_COLS / g->nr;
     if (p.group_panels > most) p.group_panels = most;
     if (p.group_panels < 1) p.group_panels = 1;
-    p.groups = divide_up(col_panels, p.group_panels);
+    p.groups = bert_divide_up(col_panels, p.group_panels);
     const int kept = K > g->slab ? p.group_panels : 1;
     p.tiles_of_thread = (size_t)(p.block_panels * kept * g->mr * g->nr);
 
@@ -362,8 +255,8 @@ static int multiply(bert_threads *threads, const bert_gemm_kernel *g, int M, int
             p.packed_a = words->data + first * p.left.block;
         else
             pack_left(threads, &p, panels);
-        bert_threads_run(threads, divide_up(panels, p.block_panels) * p.groups, 1, multiply_tasks,
-                         &p);
+        bert_threads_run(threads, bert_divide_up(panels, p.block_panels) * p.groups, 1,
+                         multiply_tasks, &p);
     }
     bert_threads_release(threads, workspace);
     return 0;
@@ -391,7 +284,7 @@ int bert_matmul_view(bert_threads *threads, bert_precision precision, int M, int
         p.K = K - k < VIEW_DEPTH ? K - k : VIEW_DEPTH;
         p.panel = bert_panel_bytes(p.kernel, p.K);
         p.data = bert_threads_workspace(threads, BERT_WORKSPACE_RIGHT,
-                                        p.panel * (size_t)divide_up(N, p.kernel->nr));
+                                        p.panel * (size_t)bert_divide_up(N, p.kernel->nr));
         if (!p.data) return BERT_ENOMEM;
         bert_repack(threads, &p, &b);
         /* Every pass adds to the one before; what comes after the sum comes with the last. */
@@ -415,7 +308,7 @@ int bert_matmul_once(bert_threads *threads, bert_precision precision, int M, int
     p.once = b;
     p.balance = b->balance;
     p.rows = M;
-    const int row_panels = divide_up(M, p.step), count = bert_threads_count(threads);
+    const int row_panels = bert_divide_up(M, p.step), count = bert_threads_count(threads);
     p.tiles_of_thread = (size_t)(row_panels * g->mr * g->nr);
     const size_t left = (size_t)(row_panels * p.left.block), right = (size_t)count * p.b_panel;
     const size_t sums = (size_t)count * p.tiles_of_thread * sizeof(float);
@@ -426,7 +319,7 @@ int bert_matmul_once(bert_threads *threads, bert_precision precision, int M, int
     p.tiles = (float *)(void *)(p.once_panel + right);
     p.once_copy = p.tiles + (size_t)count * p.tiles_of_thread;
     pack_left(threads, &p, row_panels);
-    bert_threads_run(threads, divide_up(N, g->nr), 1, multiply_tasks, &p);
+    bert_threads_run(threads, bert_divide_up(N, g->nr), 1, multiply_tasks, &p);
     bert_threads_release(threads, p.packed_a);
     if (finite) *finite = !p.infinite;
     return 0;

@@ -1,0 +1,90 @@
+#include "cpu/right.h"
+#include "base/arena.h"
+#include "base/error.h"
+#include <stdlib.h>
+
+typedef struct {
+    const bert_packed *p;
+    const bert_view *views;
+} pack_job;
+
+static void pack_panels(void *context, int begin, int end, int thread) {
+    const pack_job *j = context;
+    const bert_packed *p = j->p;
+    const int nr = p->kernel->nr;
+    for (int panel = begin; panel < end; panel++) {
+        unsigned char *out = p->data + (size_t)panel * p->panel;
+        int first = panel * nr, cols = p->N - first < nr ? p->N - first : nr;
+        int s = 0, at = first;
+        while (at >= p->cols[s]) at -= p->cols[s++];
+        const bert_view *v = &j->views[s];
+        if (at + cols <= p->cols[s]) {
+            p->kernel->pack_b(out, v->data + at * v->col, v->row, v->col, cols, p->K, p->balance);
+            continue;
+        }
+        float *gathered = p->gather + (size_t)thread * (size_t)p->K * (size_t)nr;
+        for (int c = 0; c < cols; c++, at++) {
+            while (at >= p->cols[s]) at = 0, s++;
+            v = &j->views[s];
+            for (int k = 0; k < p->K; k++)
+                gathered[(ptrdiff_t)k * nr + c] = v->data[k * v->row + at * v->col];
+        }
+        p->kernel->pack_b(out, gathered, nr, 1, cols, p->K, p->balance);
+    }
+}
+
+void bert_repack(bert_threads *threads, bert_packed *p, const bert_view *b) {
+    pack_job j = {p, b};
+    /* Without room for every thread to gather, one thread packs. */
+    bert_threads *use =
+        p->gather && bert_threads_count(threads) > p->gather_threads ? NULL : threads;
+    bert_threads_run(use, bert_divide_up(p->N, p->kernel->nr), 4, pack_panels, &j);
+}
+
+bert_packed *bert_pack(bert_threads *threads, bert_precision precision, int K, int segments,
+                       const bert_view *b, const int *cols, bert_balance balance, bert_error *e) {
+    const bert_gemm_kernel *g = bert_cpu()->gemm[precision];
+    if (!g || segments < 1 || segments > BERT_SEGMENTS_MAX) {
+        bert_fail(e, BERT_EINVAL, "no %s product of %d segments on this machine",
+                  bert_precision_name(precision), segments);
+        return NULL;
+    }
+    bert_packed *p = calloc(1, sizeof *p);
+    if (!p) {
+        bert_fail_memory(e, sizeof *p);
+        return NULL;
+    }
+    *p = (bert_packed){.kernel = g, .K = K, .segments = segments, .balance = balance};
+    bool spans = false;
+    for (int s = 0; s < segments; s++) {
+        p->cols[s] = cols[s];
+        p->N += cols[s];
+        spans |= s + 1 < segments && p->N % g->nr;
+    }
+    p->panel = bert_panel_bytes(g, K);
+    p->bytes = p->panel * (size_t)bert_divide_up(p->N, g->nr);
+    p->data = bert_aligned_alloc(p->bytes, 1);
+    if (p->data && spans) {
+        p->gather_threads = bert_threads_count(threads);
+        p->gather = bert_aligned_alloc((size_t)p->gather_threads * (size_t)K * (size_t)g->nr,
+                                       sizeof *p->gather);
+    }
+    if (!p->data || (spans && !p->gather)) {
+        bert_fail_memory(e, p->bytes);
+        bert_packed_free(p);
+        return NULL;
+    }
+    bert_repack(threads, p, b);
+    return p;
+}
+
+void bert_packed_free(bert_packed *p) {
+    if (!p) return;
+    free(p->data);
+    free(p->gather);
+    free(p);
+}
+
+size_t bert_packed_bytes(const bert_packed *p) {
+    return p->bytes;
+}

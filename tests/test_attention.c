@@ -1,0 +1,150 @@
+/* Attention and its gradient at the level in use against the definition in double. */
+#include "cpu/attention.h"
+#include "floats.h"
+
+/* Attention and its gradient in double, from the definition. */
+static void reference_attention(int n, const int32_t *start, int heads, int size, const float *qkv,
+                                const float *mask, double *out, const float *dout, double *dqkv) {
+    int H = heads * size;
+    memset(dqkv, 0, sizeof *dqkv * (size_t)start[n] * 3 * (size_t)H);
+    for (int s = 0; s < n; s++)
+        for (int h = 0; h < heads; h++) {
+            int f = start[s], len = start[s + 1] - f;
+            const float *m = mask;
+            if (mask) mask += len * len;
+            for (int i = 0; i < len; i++) {
+                double *p = calloc((size_t)len, sizeof *p), *dp = calloc((size_t)len, sizeof *dp),
+                       top = -1e300, total = 0, sum = 0;
+#define AT(w, t, j) ((double)qkv[(f + (t)) * 3 * H + (w)*H + h * size + (j)])
+#define GRAD(w, t, j) dqkv[(f + (t)) * 3 * H + (w)*H + h * size + (j)]
+                for (int j = 0; j < len; j++) {
+                    for (int d = 0; d < size; d++) p[j] += AT(0, i, d) * AT(1, j, d) / sqrt(size);
+                    top = fmax(top, p[j]);
+                }
+                for (int j = 0; j < len; j++) total += p[j] = exp(p[j] - top);
+                for (int j = 0; j < len; j++) p[j] /= total;
+                for (int d = 0; d < size; d++) {
+                    double v = 0, g = dout[(f + i) * H + h * size + d];
+                    for (int j = 0; j < len; j++) {
+                        double keep = m ? m[i * len + j] : 1;
+                        v += p[j] * keep * AT(2, j, d);
+                        dp[j] += g * AT(2, j, d) * keep;
+                        GRAD(2, j, d) += p[j] * keep * g;
+                    }
+                    out[(f + i) * H + h * size + d] = v;
+                }
+                for (int j = 0; j < len; j++) sum += p[j] * dp[j];
+                for (int j = 0; j < len; j++)
+                    for (int d = 0; d < size; d++) {
+                        double ds = p[j] * (dp[j] - sum) / sqrt(size);
+                        GRAD(0, i, d) += ds * AT(1, j, d);
+                        GRAD(1, j, d) += ds * AT(0, i, d);
+                    }
+                free(p), free(dp);
+            }
+        }
+}
+
+static void attention_forward_and_backward(void **state) {
+    (void)state;
+    static const int sizes[] = {32, 64, 20};
+    static const int32_t start[] = {0, 1, 6, 53, 130};
+    enum { SEQUENCES = 4, HEADS = 2 };
+    for (int s = 0; s < 3; s++)
+        for (int drop = 0; drop < 2; drop++) {
+            int size = sizes[s], H = HEADS * size, T = start[SEQUENCES];
+            size_t n = (size_t)(T * H);
+            float *qkv = randoms(3 * n, 1), *dout = randoms(n, 1), *out = zeros(n),
+                  *dqkv = zeros(3 * n), *lse = zeros((size_t)(T * HEADS));
+            double *want = calloc(n, sizeof *want), *dwant = calloc(3 * n, sizeof *dwant);
+            float *mask = NULL, *m;
+            bert_attention_plan plan = {.heads = HEADS,
+                                        .head_size = size,
+                                        .start = start,
+                                        .n = SEQUENCES,
+                                        .seed = 9,
+                                        .stream = 5};
+            if (drop) {
+                plan.dropout = 0.2f;
+                m = mask = zeros((size_t)HEADS * 130 * 130);
+                for (int q = 0; q < SEQUENCES; q++)
+                    for (int h = 0; h < HEADS; h++) {
+                        int len = start[q + 1] - start[q];
+                        for (int i = 0; i < len; i++, m += len) {
+                            uint64_t row = ((uint64_t)(q * HEADS + h) << 16 | (uint64_t)i) << 16;
+                            for (int j = 0; j < len; j++) m[j] = 1;
+                            bert_cpu()->dropout(m, m, (size_t)len, 0.2f, 9, 5, row);
+                        }
+                    }
+            }
+            reference_attention(SEQUENCES, start, HEADS, size, qkv, mask, want, dout, dwant);
+            float *first = zeros(n), *dfirst = zeros(3 * n);
+            for (int threads = 0; threads <= 3; threads++) {
+                bert_threads *t = threads ? bert_threads_new(threads, NULL) : NULL;
+                assert_int_equal(bert_attention_forward(t, &plan, qkv, out, lse, NULL), 0);
+                assert_int_equal(bert_attention_backward(t, &plan, qkv, out, dout, lse, dqkv), 0);
+                if (!threads)
+                    memcpy(first, out, n * sizeof *out), memcpy(dfirst, dqkv, 3 * n * sizeof *out);
+                assert_memory_equal(first, out, n * sizeof *out);
+                assert_memory_equal(dfirst, dqkv, 3 * n * sizeof *out);
+                bert_threads_free(t);
+            }
+            for (size_t i = 0; i < n; i++) close_to(out[i], want[i], 1e-5, 3e-6, "attention");
+            for (size_t i = 0; i < 3 * n; i++)
+                close_to(dqkv[i], dwant[i], 1e-4, 2e-5, "attention gradient");
+            if (!drop) { /* the last sequence alone, and its probabilities */
+                int len = start[4] - start[3];
+                int32_t alone[] = {0, len};
+                plan.start = alone, plan.n = 1;
+                float *one = zeros((size_t)(len * H)), *p = zeros((size_t)(HEADS * len * len));
+                assert_int_equal(
+                    bert_attention_forward(NULL, &plan, qkv + start[3] * 3 * H, one, NULL, p), 0);
+                assert_memory_equal(one, out + start[3] * H, sizeof(float) * (size_t)(len * H));
+                for (int r = 0; r < HEADS * len; r++) {
+                    double total = 0;
+                    for (int j = 0; j < len; j++) total += p[r * len + j];
+                    close_to(total, 1, 1e-5, 0, "probabilities");
+                }
+                free(one), free(p);
+            }
+            free(qkv), free(dout), free(out), free(dqkv), free(lse), free(want), free(dwant),
+                free(mask), free(first), free(dfirst);
+        }
+}
+
+/* Attention is made of the same blocks at every precision: it is as far off as they are. */
+static void attention_at_every_precision(void **state) {
+    (void)state;
+    static const int32_t start[] = {0, 1, 41, 110};
+    enum { SEQUENCES = 3, HEADS = 2, SIZE = 40, H = HEADS * SIZE };
+    const size_t n = (size_t)start[SEQUENCES] * H;
+    float *qkv = randoms(3 * n, 0.5f), *dout = randoms(n, 1), *out = zeros(n), *dqkv = zeros(3 * n),
+          *lse = zeros(n);
+    double *want = calloc(n, sizeof *want), *dwant = calloc(3 * n, sizeof *dwant);
+    reference_attention(SEQUENCES, start, HEADS, SIZE, qkv, NULL, want, dout, dwant);
+    for (int precision = 0; precision < BERT_PRECISION_COUNT; precision++) {
+        if (!bert_cpu()->gemm[precision] || precision == BERT_PRECISION_INT8) continue;
+        const bert_attention_plan plan = {.heads = HEADS,
+                                          .head_size = SIZE,
+                                          .start = start,
+                                          .n = SEQUENCES,
+                                          .precision = (bert_precision)precision};
+        bert_threads *t = bert_threads_new(2, NULL);
+        assert_int_equal(bert_attention_forward(t, &plan, qkv, out, lse, NULL), 0);
+        assert_int_equal(bert_attention_backward(t, &plan, qkv, out, dout, lse, dqkv), 0);
+        bert_threads_free(t);
+        const double off = product_tolerance[precision];
+        for (size_t i = 0; i < n; i++) close_to(out[i], want[i], off, off, "attention");
+        for (size_t i = 0; i < 3 * n; i++) close_to(dqkv[i], dwant[i], off, off, "its gradient");
+    }
+    free(qkv), free(dout), free(out), free(dqkv), free(lse), free(want), free(dwant);
+}
+
+int main(void) {
+    if (!test_level()) return TEST_SKIPPED;
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(attention_forward_and_backward),
+        cmocka_unit_test(attention_at_every_precision),
+    };
+    return test_run_at_level(tests);
+}
