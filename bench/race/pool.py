@@ -4,11 +4,13 @@ import contextlib
 import importlib.metadata
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+PATIENCE = 600  # seconds for an answer: the slowest takes two minutes
 
 
 running = set()  # a process that stands still does not notice that this one ends
@@ -53,6 +55,9 @@ class Worker:
             raise
 
     def answer(self):
+        if not select.select([self.process.stdout], [], [], PATIENCE)[0]:
+            self.process.kill()
+            raise Failed(f"no answer in {PATIENCE} seconds")
         line = self.process.stdout.readline()
         if line:
             self.process.send_signal(signal.SIGSTOP)
