@@ -338,6 +338,39 @@ static void products_of_views_accumulate(void **state) {
     free(a), free(b), free(c), free(d);
 }
 
+/* What an epilogue writes as words is to the next product, to the bit, what floats are. */
+static void words_are_to_a_product_what_floats_are(void **state) {
+    (void)state;
+    static const int shapes[][2] = {{1, 96}, {29, 600}, {200, 1024}}; /* 1024: rows alias */
+    enum { IN = 40, OUT = 37 };
+    bert_threads *t = bert_threads_new(2, NULL);
+    for (int s = 0; s < 3; s++)
+        for (bert_precision precision = 0; precision < BERT_PRECISION_COUNT; precision++) {
+            const bert_gemm_kernel *g = bert_cpu()->gemm[precision];
+            if (g->sums == BERT_SUMS_QUANTIZED) continue;
+            const int M = shapes[s][0], D = shapes[s][1];
+            float *x = randoms((size_t)(M * IN), 1), *up = randoms((size_t)(IN * D), 1),
+                  *down = randoms((size_t)(D * OUT), 1), *h = zeros((size_t)(M * D)),
+                  *y = zeros((size_t)(M * OUT)), *z = zeros((size_t)(M * OUT));
+            unsigned char *data = bert_aligned_alloc(bert_words_bytes(g, M, D), 1);
+            const bert_words words = bert_words_at(g, data, M, D);
+            const bert_view b_up = {up, D, 1}, b_down = {down, OUT, 1}, a = {x, IN, 1};
+            const int out = OUT;
+            bert_packed *p = bert_pack(t, precision, IN, 1, &b_up, &D, NULL, NULL),
+                        *q = bert_pack(t, precision, D, 1, &b_down, &out, NULL, NULL);
+            bert_epilogue e = {.act = BERT_ACT_GELU};
+            assert_int_equal(bert_matmul_packed(t, M, a, p, h, D, &e), 0);
+            assert_int_equal(bert_matmul_packed(t, M, (bert_view){h, D, 1}, q, y, OUT, NULL), 0);
+            e.words = &words;
+            assert_int_equal(bert_matmul_packed(t, M, a, p, NULL, D, &e), 0);
+            assert_int_equal(bert_matmul_words(t, M, &words, q, z, OUT, NULL), 0);
+            assert_memory_equal(y, z, sizeof *y * (size_t)(M * OUT));
+            bert_packed_free(p), bert_packed_free(q);
+            free(x), free(up), free(down), free(h), free(y), free(z), free(data);
+        }
+    bert_threads_free(t);
+}
+
 static void denormals_cost_nothing(void **state) {
     (void)state;
     float a[64], b[64], c[64];
@@ -359,6 +392,7 @@ int main(void) {
         cmocka_unit_test(the_driver_adds_bias_activation_and_residual),
         cmocka_unit_test(products_of_views_accumulate),
         cmocka_unit_test(a_product_made_once_is_the_kept_one),
+        cmocka_unit_test(words_are_to_a_product_what_floats_are),
         cmocka_unit_test(denormals_cost_nothing),
     };
     return test_run_at_level(tests);

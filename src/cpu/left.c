@@ -74,6 +74,12 @@ size_t bert_left_bytes(const bert_gemm_kernel *g, int step, int depth) {
     return (size_t)(rows.block > panels.block ? rows.block : panels.block);
 }
 
+bool bert_words_wanted(const bert_gemm_kernel *g, int rows, int depth) {
+    const bert_view floats = {NULL, depth, 1};
+    return g->parts == 1 && g->sums != BERT_SUMS_QUANTIZED &&
+           bert_left_lay(g, floats, bert_block_rows(g, rows), depth).kind != BERT_LEFT_IN_PLACE;
+}
+
 bert_words bert_words_at(const bert_gemm_kernel *g, void *data, int rows, int depth) {
     bert_words w = {{.g = g, .step = bert_block_rows(g, rows), .depth = depth}, data};
     lay_rows(&w.layout);

@@ -27,11 +27,14 @@ static inline ptrdiff_t bert_left_apart(const bert_left_layout *l) {
     return l->kind == BERT_LEFT_IN_PLACE ? l->step * l->row : l->block;
 }
 
-/* An operand that another product writes, so that no floats lie between them. */
+/* An operand that another product writes as blocks read it. */
 typedef struct {
     bert_left_layout layout;
     unsigned char *data;
 } bert_words;
+/* Whether that spares a pass: not where rows of floats are read as they lie, nor where they must be
+ * whole before bytes can be made of them, nor where parts would be larger than floats. */
+bool bert_words_wanted(const bert_gemm_kernel *g, int rows, int depth);
 /* [rows, depth] at `data`, which has room for bert_words_bytes. */
 bert_words bert_words_at(const bert_gemm_kernel *g, void *data, int rows, int depth);
 size_t bert_words_bytes(const bert_gemm_kernel *g, int rows, int depth);

@@ -94,6 +94,11 @@ static void finish_block(product *p, float *tile, const bert_left *a, const unsi
     }
     const bert_left_layout *l = &e->words->layout;
     const bert_left to = bert_left_block(l, e->words->data + m / l->step * l->block, 0, col);
+    if (g->in_place) { /* floats */
+        p->epilogue(bert_left_row(&to, 0), to.row / (ptrdiff_t)sizeof(float), tile, g->nr, rows,
+                    cols, &be);
+        return;
+    }
     p->epilogue(tile, g->nr, tile, g->nr, rows, cols, &be);
     g->pack_rows(&to, tile, g->nr, rows, cols, NULL);
 }

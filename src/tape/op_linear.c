@@ -301,9 +301,9 @@ bert_tensor *bert_feed_forward(bert_tape *t, bert_linear up, bert_act act, bert_
         if (!n->pre) return NULL;
     }
     const weight_use up_use = use_of(t, &up, 1, x->rows), down_use = use_of(t, &down, 1, x->rows);
-    /* Between two products of bf16 the activations stay bf16. */
     const bert_gemm_kernel *g = bert_cpu()->gemm[t->options.precision];
-    const bool as_words = g->sums == BERT_SUMS_COARSE && up_use == KEPT && down_use == KEPT;
+    const bool as_words =
+        up_use == KEPT && down_use == KEPT && bert_words_wanted(g, x->rows, inner);
     const size_t floats = bert_words_bytes(g, x->rows, inner) / sizeof(float);
     float *h = bert_tape_take(t, as_words ? floats : size);
     if (!h) return NULL;
