@@ -61,22 +61,22 @@ INLINE float sum_4(const vf s[4]) {
 #define PUT_PART(p, v) store_part(p, v, left)
 
 /* Copies of what the arguments point to, which no store can change. */
-#define EPILOGUE(name, suffix, row, column, value)                                                 \
+#define EPILOGUE(name, suffix, side, column, value)                                                \
     static void name##_##suffix(float *c, ptrdiff_t ldc, const float *tile, int tile_ld, int rows, \
                                 int cols, const bert_block_epilogue *epilogue) {                   \
         const bert_block_epilogue e = *epilogue;                                                   \
-        row;                                                                                       \
+        side;                                                                                      \
         FOR_LANES((size_t)cols, FINISH_ROWS(name, WHOLE, store, column, value),                    \
                   FINISH_ROWS(name, PART, PUT_PART, column, value));                               \
     }
 /* After a float32 product, or one of bf16; and after one of bytes. */
 #define SUMS_AS_FLOATS(get, sums, row) get(sums)
 #define SUMS_OF_BYTES(get, sums, row)                                                              \
-    dequantized(load_words(sums), quantized_row_of(&left_side, row), of)
+    dequantized(load_words(sums), quantized_row_of(&left_side, row), columns)
 #define EPILOGUE_OF_FLOATS(name) EPILOGUE(name, epilogue, , , SUMS_AS_FLOATS)
 #define EPILOGUE_OF_BYTES(name)                                                                    \
     EPILOGUE(name, bytes_epilogue, const bert_left left_side = *e.left,                            \
-             const quantized_lanes_of of = quantized_columns_at(e.right, i), SUMS_OF_BYTES)
+             const quantized_group columns = quantized_columns_at(e.right, i), SUMS_OF_BYTES)
 
 #define ACTIVATION(name)                                                                           \
     EPILOGUE_OF_FLOATS(name)                                                                       \

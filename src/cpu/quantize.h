@@ -202,14 +202,14 @@ INLINE const quantized_row *quantized_row_of(const bert_left *left, int i) {
 typedef struct {
     vf scale;
     vi sum;
-} quantized_lanes_of;
-INLINE quantized_lanes_of quantized_columns_at(const void *right, size_t j) {
+} quantized_group;
+INLINE quantized_group quantized_columns_at(const void *right, size_t j) {
     const quantized_columns *columns = right;
-    return (quantized_lanes_of){load(columns->scale + j), load_words(columns->sum + j)};
+    return (quantized_group){load(columns->scale + j), load_words(columns->sum + j)};
 }
 
 /* Sums of a row as floats: scales times (sum - zero * the column's sum). */
-INLINE vf dequantized(vi sums, const quantized_row *row, quantized_lanes_of columns) {
+INLINE vf dequantized(vi sums, const quantized_row *row, quantized_group columns) {
     const vi exact = sums - row->zero * columns.sum;
     return __builtin_convertvector(exact, vf) * (columns.scale * row->scale);
 }
