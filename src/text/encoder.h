@@ -1,5 +1,5 @@
-/* Working memory of an encoder, shared by encode.c (text to tokens) and windows.c (tokens to
- * windows). */
+/* Working memory of an encoder (encoder.c), shared by encode.c (text to tokens) and windows.c
+ * (tokens to windows). */
 #ifndef BERT_TEXT_ENCODER_H
 #define BERT_TEXT_ENCODER_H
 #include "text/normalize.h"

@@ -1,4 +1,4 @@
-/* What words became, so that one seen again is not split again; for encode.c alone. */
+/* What words became, so that one seen again is not split again; for put.h alone. */
 #ifndef BERT_TEXT_WORD_CACHE_H
 #define BERT_TEXT_WORD_CACHE_H
 #include "text/encoder.h"
