@@ -1,10 +1,7 @@
 #include "cpu/matmul.h"
 #include "base/arena.h"
-#include "base/error.h"
 #include "base/finite.h"
 #include <stdatomic.h>
-#include <stdlib.h>
-#include <string.h>
 
 /* The left operand is packed in chunks of rows that stay in the outer caches; a task is a block of
  * rows times a group of columns. A slab of the block's depth stays in the second-level cache while

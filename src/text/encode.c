@@ -1,7 +1,6 @@
 #include "base/error.h"
 #include "text/put.h"
 #include "text/utf8.h"
-#include <stddef.h>
 #include <stdlib.h>
 #if defined __SSE2__ && defined __x86_64__
 #include <emmintrin.h>

@@ -71,6 +71,14 @@ struct bert_trainer {
 /* Sees to it that predicted is of the weights as they are: kept, or evaluated now. Data whose rows
  * the report does not show has none. */
 int bert_trainer_keep_predictions(bert_trainer *t, bert_error *e);
+/* judge.c: evaluates and logs; then whether that was the best so far, what is due if so, and
+ * whether patience is at its end; and the weights that were the best, where they are kept in
+ * memory. */
+int bert_trainer_run_evaluation(bert_trainer *t, const bert_dataset *d, bert_error *e);
+int bert_trainer_judge(bert_trainer *t, bert_error *e);
+void bert_trainer_restore_best(bert_trainer *t);
+/* The metric by which an evaluation is the best, without "eval_". */
+const char *bert_best_metric_name(const bert_training_args *a);
 double bert_seconds(void);
 /* Epochs done, a part of one by its batches. */
 double bert_trainer_epoch(const bert_trainer *t);
