@@ -38,8 +38,7 @@ def cold_command(context, engine, model):
 
 def cold(context, engine, model):
     start = time.perf_counter()
-    run = subprocess.run(cold_command(context, engine, model), stdout=subprocess.PIPE, stderr=context.log, text=True,
-                         env=pool.environment(context))
+    run = pool.run_once(context, cold_command(context, engine, model), stdout=subprocess.PIPE, stderr=context.log)
     seconds = time.perf_counter() - start
     return seconds if run.returncode == 0 and '"embedding"' in run.stdout else None
 
@@ -63,10 +62,14 @@ def run(context):
                 taken = starts.get(engine.name)
                 if taken is None or len(taken) >= 3 and min(taken) > 1:
                     continue  # three are enough of those that take seconds
-                if (seconds := cold(context, engine, model)) and i:
-                    taken.append(seconds)
+                try:
+                    if (seconds := cold(context, engine, model)) and i:
+                        taken.append(seconds)
+                except pool.Failed as e:
+                    context.absent(engine.name, e, f"{name} cold start")
+                    del starts[engine.name]
         for r in rows:
-            if starts[r["engine"]]:
+            if starts.get(r["engine"]):
                 r["cold_ms"] = 1e3 * statistics.median(starts[r["engine"]])
         out.append({"model": name, "weights": weights, "rows": ratios(rows, "cold_ms", min)})
     return out

@@ -26,6 +26,11 @@ class Failed(Exception):
     pass
 
 
+class Hung(Failed):
+    def __init__(self):
+        super().__init__(f"no answer in {PATIENCE} seconds")
+
+
 def command(context, engine, model, once=None):
     if engine.ours:
         return [context.build("bench_race_worker"), model, engine.precision, str(context.threads)]
@@ -38,6 +43,14 @@ def environment(context, more=None):
     # CI: OpenVINO then starts no process that sends telemetry, which would not stand still with its parent.
     return {**os.environ, "CI": "true", "OMP_NUM_THREADS": n, "MKL_NUM_THREADS": n, "RAYON_NUM_THREADS": n,
             "TOKENIZERS_PARALLELISM": "true", "HF_HUB_OFFLINE": "1", **(more or {})}
+
+
+def run_once(context, command, **pipes):
+    """A process that takes no commands, from its start to its end: what subprocess.run() says of it."""
+    try:
+        return subprocess.run(command, text=True, env=environment(context), timeout=PATIENCE, **pipes)
+    except subprocess.TimeoutExpired:
+        raise Hung() from None
 
 
 class Worker:
@@ -57,7 +70,7 @@ class Worker:
     def answer(self):
         if not select.select([self.process.stdout], [], [], PATIENCE)[0]:
             self.process.kill()
-            raise Failed(f"no answer in {PATIENCE} seconds")
+            raise Hung()
         line = self.process.stdout.readline()
         if line:
             self.process.send_signal(signal.SIGSTOP)

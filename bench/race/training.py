@@ -2,7 +2,6 @@
 import os
 import re
 import statistics
-import subprocess
 import sys
 
 import pool
@@ -27,7 +26,7 @@ def step(context, engine, steps):
         command = [context.build("bench_training_step"), *shape, "0", engine.precision]
     else:
         command = [sys.executable, os.path.join(pool.HERE, "training_step.py"), *shape, engine.precision]
-    run = subprocess.run(command, capture_output=True, text=True, env=pool.environment(context))
+    run = pool.run_once(context, command, capture_output=True)
     found = dict(re.findall(r"^(\w+) +([\d.]+) ms", run.stdout, re.M))
     memory = re.search(r"^peak memory (\d+) MB", run.stdout, re.M)
     if run.returncode or not memory or any(p not in found for p in PARTS):
