@@ -9,17 +9,8 @@
  * whole [length, length] of probabilities and of score gradients of that head in the thread's
  * scratch, since both are read by rows and by columns. */
 
-static int round_up(int n, int to) {
-    return (n + to - 1) / to * to;
-}
-
 static size_t aligned(size_t bytes) {
     return (bytes + BERT_ALIGN - 1) / BERT_ALIGN * BERT_ALIGN;
-}
-
-/* Bytes of a right operand packed in panels. */
-static size_t right_bytes(const bert_gemm_kernel *g, int cols, int depth) {
-    return bert_panel_bytes(g, depth) * (size_t)(round_up(cols, g->nr) / g->nr);
 }
 
 typedef struct {
@@ -39,8 +30,8 @@ static void pack_right(const bert_gemm_kernel *g, unsigned char *out, bert_view 
                   NULL);
 }
 
-/* c [rows, round_up(cols, nr)] of the strip of the left operand from `row` on, which is packed on
- * the way. */
+/* c [rows, bert_round_up(cols, nr)] of the strip of the left operand from `row` on, which is packed
+ * on the way. */
 static void multiply_strip(float *c, ptrdiff_t ldc, const bert_left_layout *left,
                            unsigned char *strip, int row, int rows, const unsigned char *b,
                            int cols) {
@@ -64,7 +55,7 @@ static void multiply_into(float *c, ptrdiff_t ldc, const bert_left_layout *left,
         multiply_strip(c, ldc, left, strip, row, rows, b, cols);
         return;
     }
-    const int ld = round_up(cols, g->nr);
+    const int ld = bert_round_up(cols, g->nr);
     multiply_strip(tile, ld, left, strip, row, rows, b, cols);
     for (int r = 0; r < rows; r++)
         memcpy(c + r * ldc, tile + (ptrdiff_t)r * ld, (size_t)cols * sizeof *c);
@@ -106,11 +97,11 @@ static void forward_head(const job *w, int sequence, int h, unsigned char *memor
     const int first = p->start[sequence], length = p->start[sequence + 1] - first,
               size = p->head_size;
     const int step = bert_block_rows(g, length);
-    const int score_ld = round_up(length, g->nr), value_ld = round_up(size, g->nr);
+    const int score_ld = bert_round_up(length, g->nr), value_ld = bert_round_up(size, g->nr);
     const ptrdiff_t hidden = (ptrdiff_t)p->heads * size;
     scratch s = {memory};
-    unsigned char *keys = take(&s, right_bytes(g, length, size)),
-                  *values = take(&s, right_bytes(g, size, length));
+    unsigned char *keys = take(&s, bert_right_bytes(g, length, size)),
+                  *values = take(&s, bert_right_bytes(g, size, length));
     float *scores = take(&s, sizeof(float) * (size_t)g->mr * (size_t)score_ld);
     float *context = take(&s, sizeof(float) * (size_t)g->mr * (size_t)value_ld);
     const bert_view q = part(w->qkv, p, 0, first, h), probable = {scores, score_ld, 1};
@@ -167,16 +158,16 @@ static void backward_head(const job *w, int sequence, int h, unsigned char *memo
     const bert_gemm_kernel *g = w->g;
     const int first = p->start[sequence], length = p->start[sequence + 1] - first,
               size = p->head_size;
-    const int ld = round_up(length, g->nr), step = bert_block_rows(g, length);
+    const int ld = bert_round_up(length, g->nr), step = bert_block_rows(g, length);
     const ptrdiff_t hidden = (ptrdiff_t)p->heads * size;
     const float factor = 1.0f / sqrtf((float)size);
     scratch s = {memory};
-    unsigned char *keys = take(&s, right_bytes(g, length, size)),
-                  *values = take(&s, right_bytes(g, length, size));
-    unsigned char *right = take(&s, right_bytes(g, size, length));
+    unsigned char *keys = take(&s, bert_right_bytes(g, length, size)),
+                  *values = take(&s, bert_right_bytes(g, length, size));
+    unsigned char *right = take(&s, bert_right_bytes(g, size, length));
     unsigned char *strip = take(&s, bert_left_bytes(g, g->mr, size > length ? size : length));
-    float *tile = take(&s, sizeof(float) * (size_t)g->mr * (size_t)round_up(size, g->nr));
-    size_t square = sizeof(float) * (size_t)round_up(length, g->mr) * (size_t)ld;
+    float *tile = take(&s, sizeof(float) * (size_t)g->mr * (size_t)bert_round_up(size, g->nr));
+    size_t square = sizeof(float) * (size_t)bert_round_up(length, g->mr) * (size_t)ld;
     float *prob = take(&s, square), *dscore = take(&s, square),
           *dropped = p->dropout > 0 ? take(&s, square) : prob;
     bert_view q = part(w->qkv, p, 0, first, h), k = part(w->qkv, p, 1, first, h),
@@ -219,12 +210,13 @@ static size_t scratch_bytes(const bert_attention_plan *p, const bert_gemm_kernel
     int length = 0, size = p->head_size;
     for (int i = 0; i < p->n; i++)
         if (p->start[i + 1] - p->start[i] > length) length = p->start[i + 1] - p->start[i];
-    size_t ld = (size_t)round_up(length, g->nr), mr = (size_t)g->mr;
-    size_t bytes = right_bytes(g, length, size) * 2 + right_bytes(g, size, length) +
+    size_t ld = (size_t)bert_round_up(length, g->nr), mr = (size_t)g->mr;
+    size_t bytes = bert_right_bytes(g, length, size) * 2 + bert_right_bytes(g, size, length) +
                    bert_left_bytes(g, g->mr, size > length ? size : length) +
-                   sizeof(float) * mr * (size_t)round_up(size, g->nr) + sizeof(float) * mr * ld +
-                   16 * BERT_ALIGN;
-    if (backward) bytes += 3 * (sizeof(float) * (size_t)round_up(length, g->mr) * ld + BERT_ALIGN);
+                   sizeof(float) * mr * (size_t)bert_round_up(size, g->nr) +
+                   sizeof(float) * mr * ld + 16 * BERT_ALIGN;
+    if (backward)
+        bytes += 3 * (sizeof(float) * (size_t)bert_round_up(length, g->mr) * ld + BERT_ALIGN);
     return bytes;
 }
 

@@ -76,12 +76,14 @@ typedef struct {
 static inline int bert_divide_up(int a, int b) {
     return (a + b - 1) / b;
 }
+static inline int bert_round_up(int n, int to) {
+    return bert_divide_up(n, to) * to;
+}
 
 /* Rows of the blocks that rows are cut into: as few blocks as can be, all alike, since a block of
  * two rows takes as long as one of five. */
 static inline int bert_block_rows(const bert_gemm_kernel *g, int rows) {
-    const int each = bert_divide_up(rows, bert_divide_up(rows, g->mr));
-    return bert_divide_up(each, g->row_step) * g->row_step;
+    return bert_round_up(bert_divide_up(rows, bert_divide_up(rows, g->mr)), g->row_step);
 }
 
 static inline int bert_units(const bert_gemm_kernel *g, int depth) {
@@ -93,6 +95,10 @@ static inline size_t bert_panel_extra(const bert_gemm_kernel *g, int depth) {
 }
 static inline size_t bert_panel_bytes(const bert_gemm_kernel *g, int depth) {
     return (bert_panel_extra(g, depth) + g->b_extra + 63) / 64 * 64;
+}
+/* Bytes of a right operand packed in panels. */
+static inline size_t bert_right_bytes(const bert_gemm_kernel *g, int cols, int depth) {
+    return bert_panel_bytes(g, depth) * (size_t)bert_divide_up(cols, g->nr);
 }
 
 /* What happens to a block of a product while it is in cache; pointers are at the block's first

@@ -88,5 +88,5 @@ bert_words bert_words_at(const bert_gemm_kernel *g, void *data, int rows, int de
 
 size_t bert_words_bytes(const bert_gemm_kernel *g, int rows, int depth) {
     const bert_left_layout l = bert_words_at(g, NULL, rows, depth).layout;
-    return (size_t)(l.block * ((rows + l.step - 1) / l.step));
+    return (size_t)(l.block * bert_divide_up(rows, l.step));
 }

@@ -286,7 +286,7 @@ int bert_matmul_view(bert_threads *threads, bert_precision precision, int M, int
         p.K = K - k < VIEW_DEPTH ? K - k : VIEW_DEPTH;
         p.panel = bert_panel_bytes(p.kernel, p.K);
         p.data = bert_threads_workspace(threads, BERT_WORKSPACE_RIGHT,
-                                        p.panel * (size_t)bert_divide_up(N, p.kernel->nr));
+                                        bert_right_bytes(p.kernel, N, p.K));
         if (!p.data) return BERT_ENOMEM;
         bert_repack(threads, &p, &b);
         /* Every pass adds to the one before; what comes after the sum comes with the last. */

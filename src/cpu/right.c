@@ -62,7 +62,7 @@ bert_packed *bert_pack(bert_threads *threads, bert_precision precision, int K, i
         spans |= s + 1 < segments && p->N % g->nr;
     }
     p->panel = bert_panel_bytes(g, K);
-    p->bytes = p->panel * (size_t)bert_divide_up(p->N, g->nr);
+    p->bytes = bert_right_bytes(g, p->N, K);
     p->data = bert_aligned_alloc(p->bytes, 1);
     if (p->data && spans) {
         p->gather_threads = bert_threads_count(threads);

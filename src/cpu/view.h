@@ -9,5 +9,4 @@ typedef struct {
     const float *data;
     ptrdiff_t row, col;
 } bert_view;
-
 #endif
