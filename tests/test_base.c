@@ -9,6 +9,8 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 
 static void arena_reuses_blocks_after_a_rewind(void **state) {
     (void)state;
@@ -172,6 +174,37 @@ static void files_appear_whole_or_not_at_all(void **state) {
 }
 
 /* The same elements in memory, in a file, and where one becomes the other. */
+/* The umask is the whole process's: another thread's files would get the wrong mode. */
+static int umask_calls;
+mode_t umask(mode_t mask) {
+    umask_calls++;
+    return (mode_t)syscall(SYS_umask, mask);
+}
+
+static unsigned mode_of(const char *path) {
+    struct stat st;
+    assert_int_equal(stat(path, &st), 0);
+    return st.st_mode & 07777;
+}
+
+static void files_have_the_usual_mode(void **state) {
+    (void)state;
+    char *dir = test_directory();
+    char *path = bert_path_join(dir, "f");
+    bert_error e = {0};
+    const mode_t before = umask(027);
+    umask_calls = 0;
+    assert_int_equal(bert_write_file(path, "one", 3, &e), 0);
+    assert_int_equal(umask_calls, 0);
+    assert_int_equal(mode_of(path), 0640);
+    assert_int_equal(chmod(path, 0604), 0);
+    assert_int_equal(bert_write_file(path, "two", 3, &e), 0);
+    assert_int_equal(mode_of(path), 0604); /* kept */
+    umask(before);
+    free(path);
+    test_remove(dir);
+}
+
 static void arrays_grow_into_files(void **state) {
     (void)state;
     const size_t limits[] = {SIZE_MAX, 0, 100000}, before = bert_grow_in_memory;
@@ -234,6 +267,7 @@ int main(void) {
         cmocka_unit_test(arrays_grow_into_files),
         cmocka_unit_test(a_full_disk_is_an_error_not_a_signal),
         cmocka_unit_test(files_appear_whole_or_not_at_all),
+        cmocka_unit_test(files_have_the_usual_mode),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { WRITE_BUFFER = 1 << 16 };
@@ -157,33 +158,42 @@ struct bert_writer {
     char buffer[WRITE_BUFFER];
 };
 
+/* A new file beside path, with the mode that the umask leaves: asking for the umask would change it
+ * for all threads of the process. */
+static int create_beside(const char *path, char *name, size_t size) {
+    enum { ATTEMPTS = 100 };
+    for (int i = 0; i < ATTEMPTS; i++) {
+        struct timespec now;
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        snprintf(name, size, "%s.tmp.%06x", path, (unsigned)(now.tv_nsec ^ getpid()) & 0xffffff);
+        int fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        if (fd >= 0 || (errno != EEXIST && errno != EINTR)) return fd;
+    }
+    return -1;
+}
+
 bert_writer *bert_writer_open(const char *path, bert_error *e) {
     bert_writer *w = calloc(1, sizeof *w);
     size_t n = strlen(path) + 16;
-    if (w) {
-        w->fd = -1;
-        w->path = strdup(path);
-        w->temporary = malloc(n);
-    }
-    if (!w || !w->path || !w->temporary) {
+    char *name = malloc(n);
+    if (w) w->fd = -1;
+    if (w) w->path = strdup(path);
+    if (!w || !w->path || !name) {
         bert_fail_memory(e, n);
+        free(name); /* there is no such file yet */
         bert_writer_abort(w);
         return NULL;
     }
-    snprintf(w->temporary, n, "%s.tmp.XXXXXX", path);
-    w->fd = mkstemp(w->temporary);
+    w->fd = create_beside(path, name, n);
     if (w->fd < 0) {
         fail_errno(e, "write", path);
-        free(w->temporary);
-        w->temporary = NULL;
+        free(name);
         bert_writer_abort(w);
         return NULL;
     }
+    w->temporary = name;
     struct stat st;
-    mode_t mask = umask(0);
-    umask(mask);
-    mode_t mode = !stat(path, &st) ? st.st_mode & 07777 : 0666 & ~mask;
-    if (fchmod(w->fd, mode)) {
+    if (!stat(path, &st) && fchmod(w->fd, st.st_mode & 07777)) {
         fail_errno(e, "set the mode of", w->temporary);
         bert_writer_abort(w);
         return NULL;
