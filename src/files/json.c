@@ -10,14 +10,14 @@
 enum { MAX_JSON = 256 << 20 };
 
 json_t *bert_json_parse(const char *text, size_t bytes, const char *where, bert_error *e) {
-    json_error_t je;
+    json_error_t je = {.line = 0}; /* jansson leaves it as it is where an allocation fails */
     json_t *value = json_loadb(text, bytes, JSON_REJECT_DUPLICATES, &je);
     /* "No limit" in a tokenizer_config.json is an integer near 10^30: such a file's are all read as
      * reals. */
     if (!value && json_error_code(&je) == json_error_numeric_overflow)
         value = json_loadb(text, bytes, JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, &je);
     if (value) return value;
-    if (json_error_code(&je) == json_error_out_of_memory)
+    if (json_error_code(&je) == json_error_out_of_memory || !je.text[0])
         bert_fail_memory(e, bytes);
     else
         bert_fail(e, BERT_EFORMAT, "%s:%d:%d: not valid JSON: %s", where, je.line, je.column,

@@ -11,7 +11,7 @@
 static void end_word(bert_encoder *enc) {
     size_t bytes = enc->word_bytes, chars = enc->word_chars;
     enc->word_bytes = enc->word_chars = 0;
-    if (!chars) return;
+    if (!chars || enc->failed) return; /* failed: there may be no buffer */
     if (enc->t->model == BERT_WORDPIECE && chars > (size_t)enc->t->max_chars) {
         put_token(enc, enc->t->unk, enc->word_place);
         return;

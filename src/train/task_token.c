@@ -186,10 +186,14 @@ static int read_lines(sentence *s, FILE *f, bool json, bert_error *e) {
     size_t capacity = 0;
     ssize_t n;
     int rc = 0;
-    for (int64_t number = 1; !rc && (n = getline(&line, &capacity, f)) >= 0; number++)
+    for (int64_t number = 1; !rc; number++) {
+        errno = 0;
+        if ((n = getline(&line, &capacity, f)) < 0) break;
         rc = (json ? read_json_line : read_column_line)(s, line, (size_t)n, number, e);
+    }
     if (!rc && ferror(f))
         rc = bert_fail(e, BERT_EIO, "%s: cannot read: %s", s->b->set->where, strerror(errno));
+    if (!rc && errno == ENOMEM) rc = bert_fail_memory(e, capacity); /* not the end of the file */
     free(line);
     return rc ? rc : end_sentence(s, e);
 }
