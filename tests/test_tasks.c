@@ -183,6 +183,13 @@ static void test_overflow(void **state) {
     o.max_length = -1;
     assert_int_equal(bert_embed(f.session, texts, 2, &o, got, NULL, &f.e), BERT_EINVAL);
     bert_error_clear(&f.e);
+    o = bert_task_default();
+    o.overflow = (bert_overflow)(BERT_OVERFLOW_WINDOW + 1);
+    assert_int_equal(bert_embed(f.session, texts, 2, &o, got, NULL, &f.e), BERT_EINVAL);
+    bert_error_clear(&f.e);
+    assert_int_equal(bert_classify(f.session, texts, 2, NULL, BERT_SCORES_COUNT, got, NULL, &f.e),
+                     BERT_EINVAL);
+    bert_error_clear(&f.e);
     bert_overflow mode;
     test_ok(f.e, bert_overflow_parse("window", &mode, &f.e));
     assert_int_equal(mode, BERT_OVERFLOW_WINDOW);

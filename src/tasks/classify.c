@@ -21,6 +21,8 @@ int bert_classify(bert_session *s, const bert_text *texts, int32_t n,
                   const bert_task_options *options, bert_scores scores, float *out,
                   bert_text_info *info, bert_error *e) {
     if (bert_need(s, "session", e)) return BERT_EINVAL;
+    if ((unsigned)scores >= BERT_SCORES_COUNT)
+        return bert_fail(e, BERT_EINVAL, "there is no function %d of scores", (int)scores);
     const bert_task_options o = options ? *options : bert_task_default();
     const int32_t labels = s->model->config.num_labels;
     bert_error local = {0};

@@ -45,6 +45,8 @@ int32_t bert_task_max_length(const bert_model *m, const bert_task_options *optio
                          options->max_length, model);
     if (options->max_length < 0)
         return bert_fail(e, BERT_EINVAL, "max_length is %d", options->max_length);
+    if ((unsigned)options->overflow > BERT_OVERFLOW_WINDOW)
+        return bert_fail(e, BERT_EINVAL, "there is no overflow mode %d", (int)options->overflow);
     return options->max_length ? options->max_length : bert_model_text_limit(m);
 }
 
