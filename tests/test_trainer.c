@@ -351,6 +351,41 @@ static void wrong_arguments_are_refused(void **state) {
     end(&w);
 }
 
+static unsigned ignore(void *context, bert_event event, const bert_trainer_state *s) {
+    (void)context, (void)event, (void)s;
+    return 0;
+}
+
+/* What a loop of one's own calls, with nothing there. */
+static void loop_over_nothing(bert_model *model, bert_dataset *set, bert_error *e) {
+    const bert_loader_options order = {.batch_size = 2};
+    bert_loader *loader = bert_loader_new(set, &order, e);
+    assert_null(loader);
+    bert_batch batch;
+    assert_int_equal(bert_loader_get(loader, 0, 0, &batch, e), BERT_EINVAL);
+    bert_dataset_summary summary;
+    assert_int_equal(bert_dataset_summarize(set, &summary, e), BERT_EINVAL);
+    assert_int_equal(bert_dataset_duplicates(set, set, e), BERT_EINVAL);
+    bert_metrics *metrics = bert_evaluate(model, set, NULL, e);
+    assert_null(metrics);
+    assert_int_equal(bert_metrics_update(metrics, NULL, NULL, NULL, 0, e), BERT_EINVAL);
+    assert_int_equal(bert_metrics_compute(metrics, e), BERT_EINVAL);
+    assert_int_equal(bert_model_save(model, "nowhere", e), BERT_EINVAL);
+    bert_row row;
+    assert_int_equal(bert_reader_next(NULL, &row, e), BERT_EINVAL);
+    bert_tape *t = bert_tape_new(NULL, NULL);
+    for (int i = 0; i < 4; i++) {
+        bert_tape_reset(t);
+        bert_tensor *x = bert_constant(t, (float[]){1}, 1, 1, false);
+        assert_null(i == 0   ? bert_forward(t, model, &batch.inputs)
+                    : i == 1 ? bert_pooler(t, model, x, &batch.inputs)
+                    : i == 2 ? bert_head_forward(t, model, x, &batch.inputs)
+                             : bert_head_loss(t, model, x, &batch, 0));
+        assert_int_equal(bert_tape_error(t, NULL), BERT_EINVAL);
+    }
+    bert_tape_free(t);
+}
+
 static void a_chain_of_missing_objects_keeps_the_first_error(void **state) {
     (void)state;
     bert_error e = {0};
@@ -362,6 +397,8 @@ static void a_chain_of_missing_objects_keeps_the_first_error(void **state) {
     assert_int_equal(bert_trainer_train(trainer, &e), BERT_EINVAL);
     assert_int_equal(bert_trainer_save(trainer, &e), BERT_EINVAL);
     assert_null(bert_trainer_evaluate(trainer, NULL, &e));
+    assert_int_equal(bert_trainer_add_callback(trainer, ignore, NULL, &e), BERT_EINVAL);
+    loop_over_nothing(model, train, &e);
     bert_session *session = bert_session_new(model, NULL, &e);
     bert_text text = bert_text_of("a");
     float out;

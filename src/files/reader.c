@@ -470,6 +470,7 @@ static size_t field_bytes(const bert_reader *r, int i) {
 
 int bert_reader_next(bert_reader *r, bert_row *row, bert_error *e) {
     *row = (bert_row){0};
+    if (bert_need(r, "reader", e)) return BERT_EINVAL;
     const int want = r->has_header ? r->header.n : r->fields;
     int rc = r->pending ? 1 : read_record(r, e);
     bool first = !r->rows;

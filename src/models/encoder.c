@@ -93,7 +93,8 @@ bert_tensor *bert_trunk_forward(bert_tape *t, const bert_arch *arch, const bert_
 static bool usable(bert_tape *t, const bert_model *m, const bert_inputs *in) {
     if (!bert_tape_ready(t)) return false;
     bert_error e = {0};
-    int rc = bert_inputs_check(m, in, &e);
+    int rc = bert_need(m, "model", &e);
+    if (!rc) rc = bert_inputs_check(m, in, &e);
     if (!rc && t->options.precision == BERT_PRECISION_INT8)
         rc = bert_model_balance(m, t->options.threads, &e);
     if (rc) bert_tape_fail(t, NULL, rc, "%s", e.message);
@@ -112,6 +113,7 @@ bert_tensor *bert_cls(bert_tape *t, bert_tensor *hidden, const bert_inputs *inpu
 bert_tensor *bert_pooler(bert_tape *t, const bert_model *m, bert_tensor *hidden,
                          const bert_inputs *inputs) {
     if (!bert_tape_ready(t, hidden)) return NULL;
+    if (!m) return bert_tape_fail(t, NULL, BERT_EINVAL, "there is no model");
     if (!m->trunk.pooler.weight)
         return bert_tape_fail(t, NULL, BERT_EINVAL,
                               "the model has no pooler; a head that wants one says pooler = true");

@@ -36,6 +36,7 @@ const bert_stock_head *bert_stock_head_of_class(const char *class_name) {
 bert_tensor *bert_head_forward(bert_tape *t, const bert_model *m, bert_tensor *hidden,
                                const bert_inputs *inputs) {
     if (!bert_tape_ready(t, hidden)) return NULL;
+    if (!m) return bert_tape_fail(t, NULL, BERT_EINVAL, "there is no model");
     if (!m->head.forward)
         return bert_tape_fail(t, NULL, BERT_EINVAL, "the model was opened without a head");
     return m->head.forward(m->head_state, t, m, hidden, inputs);
@@ -44,6 +45,7 @@ bert_tensor *bert_head_forward(bert_tape *t, const bert_model *m, bert_tensor *h
 bert_tensor *bert_head_loss(bert_tape *t, const bert_model *m, bert_tensor *logits,
                             const bert_batch *b, double divisor) {
     if (!bert_tape_ready(t, logits)) return NULL;
+    if (!m) return bert_tape_fail(t, NULL, BERT_EINVAL, "there is no model");
     if (!m->head.loss)
         return bert_tape_fail(t, NULL, BERT_EINVAL, "the head of the model (%s) has no loss",
                               bert_model_head(m));

@@ -59,6 +59,8 @@ static int save_weights(const bert_model *m, const char *directory, bert_error *
 }
 
 int bert_model_save(const bert_model *m, const char *directory, bert_error *e) {
+    if (bert_need(m, "model to save", e) || bert_need(directory, "directory", e))
+        return BERT_EINVAL;
     int rc = bert_make_directory(directory, e);
     if (!rc) rc = save_weights(m, directory, e);
     if (!rc) rc = save_config(m, directory, e);

@@ -296,6 +296,8 @@ static int32_t length_of(const bert_dataset *d, int64_t row) {
 }
 
 int bert_dataset_summarize(const bert_dataset *d, bert_dataset_summary *out, bert_error *e) {
+    *out = (bert_dataset_summary){0};
+    if (bert_need(d, "dataset to summarize", e)) return BERT_EINVAL;
     *out = (bert_dataset_summary){.rows = d->rows,
                                   .tokens = d->start[d->sequences],
                                   .max_length = d->max_length,
@@ -386,6 +388,8 @@ static size_t find_row(const int64_t *table, size_t slots, const bert_dataset *a
 }
 
 int64_t bert_dataset_duplicates(const bert_dataset *a, const bert_dataset *b, bert_error *e) {
+    if (bert_need(a, "dataset to compare", e) || bert_need(b, "dataset to compare with", e))
+        return BERT_EINVAL;
     size_t slots = 16;
     while (slots < 2 * (size_t)a->rows) slots *= 2;
     int64_t *table = calloc(slots, sizeof *table); /* row + 1, or 0 */

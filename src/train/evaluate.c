@@ -108,6 +108,8 @@ static int stopped(void *context, int64_t batch, int64_t batches, bert_error *e)
 
 bert_metrics *bert_evaluate(const bert_model *m, const bert_dataset *d,
                             const bert_evaluate_options *options, bert_error *e) {
+    if (bert_need(m, "model to evaluate", e) || bert_need(d, "dataset to evaluate on", e))
+        return NULL;
     bert_evaluate_options o = options ? *options : bert_evaluate_default();
     bert_error local = {0};
     bert_tape_options t = bert_tape_default();

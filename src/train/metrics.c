@@ -435,6 +435,7 @@ static void add_regression(bert_metrics *m, const float *logits, const float *ta
 
 int bert_metrics_update(bert_metrics *m, const float *logits, const int32_t *labels,
                         const float *targets, int32_t rows, bert_error *e) {
+    if (bert_need(m, "metrics", e)) return BERT_EINVAL;
     size_t n = (size_t)m->num_labels;
     bool single = m->problem == BERT_PROBLEM_SINGLE_LABEL;
     if (single ? !labels : !targets)
@@ -474,6 +475,7 @@ void bert_metrics_add_loss(bert_metrics *m, double loss, double count) {
 }
 
 int bert_metrics_compute(bert_metrics *m, bert_error *e) {
+    if (bert_need(m, "metrics", e)) return BERT_EINVAL;
     if (m->scorer) {
         double all[NAMES_MAX] = {0};
         int rc = m->scorer->compute(m->state, all, &m->rows, e);

@@ -15,6 +15,7 @@ double bert_seconds(void) {
 }
 
 int bert_trainer_add_callback(bert_trainer *t, bert_callback *fn, void *context, bert_error *e) {
+    if (bert_need(t, "trainer", e)) return BERT_EINVAL;
     if (t->callbacks_count == BERT_CALLBACKS_MAX)
         return bert_fail(e, BERT_EINVAL, "a trainer takes %d callbacks", BERT_CALLBACKS_MAX);
     t->callbacks[t->callbacks_count].fn = fn;
