@@ -1,5 +1,6 @@
 #include "base/file.h"
 #include "base/error.h"
+#include "base/number.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -233,7 +234,7 @@ int bert_writer_printf(bert_writer *w, bert_error *e, const char *format, ...) {
     char *text;
     va_list args;
     va_start(args, format);
-    int n = vasprintf(&text, format, args);
+    int n = bert_vasprintf(&text, format, args);
     va_end(args);
     if (n < 0) return bert_fail_memory(e, 1);
     int rc = bert_writer_put(w, text, (size_t)n, e);

@@ -1,5 +1,6 @@
 /* Records of txt, csv, tsv and jsonl files. */
 #include "base/error.h"
+#include "base/number.h"
 #include "files/json.h"
 #include "files/utf8.h"
 #include <ctype.h>
@@ -181,7 +182,7 @@ static int append_json(bert_reader *r, const json_t *v, bert_error *e) {
         snprintf(number, sizeof number, "%lld", (long long)json_integer_value(v));
         return append(&r->record, number, strlen(number), e);
     case JSON_REAL:
-        snprintf(number, sizeof number, "%.17g", json_real_value(v));
+        bert_snprintf(number, sizeof number, "%.17g", json_real_value(v));
         return append(&r->record, number, strlen(number), e);
     case JSON_TRUE:
     case JSON_FALSE:

@@ -1,5 +1,6 @@
 /* Training arguments: one table drives defaults, flags, JSON files and saving. */
 #include "base/error.h"
+#include "base/number.h"
 #include "files/json.h"
 #include "train/foreign_args.h"
 #include <bert_train.h>
@@ -163,7 +164,7 @@ static int set(const row *r, bert_training_args *a, const char *value, bert_erro
         break;
     }
     errno = 0;
-    double v = strtod(value, &end);
+    double v = bert_strtod(value, &end);
     const bool part = r->kind == STEPS && v > 0 && v < 1;
     const bool fits = part || (v >= r->min && v <= r->max && (r->kind == NUMBER || v == floor(v)));
     if (end == value || *end || !fits) return bad(r, value, e);
@@ -198,8 +199,8 @@ static int get(const row *r, const bert_training_args *a, char *out, size_t capa
     double v = *(const double *)field;
     char text[40]; /* the shortest that reads back as the same number */
     for (int digits = 6; digits <= 17; digits++) {
-        snprintf(text, sizeof text, "%.*g", digits, v);
-        if (strtod(text, NULL) == v) break;
+        bert_snprintf(text, sizeof text, "%.*g", digits, v);
+        if (bert_strtod(text, NULL) == v) break;
     }
     return snprintf(out, capacity, "%s", text);
 }
@@ -255,7 +256,7 @@ static int text_of(const json_t *v, char *out, size_t capacity) {
         return snprintf(out, capacity, "%s", json_is_true(v) ? "true" : "false");
     if (json_is_integer(v))
         return snprintf(out, capacity, "%" JSON_INTEGER_FORMAT, json_integer_value(v));
-    if (json_is_real(v)) return snprintf(out, capacity, "%.17g", json_real_value(v));
+    if (json_is_real(v)) return bert_snprintf(out, capacity, "%.17g", json_real_value(v));
     if (json_is_object(v)) {
         const size_t n = json_dumpb(v, out, capacity - 1, JSON_COMPACT);
         if (n < capacity) out[n] = 0;

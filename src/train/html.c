@@ -1,6 +1,7 @@
 #include "train/html.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/number.h"
 #include "train/calibration.h"
 #include "train/dataset.h"
 #include <math.h>
@@ -20,7 +21,7 @@ __attribute__((format(printf, 2, 3))) static void put(page *p, const char *forma
     char text[2048];
     va_list args;
     va_start(args, format);
-    int n = vsnprintf(text, sizeof text, format, args);
+    int n = bert_vsnprintf(text, sizeof text, format, args);
     va_end(args);
     if (n > (int)sizeof text - 1) n = (int)sizeof text - 1;
     if (!p->rc) p->rc = bert_writer_put(p->w, text, (size_t)n, p->e);

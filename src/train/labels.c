@@ -1,6 +1,7 @@
 /* From what the label fields say to class numbers and targets. */
 #include "base/error.h"
 #include "base/grow.h"
+#include "base/number.h"
 #include "base/rng.h"
 #include "train/dataset.h"
 #include <ctype.h>
@@ -91,7 +92,7 @@ static bool is_integer(const char *s) {
 static bool is_number(const char *s, double *value) {
     char *end;
     if (!*s || isspace((unsigned char)*s)) return false;
-    *value = strtod(s, &end);
+    *value = bert_strtod(s, &end);
     return !*end && isfinite(*value) && isfinite((float)*value);
 }
 

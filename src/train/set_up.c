@@ -1,6 +1,7 @@
 /* A trainer before its first step: arguments checked, steps planned, memory taken. */
 #include "base/error.h"
 #include "base/grow.h"
+#include "base/number.h"
 #include "train/dataset.h"
 #include "train/evaluate.h"
 #include "train/trainer.h"
@@ -70,7 +71,7 @@ static int set_class_weights(bert_trainer *t, bert_error *e) {
         int64_t rows = balanced ? bert_dataset_label_rows(t->train, i) : 0;
         char *end = NULL;
         double w =
-            balanced ? (rows ? (double)all / ((double)n * (double)rows) : 0) : strtod(p, &end);
+            balanced ? (rows ? (double)all / ((double)n * (double)rows) : 0) : bert_strtod(p, &end);
         bool last = i + 1 == n;
         if (!balanced && (end == p || *end != (last ? 0 : ',') || !(w >= 0) || !isfinite(w)))
             return bert_fail(e, BERT_EINVAL, "class_weights: auto, or %d numbers by commas, not %s",
