@@ -155,6 +155,29 @@ static void real_files_are_read_whole(void **state) {
     }
 }
 
+/* They would be files that nobody can read. */
+static void matrices_without_a_shape_or_a_name_are_refused(void **state) {
+    (void)state;
+    char *dir = test_directory(), *path = bert_path_join(dir, "x");
+    static const float f[4];
+    static const int32_t i[4];
+    static const bert_named_matrix wrong[][2] = {
+        {{.name = "a", .f32 = f, .rows = 2}, {.name = "a", .i32 = i, .rows = 2}},
+        {{.name = "a", .f32 = f, .rows = 2}, {.name = "b", .rows = 2}},
+        {{.name = "a", .f32 = f, .rows = 2}, {.name = "b", .f32 = f, .i32 = i, .rows = 2}},
+        {{.name = "a", .f32 = f, .rows = 2}, {.name = "b", .f32 = f, .rows = -2}},
+        {{.name = "a", .f32 = f, .rows = 2}, {.f32 = f, .rows = 2}},
+        {{.name = "__metadata__", .f32 = f, .rows = 2}, {.name = "b", .f32 = f, .rows = 2}},
+    };
+    for (size_t k = 0; k < sizeof wrong / sizeof *wrong; k++)
+        assert_int_equal(bert_save_matrices(path, wrong[k], 2, NULL), BERT_EINVAL);
+    assert_int_equal(bert_save_npy(path, f, -1, 4, NULL), BERT_EINVAL);
+    assert_int_equal(bert_save_npy(path, f, INT64_MAX, INT64_MAX, NULL), BERT_EINVAL);
+    assert_int_equal(access(path, F_OK), -1);
+    free(path);
+    test_remove(dir);
+}
+
 static void npy_and_matrices_round_trip(void **state) {
     (void)state;
     char *dir = test_directory(), *path = bert_path_join(dir, "x.npy");
@@ -220,6 +243,7 @@ int main(void) {
         cmocka_unit_test(invalid_utf8_is_counted_and_passed_on),
         cmocka_unit_test(real_files_are_read_whole),
         cmocka_unit_test(npy_and_matrices_round_trip),
+        cmocka_unit_test(matrices_without_a_shape_or_a_name_are_refused),
         cmocka_unit_test(names_lead_to_directories),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,6 +11,9 @@ enum { PREFIX = 10, ALIGNMENT = 64, MAX_HEADER = 65535 };
 
 int bert_save_npy(const char *path, const float *data, int64_t rows, int64_t cols, bert_error *e) {
     char head[256];
+    if (rows < 0 || cols < 0 || (cols && rows > INT64_MAX / 4 / cols))
+        return bert_fail(e, BERT_EINVAL, "%s: a matrix of %lld x %lld", path, (long long)rows,
+                         (long long)cols);
     int n = snprintf(head + PREFIX, sizeof head - PREFIX,
                      "{'descr': '<f4', 'fortran_order': False, 'shape': (%lld, %lld), }",
                      (long long)rows, (long long)cols);
