@@ -356,6 +356,34 @@ static unsigned ignore(void *context, bert_event event, const bert_trainer_state
     return 0;
 }
 
+static void members_out_of_range_are_refused(void **state) {
+    (void)state;
+    world w;
+    begin(&w, 0);
+    for (int i = 0; i < 7; i++) {
+        bert_training_args a = w.args;
+        static const char *const message[] = {"gradient_accumulation_steps: 0",
+                                              "logging_steps: 0",
+                                              "save_steps: 0",
+                                              "num_train_epochs: ",
+                                              "learning_rate: ",
+                                              "lr_scheduler_type: 99",
+                                              "eval_strategy: -1"};
+        if (i == 0) a.gradient_accumulation_steps = 0;
+        if (i == 1) a.logging_steps = 0;
+        if (i == 2) a.save_steps = 0;
+        if (i == 3) a.num_train_epochs = (double)NAN;
+        if (i == 4) a.learning_rate = -1;
+        if (i == 5) a.lr_scheduler_type = (bert_schedule_type)99;
+        if (i == 6) a.eval_strategy = (bert_strategy)-1;
+        assert_null(bert_trainer_new(w.model, &a, w.train, w.validation, &w.e));
+        assert_int_equal(w.e.code, BERT_EINVAL);
+        if (!strstr(w.e.message, message[i])) fail_msg("%s", w.e.message);
+        bert_error_clear(&w.e);
+    }
+    end(&w);
+}
+
 /* What a loop of one's own calls, with nothing there. */
 static void loop_over_nothing(bert_model *model, bert_dataset *set, bert_error *e) {
     const bert_loader_options order = {.batch_size = 2};
@@ -425,6 +453,7 @@ int main(void) {
         cmocka_unit_test(a_frozen_part_stays_as_it_is),
         cmocka_unit_test(layers_learn_at_their_own_rates),
         cmocka_unit_test(wrong_arguments_are_refused),
+        cmocka_unit_test(members_out_of_range_are_refused),
         cmocka_unit_test(a_chain_of_missing_objects_keeps_the_first_error),
     };
     write_to_memory();

@@ -3,6 +3,7 @@
 #include "base/number.h"
 #include "files/json.h"
 #include "train/foreign_args.h"
+#include "train/trainer.h"
 #include <bert_train.h>
 #include <errno.h>
 #include <math.h>
@@ -46,7 +47,7 @@ static const row table[] = {
     INTEGER_(per_device_train_batch_size, 1, "8", "rows in a training batch"),
     INTEGER_(per_device_eval_batch_size, 1, "8", "rows in an evaluation batch"),
     INTEGER_(gradient_accumulation_steps, 1, "1", "batches whose gradients make one step"),
-    NUMBER_(learning_rate, 0, 1e9, "5e-05", "peak learning rate"),
+    NUMBER_(learning_rate, 0, 1e30, "5e-05", "peak learning rate"),
     NUMBER_(weight_decay, 0, 1e9, "0", "AdamW's decay, not of biases and LayerNorm"),
     NUMBER_(adam_beta1, 0, 0.9999999, "0.9", "AdamW's first beta"),
     NUMBER_(adam_beta2, 0, 0.9999999, "0.999", "AdamW's second beta"),
@@ -187,8 +188,9 @@ static int get(const row *r, const bert_training_args *a, char *out, size_t capa
         int v;
         size_t n = 0;
         memcpy(&v, field, sizeof v);
-        const char *text = choice(r->choices, v - (int)r->min, &n);
-        return snprintf(out, capacity, "%.*s", (int)n, text ? text : "");
+        const char *text = v < (int)r->min ? NULL : choice(r->choices, v - (int)r->min, &n);
+        if (!text) return snprintf(out, capacity, "%d", v); /* which is not a value */
+        return snprintf(out, capacity, "%.*s", (int)n, text);
     }
     case INTEGER:
         return snprintf(out, capacity, "%lld", (long long)*(const int64_t *)field);
@@ -203,6 +205,18 @@ static int get(const row *r, const bert_training_args *a, char *out, size_t capa
         if (bert_strtod(text, NULL) == v) break;
     }
     return snprintf(out, capacity, "%s", text);
+}
+
+int bert_training_check(const bert_training_args *a, bert_error *e) {
+    bert_training_args copy = *a;
+    char text[sizeof a->output_dir];
+    int rc = BERT_OK;
+    for (int i = 0; i < ROWS && !rc; i++) {
+        if (table[i].kind == BOOLEAN || table[i].kind == TEXT || table[i].kind == OBJECT) continue;
+        get(&table[i], a, text, sizeof text);
+        rc = set(&table[i], &copy, text, e);
+    }
+    return rc;
 }
 
 bert_training_args bert_training_default(void) {

@@ -153,6 +153,7 @@ static int set_up(bert_trainer *t, bert_error *e) {
     t->metrics = bert_metrics_for(t->train, a->metrics, e);
     if (!t->metrics) return e->code;
     rc = check_args(t, e);
+    if (!rc) rc = bert_training_check(a, e);
     if (!rc) rc = plan_steps(t, e);
     if (!rc) rc = set_class_weights(t, e);
     if (!rc) rc = freeze(t, e);
@@ -175,7 +176,8 @@ static int set_up(bert_trainer *t, bert_error *e) {
 bert_trainer *bert_trainer_new(bert_model *m, const bert_training_args *args,
                                const bert_dataset *train, const bert_dataset *validation,
                                bert_error *e) {
-    if (bert_need(m, "model to train", e) || bert_need(train, "dataset to train on", e))
+    if (bert_need(m, "model to train", e) || bert_need(train, "dataset to train on", e) ||
+        bert_need(args, "arguments", e))
         return NULL;
     bert_error local = {0};
     bert_trainer *t = calloc(1, sizeof *t);

@@ -79,6 +79,8 @@ int bert_trainer_judge(bert_trainer *t, bert_error *e);
 void bert_trainer_restore_best(bert_trainer *t);
 /* The metric by which an evaluation is the best, without "eval_". */
 const char *bert_best_metric_name(const bert_training_args *a);
+/* Refuses what bert_training_set() would: members may be written without it. */
+int bert_training_check(const bert_training_args *a, bert_error *e);
 double bert_seconds(void);
 /* Epochs done, a part of one by its batches. */
 double bert_trainer_epoch(const bert_trainer *t);
