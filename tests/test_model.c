@@ -397,6 +397,29 @@ static void test_own_head(void **state) {
     test_remove(d);
 }
 
+/* As torch.nn.Embedding(padding_idx=pad_token_id) has it. */
+static void test_padding_learns_nothing(void **state) {
+    (void)state;
+    char *d = test_directory();
+    test_model(d, "BertModel", 2, ", \"pad_token_id\": 3");
+    bert_model *m = open_or_fail(d, &(bert_model_options){.trainable = true});
+    bert_tape *t = bert_tape_new(NULL, NULL);
+    static const int32_t start[] = {0, 4}, ids[] = {2, 3, 5, 3};
+    static const float zero[4 * TEST_HIDDEN];
+    const bert_inputs in = {.n = 1, .start = start, .ids = ids};
+    bert_error e = {0};
+    test_ok(e, bert_tape_backward(t, bert_mse(t, bert_forward(t, m, &in), zero, 0), 1, &e));
+    const float *grad = bert_param_grad(
+        bert_params_find(bert_model_params(m), "embeddings.word_embeddings.weight"));
+    for (int i = 0; i < TEST_HIDDEN; i++) {
+        assert_true(grad[3 * TEST_HIDDEN + i] == 0);
+        assert_true(grad[2 * TEST_HIDDEN + i] != 0 && grad[5 * TEST_HIDDEN + i] != 0);
+    }
+    bert_tape_free(t);
+    bert_model_close(m);
+    test_remove(d);
+}
+
 static void truncate_file(const char *directory, const char *name, long keep) {
     char path[4600];
     snprintf(path, sizeof path, "%s/%s", directory, name);
@@ -595,13 +618,21 @@ static void test_save_not_finite(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_open),          cmocka_unit_test(test_names),
-        cmocka_unit_test(test_extra),         cmocka_unit_test(test_types),
-        cmocka_unit_test(test_missing_trunk), cmocka_unit_test(test_new_head),
-        cmocka_unit_test(test_shapes),        cmocka_unit_test(test_other_heads),
-        cmocka_unit_test(test_own_head),      cmocka_unit_test(test_bad_files),
-        cmocka_unit_test(test_tokenizers),    cmocka_unit_test(test_save),
-        cmocka_unit_test(test_save_kinds),    cmocka_unit_test(test_save_not_finite),
+        cmocka_unit_test(test_open),
+        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_extra),
+        cmocka_unit_test(test_types),
+        cmocka_unit_test(test_missing_trunk),
+        cmocka_unit_test(test_new_head),
+        cmocka_unit_test(test_shapes),
+        cmocka_unit_test(test_other_heads),
+        cmocka_unit_test(test_own_head),
+        cmocka_unit_test(test_bad_files),
+        cmocka_unit_test(test_tokenizers),
+        cmocka_unit_test(test_save),
+        cmocka_unit_test(test_padding_learns_nothing),
+        cmocka_unit_test(test_save_kinds),
+        cmocka_unit_test(test_save_not_finite),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

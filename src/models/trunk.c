@@ -1,6 +1,7 @@
 #include "models/trunk.h"
 #include "base/error.h"
 #include "models/arch.h"
+#include "tape/params.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -71,6 +72,7 @@ int bert_trunk_new(bert_params *ps, const bert_arch *arch, const bert_config *c,
                table(&b, arch->embeddings.token_type, c->type_vocab_size, c->hidden_size,
                      &k->token_type) ||
                norm(&b, arch->embeddings.norm, 0, c, &k->embeddings_norm);
+    if (!bad) k->word->padding = c->pad_token_id;
     for (int i = 0; i < c->num_hidden_layers && !bad; i++)
         bad = layer_new(&b, arch, c, i, &k->layers[i]);
     return bad ? e->code : 0;

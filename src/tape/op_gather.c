@@ -60,10 +60,18 @@ static bert_tensor *gather_op(bert_tape *t, const bert_op *op, const bert_param 
     return y;
 }
 
+/* What the padding row would get. */
+static void clear_padding(const gather_node *g, float *grad) {
+    const size_t cols = (size_t)g->param->cols;
+    for (size_t i = 0; i < g->n && g->param->padding >= 0; i++)
+        if (g->index[i] == g->param->padding) memset(grad + i * cols, 0, cols * sizeof *grad);
+}
+
 static int embedding_backward(bert_tape *t, bert_node *node) {
     gather_node *g = (gather_node *)node;
     int rc = 0;
     float *d = bert_grad_param(t, g->param, &rc);
+    if (d && !node->in[0]) clear_padding(g, node->out->grad); /* nobody else reads it */
     if (d)
         bert_add_scattered(t->threads, d, node->out->grad, g->index, g->n, (size_t)g->param->cols);
     bert_tensor *x = node->in[0];

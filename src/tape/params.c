@@ -89,6 +89,7 @@ static bert_param *find_or_grow(bert_params *ps, const char *name, int32_t rows,
                       .trainable = ps->trainable,
                       .decay = decays(name),
                       .lr_scale = 1,
+                      .padding = -1,
                       .owner = ps};
     return p;
 }

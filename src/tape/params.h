@@ -18,6 +18,7 @@ struct bert_param {
     bool initialised; /* not found in the checkpoint */
     bool flowed;      /* something was added to grad since it was last cleared */
     double lr_scale;  /* of the optimizer's learning rate */
+    int32_t padding;  /* the row that embeddings do not teach, torch's padding_idx; -1: none */
     bool decay;       /* weight decay applies: neither a bias nor of a LayerNorm */
     uint64_t version; /* raised by every change of the value: packed copies are stale */
     bert_params *owner;
