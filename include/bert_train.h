@@ -106,8 +106,9 @@ BERT_API size_t bert_tape_memory(const bert_tape *t); /* bytes held */
 BERT_API int32_t bert_tensor_rows(const bert_tensor *x);
 BERT_API int32_t bert_tensor_cols(const bert_tensor *x);
 BERT_API const float *bert_tensor_data(const bert_tensor *x); /* NULL for NULL */
-BERT_API const float *
-bert_tensor_grad(const bert_tensor *x); /* after backward; NULL if nothing flowed into it */
+/* After backward, of a constant that requires_grad; NULL if nothing flowed into it, and of what an
+ * operation computed: that gradient's memory is used again. */
+BERT_API const float *bert_tensor_grad(const bert_tensor *x);
 
 /* A matrix from outside, copied. requires_grad: bert_tensor_grad() is wanted. */
 BERT_API bert_tensor *bert_constant(bert_tape *t, const float *data, int32_t rows, int32_t cols,
