@@ -18,7 +18,7 @@ static void read_case(const json_t *c, stream *s) {
     s->num_labels = (int32_t)json_integer_value(json_object_get(c, "num_labels"));
     const json_t *logits = json_object_get(c, "logits"), *truth = json_object_get(c, "truth");
     size_t n = json_array_size(logits);
-    assert_in_range(n, 1, MAX);
+    assert_true(n >= 1 && n <= MAX);
     s->rows = (int32_t)(n / (size_t)s->num_labels);
     for (size_t i = 0; i < n; i++)
         s->logits[i] = (float)json_number_value(json_array_get(logits, i));

@@ -17,7 +17,7 @@ static void start(fixture *f, const char *architecture, int labels, const char *
     if (!f->session) fail_msg("%s", f->e.message);
 }
 
-static void stop(fixture *f) {
+static void shut(fixture *f) {
     bert_session_free(f->session);
     bert_model_close(f->model);
     f->session = NULL;
@@ -25,7 +25,7 @@ static void stop(fixture *f) {
 }
 
 static void finish(fixture *f) {
-    stop(f);
+    shut(f);
     test_remove(f->directory);
 }
 
@@ -249,7 +249,7 @@ static void test_sentence_files(void **state) {
         assert_int_equal(bert_embed(f.session, &longer, 1, NULL, got, NULL, &f.e),
                          rows[i].pooling ? BERT_ETOOLONG : BERT_EUNSUPPORTED);
         bert_error_clear(&f.e);
-        stop(&f);
+        shut(&f);
     }
     test_write(f.directory, "modules.json",
                "[{\"type\": \"sentence_transformers.models.Dense\", \"path\": \"2_Dense\"}]");
@@ -302,7 +302,7 @@ static void test_classify(void **state) {
             assert_true(fabs((double)asked[0][j] - sigmoid) < 1e-6);
             assert_true(fabs((double)asked[1][j] - softmax) < 1e-6);
         }
-        stop(&f);
+        shut(&f);
     }
     /* Windows: the mean of their logits, by tokens. */
     start(&f, "BertForSequenceClassification", 3, test_labels(3));
@@ -317,14 +317,14 @@ static void test_classify(void **state) {
     test_ok(f.e, bert_classify(f.session, halves, 2, NULL, BERT_SCORES_NONE, parts[0], NULL, &f.e));
     for (int j = 0; j < 3; j++)
         assert_true(fabs((double)raw[j] - ((double)parts[0][j] + (double)parts[1][j]) / 2) < 1e-6);
-    stop(&f);
+    shut(&f);
     /* A head that does not classify texts, and none. */
     start(&f, "BertForTokenClassification", 3, test_labels(3));
     assert_int_equal(bert_classify(f.session, &text, 1, NULL, BERT_SCORES_NONE, raw, NULL, &f.e),
                      BERT_EUNSUPPORTED);
     assert_non_null(strstr(f.e.message, "token-classification"));
     bert_error_clear(&f.e);
-    stop(&f);
+    shut(&f);
     start(&f, "BertModel", 0, "");
     assert_int_equal(bert_classify(f.session, &text, 1, NULL, BERT_SCORES_NONE, raw, NULL, &f.e),
                      BERT_EUNSUPPORTED);

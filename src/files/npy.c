@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Magic, version 1.0; then the header's length, 16 bits little-endian. */
-static const char magic[8] = "\x93NUMPY\x01\x00";
+/* Magic, version 1.0, whose 0 ends the string; then the header's length, 16 bits little-endian. */
+static const char magic[] = "\x93NUMPY\x01";
 enum { PREFIX = 10, ALIGNMENT = 64, MAX_HEADER = 65535 };
 
 int bert_save_npy(const char *path, const float *data, int64_t rows, int64_t cols, bert_error *e) {
