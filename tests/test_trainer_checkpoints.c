@@ -201,6 +201,31 @@ static void the_best_is_kept_and_loaded(void **state) {
     free(weights[1]);
 }
 
+/* By its path as the resumed run spells it, or rotation would take it for an old one. */
+static void the_best_is_kept_by_a_resumed_run(void **state) {
+    (void)state;
+    world w;
+    begin(&w, 0);
+    set_worsening(&w);
+    w.args.save_total_limit = 1;
+    write_to(&w, "best");
+    watcher first = {.stop_at = 20, .stop_on = BERT_ON_STEP_END};
+    assert_int_equal(train_watched(&w, &first), BERT_EINTERRUPTED);
+    bert_error_clear(&w.e);
+    write_to(&w, "./best");
+    strcpy(w.args.resume_from_checkpoint, "last");
+    open_model(&w);
+    bert_trainer *t = trainer_of(&w);
+    check(&w, !bert_trainer_train(t, &w.e));
+    const bert_trainer_state *s = bert_trainer_get_state(t);
+    assert_true(s->best_global_step < 20);
+    char name[64];
+    snprintf(name, sizeof name, "checkpoint-%d", (int)s->best_global_step);
+    assert_true(there(&w, name));
+    bert_trainer_free(t);
+    end(&w);
+}
+
 /* A full disk, by the limit on the size of a file: the write of the weights fails. */
 static void a_full_disk_keeps_the_last_checkpoint(void **state) {
     (void)state;
@@ -313,6 +338,7 @@ int main(void) {
         cmocka_unit_test(a_checkpoint_of_another_run_is_refused),
         cmocka_unit_test(a_checkpoint_may_hold_the_model_only),
         cmocka_unit_test(the_best_is_kept_and_loaded),
+        cmocka_unit_test(the_best_is_kept_by_a_resumed_run),
         cmocka_unit_test(a_full_disk_keeps_the_last_checkpoint),
         cmocka_unit_test(a_killed_run_goes_on_to_the_same_bits),
     };

@@ -433,9 +433,10 @@ static int read_state(bert_trainer *t, const json_t *state, const char *where, b
     if (rc) return rc;
     const char *best = json_string_value(json_object_get(state, "best_model_checkpoint"));
     snprintf(t->best_checkpoint, sizeof t->best_checkpoint, "%s", best ? best : "");
-    char here[1200]; /* output_dir may have been moved since */
+    char here[1200]; /* output_dir may have been moved since, copied, or be spelled otherwise */
     path_of(here, sizeof here, t->args.output_dir, t->run.best_step);
-    if (best && access(best, F_OK)) memcpy(t->best_checkpoint, here, sizeof here);
+    if (best && (!access(here, F_OK) || access(best, F_OK)))
+        memcpy(t->best_checkpoint, here, sizeof here);
     json_array_clear(t->log_history);
     return json_array_extend(t->log_history, history) ? bert_fail_memory(e, 1) : BERT_OK;
 }
