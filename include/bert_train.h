@@ -401,7 +401,7 @@ BERT_API const char *bert_metrics_name(const bert_metrics *m, int i);
 BERT_API double bert_metrics_value(const bert_metrics *m, int i);
 /* By name; false when there is no such result. */
 BERT_API bool bert_metrics_find(const bert_metrics *m, const char *name, double *value);
-BERT_API bool bert_metric_greater_is_better(const char *name); /* not "loss", "mse" and "mae" */
+BERT_API bool bert_metric_greater_is_better(const char *name); /* else less is: a loss, an error */
 BERT_API int64_t bert_metrics_rows(const bert_metrics *m);
 /* Rows of class `truth` predicted as `predicted` (single label; else 0). */
 BERT_API int64_t bert_metrics_confusion(const bert_metrics *m, int32_t truth, int32_t predicted);

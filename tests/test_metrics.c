@@ -148,6 +148,7 @@ static void direction_of_metrics(void **state) {
     assert_false(bert_metric_greater_is_better("loss"));
     assert_false(bert_metric_greater_is_better("eval_loss"));
     assert_false(bert_metric_greater_is_better("mse"));
+    assert_false(bert_metric_greater_is_better("eval_perplexity"));
 }
 
 int main(void) {

@@ -204,6 +204,7 @@ bool bert_metric_greater_is_better(const char *name) {
     for (int i = 0; i < TABLE; i++)
         if (!strcmp(table[i].name, name)) return !table[i].lower_is_better;
     size_t n = strlen(name);
+    if (!strcmp(name, "perplexity")) return false; /* a loss by another name */
     return n < 4 || strcmp(name + n - 4, "loss");
 }
 
