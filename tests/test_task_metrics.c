@@ -67,8 +67,10 @@ static void answers_are_squads(void **unused) {
         bert_squad_normalize(answer, out);
         assert_string_equal(out, json_string_value(json_object_get(c, "normalized")));
         free(out);
-        assert_float_equal(bert_squad_exact(answer, gold, n),
+        assert_float_equal(bert_squad_exact(answer, gold, n, false),
                            json_number_value(json_object_get(c, "exact")), 0);
+        assert_float_equal(bert_squad_exact(answer, gold, n, true),
+                           json_number_value(json_object_get(c, "exact_version_2")), 0);
         assert_float_equal(bert_squad_f1(answer, gold, n, false),
                            json_number_value(json_object_get(c, "f1")), 1e-12);
         assert_float_equal(bert_squad_f1(answer, gold, n, true),

@@ -59,9 +59,11 @@ def answers(rng):
         answer, gold = text(), [text() for _ in range(rng.randint(1, 3))]
         if rng.random() < 0.5:
             gold[0] = answer + rng.choice(["", " the", "!", " cat"])
-        out.append(dict(answer=answer, gold=gold, normalized=normalize(answer),
-                        exact=max(float(normalize(answer) == normalize(g)) for g in gold),
-                        f1=max(f1(answer, g, False) for g in gold), f1_version_2=max(f1(answer, g, True) for g in gold)))
+        worded = [g for g in gold if normalize(g)] or [""]  # as SQuAD 2.0's script
+        exact = lambda golds: max(float(normalize(answer) == normalize(g)) for g in golds)
+        out.append(dict(answer=answer, gold=gold, normalized=normalize(answer), exact=exact(gold),
+                        exact_version_2=exact(worded), f1=max(f1(answer, g, False) for g in gold),
+                        f1_version_2=max(f1(answer, g, True) for g in worded)))
     return out
 
 

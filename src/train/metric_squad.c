@@ -121,22 +121,27 @@ static double exact_of(char *a, char *b, bool version_2) {
     return !strcmp(a, b);
 }
 
+/* In version 2.0 gold answers without a word count only where there are no others. */
 static double best(const char *answer, const char *const *gold, int n, bool version_2,
                    compare_fn *compare) {
-    double top = 0;
+    double top = 0, of_wordless = 0;
+    bool worded = false;
     for (int i = 0; i < n; i++) {
         char *a = normalized(answer), *b = normalized(gold[i]);
+        const bool counts = !version_2 || (b && *b);
         double v = a && b ? compare(a, b, version_2) : -1;
         free(a);
         free(b);
         if (v < 0) return v;
-        if (v > top) top = v;
+        double *of = counts ? &top : &of_wordless;
+        if (v > *of) *of = v;
+        worded |= counts;
     }
-    return top;
+    return worded ? top : of_wordless;
 }
 
-double bert_squad_exact(const char *answer, const char *const *gold, int n) {
-    return best(answer, gold, n, false, exact_of);
+double bert_squad_exact(const char *answer, const char *const *gold, int n, bool version_2) {
+    return best(answer, gold, n, version_2, exact_of);
 }
 
 double bert_squad_f1(const char *answer, const char *const *gold, int n, bool version_2) {

@@ -110,8 +110,9 @@ static int end_question(state *s, bert_error *e) {
     if (!answer) return BERT_ENOMEM;
     const char *const *gold = q->golds ? (const char *const *)q->gold : &empty;
     const int n = q->golds ? q->golds : 1;
-    double exact = bert_squad_exact(answer, gold, n),
-           f1 = bert_squad_f1(answer, gold, n, s->questions->version_2);
+    const bool version_2 = s->questions->version_2;
+    double exact = bert_squad_exact(answer, gold, n, version_2),
+           f1 = bert_squad_f1(answer, gold, n, version_2);
     if (exact < 0 || f1 < 0) return bert_fail_memory(e, strlen(answer));
     add(&s->all, exact, f1);
     add(q->golds ? &s->answerable : &s->unanswerable, exact, f1);
