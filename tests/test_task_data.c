@@ -221,6 +221,11 @@ static void rows_of_endings(void **state) {
     d = must(&w, open_text(&w, "a.tsv", "q\tw1\tw2\tw3\tw4\t2\nq\tw1\tw2\tw3\tw4\t0\n"));
     assert_int_equal(d->group, 3);
     bert_dataset_free(d);
+    w.options.label_column = "4"; /* and a column after it that holds the same */
+    d = must(&w, open_text(&w, "d.tsv", "q\tw1\tw2\tw3\t1\t1\nq\tw1\tw2\tw3\t0\t7\n"));
+    assert_int_equal(d->group, 2);
+    bert_dataset_free(d);
+    w.options.label_column = NULL;
     refused(&w, "b.tsv", "q\tw1\tw2\tw3\t2\n", BERT_EINVAL, "0 to 1");
     refused(&w, "c.tsv", "q\tw1\tw2\t0\n", BERT_EFORMAT, "no endings");
     end(&w);

@@ -33,8 +33,8 @@ static int find_endings(job *j, const bert_row *row, bert_error *e) {
     if (j->n > 1) return 0;
     int text = -1, label = -1;
     for (int i = 0; i < row->fields; i++) {
-        if (text < 0 && !strcmp(row->field[i], row->text.text)) text = i;
-        if (!strcmp(row->field[i], row->label[0])) label = i;
+        if (row->field[i] == row->text.text) text = i;
+        if (row->field[i] == row->label[0]) label = i;
     }
     j->n = 0;
     for (int i = text + 1; text >= 0 && i < label && j->n < MOST; i++) j->endings[j->n++] = i;
