@@ -5,6 +5,7 @@
 #include "files/utf8.h"
 #include <ctype.h>
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -170,6 +171,15 @@ static int split_csv(bert_reader *r, size_t n, bert_error *e) {
     }
 }
 
+/* The fewest digits that read back as the same number, as its file most likely has them; all those
+ * of a whole number. */
+static void write_real(char *out, size_t capacity, double v) {
+    for (int digits = v == floor(v) ? 17 : 15; digits <= 17; digits++) {
+        bert_snprintf(out, capacity, "%.*g", digits, v);
+        if (bert_strtod(out, NULL) == v) break;
+    }
+}
+
 static int append_json(bert_reader *r, const json_t *v, bert_error *e) {
     char number[40];
     size_t i;
@@ -182,7 +192,7 @@ static int append_json(bert_reader *r, const json_t *v, bert_error *e) {
         snprintf(number, sizeof number, "%lld", (long long)json_integer_value(v));
         return append(&r->record, number, strlen(number), e);
     case JSON_REAL:
-        bert_snprintf(number, sizeof number, "%.17g", json_real_value(v));
+        write_real(number, sizeof number, json_real_value(v));
         return append(&r->record, number, strlen(number), e);
     case JSON_TRUE:
     case JSON_FALSE:
