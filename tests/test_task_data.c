@@ -226,6 +226,9 @@ static void rows_of_endings(void **state) {
     assert_int_equal(d->group, 2);
     bert_dataset_free(d);
     w.options.label_column = NULL;
+    w.options.overflow = BERT_OVERFLOW_WINDOW;
+    refused(&w, "a.tsv", "q\tw1\tw2\tw3\t1\n", BERT_EUNSUPPORTED, "windows");
+    w.options.overflow = BERT_OVERFLOW_ERROR;
     refused(&w, "b.tsv", "q\tw1\tw2\tw3\t2\n", BERT_EINVAL, "0 to 1");
     refused(&w, "c.tsv", "q\tw1\tw2\t0\n", BERT_EFORMAT, "no endings");
     end(&w);
@@ -313,6 +316,17 @@ static void masks_are_drawn_as_bert_does(void **state) {
     free(first);
     bert_loader_free(l);
     bert_dataset_free(d);
+    w.options.max_length = 8; /* the lines' own length */
+    bert_dataset_free(must(&w, open_text(&w, "a.txt", text)));
+    refused(&w, "c.txt", "w1\nw1 w2 w3 w4 w5 w6 w7\n", BERT_ETOOLONG, "c.txt:2: the text has 9");
+    w.options.overflow = BERT_OVERFLOW_WINDOW;
+    refused(&w, "c.txt", "w1\nw1 w2 w3 w4 w5 w6 w7\n", BERT_EUNSUPPORTED, "windows");
+    w.options.overflow = BERT_OVERFLOW_TRUNCATE;
+    d = must(&w, open_text(&w, "c.txt", "w1\nw1 w2 w3 w4 w5 w6 w7\n"));
+    assert_int_equal(d->dropped, 1);
+    bert_dataset_free(d);
+    w.options.overflow = BERT_OVERFLOW_ERROR;
+    w.options.max_length = 0;
     w.options.line_by_line = false; /* pieces of 20 tokens, [CLS] and [SEP] of the lines in them */
     d = must(&w, open_text(&w, "a.txt", text));
     assert_int_equal(bert_dataset_size(d), 60 * 8 / TINY_LENGTH);

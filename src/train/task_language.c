@@ -145,6 +145,14 @@ static int add_sentence(corpus *c, bert_encoder *enc, const bert_text *t, bert_e
     return 0;
 }
 
+/* Of a line that is a row by itself; others come in pieces, however long. */
+static int check_line(const bert_dataset_builder *b, const corpus *c, int64_t line, bert_error *e) {
+    const bool is_row = b->options->line_by_line && b->set->task == &bert_task_masked_lm;
+    if (!is_row || b->options->overflow != BERT_OVERFLOW_ERROR || !c->sentences) return 0;
+    const int64_t tokens = c->sentence[c->sentences] - c->sentence[c->sentences - 1] + 2;
+    return tokens > b->set->max_length ? bert_dataset_too_long(b, (int32_t)tokens, line, e) : 0;
+}
+
 static int read_corpus(bert_dataset_builder *b, const char *path, corpus *c, bert_error *e) {
     bert_reader_options o = {.text_column = b->options->text_column};
     bert_reader *r = bert_reader_open(path, &o, e);
@@ -156,6 +164,7 @@ static int read_corpus(bert_dataset_builder *b, const char *path, corpus *c, ber
         while (blank < row.text.bytes && strchr(" \t\r", row.text.text[blank])) blank++;
         rc = blank == row.text.bytes ? end_document(c, e)
                                      : add_sentence(c, b->encoder, &row.text, e);
+        if (!rc) rc = check_line(b, c, row.line, e);
         if (rc) break;
     }
     bert_reader_close(r);
