@@ -131,7 +131,9 @@ static int add_question(job *j, const json_t *qa, const char *context, bert_erro
     const bool impossible = json_is_true(json_object_get(qa, "is_impossible"));
     if (!impossible) rc = add_golds(j, question, json_object_get(qa, "answers"), e);
     q->version_2 |= impossible || !question->golds;
-    return rc ? rc : add_windows(j, text, context, e);
+    if (rc || !(rc = add_windows(j, text, context, e))) return rc;
+    bert_error_prefix(e, "%s: question %s: ", j->b->set->where, question->id);
+    return rc;
 }
 
 static int add_paragraph(job *j, const json_t *paragraph, bert_error *e) {
