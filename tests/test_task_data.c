@@ -153,6 +153,10 @@ static void windows_of_contexts(void **state) {
             "\"id\": \"x\", \"answers\": [{\"text\": \"w1\"}]}]}]}]}",
             BERT_EFORMAT, "question x");
     refused(&w, "e.json", "{\"data\": []}", BERT_EINVAL, "no rows");
+    refused(&w, "f.json",
+            "{\"data\": [{\"paragraphs\": [{\"context\": \"w1\", \"qas\": [{\"question\": \"w2\", "
+            "\"id\": \"x\", \"answers\": {\"text\": [\"w1\"], \"answer_start\": [0]}}]}]}]}",
+            BERT_EFORMAT, "f.json: question x: needs an array");
     refused(&w, "g.json",
             "{\"data\": [{\"paragraphs\": [{\"context\": \"w1\", \"qas\": [{\"id\": \"x\", "
             "\"question\": \"w1 w2 w3 w4 w5 w6 w7 w8\", \"is_impossible\": true}]}]}]}",

@@ -94,6 +94,9 @@ static int32_t points_of(const char *s) {
 
 static int add_golds(job *j, bert_question *question, const json_t *answers, bert_error *e) {
     size_t n = json_array_size(answers);
+    if (!json_is_array(answers)) /* one of no answer has an empty array, or is_impossible */
+        return bert_fail(e, BERT_EFORMAT, "%s: question %s: needs an array \"answers\"",
+                         j->b->set->where, question->id);
     question->gold = calloc(n + 1, sizeof *question->gold);
     if (!question->gold) return bert_fail_memory(e, n * sizeof *question->gold);
     for (size_t i = 0; i < n; i++) {
