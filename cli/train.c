@@ -344,6 +344,23 @@ static int finish(const arguments *a, job *j, screen *s, bert_error *e) {
     return output_line(o, e);
 }
 
+/* Of a run that was stopped. */
+static void say_where(const arguments *a, const bert_trainer_state *t, bert_error *e) {
+    const bool saved = t->checkpoint && *t->checkpoint;
+    const char *what = "the last complete state is ",
+               *then = ", and --resume-from-checkpoint last goes on from it";
+    if (saved && a->training.save_only_model) {
+        what = "the model is in ";
+        then = ", which cannot be resumed, as --save-only-model is true";
+    } else if (!saved) {
+        what = "nothing was saved";
+        then = a->training.save_strategy == BERT_STRATEGY_NO ? ", as --save-strategy is no" : "";
+    }
+    bert_error_clear(e);
+    fail(e, BERT_EINTERRUPTED, "stopped after step %lld of %lld; %s%s%s", (long long)t->global_step,
+         (long long)t->max_steps, what, saved ? t->checkpoint : "", then);
+}
+
 static int run(void *args, int operands, char **operand, bert_error *e) {
     (void)operands;
     arguments *a = args;
@@ -362,20 +379,7 @@ static int run(void *args, int operands, char **operand, bert_error *e) {
     screen s = {.common = c, .bar = progress_new(!c->quiet)};
     int rc = open_job(a, operand[0], &j, &s, e);
     if (!rc) rc = train(j.trainer, &s, e);
-    if (rc == BERT_EINTERRUPTED) {
-        const bert_trainer_state *t = bert_trainer_get_state(j.trainer);
-        bert_error_clear(e);
-        if (t->checkpoint && *t->checkpoint)
-            fail(e, rc,
-                 "stopped after step %lld of %lld; the last complete state is %s, and "
-                 "--resume-from-checkpoint last goes on from it",
-                 (long long)t->global_step, (long long)t->max_steps, t->checkpoint);
-        else
-            fail(e, rc,
-                 "stopped after step %lld of %lld; nothing was saved, as --save-strategy "
-                 "is no",
-                 (long long)t->global_step, (long long)t->max_steps);
-    }
+    if (rc == BERT_EINTERRUPTED) say_where(a, bert_trainer_get_state(j.trainer), e);
     s.final = true;
     if (!rc) rc = finish(a, &j, &s, e);
     progress_clear(&s.bar);

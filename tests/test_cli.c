@@ -595,22 +595,21 @@ static void full_disk_in_training(void **state) {
     assert_int_not_equal(litter, 0);
 }
 
-static void interrupted(void **state) {
-    (void)state;
+/* Training into directory `to`, stopped after its first checkpoint; the step of its last. */
+static int interrupt_training(const char *to, const char *save_only_model) {
     char path[4200], name[64];
-    snprintf(path, sizeof path, "%s/i.err", home);
     pid_t pid = fork();
     assert_true(pid >= 0);
     if (!pid) {
         if (chdir(home) || !freopen("i.err", "w", stderr) || !freopen("i.out", "w", stdout))
             _exit(99);
-        execl(BERT_TOOL, "bert", "train", "m", "--train-file", "train.csv", "-o", "i",
-              "--max-steps", "100000000", "--save-strategy", "steps", "--save-steps", "50",
-              "--save-total-limit", "2", (char *)NULL);
+        execl(BERT_TOOL, "bert", "train", "m", "--train-file", "train.csv", "-o", to, "--max-steps",
+              "100000000", "--save-strategy", "steps", "--save-steps", "50", "--save-total-limit",
+              "2", "--save-only-model", save_only_model, (char *)NULL);
         _exit(98);
     }
     /* The first checkpoint says that it is under way. */
-    snprintf(path, sizeof path, "%s/i/checkpoint-50", home);
+    snprintf(path, sizeof path, "%s/%s/checkpoint-50", home, to);
     for (int i = 0; i < 6000 && access(path, F_OK); i++) usleep(10000);
     usleep(50000);
     assert_int_equal(kill(pid, SIGINT), 0);
@@ -618,13 +617,22 @@ static void interrupted(void **state) {
     assert_int_equal(waitpid(pid, &status, 0), pid);
     slurp("i.err", err, sizeof err);
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 1) fail_msg("status %x: %s", status, err);
-    const char *said = strstr(err, "i/checkpoint-");
+    snprintf(name, sizeof name, "%s/checkpoint-", to);
+    const char *said = strstr(err, name);
     if (!said) fail_msg("no checkpoint is named: %s", err);
-    int step = 0;
-    assert_int_equal(sscanf(said, "i/checkpoint-%d", &step), 1);
+    const int step = atoi(said + strlen(name));
     assert_true(step >= 50);
-    snprintf(name, sizeof name, "i/checkpoint-%d", step);
-    expect(0, bert("classify %s w1", name));
+    return step;
+}
+
+static void interrupted(void **state) {
+    (void)state;
+    int step = interrupt_training("im", "true");
+    says(err, "cannot be resumed");
+    expect(0, bert("classify im/checkpoint-%d w1", step));
+    step = interrupt_training("i", "false");
+    says(err, "--resume-from-checkpoint last goes on");
+    expect(0, bert("classify i/checkpoint-%d w1", step));
     expect(0, bert("train m --train-file train.csv -o i --max-steps %d --quiet "
                    "--resume-from-checkpoint last",
                    step + 4));
