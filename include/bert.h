@@ -496,6 +496,7 @@ typedef struct {
     bert_text text;           /* pair NULL where there is no pair column */
     int labels;               /* how many label columns, 0 if none */
     const char *const *label; /* their fields, NUL-terminated */
+    bool label_is_list;       /* .jsonl: one is an array of several elements */
     int fields;               /* all fields of the record, */
     const char *const *field; /* NUL-terminated, in the order of bert_reader_column() */
     int64_t line;             /* where the record starts, from 1 */

@@ -87,6 +87,13 @@ static void several_labels_a_row(void **state) {
     assert_int_equal(bert_dataset_label_rows(d, 1), 2);
     bert_dataset_free(d);
 
+    w.options.label_separator = NULL;
+    assert_null(open_text(&w, "l.jsonl",
+                          "{\"text\": \"w1\", \"label\": [\"b\"]}\n"
+                          "{\"text\": \"w2\", \"label\": [\"b\", \"a\"]}\n"));
+    assert_non_null(strstr(w.e.message, "l.jsonl:2: the label is a list"));
+    bert_error_clear(&w.e);
+
     w.options = bert_dataset_default();
     w.options.label_column = "toxic,insult";
     d = must(&w, open_text(&w, "b.csv", "text,toxic,insult\nw1,0,1\nw2,1,1\n"));

@@ -39,7 +39,8 @@ struct bert_reader {
     size_t *offset; /* of the fields in record, fields + 1 of them */
     int fields, offset_capacity;
     const char **field, **label_field;
-    json_t *object; /* jsonl: the record */
+    json_t *object;     /* jsonl: the record */
+    bool label_is_list; /* of the record */
     int64_t rows, invalid;
 };
 
@@ -222,10 +223,15 @@ static int split_jsonl(bert_reader *r, size_t n, bert_error *e) {
     if (!r->object) return bert_fail(e, inner.code, "%s: %s", r->path, inner.message);
     if (!json_is_object(r->object)) return fail_at(r, e, "not an object");
     if (!r->has_header) return 0;
+    r->label_is_list = false;
     for (int c = 0; c < r->header.n; c++) {
         const json_t *v = json_object_get(r->object, r->header.name[c]);
         bool used = c == r->text || c == r->pair;
-        for (int i = 0; i < r->labels; i++) used |= r->label[i] == c;
+        for (int i = 0; i < r->labels; i++) {
+            if (r->label[i] != c) continue;
+            used = true;
+            r->label_is_list |= json_array_size(v) > 1;
+        }
         if (used && (!v || json_is_null(v)))
             return bert_fail(e, BERT_EFORMAT, "%s:%lld: has no \"%s\"", r->path,
                              (long long)r->first_line, r->header.name[c]);
@@ -508,6 +514,7 @@ int bert_reader_next(bert_reader *r, bert_row *row, bert_error *e) {
     }
     row->labels = r->labels;
     row->label = r->label_field;
+    row->label_is_list = r->label_is_list;
     row->fields = r->fields;
     row->field = r->field;
     row->line = r->first_line;

@@ -21,6 +21,12 @@ static int add_row(bert_dataset_builder *b, const bert_row *row, bert_error *e) 
     if (row->labels != wanted)
         return bert_dataset_fail(b, row->line, e, BERT_EFORMAT, "%d label fields, not %d",
                                  row->labels, wanted);
+    const char *separator = b->options->label_separator;
+    if (row->label_is_list && (!separator || strcmp(separator, "|")))
+        return bert_dataset_fail(b, row->line, e, BERT_EINVAL,
+                                 "the label is a list: label_separator \"|\" reads its elements, "
+                                 "\"%.60s\", as several labels",
+                                 row->label[0]);
     bert_text one, *fields = wanted == 1 ? &one : malloc((size_t)wanted * sizeof *fields);
     if (!fields) return bert_fail_memory(e, (size_t)wanted * sizeof *fields);
     for (int i = 0; i < wanted; i++) fields[i] = bert_text_of(row->label[i]);
