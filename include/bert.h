@@ -84,11 +84,12 @@ BERT_API bert_tokenizer_options bert_tokenizer_default(void);
 
 /* path: a checkpoint directory, a tokenizer.json (preferred) or a vocab.txt. options may be NULL.
  * tokenizer_config.json, special_tokens_map.json and added_tokens.json beside it are read if there;
- * what the first says of the normaliser wins. Of a tokenizer.json, the parts of the BERT family are
- * taken (WordPiece or WordLevel; BertNormalizer or none; BertPreTokenizer, Whitespace or
- * WhitespaceSplit; TemplateProcessing, BertProcessing or none; WordPiece decoder or none), others
- * are refused by name (BERT_EUNSUPPORTED). "truncation" and "padding" stored there are not applied:
- * each bert_encode() says what it wants. */
+ * what the first says of the normaliser wins, unless its tokenizer_class is that of any
+ * tokenizer.json (PreTrainedTokenizerFast, TokenizersBackend). Of a tokenizer.json, the parts of
+ * the BERT family are taken (WordPiece or WordLevel; BertNormalizer or none; BertPreTokenizer,
+ * Whitespace or WhitespaceSplit; TemplateProcessing, BertProcessing or none; WordPiece decoder or
+ * none), others are refused by name (BERT_EUNSUPPORTED). "truncation" and "padding" stored there
+ * are not applied: each bert_encode() says what it wants. */
 BERT_API bert_tokenizer *bert_tokenizer_open(const char *path,
                                              const bert_tokenizer_options *options, bert_error *e);
 BERT_API void bert_tokenizer_close(bert_tokenizer *t);

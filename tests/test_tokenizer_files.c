@@ -290,6 +290,31 @@ static void directories_are_read_as_transformers_does(void **state) {
     test_remove(d);
 }
 
+static void a_generic_class_leaves_the_normalizer_to_tokenizer_json(void **state) {
+    (void)state;
+    static const struct {
+        const char *config;
+        int32_t id; /* of "B" in good_json, which makes it lower case */
+    } rows[] = {{"{\"do_lower_case\": false}", 0},
+                {"{\"do_lower_case\": false, \"tokenizer_class\": \"BertTokenizer\"}", 0},
+                {"{\"do_lower_case\": false, \"tokenizer_class\": \"PreTrainedTokenizerFast\"}", 3},
+                {"{\"do_lower_case\": false, \"tokenizer_class\": \"TokenizersBackend\"}", 3}};
+    char *d = test_directory(), text[4096];
+    const char *at = strstr(good_json, "a\\\"\\u00e9");
+    snprintf(text, sizeof text, "%.*sb\": 3}}}", (int)(at - good_json), good_json);
+    put_file(d, "tokenizer.json", text);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        put_file(d, "tokenizer_config.json", rows[i].config);
+        bert_error e = {0};
+        tools x = {bert_tokenizer_open(d, NULL, &e), NULL};
+        assert_string_equal(e.message, "");
+        x.enc = bert_encoder_new(x.t, &e);
+        expect(x, TEXT("B"), &rows[i].id, 1);
+        close_tools(x);
+    }
+    test_remove(d);
+}
+
 /* ------------------------------------------------------------------ Public vocabularies */
 
 static void public_vocabularies(void **state) {
@@ -329,6 +354,7 @@ int main(void) {
         cmocka_unit_test(bad_tokenizer_files_are_named),
         cmocka_unit_test(bad_vocabularies_are_named),
         cmocka_unit_test(directories_are_read_as_transformers_does),
+        cmocka_unit_test(a_generic_class_leaves_the_normalizer_to_tokenizer_json),
         cmocka_unit_test(public_vocabularies),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -44,13 +44,19 @@ static int read_special_names(bert_tokenizer *t, const json_t *file, bert_error 
     return BERT_OK;
 }
 
+/* Whether the configuration names a class that is no more than its tokenizer.json. */
+static bool is_generic_class(const json_t *config) {
+    const char *name = json_string_value(json_object_get(config, "tokenizer_class"));
+    return name && (!strcmp(name, "PreTrainedTokenizerFast") || !strcmp(name, "TokenizersBackend"));
+}
+
 /* What the configuration says of the normaliser holds even against tokenizer.json, as in
- * transformers. */
-static int read_config(bert_tokenizer *t, const json_t *config, bert_error *e) {
+ * transformers' classes for BERT; its generic one does not look at it. */
+static int read_config(bert_tokenizer *t, const json_t *config, bool json, bert_error *e) {
     bert_normalizer *f = &t->normalizer;
     const json_t *strip = json_object_get(config, "strip_accents");
     int rc = 0;
-    if (f->present) {
+    if (f->present && !(json && is_generic_class(config))) {
         rc = bert_json_bool(config, "do_lower_case", &f->lowercase, config_file, e);
         if (!rc) rc = bert_json_bool(config, "strip_accents", &f->strip_accents, config_file, e);
         if (!rc)
@@ -178,7 +184,7 @@ static int load(bert_tokenizer *t, const char *directory, const char *path, bool
     bert_tokenizer_defaults(t);
     if (!rc) rc = json ? bert_load_tokenizer_json(t, path, e) : bert_load_vocab_txt(t, path, e);
     if (!rc) rc = read_special_names(t, map, e);
-    if (!rc) rc = read_config(t, config, e);
+    if (!rc) rc = read_config(t, config, json, e);
     if (!rc && !json) t->unk_token = t->special_names[BERT_SPECIAL_UNK];
     if (!rc) rc = add_tokens(t, config, map, added, !json, e);
     if (!rc && !json) {
