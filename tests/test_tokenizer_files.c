@@ -266,6 +266,7 @@ static void directories_are_read_as_transformers_does(void **state) {
         "{\"do_lower_case\": false, \"model_max_length\": 77, \"added_tokens_decoder\": "
         "{\"28\": {\"content\": \"<two>\"}, \"27\": {\"content\": \"<one>\", \"special\": true}, "
         "\"4\": {\"content\": \"[MASK]\", \"lstrip\": true}}}");
+    /* Not read where the configuration lists the tokens. */
     put_file(d, "special_tokens_map.json", "{\"mask_token\": {\"content\": \"mask\"}}");
     bert_error e = {0};
     tools x = {bert_tokenizer_open(d, NULL, &e), NULL};
@@ -273,7 +274,7 @@ static void directories_are_read_as_transformers_does(void **state) {
     x.enc = bert_encoder_new(x.t, &e);
     assert_int_equal(bert_tokenizer_size(x.t), 29);
     assert_int_equal(bert_tokenizer_max_length(x.t), 77);
-    assert_int_equal(bert_tokenizer_special(x.t).mask, MASK_WORD);
+    assert_int_equal(bert_tokenizer_special(x.t).mask, MASK);
     expect(x, TEXT("<two>A<one>a"), IDS(28, UNK, 27, A));
     expect_offsets(x, TEXT("a [MASK]"), IDS(0, 1, 1, 8)); /* lstrip takes the space */
     close_tools(x);
@@ -287,6 +288,28 @@ static void directories_are_read_as_transformers_does(void **state) {
     put_file(d, "tokenizer_config.json", "{\"do_lower_case\": \"no\"}");
     assert_null(bert_tokenizer_open(d, NULL, &e));
     assert_int_equal(e.code, BERT_EFORMAT);
+    test_remove(d);
+}
+
+static void older_files_say_which_tokens_are_special_and_how(void **state) {
+    (void)state;
+    char *d = test_directory(), out[64];
+    bert_error e = {0};
+    put_file(d, "vocab.txt", small_vocab);
+    put_file(d, "tokenizer_config.json",
+             "{\"mask_token\": {\"content\": \"a\"}, \"additional_special_tokens\": "
+             "[\"<Two>\", {\"content\": \"<three>\", \"rstrip\": true}]}");
+    put_file(d, "special_tokens_map.json",
+             "{\"mask_token\": {\"content\": \"[MASK]\", \"lstrip\": true}}");
+    put_file(d, "added_tokens.json", "{\"<One>\": 27, \"<Two>\": 28}");
+    tools x = {bert_tokenizer_open(d, NULL, &e), NULL};
+    assert_string_equal(e.message, "");
+    x.enc = bert_encoder_new(x.t, &e);
+    assert_int_equal(bert_tokenizer_special(x.t).mask, MASK);
+    expect_offsets(x, TEXT("a [MASK]"), IDS(0, 1, 1, 8));
+    expect(x, TEXT("<one>a<Two><three> <two>"), IDS(27, A, 28, 29, UNK, UNK, UNK));
+    assert_int_equal(bert_decode(x.t, IDS(A, 28, 29), true, out, sizeof out, &e), 1);
+    close_tools(x);
     test_remove(d);
 }
 
@@ -354,6 +377,7 @@ int main(void) {
         cmocka_unit_test(bad_tokenizer_files_are_named),
         cmocka_unit_test(bad_vocabularies_are_named),
         cmocka_unit_test(directories_are_read_as_transformers_does),
+        cmocka_unit_test(older_files_say_which_tokens_are_special_and_how),
         cmocka_unit_test(a_generic_class_leaves_the_normalizer_to_tokenizer_json),
         cmocka_unit_test(public_vocabularies),
     };

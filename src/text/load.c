@@ -8,6 +8,7 @@
 static const char main_file[] = "tokenizer.json", vocab_file[] = "vocab.txt",
                   config_file[] = "tokenizer_config.json", map_file[] = "special_tokens_map.json",
                   added_file[] = "added_tokens.json";
+static const char decoder_key[] = "added_tokens_decoder";
 
 bert_tokenizer_options bert_tokenizer_default(void) {
     return (bert_tokenizer_options){
@@ -34,14 +35,61 @@ static const char *content_of(const json_t *v) {
     return json_string_value(json_is_object(v) ? json_object_get(v, "content") : v);
 }
 
-static int read_special_names(bert_tokenizer *t, const json_t *file, bert_error *e) {
+/* The files beside a tokenizer.json or vocab.txt; NULL: there is none. */
+typedef struct {
+    json_t *config, *map, *added;
+    const json_t *special[BERT_SPECIALS]; /* in config or map; NULL: neither names it */
+    json_t *extra;                        /* further special tokens, there */
+    const char *extra_file;
+} siblings;
+
+static int read_special_names(bert_tokenizer *t, siblings *s, const json_t *file, bert_error *e) {
     for (int i = 0; i < BERT_SPECIALS; i++) {
-        const char *name = content_of(json_object_get(file, bert_special_keys[i]));
+        const json_t *value = json_object_get(file, bert_special_keys[i]);
+        const char *name = content_of(value);
         if (!name) continue;
+        s->special[i] = value;
         t->special_names[i] = bert_tokenizer_strdup(t, name, e);
         if (!t->special_names[i]) return BERT_ENOMEM;
     }
     return BERT_OK;
+}
+
+/* Where several lists of further special tokens are given, transformers goes by the first. */
+static void find_extra(siblings *s) {
+    const struct {
+        json_t *file;
+        const char *name, *key;
+    } places[] = {{s->config, config_file, "extra_special_tokens"},
+                  {s->config, config_file, "additional_special_tokens"},
+                  {s->map, map_file, "extra_special_tokens"},
+                  {s->map, map_file, "additional_special_tokens"}};
+    for (size_t i = 0; !s->extra && i < sizeof places / sizeof *places; i++) {
+        json_t *extra = json_object_get(places[i].file, places[i].key);
+        if (json_array_size(extra) + json_object_size(extra)) s->extra = extra;
+        s->extra_file = places[i].name;
+    }
+}
+
+static int load_siblings(siblings *s, const char *directory, bert_error *e) {
+    *s = (siblings){.config = load_object(directory, config_file, e),
+                    .map = load_object(directory, map_file, e),
+                    .added = load_object(directory, added_file, e)};
+    /* A configuration that lists the tokens is newer than the other two, which transformers then
+     * leaves alone. */
+    if (json_object_get(s->config, decoder_key)) {
+        json_decref(s->map);
+        json_decref(s->added);
+        s->map = s->added = NULL;
+    }
+    find_extra(s);
+    return e->code;
+}
+
+static void free_siblings(siblings *s) {
+    json_decref(s->config);
+    json_decref(s->map);
+    json_decref(s->added);
 }
 
 /* Whether the configuration names a class that is no more than its tokenizer.json. */
@@ -70,7 +118,7 @@ static int read_config(bert_tokenizer *t, const json_t *config, bool json, bert_
     /* "No limit" is written as 10^30. */
     double length = json_number_value(json_object_get(config, "model_max_length"));
     if (length >= 1 && length <= INT32_MAX) t->max_length = (int32_t)length;
-    return rc ? rc : read_special_names(t, config, e);
+    return rc;
 }
 
 static int apply_options(bert_tokenizer *t, const bert_tokenizer_options *o, bert_error *e) {
@@ -97,20 +145,35 @@ static bool is_known(const bert_tokenizer *t, const char *content) {
     return bert_trie_find(&t->contents, content, strlen(content)) >= 0;
 }
 
-static int add_special(bert_tokenizer *t, const char *name, const char *where, bert_error *e) {
+/* value: a name, or an object with a name and flags. */
+static int add_special(bert_tokenizer *t, const json_t *value, const char *name, const char *where,
+                       bert_error *e) {
+    bert_added_token token = {.content = name, .id = -1};
     if (!name || is_known(t, name)) return BERT_OK;
-    return bert_add_token(t, (bert_added_token){.content = name, .id = -1, .special = true}, where,
-                          e);
+    int rc = json_is_object(value) ? bert_added_token_of(value, &token, where, e) : 0;
+    token.special = true;
+    return rc ? rc : bert_add_token(t, token, where, e);
 }
 
 static int by_id(const void *a, const void *b) {
     return ((const bert_added_token *)a)->id - ((const bert_added_token *)b)->id;
 }
 
+/* Whether another file says that a token of added_tokens.json is special. */
+static bool is_named_special(const siblings *s, const char *name) {
+    for (int i = 0; i < BERT_SPECIALS; i++)
+        if (s->special[i] && !strcmp(content_of(s->special[i]), name)) return true;
+    for (size_t i = 0; i < json_array_size(s->extra); i++) {
+        const char *content = content_of(json_array_get(s->extra, i));
+        if (content && !strcmp(content, name)) return true;
+    }
+    return false;
+}
+
 /* One member of added_tokens_decoder, {"30522": {"content": ...}}, or of added_tokens.json,
  * {"token": 30522}. */
-static int read_member(const char *key, const json_t *value, bool plain, bert_added_token *token,
-                       const char *where, bert_error *e) {
+static int read_member(const siblings *s, const char *key, const json_t *value, bool plain,
+                       bert_added_token *token, const char *where, bert_error *e) {
     char none[] = "", *end = none;
     json_int_t id =
         plain ? (json_is_integer(value) ? json_integer_value(value) : -1) : strtoll(key, &end, 10);
@@ -118,17 +181,18 @@ static int read_member(const char *key, const json_t *value, bool plain, bert_ad
         return bert_fail(e, BERT_EFORMAT, "%s: '%.100s' has no id from 0 to %d", where, key,
                          BERT_MAX_VOCABULARY - 1);
     int rc = 0;
-    if (plain)
-        *token = (bert_added_token){.content = key, .normalized = true};
-    else
+    if (plain) {
+        const bool special = is_named_special(s, key);
+        *token = (bert_added_token){.content = key, .normalized = !special, .special = special};
+    } else
         rc = bert_added_token_of(value, token, where, e);
     token->id = (int32_t)id;
     return rc;
 }
 
 /* Adds what is not known yet, in the order of ids. */
-static int add_listed(bert_tokenizer *t, json_t *object, bool plain, const char *where,
-                      bert_error *e) {
+static int add_listed(bert_tokenizer *t, const siblings *s, json_t *object, bool plain,
+                      const char *where, bert_error *e) {
     size_t n = json_object_size(object), i = 0;
     if (!n) return BERT_OK;
     bert_added_token *list = malloc(n * sizeof *list);
@@ -137,7 +201,7 @@ static int add_listed(bert_tokenizer *t, json_t *object, bool plain, const char 
     json_t *value;
     int rc = 0;
     json_object_foreach(object, key, value) {
-        if (!rc) rc = read_member(key, value, plain, &list[i++], where, e);
+        if (!rc) rc = read_member(s, key, value, plain, &list[i++], where, e);
     }
     if (!rc) qsort(list, n, sizeof *list, by_id);
     for (i = 0; i < n && !rc; i++)
@@ -146,22 +210,31 @@ static int add_listed(bert_tokenizer *t, json_t *object, bool plain, const char 
     return rc;
 }
 
+/* A list, or an object whose values they are. */
+static int add_extra(bert_tokenizer *t, const siblings *s, bert_error *e) {
+    const char *key;
+    json_t *value;
+    size_t i;
+    int rc = 0;
+    json_array_foreach(s->extra, i, value) {
+        if (!rc) rc = add_special(t, value, content_of(value), s->extra_file, e);
+    }
+    json_object_foreach(s->extra, key, value) {
+        if (!rc) rc = add_special(t, value, content_of(value), s->extra_file, e);
+    }
+    return rc;
+}
+
 /* Tokens that the files beside a tokenizer.json or vocab.txt name. */
-static int add_tokens(bert_tokenizer *t, const json_t *config, const json_t *map, json_t *added,
-                      bool vocab_only, bert_error *e) {
-    int rc = add_listed(t, json_object_get(config, "added_tokens_decoder"), false, config_file, e);
+static int add_tokens(bert_tokenizer *t, const siblings *s, bool vocab_only, bert_error *e) {
+    int rc = add_listed(t, s, json_object_get(s->config, decoder_key), false, config_file, e);
     for (int i = 0; !rc && vocab_only && i < BERT_SPECIALS; i++) {
         const char *name = t->special_names[i];
         if (name && bert_vocabulary_find(t, name, strlen(name)) >= 0)
-            rc = add_special(t, name, vocab_file, e);
+            rc = add_special(t, s->special[i], name, vocab_file, e);
     }
-    if (!rc) rc = add_listed(t, added, true, added_file, e);
-    const json_t *more = json_object_get(map, "additional_special_tokens"), *item;
-    size_t i;
-    json_array_foreach(more, i, item) {
-        if (!rc) rc = add_special(t, content_of(item), map_file, e);
-    }
-    return rc;
+    if (!rc) rc = add_listed(t, s, s->added, true, added_file, e);
+    return rc ? rc : add_extra(t, s, e);
 }
 
 /* ---------------------------------------------------------------------------- Open */
@@ -177,16 +250,15 @@ static int find_id(const bert_tokenizer *t, bert_special s, const char *where, i
 
 static int load(bert_tokenizer *t, const char *directory, const char *path, bool json,
                 const bert_tokenizer_options *options, bert_error *e) {
-    json_t *config = load_object(directory, config_file, e),
-           *map = load_object(directory, map_file, e),
-           *added = load_object(directory, added_file, e);
-    int rc = e->code;
+    siblings s;
+    int rc = load_siblings(&s, directory, e);
     bert_tokenizer_defaults(t);
     if (!rc) rc = json ? bert_load_tokenizer_json(t, path, e) : bert_load_vocab_txt(t, path, e);
-    if (!rc) rc = read_special_names(t, map, e);
-    if (!rc) rc = read_config(t, config, json, e);
+    if (!rc) rc = read_config(t, s.config, json, e);
+    if (!rc) rc = read_special_names(t, &s, s.config, e);
+    if (!rc) rc = read_special_names(t, &s, s.map, e);
     if (!rc && !json) t->unk_token = t->special_names[BERT_SPECIAL_UNK];
-    if (!rc) rc = add_tokens(t, config, map, added, !json, e);
+    if (!rc) rc = add_tokens(t, &s, !json, e);
     if (!rc && !json) {
         int32_t cls, sep;
         rc = find_id(t, BERT_SPECIAL_CLS, path, &cls, e);
@@ -197,9 +269,7 @@ static int load(bert_tokenizer *t, const char *directory, const char *path, bool
     }
     if (!rc && options) rc = apply_options(t, options, e);
     if (!rc) rc = bert_tokenizer_finish(t, path, e);
-    json_decref(config);
-    json_decref(map);
-    json_decref(added);
+    free_siblings(&s);
     return rc;
 }
 
