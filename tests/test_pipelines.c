@@ -93,6 +93,12 @@ static void fill_is_the_pipelines(void **state) {
     bert_text mask = bert_text_of("[MASK]");
     assert_int_equal(bert_fill(f.session, &mask, NULL, 1, &unknown, 1, &r, &f.e), BERT_EINVAL);
     assert_non_null(strstr(f.e.message, "zebra"));
+    bert_error_clear(&f.e);
+    const char *pad = "[PAD]"; /* which the pipeline leaves out of the texts */
+    bert_text two = bert_text_of("the [MASK] sat [MASK] [PAD].");
+    assert_int_equal(bert_fill(f.session, &two, NULL, 1, &pad, 1, &r, &f.e), 2);
+    assert_string_equal(r[0].text, "[CLS] the sat [MASK]. [SEP]");
+    assert_string_equal(r[1].text, "[CLS] the [MASK] sat. [SEP]");
     finish(&f);
 }
 

@@ -11,7 +11,8 @@ typedef struct {
     bert_session *s;
     const bert_tokenizer *tokenizer;
     bert_results results;
-    int32_t *ids; /* of the text, the masks filled in turn */
+    int32_t *ids;   /* of the text, the masks filled in turn */
+    int32_t *shown; /* those of them that a result's text is made of */
     int32_t n, masks, top_k;
     const int32_t *targets; /* or NULL */
     int32_t targets_count;
@@ -36,13 +37,18 @@ static int32_t *target_ids(const bert_tokenizer *t, const char *const *targets, 
     return ids;
 }
 
+/* [PAD] is left out, even where it fills the mask. */
 static int put_text(job *j, bert_fill_result *r, bert_error *e) {
     const bool skip_specials = j->masks == 1;
-    int64_t n = bert_decode(j->tokenizer, j->ids, (size_t)j->n, skip_specials, NULL, 0, e);
+    const int32_t pad = bert_tokenizer_special(j->tokenizer).pad;
+    size_t kept = 0;
+    for (int32_t i = 0; i < j->n; i++)
+        if (j->ids[i] != pad) j->shown[kept++] = j->ids[i];
+    int64_t n = bert_decode(j->tokenizer, j->shown, kept, skip_specials, NULL, 0, e);
     if (n < 0) return (int)n;
     char *text = bert_arena_alloc(j->results.arena, (size_t)n + 1);
     if (!text) return bert_fail_memory(e, (size_t)n + 1);
-    bert_decode(j->tokenizer, j->ids, (size_t)j->n, skip_specials, text, (size_t)n + 1, e);
+    bert_decode(j->tokenizer, j->shown, kept, skip_specials, text, (size_t)n + 1, e);
     text[bert_clean_up_spaces(j->tokenizer, text, (size_t)n)] = 0;
     r->text = text;
     return 0;
@@ -84,9 +90,10 @@ static int fill_places(job *j, const bert_windows *p, const int32_t *places, ber
     int rc = bert_windows_logits(j->s, &in, "masked-lm", &o, e);
     const size_t bytes = (size_t)o.logit_cols * sizeof *o.logits;
     float *row = rc ? NULL : malloc(bytes);
-    j->ids = malloc((size_t)j->n * sizeof *j->ids);
+    j->ids = malloc(2 * (size_t)j->n * sizeof *j->ids);
     if (!rc && (!row || !j->ids)) rc = bert_fail_memory(e, bytes);
     if (!rc) memcpy(j->ids, p->ids, (size_t)j->n * sizeof *j->ids);
+    j->shown = j->ids ? j->ids + j->n : NULL;
     for (int32_t mask = 0; mask < j->masks && !rc; mask++) {
         memcpy(row, o.logits + (size_t)mask * (size_t)o.logit_cols, bytes);
         rc = fill_mask(j, mask, places[mask], row, o.logit_cols, e);
