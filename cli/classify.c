@@ -142,6 +142,7 @@ static int split_labels(zero_shot *z, bert_error *e) {
     char *rest = z->names, *one;
     while ((one = strsep(&rest, ","))) {
         one += strspn(one, " ");
+        for (size_t n = strlen(one); n && one[n - 1] == ' ';) one[--n] = 0;
         if (*one) z->labels[z->n++] = one;
     }
     return z->n ? 0 : fail(e, BERT_EINVAL, "--candidate-labels names no label");

@@ -397,7 +397,7 @@ static void heads_print(void **state) {
     assert_float_equal(number(json_object_get(o, "scores"), "neutral"), 1 / (1 + exp(-p)), 1e-6);
     json_decref(o);
     expect(2, bert("classify nli 'the cat sat' --function-to-apply tanh"));
-    expect(0, bert("classify nli 'the cat sat' --candidate-labels 'red, blue'"));
+    expect(0, bert("classify nli 'the cat sat' --candidate-labels ' red , blue '"));
     o = line(0);
     json_t *scores = json_object_get(o, "scores");
     assert_float_equal(number(scores, "red") + number(scores, "blue"), 1, 1e-6);
