@@ -222,7 +222,12 @@ static void test_sentence_files(void **state) {
         {"{\"pooling_mode_mean_sqrt_len_tokens\": true}", BERT_POOLING_DEFAULT},
         {"{\"pooling_mode_max_tokens\": true, \"pooling_mode_cls_token\": true}",
          BERT_POOLING_DEFAULT},
-        {"{}", BERT_POOLING_DEFAULT},
+        {"{}", BERT_POOLING_MEAN},
+        {"{\"pooling_mode_mean_tokens\": false}", BERT_POOLING_MEAN},
+        {"{\"pooling_mode\": [\"max\"], \"pooling_mode_mean_tokens\": true}", BERT_POOLING_MAX},
+        {"{\"pooling_mode\": [\"mean\", \"cls\"]}", BERT_POOLING_DEFAULT},
+        {"{\"pooling_mode\": [\"other\"]}", BERT_POOLING_DEFAULT},
+        {"{\"pooling_mode\": \"other\"}", BERT_POOLING_DEFAULT},
     };
     const bert_text text = bert_text_of("the cat sat"), longer = bert_text_of(cat_text);
     float got[TEST_HIDDEN], wanted[TEST_HIDDEN];

@@ -37,26 +37,43 @@ static json_t *load(const char *directory, const char *name, char **path, int *r
     return json;
 }
 
+/* "pooling_mode" is a name or a list of names. */
+static bool names_mode(const json_t *given, const char *name) {
+    const json_t *one;
+    size_t i;
+    json_array_foreach(given, i, one) {
+        if (names_mode(one, name)) return true;
+    }
+    return json_is_string(given) && !strcmp(json_string_value(given), name);
+}
+
 static int read_flags(const json_t *json, const char *where, bert_sentence *s, bert_error *e) {
-    char mode[BERT_MAX_NAME] = "";
-    int rc = bert_json_string(json, "pooling_mode", mode, sizeof mode, where, e);
-    int chosen = -1, count = 0;
+    const json_t *given = json_object_get(json, "pooling_mode");
+    if (json_is_null(given)) given = NULL;
+    if (given && !json_is_string(given) && !json_is_array(given))
+        return bert_fail(e, BERT_EFORMAT, "%s: pooling_mode: must be a string or a list", where);
+    int chosen = -1, count = 0, rc = 0;
     for (int i = 0; i < MODES && !rc; i++) {
         bool on = false;
         rc = bert_json_bool(json, modes[i].flag, &on, where, e);
-        if (mode[0]) on = !strcmp(mode, modes[i].name);
+        if (given) on = names_mode(given, modes[i].name);
         if (on) chosen = i, count++;
     }
     if (rc) return rc;
+    if (json_array_size(given) > 1) count = (int)json_array_size(given);
     if (count == 1 && modes[chosen].pooling != BERT_POOLING_DEFAULT)
         s->pooling = modes[chosen].pooling;
     else if (count > 1)
         bert_fail(&s->refused, BERT_EUNSUPPORTED,
                   "%s joins %d kinds of pooling; choose one yourself", where, count);
-    else
+    else if (count || given)
         bert_fail(&s->refused, BERT_EUNSUPPORTED,
-                  "%s asks for the pooling \"%s\"; supported are mean, cls and max", where,
-                  count ? modes[chosen].name : mode);
+                  "%s asks for the pooling \"%.60s\"; supported are mean, cls and max", where,
+                  count                   ? modes[chosen].name
+                  : json_is_string(given) ? json_string_value(given)
+                                          : "");
+    else
+        s->pooling = BERT_POOLING_MEAN; /* its default */
     return 0;
 }
 
