@@ -264,6 +264,43 @@ static void test_sentence_files(void **state) {
     finish(&f);
 }
 
+/* What sentence-transformers does to a text before it is tokenized is not passed over in silence.
+ */
+static void test_sentence_texts(void **state) {
+    (void)state;
+    static const struct {
+        const char *file, *json, *says; /* NULL: embeds */
+    } rows[] = {
+        {"config_sentence_transformers.json",
+         "{\"prompts\": {\"query\": \"find: \"}, \"default_prompt_name\": \"query\"}", "find: "},
+        {"config_sentence_transformers.json",
+         "{\"prompts\": {\"query\": \"find: \", \"document\": \"\"}, \"default_prompt_name\": "
+         "\"document\"}",
+         NULL},
+        {"config_sentence_transformers.json",
+         "{\"prompts\": {\"query\": \"find: \"}, \"default_prompt_name\": null}", NULL},
+        {"sentence_bert_config.json", "{\"do_lower_case\": true}", NULL},
+        {"tokenizer_config.json", "{\"do_lower_case\": false}", "lower case"},
+    };
+    fixture f = {.directory = test_directory()};
+    const bert_text text = bert_text_of("the cat sat");
+    float got[TEST_HIDDEN];
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        start(&f, "BertModel", 0, "");
+        shut(&f);
+        test_write(f.directory, rows[i].file, rows[i].json);
+        f.model = bert_model_open(f.directory, NULL, &f.e);
+        f.session = bert_session_new(f.model, NULL, &f.e);
+        test_ok(f.e, f.e.code);
+        int rc = bert_embed(f.session, &text, 1, NULL, got, NULL, &f.e);
+        assert_int_equal(rc, rows[i].says ? BERT_EUNSUPPORTED : BERT_OK);
+        if (rows[i].says) assert_non_null(strstr(f.e.message, rows[i].says));
+        shut(&f);
+        bert_error_clear(&f.e);
+    }
+    finish(&f);
+}
+
 static void test_classify(void **state) {
     (void)state;
     static const struct {
@@ -372,9 +409,10 @@ static void test_foreign(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_embed),    cmocka_unit_test(test_many),
-        cmocka_unit_test(test_overflow), cmocka_unit_test(test_sentence_files),
-        cmocka_unit_test(test_classify), cmocka_unit_test(test_foreign),
+        cmocka_unit_test(test_embed),          cmocka_unit_test(test_many),
+        cmocka_unit_test(test_overflow),       cmocka_unit_test(test_sentence_files),
+        cmocka_unit_test(test_sentence_texts), cmocka_unit_test(test_classify),
+        cmocka_unit_test(test_foreign),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -128,18 +128,44 @@ static int read_modules(const char *directory, const json_t *list, const char *w
     return 0;
 }
 
+static int read_limits(const char *directory, const json_t *json, const char *where,
+                       bert_sentence *s, bert_error *e) {
+    (void)directory;
+    int rc = bert_json_int(json, "max_seq_length", 1, INT32_MAX, &s->max_seq_length, where, e);
+    return rc ? rc : bert_json_bool(json, "do_lower_case", &s->lowercase, where, e);
+}
+
+/* A prompt that encode() puts before every text unless told otherwise. */
+static int read_prompt(const char *directory, const json_t *json, const char *where,
+                       bert_sentence *s, bert_error *e) {
+    (void)directory, (void)e;
+    const char *name = json_string_value(json_object_get(json, "default_prompt_name"));
+    const json_t *prompts = json_object_get(json, "prompts");
+    const char *prompt = name ? json_string_value(json_object_get(prompts, name)) : NULL;
+    if (prompt && *prompt)
+        bert_fail(&s->refused, BERT_EUNSUPPORTED,
+                  "%s puts \"%.100s\" before each text, which is not supported; put it there and "
+                  "choose a pooling yourself",
+                  where, prompt);
+    return 0;
+}
+
 int bert_sentence_read(const char *directory, bert_sentence *s, bert_error *e) {
+    static const struct {
+        const char *name;
+        int (*read)(const char *directory, const json_t *json, const char *where, bert_sentence *s,
+                    bert_error *e);
+    } files[] = {{"modules.json", read_modules},
+                 {"sentence_bert_config.json", read_limits},
+                 {"config_sentence_transformers.json", read_prompt}};
     *s = (bert_sentence){0};
     int rc = 0;
-    char *path;
-    json_t *json = load(directory, "modules.json", &path, &rc, e);
-    if (json) rc = read_modules(directory, json, path, s, e);
-    json_decref(json);
-    free(path);
-    if (rc) return rc;
-    json = load(directory, "sentence_bert_config.json", &path, &rc, e);
-    if (json) rc = bert_json_int(json, "max_seq_length", 1, INT32_MAX, &s->max_seq_length, path, e);
-    json_decref(json);
-    free(path);
+    for (size_t i = 0; i < sizeof files / sizeof *files && !rc; i++) {
+        char *path;
+        json_t *json = load(directory, files[i].name, &path, &rc, e);
+        if (json) rc = files[i].read(directory, json, path, s, e);
+        json_decref(json);
+        free(path);
+    }
     return rc;
 }

@@ -4,10 +4,10 @@
 #include <bert.h>
 
 typedef struct {
-    bert_pooling pooling; /* BERT_POOLING_DEFAULT: nothing is said */
-    bool normalize;
-    int32_t max_seq_length; /* 0: nothing is said */
-    bert_error refused;     /* set when the files ask for what this library does not do */
+    bert_pooling pooling;      /* BERT_POOLING_DEFAULT: nothing is said */
+    bool normalize, lowercase; /* lowercase: whatever the tokenizer does */
+    int32_t max_seq_length;    /* 0: nothing is said */
+    bert_error refused;        /* set when the files ask for what this library does not do */
 } bert_sentence;
 
 /* A directory without these files is fine; malformed ones are an error, and so is memory. What is

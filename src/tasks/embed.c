@@ -2,6 +2,7 @@
 #include "base/arena.h"
 #include "base/error.h"
 #include "tasks/pack.h"
+#include "text/tokenizer.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,6 +13,13 @@ static int choose(const bert_model *m, const bert_task_options *o, bert_pooling 
     if (*p == BERT_POOLING_DEFAULT) {
         if (m->sentence.refused.code)
             return bert_fail(e, m->sentence.refused.code, "%s", m->sentence.refused.message);
+        if (m->sentence.lowercase && m->tokenizer && !m->tokenizer->normalizer.lowercase)
+            return bert_fail(
+                e, BERT_EUNSUPPORTED,
+                "%s/sentence_bert_config.json asks for lower case, which the tokenizer "
+                "does not make and is not supported; choose a pooling yourself to do "
+                "without it",
+                m->path);
         *p = own;
     }
     if (o->normalize >= 0) *normalize = o->normalize;
