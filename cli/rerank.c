@@ -1,5 +1,6 @@
 /* bert rerank: a cross-encoder's scores of texts for a query, best first. */
 #include "cli.h"
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,7 +12,7 @@ typedef struct {
 typedef struct {
     char *text;
     int64_t number;
-    float score;
+    float logit; /* what is ranked by: near 1 many scores are the same */
     int32_t dropped;
 } ranked;
 
@@ -26,17 +27,20 @@ typedef struct {
 
 /* One label: its logistic function, as a cross-encoder of sentence-transformers has it; two: how
  * likely the second is. */
-static int score(job *j, const bert_text *text, ranked *r, bert_error *e) {
+static double score_of(const ranked *r) {
+    return 1 / (1 + exp(-(double)r->logit));
+}
+
+static int read_logit(job *j, const bert_text *text, ranked *r, bert_error *e) {
     bert_text pair = j->query;
     pair.pair = text->text;
     pair.pair_bytes = text->bytes;
-    const bert_scores function = j->labels == 1 ? BERT_SCORES_SIGMOID : BERT_SCORES_SOFTMAX;
-    float scores[2];
+    float logits[2];
     bert_text_info info;
     bert_task_options task = task_options(&j->a->common);
-    int rc = bert_classify(j->s, &pair, 1, &task, function, scores, &info, e);
+    int rc = bert_classify(j->s, &pair, 1, &task, BERT_SCORES_NONE, logits, &info, e);
     if (rc) return rc;
-    r->score = scores[j->labels - 1];
+    r->logit = j->labels == 1 ? logits[0] : logits[1] - logits[0];
     r->dropped = info.dropped;
     return 0;
 }
@@ -52,7 +56,7 @@ static int each(void *context, const bert_text *text, bert_error *e) {
     }
     ranked r = {.number = (int64_t)j->n, .text = strndup(text->text, text->bytes)};
     if (!r.text) return fail_memory(e);
-    int rc = score(j, text, &r, e);
+    int rc = read_logit(j, text, &r, e);
     if (rc)
         free(r.text);
     else
@@ -62,7 +66,7 @@ static int each(void *context, const bert_text *text, bert_error *e) {
 
 static int by_score(const void *a, const void *b) {
     const ranked *x = a, *y = b;
-    if (x->score != y->score) return x->score < y->score ? 1 : -1;
+    if (x->logit != y->logit) return x->logit < y->logit ? 1 : -1;
     return (x->number > y->number) - (x->number < y->number);
 }
 
@@ -72,12 +76,12 @@ static int show(const job *j, bert_error *e) {
     for (size_t i = 0; i < j->n && i < most && !rc; i++) {
         const ranked *r = &j->list[i];
         if (!output_json(&j->a->common)) {
-            printf("%.4f  %s\n", (double)r->score, r->text);
+            printf("%.4f  %s\n", score_of(r), r->text);
             continue;
         }
         bert_text_info info = {.dropped = r->dropped};
-        json_t *row = json_pack("{s:o,s:I,s:s}", "score", json_number((double)r->score), "index",
-                                (json_int_t)r->number, "text", r->text);
+        json_t *row = json_pack("{s:o,s:I,s:s}", "score", json_number((double)(float)score_of(r)),
+                                "index", (json_int_t)r->number, "text", r->text);
         if (row) json_dropped(row, &info);
         rc = output_line(row, e);
     }

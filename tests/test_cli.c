@@ -337,6 +337,32 @@ static void head_model(const char *name, const char *architecture, int labels, c
     test_model(path, architecture, labels, more);
 }
 
+/* Scores that are 1 to the last bit still have an order. */
+static void rerank_goes_by_logits(void) {
+    bert_error e = {0};
+    char path[4200];
+    bert_model_options o = bert_model_default();
+    o.trainable = true;
+    snprintf(path, sizeof path, "%s/ce", home);
+    bert_model *m = bert_model_open(path, &o, &e);
+    assert_non_null(m);
+    *bert_param_value_mut(bert_params_find(bert_model_params(m), "classifier.bias")) = 30;
+    assert_int_equal(bert_model_save(m, path, &e), 0);
+    bert_model_close(m);
+    for (int i = 0; i < 2; i++) {
+        expect(0, bert("rerank ce 'red cat' %s",
+                       i ? "'a tree' 'the cat' 'the dog'" : "'the dog' 'the cat' 'a tree'"));
+        json_t *first = line(0), *last = line(2);
+        assert_float_equal(number(first, "score"), number(last, "score"), 0);
+        static char best[100];
+        const char *text = json_string_value(json_object_get(first, "text"));
+        if (!i) snprintf(best, sizeof best, "%s", text);
+        assert_string_equal(text, best);
+        json_decref(first);
+        json_decref(last);
+    }
+}
+
 static void heads_print(void **state) {
     (void)state;
     head_model("lm", "BertForMaskedLM", 0, "");
@@ -387,6 +413,7 @@ static void heads_print(void **state) {
     assert_true(number(first, "score") >= number(second, "score"));
     json_decref(first);
     json_decref(second);
+    rerank_goes_by_logits();
     expect(1, bert("rerank nli 'red cat' 'the dog'"));
     expect(0, bert("classify nli 'the cat sat' --function-to-apply none"));
     o = line(0);
