@@ -195,7 +195,7 @@ bool options_parse(const command *c, int argc, char **argv, void *arguments, int
     if (!rc && c->max_operands >= 0 && n > c->max_operands)
         rc = fail(&e, BERT_EINVAL, "'%s' is one operand too many; it takes %s",
                   operand[c->max_operands], c->operands);
-    if (!rc && n < argc && (c->groups & TAKES_FILE) && n > 1 && ((common *)arguments)->input)
+    if (!rc && (c->groups & TAKES_FILE) && n > c->min_operands && ((common *)arguments)->input)
         rc = fail(&e, BERT_EINVAL, "texts come as operands or from -i, not both");
     if (rc) {
         fprintf(stderr, "bert %s: %s\nTry 'bert %s --help'.\n", c->name, e.message, c->name);

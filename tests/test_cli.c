@@ -414,6 +414,10 @@ static void heads_print(void **state) {
     json_decref(first);
     json_decref(second);
     rerank_goes_by_logits();
+    write_file("reds.txt", "the dog\nthe cat\n");
+    expect(0, bert("rerank ce 'red cat' -i reds.txt"));
+    assert_int_equal(lines(), 2);
+    expect(2, bert("rerank ce 'red cat' 'the dog' -i reds.txt"));
     expect(1, bert("rerank nli 'red cat' 'the dog'"));
     expect(0, bert("classify nli 'the cat sat' --function-to-apply none"));
     o = line(0);
