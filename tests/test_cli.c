@@ -513,6 +513,14 @@ static void invalid_utf8(void **state) {
     says(err, "UTF-8");
     expect(0, bert("tokenize m -i latin1.txt"));
     json_decref(line(0));
+    /* What will be written as JSON is refused before training, not after it. */
+    write_file("latin1.csv", "text,label\nw1,b\nw2,caf\xe9\n");
+    expect(1, bert("train m --train-file latin1.csv -o d6"));
+    says(err, "latin1.csv:3: the label is not UTF-8");
+    write_file("latin1.conll", "w1\tO\nw2\tB-\xe9\n");
+    expect(1, bert("train m --task token-classification --train-file latin1.conll -o d6"));
+    says(err, "latin1.conll:1: the label is not UTF-8");
+    expect(2, bert("train m --train-file train.csv -o caf\xe9"));
 }
 
 static void too_long(void **state) {

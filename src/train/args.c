@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "base/number.h"
 #include "files/json.h"
+#include "files/utf8.h"
 #include "train/foreign_args.h"
 #include "train/trainer.h"
 #include <bert_train.h>
@@ -132,6 +133,8 @@ static int set_text(const row *r, char *out, const char *value, bert_error *e) {
     size_t n = strlen(value);
     if (n >= r->size)
         return bert_fail(e, BERT_EINVAL, "%s: longer than %zu bytes", r->name, r->size - 1);
+    /* All of them are written as JSON beside the model. */
+    if (!bert_utf8_valid(value, n)) return bert_fail(e, BERT_EINVAL, "%s: is not UTF-8", r->name);
     memcpy(out, value, n + 1);
     return BERT_OK;
 }

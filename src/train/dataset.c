@@ -133,8 +133,7 @@ static int add_columns(bert_dataset_builder *b, const bert_text *fields, int64_t
                 b, line, e, BERT_EINVAL, "column %s holds \"%.*s\", not 0 or 1", b->columns[i],
                 fields[i].bytes < 60 ? (int)fields[i].bytes : 60, fields[i].text);
         if (!yes) continue;
-        int rc = bert_raw_label_add(&b->raw, b->set->rows, b->columns[i], strlen(b->columns[i]),
-                                    line, e);
+        int rc = bert_raw_label_add(b, b->set->rows, b->columns[i], strlen(b->columns[i]), line, e);
         if (rc) return rc;
     }
     return BERT_OK;
@@ -159,7 +158,7 @@ static int add_labels(bert_dataset_builder *b, const bert_text *fields, int64_t 
         if (memchr(rest.text, 0, rest.bytes))
             return bert_dataset_fail(b, line, e, BERT_EINVAL, "the label holds a NUL byte");
         if (!rest.bytes) return bert_dataset_fail(b, line, e, BERT_EINVAL, "the row has no label");
-        return bert_raw_label_add(&b->raw, b->set->rows, rest.text, rest.bytes, line, e);
+        return bert_raw_label_add(b, b->set->rows, rest.text, rest.bytes, line, e);
     }
     size_t n = strlen(separator);
     int rc = BERT_OK;
@@ -167,7 +166,7 @@ static int add_labels(bert_dataset_builder *b, const bert_text *fields, int64_t 
         const char *end = memmem(rest.text, rest.bytes, separator, n);
         size_t bytes = end ? (size_t)(end - rest.text) : rest.bytes;
         bert_text one = trimmed(rest.text, bytes);
-        if (one.bytes) rc = bert_raw_label_add(&b->raw, b->set->rows, one.text, one.bytes, line, e);
+        if (one.bytes) rc = bert_raw_label_add(b, b->set->rows, one.text, one.bytes, line, e);
         size_t skip = end ? bytes + n : bytes;
         rest.text += skip;
         rest.bytes -= skip;

@@ -72,7 +72,8 @@ void bert_dataset_abandon(bert_dataset_builder *b);
 /* labels.c: names, labels and targets from raw labels. */
 /* Begins row `row`, the next one. */
 int bert_raw_labels_row(bert_raw_labels *r, int64_t row, bert_error *e);
-int bert_raw_label_add(bert_raw_labels *r, int64_t row, const char *text, size_t bytes,
+/* A label of that row of b->raw. */
+int bert_raw_label_add(bert_dataset_builder *b, int64_t row, const char *text, size_t bytes,
                        int64_t line, bert_error *e);
 void bert_raw_labels_free(bert_raw_labels *r);
 int bert_dataset_resolve(bert_dataset_builder *b, bert_error *e);

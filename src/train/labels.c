@@ -3,6 +3,7 @@
 #include "base/grow.h"
 #include "base/number.h"
 #include "base/rng.h"
+#include "files/utf8.h"
 #include "train/dataset.h"
 #include <ctype.h>
 #include <math.h>
@@ -56,8 +57,13 @@ int bert_raw_labels_row(bert_raw_labels *r, int64_t row, bert_error *e) {
     return BERT_OK;
 }
 
-int bert_raw_label_add(bert_raw_labels *r, int64_t row, const char *text, size_t bytes,
+int bert_raw_label_add(bert_dataset_builder *b, int64_t row, const char *text, size_t bytes,
                        int64_t line, bert_error *e) {
+    bert_raw_labels *r = &b->raw;
+    /* Names of classes go into config.json: it is now that one can be refused, not after training.
+     */
+    if (!bert_utf8_valid(text, bytes))
+        return bert_dataset_fail(b, line, e, BERT_EFORMAT, "the label is not UTF-8");
     if (r->n == r->capacity) {
         int rc = r->n < INT32_MAX / 4 ? grow_table(r, e)
                                       : bert_fail(e, BERT_EINVAL, "too many different labels");

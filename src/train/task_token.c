@@ -70,8 +70,8 @@ static int32_t add_row(sentence *s, int32_t first, bert_error *e) {
         if (!tokens) continue;
         int rc = bert_raw_labels_row(&b->raw, b->words, e);
         if (!rc)
-            rc = bert_raw_label_add(&b->raw, b->words, s->labels[word], strlen(s->labels[word]),
-                                    s->line, e);
+            rc = bert_raw_label_add(b, b->words, s->labels[word], strlen(s->labels[word]), s->line,
+                                    e);
         if (rc) return rc;
         for (int32_t k = 0; k < tokens; k++, n++) {
             s->row[1 + n] = s->ids[begin + k];
