@@ -17,10 +17,10 @@ typedef struct {
 
 static int show(const job *j, const bert_answer *x, bert_error *e) {
     if (j->json)
-        return output_line(json_pack("{s:s,s:o,s:i,s:i}", "answer", x->text, "score",
-                                     json_number(x->score), "start", (int)x->start, "end",
-                                     (int)x->end),
-                           e);
+        return output_line(
+            json_pack("{s:o,s:o,s:i,s:i}", "answer", json_text(x->text, strlen(x->text)), "score",
+                      json_number(x->score), "start", (int)x->start, "end", (int)x->end),
+            e);
     printf("%6.2f %%  %5d-%-5d %s\n", 100 * x->score, x->start, x->end,
            *x->text ? x->text : "(no answer)");
     return 0;

@@ -134,6 +134,8 @@ typedef struct {
 static int split_labels(zero_shot *z, bert_error *e) {
     const char *list = z->a->candidates;
     size_t most = 1;
+    if (!is_utf8(list, strlen(list)))
+        return fail(e, BERT_EINVAL, "--candidate-labels is not UTF-8");
     for (const char *p = list; *p; p++) most += *p == ',';
     z->names = strdup(list);
     z->labels = calloc(most, sizeof *z->labels);

@@ -105,6 +105,9 @@ int output_flush(bert_error *e);
 json_t *json_number(double x); /* null for what is not finite */
 json_t *json_floats(const float *x, size_t n);
 json_t *json_ints(const int32_t *x, size_t n);
+bool is_utf8(const char *text, size_t bytes);
+/* A string of user's text; what is not UTF-8 in it is U+FFFD, as the tokenizer read it. */
+json_t *json_text(const char *text, size_t bytes);
 /* How wide the terminal is, or 80. */
 int terminal_width(int fd);
 /* The first columns of text that fit, with no control characters; into out, which holds 4 * columns

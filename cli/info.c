@@ -27,12 +27,13 @@ static json_t *describe(const bert_model *m) {
     bool normalize = false, headed = strcmp(bert_model_head(m), "none") != 0;
     const char *pooling = bert_pooling_name(bert_model_pooling(m, &normalize));
     json_t *o = json_pack(
-        "{s:s, s:s, s:s, s:s, s:I, s:I, s:i, s:i, s:i, s:i, s:i, s:i, s:s, s:i, s:i, s:s, s:b}",
-        "path", bert_model_path(m), "model_type", c->model_type, "architecture", c->architecture,
-        "head", bert_model_head(m), "parameters", (json_int_t)bert_model_parameter_count(m),
-        "parameter_bytes", (json_int_t)bert_model_parameter_bytes(m), "vocab_size", c->vocab_size,
-        "hidden_size", c->hidden_size, "num_hidden_layers", c->num_hidden_layers,
-        "num_attention_heads", c->num_attention_heads, "intermediate_size", c->intermediate_size,
+        "{s:o, s:s, s:s, s:s, s:I, s:I, s:i, s:i, s:i, s:i, s:i, s:i, s:s, s:i, s:i, s:s, s:b}",
+        "path", json_text(bert_model_path(m), strlen(bert_model_path(m))), "model_type",
+        c->model_type, "architecture", c->architecture, "head", bert_model_head(m), "parameters",
+        (json_int_t)bert_model_parameter_count(m), "parameter_bytes",
+        (json_int_t)bert_model_parameter_bytes(m), "vocab_size", c->vocab_size, "hidden_size",
+        c->hidden_size, "num_hidden_layers", c->num_hidden_layers, "num_attention_heads",
+        c->num_attention_heads, "intermediate_size", c->intermediate_size,
         "max_position_embeddings", c->max_position_embeddings, "hidden_act", c->hidden_act,
         "max_length", (int)bert_model_max_length(m), "tokenizer_max_length",
         t ? (int)bert_tokenizer_max_length(t) : 0, "pooling", pooling, "normalize", (int)normalize);

@@ -88,6 +88,40 @@ int json_dropped(json_t *row, const bert_text_info *info) {
     return json_object_set_new(row, "dropped", json_integer(info->dropped));
 }
 
+/* The bytes of the character at p, or those that are read as one U+FFFD: the longest start of one.
+ */
+static size_t character(const unsigned char *p, size_t n, bool *valid) {
+    size_t size = *p < 0x80 ? 1 : *p < 0xC2 ? 0 : *p < 0xE0 ? 2 : *p < 0xF0 ? 3 : *p < 0xF5 ? 4 : 0;
+    unsigned low = *p == 0xE0 ? 0xA0 : *p == 0xF0 ? 0x90 : 0x80;
+    unsigned high = *p == 0xED ? 0x9F : *p == 0xF4 ? 0x8F : 0xBF;
+    size_t i = 1;
+    for (; i < size && i < n && p[i] >= low && p[i] <= high; i++) low = 0x80, high = 0xBF;
+    *valid = i == size;
+    return i;
+}
+
+bool is_utf8(const char *text, size_t bytes) {
+    bool valid = true;
+    for (size_t i = 0; i < bytes && valid;)
+        i += character((const unsigned char *)text + i, bytes - i, &valid);
+    return valid;
+}
+
+json_t *json_text(const char *text, size_t bytes) {
+    if (is_utf8(text, bytes)) return json_stringn(text, bytes);
+    char *copy = malloc(3 * bytes);
+    size_t used = 0;
+    for (size_t i = 0, n; copy && i < bytes; i += n) {
+        bool valid;
+        n = character((const unsigned char *)text + i, bytes - i, &valid);
+        memcpy(copy + used, valid ? text + i : "\xEF\xBF\xBD", valid ? n : 3);
+        used += valid ? n : 3;
+    }
+    json_t *string = copy ? json_stringn(copy, used) : NULL;
+    free(copy);
+    return string;
+}
+
 int terminal_width(int fd) {
     struct winsize w;
     return !ioctl(fd, TIOCGWINSZ, &w) && w.ws_col >= 20 ? w.ws_col : 80;

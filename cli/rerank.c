@@ -11,6 +11,7 @@ typedef struct {
 
 typedef struct {
     char *text;
+    size_t bytes;
     int64_t number;
     float logit; /* what is ranked by: near 1 many scores are the same */
     int32_t dropped;
@@ -54,8 +55,9 @@ static int each(void *context, const bert_text *text, bert_error *e) {
         j->list = larger;
         j->capacity = capacity;
     }
-    ranked r = {.number = (int64_t)j->n, .text = strndup(text->text, text->bytes)};
+    ranked r = {.number = (int64_t)j->n, .text = malloc(text->bytes + 1), .bytes = text->bytes};
     if (!r.text) return fail_memory(e);
+    memcpy(r.text, text->text, text->bytes);
     int rc = read_logit(j, text, &r, e);
     if (rc)
         free(r.text);
@@ -70,18 +72,30 @@ static int by_score(const void *a, const void *b) {
     return (x->number > y->number) - (x->number < y->number);
 }
 
+static void show_columns(const ranked *r) {
+    enum { NARROW = 20, WIDE = 400 };
+    char shown[4 * WIDE + 4];
+    const bert_text text = {.text = r->text, .bytes = r->bytes};
+    int room = terminal_width(1) - 8; /* beside the score */
+    fit(&text, room < NARROW ? NARROW : room > WIDE ? WIDE : room, shown);
+    printf("%.4f  %s", score_of(r), shown);
+    if (r->dropped) printf("  (%d tokens dropped)", r->dropped);
+    printf("\n");
+}
+
 static int show(const job *j, bert_error *e) {
     const size_t most = j->a->top_k ? (size_t)j->a->top_k : j->n;
     int rc = 0;
     for (size_t i = 0; i < j->n && i < most && !rc; i++) {
         const ranked *r = &j->list[i];
         if (!output_json(&j->a->common)) {
-            printf("%.4f  %s\n", score_of(r), r->text);
+            show_columns(r);
             continue;
         }
         bert_text_info info = {.dropped = r->dropped};
-        json_t *row = json_pack("{s:o,s:I,s:s}", "score", json_number((double)(float)score_of(r)),
-                                "index", (json_int_t)r->number, "text", r->text);
+        json_t *row = json_pack("{s:o,s:I,s:o}", "score", json_number((double)(float)score_of(r)),
+                                "index", (json_int_t)r->number, "text",
+                                json_text(r->text, r->bytes));
         if (row) json_dropped(row, &info);
         rc = output_line(row, e);
     }

@@ -1,5 +1,6 @@
 /* bert tag: entities of a model with a token classification head. */
 #include "cli.h"
+#include <string.h>
 
 typedef struct {
     common common;
@@ -15,9 +16,10 @@ typedef struct {
 } job;
 
 static int json_row(const job *j, const bert_entity *x, bert_error *e) {
-    json_t *row = json_pack("{s:s,s:o,s:i,s:i,s:s,s:I}", "entity", x->entity, "score",
+    json_t *word = json_text(x->word, strlen(x->word));
+    json_t *row = json_pack("{s:s,s:o,s:i,s:i,s:o,s:I}", "entity", x->entity, "score",
                             json_number((double)x->score), "start", (int)x->start, "end",
-                            (int)x->end, "word", x->word, "text", (json_int_t)j->texts);
+                            (int)x->end, "word", word, "text", (json_int_t)j->texts);
     if (row && x->index >= 0) json_object_set_new(row, "index", json_integer(x->index));
     return output_line(row, e);
 }

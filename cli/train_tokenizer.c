@@ -1,6 +1,7 @@
 /* bert train-tokenizer: a WordPiece vocabulary from text. */
 #include "cli.h"
 #include <stdlib.h>
+#include <string.h>
 
 typedef struct {
     common common;
@@ -24,7 +25,9 @@ static int run(void *args, int operands, char **operand, bert_error *e) {
     const int size = bert_tokenizer_size(t);
     bert_tokenizer_close(t);
     if (output_json(&a->common))
-        return output_line(json_pack("{s:s,s:i}", "output_dir", a->output, "vocab_size", size), e);
+        return output_line(json_pack("{s:o,s:i}", "output_dir",
+                                     json_text(a->output, strlen(a->output)), "vocab_size", size),
+                           e);
     printf("%d tokens in %s\n", size, a->output);
     return 0;
 }

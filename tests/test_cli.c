@@ -513,6 +513,16 @@ static void invalid_utf8(void **state) {
     says(err, "UTF-8");
     expect(0, bert("tokenize m -i latin1.txt"));
     json_decref(line(0));
+    /* Text that comes back is JSON whatever it was: a start of a character is one U+FFFD. */
+    expect(0, bert("rerank ce 'red cat' -i latin1.txt"));
+    says(out, "\"text\":\"w1 caf\xef\xbf\xbd w2\"");
+    write_file("odd.txt", "cat\xf0\x9f\x98 \xed\xa0\n");
+    expect(0, bert("rerank ce 'red cat' -i odd.txt"));
+    says(out, "\"text\":\"cat\xef\xbf\xbd \xef\xbf\xbd\xef\xbf\xbd\"");
+    expect(0, bert("answer qa -q who -c 'caf\xe9 cat' -k 5 --max-answer-length 5"));
+    expect(1, bert("classify nli cat --candidate-labels caf\xe9"));
+    says(err, "not UTF-8");
+    expect(0, bert("tokenize m x && cp -r m caf\xe9 && '%s' info caf\xe9", BERT_TOOL));
     /* What will be written as JSON is refused before training, not after it. */
     write_file("latin1.csv", "text,label\nw1,b\nw2,caf\xe9\n");
     expect(1, bert("train m --train-file latin1.csv -o d6"));
