@@ -20,6 +20,24 @@ struct input {
     size_t used, capacity;
 };
 
+/* What messages call text i of the latest ones. */
+static void name_text(const input *in, int i, char *where, size_t capacity) {
+    if (in->reader)
+        snprintf(where, capacity, "%s:%lld", strcmp(in->path, "-") ? in->path : "standard input",
+                 (long long)in->lines[i]);
+    else
+        snprintf(where, capacity, "text %d", i + 1);
+}
+
+/* Invalid bytes are read as U+FFFD, as the tokenizer does; that this happened is said once. */
+static void tell_invalid(input *in, int i) {
+    char where[300];
+    if (in->told) return;
+    in->told = true;
+    name_text(in, i, where, sizeof where);
+    if (!in->quiet) fprintf(stderr, "%s: bytes that are not UTF-8 are read as U+FFFD\n", where);
+}
+
 input *input_open(const common *c, int texts, char **text, bert_error *e) {
     input *in = calloc(1, sizeof *in);
     size_t most = texts > MOST_TEXTS ? (size_t)texts : MOST_TEXTS;
@@ -33,7 +51,10 @@ input *input_open(const common *c, int texts, char **text, bert_error *e) {
     in->quiet = c->quiet;
     if (texts) {
         in->n = texts;
-        for (int i = 0; i < texts; i++) in->texts[i] = bert_text_of(text[i]);
+        for (int i = 0; i < texts; i++) {
+            in->texts[i] = bert_text_of(text[i]);
+            if (!is_utf8(text[i], in->texts[i].bytes)) tell_invalid(in, i);
+        }
         return in;
     }
     in->path = c->input ? c->input : "-";
@@ -59,15 +80,6 @@ static int keep(input *in, const char *text, size_t bytes, bert_error *e) {
     return 0;
 }
 
-/* Invalid bytes are read as U+FFFD, as the tokenizer does; that this happened is said once. */
-static void tell_invalid(input *in) {
-    if (in->told || !bert_reader_invalid(in->reader)) return;
-    in->told = true;
-    if (!in->quiet)
-        fprintf(stderr, "%s:%lld: bytes that are not UTF-8 are read as U+FFFD\n", in->path,
-                (long long)in->lines[in->n - 1]);
-}
-
 int32_t input_next(input *in, const bert_text **texts, bert_error *e) {
     if (in->done) return 0;
     *texts = in->texts;
@@ -91,7 +103,7 @@ int32_t input_next(input *in, const bert_text **texts, bert_error *e) {
         rc = keep(in, row.text.text, row.text.bytes, e);
         if (!rc && row.text.pair) rc = keep(in, row.text.pair, row.text.pair_bytes, e);
         if (rc) return rc;
-        tell_invalid(in);
+        if (bert_reader_invalid(in->reader)) tell_invalid(in, in->n - 1);
     }
     /* The bytes may have moved while they grew: point into them now. */
     const char *p = in->bytes;
@@ -111,11 +123,7 @@ void input_explain(const input *in, bert_error *e) {
     int i, skip = 0;
     if (sscanf(e->message, "text %d%n", &i, &skip) != 1 || !skip || i < 0 || i >= in->n) return;
     char where[300], rest[sizeof e->message];
-    if (in->reader)
-        snprintf(where, sizeof where, "%s:%lld",
-                 strcmp(in->path, "-") ? in->path : "standard input", (long long)in->lines[i]);
-    else
-        snprintf(where, sizeof where, "text %d", i + 1);
+    name_text(in, i, where, sizeof where);
     memcpy(rest, e->message + skip, strlen(e->message + skip) + 1);
     snprintf(e->message, sizeof e->message, "%s%.*s", where, (int)(sizeof rest - 1 - strlen(where)),
              rest);

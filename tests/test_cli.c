@@ -513,6 +513,10 @@ static void invalid_utf8(void **state) {
     says(err, "UTF-8");
     expect(0, bert("tokenize m -i latin1.txt"));
     json_decref(line(0));
+    expect(0, bert("embed m <latin1.txt"));
+    says(err, "standard input:1: bytes that are not UTF-8");
+    expect(0, bert("embed m w1 caf\xe9"));
+    says(err, "text 2: bytes that are not UTF-8");
     /* Text that comes back is JSON whatever it was: a start of a character is one U+FFFD. */
     expect(0, bert("rerank ce 'red cat' -i latin1.txt"));
     says(out, "\"text\":\"w1 caf\xef\xbf\xbd w2\"");
@@ -523,6 +527,9 @@ static void invalid_utf8(void **state) {
     expect(1, bert("classify nli cat --candidate-labels caf\xe9"));
     says(err, "not UTF-8");
     expect(0, bert("tokenize m x && cp -r m caf\xe9 && '%s' info caf\xe9", BERT_TOOL));
+    write_file("latin1.csv", "text,label\nw1 caf\xe9,a\nw2,b\n");
+    expect(0, bert("train m --train-file latin1.csv -o d7 --max-steps 1"));
+    says(err, "1 rows have bytes that are not UTF-8");
     /* What will be written as JSON is refused before training, not after it. */
     write_file("latin1.csv", "text,label\nw1,b\nw2,caf\xe9\n");
     expect(1, bert("train m --train-file latin1.csv -o d6"));

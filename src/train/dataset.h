@@ -12,7 +12,7 @@ struct bert_dataset {
     bert_problem problem;
     char **names; /* [num_labels] of classes; regression has one, "LABEL_0" */
     int32_t num_labels, max_length;
-    int64_t rows, truncated, dropped;
+    int64_t rows, truncated, dropped, invalid;
     int32_t group;     /* sequences of a row: 1, or the choices of multiple choice */
     int64_t sequences; /* rows * group */
     /* From here on grown arrays (base/grow.h). */

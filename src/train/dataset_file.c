@@ -46,6 +46,7 @@ static int read_rows(bert_dataset_builder *b, const char *path, bert_error *e) {
     int rc;
     while ((rc = bert_reader_next(r, &row, e)) == 1)
         if ((rc = add_row(b, &row, e))) break;
+    b->set->invalid = bert_reader_invalid(r);
     bert_reader_close(r);
     return rc;
 }

@@ -167,6 +167,7 @@ static int read_corpus(bert_dataset_builder *b, const char *path, corpus *c, ber
         if (!rc) rc = check_line(b, c, row.line, e);
         if (rc) break;
     }
+    b->set->invalid = bert_reader_invalid(r);
     bert_reader_close(r);
     if (!rc) rc = end_document(c, e);
     if (!rc && !c->sentences) rc = bert_fail(e, BERT_EINVAL, "%s: holds no text", path);

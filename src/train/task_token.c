@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "base/grow.h"
 #include "files/json.h"
+#include "files/utf8.h"
 #include "train/dataset.h"
 #include "train/metric_entity.h"
 #include <errno.h>
@@ -120,6 +121,7 @@ static int read_column_line(sentence *s, const char *line, size_t n, int64_t num
                             bert_error *e) {
     while (n && space(line[n - 1])) n--;
     if (!n) return end_sentence(s, e);
+    s->b->set->invalid += !bert_utf8_valid(line, n);
     size_t word = 0, last = n;
     while (word < n && !space(line[word])) word++;
     while (last > word && !space(line[last - 1])) last--;
