@@ -36,7 +36,8 @@ static int each(void *context, const bert_text *pair, bert_error *e) {
     o.max_answer_length = a->max_answer_length;
     o.handle_impossible_answer = a->impossible;
     o.align_to_words = !a->tokens;
-    if (!pair->pair) return fail(e, BERT_EINVAL, "a row has a question but no context");
+    if (!pair->bytes || !pair->pair || !pair->pair_bytes)
+        return fail(e, BERT_EINVAL, "text 0 has no %s", pair->bytes ? "context" : "question");
     bert_text text = {.text = pair->pair, .bytes = pair->pair_bytes};
     const bert_answer *x;
     int n = bert_answer_question(j->s, pair, &text, &o, &x, e), rc = n < 0 ? n : 0;
@@ -49,6 +50,10 @@ static int run(void *args, int operands, char **operand, bert_error *e) {
     arguments *a = args;
     if (!a->common.input && !(a->question && a->context))
         return fail(e, EXIT_USAGE, "a --question and its --context are needed, or -i FILE");
+    if (a->common.input && (a->question || a->context))
+        return fail(e, EXIT_USAGE, "questions and contexts come as options or from -i, not both");
+    if (!a->common.input && !(*a->question && *a->context))
+        return fail(e, BERT_EINVAL, "the %s is empty", *a->question ? "context" : "question");
     bert_session_options so = session_options(&a->common);
     bert_model *m = open_head(operand[0], &a->common, "question-answering", e);
     job j = {.a = a, .json = output_json(&a->common), .s = m ? bert_session_new(m, &so, e) : NULL};

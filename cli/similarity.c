@@ -11,13 +11,16 @@ static int run(void *args, int operands, char **operand, bert_error *e) {
     const common *c = args;
     bert_task_options task = task_options(c);
     bert_session_options so = session_options(c);
-    bert_text texts[2] = {bert_text_of(operand[1]), bert_text_of(operand[2])};
+    const bert_text *texts;
     bert_text_info info[2] = {{0}};
     bert_model *model = open_model(operand[0], c, "none", e);
     bert_session *s = model ? bert_session_new(model, &so, e) : NULL;
+    input *in = s ? input_open(c, 2, operand + 1, e) : NULL;
     int32_t dim = model ? bert_model_config(model)->hidden_size : 0;
-    float *v = s ? calloc(2 * (size_t)dim, sizeof *v) : NULL;
-    int rc = v ? bert_embed(s, texts, 2, &task, v, info, e) : fail_memory(e);
+    float *v = in ? calloc(2 * (size_t)dim, sizeof *v) : NULL;
+    int rc = v && input_next(in, &texts, e) == 2 ? bert_embed(s, texts, 2, &task, v, info, e)
+                                                 : fail_memory(e);
+    if (rc && in) input_explain(in, e);
     if (!rc) {
         double score = bert_cosine(v, v + dim, dim);
         bert_text_info both = {.dropped = info[0].dropped + info[1].dropped};
@@ -32,6 +35,7 @@ static int run(void *args, int operands, char **operand, bert_error *e) {
         }
     }
     free(v);
+    input_close(in);
     bert_session_free(s);
     bert_model_close(model);
     return rc;

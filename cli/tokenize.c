@@ -64,9 +64,18 @@ static void print_columns(const bert_tokenizer *t, const bert_encoding *w, int w
     printf("\n");
 }
 
-static int tokenize(const arguments *a, const bert_tokenizer *t, bert_encoder *enc,
-                    const bert_text *text, bert_error *e) {
+typedef struct {
+    const arguments *a;
+    bert_tokenizer *t;
+    bert_encoder *enc;
+} job;
+
+static int tokenize(void *context, const bert_text *text, bert_error *e) {
+    const job *j = context;
+    const arguments *a = j->a;
     const common *c = &a->common;
+    const bert_tokenizer *t = j->t;
+    bert_encoder *enc = j->enc;
     bert_encode_options o = bert_encode_default();
     bert_text pair = {.pair = text->pair, .pair_bytes = text->pair_bytes};
     if (a->pair) {
@@ -86,7 +95,7 @@ static int tokenize(const arguments *a, const bert_tokenizer *t, bert_encoder *e
     int32_t full = bert_encoder_full_length(enc);
     if (c->max_length && c->overflow == BERT_OVERFLOW_ERROR && full > c->max_length)
         return fail(e, BERT_ETOOLONG,
-                    "the text has %d tokens, the limit is %d: choose --on-overflow truncate or "
+                    "text 0 has %d tokens, the limit is %d: choose --on-overflow truncate or "
                     "window",
                     full, c->max_length);
     int rc = 0;
@@ -111,20 +120,13 @@ static bert_tokenizer *open_tokenizer(const char *name, bert_error *e) {
 
 static int run(void *args, int operands, char **operand, bert_error *e) {
     const arguments *a = args;
-    bert_tokenizer *t = open_tokenizer(operand[0], e);
-    bert_encoder *enc = t ? bert_encoder_new(t, e) : NULL;
-    input *in = enc ? input_open(&a->common, operands - 1, operand + 1, e) : NULL;
-    int rc = in ? 0 : BERT_EINVAL;
-    const bert_text *texts;
-    int32_t n;
-    while (!rc && (n = input_next(in, &texts, e)) != 0) {
-        rc = n < 0 ? n : 0;
-        for (int32_t i = 0; i < n && !rc; i++) rc = tokenize(a, t, enc, &texts[i], e);
-        if (!rc) rc = output_flush(e);
-    }
+    job j = {.a = a, .t = open_tokenizer(operand[0], e)};
+    j.enc = j.t ? bert_encoder_new(j.t, e) : NULL;
+    input *in = j.enc ? input_open(&a->common, operands - 1, operand + 1, e) : NULL;
+    int rc = in ? input_each(in, tokenize, &j, e) : BERT_EINVAL;
     input_close(in);
-    bert_encoder_free(enc);
-    bert_tokenizer_close(t);
+    bert_encoder_free(j.enc);
+    bert_tokenizer_close(j.t);
     return rc;
 }
 

@@ -302,6 +302,8 @@ static void others_print(void **state) {
     json_t *o = line(0);
     assert_true(fabs(number(o, "score") - 1) < 1e-6);
     json_decref(o);
+    expect(1, bert("similarity m w1 'w2 w3' --max-length 3"));
+    says(err, "text 2 ");
     expect(0, bert("classify m w1"));
     o = line(0);
     assert_non_null(json_string_value(json_object_get(o, "label")));
@@ -390,6 +392,12 @@ static void heads_print(void **state) {
     expect(0, bert("answer qa -i qa.csv"));
     assert_int_equal(lines(), 2);
     expect(2, bert("answer qa -q 'who sat?'"));
+    expect(2, bert("answer qa -i qa.csv -q 'who sat?'"));
+    write_file("noqa.csv", "question,context\nwho sat?,the cat sat\nwho ran?,\n");
+    expect(1, bert("answer qa -i noqa.csv"));
+    says(err, "noqa.csv:3 has no context");
+    expect(1, bert("next-sentence nsp -i texts.txt"));
+    says(err, "texts.txt:1 has one sentence");
     expect(1, bert("answer qa -q 'who sat?' -c ''"));
     expect(0, bert("tag ner 'the cat sat' 'on the mat' --ignore-label '' --aggregation none"));
     assert_int_equal(lines(), 6);
@@ -548,6 +556,8 @@ static void too_long(void **state) {
     says(err, "long.txt:2");
     says(err, "24 tokens");
     expect(1, bert("encode m -i long.txt -o l.safetensors"));
+    expect(1, bert("tokenize m -i long.txt --max-length 20"));
+    says(err, "long.txt:2 has 24 tokens");
     expect(0, bert("embed m -i long.txt --on-overflow truncate"));
     json_t *o = line(1);
     assert_int_equal((int)number(o, "dropped"), 4);
