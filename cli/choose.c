@@ -7,15 +7,21 @@ typedef struct {
     common common;
 } arguments;
 
-static int show_choice(const common *c, char **ending, const float *scores, int n, bert_error *e) {
+static int show_choice(const common *c, char **ending, const float *scores, int n,
+                       const bert_text_info *info, bert_error *e) {
+    const bert_text_info most = most_dropped(info, n);
     int best = 0;
     for (int i = 1; i < n; i++)
         if (scores[i] > scores[best]) best = i;
-    if (output_json(c))
-        return output_line(
-            json_pack("{s:i,s:o}", "choice", best, "scores", json_floats(scores, (size_t)n)), e);
+    if (output_json(c)) {
+        json_t *row =
+            json_pack("{s:i,s:o}", "choice", best, "scores", json_floats(scores, (size_t)n));
+        if (row) json_dropped(row, &most);
+        return output_line(row, e);
+    }
     for (int i = 0; i < n; i++)
         printf("%s %6.1f %%  %s\n", i == best ? "*" : " ", 100 * (double)scores[i], ending[i]);
+    if (most.dropped) printf("(%d tokens dropped)\n", most.dropped);
     return 0;
 }
 
@@ -28,10 +34,12 @@ static int run_choose(void *args, int operands, char **operand, bert_error *e) {
     bert_session *s = m ? bert_session_new(m, &so, e) : NULL;
     bert_text prompt = bert_text_of(operand[1]), *endings = calloc((size_t)n, sizeof *endings);
     float *scores = calloc((size_t)n, sizeof *scores);
-    int rc = endings && scores ? 0 : fail_memory(e);
+    bert_text_info *info = calloc((size_t)n, sizeof *info);
+    int rc = endings && scores && info ? 0 : fail_memory(e);
     for (int i = 0; i < n && !rc; i++) endings[i] = bert_text_of(operand[2 + i]);
-    if (!rc) rc = bert_choose(s, &prompt, endings, n, &task, scores, e);
-    if (!rc) rc = show_choice(c, operand + 2, scores, n, e);
+    if (!rc) rc = bert_choose(s, &prompt, endings, n, &task, scores, info, e);
+    if (!rc) rc = show_choice(c, operand + 2, scores, n, info, e);
+    free(info);
     free(scores);
     free(endings);
     bert_session_free(s);

@@ -128,6 +128,7 @@ typedef struct {
     char *names; /* by NUL */
     const char **labels;
     float *scores;
+    bert_text_info *info;
     int32_t n;
 } zero_shot;
 
@@ -140,7 +141,8 @@ static int split_labels(zero_shot *z, bert_error *e) {
     z->names = strdup(list);
     z->labels = calloc(most, sizeof *z->labels);
     z->scores = calloc(most, sizeof *z->scores);
-    if (!z->names || !z->labels || !z->scores) return fail_memory(e);
+    z->info = calloc(most, sizeof *z->info);
+    if (!z->names || !z->labels || !z->scores || !z->info) return fail_memory(e);
     char *rest = z->names, *one;
     while ((one = strsep(&rest, ","))) {
         one += strspn(one, " ");
@@ -153,22 +155,26 @@ static int split_labels(zero_shot *z, bert_error *e) {
 static int each_zero_shot(void *context, const bert_text *text, bert_error *e) {
     const zero_shot *z = context;
     bert_task_options task = task_options(&z->a->common);
-    int rc =
-        bert_zero_shot(z->session, text, z->labels, z->n, &z->a->zero_shot, &task, z->scores, e);
+    int rc = bert_zero_shot(z->session, text, z->labels, z->n, &z->a->zero_shot, &task, z->scores,
+                            z->info, e);
     if (rc) return rc;
     const int32_t best = best_of(z->scores, z->n);
+    const bert_text_info most = most_dropped(z->info, z->n);
     if (!output_json(&z->a->common)) {
         char shown[4 * 60 + 4];
         fit(text, 60, shown);
-        printf("%-14s %6.1f %%  %s\n", z->labels[best], 100 * (double)z->scores[best], shown);
+        printf("%-14s %6.1f %%  %s", z->labels[best], 100 * (double)z->scores[best], shown);
+        if (most.dropped) printf("  (%d tokens dropped)", most.dropped);
+        printf("\n");
         return 0;
     }
     json_t *all = json_object();
     for (int32_t i = 0; all && i < z->n; i++)
         json_object_set_new(all, z->labels[i], json_number((double)z->scores[i]));
-    return output_line(json_pack("{s:s,s:o,s:o}", "label", z->labels[best], "score",
-                                 json_number((double)z->scores[best]), "scores", all),
-                       e);
+    json_t *row = json_pack("{s:s,s:o,s:o}", "label", z->labels[best], "score",
+                            json_number((double)z->scores[best]), "scores", all);
+    if (row) json_dropped(row, &most);
+    return output_line(row, e);
 }
 
 static int classify_zero_shot(const arguments *a, bert_session *s, input *in, bert_error *e) {
@@ -178,6 +184,7 @@ static int classify_zero_shot(const arguments *a, bert_session *s, input *in, be
     free(z.names);
     free(z.labels);
     free(z.scores);
+    free(z.info);
     return rc;
 }
 

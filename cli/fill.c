@@ -33,17 +33,21 @@ static int split_targets(job *j, bert_error *e) {
     return j->targets_count ? 0 : fail(e, BERT_EINVAL, "--targets names no token");
 }
 
-static int show(const job *j, const bert_fill_result *r, bool several, bert_error *e) {
+static int show(const job *j, const bert_fill_result *r, bool several, const bert_text_info *info,
+                bert_error *e) {
     char token[600];
     if (bert_decode(j->tokenizer, &r->token, 1, false, token, sizeof token, e) < 0) return e->code;
     if (!j->json) {
         if (several) printf("%-3d ", r->mask + 1);
-        printf("%6.2f %%  %-16s %s\n", 100 * (double)r->score, token, r->text);
+        printf("%6.2f %%  %-16s %s", 100 * (double)r->score, token, r->text);
+        if (info->dropped) printf("  (%d tokens dropped)", info->dropped);
+        printf("\n");
         return 0;
     }
     json_t *row = json_pack("{s:s,s:o,s:i,s:s}", "token", token, "score",
                             json_number((double)r->score), "id", (int)r->token, "text", r->text);
     if (row && several) json_object_set_new(row, "mask", json_integer(r->mask));
+    if (row) json_dropped(row, info);
     return output_line(row, e);
 }
 
@@ -51,9 +55,11 @@ static int each(void *context, const bert_text *text, bert_error *e) {
     const job *j = context;
     const bert_fill_result *r;
     bert_task_options o = task_options(&j->a->common);
-    int n = bert_fill(j->s, text, &o, j->a->top_k, j->targets, j->targets_count, &r, e), rc = 0;
+    bert_text_info info;
+    int n = bert_fill(j->s, text, &o, j->a->top_k, j->targets, j->targets_count, &r, &info, e);
+    int rc = 0;
     if (n < 0) return n;
-    for (int i = 0; i < n && !rc; i++) rc = show(j, &r[i], r[n - 1].mask > 0, e);
+    for (int i = 0; i < n && !rc; i++) rc = show(j, &r[i], r[n - 1].mask > 0, &info, e);
     return rc;
 }
 

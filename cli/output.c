@@ -88,6 +88,13 @@ int json_dropped(json_t *row, const bert_text_info *info) {
     return json_object_set_new(row, "dropped", json_integer(info->dropped));
 }
 
+bert_text_info most_dropped(const bert_text_info *info, int n) {
+    bert_text_info most = info[0];
+    for (int i = 1; i < n; i++)
+        if (info[i].dropped > most.dropped) most = info[i];
+    return most;
+}
+
 /* The bytes of the character at p, or those that are read as one U+FFFD: the longest start of one.
  */
 static size_t character(const unsigned char *p, size_t n, bool *valid) {

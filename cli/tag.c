@@ -15,12 +15,13 @@ typedef struct {
     int64_t texts;
 } job;
 
-static int json_row(const job *j, const bert_entity *x, bert_error *e) {
+static int json_row(const job *j, const bert_entity *x, const bert_text_info *info, bert_error *e) {
     json_t *word = json_text(x->word, strlen(x->word));
     json_t *row = json_pack("{s:s,s:o,s:i,s:i,s:o,s:I}", "entity", x->entity, "score",
                             json_number((double)x->score), "start", (int)x->start, "end",
                             (int)x->end, "word", word, "text", (json_int_t)j->texts);
     if (row && x->index >= 0) json_object_set_new(row, "index", json_integer(x->index));
+    if (row) json_dropped(row, info);
     return output_line(row, e);
 }
 
@@ -35,7 +36,7 @@ static int each(void *context, const bert_text *text, bert_error *e) {
         note(&j->a->common, "text %lld: %d tokens dropped", (long long)j->texts + 1, info.dropped);
     for (int i = 0; i < n && !rc; i++)
         if (j->json)
-            rc = json_row(j, &x[i], e);
+            rc = json_row(j, &x[i], &info, e);
         else
             printf("%-10s %6.1f %%  %5d-%-5d %s\n", x[i].entity, 100 * (double)x[i].score,
                    x[i].start, x[i].end, x[i].word);

@@ -404,24 +404,28 @@ typedef struct {
 } bert_fill_result;
 /* The top_k likeliest tokens of each [MASK] of a text, best first, mask by mask; of a masked-lm
  * head. targets: only these tokens, each one of the vocabulary; or NULL, 0. Returns how many
- * results there are, or a negative error (no mask in the text among them). */
+ * results there are, or a negative error (no mask in the text among them). info may be NULL. */
 BERT_API int bert_fill(bert_session *s, const bert_text *text, const bert_task_options *options,
                        int32_t top_k, const char *const *targets, int32_t targets_count,
-                       const bert_fill_result **out, bert_error *e);
+                       const bert_fill_result **out, bert_text_info *info, bert_error *e);
 
-/* Multiple choice: out [n] = probabilities of n endings of one prompt, which add up to 1. */
+/* Multiple choice: out [n] = probabilities of n endings of one prompt, which add up to 1.
+ * info: [n] of the pairs of prompt and ending, or NULL. */
 BERT_API int bert_choose(bert_session *s, const bert_text *prompt, const bert_text *endings,
-                         int32_t n, const bert_task_options *options, float *out, bert_error *e);
+                         int32_t n, const bert_task_options *options, float *out,
+                         bert_text_info *info, bert_error *e);
 
 typedef struct {
     const char *hypothesis_template; /* "{}" stands for the label; NULL: "This example is {}." */
     bool multi_label;                /* each label on its own, not one of all */
 } bert_zero_shot_options;
 /* Zero-shot classification by a checkpoint trained on natural language inference, one of whose
- * labels begins with "entail": out [n] = the score of each label. options may be NULL. */
+ * labels begins with "entail": out [n] = the score of each label. options may be NULL.
+ * info: [n] of the pairs of text and hypothesis, or NULL. */
 BERT_API int bert_zero_shot(bert_session *s, const bert_text *text, const char *const *labels,
                             int32_t n, const bert_zero_shot_options *options,
-                            const bert_task_options *task, float *out, bert_error *e);
+                            const bert_task_options *task, float *out, bert_text_info *info,
+                            bert_error *e);
 
 /* How tokens become entities: as they are; neighbours of one entity joined; or words first, by the
  * label of their first token, the mean of their tokens' scores, or their surest token. */

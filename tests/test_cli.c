@@ -448,6 +448,29 @@ static void heads_print(void **state) {
                    BERT_TOOL, BERT_TOOL, BERT_TOOL));
 }
 
+/* What is cut off is said in the row, whatever the task. */
+static void dropped_is_said(void **state) {
+    (void)state;
+    static const char *const tasks[] = {"classify nli 'the cat sat on the mat'",
+                                        "classify nli 'the cat sat' --candidate-labels red",
+                                        "rerank ce cat 'the cat sat on the mat'",
+                                        "fill lm 'the [MASK] sat on the [MASK]' -k 1",
+                                        "tag ner 'the cat sat on the mat' --ignore-label ''",
+                                        "choose mc 'the cat' sat 'sat on the mat'",
+                                        "next-sentence nsp 'the cat sat' 'on the mat'",
+                                        "similarity m w1 'w1 w2 w3 w4 w5'"};
+    for (size_t i = 0; i < sizeof tasks / sizeof *tasks; i++) {
+        expect(0, bert("%s --max-length 6 --on-overflow truncate", tasks[i]));
+        json_t *o = line(0);
+        assert_true(number(o, "dropped") > 0);
+        json_decref(o);
+        expect(0, bert("%s", tasks[i]));
+        o = line(0);
+        assert_null(json_object_get(o, "dropped"));
+        json_decref(o);
+    }
+}
+
 static void train_then_use(void **state) {
     (void)state;
     expect(0, bert("train m --train-file train.csv --validation-file validation.csv -o d "
@@ -709,21 +732,14 @@ static void interrupted(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(usage_is_two),
-        cmocka_unit_test(help_is_documented),
-        cmocka_unit_test(tokenize_prints),
-        cmocka_unit_test(embed_prints),
-        cmocka_unit_test(many_texts),
-        cmocka_unit_test(encode_writes),
-        cmocka_unit_test(others_print),
-        cmocka_unit_test(heads_print),
-        cmocka_unit_test(train_then_use),
-        cmocka_unit_test(bad_files),
-        cmocka_unit_test(invalid_utf8),
-        cmocka_unit_test(too_long),
-        cmocka_unit_test(broken_models),
-        cmocka_unit_test(full_disk),
-        cmocka_unit_test(full_disk_in_training),
+        cmocka_unit_test(usage_is_two),    cmocka_unit_test(help_is_documented),
+        cmocka_unit_test(tokenize_prints), cmocka_unit_test(embed_prints),
+        cmocka_unit_test(many_texts),      cmocka_unit_test(encode_writes),
+        cmocka_unit_test(others_print),    cmocka_unit_test(heads_print),
+        cmocka_unit_test(dropped_is_said), cmocka_unit_test(train_then_use),
+        cmocka_unit_test(bad_files),       cmocka_unit_test(invalid_utf8),
+        cmocka_unit_test(too_long),        cmocka_unit_test(broken_models),
+        cmocka_unit_test(full_disk),       cmocka_unit_test(full_disk_in_training),
         cmocka_unit_test(interrupted),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -72,7 +72,8 @@ static void fill_is_the_pipelines(void **state) {
         int count = strings(json_object_get(c, "targets"), targets);
         bert_text text = bert_text_of(string(c, "text"));
         const bert_fill_result *r;
-        int n = bert_fill(f.session, &text, NULL, integer(c, "top_k", 5), targets, count, &r, &f.e);
+        int n = bert_fill(f.session, &text, NULL, integer(c, "top_k", 5), targets, count, &r, NULL,
+                          &f.e);
         json_t *want = json_object_get(c, "results");
         if (n < 0) fail_msg("%s", f.e.message);
         assert_int_equal(n, json_array_size(want));
@@ -87,16 +88,17 @@ static void fill_is_the_pipelines(void **state) {
     bert_text none = bert_text_of("the cat");
     const bert_fill_result *r;
     const char *unknown = "zebra";
-    assert_int_equal(bert_fill(f.session, &none, NULL, 1, NULL, 0, &r, &f.e), BERT_EINVAL);
+    assert_int_equal(bert_fill(f.session, &none, NULL, 1, NULL, 0, &r, NULL, &f.e), BERT_EINVAL);
     assert_non_null(strstr(f.e.message, "[MASK]"));
     bert_error_clear(&f.e);
     bert_text mask = bert_text_of("[MASK]");
-    assert_int_equal(bert_fill(f.session, &mask, NULL, 1, &unknown, 1, &r, &f.e), BERT_EINVAL);
+    assert_int_equal(bert_fill(f.session, &mask, NULL, 1, &unknown, 1, &r, NULL, &f.e),
+                     BERT_EINVAL);
     assert_non_null(strstr(f.e.message, "zebra"));
     bert_error_clear(&f.e);
     const char *pad = "[PAD]"; /* which the pipeline leaves out of the texts */
     bert_text two = bert_text_of("the [MASK] sat [MASK] [PAD].");
-    assert_int_equal(bert_fill(f.session, &two, NULL, 1, &pad, 1, &r, &f.e), 2);
+    assert_int_equal(bert_fill(f.session, &two, NULL, 1, &pad, 1, &r, NULL, &f.e), 2);
     assert_string_equal(r[0].text, "[CLS] the sat [MASK]. [SEP]");
     assert_string_equal(r[1].text, "[CLS] the [MASK] sat. [SEP]");
     finish(&f);
@@ -130,7 +132,7 @@ static void a_filled_text_is_cleaned_up_where_the_tokenizer_asks(void **state) {
             bert_text text = bert_text_of("it's the [MASK], not red.");
             const char *target = "dog";
             const bert_fill_result *r;
-            int n = bert_fill(s, &text, NULL, 1, &target, 1, &r, &e);
+            int n = bert_fill(s, &text, NULL, 1, &target, 1, &r, NULL, &e);
             if (n != 1) fail_msg("%s", e.message);
             assert_string_equal(r->text, cases[i].text);
             bert_session_free(s);
@@ -244,7 +246,7 @@ static void zero_shot_is_the_pipelines(void **state) {
                                     json_is_true(json_object_get(c, "multi_label"))};
         bert_text text = bert_text_of(string(c, "text"));
         float scores[MOST];
-        test_ok(f.e, bert_zero_shot(f.session, &text, labels, n, &o, NULL, scores, &f.e));
+        test_ok(f.e, bert_zero_shot(f.session, &text, labels, n, &o, NULL, scores, NULL, &f.e));
         for (int k = 0; k < n; k++)
             assert_float_equal(
                 scores[k],
@@ -255,7 +257,7 @@ static void zero_shot_is_the_pipelines(void **state) {
     bert_text text = bert_text_of("it");
     float score;
     bert_zero_shot_options o = {.hypothesis_template = "no gap"};
-    assert_int_equal(bert_zero_shot(f.session, &text, &label, 1, &o, NULL, &score, &f.e),
+    assert_int_equal(bert_zero_shot(f.session, &text, &label, 1, &o, NULL, &score, NULL, &f.e),
                      BERT_EINVAL);
     finish(&f);
 }
@@ -272,7 +274,7 @@ static void choices_are_the_softmax_of_transformers(void **state) {
         int n = strings(json_object_get(c, "endings"), names);
         for (int k = 0; k < n; k++) endings[k] = bert_text_of(names[k]);
         float scores[MOST];
-        test_ok(f.e, bert_choose(f.session, &prompt, endings, n, NULL, scores, &f.e));
+        test_ok(f.e, bert_choose(f.session, &prompt, endings, n, NULL, scores, NULL, &f.e));
         for (int k = 0; k < n; k++)
             assert_float_equal(
                 scores[k],
@@ -282,7 +284,8 @@ static void choices_are_the_softmax_of_transformers(void **state) {
     /* Another task's function says what this model is. */
     bert_text text = bert_text_of("[MASK]");
     const bert_fill_result *r;
-    assert_int_equal(bert_fill(f.session, &text, NULL, 1, NULL, 0, &r, &f.e), BERT_EUNSUPPORTED);
+    assert_int_equal(bert_fill(f.session, &text, NULL, 1, NULL, 0, &r, NULL, &f.e),
+                     BERT_EUNSUPPORTED);
     assert_non_null(strstr(f.e.message, "multiple-choice"));
     finish(&f);
 }

@@ -9,14 +9,15 @@
 
 /* rows [n, cols]: what the head of that name says of each pair. */
 static int score_pairs(bert_session *s, const bert_text *pairs, int32_t n, const char *head,
-                       const bert_task_options *task, int32_t cols, float *rows, bert_error *e) {
+                       const bert_task_options *task, int32_t cols, float *rows,
+                       bert_text_info *info, bert_error *e) {
     const bert_task_options o = task ? *task : bert_task_default();
     bert_windows p = {0};
     bert_error local = {0};
     int rc = 0;
     for (int32_t from = 0; from < n && !rc; from += p.texts) {
         bert_outputs out;
-        rc = bert_windows_pack(s, &p, pairs, n, from, &o, NULL, &local);
+        rc = bert_windows_pack(s, &p, pairs, n, from, &o, info, &local);
         const bert_inputs in = bert_windows_inputs(&p);
         if (!rc) rc = bert_windows_logits(s, &in, head, &out, &local);
         if (!rc) bert_windows_average(&p, out.logits, cols, rows + (size_t)from * (size_t)cols);
@@ -26,7 +27,7 @@ static int score_pairs(bert_session *s, const bert_text *pairs, int32_t n, const
 }
 
 int bert_choose(bert_session *s, const bert_text *prompt, const bert_text *endings, int32_t n,
-                const bert_task_options *options, float *out, bert_error *e) {
+                const bert_task_options *options, float *out, bert_text_info *info, bert_error *e) {
     if (bert_need(s, "session", e)) return BERT_EINVAL;
     if (n < 1) return bert_fail(e, BERT_EINVAL, "there is nothing to choose from");
     bert_text *pairs = malloc((size_t)n * sizeof *pairs);
@@ -36,7 +37,7 @@ int bert_choose(bert_session *s, const bert_text *prompt, const bert_text *endin
                                .bytes = prompt->bytes,
                                .pair = endings[i].text,
                                .pair_bytes = endings[i].bytes};
-    int rc = score_pairs(s, pairs, n, "multiple-choice", options, 1, out, e);
+    int rc = score_pairs(s, pairs, n, "multiple-choice", options, 1, out, info, e);
     if (!rc) bert_cpu()->softmax(out, n, 1, n, 1, NULL);
     free(pairs);
     return rc;
@@ -80,7 +81,7 @@ static void zero_shot_scores(const float *rows, int32_t cols, int32_t n, int32_t
 
 int bert_zero_shot(bert_session *s, const bert_text *text, const char *const *labels, int32_t n,
                    const bert_zero_shot_options *options, const bert_task_options *task, float *out,
-                   bert_error *e) {
+                   bert_text_info *info, bert_error *e) {
     if (bert_need(s, "session", e)) return BERT_EINVAL;
     const bert_zero_shot_options o = options ? *options : (bert_zero_shot_options){0};
     const char *pattern = o.hypothesis_template ? o.hypothesis_template : "This example is {}.";
@@ -102,7 +103,7 @@ int bert_zero_shot(bert_session *s, const bert_text *text, const char *const *la
                                .pair = filled,
                                .pair_bytes = filled ? strlen(filled) : 0};
     }
-    if (!rc) rc = score_pairs(s, pairs, n, "sequence-classification", task, cols, rows, e);
+    if (!rc) rc = score_pairs(s, pairs, n, "sequence-classification", task, cols, rows, info, e);
     if (!rc) zero_shot_scores(rows, cols, n, entail, o.multi_label || n == 1, out);
     for (int32_t i = 0; pairs && i < n; i++) free((void *)(uintptr_t)pairs[i].pair);
     free(pairs);

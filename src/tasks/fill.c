@@ -120,7 +120,7 @@ static int fill_masks(job *j, const bert_windows *p, bert_error *e) {
 
 int bert_fill(bert_session *s, const bert_text *text, const bert_task_options *options,
               int32_t top_k, const char *const *targets, int32_t targets_count,
-              const bert_fill_result **out, bert_error *e) {
+              const bert_fill_result **out, bert_text_info *info, bert_error *e) {
     *out = NULL;
     if (bert_need(s, "session", e)) return BERT_EINVAL;
     if (top_k < 1) return bert_fail(e, BERT_EINVAL, "top_k is %d", (int)top_k);
@@ -139,7 +139,7 @@ int bert_fill(bert_session *s, const bert_text *text, const bert_task_options *o
     j.targets_count = targets_count;
     j.results = bert_results_new(s, sizeof(bert_fill_result));
     bert_windows p = {0};
-    int rc = tokenizer ? bert_windows_pack(s, &p, text, 1, 0, &o, NULL, &local) : local.code;
+    int rc = tokenizer ? bert_windows_pack(s, &p, text, 1, 0, &o, info, &local) : local.code;
     if (!rc) rc = fill_masks(&j, &p, &local);
     bert_windows_free(&p);
     free(ids);
