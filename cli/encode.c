@@ -201,6 +201,8 @@ static int run(void *args, int operands, char **operand, bert_error *e) {
         fail(e, BERT_EINVAL, "--on-overflow is error or truncate here: every text is one sequence");
         return EXIT_USAGE;
     }
+    if (c->input && same_file(c->input, a->output))
+        return fail(e, EXIT_USAGE, "-i and -o are one file: %s", a->output);
     packer p = {0};
     encoded d = {0};
     bert_session_options so = session_options(c);

@@ -1,5 +1,6 @@
 #include "file.h"
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -9,12 +10,37 @@ static int failed(new_file *n, bert_error *e) {
     return fail(e, BERT_EIO, "cannot write %s: %s", n->path, strerror(errno));
 }
 
+/* ---- Ctrl-C: the file that is not finished goes with the process */
+
+static char *volatile unfinished; /* its name */
+
+static void remove_unfinished(int signal_number) {
+    if (unfinished) unlink(unfinished);
+    signal(signal_number, SIG_DFL);
+    raise(signal_number);
+}
+
+static void watch_signals(void) {
+    static const int ends[] = {SIGINT, SIGTERM, SIGHUP};
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+        if (signal(ends[i], remove_unfinished) == SIG_IGN) signal(ends[i], SIG_IGN); /* nohup */
+}
+
+/* ---- The file */
+
 int new_file_open(new_file *n, const char *path, bert_error *e) {
-    size_t length = strlen(path);
-    *n = (new_file){.path = strdup(path), .temporary = malloc(length + 8)};
+    struct stat st;
+    if (!stat(path, &st) && !S_ISREG(st.st_mode))
+        return fail(e, BERT_EINVAL, "cannot write %s: it is there, and no ordinary file", path);
+    /* Through a link: it is the file at its end that is replaced. */
+    char *real = realpath(path, NULL);
+    size_t length = strlen(real ? real : path);
+    *n = (new_file){.path = real ? real : strdup(path), .temporary = malloc(length + 8)};
     if (!n->path || !n->temporary) return fail_memory(e);
-    memcpy(n->temporary, path, length);
+    memcpy(n->temporary, n->path, length);
     memcpy(n->temporary + length, ".XXXXXX", 8);
+    unfinished = n->temporary;
+    watch_signals();
     int fd = mkstemp(n->temporary);
     if (fd < 0) n->temporary[0] = 0;
     mode_t mask = umask(0);
@@ -23,6 +49,11 @@ int new_file_open(new_file *n, const char *path, bert_error *e) {
     n->f = fd < 0 ? NULL : fdopen(fd, "wb");
     if (!n->f && fd >= 0) close(fd);
     return n->f ? 0 : failed(n, e);
+}
+
+bool same_file(const char *a, const char *b) {
+    struct stat x, y;
+    return !stat(a, &x) && !stat(b, &y) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
 int new_file_put(new_file *n, const void *data, size_t bytes, bert_error *e) {
@@ -45,6 +76,7 @@ int new_file_commit(new_file *n, bert_error *e) {
 }
 
 void new_file_abort(new_file *n) {
+    unfinished = NULL;
     if (n->f) fclose(n->f);
     if (n->temporary && n->temporary[0]) unlink(n->temporary);
     free(n->path);

@@ -7,6 +7,9 @@ typedef struct {
     FILE *f;
     char *path, *temporary;
 } new_file;
+/* Whether two names are of one file; false where one is of none. */
+bool same_file(const char *a, const char *b);
+/* Ctrl-C and its like take the unfinished file away: there is one at a time. */
 int new_file_open(new_file *n, const char *path, bert_error *e);
 int new_file_put(new_file *n, const void *data, size_t bytes, bert_error *e);
 /* At the start of the file again, to fill in a header. */

@@ -294,6 +294,14 @@ static void encode_writes(void **state) {
     memcpy(start, t->data, sizeof start);
     assert_true(start[0] == 0 && start[1] == 4 && start[2] == 7 && start[3] == 12);
     bert_safetensors_close(s);
+    expect(2, bert("encode m -i texts.txt -o ./texts.txt"));
+    expect(0, bert("tokenize m -i texts.txt"));
+    /* What is no file is not replaced by one, and a link stays a link. */
+    expect(1, bert("tokenize m w1 && mkfifo pipe && '%s' encode m w1 -o pipe", BERT_TOOL));
+    says(err, "no ordinary file");
+    expect(0, bert("encode m w1 -o end && ln -s end link && '%s' encode m w1 w2 -o link && "
+                   "test -L link && cmp -s end link",
+                   BERT_TOOL));
 }
 
 static void others_print(void **state) {
@@ -730,6 +738,26 @@ static void interrupted(void **state) {
     json_decref(o);
 }
 
+/* A command that Ctrl-C ends leaves neither the file nor a part of it. */
+static void interrupted_output(void **state) {
+    (void)state;
+    write_file(
+        "i.sh",
+        "mkfifo texts; mkdir empty\n"
+        "\"$1\" embed m -o empty/v.npy <texts &\n"
+        "{ echo w1; i=0\n"
+        "  while [ $i -lt 200 ] && ! ls empty | grep -q .; do sleep 0.1; i=$((i + 1)); done\n"
+        "  ls empty >during; kill -TERM $!; } >texts\n"
+        "wait $!; echo $? >code\n");
+    char command[9000], code[8], during[64];
+    snprintf(command, sizeof command, "cd '%s' && sh i.sh '%s' && rmdir empty", home, BERT_TOOL);
+    assert_int_equal(system(command), 0);
+    slurp("code", code, sizeof code);
+    assert_int_equal(atoi(code), 128 + SIGTERM);
+    slurp("during", during, sizeof during);
+    says(during, "v.npy.");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(usage_is_two),    cmocka_unit_test(help_is_documented),
@@ -740,7 +768,7 @@ int main(void) {
         cmocka_unit_test(bad_files),       cmocka_unit_test(invalid_utf8),
         cmocka_unit_test(too_long),        cmocka_unit_test(broken_models),
         cmocka_unit_test(full_disk),       cmocka_unit_test(full_disk_in_training),
-        cmocka_unit_test(interrupted),
+        cmocka_unit_test(interrupted),     cmocka_unit_test(interrupted_output),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
