@@ -1,8 +1,10 @@
 /* bert COMMAND: finds the row, parses its options, runs it, turns its error into words. */
 #include "cli.h"
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static int run(const command *c, int argc, char **argv) {
     void *arguments = calloc(1, c->size);
@@ -25,7 +27,15 @@ static int run(const command *c, int argc, char **argv) {
     return status;
 }
 
+/* A standard file that is closed would be the next one opened: a model read as text, messages
+ * written into a checkpoint. What is held open here, the wrong way round, fails as a closed one. */
+static void hold_standard_files(void) {
+    for (int fd = 0; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0) (void)open("/dev/null", fd ? O_RDONLY : O_WRONLY);
+}
+
 int main(int argc, char **argv) {
+    hold_standard_files();
     signal(SIGPIPE, SIG_IGN); /* a reader that has gone is a write error like any other */
     const char *name = argc > 1 ? argv[1] : "";
     if (!strcmp(name, "--version")) {

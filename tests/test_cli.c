@@ -663,6 +663,16 @@ static void full_disk(void **state) {
     says(err, "Broken pipe");
 }
 
+/* What is closed is not taken for the next file that is opened. */
+static void closed_files(void **state) {
+    (void)state;
+    expect(1, bert("embed m <&-"));
+    says(err, "standard input");
+    says(err, "Bad file descriptor");
+    expect(1, bert("embed m w1 >&-"));
+    says(err, "Bad file descriptor");
+}
+
 /* A disk on which the first model fits and the second does not. */
 static void full_disk_in_training(void **state) {
     (void)state;
@@ -760,15 +770,25 @@ static void interrupted_output(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(usage_is_two),    cmocka_unit_test(help_is_documented),
-        cmocka_unit_test(tokenize_prints), cmocka_unit_test(embed_prints),
-        cmocka_unit_test(many_texts),      cmocka_unit_test(encode_writes),
-        cmocka_unit_test(others_print),    cmocka_unit_test(heads_print),
-        cmocka_unit_test(dropped_is_said), cmocka_unit_test(train_then_use),
-        cmocka_unit_test(bad_files),       cmocka_unit_test(invalid_utf8),
-        cmocka_unit_test(too_long),        cmocka_unit_test(broken_models),
-        cmocka_unit_test(full_disk),       cmocka_unit_test(full_disk_in_training),
-        cmocka_unit_test(interrupted),     cmocka_unit_test(interrupted_output),
+        cmocka_unit_test(usage_is_two),
+        cmocka_unit_test(help_is_documented),
+        cmocka_unit_test(tokenize_prints),
+        cmocka_unit_test(embed_prints),
+        cmocka_unit_test(many_texts),
+        cmocka_unit_test(encode_writes),
+        cmocka_unit_test(others_print),
+        cmocka_unit_test(heads_print),
+        cmocka_unit_test(dropped_is_said),
+        cmocka_unit_test(train_then_use),
+        cmocka_unit_test(bad_files),
+        cmocka_unit_test(invalid_utf8),
+        cmocka_unit_test(too_long),
+        cmocka_unit_test(broken_models),
+        cmocka_unit_test(full_disk),
+        cmocka_unit_test(closed_files),
+        cmocka_unit_test(full_disk_in_training),
+        cmocka_unit_test(interrupted),
+        cmocka_unit_test(interrupted_output),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
