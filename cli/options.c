@@ -241,11 +241,9 @@ void print_help(const command *c, FILE *f) {
     fprintf(f, "\noptions:\n");
     option o;
     for (int i = 0; option_of(c, i, &o); i++) {
-        char left[128];
-        int n = snprintf(left, sizeof left, "  %s%c%s--%s%s%s", o.letter ? "-" : "",
-                         o.letter ? o.letter : ' ', o.letter ? ", " : "   ", o.name,
-                         o.value ? " " : "", o.value ? o.value : "");
-        fprintf(f, "%s", left);
+        int n =
+            fprintf(f, "  %s%c%s--%s%s%s", o.letter ? "-" : "", o.letter ? o.letter : ' ',
+                    o.letter ? ", " : "   ", o.name, o.value ? " " : "", o.value ? o.value : "");
         if (n >= INDENT) {
             fprintf(f, "\n");
             n = 0;

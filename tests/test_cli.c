@@ -185,6 +185,13 @@ static void help_is_documented(void **state) {
     }
 }
 
+/* The help of an option with many values has them all. */
+static void help_is_whole(void **state) {
+    (void)state;
+    expect(0, bert("train --help"));
+    says(out, "|cosine_warmup_with_min_lr|warmup_stable_decay\n");
+}
+
 /* ---- What commands print */
 
 static void tokenize_prints(void **state) {
@@ -770,25 +777,16 @@ static void interrupted_output(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(usage_is_two),
-        cmocka_unit_test(help_is_documented),
-        cmocka_unit_test(tokenize_prints),
-        cmocka_unit_test(embed_prints),
-        cmocka_unit_test(many_texts),
-        cmocka_unit_test(encode_writes),
-        cmocka_unit_test(others_print),
-        cmocka_unit_test(heads_print),
-        cmocka_unit_test(dropped_is_said),
-        cmocka_unit_test(train_then_use),
-        cmocka_unit_test(bad_files),
-        cmocka_unit_test(invalid_utf8),
-        cmocka_unit_test(too_long),
-        cmocka_unit_test(broken_models),
-        cmocka_unit_test(full_disk),
-        cmocka_unit_test(closed_files),
-        cmocka_unit_test(full_disk_in_training),
-        cmocka_unit_test(interrupted),
-        cmocka_unit_test(interrupted_output),
+        cmocka_unit_test(usage_is_two),   cmocka_unit_test(help_is_documented),
+        cmocka_unit_test(help_is_whole),  cmocka_unit_test(tokenize_prints),
+        cmocka_unit_test(embed_prints),   cmocka_unit_test(many_texts),
+        cmocka_unit_test(encode_writes),  cmocka_unit_test(others_print),
+        cmocka_unit_test(heads_print),    cmocka_unit_test(dropped_is_said),
+        cmocka_unit_test(train_then_use), cmocka_unit_test(bad_files),
+        cmocka_unit_test(invalid_utf8),   cmocka_unit_test(too_long),
+        cmocka_unit_test(broken_models),  cmocka_unit_test(full_disk),
+        cmocka_unit_test(closed_files),   cmocka_unit_test(full_disk_in_training),
+        cmocka_unit_test(interrupted),    cmocka_unit_test(interrupted_output),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
