@@ -16,7 +16,7 @@ static int run(const command *c, int argc, char **argv) {
     } else if (options_parse(c, argc, argv, arguments, &operands, operand, &status)) {
         int rc = c->run(arguments, operands, operand, &e);
         /* A row that did not reach its reader is a failure, whatever else went well. */
-        int written = output_flush(rc ? NULL : &e);
+        int written = output_flush(&e);
         status = rc || written ? EXIT_FAILED : EXIT_OK;
         if (rc == EXIT_USAGE) status = EXIT_USAGE;
         if (e.code) fprintf(stderr, "bert %s: %s\n", c->name, e.message);

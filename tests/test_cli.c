@@ -656,6 +656,7 @@ static void full_disk(void **state) {
     if (access("/dev/full", W_OK)) skip();
     expect(1, bert("embed m w1 >/dev/full"));
     says(err, "cannot write");
+    assert_string_equal(strchr(err, '\n'), "\n"); /* said once */
     expect(1, bert("tokenize m w1 >/dev/full"));
     expect(1, bert("--help >/dev/full"));
     expect(1, bert("embed m -i texts.txt -o /nonexistent/v.npy"));
