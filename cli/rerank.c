@@ -93,9 +93,9 @@ static int show(const job *j, bert_error *e) {
             continue;
         }
         bert_text_info info = {.dropped = r->dropped};
-        json_t *row = json_pack("{s:o,s:I,s:o}", "score", json_number((double)(float)score_of(r)),
-                                "index", (json_int_t)r->number, "text",
-                                json_text(r->text, r->bytes));
+        json_t *row =
+            json_pack("{s:o,s:I,s:o}", "score", json_number((double)(float)score_of(r)), "index",
+                      (json_int_t)r->number, "text", json_text(r->text, r->bytes));
         if (row) json_dropped(row, &info);
         rc = output_line(row, e);
     }

@@ -8,6 +8,9 @@
  * and NaN are refused. NULL and e on failure; release with json_decref. */
 json_t *bert_json_load(const char *path, bert_error *e);
 json_t *bert_json_parse(const char *text, size_t bytes, const char *where, bert_error *e);
+/* A line of a file of them, whose strings may hold zero bytes. */
+json_t *bert_json_parse_row(const char *text, size_t bytes, const char *path, int64_t line,
+                            bert_error *e);
 int bert_json_save(const json_t *value, const char *path, bert_error *e); /* indented, atomic */
 
 /* Typed members of an object: absent or null leaves *out alone; a wrong type or range is

@@ -215,12 +215,9 @@ static int append_json(bert_reader *r, const json_t *v, bert_error *e) {
 
 /* Fields in the order of the header; the first object is the header. */
 static int split_jsonl(bert_reader *r, size_t n, bert_error *e) {
-    char where[64];
-    snprintf(where, sizeof where, "line %lld", (long long)r->line_number);
     json_decref(r->object);
-    bert_error inner = {0};
-    r->object = bert_json_parse(r->line, n, where, &inner);
-    if (!r->object) return bert_fail(e, inner.code, "%s: %s", r->path, inner.message);
+    r->object = bert_json_parse_row(r->line, n, r->path, r->line_number, e);
+    if (!r->object) return bert_error_code(e, BERT_EFORMAT);
     if (!json_is_object(r->object)) return fail_at(r, e, "not an object");
     if (!r->has_header) return 0;
     r->label_is_list = false;
