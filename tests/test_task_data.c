@@ -74,6 +74,15 @@ static void sentences_of_words(void **state) {
                            "{\"words\": [\"w3\"], \"tags\": [\"O\"]}\n"));
     assert_int_equal(bert_dataset_size(d), 2);
     bert_dataset_free(d);
+    /* Files that other systems wrote: a byte order mark, a suffix in capitals. */
+    d = must(&w, open_text(
+                     &w, "B.JSONL",
+                     "\xef\xbb\xbf{\"tokens\": [\"w1\", \"w2\"], \"ner_tags\": [\"O\", \"B\"]}\n"));
+    assert_int_equal(bert_dataset_size(d), 1);
+    bert_dataset_free(d);
+    d = must(&w, open_text(&w, "b.conll", "\xef\xbb\xbf-DOCSTART- O\n\nw1 O\nw2 B\n"));
+    assert_int_equal(bert_dataset_size(d), 1);
+    bert_dataset_free(d);
     refused(&w, "b.conll", "w1 O\nw2\n", BERT_EFORMAT, "b.conll:2: \"w2\" has no label");
     refused(&w, "b.jsonl", "{\"tokens\": [\"w1\"]}\n", BERT_EFORMAT, "b.jsonl:1");
     refused(&w, "c.jsonl", "{\"tokens\": [", BERT_EFORMAT, "not JSON");

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 enum { NONE = -100 }; /* the label that losses leave out */
 
@@ -191,7 +192,9 @@ static int read_lines(sentence *s, FILE *f, bool json, bert_error *e) {
     for (int64_t number = 1; !rc; number++) {
         errno = 0;
         if ((n = getline(&line, &capacity, f)) < 0) break;
-        rc = (json ? read_json_line : read_column_line)(s, line, (size_t)n, number, e);
+        const size_t mark = number == 1 && !strncmp(line, "\xef\xbb\xbf", 3) ? 3 : 0;
+        const char *text = line + mark;
+        rc = (json ? read_json_line : read_column_line)(s, text, (size_t)n - mark, number, e);
     }
     if (!rc && ferror(f))
         rc = bert_fail(e, BERT_EIO, "%s: cannot read: %s", s->b->set->where, strerror(errno));
@@ -212,7 +215,7 @@ static int read_tokens(bert_dataset_builder *b, const char *path, bert_error *e)
                   .row = malloc(length * sizeof *s.row),
                   .row_labels = malloc(length * sizeof *s.row_labels)};
     int rc = s.row && s.row_labels ? 0 : bert_fail_memory(e, length * sizeof *s.row);
-    if (!rc) rc = read_lines(&s, f, n > 6 && !strcmp(path + n - 6, ".jsonl"), e);
+    if (!rc) rc = read_lines(&s, f, n > 6 && !strcasecmp(path + n - 6, ".jsonl"), e);
     fclose(f);
     clear(&s);
     bert_grown_free(s.ids);
