@@ -507,6 +507,12 @@ static void train_then_use(void **state) {
     says(out, "true \\ predicted");
     expect(0, bert("classify d w1 w2"));
     assert_int_equal(lines(), 2);
+    /* A README.md is a card that training writes again, or somebody's, which stays. */
+    expect(0, bert("info d && mkdir p && echo mine >p/README.md && '%s' train m --train-file "
+                   "train.csv -o p --max-steps 1 --save-strategy no && cat p/README.md >&2 && "
+                   "grep -q generated_from_trainer d/README.md",
+                   BERT_TOOL));
+    says(err, "mine\n");
     /* The same seed gives the same model, whatever the threads. */
     expect(0, bert("train m --train-file train.csv -o d2 --num-train-epochs 2 "
                    "--learning-rate 1e-3 --seed 7 --threads 1 --quiet"));

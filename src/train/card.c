@@ -159,8 +159,22 @@ static int put_history(const bert_trainer *t, bert_writer *w, bert_error *e) {
     return rc;
 }
 
+/* A README.md that no trainer wrote, such as that of the project one trains in. */
+static bool is_of_somebody(const char *path) {
+    char *text;
+    size_t size;
+    if (!bert_file_exists(path) || bert_read_file(path, 0, &text, &size, NULL)) return false;
+    const bool ours = strstr(text, "generated_from_trainer") != NULL;
+    free(text);
+    return !ours;
+}
+
 int bert_model_card_save(const bert_trainer *t, const char *directory, bert_error *e) {
     char *path = bert_path_join(directory, "README.md");
+    if (path && is_of_somebody(path)) {
+        free(path);
+        return BERT_OK;
+    }
     bert_writer *w = path ? bert_writer_open(path, e) : NULL;
     const json_t *evaluation = final_evaluation(t);
     int rc = w ? BERT_OK : path ? e->code : bert_fail_memory(e, strlen(directory));
