@@ -87,7 +87,8 @@ static int each_pair(void *context, const bert_text *pair, bert_error *e) {
 
 static int run_next(void *args, int operands, char **operand, bert_error *e) {
     const common *c = args;
-    if (operands == 2) return fail(e, EXIT_USAGE, "a sentence B is needed, or -i FILE");
+    if (operands < 3 && (operands == 2 || !c->input)) /* a line of text is no pair */
+        return fail(e, EXIT_USAGE, "a sentence A and a sentence B are needed, or -i FILE");
     bert_session_options so = session_options(c);
     bert_model *m = open_head(operand[0], c, "next-sentence", e);
     job j = {.c = c, .json = output_json(c), .s = m ? bert_session_new(m, &so, e) : NULL};

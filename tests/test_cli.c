@@ -429,6 +429,7 @@ static void heads_print(void **state) {
     assert_true(p > 0 && p < 1);
     json_decref(o);
     expect(2, bert("next-sentence nsp 'the cat sat'"));
+    expect(2, bert("next-sentence nsp <texts.txt"));
     expect(1, bert("next-sentence mc a b"));
     expect(0, bert("rerank ce 'red cat' 'the dog' 'the cat' 'a tree' -k 2"));
     assert_int_equal(lines(), 2);
