@@ -23,6 +23,14 @@ static void interrupt(int signal_number) {
     interrupted = 1;
 }
 
+/* --batch-tokens in rows: of the longest text, or the choices of a mean prompt. */
+static int32_t batch_rows(const common *c, const bert_dataset *d, int32_t otherwise) {
+    bert_dataset_summary s;
+    if (!c->batch_tokens || bert_dataset_summarize(d, &s, NULL)) return otherwise;
+    const int64_t mean = s.tokens / s.rows, row = mean > s.length_max ? mean : s.length_max;
+    return c->batch_tokens > row ? (int32_t)(c->batch_tokens / row) : 1;
+}
+
 static int print(const common *c, const bert_metrics *m, const bert_dataset *d, bert_error *e) {
     if (!output_json(c)) {
         report_columns(m, d);
@@ -61,6 +69,7 @@ static int run(void *args, int operands, char **operand, bert_error *e) {
     bert_metrics *m = NULL;
     if (d) {
         dataset_note(c, "evaluated", d);
+        eo.batch_size = batch_rows(c, d, eo.batch_size);
         m = bert_evaluate(model, d, &eo, e);
     }
     int rc = m ? print(c, m, d, e) : BERT_EINVAL;

@@ -503,6 +503,10 @@ static void train_then_use(void **state) {
     assert_int_equal((int)number(o, "rows"), 32);
     assert_true(number(o, "majority_accuracy") >= 1.0 / 3);
     json_decref(o);
+    expect(0, bert("evaluate d -i validation.csv --batch-tokens 20"));
+    o = line(0);
+    assert_true(fabs(number(o, "loss") - loss) < 1e-6);
+    json_decref(o);
     expect(0, bert("evaluate d -i validation.csv --columns"));
     says(out, "always answering");
     says(out, "true \\ predicted");
