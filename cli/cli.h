@@ -113,6 +113,9 @@ int terminal_width(int fd);
 /* The first columns of text that fit, with no control characters; into out, which holds 4 * columns
  * + 4 bytes. */
 void fit(const bert_text *text, int columns, char *out);
+#define NO_HEADER                                                                                  \
+    "the first line names no known column and is read as a row; --text-column NAME makes it the "  \
+    "header"
 /* Messages, to standard error. */
 void note(const common *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

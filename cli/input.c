@@ -62,6 +62,7 @@ input *input_open(const common *c, int texts, char **text, bert_error *e) {
     if (in->typed) note(c, "Type a text and press Enter; Ctrl-D ends.");
     bert_reader_options o = {.text_column = c->text_column, .pair_column = c->pair_column};
     in->reader = bert_reader_open(in->path, &o, e);
+    if (in->reader && bert_reader_guessed(in->reader)) note(c, "%s: %s", in->path, NO_HEADER);
     if (in->reader) return in;
     input_close(in);
     return NULL;

@@ -515,6 +515,8 @@ BERT_API void bert_reader_close(bert_reader *r);
 BERT_API int bert_reader_next(bert_reader *r, bert_row *row, bert_error *e);
 /* The number of a column by its name, or -1. */
 BERT_API int bert_reader_column(const bert_reader *r, const char *name);
+/* The first line names no known column and none was asked for: it is the first row. */
+BERT_API bool bert_reader_guessed(const bert_reader *r);
 /* Records so far with bytes that are not UTF-8. */
 BERT_API int64_t bert_reader_invalid(const bert_reader *r);
 

@@ -340,6 +340,7 @@ typedef struct {
     int64_t dropped;                            /* and how many tokens they lost together */
     double target_min, target_mean, target_max; /* regression */
     int64_t invalid;                            /* records with bytes that are not UTF-8 */
+    bool guessed;                               /* as bert_reader_guessed() */
 } bert_dataset_summary;
 BERT_API int bert_dataset_summarize(const bert_dataset *d, bert_dataset_summary *out,
                                     bert_error *e);

@@ -563,6 +563,24 @@ static void bad_files(void **state) {
     says(err, "joy");
 }
 
+/* Names that nobody knows are read as a row, and that is said. */
+static void unknown_header(void **state) {
+    (void)state;
+    write_file("shop.csv", "title,category\nw1,a\nw2,b\n");
+    expect(0, bert("train m --train-file shop.csv -o h --max-steps 1"));
+    says(err, "read as a row; --text-column NAME");
+    expect(0, bert("classify m -i shop.csv"));
+    says(err, "shop.csv: the first line");
+    assert_int_equal(lines(), 3);
+    expect(0, bert("train m --train-file shop.csv -o h2 --max-steps 1 --text-column title "
+                   "--label-column category"));
+    assert_null(strstr(err, "read as a row"));
+    expect(0, bert("classify m -i shop.csv --text-column title"));
+    assert_int_equal(lines(), 2);
+    expect(0, bert("classify m -i texts.txt"));
+    assert_int_equal(strlen(err), 0);
+}
+
 static void invalid_utf8(void **state) {
     (void)state;
     write_file("latin1.txt", "w1 caf\xe9 w2\n");
@@ -789,16 +807,27 @@ static void interrupted_output(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(usage_is_two),   cmocka_unit_test(help_is_documented),
-        cmocka_unit_test(help_is_whole),  cmocka_unit_test(tokenize_prints),
-        cmocka_unit_test(embed_prints),   cmocka_unit_test(many_texts),
-        cmocka_unit_test(encode_writes),  cmocka_unit_test(others_print),
-        cmocka_unit_test(heads_print),    cmocka_unit_test(dropped_is_said),
-        cmocka_unit_test(train_then_use), cmocka_unit_test(bad_files),
-        cmocka_unit_test(invalid_utf8),   cmocka_unit_test(too_long),
-        cmocka_unit_test(broken_models),  cmocka_unit_test(full_disk),
-        cmocka_unit_test(closed_files),   cmocka_unit_test(full_disk_in_training),
-        cmocka_unit_test(interrupted),    cmocka_unit_test(interrupted_output),
+        cmocka_unit_test(usage_is_two),
+        cmocka_unit_test(help_is_documented),
+        cmocka_unit_test(help_is_whole),
+        cmocka_unit_test(tokenize_prints),
+        cmocka_unit_test(embed_prints),
+        cmocka_unit_test(many_texts),
+        cmocka_unit_test(encode_writes),
+        cmocka_unit_test(others_print),
+        cmocka_unit_test(heads_print),
+        cmocka_unit_test(dropped_is_said),
+        cmocka_unit_test(train_then_use),
+        cmocka_unit_test(bad_files),
+        cmocka_unit_test(unknown_header),
+        cmocka_unit_test(invalid_utf8),
+        cmocka_unit_test(too_long),
+        cmocka_unit_test(broken_models),
+        cmocka_unit_test(full_disk),
+        cmocka_unit_test(closed_files),
+        cmocka_unit_test(full_disk_in_training),
+        cmocka_unit_test(interrupted),
+        cmocka_unit_test(interrupted_output),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

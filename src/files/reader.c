@@ -28,7 +28,8 @@ struct bert_reader {
     FILE *file;
     char *path;
     bert_row_format format;
-    bool has_header, pending; /* pending: the first record has been read and is a row */
+    bool has_header, guessed; /* guessed: its first line was taken for a row unasked */
+    bool pending;             /* the first record has been read and is a row */
     columns header;
     int text, pair; /* column numbers; pair -1: none */
     int *label, labels;
@@ -388,7 +389,9 @@ static int start(bert_reader *r, const bert_reader_options *o, bert_error *e) {
         r->has_header = true;
         r->pending = false;
     }
-    if (is_cola(r, o)) {
+    const bool cola = is_cola(r, o), asked = o->text_column || o->pair_column || o->label_column;
+    r->guessed = !r->has_header && !cola && !asked;
+    if (cola) {
         r->text = 3;
         return add_label(r, 1, e);
     }
@@ -516,6 +519,10 @@ int bert_reader_next(bert_reader *r, bert_row *row, bert_error *e) {
     row->field = r->field;
     row->line = r->first_line;
     return 1;
+}
+
+bool bert_reader_guessed(const bert_reader *r) {
+    return r->guessed;
 }
 
 int64_t bert_reader_invalid(const bert_reader *r) {

@@ -305,7 +305,8 @@ int bert_dataset_summarize(const bert_dataset *d, bert_dataset_summary *out, ber
                                   .max_length = d->max_length,
                                   .truncated = d->truncated,
                                   .dropped = d->dropped,
-                                  .invalid = d->invalid};
+                                  .invalid = d->invalid,
+                                  .guessed = d->guessed};
     int64_t *rows_of = calloc((size_t)d->max_length + 1, sizeof *rows_of);
     if (!rows_of) return bert_fail_memory(e, (size_t)d->max_length * sizeof *rows_of);
     for (int64_t r = 0; r < d->sequences; r++) rows_of[d->start[r + 1] - d->start[r]]++;

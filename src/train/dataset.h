@@ -13,6 +13,7 @@ struct bert_dataset {
     char **names; /* [num_labels] of classes; regression has one, "LABEL_0" */
     int32_t num_labels, max_length;
     int64_t rows, truncated, dropped, invalid;
+    bool guessed;      /* as bert_reader_guessed() */
     int32_t group;     /* sequences of a row: 1, or the choices of multiple choice */
     int64_t sequences; /* rows * group */
     /* From here on grown arrays (base/grow.h). */

@@ -47,6 +47,7 @@ static int read_rows(bert_dataset_builder *b, const char *path, bert_error *e) {
     while ((rc = bert_reader_next(r, &row, e)) == 1)
         if ((rc = add_row(b, &row, e))) break;
     b->set->invalid = bert_reader_invalid(r);
+    b->set->guessed = bert_reader_guessed(r);
     bert_reader_close(r);
     return rc;
 }
