@@ -28,6 +28,7 @@ static inline int fault_now(int kind) {
 typedef void *fault_one_fn(size_t n);
 typedef void *fault_two_fn(size_t a, size_t b);
 typedef void *fault_resize_fn(void *p, size_t n);
+typedef int fault_aligned_fn(void **p, size_t align, size_t n);
 typedef ssize_t fault_write_fn(int fd, const void *p, size_t n);
 typedef int fault_fd_fn(int fd);
 typedef int fault_rename_fn(const char *from, const char *to);
@@ -47,6 +48,10 @@ void *realloc(void *p, size_t n) {
 void *aligned_alloc(size_t align, size_t n) {
     FAULT_NEXT("aligned_alloc", fault_two_fn *);
     return fault_now(FAULT_MEMORY) ? NULL : next(align, n);
+}
+int posix_memalign(void **p, size_t align, size_t n) {
+    FAULT_NEXT("posix_memalign", fault_aligned_fn *);
+    return fault_now(FAULT_MEMORY) ? ENOMEM : next(p, align, n);
 }
 /* EINTR stands for a write that is interrupted, and one that is cut short, in turn. */
 ssize_t write(int fd, const void *p, size_t n) {
