@@ -366,9 +366,10 @@ static int load_optimizer(bert_trainer *t, const char *directory, bert_error *e)
         int64_t count = 0;
         if (steps) memcpy(&count, steps->data, sizeof count);
         bert_adamw_state *s = m && v && count > 0 ? bert_optimizer_state(t->optimizer, p, e) : NULL;
-        if (!s) {
-            rc = bert_fail(e, BERT_EFORMAT, "%s: the state of %s is not whole", path,
-                           bert_param_name(p));
+        if (!s) { /* out of memory has said so already */
+            bert_fail(e, BERT_EFORMAT, "%s: the state of %s is not whole", path,
+                      bert_param_name(p));
+            rc = bert_error_code(e, BERT_EFORMAT);
             continue;
         }
         memcpy(s->m, m->data, m->bytes);
