@@ -377,6 +377,14 @@ static void pairs_are_half_random(void **state) {
     assert_true(random > d->rows / 4 && random < 3 * d->rows / 4);
     bert_dataset_free(d);
     refused(&w, "b.txt", "w1 w2\n", BERT_EINVAL, "no two sentences");
+    /* One document, with a sentence as long as a row in it. */
+    d = must(&w, open_text(&w, "c.txt",
+                           "w0 w1 w0 w1 w0 w1 w0 w1 w0 w1 w0 w1 w0 w1 w0 w1 w0 w1\nw2\n"
+                           "w3\nw4\n"));
+    assert_int_equal(bert_dataset_size(d), 2);
+    const int32_t end_of_last = (int32_t)d->start[2];
+    assert_int_equal(d->ids[end_of_last - 2], W + 4);
+    bert_dataset_free(d);
     free(text);
     end(&w);
 }

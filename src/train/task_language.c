@@ -288,6 +288,7 @@ static int add_document(pairs *p, int64_t document, bert_error *e) {
     int rc = 0;
     for (int64_t from = c->document[document]; from < last && !rc;) {
         int64_t to = from + 1, middle = from + 1;
+        if (c->documents == 1 && to < last) to++; /* a long sentence has none but the next */
         while (to < last && length_of(c, from, to) < most) to++;
         if (to - from > 1) middle += bert_rng_below(&p->rng, (uint32_t)(to - from - 1));
         const bool random = c->documents > 1 && (to - from == 1 || bert_rng_uniform(&p->rng) < 0.5);
