@@ -138,6 +138,11 @@ static void windows_of_contexts(void **state) {
     assert_int_equal(d->ids[d->positions[0][0]], W + 3);
     assert_int_equal(d->ids[d->positions[0][1]], W + 4);
     assert_int_equal(d->ids[d->start[1] + d->positions[1][0]], W + 9);
+    bert_model *m = bert_dataset_open_model(d, &w.e);
+    if (!m) fail_msg("%s", w.e.message);
+    assert_int_equal(bert_model_config(w.base)->num_labels, 3);
+    assert_int_equal(bert_model_config(m)->num_labels, 2); /* as transformers loads qa_outputs */
+    bert_model_close(m);
     bert_dataset_free(d);
     w.options.max_length = 9; /* [CLS] w0 ? [SEP], then 4 tokens of the context, [SEP] */
     w.options.doc_stride = 2;

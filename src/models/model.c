@@ -106,11 +106,15 @@ static int override_labels(bert_model *m, const bert_model_options *o, bert_erro
     if (o->num_labels < 0 || (o->label_names && !o->num_labels))
         return bert_fail(e, BERT_EINVAL, "num_labels is %d; label_names come with their number",
                          o->num_labels);
-    if (o->num_labels && o->num_labels != c->num_labels) m->weights.resized = true;
-    if (o->num_labels && (o->label_names || o->num_labels != c->num_labels)) {
-        int rc = bert_labels_set(&m->labels, o->num_labels, o->label_names, e);
+    /* transformers makes its scores of a start and an end of num_labels. */
+    const bool spans = m->head.init == bert_head_question_answering.init;
+    const int32_t n = spans ? 2 : o->num_labels;
+    const char *const *names = spans ? NULL : o->label_names;
+    if (n && n != c->num_labels) m->weights.resized = true;
+    if (n && (names || n != c->num_labels)) {
+        int rc = bert_labels_set(&m->labels, n, names, e);
         if (rc) return rc;
-        c->num_labels = o->num_labels;
+        c->num_labels = n;
     }
     const char *problem = o->problem_type ? o->problem_type : c->problem_type;
     int rc = bert_problem_check(problem, c->num_labels, "options", e);
