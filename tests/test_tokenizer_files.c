@@ -338,6 +338,52 @@ static void a_generic_class_leaves_the_normalizer_to_tokenizer_json(void **state
     test_remove(d);
 }
 
+/* The class that a saved tokenizer names, after `from` in its tokenizer.json has become `to`. */
+static void expect_class(const char *directory, const char *from, const char *to,
+                         const char *wanted) {
+    bert_error e = {0};
+    char *saved = test_directory(), *path = bert_path_join(directory, "tokenizer.json"), *text;
+    size_t n;
+    assert_int_equal(bert_read_file(path, 1 << 20, &text, &n, &e), 0);
+    const char *at = strstr(text, from);
+    assert_non_null(at);
+    char *changed = malloc(n + strlen(to) + 1);
+    assert_non_null(changed);
+    sprintf(changed, "%.*s%s%s", (int)(at - text), text, to, at + strlen(from));
+    bert_tokenizer *t = open_text("tokenizer.json", changed, strlen(changed), NULL, &e);
+    assert_string_equal(e.message, "");
+    assert_int_equal(bert_tokenizer_save(t, saved, &e), 0);
+    bert_tokenizer_close(t);
+    char *config = bert_path_join(saved, "tokenizer_config.json");
+    json_t *o = json_load_file(config, 0, NULL);
+    assert_string_equal(json_string_value(json_object_get(o, "tokenizer_class")), wanted);
+    json_decref(o);
+    free(config);
+    free(changed);
+    free(text);
+    free(path);
+    test_remove(saved);
+}
+
+/* BertTokenizer of transformers makes all but the vocabulary and the added tokens anew. */
+static void only_what_bert_tokenizer_would_make_is_saved_as_one(void **state) {
+    (void)state;
+    static const char bert[] = "BertTokenizer", any[] = "PreTrainedTokenizerFast";
+    bert_error e = {0};
+    char *d = test_directory();
+    bert_tokenizer *t = open_text("vocab.txt", small_vocab, strlen(small_vocab), NULL, &e);
+    assert_int_equal(bert_tokenizer_save(t, d, &e), 0);
+    bert_tokenizer_close(t);
+    expect_class(d, "\"lowercase\": true", "\"lowercase\": false", bert);
+    expect_class(d, "\"clean_text\": true", "\"clean_text\": false", any);
+    expect_class(d, "\"max_input_chars_per_word\": 100", "\"max_input_chars_per_word\": 50", any);
+    expect_class(d, "\"continuing_subword_prefix\": \"##\"",
+                 "\"continuing_subword_prefix\": \"@@\"", any);
+    expect_class(d, "\"cleanup\": true", "\"cleanup\": false", any);
+    expect_class(d, "\"type_id\": 1", "\"type_id\": 0", any);
+    test_remove(d);
+}
+
 /* ------------------------------------------------------------------ Public vocabularies */
 
 static void public_vocabularies(void **state) {
@@ -379,6 +425,7 @@ int main(void) {
         cmocka_unit_test(directories_are_read_as_transformers_does),
         cmocka_unit_test(older_files_say_which_tokens_are_special_and_how),
         cmocka_unit_test(a_generic_class_leaves_the_normalizer_to_tokenizer_json),
+        cmocka_unit_test(only_what_bert_tokenizer_would_make_is_saved_as_one),
         cmocka_unit_test(public_vocabularies),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

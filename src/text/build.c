@@ -21,7 +21,7 @@ void bert_tokenizer_defaults(bert_tokenizer *t) {
     memcpy(t->special_names, names, sizeof names);
     t->unk_token = "[UNK]";
     t->prefix = t->decoder_prefix = "##";
-    t->max_chars = 100;
+    t->max_chars = BERT_MAX_CHARS;
     t->normalizer = (bert_normalizer){.present = true,
                                       .clean_text = true,
                                       .handle_chinese_chars = true,

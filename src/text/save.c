@@ -142,6 +142,42 @@ static json_t *map_json(const bert_tokenizer *t) {
     return NULL;
 }
 
+static bool is_special_piece(const bert_tokenizer *t, const bert_piece *p, bert_special which,
+                             int32_t type_id) {
+    return p->kind == BERT_PIECE_SPECIAL && p->type_id == type_id &&
+           p->id == t->special_ids[which] && !strcmp(p->token, t->special_names[which]);
+}
+
+/* [CLS] A [SEP], and [CLS] A [SEP] B [SEP] whose second half has type 1. */
+static bool has_bert_templates(const bert_tokenizer *t) {
+    const bert_template *both[] = {&t->single, &t->pair};
+    for (int k = 0; k < 2; k++) {
+        const bert_piece *p = both[k]->pieces;
+        if (!t->has_template || both[k]->n != 3 + 2 * k ||
+            !is_special_piece(t, p, BERT_SPECIAL_CLS, 0) || p[1].kind != BERT_PIECE_A ||
+            p[1].type_id != 0 || !is_special_piece(t, p + 2, BERT_SPECIAL_SEP, 0))
+            return false;
+        if (k && (p[3].kind != BERT_PIECE_B || p[3].type_id != 1 ||
+                  !is_special_piece(t, p + 4, BERT_SPECIAL_SEP, 1)))
+            return false;
+    }
+    return true;
+}
+
+/* transformers' BertTokenizer takes the vocabulary and the added tokens of a tokenizer.json, and
+ * makes the rest anew: whether that comes to the same. */
+static bool is_bert_tokenizer(const bert_tokenizer *t) {
+    for (int i = 0; i < BERT_SPECIALS; i++) {
+        const char *name = t->special_names[i];
+        if (!name || bert_trie_find(&t->contents, name, strlen(name)) < 0) return false;
+    }
+    return t->normalizer.present && t->normalizer.clean_text && t->split == BERT_SPLIT_BERT &&
+           t->model == BERT_WORDPIECE && t->max_chars == BERT_MAX_CHARS &&
+           !strcmp(t->prefix, "##") && !strcmp(t->unk_token, t->special_names[BERT_SPECIAL_UNK]) &&
+           t->has_decoder && t->decoder_cleanup && !strcmp(t->decoder_prefix, "##") &&
+           has_bert_templates(t);
+}
+
 static json_t *config_json(const bert_tokenizer *t) {
     json_t *o = json_object(), *decoder = json_object();
     const bert_normalizer *f = &t->normalizer;
@@ -164,9 +200,9 @@ static json_t *config_json(const bert_tokenizer *t) {
     }
     if (t->max_length)
         rc |= json_object_set_new(o, "model_max_length", json_integer(t->max_length));
-    bool bert = f->present && t->model == BERT_WORDPIECE && t->split == BERT_SPLIT_BERT;
-    rc |= json_object_set_new(o, "tokenizer_class",
-                              json_string(bert ? "BertTokenizer" : "PreTrainedTokenizerFast"));
+    rc |= json_object_set_new(
+        o, "tokenizer_class",
+        json_string(is_bert_tokenizer(t) ? "BertTokenizer" : "PreTrainedTokenizerFast"));
     if (!rc) return o;
     json_decref(o);
     return NULL;

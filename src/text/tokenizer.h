@@ -10,7 +10,8 @@
 
 enum {
     BERT_MAX_VOCABULARY = 1 << 24, /* ids are packed in 24 bits in the word cache */
-    BERT_MAX_WORD = 1 << 20,       /* max_input_chars_per_word */
+    BERT_MAX_WORD = 1 << 20,       /* the most that max_input_chars_per_word may be */
+    BERT_MAX_CHARS = 100,          /* what it is by default */
     BERT_SHORT_WORD = 16,          /* bytes of a word that is its own key in the word cache */
     BERT_LONG_WORD = 32            /* in the one for longer words */
 };
