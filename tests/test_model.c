@@ -134,6 +134,45 @@ static void test_extra(void **state) {
     test_remove(d);
 }
 
+/* The decoder of masked words repeats the embeddings: under either name, and not otherwise. */
+static void test_copies(void **state) {
+    (void)state;
+    static const char lm[] = "BertForMaskedLM", word[] = "bert.embeddings.word_embeddings.weight",
+                      bias[] = "cls.predictions.bias";
+    static const char copy[] = "cls.predictions.decoder.weight",
+                      copied_bias[] = "cls.predictions.decoder.bias";
+    char *d = test_directory();
+    test_model(d, lm, 0, "");
+    for (int i = 0; i < 4; i++) {
+        const bool differ = i > 1, alone = i == 1;
+        test_weights w = {.n = 0};
+        test_tensors(&w, lm, 0);
+        test_add(&w, copy, i == 2 ? copy : word, TEST_VOCAB, TEST_HIDDEN);
+        test_add(&w, copied_bias, i == 3 ? copied_bias : bias, TEST_VOCAB, 0);
+        if (alone) {
+            test_remove_tensor(&w, word);
+            test_remove_tensor(&w, bias);
+        }
+        test_write_weights(d, &w);
+        test_weights_free(&w);
+        if (differ) {
+            refuse(d, NULL, BERT_EUNSUPPORTED, i == 2 ? copy : copied_bias);
+            bert_model_options o = bert_model_default();
+            o.head = "none"; /* which has no decoder */
+            bert_model_close(open_or_fail(d, &o));
+            continue;
+        }
+        bert_model *m = open_or_fail(d, NULL);
+        assert_null(bert_model_unused_tensor(m, 0));
+        assert_null(bert_model_new_parameter(m, 0));
+        test_tensors(&w, lm, 0);
+        check_values(m, &w);
+        test_weights_free(&w);
+        bert_model_close(m);
+    }
+    test_remove(d);
+}
+
 static uint16_t to_bf16(float x) {
     uint32_t bits;
     memcpy(&bits, &x, 4);
@@ -621,6 +660,7 @@ int main(void) {
         cmocka_unit_test(test_open),
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_extra),
+        cmocka_unit_test(test_copies),
         cmocka_unit_test(test_types),
         cmocka_unit_test(test_missing_trunk),
         cmocka_unit_test(test_new_head),

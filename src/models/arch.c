@@ -43,8 +43,11 @@ static const bert_config_fixed bert_fixed[] = {
 };
 
 /* The decoder of masked words is the table of word embeddings; its bias has a name of its own. */
-static const char *const bert_copies[] = {"cls.predictions.decoder.weight",
-                                          "cls.predictions.decoder.bias", NULL};
+static const bert_copy bert_copies[] = {
+    {"cls.predictions.decoder.weight", "embeddings.word_embeddings.weight", "cls.predictions.bias"},
+    {"cls.predictions.decoder.bias", "cls.predictions.bias", "cls.predictions.bias"},
+    {0},
+};
 
 static int32_t position_zero(const bert_config *c) {
     (void)c;

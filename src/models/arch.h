@@ -5,6 +5,12 @@
 #include "models/config.h"
 #include "models/trunk.h"
 
+/* A tensor that repeats another one: it is not written, and stands in for it where a file has no
+ * other. It must not differ where `head` is used. */
+typedef struct {
+    const char *name, *original, *head;
+} bert_copy;
+
 struct bert_arch {
     const char *model_type; /* config.json's name */
     const char
@@ -22,7 +28,7 @@ struct bert_arch {
         const char *intermediate, *output, *output_norm;
     } layer;
     const char *pooler;
-    const char *const *copies; /* tensors that repeat another one, and are not written; NULL ends */
+    const bert_copy *copies; /* a row of NULLs ends */
 
     /* The position of a sequence's first token; the rows of the position table before it are not
      * usable, so that the sequence limit is max_position_embeddings less this. */

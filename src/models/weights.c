@@ -40,9 +40,13 @@ static const bert_stored_tensor *find_renamed(const bert_weight_source *s, const
 static const bert_stored_tensor *find_tensor(const bert_weight_source *s, const char *name) {
     const char *prefix = s->arch->prefix;
     size_t n = strlen(prefix);
+    const bool prefixed = !strncmp(name, prefix, n);
     const bert_stored_tensor *t = find_renamed(s, "", name);
-    if (t) return t;
-    return strncmp(name, prefix, n) ? find_renamed(s, prefix, name) : find_renamed(s, "", name + n);
+    if (!t) t = prefixed ? find_renamed(s, "", name + n) : find_renamed(s, prefix, name);
+    for (const bert_copy *copy = s->arch->copies; !t && copy->name; copy++)
+        if (!strcmp(copy->original, prefixed ? name + n : name))
+            t = bert_safetensors_find(s->file, copy->name);
+    return t;
 }
 
 bool bert_weight_source_has(const bert_weight_source *s, const char *name) {
@@ -191,9 +195,27 @@ static bool is_redundant(const bert_weight_source *s, const char *name) {
     /* Not a weight: the numbers 0, 1, 2, ... that transformers 3 and 4 stored. */
     const char *dot = strrchr(name, '.');
     if (!strcmp(dot ? dot + 1 : name, "position_ids")) return true;
-    for (const char *const *copy = s->arch->copies; *copy; copy++)
-        if (!strcmp(name, *copy)) return true;
+    for (const bert_copy *copy = s->arch->copies; copy->name; copy++)
+        if (!strcmp(name, copy->name)) return true;
     return false;
+}
+
+/* transformers unties what a file holds twice and differently. */
+static int check_copies(const bert_weight_source *s, bert_error *e) {
+    for (const bert_copy *copy = s->arch->copies; copy->name; copy++) {
+        const bert_stored_tensor *t = bert_safetensors_find(s->file, copy->name),
+                                 *original = find_tensor(s, copy->original),
+                                 *head = find_tensor(s, copy->head);
+        if (!t || !original || !head || !is_used(s, head) ||
+            (t->dtype == original->dtype && t->bytes == original->bytes &&
+             !memcmp(t->data, original->data, t->bytes)))
+            continue;
+        return bert_fail(e, BERT_EUNSUPPORTED,
+                         "%s: tensor %s differs from %s, which it must repeat: a decoder with "
+                         "weights of its own is not supported",
+                         s->path, t->name, original->name);
+    }
+    return 0;
 }
 
 int bert_weight_source_finish(bert_weight_source *s, bert_error *e) {
@@ -216,7 +238,7 @@ int bert_weight_source_finish(bert_weight_source *s, bert_error *e) {
         int rc = add_name(&s->unused, t->name, e);
         if (rc) return rc;
     }
-    return 0;
+    return check_copies(s, e);
 }
 
 void bert_weight_source_free(bert_weight_source *s) {
