@@ -2,6 +2,7 @@
 #ifndef BERT_BASE_ARENA_H
 #define BERT_BASE_ARENA_H
 #include <stddef.h>
+#include <stdint.h>
 
 #define BERT_ALIGN                                                                                 \
     64 /* every allocation starts on a cache line, so that vector loads never straddle */
@@ -47,6 +48,12 @@ void bert_arena_receive(bert_arena *a, const void *data, size_t bytes, bert_aren
 void bert_arena_refill(bert_arena *a, bert_arena *from);
 /* Of an arena that was just reserved: none of its large pages has been touched. */
 void bert_arena_untouched(bert_arena *a);
+
+/* rows * cols * size, or what no allocation has where an address is too short for it. */
+static inline size_t bert_matrix_bytes(int32_t rows, int32_t cols, size_t size) {
+    size_t bytes;
+    return __builtin_mul_overflow((uint64_t)rows * (uint64_t)cols, size, &bytes) ? SIZE_MAX : bytes;
+}
 
 /* malloc of count * size with overflow check, aligned to BERT_ALIGN; free with free(). NULL when it
  * fails. */

@@ -45,6 +45,8 @@ int bert_map_file(const char *path, bert_mapping *m, bert_error *e) {
     int rc = 0;
     if (!S_ISREG(st.st_mode))
         rc = bert_fail(e, BERT_EIO, "%s: is not a regular file", path);
+    else if ((uintmax_t)st.st_size > SIZE_MAX / 2)
+        rc = bert_fail(e, BERT_ENOMEM, "%s: is larger than this machine's addresses reach", path);
     else if (st.st_size > 0) {
         void *p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
         if (p == MAP_FAILED)

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-#if defined(__x86_64__)
+#if defined(__SSE2__)
 #include <immintrin.h>
 #endif
 
@@ -44,7 +44,7 @@ struct bert_threads {
  * machine is busy, a thread that is not scheduled delays nothing. */
 static const unsigned OPEN = 1u << 31;
 
-#if defined(__x86_64__)
+#if defined(__SSE2__)
 static void pause_cpu(void) {
     _mm_pause();
 }

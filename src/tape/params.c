@@ -120,11 +120,10 @@ bert_param *bert_param_new(bert_params *ps, const char *name, int32_t rows, int3
     p->initialised = !stored;
     p->value = stored;
     if (!stored || ps->trainable) {
-        size_t n = bert_param_size(p);
-        float *own =
-            n > SIZE_MAX / sizeof *own ? NULL : bert_arena_alloc(&ps->values, n * sizeof *own);
+        const size_t n = bert_param_size(p), bytes = bert_matrix_bytes(rows, cols, sizeof(float));
+        float *own = bert_arena_alloc(&ps->values, bytes);
         if (!own) {
-            bert_fail_memory(e, n * sizeof *own);
+            bert_fail_memory(e, bytes);
             bert_error_prefix(e, "%s: ", name);
             bert_arena_rewind(&ps->names, names);
             return NULL;

@@ -155,7 +155,7 @@ bert_tensor *bert_tape_result(bert_tape *t, const bert_op *op, size_t node_bytes
                               int32_t cols, bert_sources from) {
     if (t->options.record && !t->refilled) refill(t, &from);
     float *data = from.data;
-    if (!data) data = bert_tape_alloc(t, (size_t)rows * (size_t)cols * sizeof *data);
+    if (!data) data = bert_tape_alloc(t, bert_matrix_bytes(rows, cols, sizeof *data));
     bert_tensor *y = data ? bert_tape_alloc(t, sizeof *y) : NULL;
     if (!y) return NULL;
     *y = (bert_tensor){.data = data, .rows = rows, .cols = cols};
