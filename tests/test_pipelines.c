@@ -213,6 +213,12 @@ static void answers_are_the_pipelines(void **state) {
     bert_text empty = bert_text_of(""), text = bert_text_of("the");
     const bert_answer *a;
     assert_int_equal(bert_answer_question(f.session, &text, &empty, NULL, &a, &f.e), BERT_EINVAL);
+    bert_error_clear(&f.e);
+    bert_answer_options o = bert_answer_default(); /* of three tokens all are special */
+    o.max_length = 3;
+    o.doc_stride = 0;
+    assert_int_equal(bert_answer_question(f.session, &text, &text, &o, &a, &f.e), BERT_EINVAL);
+    assert_non_null(strstr(f.e.message, "leaves no room"));
     finish(&f);
 }
 

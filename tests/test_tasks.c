@@ -176,6 +176,10 @@ static void test_overflow(void **state) {
     o.max_length = 5;
     test_ok(f.e, bert_embed(f.session, texts, 2, &o, got, info, &f.e));
     assert_int_equal(info[1].windows, 9);
+    o.max_length = 2; /* [CLS] and [SEP]: no room for a window */
+    assert_int_equal(bert_embed(f.session, texts, 2, &o, got, NULL, &f.e), BERT_EINVAL);
+    assert_non_null(strstr(f.e.message, "leaves no room"));
+    bert_error_clear(&f.e);
     o.max_length = 21;
     assert_int_equal(bert_embed(f.session, texts, 2, &o, got, NULL, &f.e), BERT_EINVAL);
     assert_non_null(strstr(f.e.message, "the model takes 20"));

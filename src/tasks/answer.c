@@ -7,6 +7,7 @@
 #include "tasks/pack.h"
 #include "tasks/results.h"
 #include "text/utf8.h"
+#include "text/windows.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -130,8 +131,8 @@ static int encode(job *j, const bert_text *question, bert_error *e) {
     o.max_length = j->o.max_length;
     o.stride = j->o.doc_stride;
     o.overflowing = true;
-    return bert_encode(enc, question->text, question->bytes, j->context->text, j->context->bytes,
-                       &o, e);
+    const bert_text both = {question->text, question->bytes, j->context->text, j->context->bytes};
+    return bert_encode_windows(enc, &both, &o, e);
 }
 
 static int check(job *j, const bert_text *question, bert_error *e) {

@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "base/grow.h"
 #include "cpu/kernels.h"
+#include "text/windows.h"
 #include <string.h>
 
 /* As many tokens are tokenized and run at once: enough that nothing waits, little enough that the
@@ -84,7 +85,7 @@ int bert_task_encode(bert_encoder *enc, const bert_text *t, int32_t number,
     if (!t->text) return bert_fail(e, BERT_EINVAL, "text %d is NULL", number);
     const bert_encode_options options = encode_options(o, max_length);
     bert_error local = {0};
-    int windows = bert_encode(enc, t->text, t->bytes, t->pair, t->pair_bytes, &options, &local);
+    int windows = bert_encode_windows(enc, t, &options, &local);
     if (windows < 0) return bert_fail(e, windows, "text %d: %s", number, local.message);
     const int32_t length = bert_encoder_full_length(enc);
     if (o->overflow == BERT_OVERFLOW_ERROR && length > max_length) {

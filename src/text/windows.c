@@ -1,3 +1,4 @@
+#include "text/windows.h"
 #include "base/error.h"
 #include "text/encoder.h"
 #include <limits.h>
@@ -261,6 +262,16 @@ bert_encoding bert_encoder_window(const bert_encoder *enc, int i) {
                            .sequence_ids = enc->sequence_ids + at,
                            .offsets = (const int32_t(*)[2])enc->offsets + at,
                            .special_tokens_mask = enc->special + at};
+}
+
+int bert_encode_windows(bert_encoder *enc, const bert_text *text, const bert_encode_options *o,
+                        bert_error *e) {
+    int n = bert_encode(enc, text->text, text->bytes, text->pair, text->pair_bytes, o, e);
+    for (int i = 0; o->overflowing && i < n; i++)
+        if (bert_encoder_window(enc, i).n > o->max_length)
+            return bert_fail(e, BERT_EINVAL, "max_length %d leaves no room to read a text in",
+                             o->max_length);
+    return n;
 }
 
 int32_t bert_encoder_full_length(const bert_encoder *enc) {

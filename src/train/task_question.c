@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "base/grow.h"
 #include "files/json.h"
+#include "text/windows.h"
 #include "train/question.h"
 #include <stdlib.h>
 #include <string.h>
@@ -74,8 +75,8 @@ static int add_windows(job *j, const char *question, const char *context, bert_e
     eo.max_length = j->b->set->max_length;
     eo.stride = o->doc_stride ? o->doc_stride : eo.max_length < 384 ? eo.max_length / 3 : 128;
     eo.overflowing = true;
-    int n =
-        bert_encode(j->b->encoder, question, strlen(question), context, strlen(context), &eo, e);
+    const bert_text both = {question, strlen(question), context, strlen(context)};
+    int n = bert_encode_windows(j->b->encoder, &both, &eo, e);
     int rc = n < 0 ? n : 0;
     for (int i = 0; i < n && !rc; i++) {
         bert_encoding w = bert_encoder_window(j->b->encoder, i);
