@@ -100,7 +100,7 @@ static bert_tensor *forward(net *n, bool segments, bert_tensor *x) {
 static void train(bool segments, bool checkpointing, uint64_t sums[STEPS][2]) {
     net n = {.ps = bert_params_new(3, .05f, NULL)};
     for (int i = 0; i < SEGMENTS; i++) {
-        char name[3][16];
+        char name[3][32];
         for (int j = 0; j < 3; j++) snprintf(name[j], sizeof name[j], "%d.%d", i, j);
         layer *l = &n.layers[i];
         assert_int_equal(bert_linear_new(n.ps, name[0], H, INNER, &l->up, NULL), 0);
