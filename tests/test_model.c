@@ -657,22 +657,14 @@ static void test_save_not_finite(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_open),
-        cmocka_unit_test(test_names),
-        cmocka_unit_test(test_extra),
-        cmocka_unit_test(test_copies),
-        cmocka_unit_test(test_types),
-        cmocka_unit_test(test_missing_trunk),
-        cmocka_unit_test(test_new_head),
-        cmocka_unit_test(test_shapes),
-        cmocka_unit_test(test_other_heads),
-        cmocka_unit_test(test_own_head),
-        cmocka_unit_test(test_bad_files),
-        cmocka_unit_test(test_tokenizers),
-        cmocka_unit_test(test_save),
-        cmocka_unit_test(test_padding_learns_nothing),
-        cmocka_unit_test(test_save_kinds),
-        cmocka_unit_test(test_save_not_finite),
+        cmocka_unit_test(test_open),        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_extra),       cmocka_unit_test(test_copies),
+        cmocka_unit_test(test_types),       cmocka_unit_test(test_missing_trunk),
+        cmocka_unit_test(test_new_head),    cmocka_unit_test(test_shapes),
+        cmocka_unit_test(test_other_heads), cmocka_unit_test(test_own_head),
+        cmocka_unit_test(test_bad_files),   cmocka_unit_test(test_tokenizers),
+        cmocka_unit_test(test_save),        cmocka_unit_test(test_padding_learns_nothing),
+        cmocka_unit_test(test_save_kinds),  cmocka_unit_test(test_save_not_finite),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -55,7 +55,7 @@ static const file_case cases[] = {
     {"a.jsonl",
      "{\"text\":2.10,\"label\":0.1}\n{\"text\":1e6,\"label\":0.30000000000000004}\n",
      {0},
-     "2.1//0.1\n1000000//0.30000000000000004\n"},
+     "2.1//0.1\n1000000.0//0.30000000000000004\n"},
     /* A zero byte in a text, which is printed up to it here, and numbers as they were written. */
     {"a.jsonl",
      "{\"text\":\"a\\u0000b\",\"label\":\"x\"}\n{\"text\":1.1,\"label\":2.675}\n",

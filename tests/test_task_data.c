@@ -253,6 +253,9 @@ static void rows_of_endings(void **state) {
     w.options.overflow = BERT_OVERFLOW_ERROR;
     refused(&w, "b.tsv", "q\tw1\tw2\tw3\t2\n", BERT_EINVAL, "0 to 1");
     refused(&w, "c.tsv", "q\tw1\tw2\t0\n", BERT_EFORMAT, "no endings");
+    w.options.text_column = "sent1";
+    refused(&w, "e.csv", "sent1,ending0,ending1,label\nw1,w2,w3,0\nw1,w2,,1\n", BERT_EFORMAT,
+            "e.csv:3: ending 1 is empty");
     end(&w);
 }
 

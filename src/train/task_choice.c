@@ -47,6 +47,9 @@ static int find_endings(job *j, const bert_row *row, bert_error *e) {
 
 static int ending_text(job *j, const bert_row *row, int i, bert_text *out, bert_error *e) {
     const char *ending = row->field[j->endings[i]];
+    if (!*ending)
+        return bert_dataset_fail(j->b, row->line, e, BERT_EFORMAT, "ending %d is empty or missing",
+                                 i);
     *out = (bert_text){.text = row->text.text, .bytes = row->text.bytes};
     out->pair = ending;
     if (j->context >= 0 && *row->field[j->context]) {
