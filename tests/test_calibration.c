@@ -1,8 +1,8 @@
 /* Temperature, calibration error and thresholds, against what made the data and against all cases.
  */
 #include "base/rng.h"
+#include "data/calibration.h"
 #include "test.h"
-#include "train/calibration.h"
 #include <math.h>
 
 enum { ROWS = 20000, CLASSES = 3 };

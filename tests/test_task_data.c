@@ -1,6 +1,6 @@
 /* What each task makes of its files, and that it learns from them. */
+#include "data/question.h"
 #include "tiny.h"
-#include "train/question.h"
 
 typedef struct {
     char *dir;

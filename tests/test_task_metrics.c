@@ -1,8 +1,8 @@
 /* Entities and answers against seqeval and SQuAD's scripts: tools/golden_task_metrics.py. */
+#include "data/dataset.h"
+#include "data/metric_entity.h"
+#include "data/metric_squad.h"
 #include "models.h"
-#include "train/dataset.h"
-#include "train/metric_entity.h"
-#include "train/metric_squad.h"
 
 enum { MOST = 16 };
 

@@ -1,8 +1,8 @@
 /* README.md of a trained model: the card that the hub and people read. */
 #include "base/error.h"
 #include "base/file.h"
-#include "train/dataset.h"
-#include "train/task.h"
+#include "data/dataset.h"
+#include "data/task.h"
 #include "train/trainer.h"
 #include <math.h>
 #include <stdlib.h>

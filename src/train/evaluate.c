@@ -1,7 +1,7 @@
 #include "train/evaluate.h"
 #include "base/error.h"
+#include "data/dataset.h"
 #include "tape/tape.h"
-#include "train/dataset.h"
 #include <math.h>
 #include <string.h>
 

@@ -2,8 +2,8 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/number.h"
-#include "train/calibration.h"
-#include "train/dataset.h"
+#include "data/calibration.h"
+#include "data/dataset.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

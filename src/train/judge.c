@@ -1,7 +1,7 @@
 /* A trainer's evaluations, and which of them is the best. */
 #include "base/error.h"
 #include "base/grow.h"
-#include "train/dataset.h"
+#include "data/dataset.h"
 #include "train/evaluate.h"
 #include "train/trainer.h"
 #include <math.h>

@@ -2,7 +2,7 @@
 #include "base/error.h"
 #include "base/grow.h"
 #include "base/number.h"
-#include "train/dataset.h"
+#include "data/dataset.h"
 #include "train/evaluate.h"
 #include "train/trainer.h"
 #include <math.h>

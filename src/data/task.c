@@ -1,4 +1,4 @@
-#include "train/task.h"
+#include "data/task.h"
 #include "base/error.h"
 #include <stdio.h>
 #include <string.h>

@@ -1,6 +1,6 @@
-#include "train/metric_entity.h"
+#include "data/metric_entity.h"
 #include "base/error.h"
-#include "train/dataset.h"
+#include "data/dataset.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

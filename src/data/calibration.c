@@ -1,4 +1,4 @@
-#include "train/calibration.h"
+#include "data/calibration.h"
 #include <math.h>
 #include <stdlib.h>
 

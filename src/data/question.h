@@ -1,8 +1,8 @@
 /* What a question answering set keeps beside its tokens: questions, contexts, gold answers, and
  * where in the context each token is. */
-#ifndef BERT_TRAIN_QUESTION_H
-#define BERT_TRAIN_QUESTION_H
-#include "train/dataset.h"
+#ifndef BERT_DATA_QUESTION_H
+#define BERT_DATA_QUESTION_H
+#include "data/dataset.h"
 
 typedef struct {
     char *id;

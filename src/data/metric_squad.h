@@ -1,6 +1,6 @@
 /* SQuAD's own measures: exact match and F1 of two answers, as its evaluation scripts have them. */
-#ifndef BERT_TRAIN_METRIC_SQUAD_H
-#define BERT_TRAIN_METRIC_SQUAD_H
+#ifndef BERT_DATA_METRIC_SQUAD_H
+#define BERT_DATA_METRIC_SQUAD_H
 #include <stdbool.h>
 #include <stddef.h>
 

@@ -1,7 +1,7 @@
 /* Multiple choice: a prompt, its endings, and the number of the right one. */
 #include "base/error.h"
 #include "base/grow.h"
-#include "train/dataset.h"
+#include "data/dataset.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

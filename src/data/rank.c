@@ -1,4 +1,4 @@
-#include "train/rank.h"
+#include "data/rank.h"
 #include <math.h>
 #include <stdlib.h>
 

@@ -1,9 +1,9 @@
 /* The inside of a dataset, and how one is built row by row. */
-#ifndef BERT_TRAIN_DATASET_H
-#define BERT_TRAIN_DATASET_H
+#ifndef BERT_DATA_DATASET_H
+#define BERT_DATA_DATASET_H
+#include "data/task.h"
 #include "models/model.h"
 #include "models/problem.h"
-#include "train/task.h"
 
 struct bert_dataset {
     char *where; /* the file, for messages */

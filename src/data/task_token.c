@@ -1,10 +1,10 @@
 /* Token classification: sentences of labelled words, CoNLL's columns or JSON lines. */
 #include "base/error.h"
 #include "base/grow.h"
+#include "data/dataset.h"
+#include "data/metric_entity.h"
 #include "files/json.h"
 #include "files/utf8.h"
-#include "train/dataset.h"
-#include "train/metric_entity.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

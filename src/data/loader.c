@@ -1,7 +1,7 @@
 /* Batches in the order of an epoch. */
 #include "base/error.h"
 #include "base/rng.h"
-#include "train/dataset.h"
+#include "data/dataset.h"
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,8 +1,8 @@
 /* Metrics over a stream of logits: counts per class, moments, and for ranks the values. */
 #include "base/error.h"
+#include "data/dataset.h"
+#include "data/rank.h"
 #include "models/problem.h"
-#include "train/dataset.h"
-#include "train/rank.h"
 #include <bert_train.h>
 #include <math.h>
 #include <stdio.h>

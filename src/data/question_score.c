@@ -1,7 +1,7 @@
 /* From logits of windows to the answer of each question: run_qa.py's postprocess_qa_predictions. */
 #include "base/error.h"
-#include "train/metric_squad.h"
-#include "train/question.h"
+#include "data/metric_squad.h"
+#include "data/question.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

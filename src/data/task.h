@@ -1,7 +1,7 @@
 /* What can be trained: how a file becomes rows, what a batch has beside its tokens, and what is
  * measured. A row of the table has the name of its stock head. */
-#ifndef BERT_TRAIN_TASK_H
-#define BERT_TRAIN_TASK_H
+#ifndef BERT_DATA_TASK_H
+#define BERT_DATA_TASK_H
 #include <bert_train.h>
 
 typedef struct bert_dataset_builder bert_dataset_builder;

@@ -1,7 +1,7 @@
 /* Entities in sequences of labels such as B-PER, I-PER, O. */
-#ifndef BERT_TRAIN_METRIC_ENTITY_H
-#define BERT_TRAIN_METRIC_ENTITY_H
-#include "train/task.h"
+#ifndef BERT_DATA_METRIC_ENTITY_H
+#define BERT_DATA_METRIC_ENTITY_H
+#include "data/task.h"
 
 /* precision, recall, f1, accuracy: seqeval's, in its default mode; *_strict: its mode "strict" with
  * the scheme IOB2, where an entity begins with B- and goes on with I- of the same type. */

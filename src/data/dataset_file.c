@@ -1,6 +1,6 @@
 /* Datasets from files. */
 #include "base/error.h"
-#include "train/dataset.h"
+#include "data/dataset.h"
 #include <stdlib.h>
 #include <string.h>
 

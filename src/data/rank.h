@@ -1,6 +1,6 @@
 /* Statistics of ranks, for metrics that need every value at once. */
-#ifndef BERT_TRAIN_RANK_H
-#define BERT_TRAIN_RANK_H
+#ifndef BERT_DATA_RANK_H
+#define BERT_DATA_RANK_H
 #include <bert.h>
 
 /* Area under the ROC curve of scores (stride apart) for items with truth[i * stride] > 0.5; ties

@@ -1,6 +1,6 @@
 /* How far probabilities can be believed, and what makes them more believable. */
-#ifndef BERT_TRAIN_CALIBRATION_H
-#define BERT_TRAIN_CALIBRATION_H
+#ifndef BERT_DATA_CALIBRATION_H
+#define BERT_DATA_CALIBRATION_H
 #include <bert.h>
 
 enum { BERT_BINS = 10 };

@@ -1,4 +1,4 @@
-#include "train/metric_squad.h"
+#include "data/metric_squad.h"
 #include "text/utf8.h"
 #include <ctype.h>
 #include <stdlib.h>

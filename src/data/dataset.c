@@ -1,5 +1,5 @@
 /* Labelled texts as int32 arrays. */
-#include "train/dataset.h"
+#include "data/dataset.h"
 #include "base/error.h"
 #include "base/grow.h"
 #include <stdio.h>

@@ -3,8 +3,8 @@
 #include "base/grow.h"
 #include "base/number.h"
 #include "base/rng.h"
+#include "data/dataset.h"
 #include "files/utf8.h"
-#include "train/dataset.h"
 #include <ctype.h>
 #include <math.h>
 #include <stdio.h>

@@ -3,7 +3,7 @@
 #include "base/error.h"
 #include "base/grow.h"
 #include "base/rng.h"
-#include "train/dataset.h"
+#include "data/dataset.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

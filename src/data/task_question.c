@@ -1,9 +1,9 @@
 /* Question answering: SQuAD's JSON to windows of the context, as transformers' run_qa.py. */
 #include "base/error.h"
 #include "base/grow.h"
+#include "data/question.h"
 #include "files/json.h"
 #include "text/windows.h"
-#include "train/question.h"
 #include <stdlib.h>
 #include <string.h>
 
