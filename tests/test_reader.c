@@ -169,6 +169,37 @@ static void real_files_are_read_whole(void **state) {
 }
 
 /* They would be files that nobody can read. */
+/* Read in blocks of 64 KiB: lines that end at their edges, span some, and have no end. */
+static void lines_of_any_length_are_whole(void **state) {
+    (void)state;
+    enum { BLOCK = 1 << 16 };
+    static const size_t lengths[] = {BLOCK - 1, BLOCK - 1, BLOCK, 0, BLOCK + 1, 5 * BLOCK, 7};
+    enum { LINES = sizeof lengths / sizeof *lengths };
+    char *dir = test_directory(), *path = bert_path_join(dir, "a.txt");
+    FILE *f = fopen(path, "wb");
+    assert_non_null(f);
+    for (int i = 0; i < LINES; i++) {
+        for (size_t k = 0; k < lengths[i]; k++) putc('a' + (int)(k + (size_t)i) % 26, f);
+        if (i + 1 < LINES) fputs(i % 2 ? "\r\n" : "\n", f);
+    }
+    assert_int_equal(fclose(f), 0);
+    bert_error e = {0};
+    bert_reader *r = bert_reader_open(path, NULL, &e);
+    assert_non_null(r);
+    bert_row row;
+    for (int i = 0; i < LINES; i++) {
+        assert_int_equal(bert_reader_next(r, &row, &e), 1);
+        assert_int_equal(row.text.bytes, lengths[i]);
+        assert_int_equal(row.line, i + 1);
+        for (size_t k = 0; k < lengths[i]; k++)
+            assert_int_equal(row.text.text[k], 'a' + (int)(k + (size_t)i) % 26);
+    }
+    assert_int_equal(bert_reader_next(r, &row, &e), 0);
+    bert_reader_close(r);
+    free(path);
+    test_remove(dir);
+}
+
 static void matrices_without_a_shape_or_a_name_are_refused(void **state) {
     (void)state;
     char *dir = test_directory(), *path = bert_path_join(dir, "x");
@@ -254,6 +285,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(files_give_the_rows_they_hold),
         cmocka_unit_test(invalid_utf8_is_counted_and_passed_on),
+        cmocka_unit_test(lines_of_any_length_are_whole),
         cmocka_unit_test(real_files_are_read_whole),
         cmocka_unit_test(npy_and_matrices_round_trip),
         cmocka_unit_test(matrices_without_a_shape_or_a_name_are_refused),

@@ -4,8 +4,8 @@
 #include "data/dataset.h"
 #include "data/metric_entity.h"
 #include "files/json.h"
+#include "files/lines.h"
 #include "files/utf8.h"
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -184,22 +184,14 @@ static int read_json_line(sentence *s, const char *line, size_t n, int64_t numbe
     return rc ? rc : end_sentence(s, e);
 }
 
-static int read_lines(sentence *s, FILE *f, bool json, bert_error *e) {
-    char *line = NULL;
-    size_t capacity = 0;
-    ssize_t n;
-    int rc = 0;
-    for (int64_t number = 1; !rc; number++) {
-        errno = 0;
-        if ((n = getline(&line, &capacity, f)) < 0) break;
-        const size_t mark = number == 1 && !strncmp(line, "\xef\xbb\xbf", 3) ? 3 : 0;
-        const char *text = line + mark;
-        rc = (json ? read_json_line : read_column_line)(s, text, (size_t)n - mark, number, e);
+static int read_lines(sentence *s, bert_lines *lines, bool json, bert_error *e) {
+    char *line;
+    size_t n;
+    int rc;
+    while ((rc = bert_lines_next(lines, &line, &n, e)) > 0) {
+        rc = (json ? read_json_line : read_column_line)(s, line, n, bert_lines_number(lines), e);
+        if (rc) break;
     }
-    if (!rc && ferror(f))
-        rc = bert_fail(e, BERT_EIO, "%s: cannot read: %s", s->b->set->where, strerror(errno));
-    if (!rc && errno == ENOMEM) rc = bert_fail_memory(e, capacity); /* not the end of the file */
-    free(line);
     return rc ? rc : end_sentence(s, e);
 }
 
@@ -207,16 +199,14 @@ static int read_tokens(bert_dataset_builder *b, const char *path, bert_error *e)
     const size_t length = (size_t)b->set->max_length, n = strlen(path);
     if (length < 3)
         return bert_fail(e, BERT_EINVAL, "max_length %zu: a word needs 3 tokens", length);
-    FILE *f = fopen(path, "rb");
-    if (!f)
-        return bert_fail(e, errno == ENOENT ? BERT_ENOTFOUND : BERT_EIO, "%s: cannot open: %s",
-                         path, strerror(errno));
+    bert_lines *lines = bert_lines_open(path, path, e);
+    if (!lines) return e->code;
     sentence s = {.b = b,
                   .row = malloc(length * sizeof *s.row),
                   .row_labels = malloc(length * sizeof *s.row_labels)};
     int rc = s.row && s.row_labels ? 0 : bert_fail_memory(e, length * sizeof *s.row);
-    if (!rc) rc = read_lines(&s, f, n > 6 && !strcasecmp(path + n - 6, ".jsonl"), e);
-    fclose(f);
+    if (!rc) rc = read_lines(&s, lines, n > 6 && !strcasecmp(path + n - 6, ".jsonl"), e);
+    bert_lines_close(lines);
     clear(&s);
     bert_grown_free(s.ids);
     bert_grown_free(s.word_end);

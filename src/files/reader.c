@@ -2,16 +2,16 @@
 #include "base/error.h"
 #include "base/number.h"
 #include "files/json.h"
+#include "files/lines.h"
 #include "files/utf8.h"
 #include <ctype.h>
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-enum { MAX_RECORD = 256 << 20, MAX_COLUMNS = 4096 };
+enum { MAX_RECORD = BERT_LINE_MAX, MAX_COLUMNS = 4096 };
 
 /* A record's bytes: fields end to end, each followed by a NUL. */
 typedef struct {
@@ -25,17 +25,16 @@ typedef struct {
 } columns;
 
 struct bert_reader {
-    FILE *file;
     char *path;
+    bert_lines *lines;
     bert_row_format format;
     bool has_header, guessed; /* guessed: its first line was taken for a row unasked */
     bool pending;             /* the first record has been read and is a row */
     columns header;
     int text, pair; /* column numbers; pair -1: none */
     int *label, labels;
-    char *line; /* getline's buffer */
-    size_t line_capacity;
-    int64_t line_number, first_line; /* of the line last read, of the record */
+    char *line;
+    int64_t first_line; /* of the record */
     bytes record;
     size_t *offset; /* of the fields in record, fields + 1 of them */
     int fields, offset_capacity;
@@ -96,31 +95,6 @@ static int end_field(bert_reader *r, bert_error *e) {
     return 0;
 }
 
-/* The next line without its end; 1, 0 at the end of the file, or an error. */
-static int read_line(bert_reader *r, size_t *n, bert_error *e) {
-    errno = 0;
-    ssize_t got = getline(&r->line, &r->line_capacity, r->file);
-    if (got < 0) {
-        if (ferror(r->file))
-            return bert_fail(e, BERT_EIO, "%s: cannot read: %s", r->path, strerror(errno));
-        if (errno == ENOMEM) return bert_fail_memory(e, r->line_capacity);
-        return 0;
-    }
-    r->line_number++;
-    *n = (size_t)got;
-    if (*n > MAX_RECORD)
-        return bert_fail(e, BERT_EFORMAT, "%s:%lld: a line of more than 256 MB", r->path,
-                         (long long)r->line_number);
-    if (*n && r->line[*n - 1] == '\n') --*n;
-    if (*n && r->line[*n - 1] == '\r') --*n;
-    if (r->line_number == 1 && *n >= 3 && !memcmp(r->line, "\xef\xbb\xbf", 3)) {
-        *n -= 3;
-        memmove(r->line, r->line + 3, *n);
-    }
-    r->line[*n] = 0;
-    return 1;
-}
-
 static int split_txt(bert_reader *r, size_t n, bert_error *e) {
     int rc = append(&r->record, r->line, n, e);
     return rc ? rc : end_field(r, e);
@@ -154,7 +128,7 @@ static int split_csv(bert_reader *r, size_t n, bert_error *e) {
                     if ((rc = append(&r->record, "\n", 1, e))) return rc;
                     if (r->record.n > MAX_RECORD)
                         return fail_at(r, e, "a quoted field of more than 256 MB");
-                    rc = read_line(r, &n, e);
+                    rc = bert_lines_next(r->lines, &r->line, &n, e);
                     if (rc < 0) return rc;
                     if (!rc) return fail_at(r, e, "a quoted field that starts here does not end");
                     p = r->line;
@@ -218,7 +192,7 @@ static int append_json(bert_reader *r, const json_t *v, bert_error *e) {
 /* Fields in the order of the header; the first object is the header. */
 static int split_jsonl(bert_reader *r, size_t n, bert_error *e) {
     json_decref(r->object);
-    r->object = bert_json_parse_row(r->line, n, r->path, r->line_number, e);
+    r->object = bert_json_parse_row(r->line, n, r->path, bert_lines_number(r->lines), e);
     if (!r->object) return bert_error_code(e, BERT_EFORMAT);
     if (!json_is_object(r->object)) return fail_at(r, e, "not an object");
     if (!r->has_header) return 0;
@@ -258,9 +232,9 @@ static int read_record(bert_reader *r, bert_error *e) {
     size_t n;
     int rc;
     do {
-        if ((rc = read_line(r, &n, e)) <= 0) return rc;
+        if ((rc = bert_lines_next(r->lines, &r->line, &n, e)) <= 0) return rc;
     } while (!n && !formats[r->format].blank_is_row);
-    r->first_line = r->line_number;
+    r->first_line = bert_lines_number(r->lines);
     r->record.n = 0;
     r->fields = 0;
     if ((rc = formats[r->format].split(r, n, e))) return rc;
@@ -451,10 +425,8 @@ bert_reader *bert_reader_open(const char *path, const bert_reader_options *optio
         bert_reader_close(r);
         return NULL;
     }
-    r->file = strcmp(path, "-") ? fopen(path, "rbe") : stdin;
-    if (!r->file) {
-        bert_fail(e, errno == ENOENT ? BERT_ENOTFOUND : BERT_EIO, "%s: cannot open: %s", path,
-                  strerror(errno));
+    r->lines = bert_lines_open(path, r->path, e);
+    if (!r->lines) {
         bert_reader_close(r);
         return NULL;
     }
@@ -468,12 +440,11 @@ bert_reader *bert_reader_open(const char *path, const bert_reader_options *optio
 
 void bert_reader_close(bert_reader *r) {
     if (!r) return;
-    if (r->file && r->file != stdin) fclose(r->file);
+    bert_lines_close(r->lines);
     for (int i = 0; i < r->header.n; i++) free(r->header.name[i]);
     free(r->header.name);
     free(r->label);
     free(r->label_field);
-    free(r->line);
     free(r->record.data);
     free(r->offset);
     free(r->field);
