@@ -94,10 +94,17 @@ class Report:
         return self.bad
 
 
+def plain(o):
+    """Without the padding and truncation that its file asks for: here a text has its own tokens, all of them."""
+    o.no_padding()
+    o.no_truncation()
+    return o
+
+
 def oracle(directory):
     path = os.path.join(directory, "tokenizer.json")
     if os.path.exists(path):
-        return Tokenizer.from_file(path), path
+        return plain(Tokenizer.from_file(path)), path
     path = os.path.join(directory, "vocab.txt")
     return Tokenizer.from_str(BertWordPieceTokenizer(path).to_str()), path
 
@@ -244,7 +251,7 @@ def save(directory, n="20000"):
     report = Report(f"save {directory}")
     with tempfile.TemporaryDirectory() as d:
         m.save(d)
-        a = Tokenizer.from_file(os.path.join(d, "tokenizer.json"))
+        a = plain(Tokenizer.from_file(os.path.join(d, "tokenizer.json")))
         b = libbert.Tokenizer(d)
         c = libbert.Tokenizer(os.path.join(d, "vocab.txt"))
         if path.endswith("json"):
