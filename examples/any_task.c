@@ -37,7 +37,7 @@ int main(int argc, char **argv) {
     }
     const bool from_scratch = !holds_weights(argv[2]);
     bert_model_options bare = {.head = "none", .from_scratch = from_scratch};
-    bert_model *base = bert_model_open(argv[2], &bare, &e);
+    bert_model *base = e.code ? NULL : bert_model_open(argv[2], &bare, &e);
     bert_dataset_options data = {.task = argv[1], .overflow = BERT_OVERFLOW_TRUNCATE};
     bert_dataset *train = bert_dataset_open(argv[3], base, &data, &e);
     data.like = train;
@@ -49,7 +49,7 @@ int main(int argc, char **argv) {
 
     bert_trainer *trainer = bert_trainer_new(model, &args, train, validation, &e);
     if (!bert_trainer_train(trainer, &e)) bert_trainer_save(trainer, &e);
-    const bert_metrics *m = bert_trainer_evaluate(trainer, validation, &e);
+    const bert_metrics *m = e.code ? NULL : bert_trainer_evaluate(trainer, validation, &e);
     for (int i = 0; m && i < bert_metrics_count(m); i++)
         printf("%s %.4f\n", bert_metrics_name(m, i), bert_metrics_value(m, i));
     if (e.code) fprintf(stderr, "%s: %s\n", argv[0], e.message);

@@ -17,13 +17,13 @@ int main(int argc, char **argv) {
     bert_training_set(&args, "output_dir", argv[4], &e);
     bert_trainer *trainer = bert_trainer_new(model, &args, train, validation, &e);
     if (!bert_trainer_train(trainer, &e)) bert_trainer_save(trainer, &e);
-    const bert_metrics *m = bert_trainer_evaluate(trainer, validation, &e);
+    const bert_metrics *m = e.code ? NULL : bert_trainer_evaluate(trainer, validation, &e);
     for (int i = 0; m && i < bert_metrics_count(m); i++)
         printf("%s %.4f\n", bert_metrics_name(m, i), bert_metrics_value(m, i));
 
     float scores[64] = {0};
     bert_text text = bert_text_of(argv[5]);
-    bert_session *session = bert_session_new(model, NULL, &e);
+    bert_session *session = e.code ? NULL : bert_session_new(model, NULL, &e);
     if (session && bert_dataset_num_labels(train) <= 64 &&
         !bert_classify(session, &text, 1, NULL, BERT_SCORES_DEFAULT, scores, NULL, &e))
         for (int32_t i = 0; bert_model_label(model, i); i++)
