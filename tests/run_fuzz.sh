@@ -21,9 +21,10 @@ seed fuzz_tokenizer '\0The [MASK] caf\xc3\xa9, na\xc3\xafve \xe4\xb8\xad\xe6\x96
 seed fuzz_tokenizer_json '\0{"model":{"type":"WordPiece","vocab":{"[UNK]":0,"a":1},"unk_token":"[UNK]"}}'
 seed fuzz_tokenizer_json '\1[UNK]\n[CLS]\n[SEP]\na\n##b\n'
 
-failed=0
+failed=0 ran=0
 for target in build-fuzz/fuzz_*; do
     [ -x "$target" ] && [ -f "$target" ] || continue
+    ran=1
     name=$(basename "$target")
     mkdir -p "$work/$name"
     if "$target" -max_total_time="$seconds" -max_len=4000 -rss_limit_mb=1000 -timeout=10 -print_final_stats=1 \
@@ -35,4 +36,5 @@ for target in build-fuzz/fuzz_*; do
         tail -n 40 "$work/log"
     fi
 done
+[ $ran = 1 ] || { echo "run_fuzz: no target is built (make fuzz)"; exit 2; }
 exit $failed
