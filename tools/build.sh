@@ -5,15 +5,19 @@ set -u
 preset=$1
 jobs=${2:-2}
 target=${3:-all}
+case $preset in
+clang | fuzz) setup="'tools/setup.sh build checks'" ;;
+*) setup="'make setup'" ;;
+esac
 if ! command -v cmake >/dev/null || ! command -v pkg-config >/dev/null; then
-    echo "build: cmake or pkg-config is missing; 'make setup' installs what the build needs" >&2
+    echo "build: cmake or pkg-config is missing; $setup installs what the build needs" >&2
     exit 1
 fi
 log=$(mktemp) || exit 1
 trap 'rm -f "$log"' EXIT
 if ! cmake --preset "$preset" >"$log" 2>&1; then
     cat "$log" >&2
-    echo "build: cannot configure; 'make setup' installs what the build needs" >&2
+    echo "build: cannot configure; $setup installs what the build needs" >&2
     exit 1
 fi
 if [ -t 1 ]; then
