@@ -64,7 +64,7 @@ while [ $# -ge 5 ]; do
     shift 5
 done
 if [ -z "$known" ]; then
-    say "'$name' is not a model this script knows: $(echo "$rows" | sed -n 's/^\([^ ]*\) .*/\1/p' | sort -u | tr '\n' ' ')"
+    say "'$name' is not a model this script knows: $(echo "$rows" | sed -n 's/^\([^ ][^ ]*\) .*/\1/p' | sort -u | xargs)"
 else
     say "could not fetch $name; its files may also be put into $cache/$name by hand"
 fi
