@@ -13,7 +13,6 @@ build/bert: FORCE
 everything:
 	$(call build,release)
 
-demo: NEEDS = build model
 demo: setup build/bert
 	@tools/get_model.sh $(MODEL) >/dev/null
 	@demo/run.sh build/bert $(MODEL)
@@ -21,7 +20,8 @@ demo: setup build/bert
 test: setup everything
 	@cd build && ctest -j$(JOBS)
 
-NEEDS = build
+# Of all the goals: setup runs once, whichever comes first.
+NEEDS = build $(if $(filter demo bench,$(MAKECMDGOALS)),model) $(if $(filter bench,$(MAKECMDGOALS)),race)
 setup:
 	@tools/setup.sh $(NEEDS)
 
@@ -36,7 +36,6 @@ fuzz:
 	@tests/run_fuzz.sh
 
 # The race against other engines (RACE="--quick": docs/benchmarks.md); kernels against the machine's peak.
-bench: NEEDS = build model race
 bench: setup everything
 	@DATA="$(DATA)" bench/race.sh $(RACE)
 
