@@ -43,7 +43,7 @@ bench-kernels: everything
 	@build/bench_kernels
 
 install: everything
-	cmake --install build --prefix $(PREFIX)
+	cmake --install build --prefix "$(PREFIX)"
 
 format:
 	clang-format -i $$(git ls-files '*.c' '*.h')
