@@ -15,6 +15,7 @@ if ! command -v cmake >/dev/null || ! command -v pkg-config >/dev/null; then
 fi
 log=$(mktemp) || exit 1
 trap 'rm -f "$log"' EXIT
+trap 'exit 1' HUP INT TERM
 if ! cmake --preset "$preset" >"$log" 2>&1; then
     cat "$log" >&2
     echo "build: cannot configure; $setup installs what the build needs" >&2

@@ -67,6 +67,7 @@ fi
 echo "setup: installing$missing" >&2
 log=$(mktemp) || exit 1
 trap 'rm -f "$log"' EXIT
+trap 'exit 1' HUP INT TERM
 # A mirror of somebody else's that does not answer is no reason to stop: what counts is the install.
 $sudo apt-get -q update >"$log" 2>&1
 # shellcheck disable=SC2086
