@@ -478,7 +478,8 @@ static void read_stretch(bert_encoder *enc, const uint8_t *p, const uint8_t *end
         put_token(enc, enc->t->added[i].id,
                   (bert_span){enc->stretch_places[start].start, enc->stretch_places[stop - 1].end});
     }
-    split_stretch(enc, done, enc->stretch_bytes);
+    /* Before the first character that is kept there is no buffer. */
+    if (done < enc->stretch_bytes) split_stretch(enc, done, enc->stretch_bytes);
 }
 
 static void read_segment(bert_encoder *enc, const uint8_t *p, const uint8_t *end) {
