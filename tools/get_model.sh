@@ -49,7 +49,8 @@ while [ $# -ge 5 ]; do
             echo "$cache/$name"
             exit 0
         fi
-        mkdir -p "$cache" && work=$(mktemp -d "$cache/.fetch-XXXXXX") || exit 1
+        mkdir -p "$cache" && work=$(mktemp -d "$cache/.fetch-XXXXXX") ||
+            { say "cannot write into $cache; BERT_HOME=DIRECTORY puts models elsewhere"; exit 1; }
         trap 'rm -rf "$work"' EXIT
         trap 'exit 1' HUP INT TERM
         if try "$2" "$3" "$4" "$5"; then
