@@ -530,6 +530,23 @@ static void train_then_use(void **state) {
 
 /* ---- Bad input */
 
+/* Names of labels and directories that mean something to YAML or Markdown. */
+static void odd_names(void **state) {
+    (void)state;
+    write_file("odd.csv", "text,label\nw1 w2,a|b\nw3,\"two\nlines\"\nw4,*c*\nw5,*c*\n");
+    expect(0, bert("info m && mkdir -p 'models--o--x: y/snapshots' && cp -r m "
+                   "'models--o--x: y/snapshots/1' && '%s' train 'models--o--x: y/snapshots/1' "
+                   "--train-file odd.csv --validation-file odd.csv -o '%s/in/2024/' --max-steps 1 "
+                   "--save-strategy no && cat in/2024/README.md >&2",
+                   BERT_TOOL, home));
+    says(err, "\nbase_model: \"o/x: y\"\n");
+    says(err, "\n- name: \"2024\"\n");
+    says(err, "\n# 2024\n");
+    says(err, "| a\\|b | 1 |\n");
+    says(err, "| two lines | 1 |\n");
+    says(err, "| \\*c\\* | 2 |\n");
+}
+
 static void bad_files(void **state) {
     (void)state;
     expect(1, bert("embed nowhere w1"));
@@ -808,27 +825,17 @@ static void interrupted_output(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(usage_is_two),
-        cmocka_unit_test(help_is_documented),
-        cmocka_unit_test(help_is_whole),
-        cmocka_unit_test(tokenize_prints),
-        cmocka_unit_test(embed_prints),
-        cmocka_unit_test(many_texts),
-        cmocka_unit_test(encode_writes),
-        cmocka_unit_test(others_print),
-        cmocka_unit_test(heads_print),
-        cmocka_unit_test(dropped_is_said),
-        cmocka_unit_test(train_then_use),
-        cmocka_unit_test(bad_files),
-        cmocka_unit_test(unknown_header),
-        cmocka_unit_test(invalid_utf8),
-        cmocka_unit_test(too_long),
-        cmocka_unit_test(broken_models),
-        cmocka_unit_test(full_disk),
-        cmocka_unit_test(closed_files),
-        cmocka_unit_test(full_disk_in_training),
-        cmocka_unit_test(interrupted),
-        cmocka_unit_test(interrupted_output),
+        cmocka_unit_test(usage_is_two),   cmocka_unit_test(help_is_documented),
+        cmocka_unit_test(help_is_whole),  cmocka_unit_test(tokenize_prints),
+        cmocka_unit_test(embed_prints),   cmocka_unit_test(many_texts),
+        cmocka_unit_test(encode_writes),  cmocka_unit_test(others_print),
+        cmocka_unit_test(heads_print),    cmocka_unit_test(dropped_is_said),
+        cmocka_unit_test(train_then_use), cmocka_unit_test(odd_names),
+        cmocka_unit_test(bad_files),      cmocka_unit_test(unknown_header),
+        cmocka_unit_test(invalid_utf8),   cmocka_unit_test(too_long),
+        cmocka_unit_test(broken_models),  cmocka_unit_test(full_disk),
+        cmocka_unit_test(closed_files),   cmocka_unit_test(full_disk_in_training),
+        cmocka_unit_test(interrupted),    cmocka_unit_test(interrupted_output),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -3,14 +3,32 @@
 #include "base/file.h"
 #include "data/dataset.h"
 #include "data/task.h"
+#include "train/directory.h"
 #include "train/trainer.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-static const char *last_part(const char *path) {
-    const char *slash = strrchr(path, '/');
-    return slash && slash[1] ? slash + 1 : path;
+/* As a double-quoted scalar of YAML: a directory may be called 2024, or "a: b". */
+static int put_yaml(bert_writer *w, const char *text, bert_error *e) {
+    int rc = bert_writer_put(w, "\"", 1, e);
+    for (; *text && !rc; text++) {
+        const unsigned char c = (unsigned char)*text;
+        rc = c < ' ' || c == 127
+                 ? bert_writer_printf(w, e, "\\x%02X", c)
+                 : bert_writer_printf(w, e, c == '"' || c == '\\' ? "\\%c" : "%c", c);
+    }
+    return rc ? rc : bert_writer_put(w, "\"", 1, e);
+}
+
+/* As it is, in a table of Markdown: one line, and nothing in it marks anything up. */
+static int put_cell(bert_writer *w, const char *text, bert_error *e) {
+    int rc = BERT_OK;
+    for (; *text && !rc; text++) {
+        const char c = *text == '\n' || *text == '\r' || *text == '\t' ? ' ' : *text;
+        rc = bert_writer_printf(w, e, strchr("\\|`*<&[~", c) ? "\\%c" : "%c", c);
+    }
+    return rc;
 }
 
 /* The last evaluation, or where the best model was loaded, its evaluation. */
@@ -35,11 +53,12 @@ static bool is_result(const char *key) {
 }
 
 static int put_front_matter(const bert_trainer *t, bert_writer *w, const char *name,
-                            const json_t *evaluation, bert_error *e) {
-    int rc = bert_writer_printf(w, e,
-                                "---\nlibrary_name: transformers\nbase_model: %s\ntags:\n"
-                                "- generated_from_trainer\npipeline_tag: %s\n",
-                                last_part(bert_model_path(t->model)), t->train->task->pipeline);
+                            const char *base, const json_t *evaluation, bert_error *e) {
+    int rc = bert_writer_printf(w, e, "---\nlibrary_name: transformers\nbase_model: ");
+    if (!rc) rc = put_yaml(w, base, e);
+    if (!rc)
+        rc = bert_writer_printf(w, e, "\ntags:\n- generated_from_trainer\npipeline_tag: %s\n",
+                                t->train->task->pipeline);
     const char *key;
     const json_t *value;
     bool first = true;
@@ -48,12 +67,14 @@ static int put_front_matter(const bert_trainer *t, bert_writer *w, const char *n
         rc = bert_writer_printf(w, e, "%s- %s\n", first ? "metrics:\n" : "", key + 5);
         first = false;
     }
+    if (!rc && !first) rc = bert_writer_printf(w, e, "model-index:\n- name: ");
+    if (!rc && !first) rc = put_yaml(w, name, e);
     if (!rc && !first)
         rc = bert_writer_printf(w, e,
-                                "model-index:\n- name: %s\n  results:\n  - task:\n      type: %s\n"
+                                "\n  results:\n  - task:\n      type: %s\n"
                                 "    dataset:\n      name: validation\n      type: validation\n"
                                 "    metrics:\n",
-                                name, t->train->task->pipeline);
+                                t->train->task->pipeline);
     json_object_foreach((json_t *)(uintptr_t)evaluation, key, value) {
         if (rc || !is_result(key) || !strcmp(key, "eval_loss") || !json_is_number(value)) continue;
         rc = bert_writer_printf(w, e, "    - name: %s\n      type: %s\n      value: %.6g\n",
@@ -62,17 +83,20 @@ static int put_front_matter(const bert_trainer *t, bert_writer *w, const char *n
     return rc ? rc : bert_writer_printf(w, e, "---\n\n# %s\n\n", name);
 }
 
-static int put_labels(const bert_trainer *t, bert_writer *w, bert_error *e) {
+static int put_labels(const bert_trainer *t, bert_writer *w, const char *base, bert_error *e) {
     const bool rows = t->train->task == &bert_task_sequence_classification;
-    int rc = bert_writer_printf(w, e, "%s trained for %s.\n", last_part(bert_model_path(t->model)),
+    int rc = bert_writer_printf(w, e, "%s trained for %s.\n", base,
                                 rows ? bert_dataset_problem_type(t->train) : t->train->task->name);
     if (rc || !t->train->task->labels) return rc;
     rc = bert_writer_printf(w, e, "\n## Labels\n\n| id | label | training %s |\n|---|---|---|\n",
                             rows ? "rows" : "tokens");
-    for (int32_t i = 0; i < bert_dataset_num_labels(t->train) && !rc; i++)
-        rc = bert_writer_printf(w, e, "| %d | %s | %lld |\n", (int)i,
-                                bert_dataset_label(t->train, i),
-                                (long long)bert_dataset_label_rows(t->train, i));
+    for (int32_t i = 0; i < bert_dataset_num_labels(t->train) && !rc; i++) {
+        rc = bert_writer_printf(w, e, "| %d | ", (int)i);
+        if (!rc) rc = put_cell(w, bert_dataset_label(t->train, i), e);
+        if (!rc)
+            rc = bert_writer_printf(w, e, " | %lld |\n",
+                                    (long long)bert_dataset_label_rows(t->train, i));
+    }
     return rc;
 }
 
@@ -106,7 +130,10 @@ static int put_arguments(const bert_trainer *t, bert_writer *w, bert_error *e) {
             shown = shown || !strcmp(arg.name, always[k]);
         if (!strcmp(arg.name, "output_dir") || !strcmp(arg.name, "resume_from_checkpoint"))
             continue;
-        if (shown) rc = bert_writer_printf(w, e, "| %s | %s |\n", arg.name, value);
+        if (!shown) continue;
+        rc = bert_writer_printf(w, e, "| %s | ", arg.name);
+        if (!rc) rc = put_cell(w, value, e);
+        if (!rc) rc = bert_writer_printf(w, e, " |\n");
     }
     if (rc) return rc;
     return bert_writer_printf(w, e,
@@ -169,6 +196,20 @@ static bool is_of_somebody(const char *path) {
     return !ours;
 }
 
+static int put_card(const bert_trainer *t, bert_writer *w, const char *directory, bert_error *e) {
+    const json_t *evaluation = final_evaluation(t);
+    char *name = bert_directory_name(directory),
+         *base = bert_directory_name(bert_model_path(t->model));
+    int rc = name && base ? BERT_OK : bert_fail_memory(e, strlen(directory));
+    if (!rc) rc = put_front_matter(t, w, name, base, evaluation, e);
+    if (!rc) rc = put_labels(t, w, base, e);
+    free(name);
+    free(base);
+    if (!rc) rc = put_results(w, evaluation, e);
+    if (!rc) rc = put_arguments(t, w, e);
+    return rc ? rc : put_history(t, w, e);
+}
+
 int bert_model_card_save(const bert_trainer *t, const char *directory, bert_error *e) {
     char *path = bert_path_join(directory, "README.md");
     if (path && is_of_somebody(path)) {
@@ -176,13 +217,9 @@ int bert_model_card_save(const bert_trainer *t, const char *directory, bert_erro
         return BERT_OK;
     }
     bert_writer *w = path ? bert_writer_open(path, e) : NULL;
-    const json_t *evaluation = final_evaluation(t);
-    int rc = w ? BERT_OK : path ? e->code : bert_fail_memory(e, strlen(directory));
-    if (!rc) rc = put_front_matter(t, w, last_part(directory), evaluation, e);
-    if (!rc) rc = put_labels(t, w, e);
-    if (!rc) rc = put_results(w, evaluation, e);
-    if (!rc) rc = put_arguments(t, w, e);
-    if (!rc) rc = put_history(t, w, e);
+    int rc = w      ? put_card(t, w, directory, e)
+             : path ? e->code
+                    : bert_fail_memory(e, strlen(directory));
     if (w && rc)
         bert_writer_abort(w);
     else if (w)

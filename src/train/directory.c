@@ -72,3 +72,43 @@ int bert_directory_commit(const char *from, const char *to, bert_error *e) {
     }
     return rc ? rc : sync_parent(to, e);
 }
+
+/* The last name in path[0, *n), and *n where it starts. */
+static const char *last_name(const char *path, size_t *n, size_t *length) {
+    size_t end = *n;
+    while (end > 1 && path[end - 1] == '/') end--;
+    size_t start = end;
+    while (start && path[start - 1] != '/') start--;
+    *n = start;
+    *length = end - start;
+    return path + start;
+}
+
+static bool is_name(const char *name, size_t length, const char *wanted) {
+    return length == strlen(wanted) && !memcmp(name, wanted, length);
+}
+
+char *bert_directory_name(const char *path) {
+    static const char hub[] = "models--";
+    size_t n = strlen(path), length, length_above, length_hub;
+    const char *name = last_name(path, &n, &length);
+    if (is_name(name, length, ".") || is_name(name, length, "..")) {
+        char *real = realpath(path, NULL);
+        char *found = real && *real && real[1] ? bert_directory_name(real) : strdup(path);
+        free(real);
+        return found;
+    }
+    const char *above = last_name(path, &n, &length_above);
+    const char *repository = last_name(path, &n, &length_hub);
+    const size_t skip = sizeof hub - 1;
+    if (!is_name(above, length_above, "snapshots") || length_hub <= skip ||
+        memcmp(repository, hub, skip))
+        return strndup(name, length);
+    char *found = strndup(repository + skip, length_hub - skip);
+    char *dashes = found ? strstr(found, "--") : NULL;
+    if (dashes) {
+        *dashes = '/';
+        memmove(dashes + 1, dashes + 2, strlen(dashes + 2) + 1);
+    }
+    return found;
+}

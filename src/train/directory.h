@@ -10,4 +10,9 @@ int bert_directory_commit(const char *from, const char *to, bert_error *e);
 int bert_directory_remove(const char *path, bert_error *e);
 /* The name under which a directory is prepared or taken away, beside it: malloc'ed. */
 char *bert_directory_aside(const char *path, const char *what);
+
+/* What a directory is called, malloc'ed: its last name, or org/name where it is one of the hub's
+ * cache (models--org--name/snapshots/<commit>). NULL: out of memory. */
+char *bert_directory_name(const char *path);
+
 #endif

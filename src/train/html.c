@@ -4,6 +4,7 @@
 #include "base/number.h"
 #include "data/calibration.h"
 #include "data/dataset.h"
+#include "train/directory.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -376,12 +377,13 @@ static const char style[] =
     "var(--d)}circle{fill-opacity:.75}</style>";
 
 static void put_head(page *p, const bert_trainer *t) {
-    const char *base = strrchr(bert_model_path(t->model), '/');
+    char *base = bert_directory_name(bert_model_path(t->model));
     put(p, "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" "
            "content=\"width=device-width\"><title>Training report</title>");
     p->rc = p->rc ? p->rc : bert_writer_put(p->w, style, sizeof style - 1, p->e);
     put(p, "<h1>");
-    put_text(p, base && base[1] ? base + 1 : bert_model_path(t->model));
+    put_text(p, base ? base : bert_model_path(t->model));
+    free(base);
     put(p, "</h1><p>%s, %lld steps, %.2f epochs, %lld tokens, bert %s.</p>", t->train->task->name,
         (long long)t->run.global_step, t->state.epoch, (long long)t->run.tokens, bert_version());
     if (t->state.metrics) {
