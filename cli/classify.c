@@ -72,7 +72,8 @@ static void print_row(const shape *s, const bert_text *text, const float *scores
     int width = terminal_width(1) - 30;
     if (s->kind == ONE_LABEL) {
         int32_t best = best_of(scores, s->labels);
-        printf("%-14s %6.1f %%  ", bert_model_label(s->model, best), 100 * (double)scores[best]);
+        print_column(bert_model_label(s->model, best), 14);
+        printf(" %6.1f %%  ", 100 * (double)scores[best]);
     } else {
         width -= 12 * (s->labels - 1);
         for (int32_t i = 0; i < s->labels; i++)
@@ -163,7 +164,8 @@ static int each_zero_shot(void *context, const bert_text *text, bert_error *e) {
     if (!output_json(&z->a->common)) {
         char shown[4 * 60 + 4];
         fit(text, 60, shown);
-        printf("%-14s %6.1f %%  %s", z->labels[best], 100 * (double)z->scores[best], shown);
+        print_column(z->labels[best], 14);
+        printf(" %6.1f %%  %s", 100 * (double)z->scores[best], shown);
         if (most.dropped) printf("  (%d tokens dropped)", most.dropped);
         printf("\n");
         return 0;

@@ -113,6 +113,10 @@ int terminal_width(int fd);
 /* The first columns of text that fit, with no control characters; into out, which holds 4 * columns
  * + 4 bytes. */
 void fit(const bert_text *text, int columns, char *out);
+/* Columns that UTF-8 text takes: its characters, not its bytes. */
+int columns_of(const char *text);
+/* Prints text at the left of a column that is this wide, or all of it where it is wider. */
+void print_column(const char *text, int columns);
 #define NO_HEADER                                                                                  \
     "the first line names no known column and is read as a row; --text-column NAME makes it the "  \
     "header"

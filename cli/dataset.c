@@ -44,9 +44,9 @@ bert_dataset_options dataset_options(const common *c, const label_options *l) {
 }
 
 void dataset_note(const common *c, const char *name, const bert_dataset *d) {
-    enum { SHOWN = 12 };
+    enum { SHOWN = 12, NAME = 24, ROOM = 4 * NAME + 40 };
     bert_dataset_summary s;
-    char labels[600] = "";
+    char labels[(SHOWN + 1) * ROOM] = "", shown[4 * NAME + 4];
     size_t used = 0;
     if (c->quiet || bert_dataset_summarize(d, &s, NULL)) return;
     int32_t n = bert_dataset_num_labels(d);
@@ -55,14 +55,13 @@ void dataset_note(const common *c, const char *name, const bert_dataset *d) {
                  s.target_max, s.target_mean);
         n = 0;
     }
-    for (int32_t i = 0; i < n && i <= SHOWN && used + 40 < sizeof labels; i++) {
-        if (i == SHOWN)
-            used += (size_t)snprintf(labels + used, sizeof labels - used, ", ..");
-        else
-            used += (size_t)snprintf(labels + used, sizeof labels - used, "%s%.24s %lld",
-                                     i ? ", " : "", bert_dataset_label(d, i),
-                                     (long long)bert_dataset_label_rows(d, i));
+    for (int32_t i = 0; i < n && i < SHOWN; i++) {
+        bert_text label = bert_text_of(bert_dataset_label(d, i));
+        fit(&label, NAME, shown);
+        used += (size_t)snprintf(labels + used, sizeof labels - used, "%s%s %lld", i ? ", " : "",
+                                 shown, (long long)bert_dataset_label_rows(d, i));
     }
+    if (n > SHOWN) snprintf(labels + used, sizeof labels - used, ", ..");
     note(c, "%-10s %lld rows, %d to %d tokens (median %d)", name, (long long)s.rows, s.length_min,
          s.length_max, s.length_median);
     if (*labels) note(c, "%-10s %s", "", labels);

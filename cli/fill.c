@@ -39,7 +39,9 @@ static int show(const job *j, const bert_fill_result *r, bool several, const ber
     if (bert_decode(j->tokenizer, &r->token, 1, false, token, sizeof token, e) < 0) return e->code;
     if (!j->json) {
         if (several) printf("%-3d ", r->mask + 1);
-        printf("%6.2f %%  %-16s %s", 100 * (double)r->score, token, r->text);
+        printf("%6.2f %%  ", 100 * (double)r->score);
+        print_column(token, 16);
+        printf(" %s", r->text);
         if (info->dropped) printf("  (%d tokens dropped)", info->dropped);
         printf("\n");
         return 0;

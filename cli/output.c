@@ -150,3 +150,15 @@ void fit(const bert_text *text, int columns, char *out) {
     }
     out[used] = 0;
 }
+
+int columns_of(const char *text) {
+    int n = 0;
+    for (; *text; text++) n += ((unsigned char)*text & 0xC0) != 0x80;
+    return n;
+}
+
+void print_column(const char *text, int columns) {
+    int used = columns_of(text);
+    for (const char *p = text; *p; p++) putchar((unsigned char)*p < 32 || *p == 127 ? ' ' : *p);
+    printf("%*s", used < columns ? columns - used : 0, "");
+}

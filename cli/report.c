@@ -29,24 +29,40 @@ double report_majority(const bert_dataset *d, int32_t *label) {
     return all ? (double)most / (double)all : 0;
 }
 
-enum { NAME = 16, CLASSES = 12 }; /* wider matrices do not fit a terminal */
+enum { NAME = 16, CELL = 9, CLASSES = 12 }; /* wider matrices do not fit a terminal */
+
+static void print_name(const bert_dataset *d, int32_t label) {
+    char shown[4 * NAME + 4];
+    bert_text name = bert_text_of(bert_dataset_label(d, label));
+    fit(&name, NAME, shown);
+    print_column(shown, NAME);
+}
+
+/* At the right of a column of numbers. */
+static void print_heading(const bert_dataset *d, int32_t label) {
+    char shown[4 * CELL + 4];
+    bert_text name = bert_text_of(bert_dataset_label(d, label));
+    fit(&name, CELL, shown);
+    printf(" %*s%s", CELL - columns_of(shown), "", shown);
+}
 
 static void print_classes(const bert_metrics *m, const bert_dataset *d) {
     int32_t n = bert_dataset_num_labels(d);
     printf("\n%-*s %9s %9s %9s %9s\n", NAME, "class", "precision", "recall", "f1", "rows");
     for (int32_t i = 0; i < n; i++) {
         bert_class_report c = bert_metrics_class(m, i);
-        printf("%-*.*s %9.3f %9.3f %9.3f %9lld\n", NAME, NAME, bert_dataset_label(d, i),
-               c.precision, c.recall, c.f1, (long long)c.support);
+        print_name(d, i);
+        printf(" %*.3f %*.3f %*.3f %*lld\n", CELL, c.precision, CELL, c.recall, CELL, c.f1, CELL,
+               (long long)c.support);
     }
     if (n > CLASSES) return;
     printf("\n%-*s", NAME, "true \\ predicted");
-    for (int32_t i = 0; i < n; i++) printf(" %9.9s", bert_dataset_label(d, i));
+    for (int32_t i = 0; i < n; i++) print_heading(d, i);
     printf("\n");
     for (int32_t i = 0; i < n; i++) {
-        printf("%-*.*s", NAME, NAME, bert_dataset_label(d, i));
+        print_name(d, i);
         for (int32_t k = 0; k < n; k++)
-            printf(" %9lld", (long long)bert_metrics_confusion(m, i, k));
+            printf(" %*lld", CELL, (long long)bert_metrics_confusion(m, i, k));
         printf("\n");
     }
 }

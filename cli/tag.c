@@ -37,9 +37,11 @@ static int each(void *context, const bert_text *text, bert_error *e) {
     for (int i = 0; i < n && !rc; i++)
         if (j->json)
             rc = json_row(j, &x[i], &info, e);
-        else
-            printf("%-10s %6.1f %%  %5d-%-5d %s\n", x[i].entity, 100 * (double)x[i].score,
-                   x[i].start, x[i].end, x[i].word);
+        else {
+            print_column(x[i].entity, 10);
+            printf(" %6.1f %%  %5d-%-5d %s\n", 100 * (double)x[i].score, x[i].start, x[i].end,
+                   x[i].word);
+        }
     if (!n && !j->json) printf("(no entities)\n");
     j->texts++;
     return rc;

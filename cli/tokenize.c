@@ -53,8 +53,10 @@ static void print_columns(const bert_tokenizer *t, const bert_encoding *w, int w
     if (windows > 1) printf("window %d of %d\n", window + 1, windows);
     printf("%7s  %-20s %6s %6s %5s %5s\n", "id", "token", "start", "end", "type", "word");
     for (int32_t i = 0; i < w->n; i++) {
-        printf("%7d  %-20s %6d %6d %5d ", w->ids[i], bert_token(t, w->ids[i]), w->offsets[i][0],
-               w->offsets[i][1], w->type_ids[i]);
+        printf("%7d  ", w->ids[i]);
+        const char *token = bert_token(t, w->ids[i]);
+        print_column(token ? token : "-", 20);
+        printf(" %6d %6d %5d ", w->offsets[i][0], w->offsets[i][1], w->type_ids[i]);
         if (w->word_ids[i] < 0)
             printf("%5s\n", "-");
         else

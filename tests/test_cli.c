@@ -547,6 +547,19 @@ static void odd_names(void **state) {
     says(err, "| \\*c\\* | 2 |\n");
 }
 
+/* Columns are of characters: no name is cut within one. */
+static void labels_in_columns(void **state) {
+    (void)state;
+    write_file("greek.csv", "text,label\nw1 w2,ααααααααα\nw3,ββββββββββββββββββ\nw4,\"a\nb\"\n");
+    expect(0, bert("train m --train-file greek.csv -o g --max-steps 1 --save-strategy no && '%s' "
+                   "evaluate g -i greek.csv --columns && '%s' classify g w1 --columns >&2",
+                   BERT_TOOL, BERT_TOOL));
+    says(err, "a b 1, ααααααααα 1, ββββββββββββββββββ 1\n");
+    says(out, "\nααααααααα            ");
+    says(out, "\nβββββββββββββββ…     ");
+    says(out, "\ntrue \\ predicted       a b ααααααααα ββββββββ…\n");
+}
+
 static void bad_files(void **state) {
     (void)state;
     expect(1, bert("embed nowhere w1"));
@@ -825,17 +838,29 @@ static void interrupted_output(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(usage_is_two),   cmocka_unit_test(help_is_documented),
-        cmocka_unit_test(help_is_whole),  cmocka_unit_test(tokenize_prints),
-        cmocka_unit_test(embed_prints),   cmocka_unit_test(many_texts),
-        cmocka_unit_test(encode_writes),  cmocka_unit_test(others_print),
-        cmocka_unit_test(heads_print),    cmocka_unit_test(dropped_is_said),
-        cmocka_unit_test(train_then_use), cmocka_unit_test(odd_names),
-        cmocka_unit_test(bad_files),      cmocka_unit_test(unknown_header),
-        cmocka_unit_test(invalid_utf8),   cmocka_unit_test(too_long),
-        cmocka_unit_test(broken_models),  cmocka_unit_test(full_disk),
-        cmocka_unit_test(closed_files),   cmocka_unit_test(full_disk_in_training),
-        cmocka_unit_test(interrupted),    cmocka_unit_test(interrupted_output),
+        cmocka_unit_test(usage_is_two),
+        cmocka_unit_test(help_is_documented),
+        cmocka_unit_test(help_is_whole),
+        cmocka_unit_test(tokenize_prints),
+        cmocka_unit_test(embed_prints),
+        cmocka_unit_test(many_texts),
+        cmocka_unit_test(encode_writes),
+        cmocka_unit_test(others_print),
+        cmocka_unit_test(heads_print),
+        cmocka_unit_test(dropped_is_said),
+        cmocka_unit_test(train_then_use),
+        cmocka_unit_test(odd_names),
+        cmocka_unit_test(labels_in_columns),
+        cmocka_unit_test(bad_files),
+        cmocka_unit_test(unknown_header),
+        cmocka_unit_test(invalid_utf8),
+        cmocka_unit_test(too_long),
+        cmocka_unit_test(broken_models),
+        cmocka_unit_test(full_disk),
+        cmocka_unit_test(closed_files),
+        cmocka_unit_test(full_disk_in_training),
+        cmocka_unit_test(interrupted),
+        cmocka_unit_test(interrupted_output),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
