@@ -560,6 +560,24 @@ static void labels_in_columns(void **state) {
     says(out, "\ntrue \\ predicted       a b ααααααααα ββββββββ…\n");
 }
 
+/* What is near each other has ticks of its own in report.html, and classes left out are said. */
+static void report_is_exact(void **state) {
+    (void)state;
+    char text[2000];
+    size_t used = (size_t)snprintf(text, sizeof text, "text,label\n");
+    for (int i = 0; i < 31; i++)
+        used += (size_t)snprintf(text + used, sizeof text - used, "w%d,c%d\n", i % 9, i);
+    write_file("many.csv", text);
+    expect(0,
+           bert("train m --train-file many.csv --validation-file many.csv -o many --max-steps 10 "
+                "--logging-steps 1 --save-strategy no --learning-rate 1e-3 --lr-scheduler-type "
+                "polynomial --lr-scheduler-kwargs '{\"lr_end\": 9.99e-4}' && cat "
+                "many/report.html >&2"));
+    says(err, "<p>The first 30 of 31.</p>");
+    says(err, ">0.0009994<");
+    says(err, ">0.0009996<");
+}
+
 static void bad_files(void **state) {
     (void)state;
     expect(1, bert("embed nowhere w1"));
@@ -838,29 +856,18 @@ static void interrupted_output(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(usage_is_two),
-        cmocka_unit_test(help_is_documented),
-        cmocka_unit_test(help_is_whole),
-        cmocka_unit_test(tokenize_prints),
-        cmocka_unit_test(embed_prints),
-        cmocka_unit_test(many_texts),
-        cmocka_unit_test(encode_writes),
-        cmocka_unit_test(others_print),
-        cmocka_unit_test(heads_print),
-        cmocka_unit_test(dropped_is_said),
-        cmocka_unit_test(train_then_use),
-        cmocka_unit_test(odd_names),
-        cmocka_unit_test(labels_in_columns),
-        cmocka_unit_test(bad_files),
-        cmocka_unit_test(unknown_header),
-        cmocka_unit_test(invalid_utf8),
-        cmocka_unit_test(too_long),
-        cmocka_unit_test(broken_models),
-        cmocka_unit_test(full_disk),
-        cmocka_unit_test(closed_files),
-        cmocka_unit_test(full_disk_in_training),
-        cmocka_unit_test(interrupted),
-        cmocka_unit_test(interrupted_output),
+        cmocka_unit_test(usage_is_two),      cmocka_unit_test(help_is_documented),
+        cmocka_unit_test(help_is_whole),     cmocka_unit_test(tokenize_prints),
+        cmocka_unit_test(embed_prints),      cmocka_unit_test(many_texts),
+        cmocka_unit_test(encode_writes),     cmocka_unit_test(others_print),
+        cmocka_unit_test(heads_print),       cmocka_unit_test(dropped_is_said),
+        cmocka_unit_test(train_then_use),    cmocka_unit_test(odd_names),
+        cmocka_unit_test(labels_in_columns), cmocka_unit_test(report_is_exact),
+        cmocka_unit_test(bad_files),         cmocka_unit_test(unknown_header),
+        cmocka_unit_test(invalid_utf8),      cmocka_unit_test(too_long),
+        cmocka_unit_test(broken_models),     cmocka_unit_test(full_disk),
+        cmocka_unit_test(closed_files),      cmocka_unit_test(full_disk_in_training),
+        cmocka_unit_test(interrupted),       cmocka_unit_test(interrupted_output),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -106,18 +106,25 @@ static int count_points(const json_t *history, const char *key) {
     return n;
 }
 
+/* Significant digits that tell two lines of the grid apart. */
+static int digits_of(const range *r) {
+    const double most = fmax(fabs(r->y0), fabs(r->y1));
+    const int n = (int)floor(log10(most)) - (int)floor(log10(r->tick)) + 1;
+    return n < 3 ? 3 : n > 15 ? 15 : n;
+}
+
 static void put_axes(page *p, const range *r) {
     put(p, "<svg viewBox=\"0 0 %d %d\" role=\"img\">", WIDTH, HEIGHT);
     for (int i = 0; i <= (int)lround((r->y1 - r->y0) / r->tick); i++) {
         double y = r->y0 + r->tick * i, at = at_y(r, y);
         put(p,
             "<line class=\"grid\" x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\"/>"
-            "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%.3g</text>",
-            LEFT, WIDTH - RIGHT, at, at, LEFT - 6, at + 4, y);
+            "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%.*g</text>",
+            LEFT, WIDTH - RIGHT, at, at, LEFT - 6, at + 4, digits_of(r), y);
     }
     put(p,
-        "<text x=\"%d\" y=\"%d\">%.4g</text><text x=\"%d\" y=\"%d\" "
-        "text-anchor=\"end\">%.4g</text>",
+        "<text x=\"%d\" y=\"%d\">%.10g</text><text x=\"%d\" y=\"%d\" "
+        "text-anchor=\"end\">%.10g</text>",
         LEFT, HEIGHT - 6, r->x0, WIDTH - RIGHT, HEIGHT - 6, r->x1);
 }
 
@@ -136,7 +143,7 @@ static void put_chart(page *p, const json_t *history, const char *title, const c
         put(p, "\"/>");
         for (size_t i = 0; next_point(history, &i, c[k].key, &x, &y);)
             put(p,
-                "<circle class=\"c%d\" cx=\"%.1f\" cy=\"%.1f\" r=\"2.5\"><title>step %g: "
+                "<circle class=\"c%d\" cx=\"%.1f\" cy=\"%.1f\" r=\"2.5\"><title>step %.10g: "
                 "%.5g</title></circle>",
                 k, at_x(&r, x), at_y(&r, y), x, y);
     }
@@ -175,8 +182,9 @@ typedef struct {
 
 static void put_classes(page *p, const bert_dataset *d, const bert_metrics *m) {
     int32_t n = d->num_labels < SHOWN_CLASSES ? d->num_labels : SHOWN_CLASSES;
-    put(p, "<h2>Classes</h2><div class=\"row\"><table><tr><th>class<th>precision<th>recall<th>F1"
-           "<th>rows</tr>");
+    put(p, "<h2>Classes</h2>");
+    if (n < d->num_labels) put(p, "<p>The first %d of %d.</p>", n, d->num_labels);
+    put(p, "<div class=\"row\"><table><tr><th>class<th>precision<th>recall<th>F1<th>rows</tr>");
     for (int32_t i = 0; i < n; i++) {
         bert_class_report r = bert_metrics_class(m, i);
         put(p, "<tr><td>");
