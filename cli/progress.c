@@ -22,13 +22,22 @@ bool progress_due(const progress *p) {
     return p->on && now() - p->shown >= (p->terminal ? 0.1 : 10);
 }
 
+/* Bytes of a line that a terminal has room for: whole fields, which two spaces part; a number that
+ * is cut off is another number. */
+static int whole_fields(const char *line, int room) {
+    int n = (int)strlen(line);
+    if (n <= room) return n;
+    for (n = room + 1; n > 1 && memcmp(line + n - 1, "  ", 2);) n--;
+    return n > 1 ? n - 1 : room;
+}
+
 void progress_show(progress *p, const char *line) {
     p->shown = now();
     if (!p->terminal) {
         fprintf(stderr, "%s\n", line);
         return;
     }
-    fprintf(stderr, "\r%.*s\033[K", terminal_width(STDERR_FILENO) - 1, line);
+    fprintf(stderr, "\r%.*s\033[K", whole_fields(line, terminal_width(STDERR_FILENO) - 1), line);
     fflush(stderr);
     p->drawn = true;
 }

@@ -134,8 +134,9 @@ static void draw(screen *s, const bert_trainer_state *t, bool evaluating) {
     else
         n += snprintf(rest + n, sizeof rest - (size_t)n, "%s left", left);
     int room = progress_width(&s->bar) - n - 18; /* "epoch 10.0/10 ", and a blank at the end */
-    progress_bar(part, room < NARROW ? NARROW : room > WIDE ? WIDE : room, bar);
-    snprintf(line, sizeof line, "epoch %.1f/%g %s %s", t->epoch, t->num_train_epochs, bar, rest);
+    if (room >= NARROW) progress_bar(part, room > WIDE ? WIDE : room, bar);
+    snprintf(line, sizeof line, "epoch %.1f/%g %s%s%s", t->epoch, t->num_train_epochs,
+             room < NARROW ? "" : bar, room < NARROW ? "" : " ", rest);
     progress_show(&s->bar, line);
 }
 
