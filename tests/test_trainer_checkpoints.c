@@ -1,7 +1,9 @@
 /* Checkpoints of the trainer: resuming from each, what is kept, what a full disk or a kill leaves.
  */
 #include "trainer_world.h"
+#include <fcntl.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
@@ -332,6 +334,29 @@ static void a_killed_run_goes_on_to_the_same_bits(void **state) {
     end(&w);
 }
 
+/* Nor does it touch what the other run is about to finish. */
+static void a_second_run_into_a_directory_is_refused(void **state) {
+    (void)state;
+    world w;
+    begin(&w, 0);
+    set_resumable(&w);
+    write_to(&w, "shared");
+    char path[2048];
+    snprintf(path, sizeof path, "%s/.new-checkpoint-5", w.args.output_dir);
+    check(&w, !bert_make_directory(path, &w.e));
+    int other = open(w.args.output_dir, O_RDONLY | O_DIRECTORY);
+    assert_int_equal(flock(other, LOCK_EX), 0);
+    assert_int_equal(train_watched(&w, &(watcher){0}), BERT_EINVAL);
+    assert_non_null(strstr(w.e.message, "another training"));
+    assert_true(there(&w, ".new-checkpoint-5"));
+    assert_false(there(&w, "log.jsonl"));
+    close(other);
+    bert_error_clear(&w.e);
+    check(&w, !train_watched(&w, &(watcher){0}));
+    assert_false(there(&w, ".new-checkpoint-5"));
+    end(&w);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_resumed_run_is_the_same_to_the_bit),
@@ -339,6 +364,7 @@ int main(void) {
         cmocka_unit_test(a_checkpoint_may_hold_the_model_only),
         cmocka_unit_test(the_best_is_kept_and_loaded),
         cmocka_unit_test(the_best_is_kept_by_a_resumed_run),
+        cmocka_unit_test(a_second_run_into_a_directory_is_refused),
         cmocka_unit_test(a_full_disk_keeps_the_last_checkpoint),
         cmocka_unit_test(a_killed_run_goes_on_to_the_same_bits),
     };

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 static int fail_errno(bert_error *e, const char *what, const char *path) {
@@ -71,6 +72,16 @@ int bert_directory_commit(const char *from, const char *to, bert_error *e) {
         }
     }
     return rc ? rc : sync_parent(to, e);
+}
+
+int bert_directory_lock(const char *path, int *lock, bert_error *e) {
+    *lock = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (*lock < 0 || !flock(*lock, LOCK_EX | LOCK_NB)) return BERT_OK;
+    const bool taken = errno == EWOULDBLOCK;
+    close(*lock);
+    *lock = -1;
+    if (!taken) return BERT_OK;
+    return bert_fail(e, BERT_EINVAL, "%s: another training is writing into it", path);
 }
 
 /* The last name in path[0, *n), and *n where it starts. */

@@ -11,6 +11,9 @@ int bert_directory_remove(const char *path, bert_error *e);
 /* The name under which a directory is prepared or taken away, beside it: malloc'ed. */
 char *bert_directory_aside(const char *path, const char *what);
 
+/* Takes a directory for this run alone: *lock is to be closed, which gives it back, or is -1 where
+ * the file system has no locks. BERT_EINVAL while another run has it. */
+int bert_directory_lock(const char *path, int *lock, bert_error *e);
 /* What a directory is called, malloc'ed: its last name, or org/name where it is one of the hub's
  * cache (models--org--name/snapshots/<commit>). NULL: out of memory. */
 char *bert_directory_name(const char *path);

@@ -2,11 +2,13 @@
 #include "train/trainer.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "train/directory.h"
 #include "train/html.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 double bert_seconds(void) {
     struct timespec now;
@@ -116,7 +118,8 @@ static int do_what_is_due(bert_trainer *t, bert_error *e) {
 
 /* ---- The loop */
 
-static int start(bert_trainer *t, bert_error *e) {
+/* *lock: of output_dir; also what a failure leaves to be closed. */
+static int start(bert_trainer *t, int *lock, bert_error *e) {
     const bert_training_args *a = &t->args;
     t->ended = t->best_loaded = false;
     t->predicted_step = -1;
@@ -126,6 +129,7 @@ static int start(bert_trainer *t, bert_error *e) {
     bert_optimizer_forget(t->optimizer);
     if (!a->output_dir[0]) return bert_log_open(t, e);
     int rc = bert_make_directory(a->output_dir, e);
+    if (!rc) rc = bert_directory_lock(a->output_dir, lock, e);
     if (rc) return rc;
     char *latest = bert_checkpoint_latest(a->output_dir);
     const char *from = a->resume_from_checkpoint;
@@ -217,7 +221,7 @@ static int finish(bert_trainer *t, bert_error *e) {
 int bert_trainer_train(bert_trainer *t, bert_error *e) {
     if (bert_need(t, "trainer", e)) return BERT_EINVAL;
     bert_error local = {0};
-    int rc = start(t, &local);
+    int lock = -1, rc = start(t, &lock, &local);
     if (!rc) {
         t->started = t->rate_time = bert_seconds();
         t->started_step = t->run.global_step;
@@ -235,6 +239,7 @@ int bert_trainer_train(bert_trainer *t, bert_error *e) {
             rc = finish(t, &local);
     }
     t->stop = 0;
+    if (lock >= 0) close(lock);
     return rc ? bert_fail(e, rc, "%s", local.message) : BERT_OK;
 }
 
