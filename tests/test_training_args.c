@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "test.h"
 #include <bert_train.h>
+#include <jansson.h>
 
 static void defaults_are_those_of_transformers(void **state) {
     (void)state;
@@ -86,6 +87,19 @@ static void every_argument_has_a_text_form(void **state) {
         bert_training_get(&c, arg.name, again, sizeof again);
         assert_string_equal(text, again);
     }
+    /* What is not set is null, as transformers has it: "" would be the name of a metric there. */
+    const bert_training_args none = bert_training_default();
+    assert_int_equal(bert_training_save(&none, path, &e), 0);
+    json_t *saved = json_load_file(path, 0, NULL);
+    static const char *const unset[] = {"metric_for_best_model", "greater_is_better", "eval_steps",
+                                        "data_seed", "resume_from_checkpoint"};
+    for (size_t i = 0; i < sizeof unset / sizeof *unset; i++)
+        assert_true(json_is_null(json_object_get(saved, unset[i])));
+    json_decref(saved);
+    assert_int_equal(bert_training_load(&c, path, &e), 0);
+    bert_training_get(&c, "greater_is_better", text, sizeof text);
+    assert_string_equal(text, "auto");
+    assert_int_equal(c.data_seed, -1);
     free(path);
     test_remove(dir);
 }

@@ -343,6 +343,15 @@ static json_t *steps_json(double v) {
     return v == floor(v) ? json_integer((json_int_t)v) : json_real(v);
 }
 
+/* What transformers writes, and reads, as null. */
+static bool is_unset(const row *r, const char *text) {
+    static const char *const names[] = {"greater_is_better", "eval_steps", "data_seed"};
+    if (r->kind == TEXT) return !*text;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (!strcmp(r->name, names[i])) return !strcmp(text, r->fallback);
+    return false;
+}
+
 int bert_training_save(const bert_training_args *a, const char *path, bert_error *e) {
     json_t *json = json_object();
     bool failed = !json;
@@ -351,7 +360,8 @@ int bert_training_save(const bert_training_args *a, const char *path, bert_error
         const char *field = (const char *)a + r->offset;
         char text[2048];
         get(r, a, text, sizeof text);
-        json_t *v = r->kind == BOOLEAN   ? json_boolean(*(const bool *)field)
+        json_t *v = is_unset(r, text)    ? json_null()
+                    : r->kind == BOOLEAN ? json_boolean(*(const bool *)field)
                     : r->kind == INTEGER ? json_integer(*(const int64_t *)field)
                     : r->kind == NUMBER  ? json_real(*(const double *)field)
                     : r->kind == STEPS   ? steps_json(*(const double *)field)
