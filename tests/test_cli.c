@@ -560,6 +560,30 @@ static void labels_in_columns(void **state) {
     says(out, "\ntrue \\ predicted       a b ααααααααα ββββββββ…\n");
 }
 
+/* The rows that are most wrong: what is cut off ends with a whole character, and shows. */
+static void report_cuts_characters(void **state) {
+    (void)state;
+    enum { WORDS = 400 };
+    char text[4 * WORDS * 3];
+    size_t used = (size_t)snprintf(text, sizeof text, "text,label\nw1,a\n");
+    for (int row = 0; row < 2; row++) {
+        used += (size_t)snprintf(text + used, sizeof text - used, "q ");
+        for (int i = 0; i < WORDS; i++)
+            used += (size_t)snprintf(text + used, sizeof text - used, "本");
+        used += (size_t)snprintf(text + used, sizeof text - used, ",%c\n", "ab"[row]);
+    }
+    write_file("cut.csv", text);
+    expect(
+        0,
+        bert("info m && cp -r m z && printf 'q\\n本\\n' >>z/vocab.txt && sed "
+             "'s/\"vocab_size\": [0-9]*/\"vocab_size\": 50/;s/\"max_position_embeddings\": "
+             "[0-9]*/\"max_position_embeddings\": 512/' m/config.json >z/config.json && '%s' train "
+             "z --from-scratch --train-file cut.csv --validation-file cut.csv -o cut --max-steps 1 "
+             "--max-length 512 --save-strategy no && cat cut/report.html >&2",
+             BERT_TOOL));
+    says(err, "本 本 &hellip;</tr>");
+}
+
 /* What is near each other has ticks of its own in report.html, and classes left out are said. */
 static void report_is_exact(void **state) {
     (void)state;
@@ -856,18 +880,31 @@ static void interrupted_output(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(usage_is_two),      cmocka_unit_test(help_is_documented),
-        cmocka_unit_test(help_is_whole),     cmocka_unit_test(tokenize_prints),
-        cmocka_unit_test(embed_prints),      cmocka_unit_test(many_texts),
-        cmocka_unit_test(encode_writes),     cmocka_unit_test(others_print),
-        cmocka_unit_test(heads_print),       cmocka_unit_test(dropped_is_said),
-        cmocka_unit_test(train_then_use),    cmocka_unit_test(odd_names),
-        cmocka_unit_test(labels_in_columns), cmocka_unit_test(report_is_exact),
-        cmocka_unit_test(bad_files),         cmocka_unit_test(unknown_header),
-        cmocka_unit_test(invalid_utf8),      cmocka_unit_test(too_long),
-        cmocka_unit_test(broken_models),     cmocka_unit_test(full_disk),
-        cmocka_unit_test(closed_files),      cmocka_unit_test(full_disk_in_training),
-        cmocka_unit_test(interrupted),       cmocka_unit_test(interrupted_output),
+        cmocka_unit_test(usage_is_two),
+        cmocka_unit_test(help_is_documented),
+        cmocka_unit_test(help_is_whole),
+        cmocka_unit_test(tokenize_prints),
+        cmocka_unit_test(embed_prints),
+        cmocka_unit_test(many_texts),
+        cmocka_unit_test(encode_writes),
+        cmocka_unit_test(others_print),
+        cmocka_unit_test(heads_print),
+        cmocka_unit_test(dropped_is_said),
+        cmocka_unit_test(train_then_use),
+        cmocka_unit_test(odd_names),
+        cmocka_unit_test(labels_in_columns),
+        cmocka_unit_test(report_is_exact),
+        cmocka_unit_test(report_cuts_characters),
+        cmocka_unit_test(bad_files),
+        cmocka_unit_test(unknown_header),
+        cmocka_unit_test(invalid_utf8),
+        cmocka_unit_test(too_long),
+        cmocka_unit_test(broken_models),
+        cmocka_unit_test(full_disk),
+        cmocka_unit_test(closed_files),
+        cmocka_unit_test(full_disk_in_training),
+        cmocka_unit_test(interrupted),
+        cmocka_unit_test(interrupted_output),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -256,6 +256,20 @@ static int surest_first(const void *a, const void *b) {
     return (x->row > y->row) - (x->row < y->row);
 }
 
+/* The text of a row, or its beginning. */
+static void put_row(page *p, const bert_tokenizer *t, const int32_t *ids, int32_t n) {
+    char text[1200];
+    bert_error ignored = {0};
+    const int64_t bytes = bert_decode(t, ids, (size_t)n, true, text, sizeof text, &ignored);
+    if (bytes < 0) return;
+    const bool whole = bytes < (int64_t)sizeof text;
+    size_t last = whole ? 0 : strlen(text) - 1; /* the last character, which may not be whole */
+    while (last && ((unsigned char)text[last] & 0xC0) == 0x80) last--;
+    if (!whole) text[last] = 0;
+    put_text(p, text);
+    if (!whole) put(p, "&hellip;");
+}
+
 static void put_worst(page *p, const bert_trainer *t, const bert_dataset *d, const collected *c) {
     mistake *list = malloc(((size_t)c->rows + 1) * sizeof *list);
     const bert_tokenizer *tokenizer = bert_model_tokenizer(t->model);
@@ -280,17 +294,13 @@ static void put_worst(page *p, const bert_trainer *t, const bert_dataset *d, con
         (long long)n, (long long)c->rows);
     for (int64_t i = 0; i < n && i < WORST; i++) {
         const int32_t *ids;
-        char text[1200];
         int32_t length = bert_dataset_row(d, list[i].row, &ids, NULL);
-        bert_error ignored = {0};
-        if (bert_decode(tokenizer, ids, (size_t)length, true, text, sizeof text, &ignored) < 0)
-            continue;
         put(p, "<tr><td>%.3f<td>", list[i].sure);
         put_text(p, d->names[list[i].predicted]);
         put(p, "<td>");
         put_text(p, d->names[d->labels[list[i].row]]);
         put(p, "<td class=\"text\">");
-        put_text(p, text);
+        put_row(p, tokenizer, ids, length);
         put(p, "</tr>");
     }
     put(p, "</table>");
