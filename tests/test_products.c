@@ -310,6 +310,30 @@ static void a_product_made_once_is_the_kept_one(void **state) {
     }
 }
 
+/* Ones of a sign are what sums of bytes are largest of. */
+static void sums_of_bytes_do_not_overflow(void **state) {
+    (void)state;
+    static const int depths[] = {BERT_BYTES_DEPTH, BERT_BYTES_DEPTH + 2000};
+    enum { M = 2, N = 3 };
+    for (int s = 0; s < 2; s++) {
+        const int K = depths[s], cols = N;
+        float *a = zeros((size_t)(M * K)), *w = zeros((size_t)(N * K)), kept[M * N], once[M * N];
+        for (int i = 0; i < M * K; i++) a[i] = 1;
+        for (int i = 0; i < N * K; i++) w[i] = i < K ? -1 : 1;
+        const bert_view left = {a, K, 1}, right = {w, 1, K};
+        bert_packed *p = bert_pack(NULL, BERT_PRECISION_INT8, K, 1, &right, &cols, NULL, NULL);
+        assert_non_null(p);
+        assert_int_equal(bert_matmul_packed(NULL, M, left, p, kept, N, NULL), 0);
+        assert_int_equal(bert_matmul_once(NULL, BERT_PRECISION_INT8, M, N, K, left,
+                                          &(bert_right){.view = right}, once, N, NULL, NULL),
+                         0);
+        for (int i = 0; i < M * N; i++) close_to(kept[i], i % N ? K : -K, 1e-5, 0, "sum of bytes");
+        assert_memory_equal(once, kept, sizeof once);
+        bert_packed_free(p);
+        free(a), free(w);
+    }
+}
+
 static void products_of_views_accumulate(void **state) {
     (void)state;
     int M = 40, N = 37, K = 4100;
@@ -393,6 +417,7 @@ int main(void) {
         cmocka_unit_test(balanced_int8_products_lose_less),
         cmocka_unit_test(long_sums_are_grouped),
         cmocka_unit_test(the_driver_adds_bias_activation_and_residual),
+        cmocka_unit_test(sums_of_bytes_do_not_overflow),
         cmocka_unit_test(products_of_views_accumulate),
         cmocka_unit_test(a_product_made_once_is_the_kept_one),
         cmocka_unit_test(words_are_to_a_product_what_floats_are),

@@ -176,6 +176,10 @@ typedef struct {
 const bert_kernels *bert_cpu(void);
 /* The table at a level, for the checker; NULL when the machine lacks it. */
 const bert_kernels *bert_cpu_at(const char *isa);
+/* The blocks of a product of that depth on this machine; NULL when there are none. Sums of bytes
+ * have 32 bits, so int8 products that are deeper than those can hold are made at `highest`. */
+enum { BERT_BYTES_DEPTH = 1 << 16 }; /* 255 * 127 * 2^16 < 2^31 */
+const bert_gemm_kernel *bert_gemm_of(bert_precision p, int depth);
 /* For tests that emulate a level's instructions: counts it among those of the machine, which must
  * have all weaker ones. The name is kept, not copied. False when the table is already filled. */
 bool bert_cpu_assume(const char *isa);

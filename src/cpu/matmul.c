@@ -304,7 +304,7 @@ int bert_matmul_view(bert_threads *threads, bert_precision precision, int M, int
 int bert_matmul_once(bert_threads *threads, bert_precision precision, int M, int N, int K,
                      bert_view a, const bert_right *b, float *c, ptrdiff_t ldc,
                      const bert_epilogue *epilogue, bool *finite) {
-    const bert_gemm_kernel *g = bert_cpu()->gemm[precision];
+    const bert_gemm_kernel *g = bert_gemm_of(precision, K);
     if (!g) return BERT_EINVAL;
     product p = product_of(threads, g, M, N, K, a, NULL, c, ldc, epilogue);
     p.once = b;

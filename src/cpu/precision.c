@@ -13,6 +13,11 @@ const char *bert_precision_name(bert_precision p) {
     return (unsigned)p < BERT_PRECISION_COUNT ? precision_names[p] : "?";
 }
 
+const bert_gemm_kernel *bert_gemm_of(bert_precision p, int depth) {
+    const bool deep = p == BERT_PRECISION_INT8 && depth > BERT_BYTES_DEPTH;
+    return bert_cpu()->gemm[deep ? BERT_PRECISION_HIGHEST : p];
+}
+
 int bert_precision_check(bert_precision p, const char *name, bert_error *e) {
     if ((unsigned)p < BERT_PRECISION_COUNT && bert_cpu()->gemm[p]) return 0;
     char list[100] = "";

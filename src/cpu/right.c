@@ -43,7 +43,7 @@ void bert_repack(bert_threads *threads, bert_packed *p, const bert_view *b) {
 
 bert_packed *bert_pack(bert_threads *threads, bert_precision precision, int K, int segments,
                        const bert_view *b, const int *cols, bert_balance balance, bert_error *e) {
-    const bert_gemm_kernel *g = bert_cpu()->gemm[precision];
+    const bert_gemm_kernel *g = bert_gemm_of(precision, K);
     if (!g || segments < 1 || segments > BERT_SEGMENTS_MAX) {
         bert_fail(e, BERT_EINVAL, "no %s product of %d segments on this machine",
                   bert_precision_name(precision), segments);
