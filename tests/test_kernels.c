@@ -182,6 +182,28 @@ static void softmax_sums_to_one(void **state) {
     }
 }
 
+/* However large the numbers: the largest has all, and those that are equal share it. */
+static void softmax_takes_numbers_of_any_size(void **state) {
+    (void)state;
+    static const int sizes[] = {2, 15, 17, 100, 300};
+    const float factor = 1.0f / sqrtf(3);
+    FOR_LEVELS(k) for (int s = 0; s < 5; s++) for (float large = 1e3f; large < 1e38f; large *= 7) {
+        const int n = sizes[s];
+        const double share = n == 2 ? 1 : 0.5;
+        float *x = randoms((size_t)n, 0.5f * large), *y = zeros((size_t)n), lse;
+        for (int j = 0; j < n; j++) x[j] = j == n / 2 || j == n - 1 ? large : -fabsf(x[j]);
+        memcpy(y, x, sizeof *x * (size_t)n);
+        k->softmax(y, n, 1, n, factor, &lse);
+        k->exp_shifted(x, (size_t)n, factor, lse);
+        for (int j = 0; j < n; j++) {
+            close_to(y[j], j == n / 2 || j == n - 1 ? share : 0, 1e-6, 1e-30, level->name);
+            if (large < 1e4f) close_to(x[j], y[j], 1e-3, 1e-30, level->name);
+            assert_true(x[j] <= 1);
+        }
+        free(x), free(y);
+    }
+}
+
 static void layer_norm_forward_and_backward(void **state) {
     (void)state;
     static const int sizes[] = {1, 3, 16, 33, 384, 768};
@@ -307,6 +329,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(activations_follow_their_formulas),
         cmocka_unit_test(coarse_epilogues_are_close),
         cmocka_unit_test(softmax_sums_to_one),
+        cmocka_unit_test(softmax_takes_numbers_of_any_size),
         cmocka_unit_test(layer_norm_forward_and_backward),
         cmocka_unit_test(sums_and_elementwise),
         cmocka_unit_test(adamw_is_pytorch_s),

@@ -190,7 +190,8 @@ static void dropout(float *y, const float *x, size_t n, float p, uint64_t seed, 
 
 enum { KEPT = 8 };
 /* Rows of `count` vectors, a constant once this is inlined: at most KEPT, which stay in registers.
- * What is beyond the row counts for 1e-38 beside the largest, for 1. */
+ * What is beyond the row counts for 1e-38 beside the largest, for 1. That one is subtracted before
+ * the factor rounds: fused, a large one's own exponent would be what the rounding has lost. */
 INLINE void softmax_kept(const int count, float *x, ptrdiff_t ld, int rows, int cols, float factor,
                          float *lse) {
     const size_t left = (size_t)(cols - (count - 1) * LANES);
@@ -202,8 +203,8 @@ INLINE void softmax_kept(const int count, float *x, ptrdiff_t ld, int rows, int 
             v[i] = i + 1 < count ? load(p) : load_part(p, left, -INFINITY);
             m = larger(v[i], m);
         }
-        const float top = largest(m) * factor;
-        EACH_KEPT s[i % 4] += v[i] = exp_v(mul_add(v[i], all(factor), all(-top)));
+        const float top = largest(m);
+        EACH_KEPT s[i % 4] += v[i] = exp_v((v[i] - top) * factor);
         const float total = sum_4(s);
         const vf inverse = all(1.0f / total);
         EACH_KEPT {
@@ -211,7 +212,7 @@ INLINE void softmax_kept(const int count, float *x, ptrdiff_t ld, int rows, int 
             i + 1 < count ? store(p, v[i] * inverse) : store_part(p, v[i] * inverse, left);
         }
 #undef EACH_KEPT
-        if (lse) lse[r] = top + logf(total);
+        if (lse) lse[r] = top * factor + logf(total);
     }
 }
 
@@ -233,28 +234,26 @@ static void softmax(float *x, ptrdiff_t ld, int rows, int cols, float factor, fl
     default:;
     }
     size_t n = (size_t)cols;
-    const vf f = all(factor);
     for (int r = 0; r < rows; r++, x += ld) {
         vf m = all(-INFINITY), s[4] = {0};
         FOR_LANES(n, m = larger(load(x + i), m), m = larger(load_part(x + i, left, -INFINITY), m));
-        float top = largest(m) * factor;
-        const vf shift = all(-top);
+        const float top = largest(m);
         FOR_LANES_4(
             n,
             {
-                vf v = exp_v(mul_add(load(x + i), f, shift));
+                vf v = exp_v((load(x + i) - top) * factor);
                 s[j] += v;
                 store(x + i, v);
             },
             {
-                store_part(x + i, exp_v(mul_add(load_part(x + i, left, 0), f, shift)), left);
+                store_part(x + i, exp_v((load_part(x + i, left, 0) - top) * factor), left);
                 s[j] += load_part(x + i, left, 0);
             });
         const float total = sum_4(s);
         const vf inverse = all(1.0f / total);
         FOR_LANES(n, store(x + i, load(x + i) * inverse),
                   store_part(x + i, load_part(x + i, left, 0) * inverse, left));
-        if (lse) lse[r] = top + logf(total);
+        if (lse) lse[r] = top * factor + logf(total);
     }
 }
 
@@ -266,10 +265,10 @@ static void softmax_backward(float *dx, const float *dy, const float *y, int row
     }
 }
 
+/* Not fused: shift was rounded as well. */
 static void exp_shifted(float *x, size_t n, float factor, float shift) {
-    const vf f = all(factor), s = all(-shift);
-    FOR_LANES(n, store(x + i, exp_v(mul_add(load(x + i), f, s))),
-              store_part(x + i, exp_v(mul_add(load_part(x + i, left, 0), f, s)), left));
+    FOR_LANES(n, store(x + i, exp_v(load(x + i) * factor - shift)),
+              store_part(x + i, exp_v(load_part(x + i, left, 0) * factor - shift), left));
 }
 
 static void layer_norm(float *y, const float *x, const float *residual, const float *gamma,
