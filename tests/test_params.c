@@ -232,12 +232,32 @@ static void test_once(void **state) {
     bert_params_free(ps);
 }
 
+/* A column that one side does not use takes none of the other's range. */
+static void test_balance(void **state) {
+    (void)state;
+    enum { ROWS = 2, COLS = 5 };
+    bert_params *ps = bert_params_new(1, .02f, NULL);
+    bert_param *w = make(ps, "w", ROWS, COLS);
+    const float x[2][COLS] = {{4, 50, 0, 0, NAN}, {-1, -2, 0, 0, 1}},
+                weights[ROWS][COLS] = {{.5f, 0, 3, 0, 1}, {1, 0, -4, 0, NAN}};
+    memcpy(bert_param_value_mut(w), weights, sizeof weights);
+    bert_error e = {0};
+    assert_int_equal(bert_weights_balance(&(bert_linear){.weight = w}, 1, x[0], 2, NULL, &e), 0);
+    const float *right = w->balance, *left = right + COLS;
+    for (int k = 0; k < COLS; k++) assert_true(fabsf(right[k] * left[k] - 1) < 1e-6f);
+    assert_true(right[0] == 2);
+    assert_true(left[1] * 50 < 1e-3f);
+    assert_true(right[2] * 4 < 1e-3f);
+    assert_true(right[3] == 1 && right[4] == 1);
+    bert_params_free(ps);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_names),    cmocka_unit_test(test_initialisation),
         cmocka_unit_test(test_decay),    cmocka_unit_test(test_source),
         cmocka_unit_test(test_freezing), cmocka_unit_test(test_packed),
-        cmocka_unit_test(test_once),
+        cmocka_unit_test(test_once),     cmocka_unit_test(test_balance),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

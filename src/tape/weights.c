@@ -79,6 +79,13 @@ static void raise_to_columns(float *most, const float *x, int rows, int cols, si
         }
 }
 
+/* What a column's weights are multiplied by. Where one side is nothing, the other one must not take
+ * the range of the columns that count; where both are, or one is broken, 1. */
+static float share(float x, float w) {
+    const float s = sqrtf(x / w), least = 1e-6f, most = 1e6f;
+    return s < least ? least : s > most ? most : s >= least ? s : 1;
+}
+
 static void balance_columns(const void *context, size_t begin, size_t end, int thread) {
     const balance_job *j = context;
     (void)thread;
@@ -92,11 +99,9 @@ static void balance_columns(const void *context, size_t begin, size_t end, int t
         }
         float *right = j->balance + first, *left = right + j->cols;
         for (size_t k = 0; k < n; k++) {
-            const float s = sqrtf(x[k] / w[k]);
-            const bool usable =
-                s > 1e-6f && s < 1e6f; /* neither a column of zeros nor a broken one */
-            right[k] = usable ? s : 1;
-            left[k] = usable ? 1 / s : 1;
+            const float s = share(x[k], w[k]);
+            right[k] = s;
+            left[k] = 1 / s;
         }
     }
 }
