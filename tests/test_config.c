@@ -49,6 +49,16 @@ static void test_defaults(void **state) {
     bert_labels_free(&p.labels);
 }
 
+static void test_ends_of_ranges(void **state) {
+    (void)state;
+    parsed p;
+    test_ok(p.e, read_more(&p, ", \"hidden_dropout_prob\": 0.999, \"classifier_dropout\": 0.0, "
+                               "\"initializer_range\": 1000, \"layer_norm_eps\": 1"));
+    assert_true(p.c.hidden_dropout_prob == 0.999f && p.c.classifier_dropout == 0);
+    assert_true(p.c.initializer_range == 1000 && p.c.layer_norm_eps == 1);
+    bert_labels_free(&p.labels);
+}
+
 static void test_values(void **state) {
     (void)state;
     parsed p;
@@ -180,9 +190,10 @@ static void test_written(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults),     cmocka_unit_test(test_values),
-        cmocka_unit_test(test_label_names),  cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_unknown_type), cmocka_unit_test(test_written),
+        cmocka_unit_test(test_defaults),       cmocka_unit_test(test_values),
+        cmocka_unit_test(test_label_names),    cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_unknown_type),   cmocka_unit_test(test_written),
+        cmocka_unit_test(test_ends_of_ranges),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -45,7 +45,9 @@ static int read_number(const json_t *json, const bert_config_key *key, void *fie
     *out = (float)key->value;
     int rc = bert_json_float(json, key->name, out, where, e);
     const json_t *given = json_object_get(json, key->name);
-    if (!rc && json_is_number(given) && !(*out >= key->min && *out <= key->max))
+    /* ends as floats: 0.999f is more than 0.999 */
+    const float min = (float)key->min, max = (float)key->max;
+    if (!rc && json_is_number(given) && !(*out >= min && *out <= max))
         rc = bert_fail(e, BERT_EFORMAT, "%s: %s is %g; it must be %g to %g", where, key->name,
                        (double)*out, key->min, key->max);
     return rc;
