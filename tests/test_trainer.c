@@ -327,6 +327,8 @@ static void wrong_arguments_are_refused(void **state) {
         {"class_weights", "1,2", "3 numbers"},
         {"class_weights", "1,2,3,4", "3 numbers"},
         {"class_weights", "1,2,x", "3 numbers"},
+        {"class_weights", "1,2,1e39", "3 numbers"},
+        {"class_weights", "0,0,1e-50", "no row counts"},
         {"freeze", "encoder", "no parameter"},
         {"freeze", "bert,classifier", "left to train"},
         {"resume_from_checkpoint", "last", "output_dir"},

@@ -64,21 +64,25 @@ static int set_class_weights(bert_trainer *t, bert_error *e) {
                          bert_dataset_problem_type(t->train));
     t->class_weights = malloc((size_t)n * sizeof *t->class_weights);
     if (!t->class_weights) return bert_fail_memory(e, (size_t)n * sizeof *t->class_weights);
-    bool balanced = !strcmp(p, "auto");
+    bool balanced = !strcmp(p, "auto"), any = false;
     int64_t all = 0;
     for (int32_t i = 0; i < n; i++) all += bert_dataset_label_rows(t->train, i);
     for (int32_t i = 0; i < n; i++) {
-        int64_t rows = balanced ? bert_dataset_label_rows(t->train, i) : 0;
+        const int64_t rows = bert_dataset_label_rows(t->train, i);
         char *end = NULL;
         double w =
             balanced ? (rows ? (double)all / ((double)n * (double)rows) : 0) : bert_strtod(p, &end);
         bool last = i + 1 == n;
-        if (!balanced && (end == p || *end != (last ? 0 : ',') || !(w >= 0) || !isfinite(w)))
+        if (!balanced && (end == p || *end != (last ? 0 : ',') || !(w >= 0) || !isfinite((float)w)))
             return bert_fail(e, BERT_EINVAL, "class_weights: auto, or %d numbers by commas, not %s",
                              (int)n, t->args.class_weights);
         if (!balanced) p = end + 1;
         t->class_weights[i] = (float)w;
+        any |= rows && t->class_weights[i] > 0;
     }
+    if (!any)
+        return bert_fail(e, BERT_EINVAL, "class_weights: with %s no row counts",
+                         t->args.class_weights);
     return BERT_OK;
 }
 
