@@ -411,12 +411,40 @@ static void test_foreign(void **state) {
     bert_model_close(m);
 }
 
+/* Hidden states that are finite, and a sum of them that is not. */
+static void test_sum_not_finite(void **state) {
+    (void)state;
+    fixture f = {.directory = test_directory()};
+    test_model(f.directory, "BertModel", 0, "");
+    test_weights w = {.n = 0};
+    test_tensors(&w, "BertModel", 0);
+    float *last = NULL;
+    for (int i = 0; i < w.n; i++)
+        if (strstr(w.names[i], "output.LayerNorm.bias"))
+            last = (float *)(uintptr_t)w.tensors[i].data;
+    assert_non_null(last);
+    last[1] = 3e38f;
+    test_write_weights(f.directory, &w);
+    test_weights_free(&w);
+    f.model = bert_model_open(f.directory, NULL, &f.e);
+    f.session = bert_session_new(f.model, NULL, &f.e);
+    const bert_text text = bert_text_of(cat_text);
+    bert_task_options o = bert_task_default();
+    float got[TEST_HIDDEN];
+    o.pooling = BERT_POOLING_CLS;
+    test_ok(f.e, bert_embed(f.session, &text, 1, &o, got, NULL, &f.e));
+    assert_true(got[1] > 2e38f);
+    o.pooling = BERT_POOLING_MEAN;
+    assert_int_equal(bert_embed(f.session, &text, 1, &o, got, NULL, &f.e), BERT_ENUMERIC);
+    finish(&f);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_embed),          cmocka_unit_test(test_many),
         cmocka_unit_test(test_overflow),       cmocka_unit_test(test_sentence_files),
         cmocka_unit_test(test_sentence_texts), cmocka_unit_test(test_classify),
-        cmocka_unit_test(test_foreign),
+        cmocka_unit_test(test_foreign),        cmocka_unit_test(test_sum_not_finite),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

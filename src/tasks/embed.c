@@ -1,6 +1,7 @@
 /* bert_embed: one vector a text. */
 #include "base/arena.h"
 #include "base/error.h"
+#include "base/finite.h"
 #include "tasks/pack.h"
 #include "text/tokenizer.h"
 #include <stdlib.h>
@@ -65,6 +66,8 @@ int bert_embed(bert_session *s, const bert_text *texts, int32_t n, const bert_ta
                   : bert_fail_memory(&local, (size_t)p.windows * (size_t)dim * sizeof *rows);
         float *vectors = out + (size_t)from * (size_t)dim;
         if (!rc) bert_windows_average(&p, rows, dim, vectors);
+        if (!rc && !bert_finite(vectors, (size_t)p.texts * (size_t)dim))
+            rc = bert_fail(&local, BERT_ENUMERIC, "the sum of the hidden states is not finite");
         if (!rc && normalize) bert_normalize(vectors, p.texts, dim);
         free(rows);
     }
