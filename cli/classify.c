@@ -81,7 +81,7 @@ static void print_row(const shape *s, const bert_text *text, const float *scores
     }
     fit(text, width < 20 ? 20 : width > 400 ? 400 : width, shown);
     printf("%s", shown);
-    if (info->dropped) printf("  (%d tokens dropped)", info->dropped);
+    print_dropped(info);
     printf("\n");
 }
 
@@ -166,7 +166,7 @@ static int each_zero_shot(void *context, const bert_text *text, bert_error *e) {
         fit(text, 60, shown);
         print_column(z->labels[best], 14);
         printf(" %6.1f %%  %s", 100 * (double)z->scores[best], shown);
-        if (most.dropped) printf("  (%d tokens dropped)", most.dropped);
+        print_dropped(&most);
         printf("\n");
         return 0;
     }

@@ -125,6 +125,8 @@ void note(const common *c, const char *format, ...) __attribute__((format(printf
 
 /* Says that text i of a batch lost tokens: adds "dropped" to its row. */
 int json_dropped(json_t *row, const bert_text_info *info);
+/* The same at the end of a row in columns. */
+void print_dropped(const bert_text_info *info);
 /* Of n pairs with one text, the one that lost most. */
 bert_text_info most_dropped(const bert_text_info *info, int n);
 

@@ -64,7 +64,7 @@ static int print_row(const embedding *m, const bert_text *text, const float *v,
     fit(text, room < NARROW ? NARROW : room > WIDE ? WIDE : room, shown);
     for (int i = 0; i < SHOWN && i < m->dim; i++) printf("%9.5f", (double)v[i]);
     printf(" ..%d  %4d tokens  %s", m->dim, info->tokens, shown);
-    if (info->dropped) printf("  (%d tokens dropped)", info->dropped);
+    print_dropped(info);
     printf("\n");
     return 0;
 }

@@ -42,7 +42,7 @@ static int show(const job *j, const bert_fill_result *r, bool several, const ber
         printf("%6.2f %%  ", 100 * (double)r->score);
         print_column(token, 16);
         printf(" %s", r->text);
-        if (info->dropped) printf("  (%d tokens dropped)", info->dropped);
+        print_dropped(info);
         printf("\n");
         return 0;
     }

@@ -88,6 +88,10 @@ int json_dropped(json_t *row, const bert_text_info *info) {
     return json_object_set_new(row, "dropped", json_integer(info->dropped));
 }
 
+void print_dropped(const bert_text_info *info) {
+    if (info->dropped) printf("  (%d tokens dropped)", info->dropped);
+}
+
 bert_text_info most_dropped(const bert_text_info *info, int n) {
     bert_text_info most = info[0];
     for (int i = 1; i < n; i++)

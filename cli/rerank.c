@@ -14,7 +14,7 @@ typedef struct {
     size_t bytes;
     int64_t number;
     float logit; /* what is ranked by: near 1 many scores are the same */
-    int32_t dropped;
+    bert_text_info info;
 } ranked;
 
 typedef struct {
@@ -37,12 +37,10 @@ static int read_logit(job *j, const bert_text *text, ranked *r, bert_error *e) {
     pair.pair = text->text;
     pair.pair_bytes = text->bytes;
     float logits[2];
-    bert_text_info info;
     bert_task_options task = task_options(&j->a->common);
-    int rc = bert_classify(j->s, &pair, 1, &task, BERT_SCORES_NONE, logits, &info, e);
+    int rc = bert_classify(j->s, &pair, 1, &task, BERT_SCORES_NONE, logits, &r->info, e);
     if (rc) return rc;
     r->logit = j->labels == 1 ? logits[0] : logits[1] - logits[0];
-    r->dropped = info.dropped;
     return 0;
 }
 
@@ -79,7 +77,7 @@ static void show_columns(const ranked *r) {
     int room = terminal_width(1) - 8; /* beside the score */
     fit(&text, room < NARROW ? NARROW : room > WIDE ? WIDE : room, shown);
     printf("%.4f  %s", score_of(r), shown);
-    if (r->dropped) printf("  (%d tokens dropped)", r->dropped);
+    print_dropped(&r->info);
     printf("\n");
 }
 
@@ -92,11 +90,10 @@ static int show(const job *j, bert_error *e) {
             show_columns(r);
             continue;
         }
-        bert_text_info info = {.dropped = r->dropped};
         json_t *row =
             json_pack("{s:o,s:I,s:o}", "score", json_number((double)(float)score_of(r)), "index",
                       (json_int_t)r->number, "text", json_text(r->text, r->bytes));
-        if (row) json_dropped(row, &info);
+        if (row) json_dropped(row, &r->info);
         rc = output_line(row, e);
     }
     return rc;

@@ -30,7 +30,7 @@ static int run(void *args, int operands, char **operand, bert_error *e) {
             rc = output_line(row, e);
         } else {
             printf("%.6f", score);
-            if (both.dropped) printf("  (%d tokens dropped)", both.dropped);
+            print_dropped(&both);
             printf("\n");
         }
     }

@@ -45,6 +45,13 @@ int bert_vasprintf(char **out, const char *format, va_list args) {
     return n;
 }
 
+void bert_format_double(char *out, size_t capacity, int least, double v) {
+    for (int digits = least; digits <= 17; digits++) {
+        bert_snprintf(out, capacity, "%.*g", digits, v);
+        if (bert_strtod(out, NULL) == v) break;
+    }
+}
+
 int bert_snprintf(char *out, size_t capacity, const char *format, ...) {
     va_list args;
     va_start(args, format);

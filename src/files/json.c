@@ -9,44 +9,32 @@
 /* The largest tokenizer.json of the supported families is below 20 MB. */
 enum { MAX_JSON = 256 << 20 };
 
-static json_t *parse(const char *text, size_t bytes, size_t flags, json_error_t *je) {
-    *je = (json_error_t){.line = 0}; /* jansson leaves it as it is where an allocation fails */
+/* line: of its file, where the text is one; 0: it is all of it. */
+static json_t *parse(const char *text, size_t bytes, size_t flags, const char *where, int64_t line,
+                     bert_error *e) {
+    json_error_t je = {.line = 0}; /* jansson leaves it as it is where an allocation fails */
     flags |= JSON_REJECT_DUPLICATES;
-    json_t *value = json_loadb(text, bytes, flags, je);
+    json_t *value = json_loadb(text, bytes, flags, &je);
     /* "No limit" in a tokenizer_config.json is an integer near 10^30: such a file's are all read as
      * reals. */
-    if (!value && json_error_code(je) == json_error_numeric_overflow)
-        value = json_loadb(text, bytes, flags | JSON_DECODE_INT_AS_REAL, je);
-    return value;
-}
-
-static bool no_memory(json_error_t *je) {
-    return json_error_code(je) == json_error_out_of_memory || !je->text[0];
+    if (!value && json_error_code(&je) == json_error_numeric_overflow)
+        value = json_loadb(text, bytes, flags | JSON_DECODE_INT_AS_REAL, &je);
+    if (value) return value;
+    if (json_error_code(&je) == json_error_out_of_memory || !je.text[0])
+        bert_fail_memory(e, bytes);
+    else
+        bert_fail(e, BERT_EFORMAT, "%s:%lld:%d: not valid JSON: %s", where,
+                  line ? (long long)line : je.line, je.column, je.text);
+    return NULL;
 }
 
 json_t *bert_json_parse(const char *text, size_t bytes, const char *where, bert_error *e) {
-    json_error_t je;
-    json_t *value = parse(text, bytes, 0, &je);
-    if (value) return value;
-    if (no_memory(&je))
-        bert_fail_memory(e, bytes);
-    else
-        bert_fail(e, BERT_EFORMAT, "%s:%d:%d: not valid JSON: %s", where, je.line, je.column,
-                  je.text);
-    return NULL;
+    return parse(text, bytes, 0, where, 0, e);
 }
 
 json_t *bert_json_parse_row(const char *text, size_t bytes, const char *path, int64_t line,
                             bert_error *e) {
-    json_error_t je;
-    json_t *value = parse(text, bytes, JSON_ALLOW_NUL, &je);
-    if (value) return value;
-    if (no_memory(&je))
-        bert_fail_memory(e, bytes);
-    else
-        bert_fail(e, BERT_EFORMAT, "%s:%lld:%d: not valid JSON: %s", path, (long long)line,
-                  je.column, je.text);
-    return NULL;
+    return parse(text, bytes, JSON_ALLOW_NUL, path, line, e);
 }
 
 json_t *bert_json_load(const char *path, bert_error *e) {

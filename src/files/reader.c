@@ -147,13 +147,9 @@ static int split_csv(bert_reader *r, size_t n, bert_error *e) {
     }
 }
 
-/* The fewest digits that read back as the same number, as its file most likely has them; a whole
- * one keeps its point, 1.0, as in Python. */
+/* As its file most likely has it; a whole number keeps its point, 1.0, as in Python. */
 static void write_real(char *out, size_t capacity, double v) {
-    for (int digits = v == floor(v) ? 17 : 15; digits <= 17; digits++) {
-        bert_snprintf(out, capacity, "%.*g", digits, v);
-        if (bert_strtod(out, NULL) == v) break;
-    }
+    bert_format_double(out, capacity, v == floor(v) ? 17 : 15, v);
     if (!strpbrk(out, ".e")) strcat(out, ".0");
 }
 

@@ -202,11 +202,8 @@ static int get(const row *r, const bert_training_args *a, char *out, size_t capa
         break;
     }
     double v = *(const double *)field;
-    char text[40]; /* the shortest that reads back as the same number */
-    for (int digits = 6; digits <= 17; digits++) {
-        bert_snprintf(text, sizeof text, "%.*g", digits, v);
-        if (bert_strtod(text, NULL) == v) break;
-    }
+    char text[40];
+    bert_format_double(text, sizeof text, 6, v);
     return snprintf(out, capacity, "%s", text);
 }
 
