@@ -55,10 +55,8 @@ int bert_dataset_begin(bert_dataset_builder *b, const char *where, const char *u
     if (options->max_length < 0 || options->max_length > limit)
         return bert_fail(e, BERT_EINVAL, "max_length %d: the model takes 1 to %d tokens",
                          (int)options->max_length, (int)limit);
-    const bool whole = task == &bert_task_sequence_classification ||
-                       task == &bert_task_multiple_choice ||
-                       (task == &bert_task_masked_lm && options->line_by_line);
-    if (options->overflow == BERT_OVERFLOW_WINDOW && whole)
+    const bool a_row_a_line = task == &bert_task_masked_lm && options->line_by_line;
+    if (options->overflow == BERT_OVERFLOW_WINDOW && (!task->windows || a_row_a_line))
         return bert_fail(e, BERT_EUNSUPPORTED,
                          "a dataset cannot be read in windows: choose to truncate long texts, or "
                          "to refuse them");

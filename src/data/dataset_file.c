@@ -35,12 +35,16 @@ static int add_row(bert_dataset_builder *b, const bert_row *row, bert_error *e) 
     return rc;
 }
 
+bert_reader *bert_dataset_reader(const bert_dataset_builder *b, const char *path, bert_error *e) {
+    const bert_reader_options o = {.text_column = b->options->text_column,
+                                   .pair_column = b->options->pair_column,
+                                   .label_column = b->options->label_column,
+                                   .labels = true};
+    return bert_reader_open(path, &o, e);
+}
+
 static int read_rows(bert_dataset_builder *b, const char *path, bert_error *e) {
-    bert_reader_options o = {.text_column = b->options->text_column,
-                             .pair_column = b->options->pair_column,
-                             .label_column = b->options->label_column,
-                             .labels = true};
-    bert_reader *r = bert_reader_open(path, &o, e);
+    bert_reader *r = bert_dataset_reader(b, path, e);
     if (!r) return e->code;
     bert_row row;
     int rc;

@@ -20,6 +20,7 @@ typedef struct bert_task {
     const char *name;
     const char *pipeline; /* that uses it: the hub's pipeline_tag */
     bool labels;          /* the data says which labels the head has */
+    bool windows;         /* a text that is too long may become several rows */
     int (*read)(bert_dataset_builder *b, const char *path, bert_error *e);
     int (*resolve)(bert_dataset_builder *b, bert_error *e); /* once every row is there */
     const bert_scorer *scorer;                              /* NULL: classes of rows */

@@ -104,11 +104,7 @@ static int add_row(job *j, const bert_row *row, bert_error *e) {
 }
 
 static int read_rows(bert_dataset_builder *b, const char *path, bert_error *e) {
-    bert_reader_options o = {.text_column = b->options->text_column,
-                             .pair_column = b->options->pair_column,
-                             .label_column = b->options->label_column,
-                             .labels = true};
-    job j = {.b = b, .reader = bert_reader_open(path, &o, e), .context = -1};
+    job j = {.b = b, .reader = bert_dataset_reader(b, path, e), .context = -1};
     bert_row row;
     int rc = j.reader ? 0 : e->code;
     while (!rc && (rc = bert_reader_next(j.reader, &row, e)) == 1) rc = add_row(&j, &row, e);

@@ -385,6 +385,7 @@ static int resolve(bert_dataset_builder *b, bert_error *e) {
 const bert_task bert_task_masked_lm = {
     .name = "masked-lm",
     .pipeline = "fill-mask",
+    .windows = true,
     .read = read_masked,
     .resolve = resolve,
     .scorer = &scorer,
@@ -396,6 +397,7 @@ const bert_task bert_task_masked_lm = {
 const bert_task bert_task_pretraining = {
     .name = "pretraining",
     .pipeline = "fill-mask",
+    .windows = true,
     .read = read_pairs,
     .resolve = resolve,
     .scorer = &scorer,

@@ -205,6 +205,7 @@ static const char *usual_metrics(const bert_dataset *d) {
 const bert_task bert_task_question_answering = {
     .name = "question-answering",
     .pipeline = "question-answering",
+    .windows = true,
     .read = read_squad,
     .resolve = resolve,
     .scorer = &bert_question_scorer,

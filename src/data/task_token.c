@@ -239,6 +239,7 @@ const bert_task bert_task_token_classification = {
     .name = "token-classification",
     .pipeline = "token-classification",
     .labels = true,
+    .windows = true,
     .read = read_tokens,
     .resolve = resolve,
     .scorer = &bert_entity_scorer,
