@@ -9,14 +9,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A character, behind a backslash where it is one of `marks`. */
+static int put_marked(bert_writer *w, char c, const char *marks, bert_error *e) {
+    int rc = strchr(marks, c) ? bert_writer_put(w, "\\", 1, e) : BERT_OK;
+    return rc ? rc : bert_writer_put(w, &c, 1, e);
+}
+
 /* As a double-quoted scalar of YAML: a directory may be called 2024, or "a: b". */
 static int put_yaml(bert_writer *w, const char *text, bert_error *e) {
     int rc = bert_writer_put(w, "\"", 1, e);
     for (; *text && !rc; text++) {
         const unsigned char c = (unsigned char)*text;
-        rc = c < ' ' || c == 127
-                 ? bert_writer_printf(w, e, "\\x%02X", c)
-                 : bert_writer_printf(w, e, c == '"' || c == '\\' ? "\\%c" : "%c", c);
+        rc = c < ' ' || c == 127 ? bert_writer_printf(w, e, "\\x%02X", c)
+                                 : put_marked(w, *text, "\"\\", e);
     }
     return rc ? rc : bert_writer_put(w, "\"", 1, e);
 }
@@ -24,10 +29,8 @@ static int put_yaml(bert_writer *w, const char *text, bert_error *e) {
 /* As it is, in a table of Markdown: one line, and nothing in it marks anything up. */
 static int put_cell(bert_writer *w, const char *text, bert_error *e) {
     int rc = BERT_OK;
-    for (; *text && !rc; text++) {
-        const char c = *text == '\n' || *text == '\r' || *text == '\t' ? ' ' : *text;
-        rc = bert_writer_printf(w, e, strchr("\\|`*<&[~", c) ? "\\%c" : "%c", c);
-    }
+    for (; *text && !rc; text++)
+        rc = put_marked(w, strchr("\n\r\t", *text) ? ' ' : *text, "\\|`*<&[~", e);
     return rc;
 }
 
