@@ -65,6 +65,8 @@ void dataset_note(const common *c, const char *name, const bert_dataset *d) {
     note(c, "%-10s %lld rows, %d to %d tokens (median %d)", name, (long long)s.rows, s.length_min,
          s.length_max, s.length_median);
     if (*labels) note(c, "%-10s %s", "", labels);
+    const char *line;
+    for (int i = 0; (line = bert_dataset_note(d, i)); i++) note(c, "%-10s %s", "", line);
     if (s.guessed) note(c, "%-10s %s", name, NO_HEADER);
     if (s.invalid)
         note(c, "%-10s %lld rows have bytes that are not UTF-8; these are read as U+FFFD", name,

@@ -344,6 +344,9 @@ typedef struct {
 } bert_dataset_summary;
 BERT_API int bert_dataset_summarize(const bert_dataset *d, bert_dataset_summary *out,
                                     bert_error *e);
+/* Lines that say how the file was read: columns, labels, tag scheme, rows left out and why; i
+ * counts from 0, NULL past the end. */
+BERT_API const char *bert_dataset_note(const bert_dataset *d, int i);
 /* Rows with label i. */
 BERT_API int64_t bert_dataset_label_rows(const bert_dataset *d, int32_t i);
 /* Rows of b whose tokens are also a row of a (a == b: rows that repeat an earlier one), or a

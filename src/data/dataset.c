@@ -23,6 +23,7 @@ void bert_dataset_free(bert_dataset *d) {
     bert_grown_free(d->targets);
     bert_grown_free(d->token_labels);
     bert_grown_free(d->positions);
+    bert_notes_free(&d->notes);
     if (d->extra) d->task->free_extra(d->extra);
     free(d);
 }
@@ -38,6 +39,18 @@ int bert_dataset_fail(const bert_dataset_builder *b, int64_t line, bert_error *e
     va_end(args);
     bert_error_prefix(&local, "%s%s%lld: ", b->set->where, b->unit, (long long)line);
     return bert_fail(e, code, "%s", local.message);
+}
+
+int bert_dataset_say(bert_dataset_builder *b, bert_error *e, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    int rc = bert_notes_say_v(&b->set->notes, e, format, args);
+    va_end(args);
+    return rc;
+}
+
+int bert_dataset_tally(bert_dataset_builder *b, int64_t line, const char *what, bert_error *e) {
+    return bert_notes_tally(&b->set->notes, line, what, e);
 }
 
 int bert_dataset_begin(bert_dataset_builder *b, const char *where, const char *unit,
@@ -202,7 +215,13 @@ int bert_dataset_add(bert_dataset_builder *b, const bert_text *text, const bert_
 bert_dataset *bert_dataset_finish(bert_dataset_builder *b, bert_error *e) {
     bert_dataset *d = b->set;
     bert_error local = {0};
-    if (!d->rows) bert_fail(&local, BERT_EINVAL, "%s: no rows", d->where);
+    const char *place = *b->unit == ':' ? "line" : "row";
+    bert_notes_sum_up(&d->notes, "row", place, &local);
+    if (!d->rows && !local.code) {
+        const char *why = bert_notes_at(&d->notes, d->notes.n - 1);
+        bert_fail(&local, BERT_EINVAL, "%s: no rows%s%s", d->where, why ? ": " : "",
+                  why ? why : "");
+    }
     if (local.code || d->task->resolve(b, &local)) {
         bert_fail(e, local.code, "%s", local.message);
         bert_dataset_abandon(b);
@@ -260,6 +279,10 @@ bert_model *bert_dataset_open_model(const bert_dataset *d, bert_error *e) {
 
 int64_t bert_dataset_size(const bert_dataset *d) {
     return d->rows;
+}
+
+const char *bert_dataset_note(const bert_dataset *d, int i) {
+    return d ? bert_notes_at(&d->notes, i) : NULL;
 }
 
 const char *bert_dataset_problem_type(const bert_dataset *d) {

@@ -1,6 +1,7 @@
 /* The inside of a dataset, and how one is built row by row. */
 #ifndef BERT_DATA_DATASET_H
 #define BERT_DATA_DATASET_H
+#include "base/notes.h"
 #include "data/task.h"
 #include "models/model.h"
 #include "models/problem.h"
@@ -14,6 +15,7 @@ struct bert_dataset {
     int32_t num_labels, max_length;
     int64_t rows, truncated, dropped, invalid;
     bool guessed;      /* as bert_reader_guessed() */
+    bert_notes notes;  /* how the file was read */
     int32_t group;     /* sequences of a row: 1, or the choices of multiple choice */
     int64_t sequences; /* rows * group */
     /* From here on grown arrays (base/grow.h). */
@@ -83,6 +85,11 @@ int bert_dataset_resolve(bert_dataset_builder *b, bert_error *e);
 /* The names of the raw labels as the set's labels, and the number of each raw label, malloc'ed;
  * NULL on failure. */
 int32_t *bert_dataset_name_labels(bert_dataset_builder *b, bert_error *e);
+/* A line that says how the file was read; one more row of which `what` holds, summed up at the end:
+ * base/notes.h. */
+int bert_dataset_say(bert_dataset_builder *b, bert_error *e, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+int bert_dataset_tally(bert_dataset_builder *b, int64_t line, const char *what, bert_error *e);
 /* bert_fail with the place of a row in front. */
 int bert_dataset_fail(const bert_dataset_builder *b, int64_t line, bert_error *e, int code,
                       const char *format, ...) __attribute__((format(printf, 5, 6)));

@@ -1,0 +1,17 @@
+/* The objects of a JSON file, one at a time: an object a line (JSON lines), objects over several
+ * lines, or one array of them. */
+#ifndef BERT_FILES_JSON_ROWS_H
+#define BERT_FILES_JSON_ROWS_H
+#include <bert.h>
+#include <jansson.h>
+
+typedef struct bert_json_rows bert_json_rows;
+
+/* path "-": standard input. Memory is bounded by the longest object. NULL on failure. */
+bert_json_rows *bert_json_rows_open(const char *path, bert_error *e);
+void bert_json_rows_close(bert_json_rows *r); /* NULL-safe */
+/* 1 and the next value, which belongs to r until the next call; 0 at the end; or an error with file
+ * and line. A value that is no object is one too, BERT_EFORMAT. */
+int bert_json_rows_next(bert_json_rows *r, const json_t **object, bert_error *e);
+int64_t bert_json_rows_line(const bert_json_rows *r); /* where that object begins, from 1 */
+#endif
