@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -118,6 +119,35 @@ int bert_read_file(const char *path, size_t limit, char **data, size_t *size, be
     *data = p;
     *size = n;
     return 0;
+}
+
+#define WEB_PAGE "is a web page (a login, or an error?), not the file: download it again"
+#define UTF16 "is UTF-16; save it as UTF-8"
+
+const char *bert_file_instead(const char *data, size_t size) {
+    static const struct {
+        const char *start, *is;
+    } kinds[] = {
+        {"version https://git-lfs.github.com/",
+         "is a git-lfs pointer, not the file it stands for: 'git lfs pull' in its repository "
+         "fetches that"},
+        {"<!doctype html", WEB_PAGE},
+        {"<html", WEB_PAGE},
+        {"<?xml", WEB_PAGE},
+        {"Entry not found", "is the message of a failed download, not the file: download it again"},
+        {"\xff\xfe", UTF16},
+        {"\xfe\xff", UTF16},
+        {"PK\3\4", "is a zip archive (as PyTorch's checkpoints are), not the file"},
+        {"\x1f\x8b", "is compressed (gzip); unpack it first"},
+    };
+    while (size && (*data == ' ' || *data == '\n' || *data == '\r' || *data == '\t'))
+        data++, size--;
+    if (!size) return "is empty";
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        const size_t n = strlen(kinds[i].start);
+        if (size >= n && !strncasecmp(data, kinds[i].start, n)) return kinds[i].is;
+    }
+    return NULL;
 }
 
 bool bert_file_exists(const char *path) {

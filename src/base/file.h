@@ -20,6 +20,10 @@ bool bert_mapping_read(const bert_mapping *m, const void *at, void *to, size_t b
  * more bytes; 0: none. */
 int bert_read_file(const char *path, size_t limit, char **data, size_t *size, bert_error *e);
 
+/* What a file that begins with these bytes is where another one was meant, to be said behind its
+ * name: a git-lfs pointer, a web page, nothing at all ..; NULL: nothing of the kind. */
+const char *bert_file_instead(const char *data, size_t size);
+
 bool bert_file_exists(const char *path);
 /* "dir/name" in malloc'ed memory; NULL: out of memory. */
 char *bert_path_join(const char *dir, const char *name);

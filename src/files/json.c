@@ -1,6 +1,7 @@
 #include "files/json.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "files/python_json.h"
 #include <limits.h>
 #include <math.h>
 #include <stdlib.h>
@@ -9,32 +10,72 @@
 /* The largest tokenizer.json of the supported families is below 20 MB. */
 enum { MAX_JSON = 256 << 20 };
 
-/* line: of its file, where the text is one; 0: it is all of it. */
-static json_t *parse(const char *text, size_t bytes, size_t flags, const char *where, int64_t line,
-                     bert_error *e) {
-    json_error_t je = {.line = 0}; /* jansson leaves it as it is where an allocation fails */
-    flags |= JSON_REJECT_DUPLICATES;
-    json_t *value = json_loadb(text, bytes, flags, &je);
-    /* "No limit" in a tokenizer_config.json is an integer near 10^30: such a file's are all read as
-     * reals. */
-    if (!value && json_error_code(&je) == json_error_numeric_overflow)
-        value = json_loadb(text, bytes, flags | JSON_DECODE_INT_AS_REAL, &je);
-    if (value) return value;
-    if (json_error_code(&je) == json_error_out_of_memory || !je.text[0])
+/* What a reader asks of jansson, and of what is not valid. */
+typedef struct {
+    size_t flags;
+    const char *where;
+    int64_t line; /* of its file, where the text is one; 0: it is all of it */
+    bool exact;   /* nothing that RFC 8259 does not know, and no key twice */
+} reading;
+
+static json_t *complain(const char *text, size_t bytes, const reading *r, const json_error_t *je,
+                        int shift, bert_error *e) {
+    const char *instead = bert_file_instead(text, bytes);
+    if (json_error_code(je) == json_error_out_of_memory || !je->text[0])
         bert_fail_memory(e, bytes);
+    else if (instead)
+        bert_fail(e, BERT_EFORMAT, "%s: %s", r->where, instead);
     else
-        bert_fail(e, BERT_EFORMAT, "%s:%lld:%d: not valid JSON: %s", where,
-                  line ? (long long)line : je.line, je.column, je.text);
+        bert_fail(e, BERT_EFORMAT, "%s:%lld:%d: not valid JSON: %s", r->where,
+                  r->line ? (long long)r->line : je->line, je->column - shift, je->text);
     return NULL;
 }
 
+/* What jansson refuses may be what Python's json writes. */
+static json_t *parse_as_python(const char *text, size_t bytes, const reading *r, json_error_t *je,
+                               bert_error *e) {
+    size_t n;
+    bert_error local = {0};
+    char *copy = bert_python_json(text, bytes, &n, &local);
+    json_t *value = copy ? json_loadb(copy, n, r->flags, je) : NULL;
+    free(copy);
+    if (value) return value;
+    if (local.code) {
+        bert_fail(e, local.code, "%s", local.message);
+        return NULL;
+    }
+    const int shift =
+        copy && je->position > 0 ? bert_python_json_shift(text, bytes, (size_t)je->position) : 0;
+    return complain(text, bytes, r, je, shift, e);
+}
+
+static json_t *parse(const char *text, size_t bytes, reading r, bert_error *e) {
+    json_error_t je = {.line = 0}; /* jansson leaves it as it is where an allocation fails */
+    static const char mark[] = {'\xef', '\xbb', '\xbf'};
+    if (!r.exact && !r.line && bytes >= sizeof mark && !memcmp(text, mark, sizeof mark)) {
+        text += sizeof mark;
+        bytes -= sizeof mark;
+    }
+    json_t *value = json_loadb(text, bytes, r.flags, &je);
+    if (value) return value;
+    const bool may_be_python =
+        !r.exact && je.text[0] && json_error_code(&je) != json_error_out_of_memory;
+    return may_be_python ? parse_as_python(text, bytes, &r, &je, e)
+                         : complain(text, bytes, &r, &je, 0, e);
+}
+
 json_t *bert_json_parse(const char *text, size_t bytes, const char *where, bert_error *e) {
-    return parse(text, bytes, 0, where, 0, e);
+    return parse(text, bytes, (reading){.where = where}, e);
+}
+
+json_t *bert_json_parse_exact(const char *text, size_t bytes, const char *where, bert_error *e) {
+    return parse(text, bytes,
+                 (reading){.flags = JSON_REJECT_DUPLICATES, .where = where, .exact = true}, e);
 }
 
 json_t *bert_json_parse_row(const char *text, size_t bytes, const char *path, int64_t line,
                             bert_error *e) {
-    return parse(text, bytes, JSON_ALLOW_NUL, path, line, e);
+    return parse(text, bytes, (reading){.flags = JSON_ALLOW_NUL, .where = path, .line = line}, e);
 }
 
 json_t *bert_json_load(const char *path, bert_error *e) {

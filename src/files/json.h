@@ -4,10 +4,13 @@
 #include <bert.h>
 #include <jansson.h>
 
-/* A file, or text already in memory (where: what to call it in messages). Duplicate keys, bad UTF-8
- * and NaN are refused. NULL and e on failure; release with json_decref. */
+/* A file, or text already in memory (where: what to call it in messages), as Python's json reads
+ * it: of a key that is there twice the last counts, and python_json.h says what becomes of NaN and
+ * the like. Bad UTF-8 is refused. NULL and e on failure; release with json_decref. */
 json_t *bert_json_load(const char *path, bert_error *e);
 json_t *bert_json_parse(const char *text, size_t bytes, const char *where, bert_error *e);
+/* The same without Python's liberties. */
+json_t *bert_json_parse_exact(const char *text, size_t bytes, const char *where, bert_error *e);
 /* A line of a file of them, whose strings may hold zero bytes. */
 json_t *bert_json_parse_row(const char *text, size_t bytes, const char *path, int64_t line,
                             bert_error *e);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define AGAIN "a download that was cut off? fetch it again"
 enum { MAX_HEADER = 100000000, MAX_SHARDS = 10000 };
 
 static const struct {
@@ -135,6 +136,31 @@ static int check_metadata(const char *path, const json_t *metadata, bert_error *
     return 0;
 }
 
+/* The bytes of the header, which lies behind its own length. */
+static int header_length(const char *path, const bert_mapping *map, uint64_t *n, bert_error *e) {
+    const unsigned char *p = map->data;
+    *n = 0;
+    for (int i = 0; i < 8 && map->size >= 8; i++) *n |= (uint64_t)p[i] << 8 * i;
+    const bool looks_right = map->size > 8 && *n <= MAX_HEADER && p[8] == '{';
+    const char *instead = looks_right ? NULL : bert_file_instead((const char *)p, map->size);
+    if (instead) return bert_fail(e, BERT_EFORMAT, "%s: %s", path, instead);
+    if (map->size < 8)
+        return bert_fail(e, BERT_EFORMAT, "%s: has %zu bytes, too few for a safetensors file", path,
+                         map->size);
+    if (*n > MAX_HEADER)
+        return bert_fail(e, BERT_EFORMAT,
+                         "%s: not a safetensors file: its header would have %llu bytes", path,
+                         (unsigned long long)*n);
+    if (*n < 2 || *n > map->size - 8)
+        return bert_fail(e, BERT_EFORMAT,
+                         "%s: truncated: the header has %llu bytes, the file only %zu after its "
+                         "length; " AGAIN,
+                         path, (unsigned long long)*n, map->size - 8);
+    if (p[8] != '{')
+        return bert_fail(e, BERT_EFORMAT, "%s: the header does not start with '{'", path);
+    return 0;
+}
+
 /* Maps a file and adds its tensors to s. */
 static int add_file(bert_safetensors *s, const char *path, bert_error *e) {
     shard *f = &s->shards[s->shard_count++];
@@ -142,24 +168,10 @@ static int add_file(bert_safetensors *s, const char *path, bert_error *e) {
     if (!f->path) return bert_fail_memory(e, strlen(path) + 1);
     int rc = bert_map_file(path, &f->map, e);
     if (rc) return rc;
+    uint64_t n;
+    if ((rc = header_length(path, &f->map, &n, e))) return rc;
     const unsigned char *p = f->map.data;
-    if (f->map.size < 8)
-        return bert_fail(e, BERT_EFORMAT, "%s: has %zu bytes, too few for a safetensors file", path,
-                         f->map.size);
-    uint64_t n = 0;
-    for (int i = 0; i < 8; i++) n |= (uint64_t)p[i] << 8 * i;
-    if (n > MAX_HEADER)
-        return bert_fail(e, BERT_EFORMAT,
-                         "%s: not a safetensors file: its header would have %llu bytes", path,
-                         (unsigned long long)n);
-    if (n < 2 || n > f->map.size - 8)
-        return bert_fail(
-            e, BERT_EFORMAT,
-            "%s: truncated: the header has %llu bytes, the file only %zu after its length", path,
-            (unsigned long long)n, f->map.size - 8);
-    if (p[8] != '{')
-        return bert_fail(e, BERT_EFORMAT, "%s: the header does not start with '{'", path);
-    f->header = bert_json_parse((const char *)p + 8, (size_t)n, path, e);
+    f->header = bert_json_parse_exact((const char *)p + 8, (size_t)n, path, e);
     if (!f->header) return bert_error_code(e, BERT_EFORMAT);
     if (!json_is_object(f->header))
         return bert_fail(e, BERT_EFORMAT, "%s: the header is not an object", path);
@@ -181,8 +193,8 @@ static int add_file(bert_safetensors *s, const char *path, bert_error *e) {
         if (end > size)
             return bert_fail(
                 e, BERT_EFORMAT,
-                "%s: truncated: tensor %s ends at byte %llu of the data, which has %llu", path,
-                name, (unsigned long long)end, (unsigned long long)size);
+                "%s: truncated: tensor %s ends at byte %llu of the data, which has %llu; " AGAIN,
+                path, name, (unsigned long long)end, (unsigned long long)size);
         t->data = data + begin;
         s->count++;
     }
