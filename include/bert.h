@@ -500,7 +500,8 @@ typedef struct {
 typedef struct {
     bert_text text;           /* pair NULL where there is no pair column */
     int labels;               /* how many label columns, 0 if none */
-    const char *const *label; /* their fields, NUL-terminated */
+    const char *const *label; /* their fields, NUL-terminated; NULL where .jsonl has null or no such
+                                 member. An empty field is "" */
     bool label_is_list;       /* .jsonl: one is an array of several elements */
     int fields;               /* all fields of the record, */
     const char *const *field; /* NUL-terminated, in the order of bert_reader_column() */

@@ -17,7 +17,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     volatile size_t sum = 0;
     while (r && (rc = bert_reader_next(r, &row, &e)) > 0) {
         for (size_t i = 0; i < row.text.bytes; i++) sum += (unsigned char)row.text.text[i];
-        for (int i = 0; i < row.labels; i++) sum += strlen(row.label[i]);
+        for (int i = 0; i < row.labels; i++) sum += row.label[i] ? strlen(row.label[i]) : 1;
         for (int i = 0; i < row.fields; i++) sum += strlen(row.field[i]);
     }
     if (rc < 0 && (e.code >= 0 || !*e.message)) abort();

@@ -79,10 +79,16 @@ static const file_case cases[] = {
      {.labels = true},
      "!column 'label' is not there; the columns are text, x"},
     {"a.tsv", "a\tb\n", {.text_column = "7"}, "!column '7' is not there"},
+    {"a.jsonl", "{\"text\":\"a\",\"label\":1}\n{\"text\":\"b\"}\n", {0}, "a//1\nb//(null)\n"},
     {"a.jsonl",
-     "{\"text\":\"a\",\"label\":1}\n{\"text\":\"b\"}\n",
+     "{\"text\":\"a\",\"label\":null}\n{\"text\":\"b\",\"label\":\"x\"}\n",
+     {.labels = true},
+     "a//(null)\nb//x\n"},
+    {"a.jsonl",
+     "{\"text\":\"a\"}\n{\"text\":null}\n",
      {0},
-     "!a.jsonl:2: has no \"label\""},
+     "!a.jsonl:2: null in the column \"text\""},
+    {"a.jsonl", "{\"text\":\"a\"}\n{\"label\":1}\n", {0}, "!a.jsonl:2: has no \"text\""},
     {"a.jsonl", "{\"text\":\"a\"}\nnonsense\n", {0}, "!a.jsonl:2:8: not valid JSON"},
     {"a.jsonl", "[1]\n", {0}, "!a.jsonl:1: not an object"},
     {"a.dat", "x", {0}, "!cannot tell the format"},
@@ -105,7 +111,8 @@ static void files_give_the_rows_they_hold(void **state) {
                                   row.text.text, (int)row.text.pair_bytes,
                                   row.text.pair ? row.text.pair : "");
             for (int k = 0; k < row.labels; k++)
-                n += (size_t)snprintf(got + n, sizeof got - n, "%s%s", k ? "|" : "", row.label[k]);
+                n += (size_t)snprintf(got + n, sizeof got - n, "%s%s", k ? "|" : "",
+                                      row.label[k] ? row.label[k] : "(null)");
             snprintf(got + n, sizeof got - n, "\n");
         }
         if (c->want[0] == '!') {

@@ -21,6 +21,9 @@ static int add_row(bert_dataset_builder *b, const bert_row *row, bert_error *e) 
     if (row->labels != wanted)
         return bert_dataset_fail(b, row->line, e, BERT_EFORMAT, "%d label fields, not %d",
                                  row->labels, wanted);
+    for (int i = 0; i < row->labels; i++)
+        if (!row->label[i])
+            return bert_dataset_fail(b, row->line, e, BERT_EINVAL, "the row has no label");
     const char *separator = b->options->label_separator;
     if (row->label_is_list && (!separator || strcmp(separator, "|")))
         return bert_dataset_fail(b, row->line, e, BERT_EINVAL,

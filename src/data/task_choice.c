@@ -34,7 +34,7 @@ static int find_endings(job *j, const bert_row *row, bert_error *e) {
     int text = -1, label = -1;
     for (int i = 0; i < row->fields; i++) {
         if (row->field[i] == row->text.text) text = i;
-        if (row->field[i] == row->label[0]) label = i;
+        if (row->label[0] && row->field[i] == row->label[0]) label = i;
     }
     j->n = 0;
     for (int i = text + 1; text >= 0 && i < label && j->n < MOST; i++) j->endings[j->n++] = i;
@@ -87,6 +87,8 @@ static int add_row(job *j, const bert_row *row, bert_error *e) {
     int rc = j->n ? 0 : find_endings(j, row, e);
     if (rc) return rc;
     d->group = j->n;
+    if (!row->label[0])
+        return bert_dataset_fail(j->b, row->line, e, BERT_EINVAL, "the row has no label");
     char *end;
     long label = strtol(row->label[0], &end, 10);
     if (end == row->label[0] || *end || label < 0 || label >= j->n)

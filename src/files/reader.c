@@ -39,6 +39,7 @@ struct bert_reader {
     size_t *offset; /* of the fields in record, fields + 1 of them */
     int fields, offset_capacity;
     const char **field, **label_field;
+    bool *label_null;   /* of the record: which of its labels are null or absent */
     json_t *object;     /* jsonl: the record */
     bool label_is_list; /* of the record */
     int64_t rows, invalid;
@@ -195,15 +196,18 @@ static int split_jsonl(bert_reader *r, size_t n, bert_error *e) {
     r->label_is_list = false;
     for (int c = 0; c < r->header.n; c++) {
         const json_t *v = json_object_get(r->object, r->header.name[c]);
-        bool used = c == r->text || c == r->pair;
+        const bool null = !v || json_is_null(v), is_text = c == r->text || c == r->pair;
+        bool used = is_text;
         for (int i = 0; i < r->labels; i++) {
             if (r->label[i] != c) continue;
             used = true;
+            r->label_null[i] = null;
             r->label_is_list |= json_array_size(v) > 1;
         }
-        if (used && (!v || json_is_null(v)))
-            return bert_fail(e, BERT_EFORMAT, "%s:%lld: has no \"%s\"", r->path,
-                             (long long)r->first_line, r->header.name[c]);
+        if (is_text && null)
+            return bert_fail(e, BERT_EFORMAT, "%s:%lld: %s \"%s\"", r->path,
+                             (long long)r->first_line, v ? "null in the column" : "has no",
+                             r->header.name[c]);
         int rc = v && (used || !json_is_object(v)) ? append_json(r, v, e) : 0;
         if (rc || (rc = end_field(r, e))) return rc;
     }
@@ -302,6 +306,10 @@ static int add_label(bert_reader *r, int column, bert_error *e) {
     const char **q = realloc(r->label_field, n * sizeof *q);
     if (!q) return bert_fail_memory(e, n * sizeof *q);
     r->label_field = q;
+    bool *null = realloc(r->label_null, n * sizeof *null);
+    if (!null) return bert_fail_memory(e, n * sizeof *null);
+    r->label_null = null;
+    r->label_null[r->labels] = false;
     r->label[r->labels++] = column;
     return 0;
 }
@@ -441,6 +449,7 @@ void bert_reader_close(bert_reader *r) {
     free(r->header.name);
     free(r->label);
     free(r->label_field);
+    free(r->label_null);
     free(r->record.data);
     free(r->offset);
     free(r->field);
@@ -479,6 +488,7 @@ int bert_reader_next(bert_reader *r, bert_row *row, bert_error *e) {
         r->label_field[i] = r->field[r->label[i]];
         if (strlen(r->label_field[i]) != field_bytes(r, r->label[i]))
             return fail_at(r, e, "a zero byte in a label");
+        if (r->label_null[i]) r->label_field[i] = NULL;
     }
     row->labels = r->labels;
     row->label = r->label_field;
