@@ -5,7 +5,7 @@
 #include <bert_train.h>
 
 typedef struct {
-    const char *separator, *problem_type, *task;
+    const char *separator, *names, *problem_type, *task;
     int32_t doc_stride, n_best_size, max_answer_length;
     double null_score_diff_threshold;
     bool label_all_tokens, whole_word_mask, line_by_line;
@@ -21,6 +21,13 @@ typedef struct {
      "a field holds several labels, separated by this",                                            \
      set_string,                                                                                   \
      LABEL_AT(type, separator)},                                                                   \
+        {"label-names",                                                                            \
+         0,                                                                                        \
+         "a,b,c|FILE",                                                                             \
+         "what the labels 0, 1, .. are called: by commas, a file of a name a line, or JSON: a "    \
+         "list, id2label, datasets' features",                                                     \
+         set_string,                                                                               \
+         LABEL_AT(type, names)},                                                                   \
         {"doc-stride", 0,                                                                          \
          "N",          "question answering: tokens that windows share (128)",                      \
          set_positive, LABEL_AT(type, doc_stride)},                                                \

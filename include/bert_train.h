@@ -280,6 +280,11 @@ typedef struct {
     const char *label_separator; /* "|": a field holds any number of labels: multi-label */
     const char *problem_type;    /* NULL: multi-label where the two above say so, regression where
                                     labels are numbers that are not all integers, else single label */
+    /* Names of the classes, where the file has their numbers, 0 for the first: "a,b,c", or a file:
+     * a name a line, a list in JSON, id2label (config.json) or datasets' features
+     * (dataset_info.json). A label that is neither a name nor a number of one is an error. NULL:
+     * what the file has. */
+    const char *label_names;
     bool model_labels; /* the labels are the model's, and any other is an error: evaluation */
     const bert_dataset
         *like;          /* labels and problem type of this dataset (validation, test), or NULL */

@@ -2,6 +2,7 @@
 #include "data/dataset.h"
 #include "base/error.h"
 #include "base/grow.h"
+#include "data/label_names.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -76,6 +77,10 @@ int bert_dataset_begin(bert_dataset_builder *b, const char *where, const char *u
     b->set->max_length = options->max_length ? options->max_length : bert_model_text_limit(base);
     const bert_tokenizer *tokenizer = bert_model_need_tokenizer(base, e);
     if (!tokenizer) return e->code;
+    if (options->label_names && task->labels) {
+        int rc = bert_label_names_read(options->label_names, options->label_column, &b->given, e);
+        if (rc) return rc;
+    }
     b->encoder = bert_encoder_new(tokenizer, e);
     return b->encoder ? BERT_OK : e->code;
 }
@@ -84,6 +89,7 @@ void bert_dataset_abandon(bert_dataset_builder *b) {
     bert_dataset_free(b->set);
     bert_encoder_free(b->encoder);
     bert_raw_labels_free(&b->raw);
+    bert_labels_free(&b->given);
     *b = (bert_dataset_builder){0};
 }
 

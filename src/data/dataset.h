@@ -47,9 +47,10 @@ struct bert_dataset_builder {
     const bert_dataset_options *options;
     bert_encoder *encoder;
     bert_raw_labels raw;
-    int64_t words;    /* labelled words of token classification: "rows" of raw */
-    const char *unit; /* "%s:%lld" of a file's line, or "%s %lld" of a row in memory */
-    char **columns;   /* label columns of a multi-label file; NULL: fields hold labels */
+    bert_labels given; /* names from elsewhere (options->label_names), or none */
+    int64_t words;     /* labelled words of token classification: "rows" of raw */
+    const char *unit;  /* "%s:%lld" of a file's line, or "%s %lld" of a row in memory */
+    char **columns;    /* label columns of a multi-label file; NULL: fields hold labels */
     int columns_count;
 };
 

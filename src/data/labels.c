@@ -146,6 +146,17 @@ static int32_t number_of(char *const *names, int32_t n, const char *text) {
     return v >= 0 && v < n ? (int32_t)v : -1;
 }
 
+/* What a label is called: itself, or the name that was given for its number, or NULL where names
+ * were given and it has none. */
+static const char *called(const bert_labels *given, const char *text) {
+    double v;
+    for (int32_t i = 0; i < given->n; i++)
+        if (!strcmp(given->name[i], text)) return text;
+    if (!given->n) return text;
+    if (!is_number(text, &v) || v != floor(v) || v < 0 || v >= given->n) return NULL;
+    return given->name[(int32_t)v];
+}
+
 /* Whether the labels seen are just those of the model, and it has names for them. */
 static bool model_knows(const bert_model *m, const bert_raw_labels *r) {
     int32_t n = m->labels.n, seen = 0;
@@ -172,6 +183,7 @@ static int name_labels(bert_dataset_builder *b, bert_error *e) {
     if (d->problem == BERT_PROBLEM_REGRESSION)
         return copy_names(d, (char *[]){(char *)(uintptr_t) "LABEL_0"}, 1, e);
     if (b->columns) return copy_names(d, b->columns, b->columns_count, e);
+    if (b->given.n) return copy_names(d, b->given.name, b->given.n, e);
     if (model_knows(m, r)) return copy_names(d, m->labels.name, m->labels.n, e);
     if (r->n > MANY_LABELS && r->n > d->rows / 2 && !b->words)
         return bert_fail(e, BERT_EINVAL,
@@ -200,7 +212,7 @@ static int choose_problem(bert_dataset_builder *b, bert_error *e) {
     }
     if (o->problem_type) return bert_problem_parse(o->problem_type, 2, &d->problem, e);
     if (o->model_labels) return bert_problem_parse(c->problem_type, c->num_labels, &d->problem, e);
-    bool numbers = all(&b->raw, looks_like_number) && !all(&b->raw, is_integer);
+    bool numbers = !b->given.n && all(&b->raw, looks_like_number) && !all(&b->raw, is_integer);
     d->problem = b->columns || o->label_separator ? BERT_PROBLEM_MULTI_LABEL
                  : numbers                        ? BERT_PROBLEM_REGRESSION
                                                   : BERT_PROBLEM_SINGLE_LABEL;
@@ -211,14 +223,18 @@ static int choose_problem(bert_dataset_builder *b, bert_error *e) {
 
 static int unknown_label(const bert_dataset_builder *b, int32_t raw, bert_error *e) {
     const bert_dataset *d = b->set;
-    char list[300] = "";
+    const char *text = b->raw.text[raw], *name = called(&b->given, text);
+    char *const *names = name ? d->names : b->given.name;
+    const int32_t n = name ? d->num_labels : b->given.n;
+    char list[300] = "", means[100] = "";
     size_t used = 0;
-    for (int32_t i = 0; i < d->num_labels && used < sizeof list - 4; i++)
-        used +=
-            (size_t)snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", d->names[i]);
+    for (int32_t i = 0; i < n && used < sizeof list - 4; i++)
+        used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", names[i]);
     if (used >= sizeof list) memcpy(list + sizeof list - 4, "...", 4);
+    if (name && strcmp(name, text)) snprintf(means, sizeof means, " (%.60s)", name);
     return bert_dataset_fail(b, b->raw.line[raw], e, BERT_EINVAL,
-                             "label \"%.60s\" is not one of %s", b->raw.text[raw], list);
+                             "label \"%.60s\"%s is not one of %s%s", text, means,
+                             name ? "" : "the names given: ", list);
 }
 
 static int fill_targets(bert_dataset_builder *b, const int32_t *number, bert_error *e) {
@@ -257,7 +273,8 @@ static int32_t *number_labels(bert_dataset_builder *b, bert_error *e) {
         return NULL;
     }
     for (int32_t i = 0; i < r->n; i++) {
-        number[i] = number_of(b->set->names, b->set->num_labels, r->text[i]);
+        const char *name = called(&b->given, r->text[i]);
+        number[i] = name ? number_of(b->set->names, b->set->num_labels, name) : -1;
         if (number[i] >= 0) continue;
         unknown_label(b, i, e);
         free(number);
