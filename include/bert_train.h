@@ -463,22 +463,22 @@ typedef struct {
     bert_schedule_type type;
     double learning_rate; /* the peak */
     int64_t warmup_steps, total_steps;
-    double num_cycles;                 /* 0: transformers' default (cosine_.._restarts 1,
-                                          else 0.5) */
-    double power;                      /* polynomial; 0: 1 */
-    double lr_end;                     /* polynomial; 0: 1e-7 */
-    double timescale;                  /* inverse_sqrt; 0: warmup_steps, or 10,000 */
-    double min_lr;                     /* reduce_lr_on_plateau */
-    double min_lr_rate;                /* .._min_lr, warmup_stable_decay: of learning_rate */
-    double warmup_lr_rate;             /* cosine_warmup_with_min_lr; 0: 1 / warmup_steps */
-    double num_decay_steps;            /* warmup_stable_decay: needed */
-    double num_stable_steps;           /* the same; 0: what is left */
+    /* By bert_schedule_set(), which gives what is not named transformers' default; 0 is 0. */
+    double num_cycles;       /* cosine and its like: 1 of cosine_with_restarts, else 0.5 */
+    double power, lr_end;    /* polynomial: 1, 1e-7 */
+    double timescale;        /* inverse_sqrt: warmup_steps, or 10,000 */
+    double min_lr;           /* reduce_lr_on_plateau */
+    double min_lr_rate;      /* .._min_lr, warmup_stable_decay: of learning_rate */
+    double warmup_lr_rate;   /* cosine_warmup_with_min_lr; NaN: 1 / warmup_steps */
+    double num_decay_steps;  /* warmup_stable_decay: needed */
+    double num_stable_steps; /* the same: what is left */
     bert_ramp warmup_type, decay_type; /* the same; transformers' default is cosine decay */
     int mode, threshold_mode;          /* reduce_lr_on_plateau: 0 min, 1 max; 0 rel, 1 abs */
     double factor, patience, threshold, cooldown, eps; /* the same */
 } bert_schedule;
-/* Members after total_steps by lr_scheduler_kwargs, a JSON object ("{\"num_cycles\": 2}"; NULL, "":
- * none), or transformers' defaults. What this schedule does not take, or lacks, is an error. */
+/* Members after total_steps, which any schedule but linear and constant ones needs: by
+ * lr_scheduler_kwargs, a JSON object ("{\"num_cycles\": 2}"; NULL, "": none), or transformers'
+ * defaults. What this schedule does not take, or lacks, is an error. */
 BERT_API int bert_schedule_set(bert_schedule *s, const char *kwargs, bert_error *e);
 /* The learning rate of step 0, 1, ... as transformers.get_scheduler gives it. That of
  * reduce_lr_on_plateau is the peak, which the trainer lowers by its evaluations. */

@@ -65,6 +65,8 @@ static void wrong_kwargs_are_refused(void **state) {
         {BERT_SCHEDULE_WARMUP_STABLE_DECAY, NULL, "num_decay_steps"},
         {BERT_SCHEDULE_WARMUP_STABLE_DECAY, "{\"decay_type\": \"cubic\"}", "linear|cosine|1-sqrt"},
         {BERT_SCHEDULE_REDUCE_ON_PLATEAU, "{\"patience\": -1}", "from 0"},
+        {BERT_SCHEDULE_INVERSE_SQRT, "{\"timescale\": 0}", "from 1e-09"},
+        {BERT_SCHEDULE_POLYNOMIAL, "{\"lr_end\": 1}", "below learning_rate"},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         bert_schedule s = {.type = wrong[i].type, .learning_rate = 1, .total_steps = 10};

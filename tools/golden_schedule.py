@@ -22,7 +22,14 @@ CASES = [(name, warmup, total, kwargs)
                               ("warmup_stable_decay", {"num_decay_steps": 6, "num_stable_steps": 3, "min_lr_ratio": 0.1,
                                                        "decay_type": "linear", "warmup_type": "cosine"}),
                               ("warmup_stable_decay", {"num_decay_steps": 5, "decay_type": "1-sqrt",
-                                                       "warmup_type": "1-sqrt"}))
+                                                       "warmup_type": "1-sqrt"}),
+                              # zero is zero, not "not given"
+                              ("cosine", {"num_cycles": 0}), ("cosine_with_restarts", {"num_cycles": 0}),
+                              ("polynomial", {"power": 0}), ("polynomial", {"lr_end": 0}),
+                              ("cosine_warmup_with_min_lr", {"min_lr_rate": 0, "warmup_lr_rate": 0}),
+                              ("warmup_stable_decay", {"num_decay_steps": 4, "num_stable_steps": 0}),
+                              ("warmup_stable_decay", {"num_decay_steps": 0, "min_lr_ratio": 0.2}),
+                              ("warmup_stable_decay", {"num_decay_steps": 0, "num_stable_steps": 0}))
          if not (name == "polynomial" and warmup == total)]  # divides by zero there
 METRICS = [.9, .7, .7, .71, .69995, .8, .8, .5, .6, .6, .6, .6, .6, .4, .41, .42, .43, .44, .45, .46]
 PLATEAUS = [{"patience": 1}, {"patience": 0, "factor": 0.5, "min_lr": 1e-5}, {"patience": 1, "cooldown": 2, "threshold": 0},

@@ -16,8 +16,7 @@ static double linear(const bert_schedule *s, double since, double rest) {
 }
 
 static double wave(const bert_schedule *s, double progress) {
-    double cycles = s->num_cycles > 0 ? s->num_cycles : 0.5;
-    return 0.5 * (1 + cos(M_PI * cycles * 2 * progress));
+    return 0.5 * (1 + cos(M_PI * s->num_cycles * 2 * progress));
 }
 
 /* From 0 to 1 becomes from min_lr_rate to 1. */
@@ -37,16 +36,16 @@ static double cosine_warmup_with_min_lr(const bert_schedule *s, double since, do
 static double cosine_with_restarts(const bert_schedule *s, double since, double rest) {
     double progress = progress_of(since, rest);
     if (progress >= 1) return 0;
-    double f = 0.5 * (1 + cos(M_PI * fmod((s->num_cycles > 0 ? s->num_cycles : 1) * progress, 1)));
+    double f = 0.5 * (1 + cos(M_PI * fmod(s->num_cycles * progress, 1)));
     return f > 0 ? f : 0;
 }
 
 static double polynomial(const bert_schedule *s, double since, double rest) {
-    double peak = s->learning_rate, end = s->lr_end > 0 ? s->lr_end : 1e-7;
+    double peak = s->learning_rate, end = s->lr_end;
     if (since > rest) return end / peak;
     double left = 1 - since / rest; /* since <= rest, so rest is 0 only at since 0 */
     if (!(rest > 0)) left = 1;
-    return ((peak - end) * pow(left, s->power > 0 ? s->power : 1) + end) / peak;
+    return ((peak - end) * pow(left, s->power) + end) / peak;
 }
 
 static double constant(const bert_schedule *s, double since, double rest) {
@@ -56,14 +55,12 @@ static double constant(const bert_schedule *s, double since, double rest) {
 
 static double inverse_sqrt(const bert_schedule *s, double since, double rest) {
     (void)rest;
-    double timescale = s->timescale > 0      ? s->timescale
-                       : s->warmup_steps > 0 ? (double)s->warmup_steps
-                                             : 10000;
-    return 1 / sqrt((since + timescale) / timescale);
+    return 1 / sqrt((since + s->timescale) / s->timescale);
 }
 
 static double stable_decay(const bert_schedule *s, double since, double rest) {
-    double stable = s->num_stable_steps > 0 ? s->num_stable_steps : rest - s->num_decay_steps;
+    const double stable = s->num_stable_steps;
+    (void)rest;
     if (since < stable) return 1;
     if (since >= stable + s->num_decay_steps) return s->min_lr_rate;
     double progress = progress_of(since - stable, s->num_decay_steps);
@@ -80,7 +77,7 @@ static double warmup(const bert_schedule *s, double step, double steps) {
 
 static double warmup_from_rate(const bert_schedule *s, double step, double steps) {
     const double first = s->warmup_lr_rate;
-    if (!(first > 0)) return (step + 1) / steps;
+    if (isnan(first)) return (step + 1) / steps;
     return first + (1 - first) * step / (steps > 2 ? steps - 1 : 1);
 }
 

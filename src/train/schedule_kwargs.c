@@ -19,16 +19,16 @@ typedef struct {
 #define AT(member) offsetof(bert_schedule, member)
 
 static const row table[] = {
-    {"num_cycles", WAVES, AT(num_cycles), NULL, 1e-9, 1e9},
-    {"power", OF(POLYNOMIAL), AT(power), NULL, 1e-9, 1e9},
-    {"lr_end", OF(POLYNOMIAL), AT(lr_end), NULL, 1e-30, 1e9},
+    {"num_cycles", WAVES, AT(num_cycles), NULL, 0, 1e9},
+    {"power", OF(POLYNOMIAL), AT(power), NULL, 0, 1e9},
+    {"lr_end", OF(POLYNOMIAL), AT(lr_end), NULL, 0, 1e9},
     {"timescale", OF(INVERSE_SQRT), AT(timescale), NULL, 1e-9, 1e18},
     {"min_lr", MIN_LR | OF(REDUCE_ON_PLATEAU), AT(min_lr), NULL, 0, 1e9},
     {"min_lr_rate", MIN_LR, AT(min_lr_rate), NULL, 0, 1},
     {"min_lr_ratio", OF(WARMUP_STABLE_DECAY), AT(min_lr_rate), NULL, 0, 1},
-    {"warmup_lr_rate", OF(COSINE_WARMUP_WITH_MIN_LR), AT(warmup_lr_rate), NULL, 1e-30, 1},
-    {"num_decay_steps", OF(WARMUP_STABLE_DECAY), AT(num_decay_steps), NULL, 1, 1e15},
-    {"num_stable_steps", OF(WARMUP_STABLE_DECAY), AT(num_stable_steps), NULL, 1, 1e15},
+    {"warmup_lr_rate", OF(COSINE_WARMUP_WITH_MIN_LR), AT(warmup_lr_rate), NULL, 0, 1},
+    {"num_decay_steps", OF(WARMUP_STABLE_DECAY), AT(num_decay_steps), NULL, 0, 1e15},
+    {"num_stable_steps", OF(WARMUP_STABLE_DECAY), AT(num_stable_steps), NULL, 0, 1e15},
     {"warmup_type", OF(WARMUP_STABLE_DECAY), AT(warmup_type), "linear|cosine|1-sqrt", 0, 0},
     {"decay_type", OF(WARMUP_STABLE_DECAY), AT(decay_type), "linear|cosine|1-sqrt", 0, 0},
     {"mode", OF(REDUCE_ON_PLATEAU), AT(mode), "min|max", 0, 0},
@@ -91,14 +91,44 @@ static int set_all(bert_schedule *s, json_t *json, bert_error *e) {
     return BERT_OK;
 }
 
+/* Where 0 is a value, what is not given is NaN until here. */
+static void set_defaults(bert_schedule *s) {
+    const double warmup = (double)s->warmup_steps, rest = (double)s->total_steps - warmup;
+    if (isnan(s->num_cycles))
+        s->num_cycles = s->type == BERT_SCHEDULE_COSINE_WITH_RESTARTS ? 1 : 0.5;
+    if (isnan(s->timescale)) s->timescale = warmup > 0 ? warmup : 10000;
+    if (isnan(s->num_stable_steps)) s->num_stable_steps = rest - s->num_decay_steps;
+}
+
+static int check(const bert_schedule *s, bert_error *e) {
+    const bool rate = !isnan(s->min_lr_rate), floor = !isnan(s->min_lr);
+    if (MIN_LR >> s->type & 1 && rate == floor)
+        return bert_fail(e, BERT_EINVAL,
+                         "lr_scheduler_kwargs: either min_lr or min_lr_rate is needed");
+    if (s->type == BERT_SCHEDULE_WARMUP_STABLE_DECAY && isnan(s->num_decay_steps))
+        return bert_fail(e, BERT_EINVAL, "lr_scheduler_kwargs: num_decay_steps is needed");
+    if (s->type == BERT_SCHEDULE_POLYNOMIAL && s->lr_end >= s->learning_rate)
+        return bert_fail(e, BERT_EINVAL,
+                         "lr_scheduler_kwargs: lr_end, %g, must be below learning_rate, %g",
+                         s->lr_end, s->learning_rate);
+    return BERT_OK;
+}
+
 int bert_schedule_set(bert_schedule *s, const char *kwargs, bert_error *e) {
     const double nothing = (double)NAN;
     bert_schedule all = {.type = s->type,
                          .learning_rate = s->learning_rate,
                          .warmup_steps = s->warmup_steps,
                          .total_steps = s->total_steps,
+                         .num_cycles = nothing,
+                         .power = 1,
+                         .lr_end = 1e-7,
+                         .timescale = nothing,
                          .min_lr = nothing,
                          .min_lr_rate = nothing,
+                         .warmup_lr_rate = nothing,
+                         .num_decay_steps = nothing,
+                         .num_stable_steps = nothing,
                          .decay_type = BERT_RAMP_COSINE,
                          .factor = 0.1,
                          .patience = 10,
@@ -113,13 +143,10 @@ int bert_schedule_set(bert_schedule *s, const char *kwargs, bert_error *e) {
                                   : bert_fail(e, BERT_EINVAL, "lr_scheduler_kwargs: not an object");
     }
     json_decref(json);
+    if (!rc) rc = check(&all, e);
     if (rc) return rc;
+    set_defaults(&all);
     const bool rate = !isnan(all.min_lr_rate), floor = !isnan(all.min_lr);
-    if (MIN_LR >> all.type & 1 && rate == floor)
-        return bert_fail(e, BERT_EINVAL,
-                         "lr_scheduler_kwargs: either min_lr or min_lr_rate is needed");
-    if (all.type == BERT_SCHEDULE_WARMUP_STABLE_DECAY && !(all.num_decay_steps > 0))
-        return bert_fail(e, BERT_EINVAL, "lr_scheduler_kwargs: num_decay_steps is needed");
     if (!floor) all.min_lr = 0;
     if (!rate)
         all.min_lr_rate = floor && all.learning_rate > 0 ? all.min_lr / all.learning_rate : 0;
