@@ -88,8 +88,10 @@ BERT_API bert_tokenizer_options bert_tokenizer_default(void);
  * tokenizer.json (PreTrainedTokenizerFast, TokenizersBackend). Of a tokenizer.json, the parts of
  * the BERT family are taken (WordPiece or WordLevel; BertNormalizer or none; BertPreTokenizer,
  * Whitespace or WhitespaceSplit; TemplateProcessing, BertProcessing or none; WordPiece decoder or
- * none), others are refused by name (BERT_EUNSUPPORTED). "truncation" and "padding" stored there
- * are not applied: each bert_encode() says what it wants. */
+ * none), others are refused by name (BERT_EUNSUPPORTED), and so are files whose tokenizer_class
+ * reads them otherwise than BERT's (BertJapaneseTokenizer, EsmTokenizer ..). Of "truncation" and
+ * "padding" stored there only the side of truncation is applied: each bert_encode() says what it
+ * wants. */
 BERT_API bert_tokenizer *bert_tokenizer_open(const char *path,
                                              const bert_tokenizer_options *options, bert_error *e);
 BERT_API void bert_tokenizer_close(bert_tokenizer *t);
@@ -107,6 +109,8 @@ typedef struct {
 BERT_API bert_special_ids bert_tokenizer_special(const bert_tokenizer *t);
 /* model_max_length of tokenizer_config.json, or 0 where it is not given. */
 BERT_API int32_t bert_tokenizer_max_length(const bert_tokenizer *t);
+/* truncation_side "left", of tokenizer_config.json or a tokenizer.json's "truncation". */
+BERT_API bool bert_tokenizer_truncates_left(const bert_tokenizer *t);
 
 typedef enum {
     BERT_TRUNCATE_NONE, /* do_not_truncate: length is not looked at */
@@ -121,7 +125,8 @@ typedef struct {
     int32_t max_length;         /* tokens, specials included; used when truncating */
     int32_t stride;             /* tokens that neighbouring windows share */
     bool overflowing;   /* keep what was cut off as further windows (return_overflowing_tokens) */
-    bool truncate_left; /* truncation_side = "left" */
+    bool truncate_left; /* keep the end; where nothing overflows, bert_tokenizer_truncates_left()
+                           does so in any case */
     bool byte_offsets;  /* offsets in bytes instead of code points */
 } bert_encode_options;
 BERT_API bert_encode_options bert_encode_default(void);
@@ -351,7 +356,8 @@ BERT_API double bert_cosine(const float *a, const float *b, int32_t dim);
 
 typedef enum {
     BERT_OVERFLOW_ERROR,    /* BERT_ETOOLONG names the text and its length */
-    BERT_OVERFLOW_TRUNCATE, /* keep the front; bert_text_info.dropped says how much went */
+    BERT_OVERFLOW_TRUNCATE, /* keep the front, or the end where bert_tokenizer_truncates_left();
+                               bert_text_info.dropped says how much went */
     BERT_OVERFLOW_WINDOW    /* every token is read: windows, averaged by their token counts */
 } bert_overflow;
 BERT_API int bert_overflow_parse(const char *name, bert_overflow *o, bert_error *e);

@@ -226,7 +226,7 @@ static void bad_vocabularies_are_named(void **state) {
         const char *text;
         size_t bytes;
         const char *says;
-    } bad[] = {{TEXT(""), "lacks"},
+    } bad[] = {{TEXT(""), "is empty"},
                {TEXT("[CLS]\n[SEP]\na\n"), "[UNK]"},
                {TEXT("[UNK]\n[SEP]\na\n"), "[CLS]"},
                {TEXT("[UNK]\n[CLS]\na\n"), "[SEP]"},

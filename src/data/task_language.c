@@ -195,6 +195,7 @@ static int add_line(bert_dataset_builder *b, const int32_t *ids, int64_t n, int3
                     bert_error *e) {
     const bert_special_ids s = bert_tokenizer_special(bert_model_tokenizer(b->base));
     const int32_t most = b->set->max_length - 2, kept = n < most ? (int32_t)n : most;
+    if (bert_tokenizer_truncates_left(bert_model_tokenizer(b->base))) ids += n - kept;
     row[0] = s.cls;
     memcpy(row + 1, ids, (size_t)kept * sizeof *row);
     row[kept + 1] = s.sep;

@@ -75,6 +75,7 @@ static int add_windows(job *j, const char *question, const char *context, bert_e
     eo.max_length = j->b->set->max_length;
     eo.stride = o->doc_stride ? o->doc_stride : eo.max_length < 384 ? eo.max_length / 3 : 128;
     eo.overflowing = true;
+    eo.truncate_left = bert_tokenizer_truncates_left(bert_model_tokenizer(j->b->base));
     const bert_text both = {question, strlen(question), context, strlen(context)};
     int n = bert_encode_windows(j->b->encoder, &both, &eo, e);
     int rc = n < 0 ? n : 0;

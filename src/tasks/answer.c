@@ -131,6 +131,7 @@ static int encode(job *j, const bert_text *question, bert_error *e) {
     o.max_length = j->o.max_length;
     o.stride = j->o.doc_stride;
     o.overflowing = true;
+    o.truncate_left = bert_tokenizer_truncates_left(j->s->model->tokenizer);
     const bert_text both = {question->text, question->bytes, j->context->text, j->context->bytes};
     return bert_encode_windows(enc, &both, &o, e);
 }

@@ -9,6 +9,10 @@ int32_t bert_tokenizer_max_length(const bert_tokenizer *t) {
     return t->max_length;
 }
 
+bool bert_tokenizer_truncates_left(const bert_tokenizer *t) {
+    return t && t->truncate_left;
+}
+
 int32_t bert_token_id(const bert_tokenizer *t, const char *token) {
     size_t n = strlen(token);
     int32_t i = bert_trie_find(&t->contents, token, n);

@@ -1,13 +1,14 @@
 #include "text/load.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "text/tokenizer_class.h"
 #include <stdlib.h>
 #include <sys/stat.h>
 
 /* The files of a checkpoint that say something of its tokenizer. */
 static const char main_file[] = "tokenizer.json", vocab_file[] = "vocab.txt",
                   config_file[] = "tokenizer_config.json", map_file[] = "special_tokens_map.json",
-                  added_file[] = "added_tokens.json";
+                  added_file[] = "added_tokens.json", model_file[] = "config.json";
 static const char decoder_key[] = "added_tokens_decoder";
 
 bert_tokenizer_options bert_tokenizer_default(void) {
@@ -98,6 +99,17 @@ static bool is_generic_class(const json_t *config) {
     return name && (!strcmp(name, "PreTrainedTokenizerFast") || !strcmp(name, "TokenizersBackend"));
 }
 
+/* truncation_side, where it is given. */
+static int read_truncation_side(bert_tokenizer *t, const json_t *config, bert_error *e) {
+    char side[8] = "";
+    int rc = bert_json_string(config, "truncation_side", side, sizeof side, config_file, e);
+    if (rc || !*side) return rc;
+    t->truncate_left = !strcmp(side, "left");
+    if (t->truncate_left || !strcmp(side, "right")) return 0;
+    return bert_fail(e, BERT_EFORMAT, "%s: truncation_side is \"%s\"; it must be left or right",
+                     config_file, side);
+}
+
 /* What the configuration says of the normaliser holds even against tokenizer.json, as in
  * transformers' classes for BERT; its generic one does not look at it. */
 static int read_config(bert_tokenizer *t, const json_t *config, bool json, bert_error *e) {
@@ -115,6 +127,7 @@ static int read_config(bert_tokenizer *t, const json_t *config, bool json, bert_
     if (!rc)
         rc = bert_json_bool(config, "clean_up_tokenization_spaces", &t->clean_up_spaces,
                             config_file, e);
+    if (!rc) rc = read_truncation_side(t, config, e);
     /* "No limit" is written as 10^30. */
     double length = json_number_value(json_object_get(config, "model_max_length"));
     if (length >= 1 && length <= INT32_MAX) t->max_length = (int32_t)length;
@@ -248,10 +261,22 @@ static int find_id(const bert_tokenizer *t, bert_special s, const char *where, i
     return bert_fail(e, BERT_EFORMAT, "%s: the vocabulary lacks %s", where, name);
 }
 
+static int check_class(const siblings *s, const char *directory, const char *path, bool json,
+                       bert_error *e) {
+    /* A configuration of the model that cannot be read is not the tokenizer's to complain of. */
+    bert_error ignored = {0};
+    json_t *model = load_object(directory, model_file, &ignored);
+    if (ignored.code == BERT_ENOMEM) return bert_fail(e, BERT_ENOMEM, "%s", ignored.message);
+    int rc = bert_tokenizer_class_check(s->config, model, json, path, e);
+    json_decref(model);
+    return rc;
+}
+
 static int load(bert_tokenizer *t, const char *directory, const char *path, bool json,
                 const bert_tokenizer_options *options, bert_error *e) {
     siblings s;
     int rc = load_siblings(&s, directory, e);
+    if (!rc) rc = check_class(&s, directory, path, json, e);
     bert_tokenizer_defaults(t);
     if (!rc) rc = json ? bert_load_tokenizer_json(t, path, e) : bert_load_vocab_txt(t, path, e);
     if (!rc) rc = read_config(t, s.config, json, e);

@@ -50,23 +50,43 @@ static int unsupported(const char *where, const char *key, const char *type, con
 
 /* -------------------------------------------------------------------------- The model */
 
-static int read_model(bert_tokenizer *t, const json_t *root, const char *where, bert_error *e) {
+/* The kind of model; one that names none shows it by its members, as in files from before. */
+static const char *model_type(const json_t *model) {
+    const char *type = json_string_value(json_object_get(model, "type"));
+    if (type) return type;
+    if (json_object_get(model, "max_input_chars_per_word")) return "WordPiece";
+    if (json_object_get(model, "merges")) return "BPE";
+    return json_is_array(json_object_get(model, "vocab")) ? "Unigram" : "";
+}
+
+static int find_model(const json_t *root, const char *where, bert_token_model *kind,
+                      bert_error *e) {
     const json_t *model = json_object_get(root, "model");
     if (!json_is_object(model)) return wrong(where, "model", "an object", e);
-    const char *type = json_string_value(json_object_get(model, "type"));
-    if (!type) type = json_object_get(model, "max_input_chars_per_word") ? "WordPiece" : "";
-    int kind = 0;
-    while (kind < BERT_TOKEN_MODELS && strcmp(type, bert_token_model_names[kind])) kind++;
-    if (kind == BERT_TOKEN_MODELS)
-        return unsupported(where, "model", type, "WordPiece or WordLevel", e);
-    t->model = (bert_token_model)kind;
+    const char *type = model_type(model);
+    for (int i = 0; i < BERT_TOKEN_MODELS; i++)
+        if (!strcmp(type, bert_token_model_names[i])) {
+            *kind = (bert_token_model)i;
+            return BERT_OK;
+        }
+    const bool unigram = !strcmp(type, "Unigram"), known = unigram || !strcmp(type, "BPE");
+    if (!known) return unsupported(where, "model", type, "WordPiece or WordLevel", e);
+    return bert_fail(e, BERT_EUNSUPPORTED,
+                     "%s: %s%s tokenizers are not supported (WordPiece and WordLevel are); make "
+                     "the ids with transformers or tokenizers",
+                     where, type, unigram ? " (sentencepiece)" : "");
+}
+
+static int read_model(bert_tokenizer *t, const json_t *root, const char *where, bert_error *e) {
+    const json_t *model = json_object_get(root, "model");
+    int rc = find_model(root, where, &t->model, e);
+    if (rc) return rc;
     const char *unk = need_string(model, "unk_token", where, e);
     if (!unk || !(t->unk_token = bert_tokenizer_strdup(t, unk, e))) return BERT_EFORMAT;
     if (t->model == BERT_WORDPIECE) {
         const char *prefix = need_string(model, "continuing_subword_prefix", where, e);
         if (!prefix || !(t->prefix = bert_tokenizer_strdup(t, prefix, e))) return BERT_EFORMAT;
-        int rc =
-            need_int(model, "max_input_chars_per_word", BERT_MAX_WORD, &t->max_chars, where, e);
+        rc = need_int(model, "max_input_chars_per_word", BERT_MAX_WORD, &t->max_chars, where, e);
         if (rc) return rc;
     }
     t->special_names[BERT_SPECIAL_UNK] = t->unk_token;
@@ -261,45 +281,66 @@ static int read_added_tokens(bert_tokenizer *t, const json_t *root, const char *
     return BERT_OK;
 }
 
-typedef int read_part(bert_tokenizer *t, const json_t *root, const char *where, bert_error *e);
-static read_part *const parts[] = {read_model,   read_normalizer,     read_split,
-                                   read_decoder, read_post_processor, read_added_tokens};
-
-static int read_parts(bert_tokenizer *t, const char *text, size_t bytes, const char *where,
-                      bert_error *e) {
-    json_t *root = bert_json_parse(text, bytes, where, e);
-    if (!root) return e->code;
-    int rc = 0;
-    const json_t *version = json_object_get(root, "version");
-    if (!json_is_object(root))
-        rc = bert_fail(e, BERT_EFORMAT, "%s: must be a JSON object", where);
-    else if (version && strcmp(json_is_string(version) ? json_string_value(version) : "", "1.0"))
-        rc = bert_fail(e, BERT_EUNSUPPORTED, "%s: version must be \"1.0\"", where);
-    for (size_t i = 0; !rc && i < sizeof parts / sizeof *parts; i++) {
-        rc = parts[i](t, root, where, e);
-        if (rc) rc = e->code; /* the first error: its code may be more exact */
-    }
-    json_decref(root);
-    return rc;
+/* Of the truncation stored in the file only its side is taken, as transformers does where
+ * tokenizer_config.json says nothing. */
+static int read_truncation(bert_tokenizer *t, const json_t *root, const char *where,
+                           bert_error *e) {
+    (void)where, (void)e;
+    const json_t *truncation = json_object_get(root, "truncation");
+    const char *side = json_string_value(json_object_get(truncation, "direction"));
+    t->truncate_left = side && !strcmp(side, "Left");
+    return BERT_OK;
 }
 
-/* The vocabulary has a reader of its own; the parser sees an empty one in its place. */
+typedef int read_part(bert_tokenizer *t, const json_t *root, const char *where, bert_error *e);
+static read_part *const parts[] = {read_model,     read_normalizer,     read_split,
+                                   read_decoder,   read_post_processor, read_added_tokens,
+                                   read_truncation};
+
+static int read_parts(bert_tokenizer *t, const json_t *root, const char *where, bert_error *e) {
+    const json_t *version = json_object_get(root, "version");
+    if (version && strcmp(json_is_string(version) ? json_string_value(version) : "", "1.0"))
+        return bert_fail(e, BERT_EUNSUPPORTED, "%s: version must be \"1.0\"", where);
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        if (parts[i](t, root, where, e)) return e->code; /* the first error: more exact */
+    return 0;
+}
+
+/* All of the file but its vocabulary, which is text[start .. stop) and has a reader of its own: the
+ * parser sees an empty one in its place. */
+static json_t *parse_rest(const char *text, size_t bytes, size_t start, size_t stop,
+                          const char *where, bert_error *e) {
+    if (start == stop) return bert_json_parse(text, bytes, where, e);
+    const size_t rest = bytes - (stop - start - 2);
+    char *copy = malloc(rest);
+    if (!copy) {
+        bert_fail_memory(e, rest);
+        return NULL;
+    }
+    memcpy(copy, text, start + 1);
+    memcpy(copy + start + 1, text + stop - 1, bytes - (stop - 1));
+    json_t *root = bert_json_parse(copy, rest, where, e);
+    free(copy);
+    return root;
+}
+
 int bert_load_tokenizer_json(bert_tokenizer *t, const char *path, bert_error *e) {
     char *text;
-    size_t bytes, start, stop;
+    size_t bytes, start = 0, stop = 0;
+    bert_token_model kind;
     int rc = bert_read_file(path, MAX_JSON, &text, &bytes, e);
     if (rc) return rc;
-    if (bert_find_json_vocab(text, bytes, &start, &stop)) {
-        rc = bert_load_json_vocab(t, text + start, stop - start, path, e);
-        memmove(text + start + 1, text + stop - 1, bytes - (stop - 1));
-        bytes -= stop - start - 2;
-        if (!rc) rc = read_parts(t, text, bytes, path, e);
-    } else {
-        json_t *root = bert_json_parse(text, bytes, path, e); /* to say where it is broken */
-        json_decref(root);
-        wrong(path, "model.vocab", "an object", e);
+    const bool found = bert_find_json_vocab(text, bytes, &start, &stop);
+    json_t *root = parse_rest(text, bytes, start, found ? stop : start, path, e);
+    if (!root)
         rc = e->code;
-    }
+    else if (!json_is_object(root))
+        rc = bert_fail(e, BERT_EFORMAT, "%s: must be a JSON object", path);
+    if (!rc) rc = find_model(root, path, &kind, e);
+    if (!rc && !found) rc = wrong(path, "model.vocab", "an object", e);
+    if (!rc) rc = bert_load_json_vocab(t, text + start, stop - start, path, e);
+    if (!rc) rc = read_parts(t, root, path, e);
+    json_decref(root);
     free(text);
     return rc;
 }

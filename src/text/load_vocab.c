@@ -21,10 +21,11 @@ int bert_load_vocab_txt(bert_tokenizer *t, const char *path, bert_error *e) {
     size_t bytes;
     int rc = bert_read_file(path, MAX_VOCAB, &text, &bytes, e);
     if (rc) return rc;
-    const char *end = text + bytes;
+    const char *end = text + bytes, *instead = bert_file_instead(text, bytes);
+    if (instead) rc = bert_fail(e, BERT_EFORMAT, "%s: %s", path, instead);
     size_t lines = bytes && end[-1] != '\n';
     for (const char *p = text; (p = memchr(p, '\n', (size_t)(end - p))); p++) lines++;
-    if (lines > BERT_MAX_VOCABULARY)
+    if (!rc && lines > BERT_MAX_VOCABULARY)
         rc = bert_fail(e, BERT_EUNSUPPORTED, "%s: has %zu lines; at most %d are supported", path,
                        lines, BERT_MAX_VOCABULARY);
     if (!rc) rc = bert_vocabulary_start(t, bytes, lines, e);

@@ -200,6 +200,7 @@ static json_t *config_json(const bert_tokenizer *t) {
     }
     if (t->max_length)
         rc |= json_object_set_new(o, "model_max_length", json_integer(t->max_length));
+    if (t->truncate_left) rc |= json_object_set_new(o, "truncation_side", json_string("left"));
     rc |= json_object_set_new(
         o, "tokenizer_class",
         json_string(is_bert_tokenizer(t) ? "BertTokenizer" : "PreTrainedTokenizerFast"));

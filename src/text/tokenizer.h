@@ -108,6 +108,7 @@ struct bert_tokenizer {
     const char *special_names[BERT_SPECIALS]; /* NULL: none */
     int32_t special_ids[BERT_SPECIALS];
     int32_t max_length;
+    bool truncate_left; /* truncation_side */
 
     /* What the encoder's loops look up for an ASCII character when split is BERT_SPLIT_BERT. */
     uint8_t ascii[128];     /* bert_ascii */

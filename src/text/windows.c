@@ -221,6 +221,7 @@ int bert_encode(bert_encoder *enc, const char *text, size_t text_bytes, const ch
     bert_encode_options o = options ? *options : bert_encode_default();
     int rc = check(enc, text, text_bytes, pair, pair_bytes, &o, e);
     if (rc) return rc;
+    if (enc->t->truncate_left && !o.overflowing) o.truncate_left = true;
     enc->windows = 0;
     enc->byte_offsets = o.byte_offsets;
     rc = bert_read_text(enc, text ? text : "", text_bytes, &enc->sequences[0], true, e);
