@@ -231,6 +231,18 @@ BERT_API const char *bert_precision_name(bert_precision p); /* "highest", ... */
 BERT_API int bert_precision_parse(const char *name, bert_precision *p,
                                   bert_error *e); /* refuses what is not built in */
 
+/* Activations; bert_train.h parses their names in config.json. */
+typedef enum {
+    BERT_ACT_NONE,
+    BERT_ACT_GELU,
+    BERT_ACT_GELU_NEW,
+    BERT_ACT_RELU,
+    BERT_ACT_TANH,
+    BERT_ACT_SIGMOID,
+    BERT_ACT_SILU,
+    BERT_ACT_COUNT
+} bert_act;
+
 /* Weights, configuration and tokenizer of one checkpoint. The weight file is mapped; shared once
  * opened. */
 typedef struct bert_model bert_model;

@@ -115,16 +115,6 @@ BERT_API bert_tensor *bert_constant(bert_tape *t, const float *data, int32_t row
                                     bool requires_grad);
 BERT_API bert_tensor *bert_param_tensor(bert_tape *t, bert_param *p);
 
-typedef enum {
-    BERT_ACT_NONE,
-    BERT_ACT_GELU,
-    BERT_ACT_GELU_NEW,
-    BERT_ACT_RELU,
-    BERT_ACT_TANH,
-    BERT_ACT_SIGMOID,
-    BERT_ACT_SILU,
-    BERT_ACT_COUNT
-} bert_act;
 BERT_API int bert_act_parse(const char *name, bert_act *act,
                             bert_error *e); /* config.json's hidden_act names */
 

@@ -4,7 +4,7 @@
  * in a batch it was computed. Pointers need no alignment unless said; n may be any size. */
 #ifndef BERT_CPU_KERNELS_H
 #define BERT_CPU_KERNELS_H
-#include <bert_train.h>
+#include <bert.h>
 
 /* y[i] = f(x[i]); y may be x. */
 typedef void bert_act_forward_fn(float *y, const float *x, size_t n);

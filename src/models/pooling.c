@@ -1,6 +1,6 @@
 /* From the vectors of tokens to the vector of a text. */
 #include "base/error.h"
-#include "cpu/kernels.h"
+#include "cpu/host.h"
 #include <math.h>
 #include <string.h>
 
@@ -11,7 +11,7 @@ static void pool_cls(float *out, const float *rows, int32_t n, size_t dim) {
 
 static void pool_sum(float *out, const float *rows, int32_t n, size_t dim) {
     memcpy(out, rows, dim * sizeof *out);
-    for (int32_t i = 1; i < n; i++) bert_cpu()->add(out, out, rows + (size_t)i * dim, dim);
+    for (int32_t i = 1; i < n; i++) bert_host_add(out, rows + (size_t)i * dim, dim);
 }
 
 static void pool_mean(float *out, const float *rows, int32_t n, size_t dim) {
@@ -71,7 +71,7 @@ int bert_pool(bert_pooling p, const float *hidden, int32_t dim, const int32_t *s
 void bert_normalize(float *rows, int32_t n, int32_t dim) {
     for (int32_t i = 0; i < n; i++) {
         float *row = rows + (size_t)i * (size_t)dim;
-        double length = sqrt(bert_cpu()->sum_squares(row, (size_t)dim));
+        double length = sqrt(bert_host_sum_squares(row, (size_t)dim));
         float divisor = (float)(length > 1e-12 ? length : 1e-12);
         for (int32_t j = 0; j < dim; j++) row[j] /= divisor;
     }

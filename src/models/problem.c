@@ -1,6 +1,6 @@
 #include "models/problem.h"
 #include "base/error.h"
-#include "cpu/kernels.h"
+#include "cpu/host.h"
 #include "tape/tape.h"
 #include <string.h>
 
@@ -84,11 +84,11 @@ bert_tensor *bert_classification_loss(bert_tape *t, bert_problem p, bert_tensor 
 /* ---- Scores */
 
 static void softmax_scores(float *logits, int32_t n, int32_t labels) {
-    bert_cpu()->softmax(logits, labels, n, labels, 1, NULL);
+    bert_host_softmax(logits, n, labels);
 }
 
 static void sigmoid_scores(float *logits, int32_t n, int32_t labels) {
-    bert_cpu()->act[BERT_ACT_SIGMOID].forward(logits, logits, (size_t)n * (size_t)labels);
+    bert_host_sigmoid(logits, (size_t)n * (size_t)labels);
 }
 
 static const struct {

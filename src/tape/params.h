@@ -3,6 +3,7 @@
 #define BERT_TAPE_PARAMS_H
 #include "base/arena.h"
 #include "cpu/matmul.h"
+#include <bert_train.h>
 #include <pthread.h>
 
 enum { BERT_LINEARS_MAX = 3 }; /* linears that one product may hold: queries, keys, values */

@@ -3,7 +3,7 @@
  * spans of all windows together, those of the same text added up. */
 #include "tasks/answer.h"
 #include "base/error.h"
-#include "cpu/kernels.h"
+#include "cpu/host.h"
 #include "tasks/pack.h"
 #include "tasks/results.h"
 #include "text/utf8.h"
@@ -91,7 +91,7 @@ static int32_t word_edge(const bert_encoding *w, int32_t i, int edge) {
 static void probabilities(const float *logits, int column, const bert_encoding *w, float *out) {
     for (int32_t i = 0; i < w->n; i++)
         out[i] = w->sequence_ids[i] == 1 || i == 0 ? logits[2 * i + column] : -10000.0f;
-    bert_cpu()->softmax(out, w->n, 1, w->n, 1, NULL);
+    bert_host_softmax(out, 1, w->n);
 }
 
 static int read_window(void *context, const bert_encoding *w, const float *logits, bert_error *e) {

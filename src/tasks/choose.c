@@ -1,7 +1,7 @@
 /* bert_choose and bert_zero_shot: one text, several candidates, a softmax over what the head says
  * of each pair. */
 #include "base/error.h"
-#include "cpu/kernels.h"
+#include "cpu/host.h"
 #include "tasks/pack.h"
 #include <math.h>
 #include <stdlib.h>
@@ -38,7 +38,7 @@ int bert_choose(bert_session *s, const bert_text *prompt, const bert_text *endin
                                .pair = endings[i].text,
                                .pair_bytes = endings[i].bytes};
     int rc = score_pairs(s, pairs, n, "multiple-choice", options, 1, out, info, e);
-    if (!rc) bert_cpu()->softmax(out, n, 1, n, 1, NULL);
+    if (!rc) bert_host_softmax(out, 1, n);
     free(pairs);
     return rc;
 }
@@ -76,7 +76,7 @@ static void zero_shot_scores(const float *rows, int32_t cols, int32_t n, int32_t
         const float *row = rows + (size_t)i * (size_t)cols;
         out[i] = multi_label ? 1 / (1 + expf(row[against] - row[entail])) : row[entail];
     }
-    if (!multi_label) bert_cpu()->softmax(out, n, 1, n, 1, NULL);
+    if (!multi_label) bert_host_softmax(out, 1, n);
 }
 
 int bert_zero_shot(bert_session *s, const bert_text *text, const char *const *labels, int32_t n,

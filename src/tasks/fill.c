@@ -1,6 +1,6 @@
 /* bert_fill: the likeliest tokens of each [MASK], as transformers' FillMaskPipeline gives them. */
 #include "base/error.h"
-#include "cpu/kernels.h"
+#include "cpu/host.h"
 #include "tasks/pack.h"
 #include "tasks/results.h"
 #include "text/tokenizer.h"
@@ -58,7 +58,7 @@ static int put_text(job *j, bert_fill_result *r, bert_error *e) {
 static int fill_mask(job *j, int32_t mask, int32_t at, float *scores, int32_t vocabulary,
                      bert_error *e) {
     const int32_t before = j->ids[at];
-    bert_cpu()->softmax(scores, vocabulary, 1, vocabulary, 1, NULL);
+    bert_host_softmax(scores, 1, vocabulary);
     const int32_t candidates = j->targets ? j->targets_count : vocabulary;
     const int32_t top = j->top_k < candidates ? j->top_k : candidates;
     for (int32_t k = 0; k < top; k++) {

@@ -1,7 +1,7 @@
 #include "tasks/pack.h"
 #include "base/error.h"
 #include "base/grow.h"
-#include "cpu/kernels.h"
+#include "cpu/host.h"
 #include "text/windows.h"
 #include <string.h>
 
@@ -191,7 +191,7 @@ void bert_windows_average(const bert_windows *p, const float *rows, int32_t cols
             memset(mean, 0, (size_t)cols * sizeof *mean);
             for (int32_t i = w; i < end; i++) {
                 float share = (float)(p->start[i + 1] - p->start[i]) / all;
-                bert_cpu()->axpy(mean, share, rows + (size_t)i * (size_t)cols, (size_t)cols);
+                bert_host_axpy(mean, share, rows + (size_t)i * (size_t)cols, (size_t)cols);
             }
         }
         w = end;

@@ -1,7 +1,7 @@
 /* bert_tag, as transformers' TokenClassificationPipeline does it: tokens, then words, then groups
  * of one entity, then what windows have in common. */
 #include "base/error.h"
-#include "cpu/kernels.h"
+#include "cpu/host.h"
 #include "tasks/pack.h"
 #include "tasks/results.h"
 #include "text/tokenizer.h"
@@ -204,7 +204,7 @@ static int read_window(void *context, const bert_encoding *w, const float *logit
     float *scores = bert_arena_alloc(j->entities.arena, count * sizeof *scores);
     if (!scores) return bert_fail_memory(e, count * sizeof *scores);
     memcpy(scores, logits, count * sizeof *scores);
-    bert_cpu()->softmax(scores, j->labels, w->n, j->labels, 1, NULL);
+    bert_host_softmax(scores, w->n, j->labels);
     int n = read_tokens(j, w, scores, e), rc = 0;
     if (n >= 0 && j->how > BERT_AGGREGATE_SIMPLE) n = words_of(j, n, e);
     if (n < 0) return n;

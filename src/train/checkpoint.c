@@ -1,6 +1,7 @@
 /* checkpoint-<step>/: what a run needs to go on as if it had never stopped. */
 #include "base/error.h"
 #include "base/file.h"
+#include "base/finite.h"
 #include "files/json.h"
 #include "files/safetensors.h"
 #include "train/directory.h"
@@ -170,10 +171,6 @@ static char *joined(const char *a, const char *b) {
     return asprintf(&s, "%s%s", a, b) < 0 ? NULL : s;
 }
 
-static bool all_finite(const float *x, size_t n) {
-    return isfinite(bert_cpu()->sum_squares(x, n));
-}
-
 static int list_moments(bert_trainer *t, bert_stored_tensor *list, int64_t *steps, int *n,
                         bert_error *e) {
     static const char *const prefixes[] = {MOMENT_1, MOMENT_2, STEPS};
@@ -184,7 +181,7 @@ static int list_moments(bert_trainer *t, bert_stored_tensor *list, int64_t *step
         const bert_adamw_state *s = bert_optimizer_state(t->optimizer, p, e);
         if (!s) return e->code;
         size_t size = bert_param_size(p);
-        if (!all_finite(s->m, size) || !all_finite(s->v, size))
+        if (!bert_finite(s->m, size) || !bert_finite(s->v, size))
             return bert_fail(e, BERT_ENUMERIC, "the moments of %s are not finite: not saved",
                              bert_param_name(p));
         steps[i] = (int64_t)s->steps;
