@@ -17,12 +17,15 @@ typedef struct {
 
 static int show(const job *j, const bert_answer *x, bert_error *e) {
     if (j->json)
-        return output_line(
-            json_pack("{s:o,s:o,s:i,s:i}", "answer", json_text(x->text, strlen(x->text)), "score",
-                      json_number(x->score), "start", (int)x->start, "end", (int)x->end),
-            e);
-    printf("%6.2f %%  %5d-%-5d %s\n", 100 * x->score, x->start, x->end,
-           *x->text ? x->text : "(no answer)");
+        return output_line(json_pack("{s:o,s:o,s:i,s:i}", "answer", json_text(x->text, x->bytes),
+                                     "score", json_number(x->score), "start", (int)x->start, "end",
+                                     (int)x->end),
+                           e);
+    printf("%6.2f %%  %5d-%-5d %s", 100 * x->score, x->start, x->end,
+           x->bytes ? "" : "(no answer)");
+    for (size_t i = 0; i < x->bytes; i++) /* in one line, whatever the context's lines */
+        putchar((unsigned char)x->text[i] < 32 || x->text[i] == 127 ? ' ' : x->text[i]);
+    putchar('\n');
     return 0;
 }
 

@@ -480,6 +480,7 @@ typedef struct {
     const char *text; /* a part of the context; "" where there is no answer */
     int32_t start, end;
     double score;
+    size_t bytes; /* of text, which may hold zero bytes if the context does */
 } bert_answer;
 /* The best answers to a question in a context of any length, best first; of a question-answering
  * head. options may be NULL. Returns how many, or a negative error. */

@@ -1,7 +1,6 @@
-/* Entities and answers against seqeval and SQuAD's scripts: tools/golden_task_metrics.py. */
+/* Entities against seqeval: tools/golden_task_metrics.py. */
 #include "data/dataset.h"
 #include "data/metric_entity.h"
-#include "data/metric_squad.h"
 #include "models.h"
 
 enum { MOST = 16 };
@@ -52,37 +51,9 @@ static void entities_are_seqevals(void **unused) {
     json_decref(golden);
 }
 
-static void answers_are_squads(void **unused) {
-    (void)unused;
-    json_t *golden = test_golden("task_metrics.json"), *c;
-    size_t i;
-    json_array_foreach(json_object_get(golden, "answers"), i, c) {
-        const char *answer = json_string_value(json_object_get(c, "answer"));
-        json_t *list = json_object_get(c, "gold");
-        const char *gold[MOST];
-        int n = (int)json_array_size(list);
-        for (int k = 0; k < n; k++) gold[k] = json_string_value(json_array_get(list, (size_t)k));
-        char *out = malloc(8 * strlen(answer) + 8);
-        assert_non_null(out);
-        bert_squad_normalize(answer, out);
-        assert_string_equal(out, json_string_value(json_object_get(c, "normalized")));
-        free(out);
-        assert_float_equal(bert_squad_exact(answer, gold, n, false),
-                           json_number_value(json_object_get(c, "exact")), 0);
-        assert_float_equal(bert_squad_exact(answer, gold, n, true),
-                           json_number_value(json_object_get(c, "exact_version_2")), 0);
-        assert_float_equal(bert_squad_f1(answer, gold, n, false),
-                           json_number_value(json_object_get(c, "f1")), 1e-12);
-        assert_float_equal(bert_squad_f1(answer, gold, n, true),
-                           json_number_value(json_object_get(c, "f1_version_2")), 1e-12);
-    }
-    json_decref(golden);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(entities_are_seqevals),
-        cmocka_unit_test(answers_are_squads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,7 +7,7 @@
 typedef struct {
     char *id;
     const char *context; /* of the set */
-    char **gold;         /* [golds] texts; none: the question cannot be answered */
+    bert_text *gold;     /* [golds]; none: the question cannot be answered */
     int32_t golds;
 } bert_question;
 

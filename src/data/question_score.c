@@ -106,13 +106,14 @@ static void add(sums *s, double exact, double f1) {
 static int end_question(state *s, bert_error *e) {
     if (!s->current) return 0;
     const bert_question *q = &s->questions->questions[s->current - 1];
-    const char *answer = answer_of(s, q, e), *empty = "";
+    const char *answer = answer_of(s, q, e);
+    const bert_text empty = {.text = ""};
     if (!answer) return BERT_ENOMEM;
-    const char *const *gold = q->golds ? (const char *const *)q->gold : &empty;
+    const bert_text *gold = q->golds ? q->gold : &empty, given = bert_text_of(answer);
     const int n = q->golds ? q->golds : 1;
     const bool version_2 = s->questions->version_2;
-    double exact = bert_squad_exact(answer, gold, n, version_2),
-           f1 = bert_squad_f1(answer, gold, n, version_2);
+    double exact = bert_squad_exact(&given, gold, n, version_2),
+           f1 = bert_squad_f1(&given, gold, n, version_2);
     if (exact < 0 || f1 < 0) return bert_fail_memory(e, strlen(answer));
     add(&s->all, exact, f1);
     add(q->golds ? &s->answerable : &s->unanswerable, exact, f1);

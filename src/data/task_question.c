@@ -10,7 +10,8 @@
 void bert_questions_free(void *questions) {
     bert_questions *q = questions;
     for (int64_t i = 0; i < q->count; i++) {
-        for (int32_t k = 0; k < q->questions[i].golds; k++) free(q->questions[i].gold[k]);
+        for (int32_t k = 0; k < q->questions[i].golds; k++)
+            free((void *)(uintptr_t)q->questions[i].gold[k].text);
         free(q->questions[i].gold);
         free(q->questions[i].id);
     }
@@ -112,9 +113,9 @@ static int add_golds(job *j, bert_question *question, const json_t *answers, ber
             j->answer_start = (int32_t)json_integer_value(at);
             j->answer_end = j->answer_start + points_of(text);
         }
-        if (!(question->gold[question->golds] = strdup(text)))
-            return bert_fail_memory(e, strlen(text));
-        question->golds++;
+        const bert_text gold = bert_text_of(strdup(text));
+        if (!gold.text) return bert_fail_memory(e, strlen(text));
+        question->gold[question->golds++] = gold;
     }
     return 0;
 }

@@ -6,6 +6,7 @@
 #include "cpu/host.h"
 #include "tasks/pack.h"
 #include "tasks/results.h"
+#include "text/python_str.h"
 #include "text/utf8.h"
 #include "text/windows.h"
 #include <stdlib.h>
@@ -49,15 +50,15 @@ static size_t bytes_of(const bert_text *t, int32_t points) {
     return (size_t)(p - begin);
 }
 
-static bool same_lowercase(const char *a, const char *b) {
-    const uint8_t *p = (const uint8_t *)a, *pe = p + strlen(a), *q = (const uint8_t *)b,
-                  *qe = q + strlen(b);
-    while (p < pe && q < qe) {
-        uint32_t x = bert_utf8_next(&p, pe), y = bert_utf8_next(&q, qe);
-        if (x + (uint32_t)bert_unicode_of(x)->lower != y + (uint32_t)bert_unicode_of(y)->lower)
-            return false;
-    }
-    return p == pe && q == qe;
+/* As two str.lower() of Python are; negative: out of memory. */
+static int same_lowercase(const char *a, size_t n, const char *b, size_t m, bert_error *e) {
+    char *low = malloc(3 * (n + m) + 1);
+    if (!low) return bert_fail_memory(e, 3 * (n + m));
+    n = bert_python_lower(a, n, low);
+    m = bert_python_lower(b, m, low + n);
+    const bool same = n == m && !memcmp(low, low + n, n);
+    free(low);
+    return same;
 }
 
 static int add_answer(job *j, int32_t start, int32_t end, double score, bert_error *e) {
@@ -66,13 +67,16 @@ static int add_answer(job *j, int32_t start, int32_t end, double score, bert_err
     if (!text) return BERT_ENOMEM;
     for (int i = 0; i < j->results.count; i++) {
         bert_answer *a = bert_results_at(&j->results, i);
-        if (!same_lowercase(a->text, text)) continue;
+        const int same = same_lowercase(a->text, a->bytes, text, to - from, e);
+        if (same < 0) return same;
+        if (!same) continue;
         a->score += score;
         return 0;
     }
     bert_answer *a = bert_results_add(&j->results, e);
     if (!a) return BERT_ENOMEM;
-    *a = (bert_answer){.text = text, .start = start, .end = end, .score = score};
+    *a =
+        (bert_answer){.text = text, .bytes = to - from, .start = start, .end = end, .score = score};
     return 0;
 }
 
