@@ -1,18 +1,22 @@
 /* bert evaluate: the task's metrics over a labelled file. */
 #include "dataset.h"
+#include "file.h"
 #include "report.h"
 #include <signal.h>
 
 typedef struct {
     common common;
     label_options labels;
-    const char *metrics;
+    const char *metrics, *predictions;
 } arguments;
 
 static const option options[] = {
     LABEL_OPTIONS(arguments),
     {"metrics", 0, "NAMES", "by commas: accuracy, f1_macro, .. (default: the task's)", set_string,
      offsetof(arguments, metrics), 0},
+    {"predictions", 0, "FILE",
+     "write line, text, gold, prediction and score of each row (.jsonl, .csv, .tsv)", set_string,
+     offsetof(arguments, predictions), 0},
     {0},
 };
 
@@ -59,9 +63,14 @@ static int run(void *args, int operands, char **operand, bert_error *e) {
     eo.threads = c->threads;
     eo.precision = c->precision;
     eo.metrics = a->metrics;
+    eo.predictions = a->predictions;
     eo.stop = &interrupted;
+    int rc = 0;
     signal(SIGINT, interrupt);
+    signal(SIGTERM, interrupt);
+    if (a->predictions && (rc = may_write(a->predictions, c->input, e))) return rc;
     bert_dataset_options o = dataset_options(c, &a->labels);
+    o.keep_texts = a->predictions != NULL;
     o.model_labels = true;
     bert_model *model = open_trained(operand[0], c, e);
     if (model) o.task = bert_model_head(model);
@@ -72,7 +81,7 @@ static int run(void *args, int operands, char **operand, bert_error *e) {
         eo.batch_size = batch_rows(c, d, eo.batch_size);
         m = bert_evaluate(model, d, &eo, e);
     }
-    int rc = m ? print(c, m, d, e) : BERT_EINVAL;
+    rc = m ? print(c, m, d, e) : BERT_EINVAL;
     bert_metrics_free(m);
     bert_dataset_free(d);
     bert_model_close(model);

@@ -29,9 +29,7 @@ static void watch_signals(void) {
 /* ---- The file */
 
 int new_file_open(new_file *n, const char *path, bert_error *e) {
-    struct stat st;
-    if (!stat(path, &st) && !S_ISREG(st.st_mode))
-        return fail(e, BERT_EINVAL, "cannot write %s: it is there, and no ordinary file", path);
+    if (may_write(path, NULL, e)) return BERT_EINVAL;
     /* Through a link: it is the file at its end that is replaced. */
     char *real = realpath(path, NULL);
     size_t length = strlen(real ? real : path);
@@ -54,6 +52,15 @@ int new_file_open(new_file *n, const char *path, bert_error *e) {
 bool same_file(const char *a, const char *b) {
     struct stat x, y;
     return !stat(a, &x) && !stat(b, &y) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+int may_write(const char *path, const char *source, bert_error *e) {
+    struct stat st;
+    if (!stat(path, &st) && !S_ISREG(st.st_mode))
+        return fail(e, BERT_EINVAL, "cannot write %s: it is there, and no ordinary file", path);
+    return source && same_file(path, source)
+               ? fail(e, BERT_EINVAL, "%s is the file that is read", path)
+               : 0;
 }
 
 int new_file_put(new_file *n, const void *data, size_t bytes, bert_error *e) {

@@ -9,6 +9,8 @@ typedef struct {
 } new_file;
 /* Whether two names are of one file; false where one is of none. */
 bool same_file(const char *a, const char *b);
+/* An error where `path` is what is read (source, or NULL), or is there and no ordinary file. */
+int may_write(const char *path, const char *source, bert_error *e);
 /* Ctrl-C and its like take the unfinished file away: there is one at a time. */
 int new_file_open(new_file *n, const char *path, bert_error *e);
 int new_file_put(new_file *n, const void *data, size_t bytes, bert_error *e);

@@ -290,6 +290,7 @@ typedef struct {
     double mlm_probability; /* masked-lm, pretraining: part of the tokens that is hidden; 0: 0.15 */
     bool whole_word_mask;   /* hide words, not pieces of them */
     bool line_by_line;      /* masked-lm: a row a line, not all text in pieces of max_length */
+    bool keep_texts;        /* what each row says is kept, as predictions need it */
     bool allow_one_class;   /* else a set in which every row has the same label is an error, as
                                training on it learns nothing; not looked at with like and
                                model_labels */
@@ -423,6 +424,11 @@ typedef struct {
     int (*row)(void *context, int64_t row, const float *logits, int32_t num_labels);
     void *context;
     const volatile sig_atomic_t *stop; /* set by a signal handler: BERT_EINTERRUPTED; or NULL */
+    /* A file to write what was predicted to, row by row in the order of the data, or NULL; the set
+     * is one opened with keep_texts. It appears when it is complete. Sequence classification and
+     * multiple choice: an object a line (.jsonl) or a table (.csv, .tsv) with line, text
+     * (text_pair, endings), gold, prediction, score, scores. */
+    const char *predictions;
 } bert_evaluate_options;
 BERT_API bert_evaluate_options bert_evaluate_default(void);
 /* The metrics of a model with a head over a dataset opened with like or model_labels; NULL on

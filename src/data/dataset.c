@@ -25,6 +25,7 @@ void bert_dataset_free(bert_dataset *d) {
     bert_grown_free(d->token_labels);
     bert_grown_free(d->positions);
     bert_notes_free(&d->notes);
+    bert_kept_free(&d->kept);
     if (d->extra) d->task->free_extra(d->extra);
     free(d);
 }
@@ -191,6 +192,14 @@ static int add_labels(bert_dataset_builder *b, const bert_text *fields, int64_t 
     return rc;
 }
 
+/* A text, and the second one of a pair. */
+static int keep_text(bert_kept *k, const bert_text *text, int64_t line, bert_error *e) {
+    int rc = bert_kept_row(k, line, e);
+    if (!rc) rc = bert_kept_add(k, text->text, text->bytes, e);
+    if (!rc && text->pair) rc = bert_kept_add(k, text->pair, text->pair_bytes, e);
+    return rc;
+}
+
 int bert_dataset_add(bert_dataset_builder *b, const bert_text *text, const bert_text *fields,
                      int64_t line, bert_error *e) {
     bert_dataset *d = b->set;
@@ -211,6 +220,7 @@ int bert_dataset_add(bert_dataset_builder *b, const bert_text *text, const bert_
     int rc = fields ? bert_raw_labels_row(&b->raw, d->rows, e) : BERT_OK;
     if (!rc && fields) rc = add_labels(b, fields, line, e);
     if (!rc) rc = bert_dataset_add_sequence(b, w.ids, text->pair ? w.type_ids : NULL, w.n, e);
+    if (!rc && b->options->keep_texts) rc = keep_text(&d->kept, text, line, e);
     if (rc) return rc;
     d->rows++;
     d->truncated += full > w.n;

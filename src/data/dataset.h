@@ -2,6 +2,7 @@
 #ifndef BERT_DATA_DATASET_H
 #define BERT_DATA_DATASET_H
 #include "base/notes.h"
+#include "data/kept.h"
 #include "data/task.h"
 #include "models/model.h"
 #include "models/problem.h"
@@ -18,6 +19,7 @@ struct bert_dataset {
     bert_notes notes;  /* how the file was read */
     int32_t group;     /* sequences of a row: 1, or the choices of multiple choice */
     int64_t sequences; /* rows * group */
+    bert_kept kept; /* with keep_texts: what the rows said, as their task's predictions need it */
     /* From here on grown arrays (base/grow.h). */
     int64_t *start; /* [sequences + 1] in ids */
     int32_t *ids;

@@ -1,6 +1,7 @@
 /* Datasets from files. */
 #include "base/error.h"
 #include "data/dataset.h"
+#include "data/predictions.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -65,6 +66,7 @@ const bert_task bert_task_sequence_classification = {
     .labels = true,
     .read = read_rows,
     .resolve = bert_dataset_resolve,
+    .predictions = &bert_row_predictions,
 };
 
 bert_dataset *bert_dataset_open(const char *path, const bert_model *base,

@@ -29,7 +29,8 @@ typedef struct bert_task {
      * not hidden). BERT_ENOMEM or 0; NULL: labels are the data's. */
     int (*mask)(const bert_dataset *d, uint64_t seed, int64_t epoch, int64_t row, int32_t *ids,
                 int32_t *labels, int32_t n);
-    void (*free_extra)(void *extra); /* NULL: nothing */
+    void (*free_extra)(void *extra);                /* NULL: nothing */
+    const struct bert_prediction_rows *predictions; /* how they are written; NULL: not at all */
 } bert_task;
 
 extern const bert_task bert_task_sequence_classification, bert_task_token_classification,

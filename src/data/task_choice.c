@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "base/grow.h"
 #include "data/dataset.h"
+#include "data/predictions.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -82,6 +83,18 @@ static int add_ending(job *j, const bert_text *t, int64_t line, bert_error *e) {
     return bert_dataset_add_sequence(b, w.ids, w.type_ids, w.n, e);
 }
 
+/* The prompt and its endings. */
+static int keep_texts(job *j, const bert_row *row, bert_error *e) {
+    bert_kept *k = &j->b->set->kept;
+    int rc = bert_kept_row(k, row->line, e);
+    if (!rc) rc = bert_kept_add(k, row->text.text, row->text.bytes, e);
+    for (int i = 0; i < j->n && !rc; i++) {
+        const char *ending = row->field[j->endings[i]];
+        rc = bert_kept_add(k, ending, strlen(ending), e);
+    }
+    return rc;
+}
+
 static int add_row(job *j, const bert_row *row, bert_error *e) {
     bert_dataset *d = j->b->set;
     int rc = j->n ? 0 : find_endings(j, row, e);
@@ -101,6 +114,7 @@ static int add_row(job *j, const bert_row *row, bert_error *e) {
         rc = ending_text(j, row, i, &t, e);
         if (!rc) rc = add_ending(j, &t, row->line, e);
     }
+    if (!rc && j->b->options->keep_texts) rc = keep_texts(j, row, e);
     if (!rc) d->labels[d->rows++] = (int32_t)label;
     return rc;
 }
@@ -129,4 +143,5 @@ const bert_task bert_task_multiple_choice = {
     .pipeline = "multiple-choice",
     .read = read_rows,
     .resolve = resolve,
+    .predictions = &bert_row_predictions,
 };

@@ -70,6 +70,9 @@ static int run_batch(const bert_evaluation *v, bert_batch *b, bert_metrics *metr
     if (!isfinite(*bert_tensor_data(loss)))
         return bert_fail(e, BERT_ENUMERIC, "the loss of an evaluation batch is not finite");
     bert_metrics_add_loss(metrics, (double)*bert_tensor_data(loss), bert_batch_items(b, labels));
+    if (v->predictions)
+        rc = bert_predictions_batch(v->predictions, b, x, by_row ? width : bert_tensor_cols(logits),
+                                    e);
     for (int32_t i = 0; v->row && by_row && i < b->row_count && !rc; i++) {
         rc = v->row(v->row_context, b->rows[i], x + (size_t)i * (size_t)width, width);
         if (rc) bert_fail(e, rc, "the function called for each row has failed");
@@ -120,17 +123,24 @@ bert_metrics *bert_evaluate(const bert_model *m, const bert_dataset *d,
     bert_metrics *metrics = NULL;
     int rc = bert_dataset_check_model(d, m, &local);
     if (!rc) metrics = bert_metrics_for(d, o.metrics, &local);
-    if (metrics) tape = bert_tape_new(&t, &local);
+    bert_predictions *predictions = NULL;
+    if (metrics && o.predictions) predictions = bert_predictions_open(o.predictions, d, &local);
+    if (metrics && !local.code) tape = bert_tape_new(&t, &local);
     bert_evaluation v = {.tape = tape,
                          .model = m,
                          .set = d,
                          .batch_size = o.batch_size,
                          .row = o.row,
                          .row_context = o.context,
+                         .predictions = predictions,
                          .batch = stopped,
                          .batch_context = (void *)(uintptr_t)o.stop};
     if (tape) bert_evaluation_run(&v, metrics, &local);
     bert_tape_free(tape);
+    if (predictions && local.code)
+        bert_predictions_abort(predictions);
+    else if (predictions)
+        bert_predictions_commit(predictions, &local);
     if (!local.code) return metrics;
     bert_fail(e, local.code, "%s", local.message);
     bert_metrics_free(metrics);

@@ -1,6 +1,7 @@
 /* Evaluation on a tape that is there already: what the trainer and bert_evaluate() share. */
 #ifndef BERT_TRAIN_EVALUATE_H
 #define BERT_TRAIN_EVALUATE_H
+#include "data/predictions.h"
 #include "models/problem.h"
 
 typedef struct {
@@ -12,6 +13,7 @@ typedef struct {
     float label_smoothing;
     int (*row)(void *context, int64_t row, const float *logits, int32_t num_labels);
     void *row_context;
+    bert_predictions *predictions; /* to write, or NULL */
     /* Before each batch and after the last, unless NULL, with the number of those done; a result
      * other than 0 ends it. */
     int (*batch)(void *context, int64_t batch, int64_t batches, bert_error *e);

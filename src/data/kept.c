@@ -1,0 +1,47 @@
+#include "data/kept.h"
+#include "base/grow.h"
+#include <string.h>
+
+int bert_kept_row(bert_kept *k, int64_t line, bert_error *e) {
+    const size_t n = (size_t)k->rows;
+    int rc = bert_grow(&k->first, n + 2, sizeof *k->first, e);
+    if (!rc) rc = bert_grow(&k->line, n + 1, sizeof *k->line, e);
+    if (rc) return rc;
+    k->line[n] = line;
+    k->first[n] = k->first[n + 1] = k->strings;
+    k->rows++;
+    return 0;
+}
+
+int bert_kept_add(bert_kept *k, const char *text, size_t bytes, bert_error *e) {
+    const size_t n = (size_t)k->strings;
+    int rc = bert_grow(&k->string, n + 2, sizeof *k->string, e);
+    if (rc) return rc;
+    if (!n) k->string[0] = 0;
+    const size_t used = (size_t)k->string[n];
+    rc = bert_grow(&k->bytes, used + bytes + 1, 1, e);
+    if (rc) return rc;
+    if (bytes) memcpy(k->bytes + used, text, bytes);
+    k->bytes[used + bytes] = 0;
+    k->string[n + 1] = (int64_t)(used + bytes + 1);
+    k->first[k->rows] = ++k->strings;
+    return 0;
+}
+
+int64_t bert_kept_count(const bert_kept *k, int64_t row) {
+    return row >= 0 && row < k->rows ? k->first[row + 1] - k->first[row] : 0;
+}
+
+const char *bert_kept_at(const bert_kept *k, int64_t row, int64_t i, size_t *bytes) {
+    const int64_t s = k->first[row] + i;
+    *bytes = (size_t)(k->string[s + 1] - k->string[s] - 1);
+    return k->bytes + k->string[s];
+}
+
+void bert_kept_free(bert_kept *k) {
+    bert_grown_free(k->bytes);
+    bert_grown_free(k->string);
+    bert_grown_free(k->first);
+    bert_grown_free(k->line);
+    *k = (bert_kept){0};
+}
