@@ -61,6 +61,8 @@ static int run(void *args, int operands, char **operand, bert_error *e) {
     bert_model *m = open_head(operand[0], &a->common, "question-answering", e);
     job j = {.a = a, .json = output_json(&a->common), .s = m ? bert_session_new(m, &so, e) : NULL};
     int rc = j.s ? 0 : BERT_EINVAL;
+    if (!a->common.text_column) a->common.text_column = "question";
+    if (!a->common.pair_column) a->common.pair_column = "context";
     if (!rc && a->common.input) {
         input *in = input_open(&a->common, 0, NULL, e);
         rc = in ? input_each(in, each, &j, e) : BERT_EINVAL;

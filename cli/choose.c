@@ -72,7 +72,11 @@ static int each_pair(void *context, const bert_text *pair, bert_error *e) {
     float scores[2];
     bert_text_info info;
     bert_task_options task = task_options(j->c);
-    if (!pair->pair) return fail(e, BERT_EINVAL, "text 0 has one sentence where two are needed");
+    if (!pair->pair)
+        return fail(
+            e, BERT_EINVAL,
+            "text 0 has one sentence where two are needed (--pair-column names the column of "
+            "the second)");
     int rc = bert_classify(j->s, pair, 1, &task, BERT_SCORES_DEFAULT, scores, &info, e);
     if (rc) return rc;
     if (j->json) {

@@ -76,8 +76,10 @@ static void print_row(const shape *s, const bert_text *text, const float *scores
         printf(" %6.1f %%  ", 100 * (double)scores[best]);
     } else {
         width -= 12 * (s->labels - 1);
-        for (int32_t i = 0; i < s->labels; i++)
-            printf("%s %-8.4f ", bert_model_label(s->model, i), (double)scores[i]);
+        for (int32_t i = 0; i < s->labels; i++) {
+            print_column(bert_model_label(s->model, i), 0);
+            printf(" %-8.4f ", (double)scores[i]);
+        }
     }
     fit(text, width < 20 ? 20 : width > 400 ? 400 : width, shown);
     printf("%s", shown);

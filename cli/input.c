@@ -38,6 +38,14 @@ static void tell_invalid(input *in, int i) {
     if (!in->quiet) fprintf(stderr, "%s: bytes that are not UTF-8 are read as U+FFFD\n", where);
 }
 
+/* Which columns were taken where there was a choice, and what is unusual in the file. */
+static void say_how(const common *c, const input *in) {
+    const char *line;
+    const char *name = strcmp(in->path, "-") ? in->path : "standard input";
+    for (int i = 0; (line = bert_reader_note(in->reader, i)); i++) note(c, "%s: %s", name, line);
+    if (bert_reader_guessed(in->reader)) note(c, "%s: %s", name, NO_HEADER);
+}
+
 input *input_open(const common *c, int texts, char **text, bert_error *e) {
     input *in = calloc(1, sizeof *in);
     size_t most = texts > MOST_TEXTS ? (size_t)texts : MOST_TEXTS;
@@ -62,8 +70,10 @@ input *input_open(const common *c, int texts, char **text, bert_error *e) {
     if (in->typed) note(c, "Type a text and press Enter; Ctrl-D ends.");
     bert_reader_options o = {.text_column = c->text_column, .pair_column = c->pair_column};
     in->reader = bert_reader_open(in->path, &o, e);
-    if (in->reader && bert_reader_guessed(in->reader)) note(c, "%s: %s", in->path, NO_HEADER);
-    if (in->reader) return in;
+    if (in->reader) {
+        say_how(c, in);
+        return in;
+    }
     input_close(in);
     return NULL;
 }

@@ -8,6 +8,12 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+/* Names and labels come from files: nothing of them may control the terminal. */
+static void disarm(char *text) {
+    for (unsigned char *p = (unsigned char *)text; *p; p++)
+        if ((*p < 32 && *p != '\n') || *p == 127) *p = '?';
+}
+
 int fail(bert_error *e, int code, const char *format, ...) {
     if (e && !e->code) {
         va_list args;
@@ -15,6 +21,7 @@ int fail(bert_error *e, int code, const char *format, ...) {
         e->code = code;
         vsnprintf(e->message, sizeof e->message, format, args);
         va_end(args);
+        disarm(e->message);
     }
     return code;
 }
@@ -24,12 +31,16 @@ int fail_memory(bert_error *e) {
 }
 
 void note(const common *c, const char *format, ...) {
+    char *text;
     if (c->quiet) return;
     va_list args;
     va_start(args, format);
-    vfprintf(stderr, format, args);
+    const int n = vasprintf(&text, format, args);
     va_end(args);
-    fputc('\n', stderr);
+    if (n < 0) return;
+    disarm(text);
+    fprintf(stderr, "%s\n", text);
+    free(text);
 }
 
 bool output_json(const common *c) {

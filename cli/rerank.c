@@ -100,7 +100,8 @@ static int show(const job *j, bert_error *e) {
 }
 
 static int run(void *args, int operands, char **operand, bert_error *e) {
-    const arguments *a = args;
+    arguments *a = args;
+    a->common.pair_column = ""; /* the query is the other text of every pair */
     bert_session_options so = session_options(&a->common);
     bert_model *m = open_classifier(operand[0], &a->common, e);
     job j = {.a = a, .query = bert_text_of(operand[1])};

@@ -493,14 +493,19 @@ BERT_API int bert_answer_question(bert_session *s, const bert_text *question,
 /* Records of a text file, read one at a time: files may be larger than memory.
  *
  * .txt has one text a line. .tsv is split at tabs, without quoting, as GLUE's files are. .csv has
- * RFC 4180 quotes. .jsonl has an object a line; numbers become text, arrays their elements joined
- * by "|". A byte order mark, CRLF and blank lines (except in .txt, where a blank line is an empty
- * text) are passed over.
+ * RFC 4180 quotes. .jsonl and .json have objects, one a line, over several lines, or in one array;
+ * numbers become text, lists of labels their elements joined by "|". A byte order mark, CRLF and
+ * blank lines (except in .txt, where a blank line is an empty text) are passed over; UTF-16, line
+ * ends of an old Mac, and .csv that is separated by semicolons or tabs, as its header shows, are
+ * read as what they are.
  *
- * Columns are found by name; where none is asked for, by the usual names (text, sentence,
- * sentence1, review, question ...; pair: text_pair, sentence2 ...; label: label, labels, score
- * ...). The first record is a header when it holds one of these names or one that was asked for. In
- * a file without a header columns are numbers from 0, text is the first and the label the last. */
+ * Columns are found by name, or by number from 0; where none is asked for, by the usual names
+ * (text, sentence, review, question, tweet, comment ..; label; else one of score, target, class,
+ * sentiment, category ..). A second text is read where a pair column is asked for, and, where no
+ * column is, in known files of pairs (sentence1 and sentence2, premise and hypothesis, question1
+ * and question2 ..). The first record is a header when it holds a usual name or one that was asked
+ * for. In a file without a header text is the first column and the label the last; a first record
+ * that looks like a header and has no usual name is an error. */
 typedef struct bert_reader bert_reader;
 typedef enum {
     BERT_FORMAT_AUTO, /* by the file's name; .txt for standard input; a .txt with labels is .tsv */
@@ -511,10 +516,10 @@ typedef enum {
 } bert_row_format;
 typedef struct {
     bert_row_format format;
-    const char *text_column,
-        *pair_column; /* a name, or a number where there is no header; NULL: the usual ones */
-    const char *label_column; /* the same; "a,b,c": several columns */
-    bool labels;              /* a label is needed: none is an error */
+    const char *text_column, *pair_column; /* a name or number; NULL: the usual ones. pair_column ""
+                                              or "none": no second text, in any file */
+    const char *label_column;              /* the same; "a,b,c": several columns */
+    bool labels;                           /* a label is needed: none is an error */
 } bert_reader_options;
 typedef struct {
     bert_text text;           /* pair NULL where there is no pair column */
@@ -537,6 +542,9 @@ BERT_API int bert_reader_next(bert_reader *r, bert_row *row, bert_error *e);
 BERT_API int bert_reader_column(const bert_reader *r, const char *name);
 /* The first line names no known column and none was asked for: it is the first row. */
 BERT_API bool bert_reader_guessed(const bert_reader *r);
+/* Lines that say how the file is read: its columns where there was a choice, what separates them,
+ * how its text is encoded; i counts from 0, NULL past the end. They belong to the reader. */
+BERT_API const char *bert_reader_note(const bert_reader *r, int i);
 /* Records so far with bytes that are not UTF-8. */
 BERT_API int64_t bert_reader_invalid(const bert_reader *r);
 

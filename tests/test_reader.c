@@ -63,7 +63,7 @@ static const file_case cases[] = {
      "a//x\n1.1//2.675\n"},
     {"a.jsonl",
      "{\"text\":\"a\",\"label\":\"x\\u0000\"}\n",
-     {0},
+     {.labels = true},
      "!a.jsonl:1: a zero byte in a label"},
     {"a.csv", "", {0}, "!a.csv: is empty"},
     {"a.csv", "text,label\n", {0}, "!a.csv: has a header and no rows"},
@@ -77,7 +77,8 @@ static const file_case cases[] = {
     {"a.csv",
      "text,x\na,1\n",
      {.labels = true},
-     "!column 'label' is not there; the columns are text, x"},
+     "!a.csv: no column is known as the label: --label-column NAME says which it is; the columns "
+     "are text, x"},
     {"a.tsv", "a\tb\n", {.text_column = "7"}, "!column '7' is not there"},
     {"a.jsonl", "{\"text\":\"a\",\"label\":1}\n{\"text\":\"b\"}\n", {0}, "a//1\nb//(null)\n"},
     {"a.jsonl",
@@ -89,8 +90,11 @@ static const file_case cases[] = {
      {0},
      "!a.jsonl:2: null in the column \"text\""},
     {"a.jsonl", "{\"text\":\"a\"}\n{\"label\":1}\n", {0}, "!a.jsonl:2: has no \"text\""},
-    {"a.jsonl", "{\"text\":\"a\"}\nnonsense\n", {0}, "!a.jsonl:2:8: not valid JSON"},
-    {"a.jsonl", "[1]\n", {0}, "!a.jsonl:1: not an object"},
+    {"a.jsonl",
+     "{\"text\":\"a\"}\nnonsense\n",
+     {0},
+     "!a.jsonl:2: not a JSON object: it begins with \"nonsense\""},
+    {"a.jsonl", "[1]\n", {0}, "!a.jsonl:1: not a JSON object: it begins with \"1]\""},
     {"a.dat", "x", {0}, "!cannot tell the format"},
 };
 

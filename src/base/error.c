@@ -1,11 +1,14 @@
 #include "base/error.h"
+#include "base/printable.h"
 #include <stdio.h>
 #include <string.h>
 
 int bert_fail_v(bert_error *e, int code, const char *format, va_list args) {
     if (e && e->code == BERT_OK) {
         e->code = code;
-        vsnprintf(e->message, sizeof e->message, format, args);
+        char raw[sizeof e->message];
+        vsnprintf(raw, sizeof raw, format, args);
+        bert_printable(e->message, sizeof e->message, raw);
     }
     return code;
 }
@@ -35,8 +38,9 @@ void bert_error_prefix(bert_error *e, const char *format, ...) {
     char text[sizeof e->message], rest[sizeof e->message];
     va_list args;
     va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
+    vsnprintf(rest, sizeof rest, format, args);
     va_end(args);
+    bert_printable(text, sizeof text, rest);
     memcpy(rest, e->message, sizeof rest);
     size_t n = strlen(text);
     if (n >= sizeof e->message) n = sizeof e->message - 1;

@@ -1,5 +1,6 @@
 #include "base/notes.h"
 #include "base/error.h"
+#include "base/printable.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +20,11 @@ int bert_notes_say_v(bert_notes *n, bert_error *e, const char *format, va_list a
     int rc = extend(&n->line, n->n, sizeof *n->line, e);
     if (rc) return rc;
     if (vasprintf(&text, format, args) < 0) return bert_fail_memory(e, strlen(format));
-    n->line[n->n++] = text;
+    const size_t capacity = 4 * strlen(text) + 1;
+    if ((n->line[n->n] = malloc(capacity))) bert_printable(n->line[n->n], capacity, text);
+    free(text);
+    if (!n->line[n->n]) return bert_fail_memory(e, capacity);
+    n->n++;
     return BERT_OK;
 }
 

@@ -64,7 +64,10 @@ int bert_dataset_begin(bert_dataset_builder *b, const char *where, const char *u
 int bert_dataset_add(bert_dataset_builder *b, const bert_text *text, const bert_text *fields,
                      int64_t line, bert_error *e);
 /* A file of labelled rows, with the columns that the options name. */
-bert_reader *bert_dataset_reader(const bert_dataset_builder *b, const char *path, bert_error *e);
+bert_reader *bert_dataset_reader(bert_dataset_builder *b, const char *path, bert_error *e);
+/* Says in the set's notes what the reader says of the file. Returns r; or NULL, r is closed then.
+ */
+bert_reader *bert_dataset_say_reader(bert_dataset_builder *b, bert_reader *r, bert_error *e);
 /* One sequence of n tokens; type_ids NULL: all 0. The row is not counted: set->rows is the
  * caller's.
  */

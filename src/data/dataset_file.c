@@ -39,12 +39,24 @@ static int add_row(bert_dataset_builder *b, const bert_row *row, bert_error *e) 
     return rc;
 }
 
-bert_reader *bert_dataset_reader(const bert_dataset_builder *b, const char *path, bert_error *e) {
+bert_reader *bert_dataset_reader(bert_dataset_builder *b, const char *path, bert_error *e) {
+    const bool one_text = b->set->task != &bert_task_sequence_classification;
     const bert_reader_options o = {.text_column = b->options->text_column,
-                                   .pair_column = b->options->pair_column,
+                                   .pair_column = one_text ? "" : b->options->pair_column,
                                    .label_column = b->options->label_column,
                                    .labels = true};
-    return bert_reader_open(path, &o, e);
+    bert_reader *r = bert_reader_open(path, &o, e);
+    return bert_dataset_say_reader(b, r, e);
+}
+
+bert_reader *bert_dataset_say_reader(bert_dataset_builder *b, bert_reader *r, bert_error *e) {
+    const char *line;
+    for (int i = 0; r && (line = bert_reader_note(r, i)); i++) {
+        if (!bert_dataset_say(b, e, "%s", line)) continue;
+        bert_reader_close(r);
+        return NULL;
+    }
+    return r;
 }
 
 static int read_rows(bert_dataset_builder *b, const char *path, bert_error *e) {

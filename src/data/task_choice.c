@@ -125,6 +125,7 @@ static int read_rows(bert_dataset_builder *b, const char *path, bert_error *e) {
     int rc = j.reader ? 0 : e->code;
     while (!rc && (rc = bert_reader_next(j.reader, &row, e)) == 1) rc = add_row(&j, &row, e);
     b->set->invalid = j.reader ? bert_reader_invalid(j.reader) : 0;
+    b->set->guessed = j.reader && bert_reader_guessed(j.reader);
     bert_reader_close(j.reader);
     bert_grown_free(j.text);
     return rc;

@@ -154,8 +154,8 @@ static int check_line(const bert_dataset_builder *b, const corpus *c, int64_t li
 }
 
 static int read_corpus(bert_dataset_builder *b, const char *path, corpus *c, bert_error *e) {
-    bert_reader_options o = {.text_column = b->options->text_column};
-    bert_reader *r = bert_reader_open(path, &o, e);
+    const bert_reader_options o = {.text_column = b->options->text_column, .pair_column = ""};
+    bert_reader *r = bert_dataset_say_reader(b, bert_reader_open(path, &o, e), e);
     if (!r) return e->code;
     bert_row row;
     int rc;
@@ -168,6 +168,7 @@ static int read_corpus(bert_dataset_builder *b, const char *path, corpus *c, ber
         if (rc) break;
     }
     b->set->invalid = bert_reader_invalid(r);
+    b->set->guessed = bert_reader_guessed(r);
     bert_reader_close(r);
     if (!rc) rc = end_document(c, e);
     if (!rc && !c->sentences) rc = bert_fail(e, BERT_EINVAL, "%s: holds no text", path);

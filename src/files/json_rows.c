@@ -46,6 +46,10 @@ int64_t bert_json_rows_line(const bert_json_rows *r) {
     return r->line;
 }
 
+const bert_lines *bert_json_rows_lines(const bert_json_rows *r) {
+    return r->lines;
+}
+
 static int fail_at(const bert_json_rows *r, int64_t line, bert_error *e, const char *what) {
     return bert_fail(e, BERT_EFORMAT, "%s:%lld: %s", r->path, (long long)line, what);
 }
@@ -165,7 +169,7 @@ int bert_json_rows_next(bert_json_rows *r, const json_t **object, bert_error *e)
         return fail_at(r, r->line, e, what);
     }
     nesting s = {0};
-    size_t n = scan(&s, r->rest, r->n);
+    size_t n = r->a_row_a_line ? r->n : scan(&s, r->rest, r->n);
     const char *text = r->rest;
     if (first && !r->in_array) r->a_row_a_line = s.depth <= 0;
     if (r->a_row_a_line) {

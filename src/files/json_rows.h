@@ -2,6 +2,7 @@
  * lines, or one array of them. */
 #ifndef BERT_FILES_JSON_ROWS_H
 #define BERT_FILES_JSON_ROWS_H
+#include "files/lines.h"
 #include <bert.h>
 #include <jansson.h>
 
@@ -14,4 +15,5 @@ void bert_json_rows_close(bert_json_rows *r); /* NULL-safe */
  * and line. A value that is no object is one too, BERT_EFORMAT. */
 int bert_json_rows_next(bert_json_rows *r, const json_t **object, bert_error *e);
 int64_t bert_json_rows_line(const bert_json_rows *r); /* where that object begins, from 1 */
+const bert_lines *bert_json_rows_lines(const bert_json_rows *r); /* for their notes */
 #endif

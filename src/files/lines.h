@@ -11,8 +11,19 @@ typedef struct bert_lines bert_lines;
 bert_lines *bert_lines_open(const char *path, const char *name, bert_error *e);
 void bert_lines_close(bert_lines *l); /* NULL-safe */
 /* The next line without its end and, the first, without a byte order mark; a NUL follows it, and it
- * may be written to until the next one is read. 1, 0 at the end of the file, or an error; a line
- * that is longer than BERT_LINE_MAX is one before memory is. */
+ * may be written to until the next one is read, unless a place is marked. 1, 0 at the end of the
+ * file, or an error; a line that is longer than BERT_LINE_MAX is one before memory is. UTF-16 comes
+ * as UTF-8; a file whose only line ends are carriage returns has lines that end so; files of other
+ * formats (Parquet, zip ..) are refused by name. */
 int bert_lines_next(bert_lines *l, char **line, size_t *n, bert_error *e);
 int64_t bert_lines_number(const bert_lines *l); /* of that line, from 1 */
+/* Marks the next line: what is read from here on stays in memory, and bert_lines_rewind() goes back
+ * to it, as often as is wanted, until bert_lines_unmark(). */
+void bert_lines_mark(bert_lines *l);
+void bert_lines_rewind(bert_lines *l);
+void bert_lines_unmark(bert_lines *l);
+size_t bert_lines_ahead(const bert_lines *l); /* bytes since the mark */
+/* What is unusual in the file, as far as it has been read, for who wants to say it; i counts from
+ * 0, NULL past the end. */
+const char *bert_lines_note(const bert_lines *l, int i);
 #endif

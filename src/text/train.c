@@ -146,7 +146,9 @@ static void put(void *context, uint32_t c, const bert_unicode *u, bert_span at) 
 }
 
 static int read_words(trainer *t, const char *path, bert_normalizer flags) {
-    bert_reader *r = bert_reader_open(path, &t->o.reader, t->e);
+    bert_reader_options options = t->o.reader;
+    options.pair_column = "";
+    bert_reader *r = bert_reader_open(path, &options, t->e);
     if (!r) return t->e->code;
     bert_normalizer_state s = {.flags = flags};
     bert_row row;

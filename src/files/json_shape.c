@@ -1,0 +1,40 @@
+/* JSON that holds a table in another shape than rows. */
+#include "files/reader.h"
+#include <string.h>
+
+#define ROWS                                                                                       \
+    "the file holds a table by its columns, as pandas' to_json() writes it, not rows: "            \
+    "to_json(FILE, orient=\"records\", lines=True) writes rows"
+
+static bool all_are(const json_t *object, json_type type) {
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)object, key,
+                        value) if (json_typeof(value) != type) return false;
+    return json_object_size(object) > 0;
+}
+
+/* Arrays of one length, several elements each. */
+static bool is_columns(const json_t *object) {
+    const char *key;
+    json_t *value;
+    size_t n = 0;
+    if (!all_are(object, JSON_ARRAY) || json_object_size(object) < 2) return false;
+    json_object_foreach((json_t *)(uintptr_t)object, key, value) {
+        if (n && json_array_size(value) != n) return false;
+        n = json_array_size(value);
+    }
+    return n > 1;
+}
+
+const char *bert_json_shape(const json_t *object) {
+    static const char *const members[] = {"data", "rows", "records", "examples", "train"};
+    if (json_is_array(json_object_get(object, "columns")) &&
+        json_is_array(json_object_get(object, "data")))
+        return ROWS;
+    for (size_t i = 0; i < sizeof members / sizeof *members; i++)
+        if (json_is_object(json_array_get(json_object_get(object, members[i]), 0)))
+            return "the rows are inside of an object, in its first array of objects (\"data\" or "
+                   "the like): save that array alone, or an object a line";
+    return all_are(object, JSON_OBJECT) || is_columns(object) ? ROWS : NULL;
+}
