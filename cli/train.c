@@ -1,8 +1,8 @@
 /* bert train: fine-tunes a model on a labelled file. */
 #include "dataset.h"
-#include "progress.h"
 #include "report.h"
-#include <math.h>
+#include "train_notes.h"
+#include "train_screen.h"
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +12,7 @@ typedef struct {
     label_options labels;
     const char *train_file, *validation_file;
     bert_training_args training;
+    given_arguments given;
     bool eval_is_set, from_scratch;
 } arguments;
 
@@ -20,6 +21,7 @@ typedef struct {
 static int set_argument(const option *o, void *target, const char *value, bert_error *e) {
     arguments *a = target;
     if (!strcmp(o->name, "eval-strategy")) a->eval_is_set = true;
+    given_add(&a->given, o->name);
     return bert_training_set(&a->training, o->name, value, e);
 }
 
@@ -106,104 +108,6 @@ static void defaults(void *args) {
     a->training = bert_training_default();
 }
 
-/* ---- What is on the screen while it trains */
-
-typedef struct {
-    const common *common;
-    progress bar;
-    double loss;     /* smoothed */
-    double loss_sum; /* since the latest evaluation */
-    int64_t loss_steps;
-    int64_t evaluated_step;
-    bool header, final; /* final: evaluations are of the finished model */
-    double train_loss, runtime;
-} screen;
-
-static void draw(screen *s, const bert_trainer_state *t, bool evaluating) {
-    enum { NARROW = 10, WIDE = 30 };
-    char line[256], rest[160], bar[WIDE + 1], left[32];
-    double part = t->max_steps ? (double)t->global_step / (double)t->max_steps : 1;
-    if (!progress_due(&s->bar)) return;
-    progress_time(t->seconds_left, left, sizeof left);
-    int n = snprintf(rest, sizeof rest, "%3.0f%%  step %lld/%lld  loss %.4f  lr %.1e  %.0f tok/s  ",
-                     100 * part, (long long)t->global_step, (long long)t->max_steps, s->loss,
-                     t->learning_rate, t->tokens_per_second);
-    if (evaluating)
-        n += snprintf(rest + n, sizeof rest - (size_t)n, "evaluating %lld/%lld",
-                      (long long)t->eval_batch, (long long)t->eval_batches);
-    else
-        n += snprintf(rest + n, sizeof rest - (size_t)n, "%s left", left);
-    int room = progress_width(&s->bar) - n - 18; /* "epoch 10.0/10 ", and a blank at the end */
-    if (room >= NARROW) progress_bar(part, room > WIDE ? WIDE : room, bar);
-    snprintf(line, sizeof line, "epoch %.1f/%g %s%s%s", t->epoch, t->num_train_epochs,
-             room < NARROW ? "" : bar, room < NARROW ? "" : " ", rest);
-    progress_show(&s->bar, line);
-}
-
-/* Width of a metric's column in the table of evaluations. */
-static int column_width(const bert_metrics *m, int i) {
-    int n = (int)strlen(bert_metrics_name(m, i)) + (i ? 0 : 5); /* "eval " before the first */
-    return n < 8 ? 10 : n + 2;
-}
-
-static void evaluation_row(screen *s, const bert_trainer_state *t) {
-    const bert_metrics *m = t->metrics;
-    s->evaluated_step = t->global_step;
-    if (!m || s->final || s->common->quiet) return;
-    int n = 0, used = 36, width = progress_width(&s->bar);
-    while (n < bert_metrics_count(m) && used + column_width(m, n) < width)
-        used += column_width(m, n++);
-    progress_clear(&s->bar);
-    if (!s->header) {
-        fprintf(stderr, "\n%6s %7s %11s", "epoch", "step", "train loss");
-        for (int i = 0; i < n; i++) {
-            char name[80];
-            snprintf(name, sizeof name, "%s%s", i ? "" : "eval ", bert_metrics_name(m, i));
-            fprintf(stderr, "%*s", column_width(m, i), name);
-        }
-        fprintf(stderr, "%9s\n", "seconds");
-        s->header = true;
-    }
-    fprintf(stderr, "%6.2f %7lld ", t->epoch, (long long)t->global_step);
-    if (s->loss_steps)
-        fprintf(stderr, "%11.4f", s->loss_sum / (double)s->loss_steps);
-    else
-        fprintf(stderr, "%11s", "-");
-    for (int i = 0; i < n; i++)
-        fprintf(stderr, bert_metrics_value(m, i) < 1e4 ? "%*.4f" : "%*.4g", column_width(m, i),
-                bert_metrics_value(m, i));
-    fprintf(stderr, "%9.1f\n", t->seconds);
-    s->loss_sum = 0;
-    s->loss_steps = 0;
-}
-
-static unsigned watch(void *context, bert_event event, const bert_trainer_state *t) {
-    screen *s = context;
-    switch (event) {
-    case BERT_ON_STEP_END:
-        s->loss = s->loss_steps || s->header ? 0.9 * s->loss + 0.1 * t->loss : t->loss;
-        s->loss_sum += t->loss;
-        s->loss_steps++;
-        draw(s, t, false);
-        break;
-    case BERT_ON_PREDICTION_STEP:
-        draw(s, t, true);
-        break;
-    case BERT_ON_EVALUATE:
-        evaluation_row(s, t);
-        break;
-    case BERT_ON_LOG:
-        for (int i = 0; i < t->log_count; i++) {
-            if (!strcmp(t->log_name[i], "train_loss")) s->train_loss = t->log_value[i];
-            if (!strcmp(t->log_name[i], "train_runtime")) s->runtime = t->log_value[i];
-        }
-        break;
-    default:
-        break;
-    }
-    return 0;
-}
-
 /* ---- Ctrl-C */
 
 static bert_trainer *volatile running;
@@ -275,7 +179,6 @@ static int open_data(arguments *a, job *j, bert_error *e) {
     if (same < 0) return (int)same;
     if (same)
         note(c, "%lld rows of the validation file are also in the training file", (long long)same);
-    if (!a->eval_is_set) a->training.eval_strategy = BERT_STRATEGY_EPOCH;
     return 0;
 }
 
@@ -311,7 +214,52 @@ static int open_job(arguments *a, const char *name, job *j, screen *s, bert_erro
     tensors_note(&a->common, "new", bert_model_new_parameter, j->model);
     tensors_note(&a->common, "unused", bert_model_unused_tensor, j->model);
     j->trainer = bert_trainer_new(j->model, &a->training, j->train, j->validation, e);
-    return j->trainer ? bert_trainer_add_callback(j->trainer, watch, s, e) : BERT_EINVAL;
+    return j->trainer ? bert_trainer_add_callback(j->trainer, screen_watch, s, e) : BERT_EINVAL;
+}
+
+static const char *ending_name(bert_ending ending) {
+    static const char *const names[] = {[BERT_END_COMPLETE] = "complete",
+                                        [BERT_END_PATIENCE] = "early_stopping",
+                                        [BERT_END_CALLBACK] = "callback",
+                                        [BERT_END_STOPPED] = "stopped",
+                                        [BERT_END_NOTHING] = "nothing_left"};
+    return ending == BERT_END_NONE ? "" : names[ending];
+}
+
+static int print_json(const arguments *a, const bert_trainer_state *t, const screen *s,
+                      const bert_metrics *m, bert_error *e) {
+    json_t *o = json_pack("{s:s, s:I, s:o, s:s}", "output_dir", a->training.output_dir,
+                          "global_step", (json_int_t)t->global_step, "epoch", json_number(t->epoch),
+                          "ended", ending_name(t->ending));
+    int failed = !o;
+    if (!failed && t->best_global_step)
+        failed = json_object_set_new(o, "best_global_step",
+                                     json_integer((json_int_t)t->best_global_step));
+    if (!failed && t->ending != BERT_END_NOTHING)
+        failed = json_object_set_new(o, "train_loss", json_number(s->train_loss)) ||
+                 json_object_set_new(o, "train_runtime", json_number(s->runtime));
+    if (!failed && m) failed = report_json(o, "eval_", m);
+    if (!failed) return output_line(o, e);
+    json_decref(o);
+    return fail_memory(e);
+}
+
+static int print_lines(const arguments *a, const bert_trainer_state *t, const screen *s,
+                       const bert_metrics *m) {
+    const char *dir = a->training.output_dir;
+    if (t->ending == BERT_END_NOTHING)
+        printf("\nthe model is in %s, after %lld steps", dir, (long long)t->global_step);
+    else
+        printf("\nsaved in %s after %lld steps, %.1f s", dir, (long long)t->global_step,
+               s->runtime);
+    if (a->training.load_best_model_at_end && t->best_global_step)
+        printf("; the best step was %lld", (long long)t->best_global_step);
+    printf("\n");
+    for (int i = 0; m && i < bert_metrics_count(m); i++)
+        printf("%s%s %.4f", i ? ", " : "validation: ", bert_metrics_name(m, i),
+               bert_metrics_value(m, i));
+    if (m) printf("\n");
+    return 0;
 }
 
 /* What the saved model reaches, which need not be the last row of the table. */
@@ -323,26 +271,10 @@ static int finish(const arguments *a, job *j, screen *s, bert_error *e) {
     if (!m && j->validation && !(m = bert_trainer_evaluate(j->trainer, j->validation, e)))
         return BERT_EINVAL;
     progress_clear(&s->bar);
+    ending_notes(&a->common, &a->training, t);
     int rc = bert_trainer_save(j->trainer, e);
     if (rc) return rc;
-    if (!output_json(&a->common)) {
-        printf("\nsaved in %s after %lld steps, %.1f s", a->training.output_dir,
-               (long long)t->global_step, s->runtime);
-        if (a->training.load_best_model_at_end && t->best_global_step)
-            printf("; the best step was %lld", (long long)t->best_global_step);
-        printf("\n");
-        for (int i = 0; m && i < bert_metrics_count(m); i++)
-            printf("%s%s %.4f", i ? ", " : "validation: ", bert_metrics_name(m, i),
-                   bert_metrics_value(m, i));
-        if (m) printf("\n");
-        return 0;
-    }
-    json_t *o =
-        json_pack("{s:s, s:I, s:o, s:o, s:o}", "output_dir", a->training.output_dir, "global_step",
-                  (json_int_t)t->global_step, "epoch", json_number(t->epoch), "train_loss",
-                  json_number(s->train_loss), "train_runtime", json_number(s->runtime));
-    if (o && m) report_json(o, "eval_", m);
-    return output_line(o, e);
+    return output_json(&a->common) ? print_json(a, t, s, m, e) : print_lines(a, t, s, m);
 }
 
 /* Of a run that was stopped. */
@@ -362,6 +294,13 @@ static void say_where(const arguments *a, const bert_trainer_state *t, bert_erro
          (long long)t->max_steps, what, saved ? t->checkpoint : "", then);
 }
 
+/* With validation data and no word on when: how often is a word, else every epoch. */
+static void choose_evaluation(arguments *a) {
+    if (a->eval_is_set || !a->validation_file) return;
+    a->training.eval_strategy =
+        a->training.eval_steps > 0 ? BERT_STRATEGY_STEPS : BERT_STRATEGY_EPOCH;
+}
+
 static int run(void *args, int operands, char **operand, bert_error *e) {
     (void)operands;
     arguments *a = args;
@@ -376,8 +315,10 @@ static int run(void *args, int operands, char **operand, bert_error *e) {
         fail(e, BERT_EINVAL, "--eval-strategy needs a --validation-file");
         return EXIT_USAGE;
     }
+    choose_evaluation(a);
+    idle_notes(c, &a->training, &a->given);
     job j = {0};
-    screen s = {.common = c, .bar = progress_new(!c->quiet)};
+    screen s = screen_new(c, &a->training);
     int rc = open_job(a, operand[0], &j, &s, e);
     if (!rc) rc = train(j.trainer, &s, e);
     if (rc == BERT_EINTERRUPTED) say_where(a, bert_trainer_get_state(j.trainer), e);

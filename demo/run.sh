@@ -12,7 +12,7 @@ echo
 "$bert" train "$model" --columns -o "$out" --train-file "$here/train.csv" \
     --validation-file "$here/validation.csv" --num-train-epochs 5 --learning-rate 1e-4 \
     --warmup-ratio 0.1 --weight-decay 0.01 --per-device-train-batch-size 16 \
-    --per-device-eval-batch-size 64 --save-strategy no || exit 1
+    --per-device-eval-batch-size 64 --save-strategy no --overwrite-output-dir || exit 1
 
 printf '\nOn the test set, which took no part in training:\n\n'
 "$bert" evaluate "$out" -i "$here/test.csv" --columns --quiet || exit 1

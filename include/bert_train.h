@@ -517,21 +517,27 @@ typedef struct {
     bool save_only_model;     /* checkpoints to use, not to resume from */
     bool load_best_model_at_end;
     char metric_for_best_model[BERT_MAX_NAME]; /* "": loss where one is needed */
-    int greater_is_better;           /* -1: unless the metric is a loss or an error; 0; 1 */
-    int64_t early_stopping_patience; /* * evaluations without improvement; 0: off */
-    double early_stopping_threshold; /* * an improvement must be larger than this */
-    char metrics[1024];              /* * as bert_metrics_new() takes them */
-    int64_t seed, data_seed;         /* data_seed -1: seed */
+    int greater_is_better; /* -1: unless the metric is a loss or an error; 0; 1 */
+    char early_stopping_metric[BERT_MAX_NAME]; /* * "": metric_for_best_model */
+    int64_t early_stopping_patience;           /* * evaluations without improvement; 0: off */
+    double early_stopping_threshold;           /* * an improvement must be larger than this */
+    char metrics[1024];                        /* * as bert_metrics_new() takes them */
+    int64_t seed, data_seed;                   /* data_seed -1: seed */
     bert_sampling train_sampling_strategy;
     bool dataloader_drop_last;
     bool gradient_checkpointing;       /* as in bert_tape_options */
     bert_report_to report_to;          /* beside output_dir/log.jsonl */
     char logging_dir[1024];            /* of event files; "": output_dir/runs */
+    bool overwrite_output_dir;         /* else a directory that holds a trained model is refused */
     char resume_from_checkpoint[1024]; /* "": start anew; "last": of output_dir; else a directory */
     int64_t threads;                   /* * 0: as many as there are cores */
     bert_precision precision;          /* * */
 } bert_training_args;
 BERT_API bert_training_args bert_training_default(void);
+/* The metrics by which an evaluation is the best, and by which patience counts, without "eval_":
+ * loss unless the arguments name one. */
+BERT_API const char *bert_best_metric_name(const bert_training_args *a);
+BERT_API const char *bert_stopping_metric_name(const bert_training_args *a);
 
 /* The rows behind the struct: flags, JSON and defaults come from them. */
 typedef struct {
@@ -579,6 +585,15 @@ typedef enum {
     BERT_ON_TRAIN_END,
     BERT_EVENT_COUNT
 } bert_event;
+/* Why training has ended. */
+typedef enum {
+    BERT_END_NONE, /* it has not */
+    BERT_END_COMPLETE,
+    BERT_END_PATIENCE, /* early stopping */
+    BERT_END_CALLBACK, /* BERT_DO_STOP */
+    BERT_END_STOPPED,  /* bert_trainer_stop() */
+    BERT_END_NOTHING   /* a resumed run had no step left to do, and has done none */
+} bert_ending;
 /* What a callback may ask for, or'ed together (TrainerControl). */
 enum { BERT_DO_STOP = 1, BERT_DO_LOG = 2, BERT_DO_EVALUATE = 4, BERT_DO_SAVE = 8 };
 
@@ -592,7 +607,12 @@ typedef struct {
     int64_t tokens;                   /* trained on since the start of the run */
     int64_t eval_batch, eval_batches; /* of a running evaluation */
     double best_metric;               /* NaN: none yet */
-    int64_t best_global_step;
+    int64_t best_global_step;         /* 0: none */
+    bool is_best;                     /* at BERT_ON_EVALUATE: it is the best so far */
+    int64_t undefined; /* evaluations by whose metric_for_best_model, a NaN, none can be
+                          the best; they do not count for patience */
+    bert_ending ending;
+    const char *why;                                /* training ended, in words; "" while it runs */
     const char *best_model_checkpoint, *checkpoint; /* "": none; the latest that was saved */
     const bert_metrics *metrics;                    /* of the latest evaluation, or NULL */
     int log_count;
@@ -611,7 +631,10 @@ BERT_API bert_trainer *bert_trainer_new(bert_model *m, const bert_training_args 
 BERT_API void bert_trainer_free(bert_trainer *t);
 BERT_API int bert_trainer_add_callback(bert_trainer *t, bert_callback *fn, void *context,
                                        bert_error *e);
-/* Trains to the end, or until a callback or early stopping ends it. BERT_EINTERRUPTED after
+/* Trains to the end, or until a callback or early stopping ends it: state->ending. An output_dir
+ * that holds checkpoints or a trained model is BERT_EINVAL, unless they are resumed or
+ * overwrite_output_dir is set; then its checkpoints are removed. One that holds the model that is
+ * trained from is always refused. BERT_EINTERRUPTED after
  * bert_trainer_stop(): the step is finished and, unless save_strategy is no, a checkpoint is there
  * to resume from. BERT_ENUMERIC at the first loss or gradient that is not finite; nothing of it is
  * written. */
@@ -620,7 +643,8 @@ BERT_API int bert_trainer_train(bert_trainer *t, bert_error *e);
  * thread. */
 BERT_API void bert_trainer_stop(bert_trainer *t);
 BERT_API const bert_trainer_state *bert_trainer_get_state(const bert_trainer *t);
-/* Metrics over the given dataset, or NULL; belongs to the trainer until its next evaluation. */
+/* Metrics over the given dataset, or NULL; belongs to the trainer until its next evaluation. They
+ * are logged unless weights of this step have been evaluated before, as the best ones have. */
 BERT_API const bert_metrics *bert_trainer_evaluate(bert_trainer *t, const bert_dataset *d,
                                                    bert_error *e);
 /* The same of data that takes no part in training, which is not logged; row is called with the
@@ -631,7 +655,7 @@ BERT_API const bert_metrics *bert_trainer_predict(bert_trainer *t, const bert_da
                                                              int32_t num_labels),
                                                   void *context, bert_error *e);
 /* The model, its tokenizer, README.md, training_args.json, trainer_state.json and all_results.json
- * in output_dir. */
+ * in output_dir. After BERT_END_NOTHING a model that is there already stays as it is. */
 BERT_API int bert_trainer_save(bert_trainer *t, bert_error *e);
 
 #ifdef __cplusplus

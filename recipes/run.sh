@@ -80,7 +80,7 @@ run() {
     seed=$1
     set -- $files
     "$bert" train "$model" $kind --train-file "$data/$1" --validation-file "$data/$2" $training --seed "$seed" \
-        --save-strategy no -o "$out/$seed" --columns
+        --save-strategy no --overwrite-output-dir -o "$out/$seed" --columns
     [ "$3" = - ] || "$bert" evaluate "$out/$seed" -i "$data/$3" ${kind#--task * } --columns --quiet
 }
 for seed; do run "$seed"; done

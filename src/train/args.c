@@ -80,6 +80,8 @@ static const row table[] = {
             "whether that metric is better when greater; auto: unless it is a loss or an error"),
     INTEGER_(early_stopping_patience, 0, "0",
              "evaluations without improvement that end it; 0: off"),
+    TEXT_(early_stopping_metric, "metric whose improvements count there; metric_for_best_model if "
+                                 "it is not given"),
     NUMBER_(early_stopping_threshold, 0, 1e30, "0", "an improvement must be larger than this"),
     TEXT_(metrics, "metrics to compute, by commas"),
     INTEGER_(seed, 0, "42", "seed of new parameters, dropout and order"),
@@ -92,6 +94,7 @@ static const row table[] = {
             "also write event files that TensorBoard reads"),
     TEXT_(logging_dir, "where they go (output_dir/runs)"),
     BOOLEAN_(dataloader_drop_last, "false", "leave out a last batch that is not full"),
+    BOOLEAN_(overwrite_output_dir, "false", "train anew where a trained model or checkpoints are"),
     TEXT_(resume_from_checkpoint, "a checkpoint directory, or last: the newest in output_dir"),
     INTEGER_(threads, 0, "0",
              "threads; 0: as many as there are cores. Results do not depend on it"),

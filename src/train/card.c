@@ -34,27 +34,6 @@ static int put_cell(bert_writer *w, const char *text, bert_error *e) {
     return rc;
 }
 
-/* The last evaluation, or where the best model was loaded, its evaluation. */
-static const json_t *final_evaluation(const bert_trainer *t) {
-    const json_t *found = NULL, *record;
-    size_t i;
-    json_array_foreach(t->log_history, i, record) {
-        if (!json_object_get(record, "eval_loss")) continue;
-        found = record;
-        if (t->args.load_best_model_at_end &&
-            json_integer_value(json_object_get(record, "step")) == t->run.best_step)
-            break;
-    }
-    return found;
-}
-
-static bool is_result(const char *key) {
-    static const char speed[] = "_per_second";
-    const size_t n = strlen(key), k = sizeof speed - 1;
-    const bool is_speed = !strcmp(key, "eval_runtime") || (n > k && !strcmp(key + n - k, speed));
-    return !strncmp(key, "eval_", 5) && !is_speed;
-}
-
 static int put_front_matter(const bert_trainer *t, bert_writer *w, const char *name,
                             const char *base, const json_t *evaluation, bert_error *e) {
     int rc = bert_writer_printf(w, e, "---\nlibrary_name: transformers\nbase_model: ");
@@ -66,7 +45,8 @@ static int put_front_matter(const bert_trainer *t, bert_writer *w, const char *n
     const json_t *value;
     bool first = true;
     json_object_foreach((json_t *)(uintptr_t)evaluation, key, value) {
-        if (rc || !is_result(key) || !strcmp(key, "eval_loss") || !json_is_number(value)) continue;
+        if (rc || !bert_log_is_metric(key) || !strcmp(key, "eval_loss") || !json_is_number(value))
+            continue;
         rc = bert_writer_printf(w, e, "%s- %s\n", first ? "metrics:\n" : "", key + 5);
         first = false;
     }
@@ -79,7 +59,8 @@ static int put_front_matter(const bert_trainer *t, bert_writer *w, const char *n
                                 "    metrics:\n",
                                 t->train->task->pipeline);
     json_object_foreach((json_t *)(uintptr_t)evaluation, key, value) {
-        if (rc || !is_result(key) || !strcmp(key, "eval_loss") || !json_is_number(value)) continue;
+        if (rc || !bert_log_is_metric(key) || !strcmp(key, "eval_loss") || !json_is_number(value))
+            continue;
         rc = bert_writer_printf(w, e, "    - name: %s\n      type: %s\n      value: %.6g\n",
                                 key + 5, key + 5, json_number_value(value));
     }
@@ -111,7 +92,7 @@ static int put_results(bert_writer *w, const json_t *evaluation, bert_error *e) 
                                 "\n## Results on the validation data\n\n| metric | value "
                                 "|\n|---|---|\n");
     json_object_foreach((json_t *)(uintptr_t)evaluation, key, value) {
-        if (rc || !is_result(key)) continue;
+        if (rc || !bert_log_is_metric(key)) continue;
         rc = json_is_number(value)
                  ? bert_writer_printf(w, e, "| %s | %.4f |\n", key + 5, json_number_value(value))
                  : bert_writer_printf(w, e, "| %s | undefined |\n", key + 5);
@@ -162,7 +143,7 @@ static int put_history(const bert_trainer *t, bert_writer *w, bert_error *e) {
             rc = bert_writer_printf(w, e, "\n| epoch | step | training loss |");
             size_t columns = 3;
             json_object_foreach((json_t *)(uintptr_t)record, key, value) {
-                if (rc || !is_result(key)) continue;
+                if (rc || !bert_log_is_metric(key)) continue;
                 rc = bert_writer_printf(w, e, " %s |", key + 5);
                 columns++;
             }
@@ -180,7 +161,7 @@ static int put_history(const bert_trainer *t, bert_writer *w, bert_error *e) {
             rc = json_is_number(loss) ? bert_writer_printf(w, e, "%.4f |", json_number_value(loss))
                                       : bert_writer_printf(w, e, "- |");
         json_object_foreach((json_t *)(uintptr_t)record, key, value) {
-            if (rc || !is_result(key)) continue;
+            if (rc || !bert_log_is_metric(key)) continue;
             rc = bert_writer_printf(w, e, " %.4f |",
                                     json_is_number(value) ? json_number_value(value) : (double)NAN);
         }
@@ -200,7 +181,7 @@ static bool is_of_somebody(const char *path) {
 }
 
 static int put_card(const bert_trainer *t, bert_writer *w, const char *directory, bert_error *e) {
-    const json_t *evaluation = final_evaluation(t);
+    const json_t *evaluation = bert_log_evaluation(t);
     char *name = bert_directory_name(directory),
          *base = bert_directory_name(bert_model_path(t->model));
     int rc = name && base ? BERT_OK : bert_fail_memory(e, strlen(directory));

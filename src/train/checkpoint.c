@@ -28,10 +28,11 @@ typedef struct {
     const char *name;
     size_t offset;
     bool whole; /* an int64_t, else a double (null is NaN) */
+    bool later; /* older checkpoints lack it: 0, or NaN */
 } run_key;
 
 #define KEY(name, whole)                                                                           \
-    { #name, offsetof(bert_run, name), whole }
+    { #name, offsetof(bert_run, name), whole, false }
 static const run_key run_keys[] = {
     KEY(global_step, true),
     KEY(total_loss, false),
@@ -43,10 +44,12 @@ static const run_key run_keys[] = {
     KEY(patience, true),
     KEY(best_metric, false),
     KEY(best_step, true),
-    {"plateau_scale", offsetof(bert_run, plateau.scale), false},
-    {"plateau_best", offsetof(bert_run, plateau.best), false},
-    {"plateau_bad", offsetof(bert_run, plateau.bad), true},
-    {"plateau_cooldown", offsetof(bert_run, plateau.cooldown), true},
+    {"stopping_best", offsetof(bert_run, stopping_best), false, true},
+    {"undefined", offsetof(bert_run, undefined), true, true},
+    {"plateau_scale", offsetof(bert_run, plateau.scale), false, false},
+    {"plateau_best", offsetof(bert_run, plateau.best), false, false},
+    {"plateau_bad", offsetof(bert_run, plateau.bad), true, false},
+    {"plateau_cooldown", offsetof(bert_run, plateau.cooldown), true, false},
 };
 enum { RUN_KEYS = sizeof run_keys / sizeof *run_keys };
 
@@ -133,18 +136,37 @@ static int save_json(const json_t *json, const char *directory, const char *name
     return rc;
 }
 
-/* all_results.json: the last value of each metric that was logged. */
+/* all_results.json: the last value of each metric that was logged; evaluations, of the weights as
+ * they are. */
 static int save_results(const bert_trainer *t, const char *directory, bert_error *e) {
     json_t *all = json_object(), *record, *value;
     size_t i;
     const char *key;
+    const json_t *evaluation = bert_log_evaluation(t);
     json_array_foreach(t->log_history, i, record) json_object_foreach(record, key, value) {
-        bool result =
-            !strncmp(key, "eval_", 5) || !strncmp(key, "train_", 6) || !strcmp(key, "epoch");
+        const bool result = strncmp(key, "eval_", 5)
+                                ? !strncmp(key, "train_", 6) || !strcmp(key, "epoch")
+                                : record == evaluation;
         if (result) json_object_set(all, key, value);
     }
     int rc = all ? save_json(all, directory, "all_results.json", e) : bert_fail_memory(e, 1);
     json_decref(all);
+    return rc;
+}
+
+/* A run that had nothing left to do was not under the arguments that said so. */
+static int save_args(const bert_trainer *t, const char *directory, bert_error *e) {
+    static const char name[] = "training_args.json";
+    char *path = bert_path_join(directory, name), *data = NULL;
+    char *old = t->state.ending == BERT_END_NOTHING ? bert_path_join(t->checkpoint, name) : NULL;
+    size_t size = 0;
+    int rc = path ? BERT_OK : bert_fail_memory(e, strlen(directory));
+    if (!rc && old) rc = bert_read_file(old, 0, &data, &size, e);
+    if (!rc)
+        rc = old ? bert_write_file(path, data, size, e) : bert_training_save(&t->args, path, e);
+    free(data);
+    free(old);
+    free(path);
     return rc;
 }
 
@@ -153,10 +175,7 @@ static int save_state(const bert_trainer *t, const char *directory, bert_error *
     int rc = complete(state) ? save_json(state, directory, "trainer_state.json", e)
                              : bert_fail_memory(e, 1);
     json_decref(state);
-    char *path = rc ? NULL : bert_path_join(directory, "training_args.json");
-    if (!rc) rc = path ? bert_training_save(&t->args, path, e) : bert_fail_memory(e, 1);
-    free(path);
-    return rc;
+    return rc ? rc : save_args(t, directory, e);
 }
 
 int bert_trainer_state_save(const bert_trainer *t, const char *directory, bert_error *e) {
@@ -255,6 +274,16 @@ static void remove_litter(const char *output_dir) {
         if (path) again = bert_directory_remove(path, NULL) == BERT_OK;
         free(path);
     }
+}
+
+int bert_checkpoint_remove_all(const char *output_dir, bert_error *e) {
+    int rc = BERT_OK;
+    for (int64_t step = -1; !rc && (step = next_step(output_dir, step)) >= 0;) {
+        char path[1200];
+        path_of(path, sizeof path, output_dir, step);
+        rc = bert_directory_remove(path, e);
+    }
+    return rc;
 }
 
 char *bert_checkpoint_latest(const char *output_dir) {
@@ -383,15 +412,16 @@ static int read_run(bert_trainer *t, const json_t *run, const char *where, bert_
     for (int i = 0; i < RUN_KEYS; i++) {
         const json_t *v = json_object_get(run, run_keys[i].name);
         char *at = (char *)&r + run_keys[i].offset;
+        const bool lacks = !v && run_keys[i].later;
         bool fits = run_keys[i].whole ? json_is_integer(v) && json_integer_value(v) >= 0
                                       : json_is_number(v) || json_is_null(v);
-        if (!fits)
+        if (!fits && !lacks)
             return bert_fail(e, BERT_EFORMAT, "%s: run.%s: is missing or not a number", where,
                              run_keys[i].name);
         if (run_keys[i].whole)
             *(int64_t *)at = json_integer_value(v);
         else
-            *(double *)at = json_is_null(v) ? (double)NAN : json_number_value(v);
+            *(double *)at = json_is_number(v) ? json_number_value(v) : (double)NAN;
     }
     r.due = (unsigned)json_integer_value(json_object_get(run, "due")) &
             (BERT_DO_LOG | BERT_DO_EVALUATE | BERT_DO_SAVE | BERT_DUE_EPOCH_END);

@@ -21,7 +21,6 @@ static const struct {
     {"length_column_name", "*", "lengths are known"},
     {"evaluation_strategy", "", "its name is eval_strategy now"},
     {"per_gpu_*", "", "per_device_train_batch_size and per_device_eval_batch_size are their names"},
-    {"overwrite_output_dir", "false", "remove the directory, or resume the run in it"},
     {"save_safetensors", "true", "weights are always safetensors"},
     {"prediction_loss_only", "false", "metrics are always computed; metrics says which"},
     {"include_for_metrics", "", "metrics says which are computed"},

@@ -8,10 +8,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const char *without_eval(const char *name) {
+    return strncmp(name, "eval_", 5) ? name : name + 5;
+}
+
 const char *bert_best_metric_name(const bert_training_args *a) {
-    const char *name = a->metric_for_best_model;
-    if (!strncmp(name, "eval_", 5)) name += 5;
+    const char *name = without_eval(a->metric_for_best_model);
     return *name ? name : "loss";
+}
+
+const char *bert_stopping_metric_name(const bert_training_args *a) {
+    const char *name = without_eval(a->early_stopping_metric);
+    return *name ? name : bert_best_metric_name(a);
 }
 
 static int after_eval_batches(void *context, int64_t batch, int64_t batches, bert_error *e) {
@@ -32,6 +40,20 @@ static bool is_shown(const bert_dataset *d) {
 
 static int64_t weights_step(const bert_trainer *t) {
     return t->best_loaded ? t->run.best_step : t->run.global_step;
+}
+
+/* Weights of this step have an evaluation in the history: another one would be a second point of
+ * the curve, and that of the best weights one at a step that did not have them. */
+static bool is_logged(const bert_trainer *t) {
+    const json_t *record;
+    size_t i;
+    if (t->best_loaded) return true;
+    json_array_foreach(t->log_history, i, record) {
+        if (json_object_get(record, "eval_loss") &&
+            json_integer_value(json_object_get(record, "step")) == t->run.global_step)
+            return true;
+    }
+    return false;
 }
 
 static int keep_row(void *context, int64_t row, const float *logits, int32_t n) {
@@ -83,19 +105,39 @@ static int measure(bert_trainer *t, const bert_dataset *d, const char *prefix, r
     return BERT_OK;
 }
 
-int bert_trainer_run_evaluation(bert_trainer *t, const bert_dataset *d, bert_error *e) {
+static bool greater_is_better(const bert_training_args *a, const char *name) {
+    const bool chosen = a->greater_is_better >= 0 && !strcmp(name, bert_best_metric_name(a));
+    return chosen ? a->greater_is_better > 0 : bert_metric_greater_is_better(name);
+}
+
+/* A metric of the latest evaluation, and whether it is better than the best before. */
+static bool improves(const bert_trainer *t, const char *name, double best, double *value) {
+    *value = (double)NAN;
+    bert_metrics_find(t->metrics, name, value);
+    if (isnan(*value)) return false;
+    return isnan(best) || (greater_is_better(&t->args, name) ? *value > best : *value < best);
+}
+
+/* judged: it is one of the run's, which says which weights are the best. */
+static int run_evaluation(bert_trainer *t, const bert_dataset *d, bool judged, bert_error *e) {
     const bool keeps = d == t->validation && t->args.output_dir[0] && is_shown(d);
     int rc = keeps ? make_room(t, e) : BERT_OK;
     if (!rc) rc = measure(t, d, "eval_", keeps ? keep_row : NULL, t, e);
     if (rc) return rc;
     if (keeps) t->predicted_step = weights_step(t);
     bert_run *r = &t->run;
-    const int64_t steps = r->global_step - r->evaluated_step;
-    if (steps > 0)
-        bert_log_put(t, "", "training_loss", (r->total_loss - r->evaluated_loss) / (double)steps);
-    r->evaluated_loss = r->total_loss;
-    r->evaluated_step = r->global_step;
-    rc = bert_log_end(t, e);
+    double value;
+    t->state.is_best =
+        judged && improves(t, bert_best_metric_name(&t->args), r->best_metric, &value);
+    if (judged || !is_logged(t)) {
+        const int64_t steps = r->global_step - r->evaluated_step;
+        if (steps > 0)
+            bert_log_put(t, "", "training_loss",
+                         (r->total_loss - r->evaluated_loss) / (double)steps);
+        r->evaluated_loss = r->total_loss;
+        r->evaluated_step = r->global_step;
+        rc = bert_log_end(t, e);
+    }
     if (!rc) bert_trainer_emit(t, BERT_ON_EVALUATE);
     return rc;
 }
@@ -116,7 +158,7 @@ const bert_metrics *bert_trainer_evaluate(bert_trainer *t, const bert_dataset *d
         bert_fail(e, BERT_EINVAL, "there is no validation data");
         return NULL;
     }
-    if (!bert_dataset_check_model(d, t->model, &local)) bert_trainer_run_evaluation(t, d, &local);
+    if (!bert_dataset_check_model(d, t->model, &local)) run_evaluation(t, d, false, &local);
     return finish_evaluation(t, &local, e);
 }
 
@@ -175,23 +217,32 @@ void bert_trainer_restore_best(bert_trainer *t) {
 }
 
 /* transformers' rule: the best changes with any strict improvement; patience counts evaluations
- * that did not improve on the best before by more than the threshold. */
-int bert_trainer_judge(bert_trainer *t, bert_error *e) {
+ * that did not improve on the best before by more than the threshold. Here a metric that is not a
+ * number says nothing, and counts for nothing. */
+static void count_patience(bert_trainer *t) {
     const bert_training_args *a = &t->args;
-    const char *name = bert_best_metric_name(a);
-    double value;
-    if (!t->run.global_step) return BERT_OK; /* eval_on_start shows the untrained model */
-    if (!bert_metrics_find(t->metrics, name, &value)) return BERT_OK;
-    bool greater =
-        a->greater_is_better < 0 ? bert_metric_greater_is_better(name) : a->greater_is_better > 0;
     bert_run *r = &t->run;
-    if (a->lr_scheduler_type == BERT_SCHEDULE_REDUCE_ON_PLATEAU)
-        bert_plateau_step(&t->schedule, &r->plateau, value);
-    bool first = isnan(r->best_metric) && !isnan(value);
-    bool better = first || (greater ? value > r->best_metric : value < r->best_metric);
-    bool enough = first || (better && fabs(value - r->best_metric) > a->early_stopping_threshold);
+    double value;
+    const bool better = improves(t, bert_stopping_metric_name(a), r->stopping_best, &value);
+    if (isnan(value)) return;
+    const bool enough = better && (isnan(r->stopping_best) ||
+                                   fabs(value - r->stopping_best) > a->early_stopping_threshold);
     r->patience = enough ? 0 : r->patience + 1;
-    if (a->early_stopping_patience && r->patience >= a->early_stopping_patience) t->ended = true;
+    if (better) r->stopping_best = value;
+    if (a->early_stopping_patience && r->patience >= a->early_stopping_patience)
+        t->ended = t->by_patience = true;
+}
+
+static int judge(bert_trainer *t, bert_error *e) {
+    const bert_training_args *a = &t->args;
+    bert_run *r = &t->run;
+    double value;
+    if (!r->global_step) return BERT_OK; /* eval_on_start shows the untrained model */
+    const bool better = improves(t, bert_best_metric_name(a), r->best_metric, &value);
+    r->undefined += isnan(value);
+    if (a->lr_scheduler_type == BERT_SCHEDULE_REDUCE_ON_PLATEAU && !isnan(value))
+        bert_plateau_step(&t->schedule, &r->plateau, value);
+    count_patience(t);
     if (!better) return BERT_OK;
     r->best_metric = value;
     r->best_step = r->global_step;
@@ -202,4 +253,13 @@ int bert_trainer_judge(bert_trainer *t, bert_error *e) {
     else if (a->load_best_model_at_end)
         return keep_weights(t, e);
     return BERT_OK;
+}
+
+int bert_trainer_run_evaluation(bert_trainer *t, bert_error *e) {
+    if (t->validation) {
+        int rc = run_evaluation(t, t->validation, t->run.global_step > 0, e);
+        if (rc) return rc;
+    }
+    t->run.due &= ~(unsigned)BERT_DO_EVALUATE;
+    return t->validation ? judge(t, e) : BERT_OK;
 }

@@ -117,3 +117,25 @@ int bert_log_end(bert_trainer *t, bert_error *e) {
     bert_trainer_emit(t, BERT_ON_LOG);
     return rc;
 }
+
+/* ---- What is in the history */
+
+const json_t *bert_log_evaluation(const bert_trainer *t) {
+    const json_t *found = NULL, *record;
+    size_t i;
+    json_array_foreach(t->log_history, i, record) {
+        if (!json_object_get(record, "eval_loss")) continue;
+        found = record;
+        if (t->best_loaded &&
+            json_integer_value(json_object_get(record, "step")) == t->run.best_step)
+            break;
+    }
+    return found;
+}
+
+bool bert_log_is_metric(const char *key) {
+    static const char speed[] = "_per_second";
+    const size_t n = strlen(key), k = sizeof speed - 1;
+    const bool is_speed = !strcmp(key, "eval_runtime") || (n > k && !strcmp(key + n - k, speed));
+    return !strncmp(key, "eval_", 5) && !is_speed;
+}

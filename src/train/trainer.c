@@ -2,7 +2,6 @@
 #include "train/trainer.h"
 #include "base/error.h"
 #include "base/file.h"
-#include "train/directory.h"
 #include "train/html.h"
 #include <math.h>
 #include <stdlib.h>
@@ -47,6 +46,7 @@ void bert_trainer_emit(bert_trainer *t, bert_event event) {
     s->tokens = t->run.tokens;
     s->best_metric = t->run.best_metric;
     s->best_global_step = t->run.best_step;
+    s->undefined = t->run.undefined;
     for (int i = 0; i < t->callbacks_count; i++) {
         unsigned wish = t->callbacks[i].fn(t->callbacks[i].context, event, s);
         if (wish & BERT_DO_STOP) t->ended = true;
@@ -104,10 +104,7 @@ static int do_what_is_due(bert_trainer *t, bert_error *e) {
         rc = log_training(t, e);
     }
     if (!rc && r->due & BERT_DO_EVALUATE) {
-        if (t->validation) rc = bert_trainer_run_evaluation(t, t->validation, e);
-        if (rc) return rc;
-        r->due &= ~(unsigned)BERT_DO_EVALUATE;
-        if (t->validation) rc = bert_trainer_judge(t, e);
+        rc = bert_trainer_run_evaluation(t, e);
     }
     if (!rc && r->due & BERT_DO_SAVE) {
         r->due &= ~(unsigned)BERT_DO_SAVE;
@@ -118,40 +115,10 @@ static int do_what_is_due(bert_trainer *t, bert_error *e) {
 
 /* ---- The loop */
 
-/* *lock: of output_dir; also what a failure leaves to be closed. */
-static int start(bert_trainer *t, int *lock, bert_error *e) {
-    const bert_training_args *a = &t->args;
-    t->ended = t->best_loaded = false;
-    t->predicted_step = -1;
-    t->run = (bert_run){.best_metric = (double)NAN, .plateau = {1, (double)NAN, 0, 0}};
-    t->checkpoint[0] = t->best_checkpoint[0] = 0;
-    json_array_clear(t->log_history);
-    bert_optimizer_forget(t->optimizer);
-    if (!a->output_dir[0]) return bert_log_open(t, e);
-    int rc = bert_make_directory(a->output_dir, e);
-    if (!rc) rc = bert_directory_lock(a->output_dir, lock, e);
-    if (rc) return rc;
-    char *latest = bert_checkpoint_latest(a->output_dir);
-    const char *from = a->resume_from_checkpoint;
-    if (!strcmp(from, "last") || !strcmp(from, "true")) {
-        rc = latest ? bert_checkpoint_load(t, latest, e)
-                    : bert_fail(e, BERT_ENOTFOUND, "%s: holds no checkpoint to resume from",
-                                a->output_dir);
-    } else if (*from) {
-        rc = bert_checkpoint_load(t, from, e);
-    } else if (latest) {
-        rc = bert_fail(e, BERT_EINVAL,
-                       "%s is of an earlier run: resume from it (resume_from_checkpoint last), "
-                       "remove it, or choose another output_dir",
-                       latest);
-    }
-    free(latest);
-    return rc ? rc : bert_log_open(t, e);
-}
-
 /* Leaves a checkpoint of the finished step behind. */
 static int interrupted(bert_trainer *t, bert_error *e) {
     const bert_training_args *a = &t->args;
+    bert_trainer_set_ending(t, BERT_END_STOPPED);
     bool saves = a->output_dir[0] && a->save_strategy != BERT_STRATEGY_NO && t->run.global_step > 0;
     int rc = saves ? bert_checkpoint_save(t, e) : BERT_OK;
     if (rc) return rc;
@@ -192,28 +159,45 @@ static int run_steps(bert_trainer *t, bert_error *e) {
     return rc;
 }
 
-static int finish(bert_trainer *t, bert_error *e) {
+static int load_best(bert_trainer *t, bert_error *e) {
     int rc = BERT_OK;
-    if (t->args.load_best_model_at_end && !isnan(t->run.best_metric)) {
-        if (t->best_weights)
-            bert_trainer_restore_best(t);
-        else if (t->best_checkpoint[0])
-            rc = bert_checkpoint_load_weights(t, t->best_checkpoint, e);
-        t->best_loaded = t->best_weights || t->best_checkpoint[0];
-    }
-    if (rc) return rc;
-    double seconds = bert_seconds() - t->started;
-    int64_t steps = t->run.global_step - t->started_step;
+    if (!t->args.load_best_model_at_end || isnan(t->run.best_metric)) return BERT_OK;
+    if (t->best_weights)
+        bert_trainer_restore_best(t);
+    else if (t->best_checkpoint[0])
+        rc = bert_checkpoint_load_weights(t, t->best_checkpoint, e);
+    t->best_loaded = t->best_weights || t->best_checkpoint[0];
+    return rc;
+}
+
+/* Speeds are of a run that has done something. */
+static int log_summary(bert_trainer *t, bert_error *e) {
+    const double seconds = bert_seconds() - t->started;
+    const int64_t steps = t->run.global_step - t->started_step;
     bert_log_begin(t);
-    bert_log_put(t, "train_", "runtime", seconds);
-    bert_log_put(t, "train_", "samples_per_second",
-                 (double)steps / (double)t->steps_per_epoch * (double)bert_dataset_size(t->train) /
-                     seconds);
-    bert_log_put(t, "train_", "steps_per_second", (double)steps / seconds);
+    if (steps > 0) {
+        bert_log_put(t, "train_", "runtime", seconds);
+        bert_log_put(t, "train_", "samples_per_second",
+                     (double)steps / (double)t->steps_per_epoch *
+                         (double)bert_dataset_size(t->train) / seconds);
+        bert_log_put(t, "train_", "steps_per_second", (double)steps / seconds);
+    }
     bert_log_put(t, "", "total_flos", bert_trainer_flos(t));
     bert_log_put(t, "train_", "loss",
                  t->run.total_loss / (double)(t->run.global_step ? t->run.global_step : 1));
-    rc = bert_log_end(t, e);
+    return bert_log_end(t, e);
+}
+
+static bert_ending ending_of(const bert_trainer *t) {
+    if (t->state.ending == BERT_END_NOTHING) return BERT_END_NOTHING;
+    if (t->run.global_step >= t->max_steps) return BERT_END_COMPLETE;
+    return t->by_patience ? BERT_END_PATIENCE : BERT_END_CALLBACK;
+}
+
+static int finish(bert_trainer *t, bert_error *e) {
+    bert_trainer_set_ending(t, ending_of(t));
+    int rc = load_best(t, e);
+    if (!rc && !t->is_whole) rc = log_summary(t, e);
     if (!rc) bert_trainer_emit(t, BERT_ON_TRAIN_END);
     return rc;
 }
@@ -221,7 +205,7 @@ static int finish(bert_trainer *t, bert_error *e) {
 int bert_trainer_train(bert_trainer *t, bert_error *e) {
     if (bert_need(t, "trainer", e)) return BERT_EINVAL;
     bert_error local = {0};
-    int lock = -1, rc = start(t, &lock, &local);
+    int lock = -1, rc = bert_trainer_start(t, &lock, &local);
     if (!rc) {
         t->started = t->rate_time = bert_seconds();
         t->started_step = t->run.global_step;
@@ -229,7 +213,7 @@ int bert_trainer_train(bert_trainer *t, bert_error *e) {
         t->state.tokens_per_second = 0;
         bert_trainer_emit(t, BERT_ON_TRAIN_BEGIN);
         if (t->args.eval_on_start && !t->run.global_step) t->run.due |= BERT_DO_EVALUATE;
-        rc = run_steps(t, &local);
+        if (!t->is_whole) rc = run_steps(t, &local);
         if (rc == BERT_EINTERRUPTED) bert_error_clear(&local);
         bool cut = rc == BERT_EINTERRUPTED ||
                    (!rc && t->stop && !t->ended && t->run.global_step < t->max_steps);
@@ -248,6 +232,7 @@ int bert_trainer_save(bert_trainer *t, bert_error *e) {
     const char *dir = t->args.output_dir;
     bert_error local = {0};
     if (!*dir) return bert_fail(e, BERT_EINVAL, "the trainer has no output_dir to save to");
+    if (t->is_whole) return BERT_OK;
     int rc = bert_model_save(t->model, dir, &local);
     if (!rc) rc = bert_model_card_save(t, dir, &local);
     if (!rc) rc = bert_trainer_state_save(t, dir, &local);

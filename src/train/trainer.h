@@ -27,6 +27,8 @@ typedef struct {
     unsigned due;       /* BERT_DO_... and BERT_DUE_...: what is left undone at this step */
     double best_metric; /* NaN: none */
     int64_t best_step;
+    double stopping_best; /* by early_stopping_metric; NaN: none */
+    int64_t undefined;    /* evaluations whose metric was a NaN */
     bert_plateau plateau;
 } bert_run;
 
@@ -48,7 +50,10 @@ struct bert_trainer {
     } callbacks[BERT_CALLBACKS_MAX];
     int callbacks_count;
     bert_run run;
-    bool ended; /* by a callback or early stopping */
+    bool ended;       /* by a callback or early stopping */
+    bool by_patience; /* that is early stopping */
+    bool is_whole;    /* nothing was left to train, and output_dir holds the model */
+    char why[400];    /* behind state's */
     json_t *log_history;
     FILE *log_file;          /* output_dir/log.jsonl, or NULL */
     bert_event_file *events; /* or NULL */
@@ -71,14 +76,16 @@ struct bert_trainer {
 /* Sees to it that predicted is of the weights as they are: kept, or evaluated now. Data whose rows
  * the report does not show has none. */
 int bert_trainer_keep_predictions(bert_trainer *t, bert_error *e);
-/* judge.c: evaluates and logs; then whether that was the best so far, what is due if so, and
- * whether patience is at its end; and the weights that were the best, where they are kept in
- * memory. */
-int bert_trainer_run_evaluation(bert_trainer *t, const bert_dataset *d, bert_error *e);
-int bert_trainer_judge(bert_trainer *t, bert_error *e);
+/* judge.c: evaluates and logs what is due at this step; then whether that was the best so far, what
+ * is due if so, and whether patience is at its end; and the weights that were the best, where they
+ * are kept in memory. */
+int bert_trainer_run_evaluation(bert_trainer *t, bert_error *e);
 void bert_trainer_restore_best(bert_trainer *t);
-/* The metric by which an evaluation is the best, without "eval_". */
-const char *bert_best_metric_name(const bert_training_args *a);
+/* start.c: a run from its beginning or a checkpoint, in an output_dir that is free for it. *lock is
+ * of that directory, and what a failure leaves to be closed. */
+int bert_trainer_start(bert_trainer *t, int *lock, bert_error *e);
+/* ending.c: sets the state's ending, and says why. */
+void bert_trainer_set_ending(bert_trainer *t, bert_ending ending);
 /* Refuses what bert_training_set() would: members may be written without it. */
 int bert_training_check(const bert_training_args *a, bert_error *e);
 double bert_seconds(void);
@@ -95,10 +102,16 @@ int bert_log_close(bert_trainer *t, bert_error *e);
 void bert_log_begin(bert_trainer *t);
 void bert_log_put(bert_trainer *t, const char *prefix, const char *name, double value);
 int bert_log_end(bert_trainer *t, bert_error *e);
+/* The history's evaluation of the weights as they are, or the latest; NULL: there is none. */
+const json_t *bert_log_evaluation(const bert_trainer *t);
+/* A metric of such a record, not its loss's speed: its name is what follows "eval_". */
+bool bert_log_is_metric(const char *key);
 /* checkpoint.c */
 int bert_checkpoint_save(bert_trainer *t, bert_error *e);
 int bert_checkpoint_load(bert_trainer *t, const char *directory, bert_error *e);
 int bert_checkpoint_load_weights(bert_trainer *t, const char *directory, bert_error *e);
+/* All of output_dir's. */
+int bert_checkpoint_remove_all(const char *output_dir, bert_error *e);
 /* The newest checkpoint of output_dir in malloc'ed memory; NULL when there is none. Removes what a
  * killed run left half-written. */
 char *bert_checkpoint_latest(const char *output_dir);

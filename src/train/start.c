@@ -1,0 +1,98 @@
+/* The beginning of a run: anew or from a checkpoint, in a directory where it destroys nothing. */
+#include "base/error.h"
+#include "base/file.h"
+#include "train/directory.h"
+#include "train/trainer.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool holds_weights(const char *directory) {
+    static const char *const names[] = {"model.safetensors", "model.safetensors.index.json",
+                                        "pytorch_model.bin", "pytorch_model.bin.index.json",
+                                        "tf_model.h5",       "flax_model.msgpack"};
+    bool found = false;
+    for (size_t i = 0; i < sizeof names / sizeof *names && !found; i++) {
+        char *path = bert_path_join(directory, names[i]);
+        found = path && bert_file_exists(path);
+        free(path);
+    }
+    return found;
+}
+
+/* Whether path/below is the directory, however both are spelled. */
+static bool is_same(const char *path, const char *below, const char *directory) {
+    char *joined = bert_path_join(path, below), *outer = realpath(directory, NULL);
+    char *inner = joined ? realpath(joined, NULL) : NULL;
+    const bool same = inner && outer && !strcmp(inner, outer);
+    free(joined);
+    free(inner);
+    free(outer);
+    return same;
+}
+
+/* What a run that does not go on from there would destroy. latest: its newest checkpoint, or NULL
+ */
+static int make_free(const bert_trainer *t, const char *latest, bert_error *e) {
+    const bert_training_args *a = &t->args;
+    const char *dir = a->output_dir;
+    if (!latest && !holds_weights(dir)) return BERT_OK;
+    const char *model = bert_model_path(t->model);
+    if (is_same(model, ".", dir) || (latest && is_same(model, "..", dir)))
+        return bert_fail(e, BERT_EINVAL,
+                         "%s holds the model that is to be trained: choose another output_dir, or "
+                         "resume a run in it (resume_from_checkpoint last)",
+                         dir);
+    if (a->overwrite_output_dir) return bert_checkpoint_remove_all(dir, e);
+    if (latest)
+        return bert_fail(e, BERT_EINVAL,
+                         "%s is of an earlier run: resume from it (resume_from_checkpoint last), "
+                         "overwrite it (overwrite_output_dir), or choose another output_dir",
+                         latest);
+    return bert_fail(e, BERT_EINVAL,
+                     "%s holds a trained model: choose another output_dir, or overwrite it "
+                     "(overwrite_output_dir)",
+                     dir);
+}
+
+static int resume(bert_trainer *t, const char *latest, bert_error *e) {
+    const bert_training_args *a = &t->args;
+    const char *from = a->resume_from_checkpoint;
+    int rc = BERT_OK;
+    if (!strcmp(from, "last") || !strcmp(from, "true"))
+        from = latest;
+    else if (!is_same(from, "..", a->output_dir))
+        rc = make_free(t, latest, e);
+    if (!from)
+        return bert_fail(e, BERT_ENOTFOUND, "%s: holds no checkpoint to resume from",
+                         a->output_dir);
+    if (!rc) rc = bert_checkpoint_load(t, from, e);
+    if (rc || t->run.global_step < t->max_steps) return rc;
+    bert_trainer_set_ending(t, BERT_END_NOTHING);
+    t->is_whole = holds_weights(a->output_dir);
+    return BERT_OK;
+}
+
+static void forget(bert_trainer *t) {
+    const double none = (double)NAN;
+    t->ended = t->by_patience = t->best_loaded = t->is_whole = false;
+    t->predicted_step = -1;
+    t->run = (bert_run){.best_metric = none, .stopping_best = none, .plateau = {1, none, 0, 0}};
+    t->checkpoint[0] = t->best_checkpoint[0] = 0;
+    bert_trainer_set_ending(t, BERT_END_NONE);
+    json_array_clear(t->log_history);
+    bert_optimizer_forget(t->optimizer);
+}
+
+int bert_trainer_start(bert_trainer *t, int *lock, bert_error *e) {
+    const bert_training_args *a = &t->args;
+    forget(t);
+    if (!a->output_dir[0]) return bert_log_open(t, e);
+    int rc = bert_make_directory(a->output_dir, e);
+    if (!rc) rc = bert_directory_lock(a->output_dir, lock, e);
+    if (rc) return rc;
+    char *latest = bert_checkpoint_latest(a->output_dir);
+    rc = *a->resume_from_checkpoint ? resume(t, latest, e) : make_free(t, latest, e);
+    free(latest);
+    return rc || t->is_whole ? rc : bert_log_open(t, e);
+}

@@ -1,0 +1,99 @@
+/* bert train as a user meets it: what it says about arguments, evaluations and its end. */
+#include "tool.h"
+
+#define TRAIN "train m --train-file train.csv --threads 1 --save-strategy no "
+#define VALIDATED TRAIN "--validation-file validation.csv "
+
+static void says_not(const char *text, const char *part) {
+    if (strstr(text, part)) fail_msg("\"%s\" is in: %s", part, text);
+}
+
+static int count(const char *text, const char *part) {
+    int n = 0;
+    for (const char *p = text; (p = strstr(p, part)); p++) n++;
+    return n;
+}
+
+static void the_table_shows_what_decides(void **state) {
+    (void)state;
+    expect(0, bert(VALIDATED "-o a --max-steps 40 --eval-steps 2 --learning-rate 0 "
+                             "--metric-for-best-model matthews_correlation "
+                             "--early-stopping-patience 2"));
+    says(err, "train loss  matthews_correlation  eval loss  accuracy");
+    says(err, " *\n"); /* the first evaluation, and no other */
+    assert_int_equal(count(err, " *\n"), 1);
+    says(err, "early stopping at step 6 (epoch 0.75): in 2 evaluations matthews_correlation has "
+              "not improved on 0.");
+    says(err, "was at step 2, the last row marked *; the weights are those of the last step");
+    json_t *o = line(0);
+    assert_string_equal(json_string_value(json_object_get(o, "ended")), "early_stopping");
+    assert_int_equal(json_integer_value(json_object_get(o, "best_global_step")), 2);
+    json_decref(o);
+    expect(0, bert(VALIDATED "-o b --max-steps 2 --columns --quiet"));
+    assert_string_equal(err, "");
+    says(out, "saved in b after 2 steps");
+    expect(0, bert(VALIDATED "-o c --num-train-epochs 1 --early-stopping-patience 1 "
+                             "--early-stopping-metric accuracy"));
+    says(err, "all 1 epochs are done");
+}
+
+static void steps_alone_mean_steps(void **state) {
+    (void)state;
+    expect(0, bert(VALIDATED "-o d --max-steps 4 --eval-steps 1"));
+    assert_int_equal(count(err, "\n  0."), 4);
+    says_not(err, "is not used");
+    expect(0, bert(VALIDATED "-o e --max-steps 4 --eval-steps 1 --eval-strategy epoch "
+                             "--num-train-epochs 9 --save-steps 3"));
+    says(err, "--eval-steps is not used: --eval-strategy is epoch");
+    says(err, "--num-train-epochs is not used: --max-steps");
+    says(err, "--save-steps is not used: --save-strategy is not steps");
+    expect(0, bert(TRAIN "-o f --max-steps 1 --eval-steps 1 --early-stopping-threshold 1"));
+    says(err, "--eval-steps is not used: nothing is evaluated");
+    says(err, "--early-stopping-threshold is not used: --early-stopping-patience is 0");
+}
+
+static void finished_work_is_safe(void **state) {
+    (void)state;
+    expect(0, bert(TRAIN "-o g --max-steps 1"));
+    expect(1, bert(TRAIN "-o g --max-steps 1"));
+    says(err, "g holds a trained model");
+    expect(0, bert(TRAIN "-o g --max-steps 1 --overwrite_output_dir"));
+    expect(1, bert("train g --train-file train.csv -o ./g --max-steps 1 --overwrite-output-dir"));
+    says(err, "holds the model that is to be trained");
+    expect(0, bert("train m --train-file train.csv --threads 1 -o h --num-train-epochs 2 "
+                   "--save-strategy epoch"));
+    expect(0, bert("train m --train-file train.csv --threads 1 -o h --num-train-epochs 1 "
+                   "--resume-from-checkpoint last --columns"));
+    says(err, "step 16 of 8: nothing is left to train");
+    says(out, "the model is in h, after 16 steps");
+    says_not(out, "saved");
+    expect(0, bert("train m --train-file train.csv --threads 1 -o h --num-train-epochs 1 "
+                   "--resume-from-checkpoint last"));
+    says_not(out, "train_runtime");
+    says(out, "\"ended\":\"nothing_left\"");
+}
+
+static void a_metric_may_be_undefined(void **state) {
+    (void)state;
+    write_file("two.csv", "text,label\nw1 w2,a\nw3,b\nw4 w5,a\nw6,b\n");
+    write_file("one.csv", "text,label\nw7 w8,a\nw9,a\n");
+    expect(0, bert("train m --train-file two.csv --validation-file one.csv -o i --threads 1 "
+                   "--num-train-epochs 4 --save-strategy no --metrics accuracy,roc_auc "
+                   "--metric-for-best-model roc_auc --early-stopping-patience 2 "
+                   "--load-best-model-at-end"));
+    assert_int_equal(count(err, "roc_auc is undefined on this validation data"), 1);
+    says(err, "all 4 epochs are done");
+    says(err, "there is no best model: roc_auc was undefined at each of 4 evaluations; the weights "
+              "are those of the last step");
+    assert_int_equal(count(err, " *\n"), 0);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_table_shows_what_decides),
+        cmocka_unit_test(steps_alone_mean_steps),
+        cmocka_unit_test(finished_work_is_safe),
+        cmocka_unit_test(a_metric_may_be_undefined),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
