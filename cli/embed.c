@@ -1,44 +1,119 @@
 /* bert embed: one vector a text. */
-#include "cli.h"
+#include "embedding.h"
+#include "file.h"
 #include "npy.h"
+#include "waiting.h"
 #include <stdlib.h>
 #include <string.h>
 
 typedef struct {
+    bool on;
+    bert_quantize kind;
+} quantize_option;
+
+typedef struct {
     common common;
-    bert_pooling pooling;
-    bool normalize, no_normalize;
-    const char *output;
+    embedding_options embedding;
+    quantize_option quantize;
+    const char *output, *ranges;
 } arguments;
 
-static int set_pooling(const option *o, void *target, const char *value, bert_error *e) {
+static int set_quantize(const option *o, void *target, const char *value, bert_error *e) {
     (void)o;
-    return bert_pooling_parse(value, target, e);
+    quantize_option *q = target;
+    q->on = true;
+    return bert_quantize_parse(value, &q->kind, e);
 }
 
 static const option options[] = {
-    {"output", 'o', "FILE.npy", "write one float32 matrix, a row a text, instead of printing",
-     set_string, offsetof(arguments, output), 0},
-    {"pooling", 0, "mean|cls|max|sum|pooler",
-     "how a text's tokens become one vector (default: what the model says, else mean)", set_pooling,
-     offsetof(arguments, pooling), 0},
-    {"normalize", 0, NULL, "vectors of length 1, whatever the model says", set_true,
-     offsetof(arguments, normalize), 0},
-    {"no-normalize", 0, NULL, "vectors as they are, whatever the model says", set_true,
-     offsetof(arguments, no_normalize), 0},
+    {"output", 'o', "FILE.npy", "write one matrix, a row a text, instead of printing", set_string,
+     offsetof(arguments, output), 0},
+    EMBEDDING_OPTIONS(arguments, embedding),
+    {"quantize", 0, "int8|uint8|binary|ubinary",
+     "fewer bits for each number, as sentence-transformers' quantize_embeddings", set_quantize,
+     offsetof(arguments, quantize), 0},
+    {"ranges", 0, "FILE.npy",
+     "the least and the largest number of each column, for int8 and uint8 (default: of these "
+     "texts)",
+     set_string, offsetof(arguments, ranges), 0},
     {0},
 };
 
+/* What a text's vector goes through to its row. */
 typedef struct {
     const arguments *a;
     bert_session *session;
     bert_task_options task;
-    int32_t dim, capacity;
+    int32_t dim, columns, capacity; /* columns: of a row, after quantizing */
     float *vectors;
     bert_text_info *info;
+    float *ranges; /* [2, dim], where they were given */
+    waiting waiting;
+    void *bytes; /* [columns]: a quantized row */
     npy *file;
     bool json;
 } embedding;
+
+/* ---- A row */
+
+static bool is_signed(const arguments *a) {
+    return a->quantize.kind == BERT_QUANTIZE_INT8 || a->quantize.kind == BERT_QUANTIZE_BINARY;
+}
+
+static int number_at(const embedding *m, const void *row, int32_t i) {
+    return is_signed(m->a) ? ((const int8_t *)row)[i] : ((const uint8_t *)row)[i];
+}
+
+static json_t *json_row(const embedding *m, const void *row) {
+    if (!m->a->quantize.on) return json_floats(row, (size_t)m->columns);
+    json_t *list = json_array();
+    for (int32_t i = 0; list && i < m->columns; i++)
+        json_array_append_new(list, json_integer(number_at(m, row, i)));
+    return list;
+}
+
+static void print_columns(const embedding *m, const bert_text *text, const void *row,
+                          const bert_text_info *info) {
+    enum { SHOWN = 4, NARROW = 20, WIDE = 200 };
+    char shown[4 * WIDE + 4];
+    int room = terminal_width(1) - 62; /* beside the numbers */
+    fit(text, room < NARROW ? NARROW : room > WIDE ? WIDE : room, shown);
+    for (int i = 0; i < SHOWN && i < m->columns; i++)
+        if (m->a->quantize.on)
+            printf("%9d", number_at(m, row, i));
+        else
+            printf("%9.5f", (double)((const float *)row)[i]);
+    printf(" ..%d  %4d tokens  %s", m->columns, info->tokens, shown);
+    print_dropped(info);
+    printf("\n");
+}
+
+static int put_row(const embedding *m, const bert_text *text, const float *v,
+                   const bert_text_info *info, const float *ranges, bert_error *e) {
+    const void *row = v;
+    if (m->a->quantize.on) {
+        int rc = bert_quantize_rows(m->a->quantize.kind, v, 1, m->dim, ranges, m->bytes, e);
+        if (rc) return rc;
+        row = m->bytes;
+    }
+    if (m->file) return npy_rows(m->file, row, 1, e);
+    if (!m->json) {
+        print_columns(m, text, row, info);
+        return 0;
+    }
+    json_t *line =
+        json_pack("{s:o*, s:i}", "embedding", json_row(m, row), "tokens", (int)info->tokens);
+    if (line) json_dropped(line, info);
+    return output_line(line, e);
+}
+
+static int put_waiting(void *context, const bert_text *text, const float *v,
+                       const bert_text_info *info, bert_error *e) {
+    const embedding *m = context;
+    return put_row(m, text, v, info, m->waiting.ranges, e);
+}
+
+/* ---- All of them */
 
 static int reserve(embedding *m, int32_t n, bert_error *e) {
     if (n <= m->capacity) return 0;
@@ -50,25 +125,6 @@ static int reserve(embedding *m, int32_t n, bert_error *e) {
     return m->capacity ? 0 : fail_memory(e);
 }
 
-static int print_row(const embedding *m, const bert_text *text, const float *v,
-                     const bert_text_info *info, bert_error *e) {
-    if (m->json) {
-        json_t *row = json_pack("{s:o*, s:i}", "embedding", json_floats(v, (size_t)m->dim),
-                                "tokens", (int)info->tokens);
-        if (row) json_dropped(row, info);
-        return output_line(row, e);
-    }
-    enum { SHOWN = 4, NARROW = 20, WIDE = 200 };
-    char shown[4 * WIDE + 4];
-    int room = terminal_width(1) - 62; /* beside the numbers */
-    fit(text, room < NARROW ? NARROW : room > WIDE ? WIDE : room, shown);
-    for (int i = 0; i < SHOWN && i < m->dim; i++) printf("%9.5f", (double)v[i]);
-    printf(" ..%d  %4d tokens  %s", m->dim, info->tokens, shown);
-    print_dropped(info);
-    printf("\n");
-    return 0;
-}
-
 static int each(embedding *m, input *in, bert_error *e) {
     const bert_text *texts;
     int32_t n;
@@ -78,41 +134,108 @@ static int each(embedding *m, input *in, bert_error *e) {
             rc = bert_embed(m->session, texts, n, &m->task, m->vectors, m->info, e);
             if (rc) input_explain(in, e);
         }
-        if (!rc && m->file) rc = npy_rows(m->file, m->vectors, n, e);
-        for (int32_t i = 0; i < n && !rc && !m->file; i++)
-            rc = print_row(m, &texts[i], m->vectors + (size_t)i * (size_t)m->dim, &m->info[i], e);
-        if (!rc && !m->file) rc = output_flush(e);
+        for (int32_t i = 0; i < n && !rc; i++) {
+            const float *v = m->vectors + (size_t)i * (size_t)m->dim;
+            rc = m->waiting.f ? waiting_put(&m->waiting, &texts[i], v, &m->info[i], e)
+                              : put_row(m, &texts[i], v, &m->info[i], m->ranges, e);
+        }
+        if (!rc && !m->file && !m->waiting.f) rc = output_flush(e);
         if (rc) return rc;
     }
     return n;
 }
 
+/* Ranges of few vectors are ranges of little else: sentence-transformers says so below 100. */
+static int put_all_waiting(embedding *m, bert_error *e) {
+    enum { MANY = 100 };
+    if (!m->waiting.f || !m->waiting.rows) return 0;
+    if (m->waiting.rows == 1)
+        return fail(e, BERT_EINVAL,
+                    "one text has no ranges to quantize by: give --ranges FILE.npy, or more texts");
+    if (m->waiting.rows < MANY)
+        note(
+            &m->a->common,
+            "the ranges are those of %lld vectors; with --ranges, or more texts, they are steadier",
+            (long long)m->waiting.rows);
+    return waiting_each(&m->waiting, put_waiting, m, e);
+}
+
+/* ---- Setting up */
+
+static int load_ranges(embedding *m, const char *path, bert_error *e) {
+    int64_t rows, columns;
+    int rc = bert_load_npy(path, &m->ranges, &rows, &columns, e);
+    if (!rc && (rows != 2 || columns != m->dim))
+        rc = fail(e, BERT_EINVAL,
+                  "%s is a matrix of %lld x %lld; ranges of these vectors are 2 x %d", path,
+                  (long long)rows, (long long)columns, m->dim);
+    for (int32_t j = 0; j < m->dim && !rc; j++)
+        if (!(m->ranges[j] <= m->ranges[m->dim + j]))
+            rc = fail(
+                e, BERT_EINVAL,
+                "%s: column %d has the least %g and the largest %g; the first row is the least",
+                path, j, (double)m->ranges[j], (double)m->ranges[m->dim + j]);
+    return rc;
+}
+
+static const char *npy_type(const arguments *a) {
+    if (!a->quantize.on) return "<f4";
+    return is_signed(a) ? "|i1" : "|u1";
+}
+
+static int set_up(embedding *m, const bert_model *model, bert_error *e) {
+    const arguments *a = m->a;
+    int rc = embedding_task(&a->common, &a->embedding, model, &m->task, e);
+    if (rc) return rc;
+    m->dim = m->columns = bert_model_embedding_size(model, &m->task);
+    if (a->quantize.on) {
+        m->columns = bert_quantized_size(a->quantize.kind, m->dim);
+        m->bytes = malloc((size_t)m->columns);
+        if (!m->bytes) return fail_memory(e);
+        if (a->ranges)
+            rc = load_ranges(m, a->ranges, e);
+        else if (bert_quantize_needs_ranges(a->quantize.kind))
+            rc = waiting_open(&m->waiting, m->dim, e);
+    }
+    if (!rc && a->output && !(m->file = npy_create(a->output, npy_type(a), m->columns, e)))
+        rc = BERT_EIO;
+    return rc;
+}
+
+static int check_usage(const arguments *a, bert_error *e) {
+    const char *o = a->output;
+    const size_t n = o ? strlen(o) : 0;
+    if (o && (n < 4 || strcmp(o + n - 4, ".npy")))
+        return fail(e, EXIT_USAGE, "-o %s: the name ends in .npy, which is what is written", o);
+    if (a->ranges && !(a->quantize.on && bert_quantize_needs_ranges(a->quantize.kind)))
+        return fail(e, EXIT_USAGE, "--ranges is of --quantize int8 and uint8");
+    return 0;
+}
+
 static int run(void *args, int operands, char **operand, bert_error *e) {
     const arguments *a = args;
-    if (a->output && (strlen(a->output) < 4 || strcmp(a->output + strlen(a->output) - 4, ".npy"))) {
-        fail(e, BERT_EINVAL, "-o %s: the name ends in .npy, which is what is written", a->output);
-        return EXIT_USAGE;
-    }
-    embedding m = {.a = a, .task = task_options(&a->common), .json = output_json(&a->common)};
-    m.task.pooling = a->pooling;
-    if (a->normalize || a->no_normalize) m.task.normalize = a->normalize;
+    if (check_usage(a, e)) return EXIT_USAGE;
+    embedding m = {.a = a, .json = output_json(&a->common)};
     bert_session_options so = session_options(&a->common);
     bert_model *model = open_model(operand[0], &a->common, "none", e);
     input *in = model ? input_open(&a->common, operands - 1, operand + 1, e) : NULL;
     if (in) m.session = bert_session_new(model, &so, e);
-    int rc = m.session ? 0 : BERT_EINVAL;
-    if (!rc) m.dim = bert_model_config(model)->hidden_size;
-    if (!rc && a->output && !(m.file = npy_create(a->output, m.dim, e))) rc = BERT_EIO;
+    int rc = m.session ? set_up(&m, model, e) : BERT_EINVAL;
     if (!rc) rc = each(&m, in, e);
+    if (!rc) rc = put_all_waiting(&m, e);
     if (!rc && m.file) {
         rc = npy_commit(m.file, e);
         m.file = NULL;
-        if (!rc) note(&a->common, "%s: %lld x %d", a->output, (long long)input_count(in), m.dim);
+        if (!rc)
+            note(&a->common, "%s: %lld x %d", a->output, (long long)input_count(in), m.columns);
     }
     npy_abort(m.file);
+    waiting_close(&m.waiting);
     input_close(in);
     bert_session_free(m.session);
     bert_model_close(model);
+    free(m.ranges);
+    free(m.bytes);
     free(m.vectors);
     free(m.info);
     return rc;
@@ -123,7 +246,10 @@ const command embed_command = {
     .operands = "MODEL [TEXT..]",
     .help = "one vector a text",
     .more =
-        "A line is {\"embedding\":[..],\"tokens\":n}, and \"dropped\":n where text was cut off.",
+        "A line is {\"embedding\":[..],\"tokens\":n}, and \"dropped\":n where text was cut off.\n"
+        "As sentence-transformers' encode(): prompt, pooling and what modules.json says come "
+        "after\n"
+        "it. With --quantize int8 or uint8 and no --ranges the vectors wait in a temporary file.",
     .min_operands = 1,
     .max_operands = -1,
     .groups = TAKES_INPUT | TAKES_LIMIT | TAKES_STRIDE | TAKES_SESSION | TAKES_OUTPUT,

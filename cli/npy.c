@@ -5,6 +5,7 @@
 
 struct npy {
     new_file file;
+    const char *type; /* whose last character is the bytes of an element */
     int32_t columns;
     int64_t rows;
 };
@@ -19,28 +20,30 @@ static int put_header(npy *n, bert_error *e) {
     h[8] = SIZE - START;
     h[9] = 0;
     int used = snprintf(h + START, SIZE - START,
-                        "{'descr': '<f4', 'fortran_order': False, 'shape': (%lld, %d), }",
+                        "{'descr': '%s', 'fortran_order': False, 'shape': (%lld, %d), }", n->type,
                         (long long)n->rows, n->columns);
     h[START + used] = ' ';
     h[SIZE - 1] = '\n';
     return new_file_put(&n->file, h, SIZE, e);
 }
 
-npy *npy_create(const char *path, int32_t columns, bert_error *e) {
+npy *npy_create(const char *path, const char *type, int32_t columns, bert_error *e) {
     npy *n = calloc(1, sizeof *n);
     if (!n) {
         fail_memory(e);
         return NULL;
     }
+    n->type = type;
     n->columns = columns;
     if (!new_file_open(&n->file, path, e) && !put_header(n, e)) return n;
     npy_abort(n);
     return NULL;
 }
 
-int npy_rows(npy *n, const float *rows, int32_t count, bert_error *e) {
+int npy_rows(npy *n, const void *rows, int32_t count, bert_error *e) {
+    const size_t element = (size_t)(n->type[2] - '0');
     n->rows += count;
-    return new_file_put(&n->file, rows, (size_t)count * (size_t)n->columns * sizeof *rows, e);
+    return new_file_put(&n->file, rows, (size_t)count * (size_t)n->columns * element, e);
 }
 
 int npy_commit(npy *n, bert_error *e) {

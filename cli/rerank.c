@@ -1,19 +1,21 @@
 /* bert rerank: a cross-encoder's scores of texts for a query, best first. */
 #include "cli.h"
-#include <math.h>
+#include "embedding.h"
 #include <stdlib.h>
 #include <string.h>
 
 typedef struct {
     common common;
     int32_t top_k;
+    bert_scores function;
+    embedding_options embedding; /* of which the prompts are read */
 } arguments;
 
 typedef struct {
     char *text;
     size_t bytes;
     int64_t number;
-    float logit; /* what is ranked by: near 1 many scores are the same */
+    float score, logit; /* the second is what is ranked by: near 1 many scores are the same */
     bert_text_info info;
 } ranked;
 
@@ -21,31 +23,14 @@ typedef struct {
     const arguments *a;
     bert_session *s;
     bert_text query;
-    int32_t labels;
     ranked *list;
     size_t n, capacity;
+    float *scores, *logits; /* of the latest texts */
+    bert_text_info *info;
+    int32_t most;
 } job;
 
-/* One label: its logistic function, as a cross-encoder of sentence-transformers has it; two: how
- * likely the second is. */
-static double score_of(const ranked *r) {
-    return 1 / (1 + exp(-(double)r->logit));
-}
-
-static int read_logit(job *j, const bert_text *text, ranked *r, bert_error *e) {
-    bert_text pair = j->query;
-    pair.pair = text->text;
-    pair.pair_bytes = text->bytes;
-    float logits[2];
-    bert_task_options task = task_options(&j->a->common);
-    int rc = bert_classify(j->s, &pair, 1, &task, BERT_SCORES_NONE, logits, &r->info, e);
-    if (rc) return rc;
-    r->logit = j->labels == 1 ? logits[0] : logits[1] - logits[0];
-    return 0;
-}
-
-static int each(void *context, const bert_text *text, bert_error *e) {
-    job *j = context;
+static int add(job *j, const bert_text *text, int32_t i, bert_error *e) {
     if (j->n == j->capacity) {
         size_t capacity = 2 * j->capacity + 64;
         ranked *larger = realloc(j->list, capacity * sizeof *larger);
@@ -53,15 +38,54 @@ static int each(void *context, const bert_text *text, bert_error *e) {
         j->list = larger;
         j->capacity = capacity;
     }
-    ranked r = {.number = (int64_t)j->n, .text = malloc(text->bytes + 1), .bytes = text->bytes};
+    ranked r = {.number = (int64_t)j->n,
+                .text = malloc(text->bytes + 1),
+                .bytes = text->bytes,
+                .score = j->scores[i],
+                .logit = j->logits[i],
+                .info = j->info[i]};
     if (!r.text) return fail_memory(e);
     memcpy(r.text, text->text, text->bytes);
-    int rc = read_logit(j, text, &r, e);
-    if (rc)
-        free(r.text);
-    else
-        j->list[j->n++] = r;
-    return rc;
+    j->list[j->n++] = r;
+    return 0;
+}
+
+static void free_batch(job *j) {
+    free(j->scores);
+    free(j->logits);
+    free(j->info);
+    j->scores = j->logits = NULL;
+    j->info = NULL;
+    j->most = 0;
+}
+
+static int reserve(job *j, int32_t n, bert_error *e) {
+    if (n <= j->most) return 0;
+    free_batch(j);
+    j->scores = calloc((size_t)n, sizeof *j->scores);
+    j->logits = calloc((size_t)n, sizeof *j->logits);
+    j->info = calloc((size_t)n, sizeof *j->info);
+    j->most = n;
+    return j->scores && j->logits && j->info ? 0 : fail_memory(e);
+}
+
+static int each(job *j, input *in, bert_error *e) {
+    bert_task_options task = task_options(&j->a->common);
+    task.prompt = j->a->embedding.prompt;
+    task.prompt_name = j->a->embedding.prompt_name;
+    const bert_text *texts;
+    int32_t n;
+    while ((n = input_next(in, &texts, e)) > 0) {
+        int rc = reserve(j, n, e);
+        if (!rc) {
+            rc = bert_rerank(j->s, &j->query, texts, n, &task, j->a->function, j->scores, j->logits,
+                             j->info, e);
+            if (rc) input_explain(in, e);
+        }
+        for (int32_t i = 0; i < n && !rc; i++) rc = add(j, &texts[i], i, e);
+        if (rc) return rc;
+    }
+    return n;
 }
 
 static int by_score(const void *a, const void *b) {
@@ -76,7 +100,7 @@ static void show_columns(const ranked *r) {
     const bert_text text = {.text = r->text, .bytes = r->bytes};
     int room = terminal_width(1) - 8; /* beside the score */
     fit(&text, room < NARROW ? NARROW : room > WIDE ? WIDE : room, shown);
-    printf("%.4f  %s", score_of(r), shown);
+    printf("%.4f  %s", (double)r->score, shown);
     print_dropped(&r->info);
     printf("\n");
 }
@@ -90,9 +114,8 @@ static int show(const job *j, bert_error *e) {
             show_columns(r);
             continue;
         }
-        json_t *row =
-            json_pack("{s:o,s:I,s:o}", "score", json_number((double)(float)score_of(r)), "index",
-                      (json_int_t)r->number, "text", json_text(r->text, r->bytes));
+        json_t *row = json_pack("{s:o,s:I,s:o}", "score", json_number((double)r->score), "index",
+                                (json_int_t)r->number, "text", json_text(r->text, r->bytes));
         if (row) json_dropped(row, &r->info);
         rc = output_line(row, e);
     }
@@ -105,28 +128,36 @@ static int run(void *args, int operands, char **operand, bert_error *e) {
     bert_session_options so = session_options(&a->common);
     bert_model *m = open_classifier(operand[0], &a->common, e);
     job j = {.a = a, .query = bert_text_of(operand[1])};
-    j.labels = m ? bert_model_config(m)->num_labels : 0;
-    if (m && j.labels > 2)
-        fail(e, BERT_EUNSUPPORTED, "%s has %d labels; a cross-encoder has one, or two",
-             bert_model_path(m), j.labels);
-    else
-        j.s = m ? bert_session_new(m, &so, e) : NULL;
+    j.s = m ? bert_session_new(m, &so, e) : NULL;
     input *in = j.s ? input_open(&a->common, operands - 2, operand + 2, e) : NULL;
-    int rc = in ? input_each(in, each, &j, e) : BERT_EINVAL;
+    int rc = in ? each(&j, in, e) : BERT_EINVAL;
     if (!rc) {
         qsort(j.list, j.n, sizeof *j.list, by_score);
         rc = show(&j, e);
     }
     for (size_t i = 0; i < j.n; i++) free(j.list[i].text);
     free(j.list);
+    free_batch(&j);
     input_close(in);
     bert_session_free(j.s);
     bert_model_close(m);
     return rc;
 }
 
+static int set_function(const option *o, void *target, const char *value, bert_error *e) {
+    (void)o;
+    int rc = bert_scores_parse(value, target, e);
+    if (!rc && *(bert_scores *)target == BERT_SCORES_SOFTMAX)
+        rc = fail(e, BERT_EINVAL, "--function-to-apply is default, none or sigmoid here");
+    return rc;
+}
+
 static const option options[] = {
     {"top-k", 'k', "N", "only the best N (all)", set_positive, offsetof(arguments, top_k), 0},
+    {"function-to-apply", 0, "default|none|sigmoid",
+     "what becomes of the logit (default: what the model says, else sigmoid)", set_function,
+     offsetof(arguments, function), 0},
+    PROMPT_OPTIONS(arguments, embedding),
     {0},
 };
 

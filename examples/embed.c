@@ -10,7 +10,7 @@ int main(int argc, char **argv) {
 
     bert_model *model = bert_model_open(argv[1], NULL, &e);
     bert_session *session = model ? bert_session_new(model, NULL, &e) : NULL;
-    int32_t dim = model ? bert_model_config(model)->hidden_size : 0;
+    int32_t dim = model ? bert_model_embedding_size(model, NULL) : 0;
     bert_text *texts = calloc((size_t)n, sizeof *texts);
     float *vectors = calloc((size_t)n * (size_t)dim + 1, sizeof *vectors);
 

@@ -350,19 +350,60 @@ typedef enum {
     BERT_POOLING_CLS,
     BERT_POOLING_MAX,
     BERT_POOLING_SUM,
-    BERT_POOLING_POOLER /* pooler_output */
+    BERT_POOLING_POOLER,        /* pooler_output */
+    BERT_POOLING_MEAN_SQRT_LEN, /* "mean_sqrt_len_tokens": the sum over the root of the number */
+    BERT_POOLING_WEIGHTED_MEAN, /* "weightedmean": weights 1, 2, 3 .. */
+    BERT_POOLING_LAST,          /* "lasttoken" */
+    BERT_POOLING_COUNT
 } bert_pooling;
+enum { BERT_MAX_POOLINGS = 8 }; /* whose vectors stand side by side */
 BERT_API const char *bert_pooling_name(bert_pooling p);
 BERT_API int bert_pooling_parse(const char *name, bert_pooling *p, bert_error *e);
-/* What the checkpoint asks for (never BERT_POOLING_DEFAULT), and whether it normalises
- * (modules.json). */
+/* "cls,mean": how many there are, or a negative error. */
+BERT_API int bert_poolings_parse(const char *names, bert_pooling list[BERT_MAX_POOLINGS],
+                                 bert_error *e);
+/* What the checkpoint asks for (never BERT_POOLING_DEFAULT; the first of several), and whether it
+ * normalises (modules.json). */
 BERT_API bert_pooling bert_model_pooling(const bert_model *m, bool *normalize);
+/* All of them; how many. */
+BERT_API int bert_model_poolings(const bert_model *m, bert_pooling list[BERT_MAX_POOLINGS]);
 /* hidden [start[n], dim] -> out [n, dim]. */
 BERT_API int bert_pool(bert_pooling p, const float *hidden, int32_t dim, const int32_t *start,
                        int32_t n, float *out, bert_error *e);
 BERT_API void bert_normalize(float *rows, int32_t n,
                              int32_t dim); /* each row to length 1 (divisor at least 1e-12) */
+/* In -1 .. 1; of a vector and itself 1, of a vector of zeros 0. */
 BERT_API double bert_cosine(const float *a, const float *b, int32_t dim);
+
+/* sentence-transformers' similarities; the last two are distances with a minus. */
+typedef enum {
+    BERT_SIMILARITY_COSINE,
+    BERT_SIMILARITY_DOT,
+    BERT_SIMILARITY_EUCLIDEAN,
+    BERT_SIMILARITY_MANHATTAN,
+    BERT_SIMILARITY_COUNT
+} bert_similarity;
+BERT_API const char *bert_similarity_name(bert_similarity s); /* "cosine", "dot", ... */
+BERT_API int bert_similarity_parse(const char *name, bert_similarity *s, bert_error *e);
+BERT_API double bert_similarity_of(bert_similarity s, const float *a, const float *b, int32_t dim);
+/* What the checkpoint asks for (similarity_fn_name), else cosine. */
+BERT_API bert_similarity bert_model_similarity(const bert_model *m);
+
+/* Fewer bits for each number, as sentence-transformers' quantize_embeddings makes them. */
+typedef enum {
+    BERT_QUANTIZE_INT8,    /* -128 .. 127: 256 steps of the range of each column */
+    BERT_QUANTIZE_UINT8,   /* 0 .. 255 */
+    BERT_QUANTIZE_BINARY,  /* a bit a number, whether it is above 0; eight in a byte, less 128 */
+    BERT_QUANTIZE_UBINARY, /* the same, as it is */
+    BERT_QUANTIZE_COUNT
+} bert_quantize;
+BERT_API int bert_quantize_parse(const char *name, bert_quantize *q, bert_error *e);
+BERT_API bool bert_quantize_needs_ranges(bert_quantize q);          /* int8 and uint8 do */
+BERT_API int32_t bert_quantized_size(bert_quantize q, int32_t dim); /* bytes of a row */
+/* rows [n, dim] -> out [n, bert_quantized_size()], of int8_t or uint8_t. ranges [2, dim]: the least
+ * and the largest of each column; NULL where they are not needed. */
+BERT_API int bert_quantize_rows(bert_quantize q, const float *rows, int64_t n, int32_t dim,
+                                const float *ranges, void *out, bert_error *e);
 
 /* ------------------------------------------------------------------- 5. Tasks */
 
@@ -379,10 +420,24 @@ typedef struct {
                            else the tokenizer's or the model's limit, whichever is smaller */
     bert_overflow overflow; /* default BERT_OVERFLOW_ERROR */
     int32_t stride;         /* shared by neighbouring windows */
+    /* The rest is of bert_embed; prompts are of bert_rerank as well. */
     bert_pooling pooling;
-    int normalize; /* -1: what the checkpoint asks for; 0; 1 */
+    int normalize; /* -1: what the checkpoint asks for; 0; 1: at the end, whatever that is */
+    bert_pooling joined[BERT_MAX_POOLINGS - 1]; /* further ones, whose vectors stand behind that of
+                                                   `pooling`; BERT_POOLING_DEFAULT ends */
+    const char *prompt;      /* put before each text; "": none; NULL: what prompt_name says */
+    const char *prompt_name; /* one of the checkpoint's; NULL: its default one, if there is one */
+    int32_t dimensions;      /* only the first of the vector (Matryoshka); 0: the checkpoint's
+                                truncate_dim, else all */
+    int32_t skip_layers;     /* the last ones, so that an earlier hidden state is pooled; of all
+                                layers: the embeddings */
 } bert_task_options;
 BERT_API bert_task_options bert_task_default(void);
+/* Prompts of config_sentence_transformers.json. Their names, i from 0, NULL past the end; the text
+ * of one, NULL where there is none of that name; of the default one (name NULL) "" where there is
+ * none. */
+BERT_API const char *bert_model_prompt_name(const bert_model *m, int i);
+BERT_API const char *bert_model_prompt(const bert_model *m, const char *name);
 
 typedef struct {
     int32_t tokens;  /* tokens read, specials included */
@@ -390,7 +445,15 @@ typedef struct {
     int32_t windows;
 } bert_text_info;
 
-/* One vector for each of n texts: out [n, hidden_size]; info [n] or NULL. */
+/* How many numbers bert_embed() writes for a text under these options (NULL: the default ones):
+ * hidden_size, unless several poolings are joined, a Dense of modules.json makes another number of
+ * it, or the vector is cut. */
+BERT_API int32_t bert_model_embedding_size(const bert_model *m, const bert_task_options *options);
+/* One vector for each of n texts: out [n, bert_model_embedding_size()]; info [n] or NULL. As
+ * sentence-transformers' encode(): the prompt and the text; the tokens pooled; the modules of
+ * modules.json behind the pooling (Dense, LayerNorm, Normalize); cut to `dimensions`. What
+ * modules.json asks for and is not there is an error (BERT_ENOTFOUND, BERT_EUNSUPPORTED), unless
+ * `pooling` is given: then Normalize is the only module that counts. */
 BERT_API int bert_embed(bert_session *s, const bert_text *texts, int32_t n,
                         const bert_task_options *options, float *out, bert_text_info *info,
                         bert_error *e);
@@ -409,6 +472,14 @@ BERT_API int bert_scores_parse(const char *name, bert_scores *s,
 BERT_API int bert_classify(bert_session *s, const bert_text *texts, int32_t n,
                            const bert_task_options *options, bert_scores scores, float *out,
                            bert_text_info *info, bert_error *e);
+
+/* A cross-encoder's scores of n texts for one query: out [n], and the logits that they come from
+ * [n], or NULL: many scores near 1 are the same. Of one label BERT_SCORES_DEFAULT is what the
+ * checkpoint says (activation_fn), else its logistic function; of two labels it is the probability
+ * of the second one, and the logit what that one has more than the first. */
+BERT_API int bert_rerank(bert_session *s, const bert_text *query, const bert_text *texts, int32_t n,
+                         const bert_task_options *options, bert_scores scores, float *out,
+                         float *logits, bert_text_info *info, bert_error *e);
 
 /* The tasks below give the results of transformers' pipelines. What they point to belongs to the
  * session, until its next task. Offsets are code points of the text, as Python counts them. */
@@ -564,8 +635,8 @@ BERT_API int bert_train_wordpiece(const char *const *paths, int n,
                                   const bert_wordpiece_options *options, const char *directory,
                                   bert_error *e);
 
-/* Writes a float32 matrix as NumPy's .npy, and reads one back ([rows, cols]; *data is malloc'ed).
- */
+/* Writes a float32 matrix as NumPy's .npy, and reads one of floats (of 2, 4 or 8 bytes) as float32
+ * ([rows, cols]; a vector has one column; *data is malloc'ed). */
 BERT_API int bert_save_npy(const char *path, const float *data, int64_t rows, int64_t cols,
                            bert_error *e);
 BERT_API int bert_load_npy(const char *path, float **data, int64_t *rows, int64_t *cols,

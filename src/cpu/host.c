@@ -20,3 +20,7 @@ void bert_host_axpy(float *y, float s, const float *x, size_t n) {
 double bert_host_sum_squares(const float *x, size_t n) {
     return bert_cpu()->sum_squares(x, n);
 }
+
+float bert_host_dot(const float *a, const float *b, size_t n) {
+    return bert_cpu()->dot(a, b, n);
+}

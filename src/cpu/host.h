@@ -9,4 +9,5 @@ void bert_host_sigmoid(float *x, size_t n);                       /* in place */
 void bert_host_add(float *y, const float *x, size_t n);           /* y += x */
 void bert_host_axpy(float *y, float s, const float *x, size_t n); /* y += s x */
 double bert_host_sum_squares(const float *x, size_t n);           /* accumulated in double */
+float bert_host_dot(const float *a, const float *b, size_t n);
 #endif

@@ -124,8 +124,10 @@ static int run_chunk(bert_session *s, const bert_trunk_run *run, bert_lane *lane
         r.weights_before = probabilities(s, all, 0, chunk.first);
     }
     const bert_model *m = s->model;
+    bert_config c = m->config;
+    c.num_hidden_layers -= run->skip_layers;
     bert_tape_reset(lane->tape);
-    bert_tensor *x = bert_trunk_forward(lane->tape, m->arch, &m->config, &m->trunk, &r.in, &watch);
+    bert_tensor *x = bert_trunk_forward(lane->tape, m->arch, &c, &m->trunk, &r.in, &watch);
     int rc = bert_tape_error(lane->tape, e);
     if (rc) return rc;
     const size_t row = (size_t)(run->first_rows ? chunk.first : begin);

@@ -5,9 +5,10 @@
 
 typedef struct {
     const bert_inputs *in;
-    unsigned want;   /* BERT_WANT_* */
-    bool first_rows; /* only the first token of each sequence leaves the last layer */
-    size_t weights;  /* set: attention probabilities of a layer, of all sequences */
+    unsigned want;       /* BERT_WANT_* */
+    int32_t skip_layers; /* of the last ones */
+    bool first_rows;     /* only the first token of each sequence leaves the last layer */
+    size_t weights;      /* set: attention probabilities of a layer, of all sequences */
 } bert_trunk_run;
 
 /* Fills s->hidden [rows, H] and, where wanted, hidden_states [L + 1, tokens, H] and attentions [L,

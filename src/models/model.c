@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "files/json.h"
+#include "files/layout.h"
 #include "models/heads.h"
 #include <limits.h>
 #include <pthread.h>
@@ -31,12 +32,12 @@ static bool directory_has(const char *directory, const char *name) {
 
 static void *open_tokenizer(void *argument) {
     tokenizer_job *job = argument;
-    job->model->tokenizer = bert_tokenizer_open(job->model->path, job->options, &job->error);
+    job->model->tokenizer = bert_tokenizer_open(job->model->folder, job->options, &job->error);
     return NULL;
 }
 
 static void tokenizer_start(tokenizer_job *job) {
-    const char *path = job->model->path;
+    const char *path = job->model->folder;
     job->present = directory_has(path, "tokenizer.json") || directory_has(path, "vocab.txt");
     if (!job->present) return;
     job->started = !pthread_create(&job->thread, NULL, open_tokenizer, job);
@@ -49,7 +50,7 @@ static int tokenizer_finish(tokenizer_job *job, bert_error *e) {
     bert_model *m = job->model;
     if (!job->present)
         bert_fail(&m->tokenizer_error, BERT_ENOTFOUND,
-                  "%s holds neither tokenizer.json nor vocab.txt", m->path);
+                  "%s holds neither tokenizer.json nor vocab.txt", m->folder);
     else if (!m->tokenizer)
         m->tokenizer_error = job->error;
     if (!job->present || m->tokenizer || job->error.code == BERT_EUNSUPPORTED) return 0;
@@ -57,8 +58,8 @@ static int tokenizer_finish(tokenizer_job *job, bert_error *e) {
 }
 
 static int read_config(bert_model *m, bert_error *e) {
-    char *path = bert_path_join(m->path, "config.json");
-    if (!path) return bert_fail_memory(e, strlen(m->path));
+    char *path = bert_path_join(m->folder, "config.json");
+    if (!path) return bert_fail_memory(e, strlen(m->folder));
     int rc = 0;
     if (!bert_file_exists(path)) {
         rc = bert_fail(e, BERT_ENOTFOUND,
@@ -127,7 +128,7 @@ static int override_labels(bert_model *m, const bert_model_options *o, bert_erro
 static int build(bert_model *m, const bert_model_options *o, bert_error *e) {
     bert_weight_source *w = &m->weights;
     w->arch = m->arch;
-    if (!o->from_scratch) w->file = bert_weights_find(m->path, &m->weights_path, e);
+    if (!o->from_scratch) w->file = bert_weights_find(m->folder, &m->weights_path, e);
     if (!o->from_scratch && !w->file) return e->code;
     w->path = m->weights_path;
     bert_param_source source = {bert_weight_source_find, w, bert_weight_source_done,
@@ -162,7 +163,7 @@ static int open_parts(bert_model *m, const bert_head *own, const bert_model_opti
     if (!rc) rc = choose_head(m, own, o->head, e);
     if (!rc) rc = override_labels(m, o, e);
     if (!rc) rc = build(m, o, e);
-    if (!rc) rc = bert_sentence_read(m->path, &m->sentence, e);
+    if (!rc) rc = bert_sentence_read(m->path, m->folder, &m->sentence, e);
     return rc;
 }
 
@@ -178,7 +179,8 @@ static bert_model *open_model(const char *name, const bert_head *own,
     char directory[4096];
     int rc = name ? bert_resolve(name, directory, sizeof directory, &local)
                   : bert_fail(&local, BERT_EINVAL, "a model needs a name or a path");
-    if (!rc && !(m->path = strdup(directory))) rc = bert_fail_memory(&local, strlen(directory));
+    if (!rc && (!(m->path = strdup(directory)) || !(m->folder = bert_layout_folder(directory))))
+        rc = bert_fail_memory(&local, strlen(directory));
     if (rc) {
         bert_fail(e, rc, "%s", local.message);
         bert_model_close(m);
@@ -218,6 +220,8 @@ void bert_model_close(bert_model *m) {
     bert_tokenizer_close(m->tokenizer);
     json_decref(m->json);
     free(m->weights_path);
+    bert_sentence_free(&m->sentence);
+    free(m->folder);
     free(m->path);
     free(m);
 }
@@ -284,7 +288,30 @@ int32_t bert_model_text_limit(const bert_model *m) {
 
 bert_pooling bert_model_pooling(const bert_model *m, bool *normalize) {
     if (normalize) *normalize = m->sentence.normalize;
-    return m->sentence.pooling == BERT_POOLING_DEFAULT ? BERT_POOLING_MEAN : m->sentence.pooling;
+    return m->sentence.poolings ? m->sentence.pooling[0] : BERT_POOLING_MEAN;
+}
+
+int bert_model_poolings(const bert_model *m, bert_pooling list[BERT_MAX_POOLINGS]) {
+    list[0] = BERT_POOLING_MEAN;
+    for (int i = 0; i < m->sentence.poolings; i++) list[i] = m->sentence.pooling[i];
+    return m->sentence.poolings ? m->sentence.poolings : 1;
+}
+
+bert_similarity bert_model_similarity(const bert_model *m) {
+    return m->sentence.similarity;
+}
+
+const char *bert_model_prompt_name(const bert_model *m, int i) {
+    const char *name;
+    json_t *text;
+    json_object_foreach(m->sentence.prompts, name, text) {
+        if (!i--) return name;
+    }
+    return NULL;
+}
+
+const char *bert_model_prompt(const bert_model *m, const char *name) {
+    return bert_sentence_prompt(&m->sentence, name, m->path, NULL);
 }
 
 bert_params *bert_model_params(const bert_model *m) {

@@ -8,6 +8,7 @@
 
 struct bert_model {
     char *path;
+    char *folder; /* where config.json, weights and tokenizer are: path, or a folder in it */
     json_t *json; /* config.json as it was read */
     bert_config config;
     bert_labels labels;

@@ -2,9 +2,12 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "files/json.h"
+#include "files/layout.h"
 #include "models/model.h"
+#include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* Files of the tokenizer, to be copied when they are of a kind we do not read. */
 static const char *const tokenizer_files[] = {
@@ -27,15 +30,83 @@ static int copy_file(const char *from, const char *to, bert_error *e) {
     return rc;
 }
 
-static int copy_files(const bert_model *m, const char *const *names, const char *directory,
+static int copy_named(const char *from_directory, const char *name, const char *directory,
                       bert_error *e) {
+    char *from = bert_path_join(from_directory, name), *to = bert_path_join(directory, name);
+    int rc = from && to ? copy_file(from, to, e) : bert_fail_memory(e, strlen(directory));
+    free(from);
+    free(to);
+    return rc;
+}
+
+static int copy_tokenizer(const bert_model *m, const char *directory, bert_error *e) {
     int rc = 0;
-    for (; *names && !rc; names++) {
-        char *from = bert_path_join(m->path, *names), *to = bert_path_join(directory, *names);
-        rc = from && to ? copy_file(from, to, e) : bert_fail_memory(e, strlen(directory));
-        free(from);
-        free(to);
+    for (const char *const *name = tokenizer_files; *name && !rc; name++)
+        rc = copy_named(m->folder, *name, directory, e);
+    return rc;
+}
+
+/* ---- sentence-transformers' files. They say how a text's vector is made of the encoder's output:
+ * they go with an encoder, and those of a cross-encoder with a classifier. */
+
+static bool goes_with_head(const bert_model *m) {
+    static const char *const encoders[] = {"masked-lm", "pretraining"};
+    if (!m->sentence.list) return !m->head.name; /* max_seq_length alone */
+    if (m->sentence.cross_encoder)
+        return m->head.name && !strcmp(m->head.name, "sequence-classification");
+    for (size_t i = 0; m->head.name && i < sizeof encoders / sizeof *encoders; i++)
+        if (!strcmp(m->head.name, encoders[i])) return true;
+    return !m->head.name;
+}
+
+/* The files of a folder; those in folders of its own are left out. */
+static int copy_folder(const char *from, const char *to, bert_error *e) {
+    DIR *d = opendir(from);
+    int rc = d ? bert_make_directory(to, e) : 0;
+    for (struct dirent *entry; d && !rc && (entry = readdir(d));) {
+        struct stat st;
+        char *path = bert_path_join(from, entry->d_name);
+        if (!path) rc = bert_fail_memory(e, strlen(from));
+        if (!rc && !stat(path, &st) && S_ISREG(st.st_mode))
+            rc = copy_named(from, entry->d_name, to, e);
+        free(path);
     }
+    if (d) closedir(d);
+    return rc;
+}
+
+/* The Transformer moves to the top, every other module stays in its folder. */
+static int save_module(const bert_model *m, json_t *module, const char *directory, bert_error *e) {
+    const char *path = json_string_value(json_object_get(module, "path"));
+    const char *type = json_string_value(json_object_get(module, "type"));
+    const char *name = type ? bert_layout_class(type) : NULL;
+    if (!path || !*path) return 0;
+    if (name && !strcmp(name, "Transformer"))
+        return json_object_set_new(module, "path", json_string(""))
+                   ? bert_fail_memory(e, strlen(directory))
+                   : 0;
+    char *from = bert_path_join(m->path, path), *to = bert_path_join(directory, path);
+    int rc = from && to ? copy_folder(from, to, e) : bert_fail_memory(e, strlen(directory));
+    free(from);
+    free(to);
+    return rc;
+}
+
+static int save_sentence(const bert_model *m, const char *directory, bert_error *e) {
+    json_t *list = json_deep_copy(m->sentence.list), *module;
+    size_t i;
+    int rc = m->sentence.list && !list ? bert_fail_memory(e, strlen(directory)) : 0;
+    json_array_foreach(list, i, module) {
+        if (!rc) rc = save_module(m, module, directory, e);
+    }
+    char *path = bert_path_join(directory, "modules.json");
+    if (!rc && !path) rc = bert_fail_memory(e, strlen(directory));
+    if (!rc && list) rc = bert_json_save(list, path, e);
+    if (!rc) rc = copy_named(m->path, "config_sentence_transformers.json", directory, e);
+    for (int k = 0; !rc && bert_sentence_limits[k]; k++)
+        rc = copy_named(m->folder, bert_sentence_limits[k], directory, e);
+    free(path);
+    json_decref(list);
     return rc;
 }
 
@@ -65,7 +136,7 @@ int bert_model_save(const bert_model *m, const char *directory, bert_error *e) {
     if (!rc) rc = save_weights(m, directory, e);
     if (!rc) rc = save_config(m, directory, e);
     if (!rc && m->tokenizer) rc = bert_tokenizer_save(m->tokenizer, directory, e);
-    if (!rc && !m->tokenizer) rc = copy_files(m, tokenizer_files, directory, e);
-    if (!rc && !m->head.name) rc = copy_files(m, bert_sentence_files, directory, e);
+    if (!rc && !m->tokenizer) rc = copy_tokenizer(m, directory, e);
+    if (!rc && goes_with_head(m)) rc = save_sentence(m, directory, e);
     return rc;
 }

@@ -131,16 +131,22 @@ static int run_head(bert_session *s, const bert_trunk_run *r, bert_outputs *out,
 
 int bert_session_run(bert_session *s, const bert_inputs *inputs, unsigned want, bert_outputs *out,
                      bert_error *e) {
+    return bert_session_run_part(s, inputs, want, 0, out, e);
+}
+
+int bert_session_run_part(bert_session *s, const bert_inputs *inputs, unsigned want,
+                          int32_t skip_layers, bert_outputs *out, bert_error *e) {
     *out = (bert_outputs){0};
     if (bert_need(s, "session", e)) return BERT_EINVAL;
     const bert_model *m = s->model;
     bert_error local = {0};
     int rc = bert_inputs_check(m, inputs, e);
     if (rc) return rc;
-    bert_trunk_run r = {.in = inputs, .want = want};
+    bert_trunk_run r = {.in = inputs, .want = want, .skip_layers = skip_layers};
     const unsigned whole = BERT_WANT_HIDDEN_STATES | BERT_WANT_ATTENTIONS;
     bool head_takes_it = !(want & BERT_WANT_LOGITS) || !m->head.name || m->head.first_token;
-    r.first_rows = want & BERT_SKIP_HIDDEN && !(want & whole) && head_takes_it;
+    r.first_rows = want & BERT_SKIP_HIDDEN && !(want & whole) && head_takes_it &&
+                   skip_layers < m->config.num_hidden_layers; /* the embeddings have no fewer */
     rc = bert_session_trunk(s, &r, &local);
     const size_t rows = (size_t)(r.first_rows ? inputs->n : inputs->start[inputs->n]);
     if (!rc)

@@ -37,5 +37,9 @@ struct bert_session {
 /* The first token's hidden state of each sequence [n, H], after a run that wanted BERT_SKIP_HIDDEN
  * and nothing else. */
 const float *bert_session_first_rows(const bert_session *s);
+/* bert_session_run without the last skip_layers layers, which hidden states and attentions of all
+ * of them are not wanted with. */
+int bert_session_run_part(bert_session *s, const bert_inputs *inputs, unsigned want,
+                          int32_t skip_layers, bert_outputs *out, bert_error *e);
 bert_encoder *bert_session_encoder(bert_session *s, bert_error *e);
 #endif

@@ -36,6 +36,7 @@ void bert_windows_free(bert_windows *p) {
     bert_grown_free(p->text);
     bert_grown_free(p->ids);
     bert_grown_free(p->type_ids);
+    bert_grown_free(p->prompted);
     *p = (bert_windows){0};
 }
 
@@ -103,10 +104,27 @@ int bert_task_encode(bert_encoder *enc, const bert_text *t, int32_t number,
     return windows;
 }
 
-static int add_text(bert_encoder *enc, bert_windows *p, const bert_text *t, int32_t number,
+/* The text with the prompt before it; a NULL text stays one. */
+static int put_prompt(bert_windows *p, bert_text *t, bert_error *e) {
+    const size_t n = p->prompt && t->text ? strlen(p->prompt) : 0;
+    if (!n) return 0;
+    if (t->bytes > SIZE_MAX - n) return bert_fail_memory(e, t->bytes);
+    int rc = bert_grow(&p->prompted, n + t->bytes, 1, e);
+    if (rc) return rc;
+    memcpy(p->prompted, p->prompt, n);
+    if (t->bytes) memcpy(p->prompted + n, t->text, t->bytes);
+    t->text = p->prompted;
+    t->bytes += n;
+    return 0;
+}
+
+static int add_text(bert_encoder *enc, bert_windows *p, const bert_text *text, int32_t number,
                     const bert_task_options *o, int32_t max_length, bert_text_info *info,
                     bert_error *e) {
-    int windows = bert_task_encode(enc, t, number, o, max_length, info, e), rc = 0;
+    bert_text t = *text;
+    int rc = put_prompt(p, &t, e);
+    if (rc) return rc;
+    int windows = bert_task_encode(enc, &t, number, o, max_length, info, e);
     for (int i = 0; i < windows && !rc; i++)
         rc = add_window(p, bert_encoder_window(enc, i), p->texts, e);
     if (windows < 0 || rc) return windows < 0 ? windows : rc;

@@ -10,9 +10,18 @@ typedef struct {
     int32_t *start;  /* [windows + 1] */
     int32_t *text;   /* [windows]: 0 .. texts-1 */
     int32_t *ids, *type_ids;
+    const char *prompt; /* put before each text; NULL: nothing */
+    char *prompted;     /* a text with it */
 } bert_windows;
 void bert_windows_free(bert_windows *p);
 
+/* What is put before each text: "" where there is nothing. */
+int bert_task_prompt(const bert_model *m, const bert_task_options *o, const char **prompt,
+                     bert_error *e);
+/* How many tokens at the front of a text are a prompt's, as sentence-transformers counts them:
+ * those of the prompt alone, less a special token at its end. */
+int bert_task_prompt_tokens(bert_session *s, const bert_task_options *o, const char *prompt,
+                            int32_t *tokens, bert_error *e);
 /* The limit that options and checkpoint set, in tokens; or a negative error. */
 int32_t bert_task_max_length(const bert_model *m, const bert_task_options *options, bert_error *e);
 /* Fills p (zero-initialised or filled before) with texts from `from` on: one at least, more while

@@ -1,6 +1,7 @@
 #include "text/load.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "files/layout.h"
 #include "text/tokenizer_class.h"
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -317,11 +318,11 @@ static char *directory_of(const char *path) {
 static int open_path(bert_tokenizer *t, const char *path, const bert_tokenizer_options *options,
                      bert_error *e) {
     bool inside = is_directory(path);
-    char *directory = inside ? strdup(path) : directory_of(path),
-         *file = inside ? bert_path_join(path, main_file) : strdup(path);
+    char *directory = inside ? bert_layout_folder(path) : directory_of(path);
+    char *file = !inside ? strdup(path) : directory ? bert_path_join(directory, main_file) : NULL;
     if (inside && file && !bert_file_exists(file)) {
         free(file);
-        file = bert_path_join(path, vocab_file);
+        file = bert_path_join(directory, vocab_file);
         if (file && !bert_file_exists(file)) {
             free(file);
             free(directory);
