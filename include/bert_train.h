@@ -302,12 +302,12 @@ BERT_API bert_dataset_options bert_dataset_default(void);
  *   token classification: columns of a word and its label a line, a blank line after each sentence
  *     (CoNLL), or .jsonl of {"tokens": [..], "ner_tags": [..]}. A row is a sentence; one that is
  * too long is an error, cut, or (BERT_OVERFLOW_WINDOW) continued in further rows; question
- * answering: SQuAD's JSON, 1.1 or 2.0. A row is a window of a context, as in run_qa.py; multiple
- * choice: .csv, .tsv or .jsonl with a prompt, its endings (columns ending0.. or choice0..; without
- * a header those between prompt and label) and the number of the right one.
- *   masked-lm, pretraining: .txt (or a text column), a sentence a line; pretraining needs a blank
- * line between documents. Masks are drawn anew each epoch. Errors name file and line. options may
- * be NULL. */
+ * answering: SQuAD's JSON, 1.1 or 2.0, or rows of question, context and answers (docs/training.md).
+ * A row is a window of a context, as in run_qa.py; multiple choice: .csv, .tsv or .jsonl with a
+ * prompt, its endings (columns ending0.. or choice0..; without a header those between prompt and
+ * label) and the number of the right one. masked-lm, pretraining: .txt (or a text column), a
+ * sentence a line; pretraining needs a blank line between documents. Masks are drawn anew each
+ * epoch. Errors name file and line. options may be NULL. */
 BERT_API bert_dataset *bert_dataset_open(const char *path, const bert_model *base,
                                          const bert_dataset_options *options, bert_error *e);
 /* The same from memory; labels[i] is what the label column would hold, labels NULL: none are

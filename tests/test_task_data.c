@@ -167,10 +167,6 @@ static void windows_of_contexts(void **state) {
             "\"id\": \"x\", \"answers\": [{\"text\": \"w1\"}]}]}]}]}",
             BERT_EFORMAT, "question x");
     refused(&w, "e.json", "{\"data\": []}", BERT_EINVAL, "no rows");
-    refused(&w, "f.json",
-            "{\"data\": [{\"paragraphs\": [{\"context\": \"w1\", \"qas\": [{\"question\": \"w2\", "
-            "\"id\": \"x\", \"answers\": {\"text\": [\"w1\"], \"answer_start\": [0]}}]}]}]}",
-            BERT_EFORMAT, "f.json: question x: needs an array");
     refused(&w, "g.json",
             "{\"data\": [{\"paragraphs\": [{\"context\": \"w1\", \"qas\": [{\"id\": \"x\", "
             "\"question\": \"w1 w2 w3 w4 w5 w6 w7 w8\", \"is_impossible\": true}]}]}]}",
@@ -198,7 +194,6 @@ static double measured(world *w) {
     if (bert_question_scorer.update(state, d, &b, logits, 2, &w->e) ||
         bert_question_scorer.compute(state, values, &rows, &w->e))
         fail_msg("%s", w->e.message);
-    bert_question_scorer.clear(state);
     free(state);
     bert_dataset_free(d);
     assert_int_equal(rows, 1);

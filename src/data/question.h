@@ -5,17 +5,18 @@
 #include "data/dataset.h"
 
 typedef struct {
-    char *id;
-    const char *context; /* of the set */
-    bert_text *gold;     /* [golds]; none: the question cannot be answered */
+    bert_text id;
+    bert_text context; /* of the set */
+    bert_text *gold;   /* [golds]; none: the question cannot be answered */
     int32_t golds;
 } bert_question;
 
 typedef struct {
     bert_question *questions;
-    char **contexts;
+    char **contexts; /* each once, if its questions follow each other */
     int64_t count, contexts_count;
-    bool version_2; /* some question has no answer */
+    int64_t unanswerable; /* questions */
+    bool version_2;       /* "" may be an answer */
     int32_t n_best_size, max_answer_length;
     double null_score_diff_threshold;
     int64_t *of_row;       /* [rows] its question; rows of a question follow each other */

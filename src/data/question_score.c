@@ -2,9 +2,8 @@
 #include "base/error.h"
 #include "data/metric_squad.h"
 #include "data/question.h"
+#include "text/utf8.h"
 #include <math.h>
-#include <stdlib.h>
-#include <string.h>
 
 typedef struct {
     int32_t start, end; /* code points of the context */
@@ -23,8 +22,6 @@ typedef struct {
     int n;
     float null_score;
     sums all, answerable, unanswerable;
-    char *text;
-    size_t capacity;
 } state;
 
 /* ---- A window */
@@ -69,32 +66,20 @@ static void add_window(state *s, const int32_t (*offsets)[2], const float *logit
 
 /* ---- A question */
 
-static const char *point(const char *s, int32_t n) {
-    for (; *s && n > 0; n--) do
-            s++;
-        while ((*s & 0xc0) == 0x80);
-    return s;
+static size_t bytes_of(const bert_text *t, int32_t points) {
+    const uint8_t *p = (const uint8_t *)t->text, *end = p + t->bytes;
+    while (points-- > 0 && p < end) bert_utf8_next(&p, end);
+    return (size_t)(p - (const uint8_t *)t->text);
 }
 
-static const char *answer_of(state *s, const bert_question *q, bert_error *e) {
+/* A part of the context, or "". */
+static bert_text answer_of(const state *s, const bert_question *q) {
     const double lead = s->n ? (double)(s->null_score - s->best[0].score) : 0;
     if (!s->n || (s->questions->version_2 && lead > s->questions->null_score_diff_threshold))
-        return "";
-    const char *from = point(q->context, s->best[0].start),
-               *to = point(from, s->best[0].end - s->best[0].start);
-    size_t n = (size_t)(to - from);
-    if (n + 1 > s->capacity) {
-        char *larger = realloc(s->text, 2 * n + 64);
-        if (!larger) {
-            bert_fail_memory(e, 2 * n + 64);
-            return NULL;
-        }
-        s->text = larger;
-        s->capacity = 2 * n + 64;
-    }
-    memcpy(s->text, from, n);
-    s->text[n] = 0;
-    return s->text;
+        return bert_text_of("");
+    const size_t from = bytes_of(&q->context, s->best[0].start),
+                 to = bytes_of(&q->context, s->best[0].end);
+    return (bert_text){.text = q->context.text + from, .bytes = to - from};
 }
 
 static void add(sums *s, double exact, double f1) {
@@ -106,15 +91,13 @@ static void add(sums *s, double exact, double f1) {
 static int end_question(state *s, bert_error *e) {
     if (!s->current) return 0;
     const bert_question *q = &s->questions->questions[s->current - 1];
-    const char *answer = answer_of(s, q, e);
-    const bert_text empty = {.text = ""};
-    if (!answer) return BERT_ENOMEM;
-    const bert_text *gold = q->golds ? q->gold : &empty, given = bert_text_of(answer);
+    const bert_text answer = answer_of(s, q), none = bert_text_of("");
+    const bert_text *gold = q->golds ? q->gold : &none;
     const int n = q->golds ? q->golds : 1;
     const bool version_2 = s->questions->version_2;
-    double exact = bert_squad_exact(&given, gold, n, version_2),
-           f1 = bert_squad_f1(&given, gold, n, version_2);
-    if (exact < 0 || f1 < 0) return bert_fail_memory(e, strlen(answer));
+    double exact = bert_squad_exact(&answer, gold, n, version_2),
+           f1 = bert_squad_f1(&answer, gold, n, version_2);
+    if (exact < 0 || f1 < 0) return bert_fail_memory(e, answer.bytes);
     add(&s->all, exact, f1);
     add(q->golds ? &s->answerable : &s->unanswerable, exact, f1);
     s->current = 0;
@@ -155,13 +138,9 @@ static int compute(void *self, double *values, int64_t *rows, bert_error *e) {
     return rc;
 }
 
-static void clear(void *self) {
-    free(((state *)self)->text);
-}
-
 static const char *const names[] = {
     "exact_match", "f1", "HasAns_exact", "HasAns_f1", "NoAns_exact", "NoAns_f1", NULL,
 };
 
 const bert_scorer bert_question_scorer = {
-    .names = names, .size = sizeof(state), .update = update, .compute = compute, .clear = clear};
+    .names = names, .size = sizeof(state), .update = update, .compute = compute};

@@ -1,19 +1,25 @@
-/* Question answering: SQuAD's JSON to windows of the context, as transformers' run_qa.py. */
+/* Question answering: questions of a file to windows of their contexts, as transformers' run_qa.py.
+ */
 #include "base/error.h"
 #include "base/grow.h"
 #include "data/question.h"
-#include "files/json.h"
+#include "data/question_answers.h"
+#include "data/question_file.h"
+#include "data/question_place.h"
 #include "text/windows.h"
 #include <stdlib.h>
 #include <string.h>
 
+static void free_text(bert_text *t) {
+    free((void *)(uintptr_t)t->text);
+}
+
 void bert_questions_free(void *questions) {
     bert_questions *q = questions;
     for (int64_t i = 0; i < q->count; i++) {
-        for (int32_t k = 0; k < q->questions[i].golds; k++)
-            free((void *)(uintptr_t)q->questions[i].gold[k].text);
+        for (int32_t k = 0; k < q->questions[i].golds; k++) free_text(&q->questions[i].gold[k]);
         free(q->questions[i].gold);
-        free(q->questions[i].id);
+        free_text(&q->questions[i].id);
     }
     for (int64_t i = 0; i < q->contexts_count; i++) free(q->contexts[i]);
     bert_grown_free(q->questions);
@@ -23,12 +29,41 @@ void bert_questions_free(void *questions) {
     free(q);
 }
 
-/* Makes room for `count` items. */
+/* ---- What is said of several questions together */
+
+typedef enum { FOUND, LOST, WORDLESS, CONTRADICTED, NUMBERED, REPEATED, BLANK, REMARKS } remark;
+
+static const struct {
+    const char *one, *many;
+} remarks[REMARKS] = {
+    [FOUND] = {"answer was not at its place and was found",
+               "answers were not at their place and were found"},
+    [LOST] = {"answer is not in its context, or several times and not at its place: not trained "
+              "on, scored by its text",
+              "answers are not in their context, or several times and not at their place: not "
+              "trained on, scored by their text"},
+    [WORDLESS] = {"question has an answer without a text: read as without an answer",
+                  "questions have an answer without a text: read as without an answer"},
+    [CONTRADICTED] = {"question has answers and is_impossible: read as without an answer",
+                      "questions have answers and is_impossible: read as without an answer"},
+    [NUMBERED] = {"question has no id: it is its number",
+                  "questions have no id: it is their number"},
+    [REPEATED] = {"question has the id of another one", "questions have the id of another one"},
+    [BLANK] = {"question is blank", "questions are blank"},
+};
+
 typedef struct {
     bert_dataset_builder *b;
     bert_questions *q;
-    int32_t answer_start, answer_end; /* code points of the first gold answer; -1: none */
+    const bert_question_keys *keys;
+    int32_t span[2]; /* code points of the answer; -1: none, INT32_MAX: there is one, nowhere */
+    char place[256]; /* of the question, for messages */
+    int64_t remarked[REMARKS], first[REMARKS]; /* how many questions, and which is the first */
 } job;
+
+static void note_remark(job *j, remark what, int64_t question) {
+    if (!j->remarked[what]++) j->first[what] = question;
+}
 
 /* ---- A window */
 
@@ -38,12 +73,13 @@ static void find_answer(const job *j, const bert_encoding *w, int32_t position[2
     int32_t first = 0, last = w->n - 1;
     while (first < w->n && w->sequence_ids[first] != 1) first++;
     while (last >= 0 && w->sequence_ids[last] != 1) last--;
-    if (j->answer_start < 0 || first > last || w->offsets[first][0] > j->answer_start ||
-        w->offsets[last][1] < j->answer_end)
+    if (j->span[0] == INT32_MAX) position[0] = position[1] = w->n; /* not of the loss */
+    if (j->span[0] < 0 || first > last || w->offsets[first][0] > j->span[0] ||
+        w->offsets[last][1] < j->span[1])
         return;
     int32_t start = first, end = last;
-    while (start < w->n && w->offsets[start][0] <= j->answer_start && start <= last) start++;
-    while (end >= first && w->offsets[end][1] >= j->answer_end) end--;
+    while (start < w->n && w->offsets[start][0] <= j->span[0] && start <= last) start++;
+    while (end >= first && w->offsets[end][1] >= j->span[1]) end--;
     position[0] = start - 1;
     position[1] = end + 1;
 }
@@ -68,16 +104,15 @@ static int add_window(job *j, const bert_encoding *w, bert_error *e) {
     return 0;
 }
 
-static int add_windows(job *j, const char *question, const char *context, bert_error *e) {
+static int add_windows(job *j, const bert_text *question, const bert_text *context, bert_error *e) {
     const bert_dataset_options *o = j->b->options;
     bert_encode_options eo = bert_encode_default();
-    question += strspn(question, " \t\n\r");
     eo.truncation = BERT_TRUNCATE_ONLY_SECOND;
     eo.max_length = j->b->set->max_length;
     eo.stride = o->doc_stride ? o->doc_stride : eo.max_length < 384 ? eo.max_length / 3 : 128;
     eo.overflowing = true;
     eo.truncate_left = bert_tokenizer_truncates_left(bert_model_tokenizer(j->b->base));
-    const bert_text both = {question, strlen(question), context, strlen(context)};
+    const bert_text both = {question->text, question->bytes, context->text, context->bytes};
     int n = bert_encode_windows(j->b->encoder, &both, &eo, e);
     int rc = n < 0 ? n : 0;
     for (int i = 0; i < n && !rc; i++) {
@@ -87,77 +122,124 @@ static int add_windows(job *j, const char *question, const char *context, bert_e
     return rc;
 }
 
-/* ---- The file */
+/* ---- A question */
 
-static int32_t points_of(const char *s) {
-    int32_t n = 0;
-    for (; *s; s++) n += (*s & 0xc0) != 0x80;
-    return n;
+/* A copy of n bytes of text, with a NUL behind them. */
+static int copy(const char *text, size_t n, bert_text *out, bert_error *e) {
+    char *room = malloc(n + 1);
+    if (!room) return bert_fail_memory(e, n);
+    if (n) memcpy(room, text, n);
+    room[n] = 0;
+    *out = (bert_text){.text = room, .bytes = n};
+    return BERT_OK;
 }
 
-static int add_golds(job *j, bert_question *question, const json_t *answers, bert_error *e) {
-    size_t n = json_array_size(answers);
-    if (!json_is_array(answers)) /* one of no answer has an empty array, or is_impossible */
-        return bert_fail(e, BERT_EFORMAT, "%s: question %s: needs an array \"answers\"",
-                         j->b->set->where, question->id);
-    question->gold = calloc(n + 1, sizeof *question->gold);
-    if (!question->gold) return bert_fail_memory(e, n * sizeof *question->gold);
-    for (size_t i = 0; i < n; i++) {
-        const json_t *one = json_array_get(answers, i), *at = json_object_get(one, "answer_start");
-        const char *text = json_string_value(json_object_get(one, "text"));
-        if (!text || !json_is_integer(at))
-            return bert_fail(e, BERT_EFORMAT,
-                             "%s: question %s: an answer needs \"text\" and \"answer_start\"",
-                             j->b->set->where, question->id);
-        if (!i) {
-            j->answer_start = (int32_t)json_integer_value(at);
-            j->answer_end = j->answer_start + points_of(text);
-        }
-        const bert_text gold = bert_text_of(strdup(text));
-        if (!gold.text) return bert_fail_memory(e, strlen(text));
-        question->gold[question->golds++] = gold;
-    }
-    return 0;
+static bert_text text_of(const json_t *string) {
+    return (bert_text){.text = json_string_value(string), .bytes = json_string_length(string)};
 }
 
-static int add_question(job *j, const json_t *qa, const char *context, bert_error *e) {
+/* A new question with its id: a text, a number, or the question's own number. */
+static int begin_question(job *j, const bert_question_row *row, bert_error *e) {
     bert_questions *q = j->q;
-    const char *text = json_string_value(json_object_get(qa, "question"));
-    const char *id = json_string_value(json_object_get(qa, "id"));
-    if (!text)
-        return bert_fail(e, BERT_EFORMAT, "%s: a question (id %s) has no text", j->b->set->where,
-                         id ? id : "missing");
+    const json_t *given = json_object_get(row->question, "id");
+    char number[32];
+    snprintf(number, sizeof number, "%lld",
+             json_is_integer(given) ? (long long)json_integer_value(given)
+                                    : (long long)q->count + 1);
+    bert_text id = json_is_string(given) ? text_of(given) : bert_text_of(number);
     int rc = bert_grow(&q->questions, (size_t)q->count + 1, sizeof *q->questions, e);
     if (rc) return rc;
     bert_question *question = &q->questions[q->count];
-    *question = (bert_question){.context = context, .id = strdup(id ? id : "")};
-    if (!question->id) return bert_fail_memory(e, 1);
+    *question = (bert_question){0};
+    if ((rc = copy(id.text, id.bytes, &question->id, e))) return rc;
+    if (!json_is_string(given) && !json_is_integer(given)) note_remark(j, NUMBERED, q->count);
     q->count++;
-    j->answer_start = j->answer_end = -1;
-    const bool impossible = json_is_true(json_object_get(qa, "is_impossible"));
-    if (!impossible) rc = add_golds(j, question, json_object_get(qa, "answers"), e);
-    q->version_2 |= impossible || !question->golds;
-    if (rc || !(rc = add_windows(j, text, context, e))) return rc;
-    bert_error_prefix(e, "%s: question %s: ", j->b->set->where, question->id);
+    char line[32] = "";
+    if (row->line) snprintf(line, sizeof line, ":%lld", (long long)row->line);
+    snprintf(j->place, sizeof j->place, "%.150s%s: question %.60s", j->b->set->where, line,
+             question->id.text);
+    return BERT_OK;
+}
+
+/* The row's context, as one of the set: the last one, if it is the same text. */
+static int set_context(job *j, const json_t *context, bert_text *out, bert_error *e) {
+    bert_questions *q = j->q;
+    const bert_text given = text_of(context);
+    if (q->count > 1) {
+        const bert_text *last = &q->questions[q->count - 2].context;
+        *out = *last;
+        if (last->bytes == given.bytes && !memcmp(last->text, given.text, given.bytes))
+            return BERT_OK;
+    }
+    int rc = bert_grow(&q->contexts, (size_t)q->contexts_count + 1, sizeof *q->contexts, e);
+    if (!rc) rc = copy(given.text, given.bytes, out, e);
+    if (rc) {
+        *out = (bert_text){0};
+        return rc;
+    }
+    q->contexts[q->contexts_count++] = (char *)(uintptr_t)out->text;
+    return BERT_OK;
+}
+
+/* The answers as gold ones, and the span of the first that is in the context. */
+static int add_golds(job *j, bert_question *question, const bert_answers *answers, bert_error *e) {
+    const int64_t number = j->q->count - 1;
+    question->gold = calloc(answers->n + 1, sizeof *question->gold);
+    if (!question->gold) return bert_fail_memory(e, answers->n * sizeof *question->gold);
+    bert_place found = BERT_PLACE_NONE;
+    int64_t blank = 0;
+    for (size_t i = 0; i < answers->n; i++) {
+        bert_given_answer one;
+        int rc = bert_answers_at(answers, i, &one, j->place, e);
+        if (rc) return rc;
+        if (!bert_stripped(&one.text).bytes) {
+            blank++;
+            continue;
+        }
+        rc = copy(one.text.text, one.text.bytes, &question->gold[question->golds], e);
+        if (rc) return rc;
+        if (!question->golds++ || found == BERT_PLACE_NONE)
+            found = bert_place_answer(&question->context, &one.text, one.start, j->span);
+    }
+    if (blank && !question->golds) note_remark(j, WORDLESS, number);
+    if (!question->golds) return BERT_OK;
+    if (found == BERT_PLACE_FOUND) note_remark(j, FOUND, number);
+    if (found != BERT_PLACE_NONE) return BERT_OK;
+    note_remark(j, LOST, number);
+    j->span[0] = j->span[1] = INT32_MAX;
+    return BERT_OK;
+}
+
+static int read_answers(job *j, bert_question *question, const json_t *object, bert_error *e) {
+    bert_answers answers = {0};
+    bool impossible = false;
+    int rc = bert_is_impossible(object, &impossible, j->place, e);
+    if (!rc) rc = bert_answers_of(object, j->keys->answers, impossible, &answers, j->place, e);
+    if (!rc && impossible && answers.n) note_remark(j, CONTRADICTED, j->q->count - 1);
+    j->span[0] = j->span[1] = -1;
+    if (!rc && !impossible) rc = add_golds(j, question, &answers, e);
+    j->q->unanswerable += !rc && !question->golds;
     return rc;
 }
 
-static int add_paragraph(job *j, const json_t *paragraph, bert_error *e) {
-    bert_questions *q = j->q;
-    const char *context = json_string_value(json_object_get(paragraph, "context"));
-    const json_t *qas = json_object_get(paragraph, "qas"), *qa;
-    if (!context || !json_is_array(qas))
-        return bert_fail(e, BERT_EFORMAT, "%s: a paragraph needs \"context\" and \"qas\"",
-                         j->b->set->where);
-    int rc = bert_grow(&q->contexts, (size_t)q->contexts_count + 1, sizeof *q->contexts, e);
+static int add_question(void *context, const bert_question_row *row, bert_error *e) {
+    job *j = context;
+    const json_t *given = json_object_get(row->question, j->keys->question);
+    int rc = begin_question(j, row, e);
     if (rc) return rc;
-    char *copy = strdup(context);
-    if (!copy) return bert_fail_memory(e, strlen(context));
-    q->contexts[q->contexts_count++] = copy;
-    size_t i;
-    json_array_foreach(qas, i, qa) if ((rc = add_question(j, qa, copy, e))) break;
+    bert_question *question = &j->q->questions[j->q->count - 1];
+    if (!json_is_string(given))
+        return bert_fail(e, BERT_EFORMAT, "%s has no text \"%.60s\"", j->place, j->keys->question);
+    const bert_text asked = text_of(given), text = bert_stripped(&asked);
+    if (!text.bytes) note_remark(j, BLANK, j->q->count - 1);
+    rc = set_context(j, row->context, &question->context, e);
+    if (!rc) rc = read_answers(j, question, row->question, e);
+    if (rc || !(rc = add_windows(j, &text, &question->context, e))) return rc;
+    bert_error_prefix(e, "%s: ", j->place);
     return rc;
 }
+
+/* ---- The file */
 
 static int set_measure(bert_questions *q, const bert_dataset_options *o, bert_error *e) {
     q->n_best_size = o->n_best_size ? o->n_best_size : 20;
@@ -169,28 +251,79 @@ static int set_measure(bert_questions *q, const bert_dataset_options *o, bert_er
                      BERT_N_BEST_MAX);
 }
 
-static int read_squad(bert_dataset_builder *b, const char *path, bert_error *e) {
+static int by_id(const void *a, const void *b) {
+    const bert_question *x = *(const bert_question *const *)a,
+                        *y = *(const bert_question *const *)b;
+    const size_t n = x->id.bytes < y->id.bytes ? x->id.bytes : y->id.bytes;
+    const int order = memcmp(x->id.text, y->id.text, n);
+    if (order) return order;
+    if (x->id.bytes != y->id.bytes) return x->id.bytes < y->id.bytes ? -1 : 1;
+    return x < y ? -1 : x > y;
+}
+
+static int count_repeated(job *j, bert_error *e) {
+    const bert_questions *q = j->q;
+    const bert_question **sorted = malloc((size_t)q->count * sizeof *sorted + 1);
+    if (!sorted) return bert_fail_memory(e, (size_t)q->count * sizeof *sorted);
+    for (int64_t i = 0; i < q->count; i++) sorted[i] = &q->questions[i];
+    qsort(sorted, (size_t)q->count, sizeof *sorted, by_id);
+    for (int64_t i = 1; i < q->count; i++) {
+        const bert_text *a = &sorted[i - 1]->id, *b = &sorted[i]->id;
+        if (a->bytes != b->bytes || memcmp(a->text, b->text, a->bytes)) continue;
+        const int64_t at = sorted[i] - q->questions;
+        if (!j->remarked[REPEATED] || at < j->first[REPEATED]) j->first[REPEATED] = at;
+        j->remarked[REPEATED]++;
+    }
+    free(sorted);
+    return BERT_OK;
+}
+
+static int say_remarks(job *j, bert_error *e) {
+    for (int i = 0; i < REMARKS; i++) {
+        if (!j->remarked[i]) continue;
+        int rc = bert_dataset_say(
+            j->b, e, "%lld %s (%squestion %.60s)", (long long)j->remarked[i],
+            j->remarked[i] == 1 ? remarks[i].one : remarks[i].many,
+            j->remarked[i] == 1 ? "" : "the first: ", j->q->questions[j->first[i]].id.text);
+        if (rc) return rc;
+    }
+    return BERT_OK;
+}
+
+/* What was read, and by which script answers are scored. */
+static int say_all(job *j, const bert_question_shape *shape, bert_error *e) {
+    bert_questions *q = j->q;
+    char without[64] = "each has an answer";
+    if (q->unanswerable)
+        snprintf(without, sizeof without, "%lld without an answer", (long long)q->unanswerable);
+    q->version_2 = shape->version_2 || q->unanswerable;
+    int rc = bert_dataset_say(
+        j->b, e, "%s: %lld question%s about %lld context%s; %s%s: scored as SQuAD %s",
+        shape->nested ? "data, paragraphs, qas" : "rows of question, context, answers",
+        (long long)q->count, q->count == 1 ? "" : "s", (long long)q->contexts_count,
+        q->contexts_count == 1 ? "" : "s", without,
+        q->version_2 && !q->unanswerable ? ", in a file that allows for none" : "",
+        q->version_2 ? "2.0" : "1.1");
+    if (!rc) rc = count_repeated(j, e);
+    return rc ? rc : say_remarks(j, e);
+}
+
+static int read_questions(bert_dataset_builder *b, const char *path, bert_error *e) {
     enum { LENGTH = 384 };
     bert_dataset *d = b->set;
+    const bert_dataset_options *o = b->options;
     const int32_t limit = bert_model_max_length(b->base);
-    if (!b->options->max_length) d->max_length = limit < LENGTH ? limit : LENGTH;
-    json_t *file = bert_json_load(path, e), *article, *paragraph;
-    if (!file) return e->code;
-    job j = {.b = b, .q = calloc(1, sizeof *j.q)};
-    int rc = j.q ? set_measure(j.q, b->options, e) : bert_fail_memory(e, sizeof *j.q);
+    if (!o->max_length) d->max_length = limit < LENGTH ? limit : LENGTH;
+    const bert_question_keys keys = {.question = o->text_column ? o->text_column : "question",
+                                     .context = o->pair_column ? o->pair_column : "context",
+                                     .answers = o->label_column ? o->label_column : "answers"};
+    job j = {.b = b, .keys = &keys, .q = calloc(1, sizeof *j.q)};
+    bert_question_shape shape;
+    int rc = j.q ? set_measure(j.q, o, e) : bert_fail_memory(e, sizeof *j.q);
     d->extra = j.q;
-    const json_t *data = json_object_get(file, "data");
-    if (!rc && !json_is_array(data))
-        rc = bert_fail(e, BERT_EFORMAT, "%s: not SQuAD's format: there is no array \"data\"", path);
-    size_t i, k;
-    json_array_foreach(data, i, article) {
-        const json_t *paragraphs = json_object_get(article, "paragraphs");
-        json_array_foreach(paragraphs, k, paragraph) {
-            if (!rc) rc = add_paragraph(&j, paragraph, e);
-        }
-    }
-    json_decref(file);
-    return rc;
+    if (!rc) rc = bert_questions_read(path, &keys, add_question, &j, &shape, e);
+    if (rc || !j.q->count) return rc;
+    return say_all(&j, &shape, e);
 }
 
 static int resolve(bert_dataset_builder *b, bert_error *e) {
@@ -199,16 +332,19 @@ static int resolve(bert_dataset_builder *b, bert_error *e) {
     return 0;
 }
 
+/* As squad_v2's metric: only of kinds of questions that there are. */
 static const char *usual_metrics(const bert_dataset *d) {
     const bert_questions *q = d->extra;
-    return q->version_2 ? NULL : "exact_match,f1";
+    if (!q->version_2) return "exact_match,f1";
+    if (!q->unanswerable) return "exact_match,f1,HasAns_exact,HasAns_f1";
+    return q->unanswerable < q->count ? NULL : "exact_match,f1,NoAns_exact,NoAns_f1";
 }
 
 const bert_task bert_task_question_answering = {
     .name = "question-answering",
     .pipeline = "question-answering",
     .windows = true,
-    .read = read_squad,
+    .read = read_questions,
     .resolve = resolve,
     .scorer = &bert_question_scorer,
     .usual = usual_metrics,

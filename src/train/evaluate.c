@@ -5,7 +5,16 @@
 #include <math.h>
 #include <string.h>
 
+/* Windows with a start within them: others are not of the loss. */
+static double windows_with_answers(const bert_batch *b) {
+    double items = 0;
+    for (int32_t i = 0; i < b->inputs.n; i++)
+        items += b->start_positions[i] < b->inputs.start[i + 1] - b->inputs.start[i];
+    return items;
+}
+
 double bert_batch_items(const bert_batch *b, int32_t num_labels) {
+    if (b->start_positions) return windows_with_answers(b);
     if (!b->labels) return b->targets ? (double)b->inputs.n * num_labels : (double)b->inputs.n;
     const int32_t n = b->label_count ? b->label_count : b->inputs.n;
     double items = 0;
