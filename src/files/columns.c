@@ -274,7 +274,7 @@ int bert_columns_say(bert_reader *r, const bert_reader_options *o, bert_error *e
     const bool asked = o->text_column && !o->labels && (r->pair < 0 || o->pair_column);
     if (r->format->format == BERT_FORMAT_TXT || count(r) < 2 || asked) return 0;
     line l = {.used = 0};
-    put(&l, r->format->name);
+    put(&l, r->json ? bert_json_rows_layout(r->json) : r->format->name);
     put(&l, r->json ? "" : r->has_header ? " with a header" : " without a header");
     put(&l, r->pair < 0 ? ": text column " : ": pairs of the text columns ");
     put_column(&l, r, r->text);

@@ -226,8 +226,8 @@ static bool looks_like_a_header(const sample *s) {
     for (int c = 0; c < s->fields; c++) {
         const below b = look_below(s, c);
         const int enough = s->fields > 1 ? 3 : 5;
-        if (!*s->cell[0][c] || b.same) continue;
         if (b.filled > 1 && b.numbers == b.filled) return true;
+        if (!*s->cell[0][c] || b.same) continue;
         if (s->fields > 1 && b.filled > 3 && 2 * b.different <= b.filled) return true;
         if (words_in(s->cell[0][c]) == 1 && b.filled >= enough && b.sentences == b.filled)
             return true;

@@ -50,6 +50,12 @@ const bert_lines *bert_json_rows_lines(const bert_json_rows *r) {
     return r->lines;
 }
 
+const char *bert_json_rows_layout(const bert_json_rows *r) {
+    return r->in_array       ? "JSON array"
+           : r->a_row_a_line ? "JSON lines"
+                             : "JSON, not an object a line";
+}
+
 static int fail_at(const bert_json_rows *r, int64_t line, bert_error *e, const char *what) {
     return bert_fail(e, BERT_EFORMAT, "%s:%lld: %s", r->path, (long long)line, what);
 }

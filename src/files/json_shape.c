@@ -1,6 +1,6 @@
 /* JSON that holds a table in another shape than rows. */
 #include "files/reader.h"
-#include <string.h>
+#include <ctype.h>
 
 #define ROWS                                                                                       \
     "the file holds a table by its columns, as pandas' to_json() writes it, not rows: "            \
@@ -12,6 +12,16 @@ static bool all_are(const json_t *object, json_type type) {
     json_object_foreach((json_t *)(uintptr_t)object, key,
                         value) if (json_typeof(value) != type) return false;
     return json_object_size(object) > 0;
+}
+
+/* Rows have numbers there, as members of each column or around each row. */
+static bool is_numbered(const json_t *object) {
+    json_t *copy = (json_t *)(uintptr_t)object;
+    const char *outer = json_object_iter_key(json_object_iter(copy));
+    json_t *first = json_object_iter_value(json_object_iter(copy));
+    const char *inner = json_object_iter_key(json_object_iter(first));
+    return all_are(object, JSON_OBJECT) &&
+           (isdigit((unsigned char)*outer) || (inner && isdigit((unsigned char)*inner)));
 }
 
 /* Arrays of one length, several elements each. */
@@ -36,5 +46,5 @@ const char *bert_json_shape(const json_t *object) {
         if (json_is_object(json_array_get(json_object_get(object, members[i]), 0)))
             return "the rows are inside of an object, in its first array of objects (\"data\" or "
                    "the like): save that array alone, or an object a line";
-    return all_are(object, JSON_OBJECT) || is_columns(object) ? ROWS : NULL;
+    return is_numbered(object) || is_columns(object) ? ROWS : NULL;
 }

@@ -187,6 +187,8 @@ static int check_text(const bert_reader *r, int c, const json_t *v, bert_error *
     if (!v) return bert_record_fail(r, e, "has no \"%.60s\"", name);
     if (json_is_null(v)) return bert_record_fail(r, e, "null in the column \"%.60s\"", name);
     if (!json_is_array(v) && !json_is_object(v)) return 0;
+    const char *shape = r->rows ? NULL : bert_json_shape(r->object);
+    if (shape) return bert_record_fail(r, e, "%s", shape);
     return bert_record_fail(r, e, "the column \"%.60s\" holds %s where a text is needed%s", name,
                             json_is_array(v) ? "a list" : "an object", bert_names_hint(r));
 }
