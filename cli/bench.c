@@ -144,6 +144,7 @@ static int run(void *args, int operands, char **operand, bert_error *e) {
     o.seed = a->common.seed;
     job j = {.model = bert_model_open(operand[0], &o, e)};
     int rc = j.model ? 0 : BERT_EINVAL;
+    if (!rc) model_notes(&a->common, j.model);
     if (!rc && a->seq > bert_model_max_length(j.model))
         rc = fail(e, BERT_ETOOLONG, "--seq %d: the model takes %d tokens", a->seq,
                   bert_model_max_length(j.model));

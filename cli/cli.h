@@ -74,6 +74,8 @@ void print_usage(FILE *f);
 bert_session_options session_options(const common *c);
 bert_task_options task_options(const common *c);
 bert_model *open_model(const char *name, const common *c, const char *head, bert_error *e);
+/* Says what is doubtful of the model's checkpoint; open_model() does so. */
+void model_notes(const common *c, const bert_model *m);
 /* A model under a head of that name, all of which its checkpoint holds. */
 bert_model *open_head(const char *name, const common *c, const char *head, bert_error *e);
 /* A model with any head of its own. */

@@ -78,10 +78,23 @@ static int print_columns(json_t *o, bert_error *e) {
     return 0;
 }
 
+/* A head that cannot be opened keeps nobody from its encoder. */
+static bert_model *open_encoder(const char *name, const common *c, bert_error *e) {
+    bert_error why = {0};
+    bert_model *m = open_model(name, c, NULL, &why);
+    if (m) return m;
+    m = open_model(name, c, "none", NULL);
+    if (m)
+        note(c, "without its head, which cannot be used: %s", why.message);
+    else
+        fail(e, why.code, "%s", why.message);
+    return m;
+}
+
 static int run(void *args, int operands, char **operand, bert_error *e) {
     (void)operands;
     const common *c = args;
-    bert_model *m = open_model(operand[0], c, NULL, e);
+    bert_model *m = open_encoder(operand[0], c, e);
     if (!m) return BERT_EINVAL;
     json_t *o = describe(m);
     int rc = output_json(c) ? output_line(o, e) : print_columns(o, e);

@@ -18,18 +18,31 @@ bert_task_options task_options(const common *c) {
     return o;
 }
 
-bert_model *open_model(const char *name, const common *c, const char *head, bert_error *e) {
+void model_notes(const common *c, const bert_model *m) {
+    const char *line;
+    for (int i = 0; (line = bert_model_note(m, i)); i++) note(c, "%s", line);
+}
+
+/* Without its notes. */
+static bert_model *open_silently(const char *name, const common *c, const char *head,
+                                 bert_error *e) {
     bert_model_options o = bert_model_default();
     o.head = head;
     o.seed = c->seed;
     return bert_model_open(name, &o, e);
 }
 
+bert_model *open_model(const char *name, const common *c, const char *head, bert_error *e) {
+    bert_model *m = open_silently(name, c, head, e);
+    if (m) model_notes(c, m);
+    return m;
+}
+
 bert_model *open_head(const char *name, const common *c, const char *head, bert_error *e) {
     bert_model *m = open_model(name, c, head, e);
     const char *missing = m ? bert_model_new_parameter(m, 0) : NULL;
     if (!missing) return m;
-    bert_model *own = open_model(name, c, NULL, NULL); /* m is called by the head it was given */
+    bert_model *own = open_silently(name, c, NULL, NULL); /* m is called by the head it was given */
     const char *has = own ? bert_model_config(own)->architecture : "";
     fail(e, BERT_EUNSUPPORTED,
          "%s has no trained %s head (it is a %s): %s is not in it, and results would be random",

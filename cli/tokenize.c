@@ -113,8 +113,11 @@ static int tokenize(void *context, const bert_text *text, bert_error *e) {
 }
 
 /* A tokenizer's file, or a model by directory or name. */
-static bert_tokenizer *open_tokenizer(const char *name, bert_error *e) {
+static bert_tokenizer *open_tokenizer(const char *name, const common *c, bert_error *e) {
     char directory[4096];
+    if (bert_resolve_hidden(name, directory, sizeof directory))
+        note(c, "%s: the directory here is read, not the model of that name in the cache (%s)",
+             name, directory);
     if (!access(name, F_OK)) return bert_tokenizer_open(name, NULL, e);
     if (bert_resolve(name, directory, sizeof directory, e)) return NULL;
     return bert_tokenizer_open(directory, NULL, e);
@@ -122,7 +125,7 @@ static bert_tokenizer *open_tokenizer(const char *name, bert_error *e) {
 
 static int run(void *args, int operands, char **operand, bert_error *e) {
     const arguments *a = args;
-    job j = {.a = a, .t = open_tokenizer(operand[0], e)};
+    job j = {.a = a, .t = open_tokenizer(operand[0], &a->common, e)};
     j.enc = j.t ? bert_encoder_new(j.t, e) : NULL;
     input *in = j.enc ? input_open(&a->common, operands - 1, operand + 1, e) : NULL;
     int rc = in ? input_each(in, tokenize, &j, e) : BERT_EINVAL;

@@ -202,6 +202,7 @@ static int open_job(arguments *a, const char *name, job *j, screen *s, bert_erro
     base.head = "none";
     base.from_scratch = a->from_scratch;
     j->base = bert_model_open(name, &base, e);
+    if (j->base) model_notes(&a->common, j->base);
     int rc = j->base ? open_data(a, j, e) : BERT_EINVAL;
     if (rc) return rc;
     bert_model_options o = bert_dataset_model(j->train);

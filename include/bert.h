@@ -213,6 +213,7 @@ typedef struct {
     float hidden_dropout_prob, attention_probs_dropout_prob,
         classifier_dropout; /* classifier_dropout < 0: null */
     float initializer_range, layer_norm_eps;
+    bool tie_word_embeddings;         /* false: a decoder of masked words has weights of its own */
     int32_t num_labels;               /* 2 where the file says nothing, as in transformers */
     char problem_type[BERT_MAX_NAME]; /* "regression", "single_label_classification",
                                          "multi_label_classification" or "" (null) */
@@ -280,6 +281,10 @@ BERT_API int64_t bert_model_parameter_bytes(const bert_model *m); /* as stored i
  * the checkpoint that nothing uses; i counts from 0, NULL past the end. */
 BERT_API const char *bert_model_new_parameter(const bert_model *m, int i);
 BERT_API const char *bert_model_unused_tensor(const bert_model *m, int i);
+/* What is doubtful of the checkpoint, a line each: weights that look like the encoder's and are not
+ * used, a tokenizer with more tokens than the model, a directory that hides a model of that name in
+ * the cache. NULL past the end. */
+BERT_API const char *bert_model_note(const bert_model *m, int i);
 /* Tokens a sequence may have: max_position_embeddings (less what the architecture reserves). */
 BERT_API int32_t bert_model_max_length(const bert_model *m);
 /* Writes config.json, model.safetensors and tokenizer files; each appears whole or not at all. */
@@ -657,6 +662,9 @@ BERT_API int bert_save_matrices(const char *path, const bert_named_matrix *matri
  * $BERT_HOME/models or ~/.cache/bert/models. Writes at most capacity bytes. Not found: the message
  * says where it looked. */
 BERT_API int bert_resolve(const char *name, char *directory, size_t capacity, bert_error *e);
+/* Whether `name` is a directory here, as bert_resolve() takes it, and that of a model in the cache
+ * as well, which is written to directory. */
+BERT_API bool bert_resolve_hidden(const char *name, char *directory, size_t capacity);
 
 /* ----------------------------------------------------------------- 7. Machine */
 

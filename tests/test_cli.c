@@ -773,6 +773,24 @@ static void interrupted_output(void **state) {
     says(during, "v.npy.");
 }
 
+/* ---- Checkpoints that are not quite what they say */
+
+static void doubtful_checkpoints_are_told(void **state) {
+    (void)state;
+    head_model("odd", "BertForSequenceClassification", 2,
+               ", \"num_hidden_layers\": 1, \"id2label\": {\"1\": \"a\", \"2\": \"b\"}");
+    expect(1, bert("classify odd 'the cat'"));
+    says(err, "id2label has 2 names and the number \"2\"");
+    expect(0, bert("info odd"));
+    says(err, "without its head, which cannot be used");
+    says(out, "\"head\":\"none\"");
+    expect(0, bert("embed odd 'the cat'"));
+    says(err, "num_hidden_layers 1, they have 2 layers");
+    expect(0, bert("embed odd 'the cat' --quiet"));
+    assert_string_equal(err, "");
+    expect(1, bert("info nothing"));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(usage_is_two),
@@ -800,6 +818,7 @@ int main(void) {
         cmocka_unit_test(full_disk_in_training),
         cmocka_unit_test(interrupted),
         cmocka_unit_test(interrupted_output),
+        cmocka_unit_test(doubtful_checkpoints_are_told),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -15,6 +15,11 @@ static bool is_directory(const char *path) {
     return !stat(path, &st) && S_ISDIR(st.st_mode);
 }
 
+static bool same_directory(const char *a, const char *b) {
+    struct stat x, y;
+    return !stat(a, &x) && !stat(b, &y) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
 /* "<value of variable><suffix>", or false where the variable is not set. */
 static bool from_environment(place *p, const char *variable, const char *suffix) {
     const char *value = getenv(variable);
@@ -74,10 +79,36 @@ static bool in_hub_cache(const char *cache, const char *name, const char *revisi
            is_directory(out);
 }
 
+/* A name without its revision, or false where it can be no model's. */
+static bool split_revision(const char *name, char *id, size_t capacity, const char **revision) {
+    const char *at = strrchr(name, '@');
+    const size_t n = at ? (size_t)(at - name) : strlen(name);
+    *revision = at ? at + 1 : NULL;
+    if (!n || n >= capacity || strstr(name, "..") || name[0] == '/' || name[0] == '.') return false;
+    memcpy(id, name, n);
+    id[n] = 0;
+    return true;
+}
+
+/* In the hub's cache, or in our own store. */
+static bool find_stored(const char *id, const char *revision, char *directory, size_t capacity) {
+    const place cache = hub_cache(), store = own_store();
+    /* Names without an organisation were moved below one; the cache may know either. */
+    static const char *const organisations[] = {"", "google-bert/", "sentence-transformers/"};
+    char full[600];
+    for (int i = 0; i < 3 && *cache.path && (!i || !strchr(id, '/')); i++) {
+        snprintf(full, sizeof full, "%s%s", organisations[i], id);
+        if (in_hub_cache(cache.path, full, revision ? revision : "main", directory, capacity))
+            return true;
+    }
+    return *store.path && !revision &&
+           snprintf(directory, capacity, "%s/%s", store.path, id) < (int)capacity &&
+           is_directory(directory);
+}
+
 int bert_resolve(const char *name, char *directory, size_t capacity, bert_error *e) {
     char id[512];
-    const char *at = strrchr(name, '@'), *revision = at ? at + 1 : "main";
-    size_t n = at ? (size_t)(at - name) : strlen(name);
+    const char *revision;
     if (!*name) return bert_fail(e, BERT_EINVAL, "the name of a model is empty");
     if (is_directory(name)) {
         if (strlen(name) >= capacity)
@@ -88,27 +119,22 @@ int bert_resolve(const char *name, char *directory, size_t capacity, bert_error 
     if (bert_file_exists(name))
         return bert_fail(e, BERT_EINVAL,
                          "%s: is a file; a model is the directory that holds config.json", name);
-    if (n >= sizeof id || strstr(name, "..") || name[0] == '/' || name[0] == '.')
+    if (!split_revision(name, id, sizeof id, &revision))
         return bert_fail(e, BERT_ENOTFOUND, "%s: no such directory", name);
-    memcpy(id, name, n);
-    id[n] = 0;
-    place cache = hub_cache(), store = own_store();
-    if (*cache.path && in_hub_cache(cache.path, id, revision, directory, capacity)) return 0;
-    /* Names without an organisation were moved below one; the cache may know either. */
-    static const char *const organisations[] = {"google-bert", "sentence-transformers"};
-    char full[600];
-    for (int i = 0; i < 2 && *cache.path && !strchr(id, '/'); i++) {
-        snprintf(full, sizeof full, "%s/%s", organisations[i], id);
-        if (in_hub_cache(cache.path, full, revision, directory, capacity)) return 0;
-    }
-    if (*store.path && !at &&
-        snprintf(directory, capacity, "%s/%s", store.path, id) < (int)capacity &&
-        is_directory(directory))
-        return 0;
+    if (find_stored(id, revision, directory, capacity)) return 0;
+    const place cache = hub_cache(), store = own_store();
     return bert_fail(e, BERT_ENOTFOUND,
                      "model %s: not a directory, and neither in the hub's cache (%s) nor in %s; "
                      "give the directory that holds its "
                      "config.json",
                      name, *cache.path ? cache.path : "not set",
                      *store.path ? store.path : "(not set)");
+}
+
+bool bert_resolve_hidden(const char *name, char *directory, size_t capacity) {
+    char id[512];
+    const char *revision;
+    return is_directory(name) && name[strlen(name) - 1] != '/' &&
+           split_revision(name, id, sizeof id, &revision) &&
+           find_stored(id, revision, directory, capacity) && !same_directory(name, directory);
 }

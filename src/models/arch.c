@@ -13,6 +13,8 @@ enum { MAX_VOCAB = 1 << 24, MAX_WIDTH = 1 << 16, MAX_LAYERS = 1 << 10, MAX_POSIT
     { #field, BERT_KEY_FLOAT, offsetof(bert_config, field), min, max, def, NULL }
 #define STRING(field, def)                                                                         \
     { #field, BERT_KEY_STRING, offsetof(bert_config, field), 0, 0, 0, def }
+#define BOOL(field, def)                                                                           \
+    { #field, BERT_KEY_BOOL, offsetof(bert_config, field), 0, 0, def, NULL }
 #define PROBABILITY(field, def) FLOAT(field, def, 0, 0.999)
 
 static const bert_config_key bert_keys[] = {
@@ -30,6 +32,7 @@ static const bert_config_key bert_keys[] = {
     FLOAT(classifier_dropout, -1, 0, 0.999),
     FLOAT(initializer_range, 0.02, 0, 1e3),
     FLOAT(layer_norm_eps, 1e-12, 0, 1),
+    BOOL(tie_word_embeddings, true),
     {0},
 };
 
@@ -38,14 +41,14 @@ static const bert_config_fixed bert_fixed[] = {
     {"is_decoder", "false"},
     {"add_cross_attention", "false"},
     {"position_embedding_type", "\"absolute\""},
-    {"tie_word_embeddings", "true"},
     {0},
 };
 
-/* The decoder of masked words is the table of word embeddings; its bias has a name of its own. */
+/* The decoder of masked words is the table of word embeddings, unless it differs; its bias has a
+ * second name, under which it counts, as in transformers. */
 static const bert_copy bert_copies[] = {
-    {"cls.predictions.decoder.weight", "embeddings.word_embeddings.weight", "cls.predictions.bias"},
-    {"cls.predictions.decoder.bias", "cls.predictions.bias", "cls.predictions.bias"},
+    {.name = "cls.predictions.decoder.weight", .original = "embeddings.word_embeddings.weight"},
+    {.name = "cls.predictions.decoder.bias", .original = "cls.predictions.bias", .counts = true},
     {0},
 };
 

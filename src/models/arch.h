@@ -5,10 +5,11 @@
 #include "models/config.h"
 #include "models/trunk.h"
 
-/* A tensor that repeats another one: it is not written, and stands in for it where a file has no
- * other. It must not differ where `head` is used. */
+/* A tensor that repeats another one: it is not written unless it differs, and stands in for it
+ * where a file has no other, or, where it counts, in any case. */
 typedef struct {
-    const char *name, *original, *head;
+    const char *name, *original;
+    bool counts;
 } bert_copy;
 
 struct bert_arch {

@@ -1,8 +1,11 @@
 #include "models/config.h"
 #include "base/error.h"
+#include "base/number.h"
 #include "files/json.h"
 #include "models/arch.h"
 #include "models/problem.h"
+#include <ctype.h>
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -56,6 +59,10 @@ static int read_number(const json_t *json, const bert_config_key *key, void *fie
 static int read_key(const json_t *json, const bert_config_key *key, bert_config *c,
                     const char *where, bert_error *e) {
     void *field = (char *)c + key->offset;
+    if (key->type == BERT_KEY_BOOL) {
+        *(bool *)field = key->value != 0;
+        return bert_json_bool(json, key->name, field, where, e);
+    }
     if (key->type != BERT_KEY_STRING) return read_number(json, key, field, where, e);
     snprintf(field, BERT_MAX_NAME, "%s", key->text);
     return bert_json_string(json, key->name, field, BERT_MAX_NAME, where, e);
@@ -89,45 +96,77 @@ static int read_architecture(const json_t *json, bert_config *c, const char *whe
     return 0;
 }
 
-/* A label's number: decimal digits as transformers writes them, below n; or -1. */
+/* A label's number as Python's int() reads it, from 0 below n; or -1. */
 static int32_t label_number(const char *key, int32_t n) {
-    int64_t id = 0;
-    size_t digits = strspn(key, "0123456789");
-    if (!digits || key[digits] || digits > 7 || (digits > 1 && key[0] == '0')) return -1;
-    for (const char *p = key; *p; p++) id = id * 10 + (*p - '0');
-    return id < n ? (int32_t)id : -1;
+    char *end;
+    errno = 0;
+    const long long id = strtoll(key, &end, 10);
+    while (isspace((unsigned char)*end)) end++;
+    return end == key || *end || errno || id < 0 || id >= n ? -1 : (int32_t)id;
+}
+
+/* A label's name; a number or a truth value in its place is called as Python prints it. NULL: it is
+ * none of these; room: [40]. */
+static const char *label_name(const json_t *value, char *room) {
+    if (json_is_string(value)) return json_string_value(value);
+    if (json_is_boolean(value)) return json_is_true(value) ? "True" : "False";
+    if (!json_is_number(value)) return NULL;
+    if (json_is_integer(value))
+        snprintf(room, 40, "%lld", (long long)json_integer_value(value));
+    else
+        bert_format_double(room, 32, 1, json_real_value(value));
+    if (json_is_real(value) && !strpbrk(room, ".e")) strcat(room, ".0");
+    return room;
+}
+
+/* Why the names of id2label cannot be used; else they are in labels, LABEL_0, LABEL_1 .. before. */
+static int read_names(const json_t *map, const char *where, bert_labels *labels, bert_error *e) {
+    const int32_t n = labels->n;
+    const char *key;
+    json_t *value;
+    bool *seen = calloc((size_t)n, sizeof *seen);
+    if (!seen) return bert_fail_memory(e, (size_t)n * sizeof *seen);
+    int rc = 0;
+    json_object_foreach((json_t *)map, key, value) {
+        char room[40];
+        const int32_t id = label_number(key, n);
+        const char *name = label_name(value, room);
+        char *copy = NULL;
+        if (id < 0 || seen[id])
+            rc = bert_fail(e, BERT_EFORMAT,
+                           "%s: id2label has %d names and the number \"%.40s\"; the numbers must "
+                           "be 0 to %d without gaps",
+                           where, n, key, n - 1);
+        else if (!name)
+            rc = bert_fail(e, BERT_EFORMAT,
+                           "%s: id2label: label %d has no name, but a list, an "
+                           "object or null",
+                           where, id);
+        else if (!(copy = strdup(name)))
+            rc = bert_fail_memory(e, strlen(name) + 1);
+        if (rc) break;
+        seen[id] = true;
+        free(labels->name[id]);
+        labels->name[id] = copy;
+    }
+    free(seen);
+    return rc;
 }
 
 /* id2label is an object from numbers, written as strings, to names; it may be in any order, and
- * its size is num_labels. */
+ * its size is num_labels. What names no class is kept in refused: an encoder needs no names. */
 static int read_id2label(const json_t *map, const char *where, bert_labels *labels, bert_error *e) {
     size_t n = json_object_size(map);
+    bert_error why = {0};
     if (!json_is_object(map) || n < 1 || n > MAX_LABELS)
-        return bert_fail(e, BERT_EFORMAT,
-                         "%s: id2label must be an object from label numbers to names (1 to %d)",
-                         where, MAX_LABELS);
-    const char **names = calloc(n, sizeof *names);
-    if (!names) return bert_fail_memory(e, n * sizeof *names);
-    int rc = 0;
-    const char *key;
-    json_t *value;
-    json_object_foreach((json_t *)map, key, value) {
-        int32_t id = label_number(key, (int32_t)n);
-        if (id < 0)
-            rc = bert_fail(e, BERT_EFORMAT,
-                           "%s: id2label has %zu names and the number \"%.40s\"; the numbers must "
-                           "be 0 to %zu without gaps",
-                           where, n, key, n - 1);
-        else if (!json_is_string(value))
-            rc = bert_fail(e, BERT_EFORMAT, "%s: id2label: the name of label %d is not a string",
-                           where, id);
-        else
-            names[id] = json_string_value(value);
-        if (rc) break;
-    }
-    if (!rc) rc = bert_labels_set(labels, (int32_t)n, names, e);
-    free(names);
-    return rc;
+        bert_fail(&why, BERT_EFORMAT,
+                  "%s: id2label must be an object from label numbers to names (1 to %d)", where,
+                  MAX_LABELS);
+    int rc = bert_labels_set(labels, why.code ? 2 : (int32_t)n, NULL, e);
+    if (!rc && !why.code) rc = read_names(map, where, labels, &why);
+    if (rc == BERT_ENOMEM) return bert_fail(e, rc, "%s", why.message);
+    labels->refused = why;
+    return 0;
 }
 
 static int read_labels(const json_t *json, bert_config *c, bert_labels *labels, const char *where,

@@ -6,7 +6,7 @@
 
 typedef struct bert_arch bert_arch;
 
-typedef enum { BERT_KEY_INT, BERT_KEY_FLOAT, BERT_KEY_STRING } bert_key_type;
+typedef enum { BERT_KEY_INT, BERT_KEY_FLOAT, BERT_KEY_BOOL, BERT_KEY_STRING } bert_key_type;
 
 /* One key of one model type. A missing or null key has the default. */
 typedef struct {
@@ -14,7 +14,7 @@ typedef struct {
     bert_key_type type;
     size_t offset;    /* in bert_config */
     double min, max;  /* numbers: the range that is let in, both ends included */
-    double value;     /* default of a number */
+    double value;     /* default of a number or a truth value */
     const char *text; /* default of a string */
 } bert_config_key;
 
@@ -29,6 +29,8 @@ typedef struct {
 typedef struct {
     int32_t n;
     char **name;
+    bert_error
+        refused; /* set where id2label names no classes 0 to n - 1: for those who need them */
 } bert_labels;
 void bert_labels_free(bert_labels *l);
 /* names NULL: "LABEL_0", "LABEL_1", ... */

@@ -7,7 +7,7 @@
 typedef struct {
     bert_linear transform;
     bert_layer_norm norm;
-    bert_param *bias;
+    bert_param *bias, *decoder; /* decoder NULL: the table of word embeddings */
     bert_act act;
     bert_linear seq_relationship; /* pretraining only */
 } language_head;
@@ -22,11 +22,16 @@ static int masked_init(void *self, bert_params *ps, const bert_config *c, bert_e
         rc = bert_layer_norm_new(ps, "cls.predictions.transform.LayerNorm", c->hidden_size,
                                  c->layer_norm_eps, &h->norm, e);
     if (rc) return rc;
+    static const char decoder[] = "cls.predictions.decoder.weight";
+    if (!c->tie_word_embeddings || bert_params_differ(ps, decoder)) {
+        h->decoder =
+            bert_param_new(ps, decoder, c->vocab_size, c->hidden_size, BERT_INIT_NORMAL, e);
+        if (!h->decoder) return bert_error_code(e, BERT_ENOMEM);
+    }
     h->bias = bert_param_new(ps, "cls.predictions.bias", 1, c->vocab_size, BERT_INIT_ZERO, e);
-    return h->bias ? 0 : BERT_ENOMEM;
+    return h->bias ? 0 : bert_error_code(e, BERT_ENOMEM);
 }
 
-/* The decoder is the table of word embeddings. */
 static bert_tensor *masked_forward(void *self, bert_tape *t, const bert_model *m,
                                    bert_tensor *hidden, const bert_inputs *inputs) {
     const language_head *h = self;
@@ -34,7 +39,7 @@ static bert_tensor *masked_forward(void *self, bert_tape *t, const bert_model *m
         hidden = bert_rows(t, hidden, inputs->logit_tokens, inputs->logit_tokens_count);
     bert_tensor *x = bert_linear_act(t, h->transform, hidden, h->act);
     x = bert_layer_norm_apply(t, &h->norm, x, NULL);
-    return bert_linear_apply(t, (bert_linear){m->trunk.word, h->bias}, x);
+    return bert_linear_apply(t, (bert_linear){h->decoder ? h->decoder : m->trunk.word, h->bias}, x);
 }
 
 static bert_tensor *masked_loss(void *self, bert_tape *t, bert_tensor *logits, const bert_batch *b,

@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "files/json.h"
 #include "files/layout.h"
+#include "models/foreign.h"
 #include "models/heads.h"
 #include <limits.h>
 #include <pthread.h>
@@ -57,15 +58,27 @@ static int tokenizer_finish(tokenizer_job *job, bert_error *e) {
     return bert_fail(e, job->error.code, "%s", job->error.message);
 }
 
+static int no_config(const char *directory, bert_error *e) {
+    char hidden[4096], foreign[400];
+    if (bert_resolve_hidden(directory, hidden, sizeof hidden))
+        return bert_fail(e, BERT_ENOTFOUND,
+                         "%s, a directory here, holds no config.json, and hides the model of that "
+                         "name in the cache: move it away, or give %.200s",
+                         directory, hidden);
+    if (bert_foreign_weights(directory, foreign, sizeof foreign))
+        return bert_fail(e, BERT_ENOTFOUND, "%s holds no config.json, %s", directory, foreign);
+    return bert_fail(e, BERT_ENOTFOUND,
+                     "%s holds no config.json; a model is a directory with config.json, "
+                     "model.safetensors and a tokenizer",
+                     directory);
+}
+
 static int read_config(bert_model *m, bert_error *e) {
     char *path = bert_path_join(m->folder, "config.json");
     if (!path) return bert_fail_memory(e, strlen(m->folder));
     int rc = 0;
     if (!bert_file_exists(path)) {
-        rc = bert_fail(e, BERT_ENOTFOUND,
-                       "%s holds no config.json; a model is a directory with config.json, "
-                       "model.safetensors and a tokenizer",
-                       m->path);
+        rc = no_config(m->path, e);
     } else {
         bert_error local = {0};
         m->json = bert_json_load(path, &local);
@@ -102,6 +115,13 @@ static int choose_head(bert_model *m, const bert_head *own, const char *name, be
     return 0;
 }
 
+/* Whether a row of the head's scores is one of the labels. */
+static bool has_labels(const bert_head *h) {
+    return h->init != bert_head_masked_lm.init && h->init != bert_head_pretraining.init &&
+           h->init != bert_head_next_sentence.init && h->init != bert_head_multiple_choice.init &&
+           h->init != bert_head_question_answering.init;
+}
+
 static int override_labels(bert_model *m, const bert_model_options *o, bert_error *e) {
     bert_config *c = &m->config;
     if (o->num_labels < 0 || (o->label_names && !o->num_labels))
@@ -117,6 +137,9 @@ static int override_labels(bert_model *m, const bert_model_options *o, bert_erro
         if (rc) return rc;
         c->num_labels = n;
     }
+    const bert_error *refused = &m->labels.refused;
+    if (m->head.name && has_labels(&m->head) && refused->code)
+        return bert_fail(e, refused->code, "%s", refused->message);
     const char *problem = o->problem_type ? o->problem_type : c->problem_type;
     int rc = bert_problem_check(problem, c->num_labels, "options", e);
     if (!rc && o->problem_type)
@@ -132,7 +155,7 @@ static int build(bert_model *m, const bert_model_options *o, bert_error *e) {
     if (!o->from_scratch && !w->file) return e->code;
     w->path = m->weights_path;
     bert_param_source source = {bert_weight_source_find, w, bert_weight_source_done,
-                                bert_weight_source_read};
+                                bert_weight_source_read, bert_weight_source_differs};
     m->params = bert_params_new_from(w->file ? &source : NULL, o->trainable, o->seed,
                                      m->config.initializer_range, e);
     if (!m->params) return e->code;
@@ -167,6 +190,24 @@ static int open_parts(bert_model *m, const bert_head *own, const bert_model_opti
     return rc;
 }
 
+/* What to know of the checkpoint before its results are used. */
+static int take_notes(bert_model *m, const char *name, bert_error *e) {
+    char hidden[4096];
+    int rc = bert_weight_source_notes(&m->weights, m->config.num_hidden_layers, &m->notes, e);
+    const int32_t tokens = m->tokenizer ? bert_tokenizer_size(m->tokenizer) : 0;
+    if (!rc && tokens > m->config.vocab_size)
+        rc = bert_notes_say(&m->notes, e,
+                            "%s: the tokenizer has %d tokens, the model %d (vocab_size): texts "
+                            "that hold one of the others are refused",
+                            m->path, tokens, m->config.vocab_size);
+    if (!rc && bert_resolve_hidden(name, hidden, sizeof hidden))
+        rc = bert_notes_say(&m->notes, e,
+                            "%s: the directory here is read, not the model of that name in the "
+                            "cache (%s)",
+                            name, hidden);
+    return rc;
+}
+
 static bert_model *open_model(const char *name, const bert_head *own,
                               const bert_model_options *options, bert_error *e) {
     const bert_model_options o = options ? *options : bert_model_default();
@@ -190,6 +231,7 @@ static bert_model *open_model(const char *name, const bert_head *own,
     tokenizer_start(&job);
     rc = open_parts(m, own, &o, &local);
     int tokenizer_rc = tokenizer_finish(&job, &local);
+    if (!rc && !tokenizer_rc) rc = take_notes(m, name, &local);
     if (!rc && !tokenizer_rc) return m;
     bert_fail(e, local.code, "%s", local.message);
     bert_model_close(m);
@@ -219,6 +261,7 @@ void bert_model_close(bert_model *m) {
     bert_labels_free(&m->labels);
     bert_tokenizer_close(m->tokenizer);
     json_decref(m->json);
+    bert_notes_free(&m->notes);
     free(m->weights_path);
     bert_sentence_free(&m->sentence);
     free(m->folder);
@@ -274,6 +317,10 @@ const char *bert_model_new_parameter(const bert_model *m, int i) {
 
 const char *bert_model_unused_tensor(const bert_model *m, int i) {
     return i >= 0 && i < m->weights.unused.n ? m->weights.unused.items[i] : NULL;
+}
+
+const char *bert_model_note(const bert_model *m, int i) {
+    return bert_notes_at(&m->notes, i);
 }
 
 int32_t bert_model_max_length(const bert_model *m) {

@@ -22,6 +22,7 @@ struct bert_model {
     bert_tokenizer *tokenizer;
     bert_error tokenizer_error; /* why a tokenizer that is there cannot be used */
     bert_sentence sentence;
+    bert_notes notes;
 };
 
 /* Shapes and ids of a batch, before anything is computed from them. */

@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "models/arch.h"
+#include "models/foreign.h"
 #include "tape/loops.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,10 +44,23 @@ static const bert_stored_tensor *find_tensor(const bert_weight_source *s, const 
     const bool prefixed = !strncmp(name, prefix, n);
     const bert_stored_tensor *t = find_renamed(s, "", name);
     if (!t) t = prefixed ? find_renamed(s, "", name + n) : find_renamed(s, prefix, name);
-    for (const bert_copy *copy = s->arch->copies; !t && copy->name; copy++)
-        if (!strcmp(copy->original, prefixed ? name + n : name))
-            t = bert_safetensors_find(s->file, copy->name);
+    for (const bert_copy *copy = s->arch->copies; copy->name; copy++) {
+        if ((t && !copy->counts) || strcmp(copy->original, prefixed ? name + n : name)) continue;
+        const bert_stored_tensor *stored = bert_safetensors_find(s->file, copy->name);
+        if (stored) t = stored;
+    }
     return t;
+}
+
+/* transformers unties what a file holds twice and differently. */
+bool bert_weight_source_differs(void *context, const char *name) {
+    const bert_weight_source *s = context;
+    const bert_stored_tensor *t = bert_safetensors_find(s->file, name), *original = NULL;
+    for (const bert_copy *copy = s->arch->copies; copy->name; copy++)
+        if (!strcmp(copy->name, name)) original = find_tensor(s, copy->original);
+    return t && original && t != original &&
+           (t->dtype != original->dtype || t->bytes != original->bytes ||
+            memcmp(t->data, original->data, t->bytes));
 }
 
 bool bert_weight_source_has(const bert_weight_source *s, const char *name) {
@@ -192,30 +206,16 @@ static bool is_used(const bert_weight_source *s, const bert_stored_tensor *t) {
 }
 
 static bool is_redundant(const bert_weight_source *s, const char *name) {
-    /* Not a weight: the numbers 0, 1, 2, ... that transformers 3 and 4 stored. */
+    /* No weights: the numbers 0, 1, 2, ... and zeros, that transformers 3 and 4 stored. */
     const char *dot = strrchr(name, '.');
-    if (!strcmp(dot ? dot + 1 : name, "position_ids")) return true;
+    static const char *const buffers[] = {"position_ids", "token_type_ids"};
+    for (int i = 0; i < 2; i++)
+        if (!strcmp(dot ? dot + 1 : name, buffers[i])) return true;
     for (const bert_copy *copy = s->arch->copies; copy->name; copy++)
-        if (!strcmp(name, copy->name)) return true;
+        if (!strcmp(name, copy->name) || (copy->counts && !strcmp(name, copy->original) &&
+                                          bert_safetensors_find(s->file, copy->name)))
+            return true;
     return false;
-}
-
-/* transformers unties what a file holds twice and differently. */
-static int check_copies(const bert_weight_source *s, bert_error *e) {
-    for (const bert_copy *copy = s->arch->copies; copy->name; copy++) {
-        const bert_stored_tensor *t = bert_safetensors_find(s->file, copy->name),
-                                 *original = find_tensor(s, copy->original),
-                                 *head = find_tensor(s, copy->head);
-        if (!t || !original || !head || !is_used(s, head) ||
-            (t->dtype == original->dtype && t->bytes == original->bytes &&
-             !memcmp(t->data, original->data, t->bytes)))
-            continue;
-        return bert_fail(e, BERT_EUNSUPPORTED,
-                         "%s: tensor %s differs from %s, which it must repeat: a decoder with "
-                         "weights of its own is not supported",
-                         s->path, t->name, original->name);
-    }
-    return 0;
 }
 
 int bert_weight_source_finish(bert_weight_source *s, bert_error *e) {
@@ -238,7 +238,45 @@ int bert_weight_source_finish(bert_weight_source *s, bert_error *e) {
         int rc = add_name(&s->unused, t->name, e);
         if (rc) return rc;
     }
-    return check_copies(s, e);
+    return 0;
+}
+
+/* Whether a tensor lies where the trunk's do: embeddings and layers. *layer: which, or -1. */
+static bool is_of_trunk(const bert_arch *arch, const char *name, long *layer) {
+    const char *const roots[] = {arch->embeddings.word, arch->layer.query};
+    const size_t prefix = strlen(arch->prefix);
+    *layer = -1;
+    if (!strncmp(name, arch->prefix, prefix)) name += prefix;
+    for (int i = 0; i < 2; i++) {
+        const size_t n = strcspn(roots[i], ".") + 1, number = strcspn(roots[i], "%");
+        if (strncmp(name, roots[i], n)) continue;
+        if (roots[i][number] && !strncmp(name, roots[i], number))
+            *layer = strtol(name + number, NULL, 10);
+        return true;
+    }
+    return false;
+}
+
+int bert_weight_source_notes(const bert_weight_source *s, int32_t layers, bert_notes *notes,
+                             bert_error *e) {
+    long most = -1, layer;
+    int count = 0;
+    const char *first = NULL;
+    for (int i = 0; i < s->unused.n; i++) {
+        if (!is_of_trunk(s->arch, s->unused.items[i], &layer)) continue;
+        if (!count++) first = s->unused.items[i];
+        if (layer > most) most = layer;
+    }
+    if (!count) return 0;
+    char why[100] = "";
+    if (most >= layers)
+        snprintf(why, sizeof why, ": it has num_hidden_layers %d, they have %ld layers", layers,
+                 most + 1);
+    return bert_notes_say(notes, e,
+                          "%s: %d tensor%s of the encoder %s not used (%.100s%s), for config.json "
+                          "has no place for %s%s",
+                          s->path, count, count > 1 ? "s" : "", count > 1 ? "are" : "is", first,
+                          count > 1 ? " .." : "", count > 1 ? "them" : "it", why);
 }
 
 void bert_weight_source_free(bert_weight_source *s) {
@@ -271,16 +309,14 @@ bert_safetensors *bert_weights_find(const char *directory, char **path, bert_err
         free(*path);
         *path = NULL;
     }
-    char *bin = bert_path_join(directory, "pytorch_model.bin");
-    bool torch = bin && bert_file_exists(bin);
-    free(bin);
-    if (torch)
-        bert_fail(e, BERT_EUNSUPPORTED,
-                  "%s holds pytorch_model.bin but no model.safetensors; save it again with "
-                  "transformers' save_pretrained()",
-                  directory);
+    char foreign[400];
+    if (bert_foreign_weights(directory, foreign, sizeof foreign))
+        bert_fail(e, BERT_EUNSUPPORTED, "%s holds no model.safetensors, %s", directory, foreign);
     else
-        bert_fail(e, BERT_ENOTFOUND, "%s holds no model.safetensors", directory);
+        bert_fail(e, BERT_ENOTFOUND,
+                  "%s holds no model.safetensors, nor weights in another format; was all of the "
+                  "model downloaded?",
+                  directory);
     return NULL;
 }
 

@@ -1,6 +1,7 @@
 /* A checkpoint's tensors as the source of a model's parameters. */
 #ifndef BERT_MODELS_WEIGHTS_H
 #define BERT_MODELS_WEIGHTS_H
+#include "base/notes.h"
 #include "files/safetensors.h"
 #include "models/config.h"
 #include "tape/params.h"
@@ -42,8 +43,13 @@ int bert_weight_source_find(void *context, const char *name, int32_t rows, int32
 void bert_weight_source_done(void *context, const float *value, size_t bytes, bool finite);
 /* read of bert_param_source. */
 bool bert_weight_source_read(void *context, const float *at, float *to, size_t bytes);
+/* differs of bert_param_source. */
+bool bert_weight_source_differs(void *context, const char *name);
 /* After the last parameter: an error that lists what is missing; else fills unused. */
 int bert_weight_source_finish(bert_weight_source *s, bert_error *e);
+/* Says which tensors look like the encoder's and are not used; layers: of the configuration. */
+int bert_weight_source_notes(const bert_weight_source *s, int32_t layers, bert_notes *notes,
+                             bert_error *e);
 void bert_weight_source_free(bert_weight_source *s); /* not the struct itself */
 /* Whether a tensor is there, under any of the names it may have. */
 bool bert_weight_source_has(const bert_weight_source *s, const char *name);

@@ -251,8 +251,12 @@ int bert_act_parse(const char *name, bert_act *act, bert_error *e) {
         bert_act act;
     } names[] = {
         {"gelu", BERT_ACT_GELU},
+        {"gelu_python", BERT_ACT_GELU},
         {"gelu_new", BERT_ACT_GELU_NEW},
+        {"gelu_fast", BERT_ACT_GELU_NEW},
+        {"gelu_accurate", BERT_ACT_GELU_NEW},
         {"gelu_pytorch_tanh", BERT_ACT_GELU_NEW},
+        {"gelu_python_tanh", BERT_ACT_GELU_NEW},
         {"relu", BERT_ACT_RELU},
         {"tanh", BERT_ACT_TANH},
         {"sigmoid", BERT_ACT_SIGMOID},

@@ -28,6 +28,10 @@ bert_params *bert_params_new(uint64_t seed, float initializer_range, bert_error 
     return bert_params_new_from(NULL, true, seed, initializer_range, e);
 }
 
+bool bert_params_differ(const bert_params *ps, const char *name) {
+    return ps->source.differs && ps->source.differs(ps->source.context, name);
+}
+
 void bert_params_free(bert_params *ps) {
     if (!ps) return;
     for (int i = 0; i < ps->count; i++) bert_weights_free(ps->items[i]);

@@ -33,13 +33,16 @@ struct bert_param {
  * done, unless NULL, is told when a value has been packed, or read for the only time that is
  * foreseen, so that the pages of a mapping can be given back (the value must stay readable), and
  * whether all of it is finite: so opening a model need not read it. read, unless NULL, copies a
- * part of a value that is read once, where that is cheaper than touching it, or returns false. */
+ * part of a value that is read once, where that is cheaper than touching it, or returns false.
+ * differs, unless NULL: there is a tensor of this name, which repeats another one as a rule, but
+ * not here. */
 typedef struct {
     int (*find)(void *context, const char *name, int32_t rows, int32_t cols, const float **value,
                 bert_error *e);
     void *context;
     void (*done)(void *context, const float *value, size_t bytes, bool finite);
     bert_read_fn *read;
+    bool (*differs)(void *context, const char *name);
 } bert_param_source;
 
 /* Parameters, values and gradients lie in the order of creation, each in one arena, so a parameter
@@ -61,6 +64,7 @@ struct bert_params {
 /* source NULL: everything is initialised. */
 bert_params *bert_params_new_from(const bert_param_source *source, bool trainable, uint64_t seed,
                                   float initializer_range, bert_error *e);
+bool bert_params_differ(const bert_params *ps, const char *name);
 static inline size_t bert_param_size(const bert_param *p) {
     return (size_t)p->rows * (size_t)p->cols;
 }

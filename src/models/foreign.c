@@ -1,0 +1,74 @@
+#include "models/foreign.h"
+#include <dirent.h>
+#include <stdio.h>
+#include <string.h>
+
+#define WITH_TRANSFORMERS_4(flag)                                                                  \
+    "transformers 4 converts it: AutoModelForPreTraining.from_pretrained(DIRECTORY, " flag         \
+    "=True).save_pretrained(DIRECTORY)"
+#define FROM_TORCH(file)                                                                           \
+    "make one of it: python -c \"import torch, safetensors.torch as s; s.save_file({k: "           \
+    "v.contiguous().clone() for k, v in torch.load('" file                                         \
+    "', map_location='cpu').items()}, 'model.safetensors')\""
+#define OF_ANOTHER_ENGINE "use the checkpoint that it was made from"
+
+/* Best first. suffix: of the file's name, or all of it. */
+static const struct {
+    const char *suffix, *is, *advice;
+} kinds[] = {
+    {"adapter_model.safetensors", "an adapter (PEFT) of another model",
+     "merge it into that with merge_and_unload() and save the result"},
+    {"adapter_model.bin", "an adapter (PEFT) of another model",
+     "merge it into that with merge_and_unload() and save the result"},
+    {"pytorch_model.bin", "PyTorch's format", FROM_TORCH("pytorch_model.bin")},
+    {"pytorch_model.bin.index.json", "an index of files in PyTorch's format",
+     "transformers converts them: AutoModelForPreTraining.from_pretrained(DIRECTORY)"
+     ".save_pretrained(DIRECTORY)"},
+    {"tf_model.h5", "TensorFlow's format", WITH_TRANSFORMERS_4("from_tf")},
+    {"tf_model.h5.index.json", "TensorFlow's format", WITH_TRANSFORMERS_4("from_tf")},
+    {".ckpt.index", "a TensorFlow checkpoint, as Google's",
+     "transformers 4 converts it: BertForPreTraining.from_pretrained('bert_model.ckpt.index', "
+     "from_tf=True, config=BertConfig.from_json_file('bert_config.json'))"
+     ".save_pretrained(DIRECTORY)"},
+    {"flax_model.msgpack", "Flax's format", WITH_TRANSFORMERS_4("from_flax")},
+    {".gguf", "llama.cpp's format", OF_ANOTHER_ENGINE},
+    {".onnx", "ONNX", OF_ANOTHER_ENGINE},
+    {"openvino_model.xml", "OpenVINO's format", OF_ANOTHER_ENGINE},
+    {"rust_model.ot", "rust-bert's format", OF_ANOTHER_ENGINE},
+    {".pt", "PyTorch's format", "save it again as model.safetensors, under transformers' names"},
+    {".pth", "PyTorch's format", "save it again as model.safetensors, under transformers' names"},
+    {".ckpt", "PyTorch Lightning's or TensorFlow's format",
+     "save it again as model.safetensors, under transformers' names"},
+    {".safetensors", "safetensors under another name",
+     "rename it to model.safetensors if these are the weights"},
+};
+enum { KINDS = sizeof kinds / sizeof *kinds };
+
+static int kind_of(const char *name) {
+    const size_t n = strlen(name);
+    for (int i = 0; i < KINDS; i++) {
+        const size_t m = strlen(kinds[i].suffix);
+        const bool end = n >= m && !strcmp(name + n - m, kinds[i].suffix);
+        if (end && (n == m || *kinds[i].suffix == '.')) return i;
+    }
+    return KINDS;
+}
+
+bool bert_foreign_weights(const char *directory, char *out, size_t capacity) {
+    DIR *d = opendir(directory);
+    int best = KINDS;
+    char name[64] = "";
+    for (struct dirent *entry; d && (entry = readdir(d));) {
+        const int kind = kind_of(entry->d_name);
+        /* of two of a kind the first by name, whatever the order of the directory */
+        const bool first = kind == best && strcmp(entry->d_name, name) < 0;
+        if (kind >= best && !(first && kind < KINDS)) continue;
+        best = kind;
+        snprintf(name, sizeof name, "%.60s", entry->d_name);
+    }
+    if (d) closedir(d);
+    if (best == KINDS) return false;
+    snprintf(out, capacity, "but %s (%s), which is not read; %s", name, kinds[best].is,
+             kinds[best].advice);
+    return true;
+}

@@ -1,0 +1,10 @@
+/* Weights in formats of other programs. */
+#ifndef BERT_MODELS_FOREIGN_H
+#define BERT_MODELS_FOREIGN_H
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Whether a directory holds weights that this library does not read: their file, what it is and how
+ * to have model.safetensors of it, to be said behind "DIRECTORY holds no model.safetensors". */
+bool bert_foreign_weights(const char *directory, char *out, size_t capacity);
+#endif
