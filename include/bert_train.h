@@ -427,7 +427,8 @@ typedef struct {
     /* A file to write what was predicted to, row by row in the order of the data, or NULL; the set
      * is one opened with keep_texts. It appears when it is complete. Sequence classification and
      * multiple choice: an object a line (.jsonl) or a table (.csv, .tsv) with line, text
-     * (text_pair, endings), gold, prediction, score, scores. */
+     * (text_pair, endings), gold, prediction, score, scores. Question answering: such records of
+     * questions (also id, null_odds, exact_match, f1), or SQuAD's {id: answer} (.json). */
     const char *predictions;
 } bert_evaluate_options;
 BERT_API bert_evaluate_options bert_evaluate_default(void);

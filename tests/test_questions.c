@@ -4,6 +4,7 @@
 #include "data/question_place.h"
 #include "tiny.h"
 #include "train/evaluate.h"
+#include <jansson.h>
 
 typedef struct {
     char *dir;
@@ -373,6 +374,62 @@ static void odd_contexts(void **state) {
     end(&w);
 }
 
+/* ---- Predictions */
+
+static char *predicted(world *w, const bert_model *m, const bert_dataset *d, const char *name) {
+    char *path = bert_path_join(w->dir, name), *text;
+    size_t n;
+    bert_evaluate_options o = bert_evaluate_default();
+    o.predictions = path;
+    o.batch_size = 2;
+    o.threads = 1;
+    bert_metrics *metrics = bert_evaluate(m, d, &o, &w->e);
+    if (!metrics || bert_read_file(path, 0, &text, &n, &w->e)) fail_msg("%s", w->e.message);
+    bert_metrics_free(metrics);
+    free(path);
+    return text;
+}
+
+static void predictions_are_squads(void **state) {
+    (void)state;
+    world w;
+    begin(&w);
+    bert_model_options mo = bert_model_default();
+    mo.head = "question-answering";
+    bert_model *m = bert_model_open(w.dir, &mo, &w.e);
+    if (!m) fail_msg("%s", w.e.message);
+    w.options.keep_texts = true;
+    w.options.max_length = 8; /* several windows */
+    w.options.doc_stride = 1;
+    w.options.null_score_diff_threshold = -100; /* "" it is */
+    static const char none[] = "{\"question\": \"w5\", \"id\": 7, " CONTEXT ", \"answers\": null}";
+    char text[2048];
+    snprintf(text, sizeof text, ONE "\n%s\n" ONE "\n", none);
+    bert_dataset *d = must(&w, "a.jsonl", text);
+    char *got = predicted(&w, m, d, "p.json");
+    assert_string_equal(got, "{\n    \"a\": \"\",\n    \"7\": \"\"\n}\n");
+    free(got);
+    got = predicted(&w, m, d, "p.tsv");
+    assert_non_null(strstr(got, "\n2\t7\tw5\t\t\t"));
+    assert_non_null(strstr(got, "\t100.0\t100.0\n3\ta\tw0\tw3\t\t"));
+    free(got);
+    bert_dataset_free(d);
+    /* Of SQuAD 1.1 there is always an answer, and it is a part of the context. */
+    d = must(&w, "a.json", "{\"data\": [" ONE "]}");
+    got = predicted(&w, m, d, "p.jsonl");
+    json_t *record = json_loads(got, 0, NULL);
+    const char *answer = json_string_value(json_object_get(record, "prediction"));
+    assert_true(answer && *answer && strstr("w1 w2 w3 w4", answer));
+    assert_true(json_is_null(json_object_get(record, "line")));
+    const double score = json_real_value(json_object_get(record, "score"));
+    assert_true(score > 0 && score <= 1);
+    json_decref(record);
+    free(got);
+    bert_dataset_free(d);
+    bert_model_close(m);
+    end(&w);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(answers_are_found),
@@ -383,6 +440,7 @@ int main(void) {
         cmocka_unit_test(members_may_have_other_names),
         cmocka_unit_test(files_of_version_2),
         cmocka_unit_test(odd_contexts),
+        cmocka_unit_test(predictions_are_squads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -49,4 +49,6 @@ json_t *bert_json_number(double x);
 
 /* Classes, values and choices of rows: {"line", "text", "gold", "prediction", "score", ..}. */
 extern const bert_prediction_rows bert_row_predictions;
+/* SQuAD's {id: answer} as .json, or records of questions. */
+extern const bert_prediction_rows bert_question_predictions;
 #endif

@@ -1,14 +1,8 @@
-/* From logits of windows to the answer of each question: run_qa.py's postprocess_qa_predictions. */
+/* exact_match and f1 of the answers that are chosen. */
 #include "base/error.h"
 #include "data/metric_squad.h"
-#include "data/question.h"
-#include "text/utf8.h"
+#include "data/question_choose.h"
 #include <math.h>
-
-typedef struct {
-    int32_t start, end; /* code points of the context */
-    float score;        /* start and end logits together */
-} candidate;
 
 typedef struct {
     double exact, f1;
@@ -16,70 +10,18 @@ typedef struct {
 } sums;
 
 typedef struct {
-    const bert_questions *questions;
-    int64_t current; /* question + 1, or 0 */
-    candidate best[BERT_N_BEST_MAX];
-    int n;
-    float null_score;
+    bert_chooser chooser;
     sums all, answerable, unanswerable;
 } state;
 
-/* ---- A window */
-
-/* The `most` tokens with the highest logits, best first. */
-static int top_tokens(const float *logits, int32_t n, int most, int32_t *out) {
-    int count = 0;
-    for (int32_t i = 0; i < n; i++) {
-        const float x = logits[2 * i];
-        if (count == most && x <= logits[2 * out[count - 1]]) continue;
-        int at = count < most ? count++ : count - 1;
-        for (; at > 0 && logits[2 * out[at - 1]] < x; at--) out[at] = out[at - 1];
-        out[at] = i;
-    }
-    return count;
-}
-
-static void add_candidate(state *s, candidate c) {
-    const int most = s->questions->n_best_size;
-    if (s->n == most && c.score <= s->best[s->n - 1].score) return;
-    int at = s->n < most ? s->n++ : s->n - 1;
-    for (; at > 0 && s->best[at - 1].score < c.score; at--) s->best[at] = s->best[at - 1];
-    s->best[at] = c;
-}
-
-static void add_window(state *s, const int32_t (*offsets)[2], const float *logits, int32_t n) {
-    const bert_questions *q = s->questions;
-    int32_t starts[BERT_N_BEST_MAX], ends[BERT_N_BEST_MAX];
-    int first = top_tokens(logits, n, q->n_best_size, starts),
-        last = top_tokens(logits + 1, n, q->n_best_size, ends);
-    const float none = logits[0] + logits[1];
-    if (none < s->null_score) s->null_score = none;
-    for (int i = 0; i < first; i++)
-        for (int k = 0; k < last; k++) {
-            const int32_t a = starts[i], b = ends[k];
-            if (offsets[a][0] < 0 || offsets[b][0] < 0 || b < a || b - a + 1 > q->max_answer_length)
-                continue;
-            add_candidate(
-                s, (candidate){offsets[a][0], offsets[b][1], logits[2 * a] + logits[2 * b + 1]});
-        }
-}
-
-/* ---- A question */
-
-static size_t bytes_of(const bert_text *t, int32_t points) {
-    const uint8_t *p = (const uint8_t *)t->text, *end = p + t->bytes;
-    while (points-- > 0 && p < end) bert_utf8_next(&p, end);
-    return (size_t)(p - (const uint8_t *)t->text);
-}
-
-/* A part of the context, or "". */
-static bert_text answer_of(const state *s, const bert_question *q) {
-    const double lead = s->n ? (double)(s->null_score - s->best[0].score) : 0;
-    if (!s->n || (s->questions->version_2 && lead > s->questions->null_score_diff_threshold))
-        return bert_text_of("");
-    const size_t from = bytes_of(&q->context, s->best[0].start),
-                 to = bytes_of(&q->context, s->best[0].end);
-    return (bert_text){.text = q->context.text + from, .bytes = to - from};
+int bert_question_measure(const bert_questions *set, const bert_chosen *c, double *exact,
+                          double *f1, bert_error *e) {
+    const bert_question *q = c->question;
+    const bert_text none = bert_text_of(""), *gold = q->golds ? q->gold : &none;
+    const int n = q->golds ? q->golds : 1;
+    *exact = bert_squad_exact(&c->answer, gold, n, set->version_2);
+    *f1 = bert_squad_f1(&c->answer, gold, n, set->version_2);
+    return *exact < 0 || *f1 < 0 ? bert_fail_memory(e, c->answer.bytes) : BERT_OK;
 }
 
 static void add(sums *s, double exact, double f1) {
@@ -88,47 +30,24 @@ static void add(sums *s, double exact, double f1) {
     s->n++;
 }
 
-static int end_question(state *s, bert_error *e) {
-    if (!s->current) return 0;
-    const bert_question *q = &s->questions->questions[s->current - 1];
-    const bert_text answer = answer_of(s, q), none = bert_text_of("");
-    const bert_text *gold = q->golds ? q->gold : &none;
-    const int n = q->golds ? q->golds : 1;
-    const bool version_2 = s->questions->version_2;
-    double exact = bert_squad_exact(&answer, gold, n, version_2),
-           f1 = bert_squad_f1(&answer, gold, n, version_2);
-    if (exact < 0 || f1 < 0) return bert_fail_memory(e, answer.bytes);
+static int add_answer(void *self, const bert_chosen *c, bert_error *e) {
+    state *s = self;
+    double exact, f1;
+    int rc = bert_question_measure(s->chooser.questions, c, &exact, &f1, e);
+    if (rc) return rc;
     add(&s->all, exact, f1);
-    add(q->golds ? &s->answerable : &s->unanswerable, exact, f1);
-    s->current = 0;
-    return 0;
+    add(c->question->golds ? &s->answerable : &s->unanswerable, exact, f1);
+    return BERT_OK;
 }
 
 static int update(void *self, const bert_dataset *d, const bert_batch *b, const float *logits,
                   int32_t cols, bert_error *e) {
-    state *s = self;
-    s->questions = d->extra;
-    int rc =
-        cols == 2 ? 0 : bert_fail(e, BERT_EINVAL, "the head gives %d scores a token", (int)cols);
-    for (int32_t i = 0; i < b->inputs.n && !rc; i++) {
-        const int64_t row = b->rows[i], question = s->questions->of_row[row];
-        if (s->current != question + 1) {
-            rc = end_question(s, e);
-            s->current = question + 1;
-            s->n = 0;
-            s->null_score = INFINITY;
-        }
-        if (!rc)
-            add_window(s, (const int32_t(*)[2])(s->questions->offsets + d->start[row]),
-                       logits + 2 * (size_t)b->inputs.start[i],
-                       b->inputs.start[i + 1] - b->inputs.start[i]);
-    }
-    return rc;
+    return bert_choose_batch(&((state *)self)->chooser, d, b, logits, cols, add_answer, self, e);
 }
 
 static int compute(void *self, double *values, int64_t *rows, bert_error *e) {
     state *s = self;
-    int rc = end_question(s, e);
+    int rc = bert_choose_end(&s->chooser, add_answer, s, e);
     const sums *const parts[] = {&s->all, &s->answerable, &s->unanswerable};
     for (int i = 0; i < 3; i++) {
         values[2 * i] = parts[i]->n ? 100 * parts[i]->exact / (double)parts[i]->n : (double)NAN;

@@ -2,6 +2,7 @@
  */
 #include "base/error.h"
 #include "base/grow.h"
+#include "data/predictions.h"
 #include "data/question.h"
 #include "data/question_answers.h"
 #include "data/question_file.h"
@@ -56,6 +57,8 @@ typedef struct {
     bert_dataset_builder *b;
     bert_questions *q;
     const bert_question_keys *keys;
+    bert_text asked; /* the question */
+    int64_t line;    /* 0: of a larger object */
     int32_t span[2]; /* code points of the answer; -1: none, INT32_MAX: there is one, nowhere */
     char place[256]; /* of the question, for messages */
     int64_t remarked[REMARKS], first[REMARKS]; /* how many questions, and which is the first */
@@ -92,6 +95,10 @@ static int add_window(job *j, const bert_encoding *w, bert_error *e) {
     if (!rc) rc = bert_grow(&d->positions, row + 1, sizeof *d->positions, e);
     if (!rc) rc = bert_grow(&q->offsets, at + (size_t)w->n, sizeof *q->offsets, e);
     if (!rc) rc = bert_dataset_add_sequence(j->b, w->ids, w->type_ids, w->n, e);
+    if (!rc && j->b->options->keep_texts) {
+        rc = bert_kept_row(&d->kept, j->line, e);
+        if (!rc) rc = bert_kept_add(&d->kept, j->asked.text, j->asked.bytes, e);
+    }
     if (rc) return rc;
     for (int32_t i = 0; i < w->n; i++) {
         const bool context = w->sequence_ids[i] == 1;
@@ -104,7 +111,7 @@ static int add_window(job *j, const bert_encoding *w, bert_error *e) {
     return 0;
 }
 
-static int add_windows(job *j, const bert_text *question, const bert_text *context, bert_error *e) {
+static int add_windows(job *j, const bert_text *context, bert_error *e) {
     const bert_dataset_options *o = j->b->options;
     bert_encode_options eo = bert_encode_default();
     eo.truncation = BERT_TRUNCATE_ONLY_SECOND;
@@ -112,7 +119,7 @@ static int add_windows(job *j, const bert_text *question, const bert_text *conte
     eo.stride = o->doc_stride ? o->doc_stride : eo.max_length < 384 ? eo.max_length / 3 : 128;
     eo.overflowing = true;
     eo.truncate_left = bert_tokenizer_truncates_left(bert_model_tokenizer(j->b->base));
-    const bert_text both = {question->text, question->bytes, context->text, context->bytes};
+    const bert_text both = {j->asked.text, j->asked.bytes, context->text, context->bytes};
     int n = bert_encode_windows(j->b->encoder, &both, &eo, e);
     int rc = n < 0 ? n : 0;
     for (int i = 0; i < n && !rc; i++) {
@@ -230,11 +237,13 @@ static int add_question(void *context, const bert_question_row *row, bert_error 
     bert_question *question = &j->q->questions[j->q->count - 1];
     if (!json_is_string(given))
         return bert_fail(e, BERT_EFORMAT, "%s has no text \"%.60s\"", j->place, j->keys->question);
-    const bert_text asked = text_of(given), text = bert_stripped(&asked);
-    if (!text.bytes) note_remark(j, BLANK, j->q->count - 1);
+    const bert_text text = text_of(given);
+    j->line = row->line;
+    j->asked = bert_stripped(&text);
+    if (!j->asked.bytes) note_remark(j, BLANK, j->q->count - 1);
     rc = set_context(j, row->context, &question->context, e);
     if (!rc) rc = read_answers(j, question, row->question, e);
-    if (rc || !(rc = add_windows(j, &text, &question->context, e))) return rc;
+    if (rc || !(rc = add_windows(j, &question->context, e))) return rc;
     bert_error_prefix(e, "%s: ", j->place);
     return rc;
 }
@@ -349,4 +358,5 @@ const bert_task bert_task_question_answering = {
     .scorer = &bert_question_scorer,
     .usual = usual_metrics,
     .free_extra = bert_questions_free,
+    .predictions = &bert_question_predictions,
 };
