@@ -21,11 +21,33 @@ static json_t *labels(const bert_model *m) {
     return a;
 }
 
+/* "cls,mean", as --pooling takes them. */
+static void join_poolings(const bert_model *m, char *out, size_t capacity) {
+    bert_pooling list[BERT_MAX_POOLINGS];
+    const int n = bert_model_poolings(m, list);
+    size_t used = 0;
+    for (int i = 0; i < n && used < capacity; i++)
+        used += (size_t)snprintf(out + used, capacity - used, "%s%s", i ? "," : "",
+                                 bert_pooling_name(list[i]));
+}
+
+static void add_vectors(json_t *o, const bert_model *m) {
+    const char *prompt = bert_model_prompt(m, NULL);
+    json_object_set_new(o, "embedding_size", json_integer(bert_model_embedding_size(m, NULL)));
+    json_object_set_new(o, "similarity",
+                        json_string(bert_similarity_name(bert_model_similarity(m))));
+    if (bert_model_prompt_name(m, 0))
+        json_object_set_new(o, "prompts", names(bert_model_prompt_name, m));
+    if (prompt && *prompt) json_object_set_new(o, "default_prompt", json_string(prompt));
+}
+
 static json_t *describe(const bert_model *m) {
     const bert_config *c = bert_model_config(m);
     const bert_tokenizer *t = bert_model_tokenizer(m);
     bool normalize = false, headed = strcmp(bert_model_head(m), "none") != 0;
-    const char *pooling = bert_pooling_name(bert_model_pooling(m, &normalize));
+    char pooling[256] = "";
+    bert_model_pooling(m, &normalize);
+    join_poolings(m, pooling, sizeof pooling);
     json_t *o = json_pack(
         "{s:o, s:s, s:s, s:s, s:I, s:I, s:i, s:i, s:i, s:i, s:i, s:i, s:s, s:i, s:i, s:s, s:b}",
         "path", json_text(bert_model_path(m), strlen(bert_model_path(m))), "model_type",
@@ -38,6 +60,7 @@ static json_t *describe(const bert_model *m) {
         "max_length", (int)bert_model_max_length(m), "tokenizer_max_length",
         t ? (int)bert_tokenizer_max_length(t) : 0, "pooling", pooling, "normalize", (int)normalize);
     if (!o) return NULL;
+    add_vectors(o, m);
     if (headed) {
         json_object_set_new(o, "labels", labels(m));
         if (c->problem_type[0])

@@ -287,7 +287,9 @@ BERT_API const char *bert_model_unused_tensor(const bert_model *m, int i);
 BERT_API const char *bert_model_note(const bert_model *m, int i);
 /* Tokens a sequence may have: max_position_embeddings (less what the architecture reserves). */
 BERT_API int32_t bert_model_max_length(const bert_model *m);
-/* Writes config.json, model.safetensors and tokenizer files; each appears whole or not at all. */
+/* Writes config.json, model.safetensors and tokenizer files; each appears whole or not at all.
+ * sentence-transformers' files go with an encoder (no head, masked-lm, pretraining), a
+ * cross-encoder's with a classifier; under other heads they are left out. */
 BERT_API int bert_model_save(const bert_model *m, const char *directory, bert_error *e);
 
 /* ----------------------------------------------------------------- 4. Session */

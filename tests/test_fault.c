@@ -9,7 +9,7 @@
 static char *directory, *model_directory;
 
 static char *in_directory(const char *name) {
-    static char path[4600];
+    static char path[4400];
     snprintf(path, sizeof path, "%s/%s", directory, name);
     return path;
 }
@@ -93,6 +93,75 @@ static int save_matrix(bert_error *e) {
     return bert_save_npy(in_directory("x.npy"), x, 2, 3, e);
 }
 
+static int load_matrix(bert_error *e) {
+    float *x;
+    int64_t rows, cols;
+    int rc = bert_load_npy(in_directory("ranges.npy"), &x, &rows, &cols, e);
+    free(x);
+    return rc;
+}
+
+/* An encoder with every kind of module, in a folder of its own. */
+static void write_sentences(void) {
+    static const struct {
+        const char *name, *text;
+    } files[] = {
+        {"st/modules.json",
+         "[{\"type\": \"sentence_transformers.models.Transformer\", \"path\": \"0_T\"}, "
+         "{\"type\": \"sentence_transformers.models.Pooling\", \"path\": \"1_P\"}, "
+         "{\"type\": \"sentence_transformers.models.Dense\", \"path\": \"2_D\"}, "
+         "{\"type\": \"sentence_transformers.models.Normalize\", \"path\": \"3_N\"}]"},
+        {"st/1_P/config.json",
+         "{\"pooling_mode\": [\"mean\", \"cls\"], \"include_prompt\": false}"},
+        {"st/2_D/config.json", "{\"in_features\": 48, \"out_features\": 5}"},
+        {"st/config_sentence_transformers.json",
+         "{\"prompts\": {\"q\": \"the \"}, \"default_prompt_name\": \"q\"}"},
+    };
+    static const char *const folders[] = {"st/0_T", "st/1_P", "st/2_D"};
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(bert_make_directory(in_directory(folders[i]), NULL), 0);
+    for (int i = 0; i < 4; i++) test_write(directory, files[i].name, files[i].text);
+    test_weights w = {.n = 0};
+    test_add_linear(&w, "linear", 5, 48);
+    test_write_weights(in_directory("st/2_D"), &w);
+    test_weights_free(&w);
+    test_model(in_directory("st/0_T"), "BertModel", 0, "");
+    static const float x[2] = {1, 2};
+    assert_int_equal(bert_save_npy(in_directory("ranges.npy"), x, 2, 1, NULL), 0);
+}
+
+static int embed(bert_error *e) {
+    bert_model *m = bert_model_open(in_directory("st"), NULL, e);
+    if (!m) return e->code;
+    bert_session_options o = bert_session_default();
+    o.threads = 1;
+    bert_session *s = bert_session_new(m, &o, e);
+    bert_text texts[2] = {bert_text_of("the cat sat"), bert_text_of("a big dog")};
+    float vectors[2 * 5];
+    int rc = s ? bert_embed(s, texts, 2, NULL, vectors, NULL, e) : e->code;
+    if (!rc) rc = bert_model_save(m, in_directory("saved"), e);
+    bert_session_free(s);
+    bert_model_close(m);
+    return rc;
+}
+
+static int rerank(bert_error *e) {
+    const bert_model_options mo = {.num_labels = 1, .seed = 1};
+    bert_model *m = bert_model_open(model_directory, &mo, e);
+    if (!m) return e->code;
+    bert_session_options o = bert_session_default();
+    o.threads = 1;
+    bert_session *s = bert_session_new(m, &o, e);
+    bert_text texts[2] = {bert_text_of("the cat sat"), bert_text_of("a big dog")};
+    float scores[2];
+    int rc =
+        s ? bert_rerank(s, &texts[0], texts, 2, NULL, BERT_SCORES_DEFAULT, scores, NULL, NULL, e)
+          : e->code;
+    bert_session_free(s);
+    bert_model_close(m);
+    return rc;
+}
+
 static const struct {
     const char *task, *file, *text;
 } sets[] = {
@@ -140,8 +209,9 @@ static const struct {
     job_fn *job;
     bool writes;
 } jobs[] = {
-    {"rows", read_rows, false}, {"tokenize", tokenize, false}, {"classify", classify, false},
-    {"sets", read_sets, false}, {"save", save, true},          {"matrix", save_matrix, true},
+    {"rows", read_rows, false},       {"tokenize", tokenize, false}, {"classify", classify, false},
+    {"sets", read_sets, false},       {"save", save, true},          {"matrix", save_matrix, true},
+    {"a matrix", load_matrix, false}, {"embed", embed, true},        {"rerank", rerank, false},
 };
 enum { JOBS = sizeof jobs / sizeof *jobs };
 
@@ -157,6 +227,7 @@ static void write_rows(void) {
 static void every_allocation_fails_once(void **state) {
     (void)state;
     write_rows();
+    write_sentences();
     for (int j = 0; j < JOBS; j++) {
         bert_error e = {0};
         assert_int_equal(

@@ -233,6 +233,56 @@ static void matrices_without_a_shape_or_a_name_are_refused(void **state) {
     test_remove(dir);
 }
 
+/* What numpy.save writes of other floats, in its three versions; and what is no matrix of floats.
+ */
+static void npy_of_other_floats(void **state) {
+    (void)state;
+    char *dir = test_directory(), *path = bert_path_join(dir, "x.npy");
+    static const double eight[] = {0.5, -2};
+    static const uint16_t two[] = {0x3800, 0xc000};
+    static const struct {
+        const char *header;
+        int version;
+        const void *data;
+        size_t bytes;
+        int64_t rows, cols; /* -1: refused */
+    } wanted[] = {
+        {"{'descr': '<f8', 'fortran_order': False, 'shape': (1, 2), }", 1, eight, 16, 1, 2},
+        {"{'descr': '<f8', 'fortran_order': False, 'shape': (2,), }", 2, eight, 16, 2, 1},
+        {"{'descr': '<f2', 'fortran_order': False, 'shape': (2, 1), }", 3, two, 4, 2, 1},
+        {"{'shape': (1, 2), 'fortran_order': False, 'descr': '<f2'}", 1, two, 4, 1, 2},
+        {"{'descr': '<f8', 'fortran_order': True, 'shape': (1, 2), }", 1, eight, 16, -1, 0},
+        {"{'descr': '>f8', 'fortran_order': False, 'shape': (1, 2), }", 1, eight, 16, -1, 0},
+        {"{'descr': '<i8', 'fortran_order': False, 'shape': (1, 2), }", 1, eight, 16, -1, 0},
+        {"{'descr': '<f8', 'fortran_order': False, 'shape': (1, 2, 1), }", 1, eight, 16, -1, 0},
+        {"{'descr': '<f8', 'fortran_order': False, 'shape': (), }", 1, eight, 8, -1, 0},
+        {"{'descr': '<f8', 'fortran_order': False, 'shape': (1, 3), }", 1, eight, 16, -1, 0},
+        {"{'descr': '<f8', 'fortran_order': False, 'shape': (1, 2), }", 4, eight, 16, -1, 0},
+        {"{'fortran_order': False, 'shape': (1, 2), }", 1, eight, 16, -1, 0},
+    };
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
+        char file[300] = "\x93NUMPY";
+        const size_t n = strlen(wanted[i].header), start = wanted[i].version == 1 ? 10 : 12;
+        file[6] = (char)wanted[i].version;
+        file[8] = (char)n;
+        memcpy(file + start, wanted[i].header, n);
+        memcpy(file + start + n, wanted[i].data, wanted[i].bytes);
+        assert_int_equal(bert_write_file(path, file, start + n + wanted[i].bytes, NULL), 0);
+        float *x;
+        int64_t rows = -1, cols = 0;
+        bert_error e = {0};
+        int rc = bert_load_npy(path, &x, &rows, &cols, &e);
+        assert_int_equal(rc, wanted[i].rows < 0 ? BERT_EFORMAT : 0);
+        if (!rc) {
+            assert_true(rows == wanted[i].rows && cols == wanted[i].cols);
+            assert_true(x[0] == 0.5f && x[1] == -2);
+        }
+        free(x);
+    }
+    free(path);
+    test_remove(dir);
+}
+
 static void npy_and_matrices_round_trip(void **state) {
     (void)state;
     char *dir = test_directory(), *path = bert_path_join(dir, "x.npy");
@@ -298,6 +348,7 @@ int main(void) {
         cmocka_unit_test(invalid_utf8_is_counted_and_passed_on),
         cmocka_unit_test(lines_of_any_length_are_whole),
         cmocka_unit_test(real_files_are_read_whole),
+        cmocka_unit_test(npy_of_other_floats),
         cmocka_unit_test(npy_and_matrices_round_trip),
         cmocka_unit_test(matrices_without_a_shape_or_a_name_are_refused),
         cmocka_unit_test(names_lead_to_directories),

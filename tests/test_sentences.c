@@ -507,6 +507,46 @@ static void prompts_and_similarity_are_told(void **state) {
     test_remove(f.directory);
 }
 
+/* They say how vectors are made of the encoder's output: a classifier's directory has none. */
+static void files_go_with_an_encoder(void **state) {
+    (void)state;
+    static const struct {
+        const char *head, *options;
+        bool kept;
+    } rows[] = {
+        {"none", "{}", true},
+        {"masked-lm", "{}", true},
+        {"pretraining", "{}", true},
+        {"sequence-classification", "{}", false},
+        {"token-classification", "{}", false},
+        {"sequence-classification", "{\"model_type\": \"CrossEncoder\"}", true},
+        {"none", "{\"model_type\": \"CrossEncoder\"}", false},
+    };
+    static const char *const files[] = {"modules.json", "config_sentence_transformers.json",
+                                        "1_Pooling/config.json", "1_Pooling/README.md"};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        fixture f = {.directory = test_directory()};
+        char path[4600];
+        test_model(f.directory, "BertModel", 0, "");
+        write_list(f.directory, "P");
+        write_below(f.directory, "1_Pooling/config.json", "{\"pooling_mode\": \"cls\"}");
+        write_below(f.directory, "1_Pooling/README.md", "and what else is there");
+        write_below(f.directory, "config_sentence_transformers.json", rows[i].options);
+        bert_model_options o = bert_model_default();
+        o.head = rows[i].head;
+        f.model = bert_model_open(f.directory, &o, &f.e);
+        if (!f.model) fail_msg("%s", f.e.message);
+        snprintf(path, sizeof path, "%s/saved", f.directory);
+        test_ok(f.e, bert_model_save(f.model, path, &f.e));
+        for (int k = 0; k < 4; k++) {
+            snprintf(path, sizeof path, "%s/saved/%s", f.directory, files[k]);
+            assert_true(bert_file_exists(path) == rows[i].kept);
+        }
+        shut(&f);
+        test_remove(f.directory);
+    }
+}
+
 /* ---- Options */
 
 /* Every layer, counted from the end, is what the hidden states say. */
@@ -631,6 +671,7 @@ int main(void) {
         cmocka_unit_test(a_dense_is_checked),
         cmocka_unit_test(settings_are_read),
         cmocka_unit_test(prompts_and_similarity_are_told),
+        cmocka_unit_test(files_go_with_an_encoder),
         cmocka_unit_test(earlier_layers),
         cmocka_unit_test(names_of_poolings),
         cmocka_unit_test(reranking),
