@@ -299,9 +299,10 @@ BERT_API bert_dataset_options bert_dataset_default(void);
 
 /* path, by the task:
  *   sequence classification: .csv, .tsv or .jsonl (section 6 of bert.h);
- *   token classification: columns of a word and its label a line, a blank line after each sentence
- *     (CoNLL), or .jsonl of {"tokens": [..], "ner_tags": [..]}. A row is a sentence; one that is
- * too long is an error, cut, or (BERT_OVERFLOW_WINDOW) continued in further rows; question
+ *   token classification: a word and its label a line, a blank line after each sentence (CoNLL,
+ *     CoNLL-U, .tsv, .csv), or .jsonl, .json of {"tokens": [..], "ner_tags": [..]}. A row is a
+ * sentence; one that is too long is an error, cut, or (BERT_OVERFLOW_WINDOW) continued in further
+ * rows; question
  * answering: SQuAD's JSON, 1.1 or 2.0, or rows of question, context and answers (docs/training.md).
  * A row is a window of a context, as in run_qa.py; multiple choice: .csv, .tsv or .jsonl with a
  * prompt, its endings (columns ending0.. or choice0..; without a header those between prompt and
@@ -412,6 +413,43 @@ typedef struct {
     int64_t support;
 } bert_class_report;
 BERT_API bert_class_report bert_metrics_class(const bert_metrics *m, int32_t label);
+
+/* Token classification. Lines of seqeval's classification_report: the entity types that occur or
+ * are predicted (classes of words, where tags have neither prefixes nor O), then "micro avg",
+ * "macro avg" and "weighted avg". False past the end, and of other tasks. */
+BERT_API bool bert_metrics_type(const bert_metrics *m, int i, const char **name,
+                                bert_class_report *out);
+/* What was taken for what. truth NULL: there is no entity; predicted NULL: none was found; both the
+ * same: found, with other borders. */
+typedef struct {
+    const char *truth, *predicted; /* entity types */
+    int64_t times;
+} bert_confusion;
+/* The n most frequent ones; returns how many there are in out. */
+BERT_API int bert_metrics_confusions(const bert_metrics *m, bert_confusion *out, int n);
+
+/* Words first .. last of a sentence as an entity; right: both sides have it. */
+typedef struct {
+    int32_t first, last;
+    const char *type;
+    bool right;
+} bert_marked;
+/* A sentence of the file and what the model made of it; valid until the next call. */
+typedef struct {
+    int64_t line;                 /* of the file */
+    int32_t words, mistakes;      /* mistakes: entities (words of a class) that one side lacks */
+    const char *const *word;      /* [words] as they are written */
+    const char *const *truth;     /* [words] labels */
+    const char *const *predicted; /* [words]; NULL: the word was cut off or has no tokens */
+    int32_t truths, predictions;
+    const bert_marked *marked_truth, *marked_predicted; /* [truths], [predictions] */
+} bert_tagged_sentence;
+BERT_API int64_t bert_metrics_sentences(const bert_metrics *m); /* 0 of other tasks */
+BERT_API int bert_metrics_sentence(const bert_metrics *m, int64_t i, bert_tagged_sentence *out,
+                                   bert_error *e);
+/* Numbers of the n sentences with most mistakes; returns how many, those without mistakes left out,
+ * or a negative error. */
+BERT_API int bert_metrics_worst(const bert_metrics *m, int64_t *sentence, int n, bert_error *e);
 
 typedef struct {
     int32_t batch_size; /* default 64; changes speed and memory, not results */

@@ -578,7 +578,7 @@ static void invalid_utf8(void **state) {
     says(err, "latin1.csv:3: the label is not UTF-8");
     write_file("latin1.conll", "w1\tO\nw2\tB-\xe9\n");
     expect(1, bert("train m --task token-classification --train-file latin1.conll -o d6"));
-    says(err, "latin1.conll:1: the label is not UTF-8");
+    says(err, "latin1.conll:2: the label is not UTF-8");
     expect(2, bert("train m --train-file train.csv -o caf\xe9"));
 }
 

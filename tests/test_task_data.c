@@ -53,7 +53,7 @@ static void sentences_of_words(void **state) {
     world w;
     begin(&w, "token-classification");
     bert_dataset *d =
-        must(&w, open_text(&w, "a.conll", "-DOCSTART- O\n\nw1 X B-B\nw2w3 Y O\n\n\nw4\tB-A\r\n"));
+        must(&w, open_text(&w, "a.conll", "-DOCSTART- O\n\nw1 X B-B\nw2w3 Y O\n\n\nw4  Z B-A\r\n"));
     assert_int_equal(bert_dataset_size(d), 2);
     assert_string_equal(bert_dataset_task(d), "token-classification");
     assert_int_equal(d->num_labels, 3);
@@ -85,7 +85,7 @@ static void sentences_of_words(void **state) {
     bert_dataset_free(d);
     refused(&w, "b.conll", "w1 O\nw2\n", BERT_EFORMAT, "b.conll:2: \"w2\" has no label");
     refused(&w, "b.jsonl", "{\"tokens\": [\"w1\"]}\n", BERT_EFORMAT, "b.jsonl:1");
-    refused(&w, "c.jsonl", "{\"tokens\": [", BERT_EFORMAT, "not JSON");
+    refused(&w, "c.jsonl", "{\"tokens\": [", BERT_EFORMAT, "c.jsonl:1: an object that starts here");
     refused(&w, "c.conll", "w1 O\nw2 O\n", BERT_EINVAL, "one class");
     refused(&w, "d.conll", "", BERT_EINVAL, "no rows");
     w.options.task = "dancing";

@@ -1,91 +1,136 @@
 #include "data/metric_entity.h"
 #include "base/error.h"
-#include "data/dataset.h"
+#include "base/grow.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* "B-PER" is B of PER. A label without a dash is taken as seqeval takes it: prefix and rest. */
-typedef struct {
-    char prefix;
-    const char *type;
-} tag;
+enum { CONFUSED_TYPES = 1024 }; /* with more the matrix is not kept */
 
-static tag tag_of(const char *label) {
-    const char *rest = *label ? label + 1 : label, *dash = strchr(rest, '-');
-    const char *type = dash ? dash + 1 : rest;
-    return (tag){*label, *type ? type : "_"};
-}
-
-static bool in(char c, const char *set) {
-    return c && strchr(set, c);
-}
-
-/* conlleval's rules, as seqeval has them. */
-static bool ends(tag before, tag now) {
-    if (in(before.prefix, "ES")) return true;
-    if (in(before.prefix, "BI") && in(now.prefix, "BSO")) return true;
-    return !in(before.prefix, "O.") && strcmp(before.type, now.type) != 0;
-}
-
-static bool starts(tag before, tag now) {
-    if (in(now.prefix, "BS")) return true;
-    if (in(before.prefix, "ESO") && in(now.prefix, "EI")) return true;
-    return !in(now.prefix, "O.") && strcmp(before.type, now.type) != 0;
-}
-
-int32_t bert_entities(const char *const *labels, int32_t n, bert_entity_span *out) {
-    tag before = {'O', ""};
-    int32_t count = 0, begin = 0;
-    for (int32_t i = 0; i <= n; i++) {
-        tag now = tag_of(i < n ? labels[i] : "O");
-        if (ends(before, now)) out[count++] = (bert_entity_span){before.type, begin, i - 1};
-        if (starts(before, now)) begin = i;
-        before = now;
-    }
-    return count;
-}
-
-int32_t bert_entities_strict(const char *const *labels, int32_t n, bert_entity_span *out) {
-    int32_t count = 0;
-    for (int32_t i = 0; i < n;) {
-        tag first = tag_of(labels[i++]);
-        if (first.prefix != 'B') continue;
-        bert_entity_span span = {first.type, i - 1, i - 1};
-        for (; i < n; i++) {
-            tag next = tag_of(labels[i]);
-            if (next.prefix != 'I' || strcmp(next.type, first.type)) break;
-            span.end = i;
-        }
-        out[count++] = span;
-    }
-    return count;
-}
-
-/* ---- The stream */
-
-typedef struct {
-    int64_t hit, predicted, truth;
-} counts;
-
-typedef struct {
-    counts mode[2]; /* default, strict */
-    int64_t tokens, right, rows;
-} state;
+/* ---- Entities of two sequences */
 
 static bool same(const bert_entity_span *a, const bert_entity_span *b) {
-    return a->start == b->start && a->end == b->end && !strcmp(a->type, b->type);
+    return a->start == b->start && a->end == b->end && a->type == b->type;
 }
 
-/* Both lists are in order of their starts, which are distinct. */
-static void count(counts *c, const bert_entity_span *truth, int32_t n,
+/* Both lists are in order of their ends, which are distinct. (Starts need not be: where seqeval
+ * does not know a prefix, one entity may begin where another did.) */
+static void count(bert_entity_counts *c, const bert_entity_span *truth, int32_t n,
                   const bert_entity_span *predicted, int32_t m) {
     c->truth += n;
     c->predicted += m;
     for (int32_t i = 0, k = 0; i < n; i++) {
-        while (k < m && predicted[k].start < truth[i].start) k++;
+        while (k < m && predicted[k].end < truth[i].end) k++;
         if (k < m && same(&truth[i], &predicted[k])) c->hit++;
     }
+}
+
+static int32_t overlap(const bert_entity_span *a, const bert_entity_span *b) {
+    const int32_t start = a->start > b->start ? a->start : b->start;
+    const int32_t end = a->end < b->end ? a->end : b->end;
+    return end - start + 1;
+}
+
+/* The entity of a list that has most words of x, the first of them; NULL: none has any. */
+static const bert_entity_span *nearest(const bert_entity_span *x, const bert_entity_span *list,
+                                       int32_t n) {
+    const bert_entity_span *best = NULL;
+    for (int32_t i = 0; i < n && list[i].start <= x->end; i++)
+        if (overlap(x, &list[i]) > (best ? overlap(x, best) : 0)) best = &list[i];
+    return best;
+}
+
+static void count_types(bert_entity_state *s, const bert_entity_span *truth, int32_t n,
+                        const bert_entity_span *predicted, int32_t m) {
+    const int32_t none = s->tags->types;
+    const size_t width = (size_t)none + 1;
+    for (int32_t i = 0; i < n; i++) {
+        const bert_entity_span *other = nearest(&truth[i], predicted, m);
+        s->type[truth[i].type].truth++;
+        const bool hit = other && same(&truth[i], other);
+        s->type[truth[i].type].hit += hit;
+        if (s->confused && !hit)
+            s->confused[(size_t)truth[i].type * width + (size_t)(other ? other->type : none)]++;
+    }
+    for (int32_t k = 0; k < m; k++) {
+        s->type[predicted[k].type].predicted++;
+        if (s->confused && !nearest(&predicted[k], truth, n))
+            s->confused[(size_t)none * width + (size_t)predicted[k].type]++;
+    }
+}
+
+/* Words of classes are entities of one word each. */
+static void count_classes(bert_entity_state *s, const int32_t *truth, const int32_t *predicted,
+                          int32_t n) {
+    const size_t width = (size_t)s->tags->types + 1;
+    for (int32_t i = 0; i < n; i++) {
+        const int32_t a = s->tags->tag[truth[i]].type, b = s->tags->tag[predicted[i]].type;
+        s->type[a].truth++;
+        s->type[b].predicted++;
+        s->type[a].hit += a == b;
+        if (s->confused && a != b) s->confused[(size_t)a * width + (size_t)b]++;
+    }
+}
+
+static void score(bert_entity_state *s, int32_t n) {
+    const int32_t *truth = s->labels, *predicted = s->labels + s->longest;
+    bert_entity_span *a = s->spans, *b = s->spans + s->longest;
+    s->tokens += n;
+    for (int32_t i = 0; i < n; i++) s->right += truth[i] == predicted[i];
+    if (s->tags->scheme == BERT_TAGS_CLASSES) {
+        count_classes(s, truth, predicted, n);
+        return;
+    }
+    int32_t x = bert_tags_entities(s->tags, &s->before[0], truth, n, a),
+            y = bert_tags_entities(s->tags, &s->before[1], predicted, n, b);
+    count(&s->sum[0], a, x, b, y);
+    count_types(s, a, x, b, y);
+    x = bert_tags_entities_strict(s->tags, truth, n, a);
+    y = bert_tags_entities_strict(s->tags, predicted, n, b);
+    count(&s->sum[1], a, x, b, y);
+}
+
+/* ---- The stream */
+
+static int begin(bert_entity_state *s, const bert_dataset *d, bert_error *e) {
+    const bert_sentences *known = d->extra;
+    s->set = d;
+    s->tags = bert_tags_new(d->names, d->num_labels, e);
+    if (!s->tags) return BERT_ENOMEM;
+    if (known) bert_tags_set(s->tags, known->tags->scheme);
+    const size_t types = (size_t)s->tags->types, cells = (types + 1) * (types + 1);
+    s->type = calloc(types + 1, sizeof *s->type);
+    if (types <= CONFUSED_TYPES) s->confused = calloc(cells, sizeof *s->confused);
+    if (!s->type || (types <= CONFUSED_TYPES && !s->confused))
+        return bert_fail_memory(e, cells * sizeof *s->confused);
+    if (!known) return BERT_OK;
+    const size_t tokens = (size_t)d->start[d->sequences];
+    int rc = bert_grow(&s->predicted, tokens, sizeof *s->predicted, e);
+    if (!rc) memset(s->predicted, -1, tokens * sizeof *s->predicted);
+    return rc;
+}
+
+static void clear(void *self) {
+    bert_entity_state *s = self;
+    bert_tags_free(s->tags);
+    free(s->type);
+    free(s->confused);
+    free(s->spans);
+    free(s->labels);
+    bert_grown_free(s->predicted);
+    bert_sentence_room_free(s->room);
+    *s = (bert_entity_state){0};
+}
+
+static int make_room(bert_entity_state *s, int32_t longest, bert_error *e) {
+    if (longest <= s->longest) return BERT_OK;
+    const size_t n = (size_t)longest;
+    free(s->spans);
+    free(s->labels);
+    s->spans = malloc(2 * n * sizeof *s->spans);
+    s->labels = malloc(2 * n * sizeof *s->labels);
+    s->longest = s->spans && s->labels ? longest : 0;
+    return s->longest ? BERT_OK : bert_fail_memory(e, 2 * n * sizeof *s->spans);
 }
 
 static int32_t best_of(const float *x, int32_t n) {
@@ -97,61 +142,98 @@ static int32_t best_of(const float *x, int32_t n) {
 
 static int update(void *self, const bert_dataset *d, const bert_batch *b, const float *logits,
                   int32_t cols, bert_error *e) {
-    typedef int32_t extract(const char *const *labels, int32_t n, bert_entity_span *out);
-    static extract *const modes[] = {bert_entities, bert_entities_strict};
-    state *s = self;
-    int32_t longest = 0;
-    for (int32_t i = 0; i < b->inputs.n; i++) {
-        int32_t n = b->inputs.start[i + 1] - b->inputs.start[i];
-        if (n > longest) longest = n;
-    }
-    const size_t bytes = (size_t)longest * 2 * (sizeof(char *) + sizeof(bert_entity_span));
-    const char **truth = malloc(bytes);
-    if (!truth) return bert_fail_memory(e, bytes);
-    const char **predicted = truth + longest;
-    bert_entity_span *spans = (bert_entity_span *)(void *)(predicted + longest);
-    for (int32_t i = 0; i < b->inputs.n; i++) {
+    bert_entity_state *s = self;
+    int rc = s->tags ? BERT_OK : begin(s, d, e);
+    for (int32_t i = 0; i < b->inputs.n && !rc; i++) {
+        const int32_t from = b->inputs.start[i], to = b->inputs.start[i + 1];
         int32_t n = 0;
-        for (int32_t k = b->inputs.start[i]; k < b->inputs.start[i + 1]; k++) {
+        if ((rc = make_room(s, to - from, e))) break;
+        for (int32_t k = from; k < to; k++) {
             if (b->labels[k] < 0) continue;
-            int32_t best = best_of(logits + (size_t)k * (size_t)cols, cols);
-            truth[n] = bert_dataset_label(d, b->labels[k]);
-            predicted[n++] = bert_dataset_label(d, best);
-            s->right += best == b->labels[k];
+            const int32_t best = best_of(logits + (size_t)k * (size_t)cols, cols);
+            s->labels[n] = b->labels[k];
+            s->labels[s->longest + n++] = best;
+            if (s->predicted) s->predicted[d->start[b->rows[i]] + k - from] = best;
         }
-        s->tokens += n;
-        for (int m = 0; m < 2; m++) {
-            int32_t t = modes[m](truth, n, spans);
-            count(&s->mode[m], spans, t, spans + longest, modes[m](predicted, n, spans + longest));
-        }
+        score(s, n);
     }
     s->rows += b->inputs.n;
-    free(truth);
-    return 0;
+    return rc;
 }
 
 static double ratio(int64_t a, int64_t b) {
     return b ? (double)a / (double)b : 0;
 }
 
-static int compute(void *self, double *values, int64_t *rows, bert_error *e) {
+static double accuracy_of(const bert_entity_state *s) {
+    return s->tokens ? ratio(s->right, s->tokens) : (double)NAN;
+}
+
+static int compute_entities(void *self, double *values, int64_t *rows, bert_error *e) {
     (void)e;
-    const state *s = self;
+    const bert_entity_state *s = self;
     for (int m = 0; m < 2; m++) {
-        const counts *c = &s->mode[m];
+        const bert_entity_counts *c = &s->sum[m];
         double *v = values + 4 * m;
         v[0] = ratio(c->hit, c->predicted);
         v[1] = ratio(c->hit, c->truth);
         v[2] = ratio(2 * c->hit, c->predicted + c->truth);
     }
-    values[3] = s->tokens ? ratio(s->right, s->tokens) : (double)NAN;
+    values[3] = accuracy_of(s);
     *rows = s->rows;
-    return 0;
+    return BERT_OK;
 }
 
-static const char *const names[] = {
+/* f1_macro is scikit-learn's: of the classes that occur or are predicted. */
+static int compute_classes(void *self, double *values, int64_t *rows, bert_error *e) {
+    (void)e;
+    const bert_entity_state *s = self;
+    double sum = 0;
+    int32_t classes = 0;
+    for (int32_t i = 0; s->tags && i < s->tags->types; i++) {
+        const int64_t all = s->type[i].predicted + s->type[i].truth;
+        classes += all > 0;
+        sum += ratio(2 * s->type[i].hit, all);
+    }
+    values[0] = accuracy_of(s);
+    values[1] = classes ? sum / classes : 0;
+    *rows = s->rows;
+    return BERT_OK;
+}
+
+static const char *const entity_names[] = {
     "precision", "recall", "f1", "accuracy", "precision_strict", "recall_strict", "f1_strict", NULL,
 };
+static const char *const run_names[] = {"precision", "recall", "f1", "accuracy", NULL};
+static const char *const tag_names[] = {"accuracy", "f1_macro", NULL};
 
-const bert_scorer bert_entity_scorer = {
-    .names = names, .size = sizeof(state), .update = update, .compute = compute};
+const bert_scorer bert_entity_scorer = {.names = entity_names,
+                                        .size = sizeof(bert_entity_state),
+                                        .update = update,
+                                        .compute = compute_entities,
+                                        .clear = clear};
+const bert_scorer bert_run_scorer = {.names = run_names,
+                                     .size = sizeof(bert_entity_state),
+                                     .update = update,
+                                     .compute = compute_entities,
+                                     .clear = clear};
+const bert_scorer bert_tag_scorer = {.names = tag_names,
+                                     .size = sizeof(bert_entity_state),
+                                     .update = update,
+                                     .compute = compute_classes,
+                                     .clear = clear};
+
+const bert_scorer *bert_scorer_of_tags(const bert_tags *t) {
+    return t->scheme == BERT_TAGS_CLASSES ? &bert_tag_scorer
+           : t->scheme == BERT_TAGS_IO    ? &bert_run_scorer
+                                          : &bert_entity_scorer;
+}
+
+bert_entity_state *bert_metrics_tags(const bert_metrics *m) {
+    const bert_scorer *s = bert_metrics_scorer(m);
+    bert_entity_state *state =
+        s == &bert_entity_scorer || s == &bert_run_scorer || s == &bert_tag_scorer
+            ? bert_metrics_state(m)
+            : NULL;
+    return state && state->tags ? state : NULL;
+}

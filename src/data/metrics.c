@@ -325,11 +325,20 @@ bert_metrics *bert_metrics_with(const bert_scorer *scorer, const char *names, be
 
 bert_metrics *bert_metrics_for(const bert_dataset *d, const char *names, bert_error *e) {
     if ((!names || !*names) && d->task->usual) names = d->task->usual(d);
+    if (d->task->scorer_of) return bert_metrics_with(d->task->scorer_of(d), names, e);
     if (d->task->scorer) return bert_metrics_with(d->task->scorer, names, e);
     if (d->group > 1) /* a row is right or not; which place the right ending had means nothing */
         return bert_metrics_new("single_label_classification", d->group,
                                 names && *names ? names : "accuracy", e);
     return bert_metrics_new(bert_problem_name(d->problem), d->num_labels, names, e);
+}
+
+const bert_scorer *bert_metrics_scorer(const bert_metrics *m) {
+    return m->scorer;
+}
+
+void *bert_metrics_state(const bert_metrics *m) {
+    return m->state;
 }
 
 int bert_metrics_score(bert_metrics *m, const bert_dataset *d, const bert_batch *b,

@@ -24,6 +24,7 @@ typedef struct bert_task {
     int (*read)(bert_dataset_builder *b, const char *path, bert_error *e);
     int (*resolve)(bert_dataset_builder *b, bert_error *e); /* once every row is there */
     const bert_scorer *scorer;                              /* NULL: classes of rows */
+    const bert_scorer *(*scorer_of)(const bert_dataset *d); /* another one; NULL: never */
     const char *(*usual)(const bert_dataset *d); /* metrics where none are named; NULL: all */
     /* Hides tokens of a row, which is `row` of an epoch, and writes what was there as labels (-100:
      * not hidden). BERT_ENOMEM or 0; NULL: labels are the data's. */
@@ -42,6 +43,9 @@ const bert_task *bert_task_find(const char *name, bert_error *e);
 /* Metrics with a scorer; and those a dataset wants. */
 bert_metrics *bert_metrics_with(const bert_scorer *s, const char *names, bert_error *e);
 bert_metrics *bert_metrics_for(const bert_dataset *d, const char *names, bert_error *e);
+/* NULL: none; its state is then NULL, too. */
+const bert_scorer *bert_metrics_scorer(const bert_metrics *m);
+void *bert_metrics_state(const bert_metrics *m);
 int bert_metrics_score(bert_metrics *m, const bert_dataset *d, const bert_batch *b,
                        const float *logits, int32_t cols, bert_error *e);
 #endif
