@@ -1,7 +1,7 @@
 /* The command line tool: one row per command, options by tables, nothing but the public headers. */
 #ifndef BERT_CLI_H
 #define BERT_CLI_H
-#include <bert.h>
+#include <bert_train.h>
 #include <jansson.h>
 #include <stdio.h>
 
@@ -34,6 +34,7 @@ typedef struct {
     bert_overflow overflow;
     bool json, columns, quiet;
     const char *input, *text_column, *pair_column, *label_column;
+    const char *model; /* where it came as an option, not as the first operand; or NULL */
 } common;
 enum {
     TAKES_OUTPUT = 1,   /* --json, --columns, --quiet */
@@ -54,8 +55,10 @@ typedef struct {
     const option *options; /* its own, ended by a row without name; or NULL */
     /* Rows that are known at run time only: false past the end; or NULL. */
     bool (*option_at)(int i, option *out);
-    const char *(*instead)(const char *name); /* of an option it does not have; or NULL */
-    size_t size;                              /* of its arguments */
+    /* What an option that it does not have comes to here; or NULL. Where it is not, its switches
+     * may have a value. */
+    bert_foreign (*foreign)(const char *name, const char *value);
+    size_t size; /* of its arguments */
     void (*defaults)(void *arguments);
     int (*run)(void *arguments, int operands, char **operand, bert_error *e);
 } command;
@@ -66,6 +69,10 @@ const command *command_find(const char *name);
  * operand[] then holds the operands, in order. */
 bool options_parse(const command *c, int argc, char **argv, void *arguments, int *operands,
                    char **operand, int *status);
+/* An option by its name, as if it were typed with this value; it stays where it is, the value too.
+ */
+int options_set(const command *c, void *arguments, const char *name, const char *value,
+                bert_error *e);
 void print_help(const command *c, FILE *f);
 void print_usage(FILE *f);
 

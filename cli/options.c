@@ -1,6 +1,6 @@
-/* Options by tables: the shared rows, parsing, and the help that is made from the same rows. */
+/* Options by tables: the shared rows, and the help that is made from the same rows. */
+#include "options.h"
 #include "cli.h"
-#include "nearest.h"
 #include <ctype.h>
 #include <errno.h>
 #include <limits.h>
@@ -96,8 +96,7 @@ static const option shared[] = {
 };
 #undef AT
 
-/* Row i of what a command takes: its own, the shared ones, then those of run time. */
-static bool option_of(const command *c, int i, option *out) {
+bool option_of(const command *c, int i, option *out) {
     for (const option *o = c->options; o && o->name; o++) {
         if (i-- == 0) {
             *out = *o;
@@ -112,97 +111,6 @@ static bool option_of(const command *c, int i, option *out) {
         }
     }
     return c->option_at && c->option_at(i, out);
-}
-
-/* ---- Parsing */
-
-/* "max_length" and "max-length" are one name. */
-static bool same_name(const char *name, const char *typed, size_t n) {
-    for (size_t i = 0; i < n; i++)
-        if (!name[i] || name[i] != (typed[i] == '_' ? '-' : typed[i])) return false;
-    return !name[n];
-}
-
-static bool truth_value(const char *s) {
-    return s && (!strcmp(s, "true") || !strcmp(s, "false"));
-}
-
-/* The option at argv[*i] with its value; *i moves to its last argument. */
-static int parse_option(const command *c, int argc, char **argv, int *i, void *arguments,
-                        bert_error *e) {
-    const char *arg = argv[*i], *value = NULL;
-    bool is_long = arg[1] == '-';
-    const char *typed = arg + 1 + is_long;
-    size_t n = is_long ? strcspn(typed, "=") : 1;
-    nearest near = nearest_to(typed);
-    option o;
-    bool found = false;
-    for (int k = 0; !found && option_of(c, k, &o); k++) {
-        found = is_long ? same_name(o.name, typed, n) : o.letter && o.letter == *typed;
-        if (!found && is_long) nearest_offer(&near, o.name);
-    }
-    char name[64];
-    snprintf(name, sizeof name, "%.*s", (int)n, typed);
-    const char *instead = found || !is_long || !c->instead ? NULL : c->instead(name);
-    if (instead) return fail(e, BERT_EINVAL, "there is no option '--%s': %s", name, instead);
-    if (!found) {
-        /* The name that is near may be a row made at run time, whose text the table keeps. */
-        return fail(e, BERT_EINVAL, "there is no option '%.*s'%s%s%s", is_long ? (int)n + 2 : 2,
-                    arg, near.best ? "; did you mean --" : "", near.best ? near.best : "",
-                    near.best ? "?" : "");
-    }
-    if (typed[n]) value = typed + n + is_long; /* --name=value, -ovalue */
-    if (!o.value) {
-        if (value) return fail(e, BERT_EINVAL, "--%s takes no value", o.name);
-    } else if (!value && !strcmp(o.value, "true|false")) {
-        value = *i + 1 < argc && truth_value(argv[*i + 1]) ? argv[++*i] : "true";
-    } else if (!value) {
-        if (*i + 1 >= argc) return fail(e, BERT_EINVAL, "--%s needs a value: %s", o.name, o.value);
-        value = argv[++*i];
-    }
-    return o.set(&o, (char *)arguments + o.offset, value, e);
-}
-
-static void set_defaults(const command *c, void *arguments) {
-    common *shared_arguments = arguments;
-    *shared_arguments = (common){.seed = 42, .precision = bert_session_default().precision};
-    if (c->defaults) c->defaults(arguments);
-}
-
-bool options_parse(const command *c, int argc, char **argv, void *arguments, int *operands,
-                   char **operand, int *status) {
-    bert_error e = {0};
-    int n = 0, rc = 0;
-    bool only_operands = false;
-    set_defaults(c, arguments);
-    *status = EXIT_USAGE;
-    for (int i = 0; i < argc && !rc; i++) {
-        const char *a = argv[i];
-        if (only_operands || a[0] != '-' || !a[1]) {
-            operand[n++] = argv[i];
-        } else if (!strcmp(a, "--")) {
-            only_operands = true;
-        } else if (!strcmp(a, "--help") || !strcmp(a, "-h")) {
-            print_help(c, stdout);
-            *status = output_flush(NULL) ? EXIT_FAILED : EXIT_OK;
-            return false;
-        } else {
-            rc = parse_option(c, argc, argv, &i, arguments, &e);
-        }
-    }
-    if (!rc && n < c->min_operands)
-        rc = fail(&e, BERT_EINVAL, "too few operands; it takes %s", c->operands);
-    if (!rc && c->max_operands >= 0 && n > c->max_operands)
-        rc = fail(&e, BERT_EINVAL, "'%s' is one operand too many; it takes %s",
-                  operand[c->max_operands], c->operands);
-    if (!rc && (c->groups & TAKES_FILE) && n > c->min_operands && ((common *)arguments)->input)
-        rc = fail(&e, BERT_EINVAL, "texts come as operands or from -i, not both");
-    if (rc) {
-        fprintf(stderr, "bert %s: %s\nTry 'bert %s --help'.\n", c->name, e.message, c->name);
-        return false;
-    }
-    *operands = n;
-    return true;
 }
 
 /* ---- Help */

@@ -1,4 +1,5 @@
 /* bert train: fine-tunes a model on a labelled file. */
+#include "commands.h"
 #include "dataset.h"
 #include "report.h"
 #include "train_notes.h"
@@ -14,6 +15,7 @@ typedef struct {
     bert_training_args training;
     given_arguments given;
     bool eval_is_set, from_scratch;
+    char taken[400]; /* what of --args has another name here */
 } arguments;
 
 /* ---- Options: what the trainer's table of arguments says, and the files */
@@ -25,11 +27,54 @@ static int set_argument(const option *o, void *target, const char *value, bert_e
     return bert_training_set(&a->training, o->name, value, e);
 }
 
+/* A JSON scalar as it would be typed; NULL: it is none. */
+static const char *typed_value(const json_t *v, char *text, size_t capacity) {
+    if (json_is_string(v)) return json_string_value(v);
+    if (json_is_boolean(v)) return json_is_true(v) ? "true" : "false";
+    if (json_is_integer(v))
+        snprintf(text, capacity, "%" JSON_INTEGER_FORMAT, json_integer_value(v));
+    else if (json_is_real(v))
+        snprintf(text, capacity, "%.17g", json_real_value(v));
+    else
+        return NULL;
+    return text;
+}
+
+/* Said once all is read, --quiet too. */
+static void note_taken(arguments *a, const char *name, const char *ours) {
+    const size_t n = strlen(a->taken);
+    snprintf(a->taken + n, sizeof a->taken - n, "%s%s is taken as %s", n ? ", " : "", name, ours);
+}
+
+/* What the file says that is an option of ours but no training argument: files, columns, lengths.
+ */
+static int set_other_option(arguments *a, const char *name, const json_t *v, bert_error *e) {
+    char text[64];
+    const char *value = typed_value(v, text, sizeof text);
+    const bert_foreign f = bert_training_foreign(name, value ? value : "");
+    if (!value || f.kind != BERT_FOREIGN_TAKEN) return 0;
+    if (strcmp(f.name, name)) note_taken(a, name, f.name);
+    if (bert_training_get(&a->training, f.name, (char[8]){0}, 8) >= 0) return 0;
+    if (f.also && a->common.overflow == BERT_OVERFLOW_ERROR)
+        a->common.overflow = BERT_OVERFLOW_TRUNCATE;
+    return options_set(&train_command, a, f.name, f.value ? f.value : value, e);
+}
+
 static int set_arguments_file(const option *o, void *target, const char *value, bert_error *e) {
+    static json_t *files; /* whose strings are options */
     (void)o;
     arguments *a = target;
     int rc = bert_training_load(&a->training, value, e);
     a->eval_is_set |= a->training.eval_strategy != BERT_STRATEGY_NO;
+    if (rc) return rc;
+    json_t *file = json_load_file(value, 0, NULL), *v;
+    const char *name;
+    if (!files) files = json_array();
+    if (!file) return fail(e, BERT_EFORMAT, "%s: is not plain JSON", value);
+    if (json_array_append_new(files, file)) return fail_memory(e);
+    json_object_foreach(file, name, v) {
+        if (!rc) rc = set_other_option(a, name, v, e);
+    }
     return rc;
 }
 
@@ -215,7 +260,9 @@ static int open_job(arguments *a, const char *name, job *j, screen *s, bert_erro
     tensors_note(&a->common, "new", bert_model_new_parameter, j->model);
     tensors_note(&a->common, "unused", bert_model_unused_tensor, j->model);
     j->trainer = bert_trainer_new(j->model, &a->training, j->train, j->validation, e);
-    return j->trainer ? bert_trainer_add_callback(j->trainer, screen_watch, s, e) : BERT_EINVAL;
+    if (!j->trainer) return BERT_EINVAL;
+    metric_notes(&a->common, &a->training, bert_trainer_get_state(j->trainer));
+    return bert_trainer_add_callback(j->trainer, screen_watch, s, e);
 }
 
 static const char *ending_name(bert_ending ending) {
@@ -316,6 +363,7 @@ static int run(void *args, int operands, char **operand, bert_error *e) {
         fail(e, BERT_EINVAL, "--eval-strategy needs a --validation-file");
         return EXIT_USAGE;
     }
+    if (*a->taken) note(c, "--args: %s", a->taken);
     choose_evaluation(a);
     idle_notes(c, &a->training, &a->given);
     job j = {0};
@@ -343,7 +391,7 @@ const command train_command = {
     .groups = TAKES_COLUMNS | TAKES_LABEL | TAKES_LIMIT | TAKES_OUTPUT,
     .options = options,
     .option_at = option_at,
-    .instead = bert_training_instead,
+    .foreign = bert_training_foreign,
     .size = sizeof(arguments),
     .defaults = defaults,
     .run = run,

@@ -50,8 +50,18 @@ void idle_notes(const common *c, const bert_training_args *a, const given_argume
     }
 }
 
+static void metric_note(const common *c, const char *argument, const char *named, const char *is) {
+    const char *name = strncmp(named, "eval_", 5) ? named : named + 5;
+    if (*name && strcmp(name, is)) note(c, "--%s %s is taken as %s", argument, named, is);
+}
+
+void metric_notes(const common *c, const bert_training_args *a, const bert_trainer_state *t) {
+    metric_note(c, "metric-for-best-model", a->metric_for_best_model, t->best_metric_name);
+    metric_note(c, "early-stopping-metric", a->early_stopping_metric, t->stopping_metric_name);
+}
+
 void ending_notes(const common *c, const bert_training_args *a, const bert_trainer_state *t) {
-    const char *best = bert_best_metric_name(a);
+    const char *best = t->best_metric_name;
     const bool keeps = a->load_best_model_at_end;
     note(c, "%s", t->why);
     if (t->best_global_step)

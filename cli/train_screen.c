@@ -33,11 +33,11 @@ enum { COLUMNS_MAX = 32, FIXED = 38 }; /* FIXED: epoch, step, train loss, second
 
 /* The numbers of the metrics in the order of columns: those that decide anything come first, as a
  * narrow terminal shows no others. */
-static int order_of(const screen *s, const bert_metrics *m, int *order) {
-    const char *first[] = {
-        bert_best_metric_name(s->training),
-        s->training->early_stopping_patience ? bert_stopping_metric_name(s->training) : "loss",
-        "loss"};
+static int order_of(const screen *s, const bert_trainer_state *t, int *order) {
+    const bert_metrics *m = t->metrics;
+    const char *first[] = {t->best_metric_name,
+                           s->training->early_stopping_patience ? t->stopping_metric_name : "loss",
+                           "loss"};
     bool taken[COLUMNS_MAX] = {false};
     int n = 0, all = bert_metrics_count(m);
     if (all > COLUMNS_MAX) all = COLUMNS_MAX;
@@ -79,8 +79,8 @@ static void print_values(screen *s, const bert_trainer_state *t, const int *orde
 
 /* Once: a metric that decides something, and is none. */
 static void say_undefined(screen *s, const bert_trainer_state *t) {
-    const char *best = bert_best_metric_name(s->training);
-    const char *stopping = bert_stopping_metric_name(s->training);
+    const char *best = t->best_metric_name;
+    const char *stopping = t->stopping_metric_name;
     const bool waits = s->training->early_stopping_patience > 0;
     double value = 0;
     if (s->undefined_is_said || !t->global_step) return;
@@ -98,7 +98,7 @@ static void evaluation_row(screen *s, const bert_trainer_state *t) {
     int order[COLUMNS_MAX], n = 0, used = FIXED;
     s->evaluated_step = t->global_step;
     if (!m || s->final || s->common->quiet) return;
-    const int all = order_of(s, m, order), width = progress_width(&s->bar);
+    const int all = order_of(s, t, order), width = progress_width(&s->bar);
     while (n < all && used + column_width(m, order[n]) < width) used += column_width(m, order[n++]);
     progress_clear(&s->bar);
     if (!s->header) {

@@ -555,7 +555,8 @@ typedef struct {
     int64_t save_total_limit; /* 0: no limit */
     bool save_only_model;     /* checkpoints to use, not to resume from */
     bool load_best_model_at_end;
-    char metric_for_best_model[BERT_MAX_NAME]; /* "": loss where one is needed */
+    char metric_for_best_model[BERT_MAX_NAME]; /* "": loss; "f1" of several labels is f1_micro, of
+                                                  more than two classes f1_macro */
     int greater_is_better; /* -1: unless the metric is a loss or an error; 0; 1 */
     char early_stopping_metric[BERT_MAX_NAME]; /* * "": metric_for_best_model */
     int64_t early_stopping_patience;           /* * evaluations without improvement; 0: off */
@@ -573,11 +574,6 @@ typedef struct {
     bert_precision precision;          /* * */
 } bert_training_args;
 BERT_API bert_training_args bert_training_default(void);
-/* The metrics by which an evaluation is the best, and by which patience counts, without "eval_":
- * loss unless the arguments name one. */
-BERT_API const char *bert_best_metric_name(const bert_training_args *a);
-BERT_API const char *bert_stopping_metric_name(const bert_training_args *a);
-
 /* The rows behind the struct: flags, JSON and defaults come from them. */
 typedef struct {
     const char *name;     /* "learning_rate" */
@@ -590,14 +586,34 @@ BERT_API bool bert_training_arg_at(int i, bert_training_arg *out); /* false past
  * is right. */
 BERT_API int bert_training_set(bert_training_args *a, const char *name, const char *value,
                                bert_error *e);
-/* Of an argument of transformers that is not here: what there is instead, or why there is nothing.
- * NULL of others. */
-BERT_API const char *bert_training_instead(const char *name);
+/* "true", "yes", "t", "y", "1" and their opposites in any case, as HfArgumentParser takes them;
+ * false: none of these. */
+BERT_API bool bert_parse_truth(const char *text, bool *truth);
+
+/* What an argument of transformers' TrainingArguments, or of the scripts around them, that has no
+ * row here comes to. */
+typedef enum {
+    BERT_FOREIGN_NONE,   /* there is no such argument there either */
+    BERT_FOREIGN_TAKEN,  /* it has another name here */
+    BERT_FOREIGN_IDLE,   /* with this value it asks for what is so anyway, or changes no result */
+    BERT_FOREIGN_REFUSED /* it asks for what is not here */
+} bert_foreign_kind;
+typedef struct {
+    bert_foreign_kind kind;
+    bool is_switch;      /* without a value it is true */
+    const char *name;    /* TAKEN: a training argument, an option of bert train, or "MODEL", */
+    const char *value;   /* with this value, or with the one given where it is NULL, */
+    const char *also;    /* and unless NULL this one too: "name=value" */
+    const char *instead; /* what there is instead, or why there is nothing; "" */
+} bert_foreign;
+/* name with _ or -; value NULL: none is given, "": that is none at all (null). */
+BERT_API bert_foreign bert_training_foreign(const char *name, const char *value);
 /* The value as text, as bert_training_set() takes it; returns its length. */
 BERT_API int bert_training_get(const bert_training_args *a, const char *name, char *out,
                                size_t capacity);
-/* A JSON object of such names; what it does not name is left alone. Arguments of transformers that
- * are not here may be in it, with values that ask for what is so anyway. */
+/* A JSON object of such names; what it does not name is left alone. Arguments of transformers and
+ * its scripts that are not here may be in it: BERT_FOREIGN_TAKEN where that is an argument,
+ * otherwise left to the caller, and BERT_FOREIGN_IDLE. One error names all others. */
 BERT_API int bert_training_load(bert_training_args *a, const char *path, bert_error *e);
 BERT_API int bert_training_save(const bert_training_args *a, const char *path, bert_error *e);
 
@@ -647,6 +663,8 @@ typedef struct {
     int64_t eval_batch, eval_batches; /* of a running evaluation */
     double best_metric;               /* NaN: none yet */
     int64_t best_global_step;         /* 0: none */
+    const char *best_metric_name;     /* the metrics by which an evaluation is the best, */
+    const char *stopping_metric_name; /* and by which patience counts, as bert_metrics names them */
     bool is_best;                     /* at BERT_ON_EVALUATE: it is the best so far */
     int64_t undefined; /* evaluations by whose metric_for_best_model, a NaN, none can be
                           the best; they do not count for patience */

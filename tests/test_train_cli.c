@@ -88,12 +88,73 @@ static void a_metric_may_be_undefined(void **state) {
     assert_int_equal(count(err, " *\n"), 0);
 }
 
+/* As they stand in guides of transformers and in readmes of its scripts. */
+static void pasted_lines_work(void **state) {
+    (void)state;
+    expect(0, bert("train --model_name_or_path m --train_file train.csv --validation_file "
+                   "validation.csv --do_train --do_eval True --max_seq_length 8 --epochs 1 "
+                   "--per_gpu_train_batch_size 32 --evaluation_strategy steps --eval_steps 1 "
+                   "--load_best_model_at_end True --greater_is_better --push_to_hub false "
+                   "--report_to wandb --text_column_name text --label_column_name=label "
+                   "--pad_to_max_length --cache_dir /x --overwrite_output_dir --threads 1 "
+                   "--output_dir j"));
+    says(err, "--model_name_or_path m is taken as MODEL");
+    says(err, "--do_eval True has no effect: ");
+    says(err, "--max_seq_length 8 is taken as --max-length 8 --on-overflow truncate");
+    says(err, "--push_to_hub false has no effect: nothing is uploaded");
+    says(err, "is taken as none: log.jsonl");
+    assert_int_equal(count(err, "\n  0.50 "), 1);
+    expect(0, bert(TRAIN "-o k --max-steps 1 --label-all-tokens False --quiet --columns True"));
+    assert_string_equal(err, "");
+    /* Without a value a switch leaves the operand alone. */
+    expect(0, bert("train --load_best_model_at_end m --train-file train.csv --validation-file "
+                   "validation.csv --threads 1 --max-steps 1 -o l"));
+    write_file("args.json",
+               "{\"model_name_or_path\": \"m\", \"train_file\": \"train.csv\", "
+               "\"validation_file\": \"validation.csv\", \"max_seq_length\": 8, "
+               "\"output_dir\": \"n\", \"evaluation_strategy\": \"epoch\", "
+               "\"save_strategy\": \"epoch\", \"learning_rate\": 2e-5, "
+               "\"num_train_epochs\": 1, \"weight_decay\": 0.01, \"push_to_hub\": false, "
+               "\"load_best_model_at_end\": true, \"metric_for_best_model\": \"f1\"}");
+    expect(0, bert("train --args args.json --threads 1"));
+    says(err, "--args: model_name_or_path is taken as MODEL, max_seq_length is taken as "
+              "max_length, evaluation_strategy is taken as eval_strategy");
+    says(err, "--metric-for-best-model f1 is taken as f1_macro");
+    says(err, "train loss  f1_macro  eval loss");
+    says(err, "the best f1_macro, ");
+}
+
+static void all_unknown_options_are_named_at_once(void **state) {
+    (void)state;
+    expect(2, bert("train m --train-file train.csv -o o --learnin_rate 1 --fp16 --zip 7 "
+                   "--max_train_samples=5"));
+    says(err, "there are no options '--learnin_rate', '--fp16', '--zip', '--max_train_samples'\n");
+    says(err, "--learnin_rate; did you mean --learning-rate?");
+    says(err, "--fp16: precision medium");
+    says(err, "--max_train_samples: a file may be cut");
+    expect(2, bert("classify m --foo x --bar"));
+    says(err, "there are no options '--foo', '--bar'");
+    expect(2, bert("train m --model_name_or_path k --train-file train.csv -o o"));
+    says(err, "MODEL is given twice, 'm' and 'k'");
+    expect(2, bert("train m --train-file train.csv -o o --load_best_model_at_end=maybe"));
+    says(err, "true|false");
+    expect(2, bert("train m --train-file train.csv -o o --line-by-line=maybe"));
+    says(err, "--line-by-line is true or false, not 'maybe'");
+    expect(2, bert("train m --train-file train.csv -o o --max_seq_length --quiet"));
+    says(err, "--max_seq_length needs a value");
+    /* Texts are no words of truth. */
+    expect(0, bert("embed m --json true"));
+    assert_int_equal(lines(), 1);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_table_shows_what_decides),
         cmocka_unit_test(steps_alone_mean_steps),
         cmocka_unit_test(finished_work_is_safe),
         cmocka_unit_test(a_metric_may_be_undefined),
+        cmocka_unit_test(pasted_lines_work),
+        cmocka_unit_test(all_unknown_options_are_named_at_once),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

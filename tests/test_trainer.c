@@ -322,7 +322,7 @@ static void wrong_arguments_are_refused(void **state) {
         {"save_strategy", "best", "eval_strategy"},
         {"lr_scheduler_type", "reduce_lr_on_plateau", "eval_strategy"},
         {"lr_scheduler_kwargs", "{\"power\": 2}", "takes none"},
-        {"metric_for_best_model", "f1", "f1 is not computed; loss, accuracy"},
+        {"metric_for_best_model", "f2", "f2 is not computed; loss, accuracy"},
         {"metrics", "pearson", "accuracy"},
         {"class_weights", "1,2", "3 numbers"},
         {"class_weights", "1,2,3,4", "3 numbers"},

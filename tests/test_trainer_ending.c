@@ -146,6 +146,38 @@ static void a_metric_without_a_value_is_no_best(void **state) {
     end(&w);
 }
 
+static void names_of_scripts_are_known(void **state) {
+    (void)state;
+    static const struct {
+        const char *problem, *name, *is;
+    } cases[] = {
+        {SINGLE, "f1", "f1_macro"},
+        {SINGLE, "eval_overall_f1", "f1_macro"},
+        {SINGLE, "roc_auc", "roc_auc_ovr"}, /* which is not among the usual ones */
+        {SINGLE, "f1_weighted", "f1_weighted"},
+        {SINGLE, "eval_accuracy", "accuracy"},
+        {SINGLE, "", "loss"},
+        {"multi_label_classification", "f1", "f1_micro"},
+        {"multi_label_classification", "roc_auc", "roc_auc"},
+        {"regression", "eval_spearmanr", "spearmanr"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        world w;
+        begin_with(&w, cases[i].problem, 0, TINY_ROWS, 8);
+        strcpy(w.args.metric_for_best_model, cases[i].name);
+        bert_trainer *t = trainer_of(&w);
+        const bert_trainer_state *s = bert_trainer_get_state(t);
+        assert_string_equal(s->best_metric_name, cases[i].is);
+        assert_string_equal(s->stopping_metric_name, cases[i].is);
+        const bert_metrics *m = bert_trainer_evaluate(t, NULL, &w.e);
+        double value, accuracy;
+        check(&w, m && bert_metrics_find(m, cases[i].is, &value));
+        assert_int_equal(bert_metrics_find(m, "accuracy", &accuracy), i < 8); /* beside it */
+        bert_trainer_free(t);
+        end(&w);
+    }
+}
+
 static void set_worsening(world *w) {
     w->args.max_steps = 12;
     w->args.warmup_steps = 12;
@@ -297,6 +329,7 @@ int main(void) {
         cmocka_unit_test(patience_may_have_a_metric_of_its_own),
         cmocka_unit_test(other_endings_are_told_apart),
         cmocka_unit_test(a_metric_without_a_value_is_no_best),
+        cmocka_unit_test(names_of_scripts_are_known),
         cmocka_unit_test(the_best_is_not_logged_again),
         cmocka_unit_test(a_run_without_steps_changes_nothing),
         cmocka_unit_test(a_trained_model_is_not_overwritten_unasked),

@@ -136,12 +136,16 @@ static void json_files_are_checked(void **state) {
         const char *text, *message;
     } bad[] = {
         {"[]", "not a JSON object"},
-        {"{\"learning_rate\": 1e-4, \"epochs\": 3}", "epochs"},
+        {"{\"learning_rate\": 1e-4, \"epoch_count\": 3}", "epoch_count"},
         {"{\"learning_rate\": 1e-4, \"seed\": {}}", "seed"},
         {"{\"seed\": \"x\"}", "seed"},
         {"{\"bf16\": true}", "precision medium"},
         {"{\"optim\": \"adafactor\"}", "AdamW"},
-        {"{\"bf17\": false}", "no such training argument"},
+        {"{\"bf17\": false}", "bf17: there is no such training argument"},
+        {"{\"bf17\": false, \"bf16\": true, \"dataset\": \"x\"}",
+         "bf17, bf16, dataset: there are no such training arguments; precision medium"},
+        {"{\"push_to_hub\": \"True\"}", "nothing is uploaded"},
+        {"{\"evaluation_strategy\": \"epochs\"}", "no|steps|epoch"},
     };
     char *dir = test_directory(), *path = bert_path_join(dir, "args.json");
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
@@ -170,6 +174,276 @@ static void json_files_are_checked(void **state) {
     test_remove(dir);
 }
 
+/* What transformers 4 and 5 and its scripts take has a row here, another name, a reason to change
+ * nothing or one that says what there is instead. */
+static void every_argument_of_transformers_is_known(void **state) {
+    (void)state;
+    static const char *const names[] = {
+        "output_dir",
+        "per_device_train_batch_size",
+        "num_train_epochs",
+        "max_steps",
+        "learning_rate",
+        "lr_scheduler_type",
+        "lr_scheduler_kwargs",
+        "warmup_steps",
+        "optim",
+        "optim_args",
+        "weight_decay",
+        "adam_beta1",
+        "adam_beta2",
+        "adam_epsilon",
+        "optim_target_modules",
+        "gradient_accumulation_steps",
+        "average_tokens_across_devices",
+        "max_grad_norm",
+        "label_smoothing_factor",
+        "bf16",
+        "fp16",
+        "bf16_full_eval",
+        "fp16_full_eval",
+        "tf32",
+        "activation_checkpointing",
+        "activation_checkpointing_kwargs",
+        "gradient_checkpointing",
+        "gradient_checkpointing_kwargs",
+        "torch_compile",
+        "torch_compile_backend",
+        "torch_compile_mode",
+        "use_liger_kernel",
+        "liger_kernel_config",
+        "use_cache",
+        "neftune_noise_alpha",
+        "torch_empty_cache_steps",
+        "auto_find_batch_size",
+        "logging_strategy",
+        "logging_steps",
+        "logging_first_step",
+        "log_on_each_node",
+        "logging_nan_inf_filter",
+        "include_num_input_tokens_seen",
+        "log_level",
+        "log_level_replica",
+        "disable_tqdm",
+        "report_to",
+        "run_name",
+        "project",
+        "trackio_space_id",
+        "trackio_bucket_id",
+        "trackio_static_space_id",
+        "eval_strategy",
+        "eval_steps",
+        "eval_delay",
+        "per_device_eval_batch_size",
+        "prediction_loss_only",
+        "eval_on_start",
+        "eval_do_concat_batches",
+        "eval_use_gather_object",
+        "eval_accumulation_steps",
+        "include_for_metrics",
+        "batch_eval_metrics",
+        "save_only_model",
+        "save_strategy",
+        "save_steps",
+        "save_on_each_node",
+        "save_total_limit",
+        "enable_jit_checkpoint",
+        "push_to_hub",
+        "hub_token",
+        "hub_private_repo",
+        "hub_model_id",
+        "hub_strategy",
+        "hub_always_push",
+        "hub_revision",
+        "load_best_model_at_end",
+        "metric_for_best_model",
+        "greater_is_better",
+        "ignore_data_skip",
+        "restore_callback_states_from_checkpoint",
+        "full_determinism",
+        "seed",
+        "data_seed",
+        "use_cpu",
+        "accelerator_config",
+        "parallelism_config",
+        "dataloader_drop_last",
+        "dataloader_num_workers",
+        "dataloader_pin_memory",
+        "dataloader_persistent_workers",
+        "dataloader_prefetch_factor",
+        "dataloader_multiprocessing_context",
+        "dataloader_in_order",
+        "remove_unused_columns",
+        "label_names",
+        "train_sampling_strategy",
+        "length_column_name",
+        "ddp_find_unused_parameters",
+        "ddp_bucket_cap_mb",
+        "ddp_broadcast_buffers",
+        "ddp_static_graph",
+        "ddp_backend",
+        "ddp_timeout",
+        "fsdp",
+        "fsdp_config",
+        "deepspeed",
+        "debug",
+        "skip_memory_metrics",
+        "do_train",
+        "do_eval",
+        "do_predict",
+        "resume_from_checkpoint",
+        "local_rank",
+        "overwrite_output_dir",
+        "evaluation_strategy",
+        "per_gpu_train_batch_size",
+        "per_gpu_eval_batch_size",
+        "warmup_ratio",
+        "logging_dir",
+        "save_safetensors",
+        "no_cuda",
+        "use_mps_device",
+        "jit_mode_eval",
+        "use_ipex",
+        "fp16_opt_level",
+        "half_precision_backend",
+        "tpu_num_cores",
+        "tpu_metrics_debug",
+        "past_index",
+        "fsdp_min_num_params",
+        "fsdp_transformer_layer_cls_to_wrap",
+        "adafactor",
+        "group_by_length",
+        "use_legacy_prediction_loop",
+        "include_inputs_for_metrics",
+        "fp16_backend",
+        "push_to_hub_model_id",
+        "push_to_hub_organization",
+        "push_to_hub_token",
+        "mp_parameters",
+        "torchdynamo",
+        "ray_scope",
+        "dispatch_batches",
+        "split_batches",
+        "include_tokens_per_second",
+        "model_name_or_path",
+        "config_name",
+        "tokenizer_name",
+        "cache_dir",
+        "use_fast_tokenizer",
+        "model_revision",
+        "token",
+        "use_auth_token",
+        "trust_remote_code",
+        "ignore_mismatched_sizes",
+        "model_type",
+        "config_overrides",
+        "torch_dtype",
+        "dtype",
+        "low_cpu_mem_usage",
+        "task_name",
+        "dataset_name",
+        "dataset_config_name",
+        "max_seq_length",
+        "overwrite_cache",
+        "pad_to_max_length",
+        "max_train_samples",
+        "max_eval_samples",
+        "max_predict_samples",
+        "train_file",
+        "validation_file",
+        "test_file",
+        "do_regression",
+        "text_column_names",
+        "text_column_delimiter",
+        "train_split_name",
+        "validation_split_name",
+        "test_split_name",
+        "remove_splits",
+        "remove_columns",
+        "label_column_name",
+        "preprocessing_num_workers",
+        "shuffle_train_dataset",
+        "shuffle_seed",
+        "metric_name",
+        "text_column_name",
+        "label_all_tokens",
+        "return_entity_level_metrics",
+        "doc_stride",
+        "version_2_with_negative",
+        "null_score_diff_threshold",
+        "n_best_size",
+        "max_answer_length",
+        "validation_split_percentage",
+        "mlm_probability",
+        "line_by_line",
+        "streaming",
+        "keep_linebreaks",
+    };
+    bert_training_args a = bert_training_default();
+    char text[2048];
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const bert_foreign f = bert_training_foreign(names[i], NULL);
+        const bool is_ours = bert_training_get(&a, names[i], text, sizeof text) >= 0;
+        if (!is_ours && f.kind == BERT_FOREIGN_NONE) fail_msg("%s", names[i]);
+        if (f.kind == BERT_FOREIGN_TAKEN) assert_true(*f.name);
+        if (f.kind == BERT_FOREIGN_IDLE || f.kind == BERT_FOREIGN_REFUSED)
+            if (!is_ours && strlen(f.instead) < 8 && !bert_training_foreign(names[i], "7").name)
+                fail_msg("%s: nothing is said", names[i]);
+    }
+}
+
+static void other_names_are_taken(void **state) {
+    (void)state;
+    static const struct {
+        const char *name, *value, *ours, *is; /* ours NULL: it is idle; "": refused */
+    } cases[] = {
+        {"evaluation_strategy", "epoch", "eval_strategy", "epoch"},
+        {"evaluation-strategy", "steps", "eval_strategy", "steps"},
+        {"per_gpu_train_batch_size", "4", "per_device_train_batch_size", "4"},
+        {"epochs", "2", "num_train_epochs", "2"},
+        {"lr", "0.5", "learning_rate", "0.5"},
+        {"group_by_length", "True", "train_sampling_strategy", "group_by_length"},
+        {"group_by_length", "False", NULL, NULL},
+        {"report_to", "wandb", "report_to", "none"},
+        {"report_to", "all", "report_to", "tensorboard"},
+        {"report_to", "tensorboard", "report_to", "tensorboard"},
+        {"load_best_model_at_end", "True", "load_best_model_at_end", "true"},
+        {"eval_on_start", "yes", "eval_on_start", "true"},
+        {"greater_is_better", "False", "greater_is_better", "false"},
+        {"push_to_hub", "False", NULL, NULL},
+        {"push_to_hub", "0", NULL, NULL},
+        {"push_to_hub", "yes", "", "nothing is uploaded"},
+        {"do_train", "True", NULL, NULL},
+        {"optim", "adamw_torch", NULL, NULL},
+        {"optim", "sgd", "", "AdamW"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const bert_foreign f = bert_training_foreign(cases[i].name, cases[i].value);
+        if (!cases[i].ours) {
+            if (f.kind != BERT_FOREIGN_IDLE) fail_msg("%s %s", cases[i].name, cases[i].value);
+            continue;
+        }
+        bert_training_args a = bert_training_default();
+        bert_error e = {0};
+        char text[2048];
+        const int rc = bert_training_set(&a, cases[i].name, cases[i].value, &e);
+        if (!*cases[i].ours) {
+            assert_int_equal(rc, BERT_EINVAL);
+            if (!strstr(e.message, cases[i].is)) fail_msg("%s", e.message);
+            continue;
+        }
+        if (rc) fail_msg("%s", e.message);
+        bert_training_get(&a, cases[i].ours, text, sizeof text);
+        assert_string_equal(text, cases[i].is);
+    }
+    bool truth;
+    assert_false(bert_parse_truth("maybe", &truth));
+    assert_false(bert_parse_truth("", &truth));
+    assert_false(bert_parse_truth("truely", &truth));
+    assert_true(bert_parse_truth("TRUE", &truth) && truth);
+    assert_true(bert_parse_truth("n", &truth) && !truth);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(defaults_are_those_of_transformers),
@@ -177,6 +451,8 @@ int main(void) {
         cmocka_unit_test(every_argument_has_a_text_form),
         cmocka_unit_test(wrong_values_are_refused),
         cmocka_unit_test(json_files_are_checked),
+        cmocka_unit_test(every_argument_of_transformers_is_known),
+        cmocka_unit_test(other_names_are_taken),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,7 +3,6 @@
 #include "base/number.h"
 #include "files/json.h"
 #include "files/utf8.h"
-#include "train/foreign_args.h"
 #include "train/trainer.h"
 #include <bert_train.h>
 #include <errno.h>
@@ -142,6 +141,30 @@ static int set_text(const row *r, char *out, const char *value, bert_error *e) {
     return BERT_OK;
 }
 
+static char lower(char c) {
+    return (char)(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
+}
+
+bool bert_parse_truth(const char *text, bool *truth) {
+    static const char *const words[][2] = {
+        {"true", "false"}, {"yes", "no"}, {"t", "f"}, {"y", "n"}, {"1", "0"}};
+    for (size_t i = 0; i < 2 * sizeof words / sizeof *words; i++) {
+        const char *word = words[i / 2][i % 2], *p = text;
+        while (*word && lower(*p) == *word) word++, p++;
+        if (*word || *p) continue;
+        *truth = i % 2 == 0;
+        return true;
+    }
+    return false;
+}
+
+/* A choice may be among true and false, beside others. */
+static const char *chosen(const row *r, const char *value) {
+    bool truth;
+    const bool of_truth = strstr(r->choices, "false") && bert_parse_truth(value, &truth);
+    return of_truth ? (truth ? "true" : "false") : value;
+}
+
 static int set(const row *r, bert_training_args *a, const char *value, bert_error *e) {
     char *field = (char *)a + r->offset, *end;
     switch (r->kind) {
@@ -149,14 +172,15 @@ static int set(const row *r, bert_training_args *a, const char *value, bert_erro
     case OBJECT:
         return set_text(r, field, value, e);
     case BOOLEAN: {
-        bool yes = !strcmp(value, "true") || !strcmp(value, "1");
-        if (!yes && strcmp(value, "false") && strcmp(value, "0")) return bad(r, value, e);
+        bool yes;
+        if (!bert_parse_truth(value, &yes)) return bad(r, value, e);
         *(bool *)field = yes;
         return BERT_OK;
     }
     case CHOICE: {
         size_t n;
         const char *text;
+        value = chosen(r, value);
         for (int i = 0; (text = choice(r->choices, i, &n)); i++) {
             if (strlen(value) != n || memcmp(text, value, n)) continue;
             int v = i + (int)r->min; /* every such field is an int or an enumeration */
@@ -242,20 +266,20 @@ bool bert_training_arg_at(int i, bert_training_arg *out) {
     return true;
 }
 
-const char *bert_training_instead(const char *name) {
-    return bert_foreign_arg(name, NULL, NULL);
-}
-
-/* where: a file that names it ("x.json: "), or "". */
-static int unknown(const char *where, const char *name, bert_error *e) {
-    const char *instead = bert_training_instead(name);
-    return bert_fail(e, BERT_EINVAL, "%s%s: there is no such training argument%s%s", where, name,
-                     instead ? "; " : "", instead ? instead : "");
+/* The row that a name and its value come to, the value perhaps another one then; NULL: none. */
+static const row *find_known(const char *name, const char **value) {
+    const bert_foreign f = bert_training_foreign(name, *value);
+    if (f.kind != BERT_FOREIGN_TAKEN) return find(name);
+    if (f.value) *value = f.value;
+    return find(f.name);
 }
 
 int bert_training_set(bert_training_args *a, const char *name, const char *value, bert_error *e) {
-    const row *r = find(name);
-    return r ? set(r, a, value, e) : unknown("", name, e);
+    const row *r = find_known(name, &value);
+    if (r) return set(r, a, value, e);
+    const char *instead = bert_training_foreign(name, value).instead;
+    return bert_fail(e, BERT_EINVAL, "%s: there is no such training argument%s%s", name,
+                     *instead ? "; " : "", instead);
 }
 
 int bert_training_get(const bert_training_args *a, const char *name, char *out, size_t capacity) {
@@ -293,41 +317,72 @@ static int text_of(const json_t *v, char *out, size_t capacity) {
     return (int)used;
 }
 
-/* An argument that is not ours, with a value that changes nothing. */
-static bool is_harmless(const char *name, const json_t *value) {
+/* The value as text; false: it is none. */
+static bool value_of(const json_t *json, char *text, size_t capacity) {
+    *text = 0;
+    if (json_is_null(json)) return true;
+    const int n = text_of(json, text, capacity);
+    return n >= 0 && (size_t)n < capacity;
+}
+
+/* Whether a name is of nothing here: neither of ours, nor of what changes nothing, or is somebody
+ * else's to take. */
+static bool is_unknown(const char *name, const json_t *json) {
     char text[2048];
-    bool harmless = false;
-    if (json_is_null(value)) return bert_foreign_arg(name, "", NULL);
-    const int n = text_of(value, text, sizeof text);
-    return n >= 0 && (size_t)n < sizeof text && bert_foreign_arg(name, text, &harmless) && harmless;
+    const char *value = text;
+    if (!value_of(json, text, sizeof text)) return !find(name);
+    if (find_known(name, &value)) return false;
+    const bert_foreign f = bert_training_foreign(name, text);
+    return f.kind != BERT_FOREIGN_IDLE && f.kind != BERT_FOREIGN_TAKEN;
+}
+
+/* All names of nothing in one message, before what there is instead. */
+static int check_names(json_t *json, const char *path, bert_error *e) {
+    const char *name;
+    json_t *value;
+    char names[300] = "", instead[300] = "";
+    int n = 0;
+    size_t used = 0, told = 0;
+    json_object_foreach(json, name, value) {
+        if (!is_unknown(name, value)) continue;
+        const char *text = bert_training_foreign(name, NULL).instead;
+        if (used < sizeof names)
+            used +=
+                (size_t)snprintf(names + used, sizeof names - used, "%s%s", n++ ? ", " : "", name);
+        if (*text && told < sizeof instead)
+            told += (size_t)snprintf(instead + told, sizeof instead - told, "; %s", text);
+    }
+    if (!n) return BERT_OK;
+    return bert_fail(e, BERT_EINVAL, "%s: %s: there %s no such training argument%s%s", path, names,
+                     n > 1 ? "are" : "is", n > 1 ? "s" : "", instead);
+}
+
+static int load_value(bert_training_args *a, const char *path, const char *name, const json_t *json,
+                      bert_error *e) {
+    char text[2048];
+    const char *value = text;
+    const bool is_value = value_of(json, text, sizeof text);
+    const row *r = is_value ? find_known(name, &value) : find(name);
+    if (!r) return BERT_OK; /* check_names() has let it pass */
+    if (!is_value) return bert_fail(e, BERT_EINVAL, "%s: %s: not a value, or too long", path, name);
+    const bool none = json_is_null(json) || (json_is_array(json) && !json_array_size(json));
+    const int rc = set(r, a, none ? r->fallback : value, e);
+    if (rc) bert_error_prefix(e, "%s: ", path);
+    return rc;
 }
 
 int bert_training_load(bert_training_args *a, const char *path, bert_error *e) {
     json_t *json = bert_json_load(path, e);
     if (!json) return e ? e->code : BERT_EFORMAT;
-    int rc = BERT_OK;
-    if (!json_is_object(json))
-        rc = bert_fail(e, BERT_EFORMAT, "%s: not a JSON object of training arguments", path);
+    int rc = json_is_object(json)
+                 ? check_names(json, path, e)
+                 : bert_fail(e, BERT_EFORMAT, "%s: not a JSON object of training arguments", path);
     bert_training_args copy = *a;
     const char *name;
     json_t *value;
     json_object_foreach(json, name, value) {
-        const row *r = rc ? NULL : find(name);
-        char text[2048];
         if (rc) break;
-        if (!r && is_harmless(name, value)) continue;
-        if (!r) {
-            snprintf(text, sizeof text, "%s: ", path);
-            rc = unknown(text, name, e);
-        } else if (json_is_null(value) || (json_is_array(value) && !json_array_size(value))) {
-            rc = set(r, &copy, r->fallback, e);
-        } else {
-            int n = text_of(value, text, sizeof text);
-            if (n < 0 || (size_t)n >= sizeof text)
-                rc = bert_fail(e, BERT_EINVAL, "%s: %s: not a value, or too long", path, name);
-            else if ((rc = set(r, &copy, text, e)))
-                bert_error_prefix(e, "%s: ", path);
-        }
+        rc = load_value(&copy, path, name, value, e);
     }
     json_decref(json);
     if (!rc) *a = copy;

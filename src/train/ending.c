@@ -14,7 +14,7 @@ static int say_patience(const bert_trainer *t, char *out, size_t n) {
         "early stopping at step %lld (epoch %.2f): in %lld evaluation%s %s has not "
         "improved on %.4f%s",
         (long long)r->global_step, bert_trainer_epoch(t), (long long)r->patience,
-        r->patience == 1 ? "" : "s", bert_stopping_metric_name(a), r->stopping_best, by);
+        r->patience == 1 ? "" : "s", t->stopping_name, r->stopping_best, by);
 }
 
 static int say_complete(const bert_trainer *t, char *out, size_t n) {

@@ -8,20 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *without_eval(const char *name) {
-    return strncmp(name, "eval_", 5) ? name : name + 5;
-}
-
-const char *bert_best_metric_name(const bert_training_args *a) {
-    const char *name = without_eval(a->metric_for_best_model);
-    return *name ? name : "loss";
-}
-
-const char *bert_stopping_metric_name(const bert_training_args *a) {
-    const char *name = without_eval(a->early_stopping_metric);
-    return *name ? name : bert_best_metric_name(a);
-}
-
 static int after_eval_batches(void *context, int64_t batch, int64_t batches, bert_error *e) {
     bert_trainer *t = context;
     if (t->stop && batch < batches)
@@ -105,8 +91,9 @@ static int measure(bert_trainer *t, const bert_dataset *d, const char *prefix, r
     return BERT_OK;
 }
 
-static bool greater_is_better(const bert_training_args *a, const char *name) {
-    const bool chosen = a->greater_is_better >= 0 && !strcmp(name, bert_best_metric_name(a));
+static bool greater_is_better(const bert_trainer *t, const char *name) {
+    const bert_training_args *a = &t->args;
+    const bool chosen = a->greater_is_better >= 0 && !strcmp(name, t->best_name);
     return chosen ? a->greater_is_better > 0 : bert_metric_greater_is_better(name);
 }
 
@@ -115,7 +102,7 @@ static bool improves(const bert_trainer *t, const char *name, double best, doubl
     *value = (double)NAN;
     bert_metrics_find(t->metrics, name, value);
     if (isnan(*value)) return false;
-    return isnan(best) || (greater_is_better(&t->args, name) ? *value > best : *value < best);
+    return isnan(best) || (greater_is_better(t, name) ? *value > best : *value < best);
 }
 
 /* judged: it is one of the run's, which says which weights are the best. */
@@ -127,8 +114,7 @@ static int run_evaluation(bert_trainer *t, const bert_dataset *d, bool judged, b
     if (keeps) t->predicted_step = weights_step(t);
     bert_run *r = &t->run;
     double value;
-    t->state.is_best =
-        judged && improves(t, bert_best_metric_name(&t->args), r->best_metric, &value);
+    t->state.is_best = judged && improves(t, t->best_name, r->best_metric, &value);
     if (judged || !is_logged(t)) {
         const int64_t steps = r->global_step - r->evaluated_step;
         if (steps > 0)
@@ -223,7 +209,7 @@ static void count_patience(bert_trainer *t) {
     const bert_training_args *a = &t->args;
     bert_run *r = &t->run;
     double value;
-    const bool better = improves(t, bert_stopping_metric_name(a), r->stopping_best, &value);
+    const bool better = improves(t, t->stopping_name, r->stopping_best, &value);
     if (isnan(value)) return;
     const bool enough = better && (isnan(r->stopping_best) ||
                                    fabs(value - r->stopping_best) > a->early_stopping_threshold);
@@ -238,7 +224,7 @@ static int judge(bert_trainer *t, bert_error *e) {
     bert_run *r = &t->run;
     double value;
     if (!r->global_step) return BERT_OK; /* eval_on_start shows the untrained model */
-    const bool better = improves(t, bert_best_metric_name(a), r->best_metric, &value);
+    const bool better = improves(t, t->best_name, r->best_metric, &value);
     r->undefined += isnan(value);
     if (a->lr_scheduler_type == BERT_SCHEDULE_REDUCE_ON_PLATEAU && !isnan(value))
         bert_plateau_step(&t->schedule, &r->plateau, value);

@@ -14,21 +14,7 @@ static bool wants_best(const bert_training_args *a) {
            a->save_strategy == BERT_STRATEGY_BEST;
 }
 
-static int check_metric(const bert_trainer *t, const char *argument, const char *name,
-                        bert_error *e) {
-    const bert_metrics *m = t->metrics;
-    bool known = !strcmp(name, "loss");
-    for (int i = 0; i < bert_metrics_count(m) && !known; i++)
-        known = !strcmp(bert_metrics_name(m, i), name);
-    if (known) return BERT_OK;
-    char list[300] = "loss";
-    size_t n = strlen(list);
-    for (int i = 0; i < bert_metrics_count(m) && n < sizeof list; i++)
-        n += (size_t)snprintf(list + n, sizeof list - n, ", %s", bert_metrics_name(m, i));
-    return bert_fail(e, BERT_EINVAL, "%s: %s is not computed; %s are", argument, name, list);
-}
-
-static int check_args(const bert_trainer *t, bert_error *e) {
+static int check_args(bert_trainer *t, bert_error *e) {
     const bert_training_args *a = &t->args;
     bool evaluates = a->eval_strategy != BERT_STRATEGY_NO || a->eval_on_start;
     if (evaluates && !t->validation)
@@ -53,8 +39,7 @@ static int check_args(const bert_trainer *t, bert_error *e) {
             "precision int8 is for use, not for training: take highest, high or medium");
     if (a->resume_from_checkpoint[0] && !a->output_dir[0])
         return bert_fail(e, BERT_EINVAL, "resume_from_checkpoint needs output_dir");
-    int rc = check_metric(t, "metric_for_best_model", bert_best_metric_name(a), e);
-    return rc ? rc : check_metric(t, "early_stopping_metric", bert_stopping_metric_name(a), e);
+    return bert_trainer_name_metrics(t, e);
 }
 
 /* "auto": rows / (classes * rows of the class), as scikit-learn's "balanced"; else numbers. */
@@ -209,6 +194,8 @@ bert_trainer *bert_trainer_new(bert_model *m, const bert_training_args *args,
                              .num_train_epochs = (double)t->max_steps / (double)t->steps_per_epoch,
                              .best_metric = (double)NAN,
                              .why = t->why,
+                             .best_metric_name = t->best_name,
+                             .stopping_metric_name = t->stopping_name,
                              .best_model_checkpoint = t->best_checkpoint,
                              .checkpoint = t->checkpoint,
                              .log_name = t->log_name,

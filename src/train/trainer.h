@@ -53,7 +53,8 @@ struct bert_trainer {
     bool ended;       /* by a callback or early stopping */
     bool by_patience; /* that is early stopping */
     bool is_whole;    /* nothing was left to train, and output_dir holds the model */
-    char why[400];    /* behind state's */
+    char best_name[BERT_MAX_NAME], stopping_name[BERT_MAX_NAME]; /* of metrics */
+    char why[400];                                               /* behind state's */
     json_t *log_history;
     FILE *log_file;          /* output_dir/log.jsonl, or NULL */
     bert_event_file *events; /* or NULL */
@@ -76,6 +77,8 @@ struct bert_trainer {
 /* Sees to it that predicted is of the weights as they are: kept, or evaluated now. Data whose rows
  * the report does not show has none. */
 int bert_trainer_keep_predictions(bert_trainer *t, bert_error *e);
+/* metric_name.c: which metrics decide; computes them too, where nothing says which are. */
+int bert_trainer_name_metrics(bert_trainer *t, bert_error *e);
 /* judge.c: evaluates and logs what is due at this step; then whether that was the best so far, what
  * is due if so, and whether patience is at its end; and the weights that were the best, where they
  * are kept in memory. */
