@@ -102,6 +102,8 @@ int input_each(input *in, int (*each)(void *context, const bert_text *text, bert
                void *context, bert_error *e);
 int64_t input_count(const input *in); /* given out so far */
 void input_close(input *in);
+/* Which columns of a file were taken where there was a choice, and what is unusual in it. */
+void say_how_read(const common *c, const char *path, const bert_reader *r);
 
 /* ---- Output */
 

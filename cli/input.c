@@ -38,12 +38,11 @@ static void tell_invalid(input *in, int i) {
     if (!in->quiet) fprintf(stderr, "%s: bytes that are not UTF-8 are read as U+FFFD\n", where);
 }
 
-/* Which columns were taken where there was a choice, and what is unusual in the file. */
-static void say_how(const common *c, const input *in) {
+void say_how_read(const common *c, const char *path, const bert_reader *r) {
     const char *line;
-    const char *name = strcmp(in->path, "-") ? in->path : "standard input";
-    for (int i = 0; (line = bert_reader_note(in->reader, i)); i++) note(c, "%s: %s", name, line);
-    if (bert_reader_guessed(in->reader)) note(c, "%s: %s", name, NO_HEADER);
+    const char *name = strcmp(path, "-") ? path : "standard input";
+    for (int i = 0; (line = bert_reader_note(r, i)); i++) note(c, "%s: %s", name, line);
+    if (bert_reader_guessed(r)) note(c, "%s: %s", name, NO_HEADER);
 }
 
 input *input_open(const common *c, int texts, char **text, bert_error *e) {
@@ -71,7 +70,7 @@ input *input_open(const common *c, int texts, char **text, bert_error *e) {
     bert_reader_options o = {.text_column = c->text_column, .pair_column = c->pair_column};
     in->reader = bert_reader_open(in->path, &o, e);
     if (in->reader) {
-        say_how(c, in);
+        say_how_read(c, in->path, in->reader);
         return in;
     }
     input_close(in);

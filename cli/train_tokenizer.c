@@ -2,6 +2,7 @@
 #include "cli.h"
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 typedef struct {
     common common;
@@ -9,6 +10,16 @@ typedef struct {
     int32_t vocab_size, min_frequency, limit_alphabet;
     bool cased;
 } arguments;
+
+/* A pipe can be read only once, by who needs it; what is wrong with a file is said by that one. */
+static void say_columns(const common *c, const char *path) {
+    const bert_reader_options o = {.text_column = c->text_column, .pair_column = ""};
+    struct stat st;
+    if (c->quiet || stat(path, &st) || !S_ISREG(st.st_mode)) return;
+    bert_reader *r = bert_reader_open(path, &o, NULL);
+    if (r) say_how_read(c, path, r);
+    bert_reader_close(r);
+}
 
 static int run(void *args, int operands, char **operand, bert_error *e) {
     const arguments *a = args;
@@ -19,6 +30,7 @@ static int run(void *args, int operands, char **operand, bert_error *e) {
     o.limit_alphabet = a->limit_alphabet;
     o.reader.text_column = a->common.text_column;
     if (a->cased) o.tokenizer.do_lower_case = o.tokenizer.strip_accents = 0;
+    for (int i = 0; i < operands; i++) say_columns(&a->common, operand[i]);
     int rc = bert_train_wordpiece((const char *const *)operand, operands, &o, a->output, e);
     bert_tokenizer *t = rc ? NULL : bert_tokenizer_open(a->output, NULL, e);
     if (!t) return rc ? rc : BERT_EINVAL;

@@ -620,7 +620,7 @@ BERT_API int bert_reader_next(bert_reader *r, bert_row *row, bert_error *e);
 BERT_API int bert_reader_column(const bert_reader *r, const char *name);
 /* The first line names no known column and none was asked for: it is the first row. */
 BERT_API bool bert_reader_guessed(const bert_reader *r);
-/* Lines that say how the file is read: its columns where there was a choice, what separates them,
+/* Lines that say how the file is read: its columns where there are several, what separates them,
  * how its text is encoded; i counts from 0, NULL past the end. They belong to the reader. */
 BERT_API const char *bert_reader_note(const bert_reader *r, int i);
 /* Records so far with bytes that are not UTF-8. */

@@ -110,7 +110,8 @@ static const file_case names[] = {
      "id,comment\n0,a\n",
      0,
      {.labels = true},
-     "!no column is known as the label: --label-column NAME says which it is; the columns are id, "
+     "!no column is known as the label: --label-column NAME says which it is (A,B: several, of 0 "
+     "and 1); the columns are id, "
      "comment",
      NULL},
     {"a.csv", "text,label\na,x\n", 0, {.text_column = "1", .label_column = "0"}, "x//a\n", NULL},
@@ -245,7 +246,12 @@ static const file_case bytes[] = {
     {"a.tsv", "text,label\n\"a, b\",x\n", 0, {.labels = true}, "a, b//x\n", "commas"},
     {"a.csv", "sep=;\nthing;kind\na, b;x\n", 0, {.text_column = "thing"}, "a, b//\n", "semicolons"},
     {"a.csv", "thing;kind\na;x\n", 0, {.text_column = "thing"}, "a//\n", NULL},
-    {"a.csv", "a b;x\nc d;y\n", 0, {.labels = true}, "!its first line has no comma, but ';'", NULL},
+    {"a.csv",
+     "a b;x\nc d;y\n",
+     0,
+     {.labels = true},
+     "!none of the usual separators, but a ';'",
+     NULL},
     {"a.csv", "a; b\nc; d\n", 0, {0}, "a; b//\nc; d//\n", NULL},
     {"a.csv", "text,label\ra,x\rb,y\r", 0, {0}, "a//x\nb//y\n", "carriage returns"},
     {"a.txt", "one\rtwo", 0, {0}, "one//\ntwo//\n", "carriage returns"},
@@ -282,6 +288,54 @@ static const file_case bytes[] = {
      NULL},
     {"a.jsonl", "", 0, {0}, "!a.jsonl: is empty", NULL},
     {"a.json", "[]", 0, {0}, "!a.json: is empty", NULL},
+};
+
+static const file_case quoted[] = {
+    {"a.tsv",
+     "\"text\"\t\"label\"\n\"a \"\"b\"\"\"\t\"x\"\n",
+     0,
+     {.labels = true},
+     "a \"b\"//x\n",
+     "its fields are in quotes"},
+    {"a.tsv", "text\tlabel\n\"a\tx\n", 0, {.labels = true}, "\"a//x\n", NULL},
+    {"a.csv", "\"text\",\"label\"\na,x\n", 0, {.labels = true}, "a//x\n", NULL},
+    /* The SMS spam collection's header. */
+    {"a.csv",
+     "v1,v2,,,\nham,\"Go on, then\",,,\nspam,Free now,,,\nham,Ok,,,\nham,No,,,\n",
+     0,
+     {.labels = true},
+     "!" DOUBT,
+     NULL},
+    {"a.csv",
+     "v1,v2,,,\nham,\"Go on, then\",,,\n",
+     0,
+     {.labels = true, .text_column = "v2", .label_column = "v1"},
+     "Go on, then//ham\n",
+     NULL},
+    {"a.csv",
+     "a b;x\nc d;y\ne f;y\ng h;x\ni j;x\n",
+     0,
+     {0},
+     "!its lines have no commas, and semicolons instead",
+     NULL},
+    {"a.csv",
+     "a b;x\nc d;y\ne f;y\ng h;x\ni j;x;y\n",
+     0,
+     {0},
+     "a b;x//\nc d;y//\ne f;y//\ng h;x//\ni j;x;y//\n",
+     NULL},
+    {"a.csv",
+     "# by me\nthing,kind\na,x\n",
+     0,
+     {.labels = true},
+     "!its first line begins with #",
+     NULL},
+    {"a.csv",
+     "# by me\nthing,kind\na,x\n",
+     0,
+     {.labels = true, .text_column = "thing", .label_column = "kind"},
+     "a//x\n",
+     NULL},
 };
 
 static const file_case json[] = {
@@ -409,6 +463,7 @@ CHECKED(pairs)
 CHECKED(names)
 CHECKED(headers)
 CHECKED(bytes)
+CHECKED(quoted)
 CHECKED(json)
 
 /* Blocks of 64 KiB are converted one by one: characters and halves of them lie on their edges. */
@@ -535,6 +590,7 @@ int main(void) {
         cmocka_unit_test(names_are_read),
         cmocka_unit_test(headers_are_read),
         cmocka_unit_test(bytes_are_read),
+        cmocka_unit_test(quoted_are_read),
         cmocka_unit_test(json_are_read),
         cmocka_unit_test(long_utf16_is_whole),
         cmocka_unit_test(rows_that_were_looked_at_are_read_once),

@@ -77,8 +77,7 @@ static const file_case cases[] = {
     {"a.csv",
      "text,x\na,1\n",
      {.labels = true},
-     "!a.csv: no column is known as the label: --label-column NAME says which it is; the columns "
-     "are text, x"},
+     "!a.csv: no column is known as the label: --label-column NAME"},
     {"a.tsv", "a\tb\n", {.text_column = "7"}, "!column '7' is not there"},
     {"a.jsonl", "{\"text\":\"a\",\"label\":1}\n{\"text\":\"b\"}\n", {0}, "a//1\nb//(null)\n"},
     {"a.jsonl",

@@ -95,19 +95,38 @@ static int keep_texts(job *j, const bert_row *row, bert_error *e) {
     return rc;
 }
 
+/* Rows of a test set: there is nothing to learn from them, or to be measured. */
+static bool is_unknown(const char *label) {
+    static const char *const marks[] = {"", "-1", "nan", "NaN", "None", "null"};
+    for (size_t i = 0; label && i < sizeof marks / sizeof *marks; i++)
+        if (!strcmp(label, marks[i])) return true;
+    return !label;
+}
+
+/* Its number, 0, 1 .., or its letter, A, B ..; 1 where the row has none and is left out. */
+static int right_ending(job *j, const bert_row *row, int32_t *out, bert_error *e) {
+    const char *label = row->label[0];
+    if (is_unknown(label)) {
+        int rc = bert_dataset_tally(j->b, row->line, "left out: no gold label", e);
+        return rc ? rc : 1;
+    }
+    char *end;
+    const bool letter = label[0] >= 'A' && label[0] < 'A' + j->n && !label[1];
+    long v = letter ? label[0] - 'A' : strtol(label, &end, 10);
+    *out = (int32_t)v;
+    if (letter || (end != label && !*end && v >= 0 && v < j->n)) return 0;
+    return bert_dataset_fail(j->b, row->line, e, BERT_EINVAL,
+                             "label \"%.60s\" is not the number of an ending, 0 to %d", label,
+                             j->n - 1);
+}
+
 static int add_row(job *j, const bert_row *row, bert_error *e) {
     bert_dataset *d = j->b->set;
     int rc = j->n ? 0 : find_endings(j, row, e);
     if (rc) return rc;
     d->group = j->n;
-    if (!row->label[0])
-        return bert_dataset_fail(j->b, row->line, e, BERT_EINVAL, "the row has no label");
-    char *end;
-    long label = strtol(row->label[0], &end, 10);
-    if (end == row->label[0] || *end || label < 0 || label >= j->n)
-        return bert_dataset_fail(j->b, row->line, e, BERT_EINVAL,
-                                 "label \"%.60s\" is not the number of an ending, 0 to %d",
-                                 row->label[0], j->n - 1);
+    int32_t label;
+    if ((rc = right_ending(j, row, &label, e))) return rc > 0 ? 0 : rc;
     rc = bert_grow(&d->labels, (size_t)d->rows + 1, sizeof *d->labels, e);
     for (int i = 0; i < j->n && !rc; i++) {
         bert_text t = {0};
@@ -115,7 +134,7 @@ static int add_row(job *j, const bert_row *row, bert_error *e) {
         if (!rc) rc = add_ending(j, &t, row->line, e);
     }
     if (!rc && j->b->options->keep_texts) rc = keep_texts(j, row, e);
-    if (!rc) d->labels[d->rows++] = (int32_t)label;
+    if (!rc) d->labels[d->rows++] = label;
     return rc;
 }
 

@@ -71,25 +71,41 @@ static int usual(const bert_reader *r, const char *const *names) {
     return -1;
 }
 
+/* What may be the matter with a file of too few columns; "" or "; ..". */
+static const char *few_columns(const bert_reader *r) {
+    if (!r->has_header && r->field && *r->field[0] == '#')
+        return "; its first line begins with #: a comment is passed over where --text-column and "
+               "--label-column name the header below it";
+    switch (r->other_separator) {
+    case ';':
+        return "; its first line has none of the usual separators, but a ';'";
+    case '\t':
+        return "; its first line has no comma, but a tab: .tsv is separated by tabs";
+    case ',':
+        return "; its first line has no tab, but a comma: .csv is separated by commas";
+    case '|':
+        return "; its first line has none of the usual separators, but a '|'";
+    default:
+        return "";
+    }
+}
+
 /* Nothing names this column, and nothing was asked for. */
 static int unknown(const bert_reader *r, const char *what, bert_error *e) {
-    char list[200], separated[120] = "";
+    char list[200];
     const char *shape = r->json ? bert_json_shape(r->object) : NULL;
+    const bool label = !strcmp(what, "label");
     if (shape) return bert_record_fail(r, e, "%s", shape);
     bert_columns_list(r, list, sizeof list);
-    if (r->other_separator)
-        snprintf(separated, sizeof separated,
-                 "; its first line has no %s, but '%c': is the separator another one?",
-                 r->separator == ',' ? "comma" : "tab",
-                 r->other_separator == '\t' ? ' ' : r->other_separator);
     if (r->has_header)
         return bert_fail(e, BERT_EINVAL,
-                         "%s: no column is known as the %s: --%s-column NAME says which it is; the "
-                         "columns are %s%s%s",
-                         r->path, what, what, list, bert_names_hint(r), separated);
+                         "%s: no column is known as the %s: --%s-column NAME says which it is%s; "
+                         "the columns are %s%s%s",
+                         r->path, what, what, label ? " (A,B: several, of 0 and 1)" : "", list,
+                         bert_names_hint(r), few_columns(r));
     return bert_fail(e, BERT_EINVAL,
                      "%s: there is no column of a %s: its first line has %d field%s%s", r->path,
-                     what, r->fields, r->fields == 1 ? "" : "s", separated);
+                     what, r->fields, r->fields == 1 ? "" : "s", few_columns(r));
 }
 
 /* ---- Texts */
@@ -270,9 +286,8 @@ static void put_others(line *l, const bert_reader *r) {
     if (n > SHOWN) put(l, " ..");
 }
 
-int bert_columns_say(bert_reader *r, const bert_reader_options *o, bert_error *e) {
-    const bool asked = o->text_column && !o->labels && (r->pair < 0 || o->pair_column);
-    if (r->format->format == BERT_FORMAT_TXT || count(r) < 2 || asked) return 0;
+int bert_columns_say(bert_reader *r, bert_error *e) {
+    if (r->format->format == BERT_FORMAT_TXT || count(r) < 2) return 0;
     line l = {.used = 0};
     put(&l, r->json ? bert_json_rows_layout(r->json) : r->format->name);
     put(&l, r->json ? "" : r->has_header ? " with a header" : " without a header");

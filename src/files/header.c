@@ -219,7 +219,8 @@ static below look_below(const sample *s, int c) {
 static bool looks_like_a_header(const sample *s) {
     for (int c = 0; c < s->fields; c++) {
         const char *name = s->cell[0][c];
-        if (!like_a_name(name) && (c || *name)) return false; /* pandas' index has no name */
+        if (!*name) continue; /* pandas' index, and columns that are empty, have none */
+        if (!like_a_name(name)) return false;
         for (int k = 0; k < c; k++)
             if (!strcasecmp(name, s->cell[0][k])) return false;
     }
@@ -238,14 +239,17 @@ static bool looks_like_a_header(const sample *s) {
 /* ---- The header */
 
 static int set_names(bert_reader *r, bert_error *e) {
-    bool blanks = false;
+    bool blanks = false, quotes = false;
     r->name = calloc((size_t)r->fields + 1, sizeof *r->name);
     if (!r->name) return bert_fail_memory(e, (size_t)r->fields * sizeof *r->name);
     for (int i = 0; i < r->fields; i++) {
         char *copy = strdup(r->field[i]);
         if (!copy) return bert_fail_memory(e, strlen(r->field[i]));
+        const size_t bytes = strlen(copy);
         const char *bare = bare_name(copy);
-        blanks |= strcmp(bare, r->field[i]) != 0;
+        const char *before = copy + strspn(copy, " ");
+        quotes |= before < bare && bare[-1] == '"';
+        blanks |= *copy == ' ' || strlen(bare) + 2 * (bare > copy && bare[-1] == '"') < bytes;
         r->skip_blanks |= i && *r->field[i] == ' ';
         r->name[i] = strdup(bare);
         free(copy);
@@ -253,6 +257,11 @@ static int set_names(bert_reader *r, bert_error *e) {
         r->names++;
     }
     r->has_header = true;
+    if (quotes && r->format->format == BERT_FORMAT_TSV) { /* R, and pandas with QUOTE_ALL */
+        bert_record_separate(r, '\t');
+        int rc = bert_notes_say(&r->notes, e, "its fields are in quotes, as those of its header");
+        if (rc) return rc;
+    }
     if (!blanks) return 0;
     return bert_notes_say(&r->notes, e, "blanks around the names of its header are left out");
 }
@@ -281,6 +290,26 @@ static bool numbers_first(const sample *s) {
     return false;
 }
 
+/* Each line has as many of another separator, and none of the file's own. */
+static int check_separator(const bert_reader *r, const sample *s, bert_error *e) {
+    enum { ENOUGH = 5 };
+    const char other = r->other_separator;
+    int first = 0;
+    if (!other || s->fields != 1 || s->rows < ENOUGH) return 0;
+    for (int i = 0; i < s->rows; i++) {
+        int n = 0;
+        for (const char *p = s->cell[i][0]; p && *p; p++) n += *p == other;
+        if (i && n != first) return 0;
+        first = n;
+    }
+    return bert_fail(e, BERT_EINVAL,
+                     "%s: its lines have no %s, and %s instead: --text-column NAME, of a name in "
+                     "its first line, reads it so; without such a header the file has to be saved "
+                     "with %s",
+                     r->path, separator_name(r->separator), separator_name(other),
+                     separator_name(r->separator));
+}
+
 /* r->field holds the first record, of which so many fields are known names. */
 static int decide(bert_reader *r, const bert_reader_options *o, int known, bert_error *e) {
     const bool asked = bert_column_asked(o->text_column) || bert_column_asked(o->pair_column) ||
@@ -299,6 +328,8 @@ static int decide(bert_reader *r, const bert_reader_options *o, int known, bert_
         rc = set_names(r, e);
     else if (!known && looks_like_a_header(s))
         rc = doubt(r, o, e);
+    else if (check_separator(r, s, e))
+        rc = BERT_EINVAL;
     else if (numbers_first(s))
         rc = bert_fail(e, BERT_EINVAL,
                        "%s: no header says which column is the text, and the first column holds "

@@ -36,7 +36,7 @@ static int start(bert_reader *r, const bert_reader_options *o, bert_error *e) {
     rc = bert_columns_choose(r, o, e);
     /* Now that the columns are known, the first object can be split. */
     if (!rc && r->json) rc = bert_record_split_object(r, e);
-    return rc ? rc : bert_columns_say(r, o, e);
+    return rc ? rc : bert_columns_say(r, e);
 }
 
 bert_reader *bert_reader_open(const char *path, const bert_reader_options *options, bert_error *e) {

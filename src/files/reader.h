@@ -77,7 +77,7 @@ bool bert_column_is_number(const char *name, int *number);
 
 int bert_columns_choose(bert_reader *r, const bert_reader_options *o, bert_error *e);
 /* A line that says what was chosen. */
-int bert_columns_say(bert_reader *r, const bert_reader_options *o, bert_error *e);
+int bert_columns_say(bert_reader *r, bert_error *e);
 /* "a, b, c", as far as it fits. */
 void bert_columns_list(const bert_reader *r, char *out, size_t capacity);
 

@@ -84,6 +84,18 @@ static int put_labels(const bert_trainer *t, bert_writer *w, const char *base, b
     return rc;
 }
 
+/* How the training file was read. */
+static int put_data(const bert_trainer *t, bert_writer *w, bert_error *e) {
+    const char *line;
+    int rc = BERT_OK;
+    for (int i = 0; !rc && (line = bert_dataset_note(t->train, i)); i++) {
+        rc = bert_writer_printf(w, e, "%s- ", i ? "" : "\n## Training data\n\n");
+        if (!rc) rc = put_cell(w, line, e);
+        if (!rc) rc = bert_writer_printf(w, e, "\n");
+    }
+    return rc;
+}
+
 static int put_results(bert_writer *w, const json_t *evaluation, bert_error *e) {
     if (!evaluation) return BERT_OK;
     const char *key;
@@ -189,6 +201,7 @@ static int put_card(const bert_trainer *t, bert_writer *w, const char *directory
     if (!rc) rc = put_labels(t, w, base, e);
     free(name);
     free(base);
+    if (!rc) rc = put_data(t, w, e);
     if (!rc) rc = put_results(w, evaluation, e);
     if (!rc) rc = put_arguments(t, w, e);
     return rc ? rc : put_history(t, w, e);
