@@ -29,6 +29,13 @@ static int show(const job *j, const bert_answer *x, bert_error *e) {
     return 0;
 }
 
+/* What input_each makes the row's line of. */
+static void call_text_0(bert_error *e) {
+    char rest[sizeof e->message];
+    memcpy(rest, e->message, sizeof rest);
+    snprintf(e->message, sizeof e->message, "text 0: %.*s", (int)sizeof rest - 20, rest);
+}
+
 static int each(void *context, const bert_text *pair, bert_error *e) {
     const job *j = context;
     const arguments *a = j->a;
@@ -44,6 +51,7 @@ static int each(void *context, const bert_text *pair, bert_error *e) {
     bert_text text = {.text = pair->pair, .bytes = pair->pair_bytes};
     const bert_answer *x;
     int n = bert_answer_question(j->s, pair, &text, &o, &x, e), rc = n < 0 ? n : 0;
+    if (rc && a->common.input) call_text_0(e);
     for (int i = 0; i < n && !rc; i++) rc = show(j, &x[i], e);
     return rc;
 }

@@ -306,6 +306,11 @@ static void heads_print(void **state) {
     write_file("noqa.csv", "question,context\nwho sat?,the cat sat\nwho ran?,\n");
     expect(1, bert("answer qa -i noqa.csv"));
     says(err, "noqa.csv:3 has no context");
+    write_file("longqa.csv", "question,context\nwho?,cat\nwho sat on the mat and ran?,cat\n");
+    expect(1, bert("answer qa -i longqa.csv --max-length 8"));
+    says(err, "longqa.csv:3: the question has 8 tokens, which leaves no room for its context");
+    expect(1, bert("answer qa -q 'who sat on the mat and ran?' -c cat --max-length 8"));
+    says(err, "answer: the question has 8 tokens");
     expect(1, bert("next-sentence nsp -i texts.txt"));
     says(err, "texts.txt:1 has one sentence");
     expect(1, bert("answer qa -q 'who sat?' -c ''"));

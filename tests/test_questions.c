@@ -370,7 +370,8 @@ static void odd_contexts(void **state) {
     refused(&w, "a.jsonl",
             "{\"id\": \"long\", \"question\": \"w1 w1 w1 w1 w1 w1 w1 w1 w1 w1 w1 w1 w1 w1 w1 w1 "
             "w1 w1 w1 w1\", \"context\": \"x\", \"answers\": null}",
-            BERT_EINVAL, "a.jsonl:1: question long: ");
+            BERT_EINVAL,
+            "a.jsonl:1: question long: the question has 20 tokens, which leaves no room");
     end(&w);
 }
 

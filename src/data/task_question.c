@@ -113,14 +113,11 @@ static int add_window(job *j, const bert_encoding *w, bert_error *e) {
 
 static int add_windows(job *j, const bert_text *context, bert_error *e) {
     const bert_dataset_options *o = j->b->options;
-    bert_encode_options eo = bert_encode_default();
-    eo.truncation = BERT_TRUNCATE_ONLY_SECOND;
-    eo.max_length = j->b->set->max_length;
-    eo.stride = o->doc_stride ? o->doc_stride : eo.max_length < 384 ? eo.max_length / 3 : 128;
-    eo.overflowing = true;
-    eo.truncate_left = bert_tokenizer_truncates_left(bert_model_tokenizer(j->b->base));
+    const int32_t length = j->b->set->max_length, stride = o->doc_stride  ? o->doc_stride
+                                                           : length < 384 ? length / 3
+                                                                          : 128;
     const bert_text both = {j->asked.text, j->asked.bytes, context->text, context->bytes};
-    int n = bert_encode_windows(j->b->encoder, &both, &eo, e);
+    int n = bert_encode_question(j->b->encoder, &both, length, stride, e);
     int rc = n < 0 ? n : 0;
     for (int i = 0; i < n && !rc; i++) {
         bert_encoding w = bert_encoder_window(j->b->encoder, i);

@@ -130,14 +130,8 @@ static int by_score(const void *a, const void *b) {
 static int encode(job *j, const bert_text *question, bert_error *e) {
     bert_encoder *enc = bert_session_encoder(j->s, e);
     if (!enc) return e->code;
-    bert_encode_options o = bert_encode_default();
-    o.truncation = BERT_TRUNCATE_ONLY_SECOND;
-    o.max_length = j->o.max_length;
-    o.stride = j->o.doc_stride;
-    o.overflowing = true;
-    o.truncate_left = bert_tokenizer_truncates_left(j->s->model->tokenizer);
     const bert_text both = {question->text, question->bytes, j->context->text, j->context->bytes};
-    return bert_encode_windows(enc, &both, &o, e);
+    return bert_encode_question(enc, &both, j->o.max_length, j->o.doc_stride, e);
 }
 
 static int check(job *j, const bert_text *question, bert_error *e) {

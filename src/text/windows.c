@@ -275,6 +275,26 @@ int bert_encode_windows(bert_encoder *enc, const bert_text *text, const bert_enc
     return n;
 }
 
+int bert_encode_question(bert_encoder *enc, const bert_text *both, int32_t max_length,
+                         int32_t stride, bert_error *e) {
+    bert_encode_options o = bert_encode_default();
+    o.truncation = BERT_TRUNCATE_ONLY_SECOND;
+    o.max_length = max_length;
+    o.stride = stride;
+    o.overflowing = true;
+    bert_error local = {0};
+    enc->sequences[0].n = 0;
+    int n = bert_encode_windows(enc, both, &o, &local);
+    if (n >= 0) return n;
+    const int32_t tokens = (int32_t)enc->sequences[0].n, specials = enc->t->pair.specials;
+    if (local.code == BERT_EINVAL && tokens >= max_length - specials)
+        return bert_fail(e, BERT_EINVAL,
+                         "the question has %d tokens, which leaves no room for its context in "
+                         "windows of %d: it takes a shorter one, or a larger max_length",
+                         (int)tokens, (int)max_length);
+    return bert_fail(e, n, "%s", local.message);
+}
+
 int32_t bert_encoder_full_length(const bert_encoder *enc) {
     return enc ? enc->full_length : 0;
 }

@@ -7,4 +7,8 @@
  * the reference gives an empty window and one of the whole text. */
 int bert_encode_windows(bert_encoder *enc, const bert_text *text, const bert_encode_options *o,
                         bert_error *e);
+/* Windows over the context (the pair) that all begin with the whole question; one that leaves no
+ * room for a context is an error that says so. */
+int bert_encode_question(bert_encoder *enc, const bert_text *both, int32_t max_length,
+                         int32_t stride, bert_error *e);
 #endif
