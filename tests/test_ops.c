@@ -43,6 +43,20 @@ static double act_value(bert_act act, double x) {
         return 1 / (1 + exp(-x));
     case BERT_ACT_SILU:
         return x / (1 + exp(-x));
+    case BERT_ACT_QUICK_GELU:
+        return x / (1 + exp(-1.702 * x));
+    case BERT_ACT_GELU_10:
+        return fmin(10, 0.5 * x * (1 + erf(x / sqrt(2))));
+    case BERT_ACT_MISH:
+        return x * tanh(log1p(exp(x)));
+    case BERT_ACT_HARDSWISH:
+        return x * fmin(fmax(x + 3, 0), 6) / 6;
+    case BERT_ACT_RELU6:
+        return fmin(fmax(x, 0), 6);
+    case BERT_ACT_RELU2:
+        return x > 0 ? x * x : 0;
+    case BERT_ACT_LEAKY_RELU:
+        return x > 0 ? x : 0.01 * x;
     default:
         return x;
     }
@@ -442,6 +456,12 @@ static const op_case cases[] = {
      {X(6, 10)},
      false},
     {"silu", &bert_op_activate, BERT_ACT_SILU, run_activate, naive_activate, {X(6, 10)}, false},
+    {"mish", &bert_op_activate, BERT_ACT_MISH, run_activate, naive_activate, {X(6, 10)}, false},
+    {"relu2", &bert_op_activate, BERT_ACT_RELU2, run_activate, naive_activate, {X(6, 10)}, true},
+    {"linear quick_gelu", &bert_op_linear, BERT_ACT_QUICK_GELU, run_linear, naive_linear_act,
+     LINEAR, false},
+    {"linear hardswish", &bert_op_linear, BERT_ACT_HARDSWISH, run_linear, naive_linear_act, LINEAR,
+     false},
     {"dropout", &bert_op_dropout, 30, run_dropout, naive_dropout, {X(6, 10)}, false},
     {"dropout over", &bert_op_dropout, -30, run_dropout, naive_dropout, {X(6, 10)}, false},
     {"layer_norm", &bert_op_layer_norm, 0, run_layer_norm, naive_layer_norm, NORM, false},
@@ -788,8 +808,19 @@ static void test_act_names(void **state) {
     assert_int_equal(a, BERT_ACT_GELU_NEW);
     assert_int_equal(bert_act_parse("swish", &a, &e), 0);
     assert_int_equal(a, BERT_ACT_SILU);
-    assert_int_equal(bert_act_parse("mish", &a, &e), BERT_EUNSUPPORTED);
-    assert_non_null(strstr(e.message, "mish"));
+    static const char *const tanh_gelus[] = {"gelu_new", "gelu_fast", "gelu_accurate",
+                                             "gelu_python_tanh"};
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(bert_act_parse(tanh_gelus[i], &a, &e), 0);
+        assert_int_equal(a, BERT_ACT_GELU_NEW);
+    }
+    assert_int_equal(bert_act_parse("gelu_python", &a, &e), 0);
+    assert_int_equal(a, BERT_ACT_GELU);
+    assert_int_equal(bert_act_parse("quick_gelu", &a, &e), 0);
+    assert_int_equal(a, BERT_ACT_QUICK_GELU);
+    assert_int_equal(bert_act_parse("laplace", &a, &e), BERT_EUNSUPPORTED);
+    assert_non_null(strstr(e.message, "laplace is not known; these are: gelu, "));
+    assert_non_null(strstr(e.message, ", leaky_relu, linear"));
 }
 
 int main(void) {

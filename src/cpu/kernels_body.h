@@ -62,8 +62,9 @@ INLINE float sum_4(const vf s[4]) {
 
 /* Copies of what the arguments point to, which no store can change. */
 #define EPILOGUE(name, suffix, side, column, value)                                                \
-    static void name##_##suffix(float *c, ptrdiff_t ldc, const float *tile, int tile_ld, int rows, \
-                                int cols, const bert_block_epilogue *epilogue) {                   \
+    __attribute__((noinline)) static void name##_##suffix(                                         \
+        float *c, ptrdiff_t ldc, const float *tile, int tile_ld, int rows, int cols,               \
+        const bert_block_epilogue *epilogue) {                                                     \
         const bert_block_epilogue e = *epilogue;                                                   \
         side;                                                                                      \
         FOR_LANES((size_t)cols, FINISH_ROWS(name, WHOLE, store, column, value),                    \
@@ -78,8 +79,7 @@ INLINE float sum_4(const vf s[4]) {
     EPILOGUE(name, bytes_epilogue, const bert_left left_side = *e.left,                            \
              const quantized_group columns = quantized_columns_at(e.right, i), SUMS_OF_BYTES)
 
-#define ACTIVATION(name)                                                                           \
-    EPILOGUE_OF_FLOATS(name)                                                                       \
+#define LOOPS(name)                                                                                \
     static void name##_forward(float *y, const float *x, size_t n) {                               \
         FOR_LANES(n, store(y + i, name(load(x + i))),                                              \
                   store_part(y + i, name(load_part(x + i, left, 0)), left));                       \
@@ -90,6 +90,9 @@ INLINE float sum_4(const vf s[4]) {
                              load_part(dy + i, left, 0) * name##_slope(load_part(x + i, left, 0)), \
                              left));                                                               \
     }
+#define ACTIVATION(name)                                                                           \
+    EPILOGUE_OF_FLOATS(name)                                                                       \
+    LOOPS(name)
 
 ACTIVATION(identity)
 ACTIVATION(gelu)
@@ -110,6 +113,32 @@ EPILOGUE_OF_BYTES(silu)
 static void add(float *y, const float *a, const float *b, size_t n) {
     for (size_t i = 0; i < n; i++) y[i] = a[i] + b[i];
 }
+
+/* Those that few models have take a block in passes of their own, which costs little code. */
+#define EPILOGUE_IN_PASSES(name, suffix)                                                           \
+    static void name##_##suffix(float *c, ptrdiff_t ldc, const float *tile, int tile_ld, int rows, \
+                                int cols, const bert_block_epilogue *epilogue) {                   \
+        bert_block_epilogue e = *epilogue;                                                         \
+        e.residual = NULL;                                                                         \
+        identity_##suffix(c, ldc, tile, tile_ld, rows, cols, &e);                                  \
+        for (int r = 0; r < rows; r++, c += ldc) {                                                 \
+            name##_forward(c, c, (size_t)cols);                                                    \
+            if (epilogue->residual)                                                                \
+                add(c, c, epilogue->residual + r * epilogue->residual_stride, (size_t)cols);       \
+        }                                                                                          \
+    }
+#define RARE_ACTIVATION(name)                                                                      \
+    LOOPS(name)                                                                                    \
+    EPILOGUE_IN_PASSES(name, epilogue)                                                             \
+    EPILOGUE_IN_PASSES(name, bytes_epilogue)
+RARE_ACTIVATION(quick_gelu)
+RARE_ACTIVATION(gelu_10)
+RARE_ACTIVATION(mish)
+RARE_ACTIVATION(hardswish)
+RARE_ACTIVATION(relu6)
+RARE_ACTIVATION(relu2)
+RARE_ACTIVATION(leaky_relu)
+
 static void sub(float *y, const float *a, const float *b, size_t n) {
     for (size_t i = 0; i < n; i++) y[i] = a[i] - b[i];
 }
@@ -374,6 +403,13 @@ void FILL(bert_kernels *k) {
     ACT(BERT_ACT_TANH, tanh_v, tanh_v);
     ACT(BERT_ACT_SIGMOID, sigmoid, sigmoid);
     ACT(BERT_ACT_SILU, silu, silu);
+    ACT(BERT_ACT_QUICK_GELU, quick_gelu, quick_gelu);
+    ACT(BERT_ACT_GELU_10, gelu_10, gelu_10);
+    ACT(BERT_ACT_MISH, mish, mish);
+    ACT(BERT_ACT_HARDSWISH, hardswish, hardswish);
+    ACT(BERT_ACT_RELU6, relu6, relu6);
+    ACT(BERT_ACT_RELU2, relu2, relu2);
+    ACT(BERT_ACT_LEAKY_RELU, leaky_relu, leaky_relu);
 #undef ACT
     k->add = add;
     k->sub = sub;

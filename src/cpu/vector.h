@@ -320,6 +320,57 @@ INLINE vf gelu_new_slope(vf x) {
     return mul_add(x * mul_add(s, all(0.214064449f), all(1.59576912f)), e * r * r,
                    if_less(x, all(0), e * r, r));
 }
+/* x sigmoid(1.702 x) */
+INLINE vf quick_gelu(vf x) {
+    return x * sigmoid(x * 1.702f);
+}
+INLINE vf quick_gelu_slope(vf x) {
+    vf r, t = x * 1.702f, e = decay(t, &r);
+    return mul_add(t, e * r * r, if_less(x, all(0), e * r, r));
+}
+/* gelu within -10 .. 10 */
+INLINE vf gelu_10(vf x) {
+    return smaller(all(10), gelu(x));
+}
+INLINE vf gelu_10_slope(vf x) {
+    return if_less(all(10), gelu(x), all(0), gelu_slope(x));
+}
+/* x tanh(ln(1 + e^x)) = x w / (w + 2), w = e^x (e^x + 2); beyond 20 it is x. */
+INLINE vf mish(vf x) {
+    vf e = exp_v(smaller(all(20), x)), w = e * (e + 2.0f);
+    return x * w * reciprocal(w + 2.0f);
+}
+INLINE vf mish_slope(vf x) {
+    vf e = exp_v(smaller(all(20), x)), w = e * (e + 2.0f), r = reciprocal(w + 2.0f);
+    return mul_add(4.0f * smaller(all(20), x) * e, (e + 1.0f) * r * r, w * r);
+}
+INLINE vf hardswish(vf x) {
+    return x * clamp(x + 3.0f, 0, 6) * (1 / 6.0f);
+}
+INLINE vf hardswish_slope(vf x) {
+    vf middle = mul_add(x, all(1 / 3.0f), all(0.5f));
+    return if_less(x, all(-3), all(0), if_less(x, all(3), middle, all(1)));
+}
+INLINE vf relu6(vf x) {
+    return clamp(x, 0, 6);
+}
+INLINE vf relu6_slope(vf x) {
+    return if_less(all(0), x, if_less(x, all(6), all(1), all(0)), all(0));
+}
+/* the square of relu */
+INLINE vf relu2(vf x) {
+    vf r = larger(all(0), x);
+    return r * r;
+}
+INLINE vf relu2_slope(vf x) {
+    return 2.0f * larger(all(0), x);
+}
+INLINE vf leaky_relu(vf x) {
+    return if_less(all(0), x, x, x * 0.01f);
+}
+INLINE vf leaky_relu_slope(vf x) {
+    return if_less(all(0), x, all(1), all(0.01f));
+}
 INLINE vf relu(vf x) {
     return larger(all(0), x);
 }

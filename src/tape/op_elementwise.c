@@ -1,6 +1,7 @@
 /* Operations on each element alone. */
 #include "base/error.h"
 #include "tape/tape.h"
+#include <stdio.h>
 #include <string.h>
 
 /* ---- add, sub, mul: b of a's shape, or one row for all of a's */
@@ -262,6 +263,13 @@ int bert_act_parse(const char *name, bert_act *act, bert_error *e) {
         {"sigmoid", BERT_ACT_SIGMOID},
         {"silu", BERT_ACT_SILU},
         {"swish", BERT_ACT_SILU},
+        {"quick_gelu", BERT_ACT_QUICK_GELU},
+        {"gelu_10", BERT_ACT_GELU_10},
+        {"mish", BERT_ACT_MISH},
+        {"hardswish", BERT_ACT_HARDSWISH},
+        {"relu6", BERT_ACT_RELU6},
+        {"relu2", BERT_ACT_RELU2},
+        {"leaky_relu", BERT_ACT_LEAKY_RELU},
         {"linear", BERT_ACT_NONE},
     };
     for (size_t i = 0; name && i < sizeof names / sizeof *names; i++)
@@ -269,8 +277,11 @@ int bert_act_parse(const char *name, bert_act *act, bert_error *e) {
             *act = names[i].act;
             return BERT_OK;
         }
-    return bert_fail(e, BERT_EUNSUPPORTED,
-                     "activation %s is not known (gelu, gelu_new, relu, tanh, sigmoid, silu and "
-                     "linear are)",
-                     name ? name : "(null)");
+    char list[300] = "";
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const size_t n = strlen(list);
+        snprintf(list + n, sizeof list - n, "%s%s", n ? ", " : "", names[i].name);
+    }
+    return bert_fail(e, BERT_EUNSUPPORTED, "activation %.60s is not known; these are: %s",
+                     name ? name : "(null)", list);
 }
