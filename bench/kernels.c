@@ -193,7 +193,8 @@ static void bench_others(void) {
 static void run_attention(void *context) {
     other *o = context;
     if (o->what)
-        bert_attention_backward(o->threads, &o->plan, o->x, o->y, o->y, o->z, o->x + 3 * o->what);
+        bert_attention_backward(o->threads, &o->plan, o->x, o->y, o->y, o->z, o->x + 3 * o->what,
+                                NULL);
     else
         bert_attention_forward(o->threads, &o->plan, o->x, o->y, NULL, NULL);
 }

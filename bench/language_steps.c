@@ -45,7 +45,7 @@ int main(int argc, char **argv) {
         bert_tape_reset(tape);
         bert_tape_set_mode(tape, true, false);
         bert_tensor *hidden = bert_forward(tape, m, in);
-        bert_tensor *loss = bert_head_loss(tape, m, bert_head_forward(tape, m, hidden, in), &b, 0);
+        bert_tensor *loss = bert_head_loss(tape, m, bert_head_forward(tape, m, hidden, &b), &b, 0);
         if (bert_tape_backward(tape, loss, 1, &e) || bert_optimizer_step(adamw, 1e-3, 1, NULL, &e))
             break;
         printf("%.9g\n", (double)*bert_tensor_data(loss));

@@ -92,8 +92,9 @@ typedef struct {
 static bert_tensor *layer_forward(bert_tape *t, const void *context, bert_tensor *x) {
     const net *n = ((const segment *)context)->n;
     const layer *l = ((const segment *)context)->l;
-    bert_tensor *a =
-        bert_attention(t, bert_linear_cat(t, l->qkv, 3, x), n->heads, n->start, n->batch, .1f);
+    bert_tensor *a = bert_attention(t, bert_linear_cat(t, l->qkv, 3, x),
+                                    &(bert_attention_spec){.heads = n->heads, .dropout = .1f},
+                                    n->start, n->batch);
     a = bert_dropout_over(t, bert_linear_apply(t, l->dense, a), .1f);
     x = bert_layer_norm_apply(t, &l->first, a, x);
     bert_tensor *f = bert_feed_forward(t, l->up, BERT_ACT_GELU, l->down, x);

@@ -60,7 +60,8 @@ static int step(job *j, bert_error *e) {
     bert_batch b = {.inputs = j->inputs, .labels = j->labels};
     bert_tape_reset(j->tape);
     bert_tensor *hidden = bert_forward(j->tape, j->model, &j->inputs);
-    bert_tensor *logits = bert_head_forward(j->tape, j->model, hidden, &j->inputs);
+    bert_tensor *logits =
+        bert_head_forward(j->tape, j->model, hidden, &(bert_batch){.inputs = j->inputs});
     bert_tensor *loss = bert_head_loss(j->tape, j->model, logits, &b, 0);
     int rc = bert_tape_backward(j->tape, loss, 1, e);
     return rc ? rc : bert_optimizer_step(j->optimizer, 1e-5, 1, NULL, e);

@@ -14,16 +14,18 @@ typedef struct {
     bert_linear classifier;
 } cls_head;
 
-static int head_init(void *self, bert_params *ps, const bert_config *c, bert_error *e) {
+static int head_init(void *self, const bert_head_site *site, bert_error *e) {
     cls_head *h = self;
-    return bert_linear_new(ps, "classifier", c->hidden_size, c->num_labels, &h->classifier, e);
+    return bert_linear_new(site->params, "classifier", site->config->hidden_size,
+                           site->config->num_labels, &h->classifier, e);
 }
 
 static bert_tensor *head_forward(void *self, bert_tape *t, const bert_model *m, bert_tensor *hidden,
-                                 const bert_inputs *in) {
+                                 const bert_batch *b) {
     (void)m;
     const cls_head *h = self;
-    return bert_linear_apply(t, h->classifier, bert_dropout(t, bert_cls(t, hidden, in), 0.3f));
+    return bert_linear_apply(t, h->classifier,
+                             bert_dropout(t, bert_cls(t, hidden, &b->inputs), 0.3f));
 }
 
 static bert_tensor *head_loss(void *self, bert_tape *t, bert_tensor *logits, const bert_batch *b,
@@ -63,7 +65,7 @@ static int train_epoch(bert_tape *tape, bert_model *m, bert_loader *loader, bert
         bert_tape_reset(tape);
         bert_tape_set_step(tape, (uint64_t)step);
         bert_tensor *hidden = bert_forward(tape, m, &b.inputs);
-        bert_tensor *logits = bert_head_forward(tape, m, hidden, &b.inputs);
+        bert_tensor *logits = bert_head_forward(tape, m, hidden, &b);
         bert_tensor *loss = bert_head_loss(tape, m, logits, &b, 0);
         if (bert_tape_backward(tape, loss, 1, e) ||
             bert_optimizer_step(opt, bert_schedule_lr(schedule, step), max_norm, NULL, e))

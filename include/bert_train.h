@@ -98,6 +98,12 @@ BERT_API void bert_tape_set_step(bert_tape *t,
 /* The first error since the last reset sticks; operations given NULL or on a failed tape return
  * NULL. */
 BERT_API int bert_tape_error(const bert_tape *t, bert_error *e);
+/* Sets the tape's error, unless it has one, and returns NULL: what an operation or a head of one's
+ * own ends with. */
+BERT_API void *bert_tape_set_error(bert_tape *t, int code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* Memory that lives until the tape is reset; NULL sets the tape's error. */
+BERT_API void *bert_tape_alloc(bert_tape *t, size_t bytes);
 /* Adds d(seed_grad * sum(loss))/dp to the gradient of every trainable parameter that loss depends
  * on. */
 BERT_API int bert_tape_backward(bert_tape *t, bert_tensor *loss, float seed_grad, bert_error *e);
@@ -145,11 +151,29 @@ BERT_API bert_tensor *bert_layer_norm_apply(bert_tape *t, const bert_layer_norm 
 BERT_API bert_tensor *bert_softmax(bert_tape *t, bert_tensor *x); /* of each row */
 BERT_API bert_tensor *bert_embedding(bert_tape *t, bert_param *table, const int32_t *ids,
                                      int32_t n); /* -> [n, cols] */
+/* Rotary position embeddings (Su et al. 2021, arXiv:2104.09864): the first `size` columns of a
+ * head's queries and keys, taken as two halves, are turned by cos and sin [positions, size / 2] of
+ * the token's place in its sequence. The arrays must live as long as the tape's step. */
+typedef struct {
+    int32_t size, positions;
+    const float *cos, *sin;
+} bert_rotation;
+/* What an attention computes: softmax(scale q k^T + bias), dropout, times v. Zeroed but for heads
+ * it is that of the Transformer. */
+typedef struct {
+    int32_t heads;
+    float scale;    /* 0: 1 / sqrt(columns of a head) */
+    float dropout;  /* of probabilities, in training */
+    int32_t window; /* a token sees those that are at most so far away; 0: its whole sequence */
+    const bert_rotation *rotation; /* NULL: none */
+    bert_tensor *bias;             /* [2 reach + 1, heads]: row key - query + reach is added to the
+                                      scores; NULL: none. Relative positions, ALiBi */
+} bert_attention_spec;
 /* Multi-head self-attention over packed sequences. qkv [T, 3H] = queries, keys, values side by
- * side, heads of H/heads; softmax(q k^T / sqrt(H/heads)), dropout p, times v -> [T, H]. No token
- * sees another sequence. */
-BERT_API bert_tensor *bert_attention(bert_tape *t, bert_tensor *qkv, int32_t heads,
-                                     const int32_t *start, int32_t n, float p);
+ * side, heads of H/heads -> [T, H]. No token sees another sequence. */
+BERT_API bert_tensor *bert_attention(bert_tape *t, bert_tensor *qkv,
+                                     const bert_attention_spec *spec, const int32_t *start,
+                                     int32_t n);
 BERT_API bert_tensor *bert_rows(bert_tape *t, bert_tensor *x, const int32_t *index,
                                 int32_t n); /* gather: [n, cols] */
 BERT_API bert_tensor *bert_concat(bert_tape *t, bert_tensor *a, bert_tensor *b); /* side by side */
@@ -188,9 +212,8 @@ BERT_API bert_tensor *bert_cls(bert_tape *t, bert_tensor *hidden,
                                const bert_inputs *inputs); /* first rows: [n, H] */
 BERT_API bert_tensor *bert_pooler(bert_tape *t, const bert_model *m, bert_tensor *hidden,
                                   const bert_inputs *inputs);
-/* The model's own head on hidden: its logits. */
-BERT_API bert_tensor *bert_head_forward(bert_tape *t, const bert_model *m, bert_tensor *hidden,
-                                        const bert_inputs *inputs);
+/* The table of word embeddings [vocab_size, H], which is also the decoder of masked words. */
+BERT_API bert_param *bert_model_word_embeddings(const bert_model *m);
 
 /* ------------------------------------------------------------------- 4. Heads */
 
@@ -214,25 +237,83 @@ typedef struct {
     int32_t batches; /* whose gradients are added up; 0: this one only */
 } bert_batch;
 
-/* A head of one's own: 15 lines of C. state_size bytes of zeroed memory come as self. */
+/* The items of a batch that its loss is a mean of where a head says nothing else: labels that count
+ * (by their class weights), or all targets. num_labels: the width of the targets. */
+BERT_API double bert_batch_items(const bert_batch *b, int32_t num_labels);
+
+/* How the model's family builds a head that transformers has for it: names of layers, without
+ * ".weight" and ".bias", NULL where there is no such layer; and what is between them. */
+typedef struct {
+    const char *dense;   /* from the hidden size to it, in front of the output */
+    bert_act act;        /* after it */
+    const char *norm;    /* LayerNorm after that */
+    const char *output;  /* the last one */
+    const char *bias;    /* masked words: of the scores of the vocabulary; its whole name */
+    const char *decoder; /* and the matrix, where it is not that of the word embeddings; likewise */
+    const char *next;    /* pretraining: the linear of the next sentence */
+    float input_dropout; /* in front of dense */
+    float dropout;       /* in front of output */
+} bert_head_layout;
+
+/* What a head is made from. */
+typedef struct {
+    bert_params *params; /* where its parameters go: bert_linear_new(site->params, ..) */
+    const bert_config *config;
+    /* Of a stock head in this family; NULL: of a head of one's own. */
+    const bert_head_layout *layout;
+    bool own_decoder; /* the decoder of masked words is not the table of word embeddings */
+} bert_head_site;
+
+/* What the columns of a head's logits are. */
+typedef enum {
+    BERT_OUTPUT_LABELS, /* config.json's labels: classes, values */
+    BERT_OUTPUT_SPAN,   /* of a token: scores as start and end of the answer */
+    BERT_OUTPUT_CHOICE, /* of a sequence: its score among those of its row */
+    BERT_OUTPUT_NEXT,   /* of a sequence: is the next one, is not */
+    BERT_OUTPUT_WORDS   /* of a token: the vocabulary (and, of pretraining, the two above) */
+} bert_output_kind;
+
+/* A head: what it is made of, what it computes, what it is judged by. state_size bytes of zeroed
+ * memory come as self. The stock heads are written with what is in this header. */
 typedef struct {
     const char *name;
     size_t state_size;
-    int (*init)(void *self, bert_params *ps, const bert_config *c, bert_error *e);
+    int (*init)(void *self, const bert_head_site *site, bert_error *e); /* NULL: nothing to make */
+    void (*free)(void *self); /* what init allocated beside parameters; NULL: nothing */
+    /* Its outputs, of hidden [T, H], or of its first rows alone where first_token is set. The batch
+     * may hold no targets. */
     bert_tensor *(*forward)(void *self, bert_tape *t, const bert_model *m, bert_tensor *hidden,
-                            const bert_inputs *inputs);
+                            const bert_batch *batch);
+    /* -> [1, 1]: a sum over items, divided; divisor 0: by the items of this batch. NULL: it cannot
+     * be trained. */
     bert_tensor *(*loss)(void *self, bert_tape *t, bert_tensor *logits, const bert_batch *b,
                          double divisor);
+    double (*items)(void *self, const bert_batch *b); /* of its loss; NULL: bert_batch_items() */
+    bert_output_kind outputs;                         /* what a row of its logits means */
     bool pooler;      /* calls bert_pooler(): the pooler is created where the checkpoint lacks it */
     bool first_token; /* reads hidden through bert_cls() and bert_pooler() only: where nobody else
                          wants them, the other rows of the last layer are not computed */
 } bert_head;
-/* Opens a checkpoint under a head of one's own. */
+/* Makes a head known by its name to every bert_model_open() of the process: under options.head, and
+ * where a checkpoint was saved with it (config.json's "bert_head"). *head must stay. Thread-safe.
+ * BERT_EINVAL: the name is that of another head. */
+BERT_API int bert_head_register(const bert_head *head, bert_error *e);
+/* Opens a checkpoint under a head of one's own, which need not be registered. */
 BERT_API bert_model *bert_model_open_head(const char *name_or_path, const bert_head *head,
                                           const bert_model_options *options, bert_error *e);
+/* The model's own head on hidden: its logits. */
+BERT_API bert_tensor *bert_head_forward(bert_tape *t, const bert_model *m, bert_tensor *hidden,
+                                        const bert_batch *batch);
 /* The loss of the model's head, by its problem_type where it is a classifier. */
 BERT_API bert_tensor *bert_head_loss(bert_tape *t, const bert_model *m, bert_tensor *logits,
                                      const bert_batch *b, double divisor);
+/* The items that this loss is a mean of; the divisor of several batches is the sum of theirs. */
+BERT_API double bert_head_items(const bert_model *m, const bert_batch *b);
+/* The loss of a problem type (config.json's names; NULL or "": regression of one output, else by
+ * what the batch holds, labels or targets): bert_mse, bert_cross_entropy with the batch's class
+ * weights and smoothing, or bert_bce_with_logits. */
+BERT_API bert_tensor *bert_problem_loss(bert_tape *t, const char *problem_type, bert_tensor *logits,
+                                        const bert_batch *b, double divisor);
 
 /* Optimizer: AdamW as in torch.optim.AdamW. */
 typedef struct {

@@ -15,7 +15,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     bert_config c = {0};
     bert_labels labels = {0};
     const bert_arch *arch = NULL;
-    int rc = bert_config_read(json, "config.json", &c, &labels, &arch, &e);
+    void *own = NULL;
+    int rc = bert_config_read(json, "config.json", &c, &labels, &arch, &own, &e);
+    free(own);
     if (rc < 0 && !*e.message) abort();
     if (!rc &&
         (c.hidden_size < 1 || c.num_attention_heads < 1 || c.hidden_size % c.num_attention_heads))

@@ -3,8 +3,9 @@
 #include "floats.h"
 
 /* Attention and its gradient in double, from the definition. */
-static void reference_attention(int n, const int32_t *start, int heads, int size, const float *qkv,
-                                const float *mask, double *out, const float *dout, double *dqkv) {
+static void reference_attention(int n, const int32_t *start, int heads, int size, int window,
+                                const float *qkv, const float *mask, double *out, const float *dout,
+                                double *dqkv) {
     int H = heads * size;
     memset(dqkv, 0, sizeof *dqkv * (size_t)start[n] * 3 * (size_t)H);
     for (int s = 0; s < n; s++)
@@ -21,7 +22,10 @@ static void reference_attention(int n, const int32_t *start, int heads, int size
                     for (int d = 0; d < size; d++) p[j] += AT(0, i, d) * AT(1, j, d) / sqrt(size);
                     top = fmax(top, p[j]);
                 }
-                for (int j = 0; j < len; j++) total += p[j] = exp(p[j] - top);
+                for (int j = 0; j < len; j++) {
+                    p[j] = window && abs(i - j) > window ? 0 : exp(p[j] - top);
+                    total += p[j];
+                }
                 for (int j = 0; j < len; j++) p[j] /= total;
                 for (int d = 0; d < size; d++) {
                     double v = 0, g = dout[(f + i) * H + h * size + d];
@@ -51,7 +55,9 @@ static void attention_forward_and_backward(void **state) {
     static const int32_t start[] = {0, 1, 6, 53, 130};
     enum { SEQUENCES = 4, HEADS = 2 };
     for (int s = 0; s < 3; s++)
-        for (int drop = 0; drop < 2; drop++) {
+        for (int kind = 0; kind < 4; kind++) {
+            const bool drop = kind & 1;
+            const int window = kind & 2 ? 7 : 0;
             int size = sizes[s], H = HEADS * size, T = start[SEQUENCES];
             size_t n = (size_t)(T * H);
             float *qkv = randoms(3 * n, 1), *dout = randoms(n, 1), *out = zeros(n),
@@ -62,6 +68,7 @@ static void attention_forward_and_backward(void **state) {
                                         .head_size = size,
                                         .start = start,
                                         .n = SEQUENCES,
+                                        .window = window,
                                         .seed = 9,
                                         .stream = 5};
             if (drop) {
@@ -77,12 +84,14 @@ static void attention_forward_and_backward(void **state) {
                         }
                     }
             }
-            reference_attention(SEQUENCES, start, HEADS, size, qkv, mask, want, dout, dwant);
+            reference_attention(SEQUENCES, start, HEADS, size, window, qkv, mask, want, dout,
+                                dwant);
             float *first = zeros(n), *dfirst = zeros(3 * n);
             for (int threads = 0; threads <= 3; threads++) {
                 bert_threads *t = threads ? bert_threads_new(threads, NULL) : NULL;
                 assert_int_equal(bert_attention_forward(t, &plan, qkv, out, lse, NULL), 0);
-                assert_int_equal(bert_attention_backward(t, &plan, qkv, out, dout, lse, dqkv), 0);
+                assert_int_equal(bert_attention_backward(t, &plan, qkv, out, dout, lse, dqkv, NULL),
+                                 0);
                 if (!threads)
                     memcpy(first, out, n * sizeof *out), memcpy(dfirst, dqkv, 3 * n * sizeof *out);
                 assert_memory_equal(first, out, n * sizeof *out);
@@ -121,17 +130,19 @@ static void attention_at_every_precision(void **state) {
     float *qkv = randoms(3 * n, 0.5f), *dout = randoms(n, 1), *out = zeros(n), *dqkv = zeros(3 * n),
           *lse = zeros(n);
     double *want = calloc(n, sizeof *want), *dwant = calloc(3 * n, sizeof *dwant);
-    reference_attention(SEQUENCES, start, HEADS, SIZE, qkv, NULL, want, dout, dwant);
-    for (int precision = 0; precision < BERT_PRECISION_COUNT; precision++) {
+    for (int k = 0; k < 2 * BERT_PRECISION_COUNT; k++) {
+        const int precision = k / 2, window = k % 2 ? 9 : 0;
         if (!bert_cpu()->gemm[precision] || precision == BERT_PRECISION_INT8) continue;
+        reference_attention(SEQUENCES, start, HEADS, SIZE, window, qkv, NULL, want, dout, dwant);
         const bert_attention_plan plan = {.heads = HEADS,
                                           .head_size = SIZE,
                                           .start = start,
                                           .n = SEQUENCES,
+                                          .window = window,
                                           .precision = (bert_precision)precision};
         bert_threads *t = bert_threads_new(2, NULL);
         assert_int_equal(bert_attention_forward(t, &plan, qkv, out, lse, NULL), 0);
-        assert_int_equal(bert_attention_backward(t, &plan, qkv, out, dout, lse, dqkv), 0);
+        assert_int_equal(bert_attention_backward(t, &plan, qkv, out, dout, lse, dqkv, NULL), 0);
         bert_threads_free(t);
         const double off = product_tolerance[precision];
         for (size_t i = 0; i < n; i++) close_to(out[i], want[i], off, off, "attention");

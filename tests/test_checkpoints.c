@@ -117,7 +117,7 @@ static void decoders_of_their_own_learn(void **state) {
     const int32_t start[] = {0, 3}, ids[] = {2, 7, 3}, labels[] = {-100, 9, -100};
     bert_batch b = {.inputs = {.n = 1, .start = start, .ids = ids}, .labels = labels};
     bert_tensor *hidden = bert_forward(t, m, &b.inputs);
-    bert_tensor *loss = bert_head_loss(t, m, bert_head_forward(t, m, hidden, &b.inputs), &b, 0);
+    bert_tensor *loss = bert_head_loss(t, m, bert_head_forward(t, m, hidden, &b), &b, 0);
     test_ok(e, bert_tape_backward(t, loss, 1, &e));
     const float *grad = bert_param_grad(bert_params_find(bert_model_params(m), decoder));
     assert_non_null(grad);

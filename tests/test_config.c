@@ -15,7 +15,9 @@ static int read_text(parsed *p, const char *text) {
     *p = (parsed){0};
     json_t *json = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
     assert_non_null(json);
-    int rc = bert_config_read(json, "config.json", &p->c, &p->labels, &p->arch, &p->e);
+    void *own = NULL;
+    int rc = bert_config_read(json, "config.json", &p->c, &p->labels, &p->arch, &own, &p->e);
+    free(own);
     json_decref(json);
     return rc;
 }

@@ -351,21 +351,23 @@ typedef struct {
     bert_linear out;
 } pair_head;
 
-static int pair_init(void *self, bert_params *ps, const bert_config *c, bert_error *e) {
+static int pair_init(void *self, const bert_head_site *site, bert_error *e) {
     pair_head *h = self;
-    return bert_linear_new(ps, "severity", c->hidden_size, 1, &h->out, e);
+    assert_null(site->layout);
+    return bert_linear_new(site->params, "severity", site->config->hidden_size, 1, &h->out, e);
 }
 
 static bert_tensor *pair_forward(void *self, bert_tape *t, const bert_model *m, bert_tensor *hidden,
-                                 const bert_inputs *in) {
+                                 const bert_batch *b) {
     (void)m;
     const pair_head *h = self;
     const int32_t start[] = {0, 2};
-    return bert_linear_apply(t, h->out, bert_mean_groups(t, bert_cls(t, hidden, in), start, 1));
+    return bert_linear_apply(t, h->out,
+                             bert_mean_groups(t, bert_cls(t, hidden, &b->inputs), start, 1));
 }
 
-static int broken_init(void *self, bert_params *ps, const bert_config *c, bert_error *e) {
-    (void)self, (void)ps, (void)c, (void)e;
+static int broken_init(void *self, const bert_head_site *site, bert_error *e) {
+    (void)self, (void)site, (void)e;
     return BERT_EINVAL;
 }
 
@@ -405,7 +407,7 @@ static void test_own_head(void **state) {
     /* It has no loss, and no pooler. */
     bert_tape *t = bert_tape_new(NULL, &e);
     bert_batch b = {.inputs = in};
-    bert_tensor *x = bert_head_forward(t, m, bert_forward(t, m, &in), &in);
+    bert_tensor *x = bert_head_forward(t, m, bert_forward(t, m, &in), &b);
     assert_non_null(x);
     assert_null(bert_head_loss(t, m, x, &b, 0));
     assert_int_equal(bert_tape_error(t, &e), BERT_EINVAL);

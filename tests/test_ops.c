@@ -259,7 +259,65 @@ static void naive_rows(double *y, const double *const *in, int arg) {
 enum { HEADS = 2, HEAD = 4, H = HEADS * HEAD };
 static const int32_t sequences[] = {0, 5, 6, 9};
 static bert_tensor *run_attention(env *v, int arg) {
-    return bert_attention(v->t, v->x[0], HEADS, sequences, 3, (float)arg / 100);
+    const bert_attention_spec spec = {.heads = HEADS, .dropout = (float)arg / 100};
+    return bert_attention(v->t, v->x[0], &spec, sequences, 3);
+}
+/* The terms of a score, or'ed together; the last two ways to turn. */
+enum { SCALED = 1, WINDOW = 2, BIASED = 4, TURNED = 8, HALF_TURNED = 16, REACH = 4 };
+static float angles[2][8]; /* cos and sin [5 - 1 positions .., 2 or 1] */
+static bert_rotation rotation_of(int arg) {
+    const int half = arg & TURNED ? 2 : 1;
+    return (bert_rotation){2 * half, 4, angles[0], angles[1]};
+}
+static bert_tensor *run_attention_terms(env *v, int arg) {
+    for (int i = 0; i < 8; i++) {
+        angles[0][i] = (float)cos(0.7 * i);
+        angles[1][i] = (float)sin(0.7 * i);
+    }
+    static const int32_t few[] = {0, 4, 5, 9};
+    const bert_rotation rotation = rotation_of(arg);
+    const bert_attention_spec spec = {.heads = HEADS,
+                                      .scale = arg & SCALED ? 0.3f : 0,
+                                      .window = arg & WINDOW ? 1 : 0,
+                                      .rotation = arg & (TURNED | HALF_TURNED) ? &rotation : NULL,
+                                      .bias = arg & BIASED ? v->x[1] : NULL};
+    return bert_attention(v->t, v->x[0], &spec, few, 3);
+}
+/* The columns of a head's query or key at place i of its sequence. */
+static void naive_turn(double *y, const double *x, int i, int arg) {
+    const int half = arg & TURNED ? 2 : arg & HALF_TURNED ? 1 : 0;
+    memcpy(y, x, HEAD * sizeof *y);
+    for (int c = 0; c < half; c++) {
+        const double cos = angles[0][i * half + c], sin = angles[1][i * half + c];
+        y[c] = x[c] * cos - x[c + half] * sin;
+        y[c + half] = x[c + half] * cos + x[c] * sin;
+    }
+}
+static void naive_attention_terms(double *y, const double *const *in, int arg) {
+    static const int few[] = {0, 4, 5, 9};
+    for (int s = 0; s < 3; s++)
+        for (int h = 0; h < HEADS; h++)
+            for (int i = 0; i < few[s + 1] - few[s]; i++) {
+                const double *x = in[0] + few[s] * 3 * H + h * HEAD;
+                double p[4] = {0}, q[HEAD], k[HEAD];
+                int seen = 0, first = 0;
+                naive_turn(q, x + i * 3 * H, i, arg);
+                for (int j = 0; j < few[s + 1] - few[s]; j++) {
+                    if (arg & WINDOW && abs(i - j) > 1) continue;
+                    if (!seen) first = j;
+                    naive_turn(k, x + j * 3 * H + H, j, arg);
+                    for (int c = 0; c < HEAD; c++) p[seen] += q[c] * k[c];
+                    p[seen] *= arg & SCALED ? (double)0.3f : 1 / sqrt(HEAD);
+                    if (arg & BIASED) p[seen] += in[1][(j - i + REACH) * HEADS + h];
+                    seen++;
+                }
+                naive_softmax(p, p, seen);
+                for (int c = 0; c < HEAD; c++) {
+                    double o = 0;
+                    for (int j = 0; j < seen; j++) o += p[j] * x[(first + j) * 3 * H + 2 * H + c];
+                    y[(few[s] + i) * H + h * HEAD + c] = o;
+                }
+            }
 }
 static void naive_attention(double *y, const double *const *in, int arg) {
     (void)arg;
@@ -413,6 +471,11 @@ static void naive_checkpoint(double *y, const double *const *in, int arg) {
     { X(6, 7), P(4, 7), P(1, 4), P(5, 7), P(1, 5), P(3, 7), P(1, 3) }
 #define FEED                                                                                       \
     { X(6, 7), P(5, 7), P(1, 5), P(3, 5), P(1, 3) }
+#define TERMS(name, arg)                                                                           \
+    {                                                                                              \
+        name, &bert_op_attention, arg, run_attention_terms, naive_attention_terms,                 \
+            {X(9, 3 * H), X(2 * REACH + 1, HEADS)}, false                                          \
+    }
 static const op_case cases[] = {
     {"param", &bert_op_param, 0, run_param, naive_param, {P(4, 5)}, false},
     {"linear", &bert_op_linear, BERT_ACT_NONE, run_linear, naive_linear_act, LINEAR, false},
@@ -479,6 +542,12 @@ static const op_case cases[] = {
     {"rows", &bert_op_rows, 0, run_rows, naive_rows, {X(5, 6)}, false},
     {"attention", &bert_op_attention, 0, run_attention, naive_attention, {X(9, 3 * H)}, false},
     {"attention dropout", &bert_op_attention, 25, run_attention, NULL, {X(9, 3 * H)}, false},
+    TERMS("attention scale", SCALED),
+    TERMS("attention window", WINDOW),
+    TERMS("attention bias", BIASED),
+    TERMS("attention rotation", TURNED),
+    TERMS("attention half rotation", HALF_TURNED),
+    TERMS("attention terms", SCALED | WINDOW | BIASED | TURNED),
     {"concat", &bert_op_concat, 0, run_concat, naive_concat, {X(4, 5), X(4, 3)}, false},
     {"slice", &bert_op_slice, 1, run_slice, naive_slice, {X(4, 5)}, false},
     {"reshape", &bert_op_reshape, 0, run_reshape, naive_square, {X(4, 5)}, false},
@@ -699,7 +768,8 @@ typedef struct {
     static bert_tensor *refuse_##name(refusal_env *v) {                                            \
         return expression;                                                                         \
     }
-static const int32_t bad_ids[] = {0, 9}, bad_groups[] = {0, 2, 2}, far[] = {0, 9};
+static const int32_t bad_ids[] = {0, 9}, bad_groups[] = {0, 2, 2}, far[] = {0, 9}, two[] = {0, 2};
+static const bert_rotation odd = {3, 9, angles[0], angles[1]};
 static const int32_t bad_labels[] = {0, 6, 0, 0};
 REFUSE(linear, bert_linear_apply(v->t, v->l, v->x))
 REFUSE(linear_null, bert_linear_apply(v->t, (bert_linear){0}, v->x))
@@ -720,8 +790,13 @@ REFUSE(embedding, bert_embedding(v->t, v->l.weight, bad_ids, 2))
 REFUSE(embedding_null, bert_embedding(v->t, NULL, bad_ids, 2))
 REFUSE(rows, bert_rows(v->t, v->x, bad_ids, 2))
 REFUSE(rows_none, bert_rows(v->t, v->x, bad_ids, 0))
-REFUSE(attention, bert_attention(v->t, v->x, 4, far, 1, 0))
-REFUSE(attention_rows, bert_attention(v->t, v->x, 2, far, 1, 0))
+REFUSE(attention, bert_attention(v->t, v->x, &(bert_attention_spec){.heads = 4}, far, 1))
+REFUSE(attention_bias, bert_attention(v->t, bert_constant(v->t, v->x->data, 2, 12, false),
+                                      &(bert_attention_spec){.heads = 1, .bias = v->y}, two, 1))
+REFUSE(attention_rotation,
+       bert_attention(v->t, bert_constant(v->t, v->x->data, 2, 12, false),
+                      &(bert_attention_spec){.heads = 1, .rotation = &odd}, two, 1))
+REFUSE(attention_rows, bert_attention(v->t, v->x, &(bert_attention_spec){.heads = 2}, far, 1))
 REFUSE(concat, bert_concat(v->t, v->x, v->y))
 REFUSE(slice, bert_slice(v->t, v->x, 4, 3))
 REFUSE(slice_huge, bert_slice(v->t, v->x, 1, INT32_MAX))
@@ -759,6 +834,10 @@ static const struct {
     {refuse_rows, "rows: number 1 is 9; input has rows 0 to 3"},
     {refuse_rows_none, "rows: there are no row numbers"},
     {refuse_attention, "attention: 6 columns are not queries, keys and values of 4 heads"},
+    {refuse_attention_bias,
+     "attention: the bias is [3, 5]; distances up to 1 and 1 heads need [3, 1]"},
+    {refuse_attention_rotation,
+     "attention: a rotation of 3 columns; it must be even, and 4 at most"},
     {refuse_attention_rows, "attention: 1 sequences do not cover the 4 rows"},
     {refuse_concat, "concat: [4, 6] beside [3, 5]"},
     {refuse_slice, "slice: columns 4 to 6 of an input that has 6"},

@@ -218,7 +218,10 @@ static void doubtful_rows_are_said(void **state) {
     bert_loader *l = bert_loader_new(d, &(bert_loader_options){.batch_size = 11}, &w.e);
     bert_batch b;
     assert_int_equal(bert_loader_get(l, 0, 0, &b, &w.e), 0);
-    assert_float_equal(bert_batch_items(&b, 2), 10, 0);
+    bert_model *m = bert_dataset_open_model(d, &w.e);
+    if (!m) fail_msg("%s", w.e.message);
+    assert_float_equal(bert_head_items(m, &b), 10, 0);
+    bert_model_close(m);
     bert_loader_free(l);
     bert_dataset_free(d);
     end(&w);

@@ -166,7 +166,8 @@ static void check_head(const json_t *c) {
     to.threads = 1;
     bert_tape *t = bert_tape_new(&to, &f.e);
     bert_batch b = batch_of(c, in);
-    bert_tensor *x = bert_head_forward(t, f.model, bert_forward(t, f.model, &in), &in);
+    bert_tensor *x =
+        bert_head_forward(t, f.model, bert_forward(t, f.model, &in), &(bert_batch){.inputs = in});
     bert_tensor *loss = bert_head_loss(t, f.model, x, &b, 0);
     test_ok(f.e, bert_tape_error(t, &f.e));
     const double wanted = json_number_value(json_object_get(c, "loss"));

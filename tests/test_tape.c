@@ -142,7 +142,8 @@ static int block_new(block *b, bert_error *e) {
 
 static bert_tensor *layer_forward(bert_tape *t, const layer *l, bert_tensor *x, float p) {
     bert_tensor *qkv = bert_linear_cat(t, l->qkv, 3, x);
-    bert_tensor *a = bert_linear_apply(t, l->dense, bert_attention(t, qkv, HEADS, start, 3, p));
+    const bert_attention_spec spec = {.heads = HEADS, .dropout = p};
+    bert_tensor *a = bert_linear_apply(t, l->dense, bert_attention(t, qkv, &spec, start, 3));
     x = bert_layer_norm_apply(t, &l->first, bert_dropout(t, a, p), x);
     bert_tensor *f = bert_feed_forward(t, l->up, BERT_ACT_GELU, l->down, x);
     return bert_layer_norm_apply(t, &l->second, bert_dropout_over(t, f, p), x);
@@ -282,8 +283,9 @@ static bert_tensor *wide_loss(bert_tape *t, bert_params *ps, const int32_t *ids)
     bert_layer_norm_new(ps, "norm", WIDE, 1e-12f, &n, NULL);
     bert_tensor *x = bert_embedding(t, words, ids, WIDE_TOKENS);
     x = bert_dropout(t, bert_layer_norm_apply(t, &n, x, NULL), .1f);
-    bert_tensor *a =
-        bert_attention(t, bert_linear_apply(t, qkv, x), 4, wide_start, WIDE_SEQUENCES, .1f);
+    bert_tensor *a = bert_attention(t, bert_linear_apply(t, qkv, x),
+                                    &(bert_attention_spec){.heads = 4, .dropout = .1f}, wide_start,
+                                    WIDE_SEQUENCES);
     x = bert_layer_norm_apply(t, &n, bert_dropout(t, a, .1f), x);
     bert_tensor *f = bert_linear_apply(t, down, bert_linear_act(t, up, x, BERT_ACT_GELU));
     x = bert_add(t, bert_mul(t, f, x), bert_param_tensor(t, n.bias));

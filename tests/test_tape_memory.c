@@ -35,7 +35,8 @@ static bert_tensor *loss(training *r, bert_error *e) {
     for (int i = 0; i < TOKENS; i++) ids[i] = i * i % WORDS;
     bert_tape *t = r->t;
     bert_tensor *x = bert_dropout(t, bert_embedding(t, r->words, ids, TOKENS), .1f);
-    bert_tensor *a = bert_attention(t, bert_linear_cat(t, r->qkv, 3, x), 4, start, 2, .1f);
+    bert_tensor *a = bert_attention(t, bert_linear_cat(t, r->qkv, 3, x),
+                                    &(bert_attention_spec){.heads = 4, .dropout = .1f}, start, 2);
     x = bert_layer_norm_apply(t, &r->n, a, x);
     x = bert_layer_norm_apply(t, &r->n, bert_feed_forward(t, r->up, BERT_ACT_GELU, r->down, x), x);
     x = bert_max_groups(t, bert_mul(t, bert_softmax(t, x), bert_normalize_rows(t, x)), start, 2);

@@ -418,7 +418,7 @@ static void logits_of_some_tokens(void **state) {
         assert_int_equal(bert_loader_get(l, 0, 0, &b, &w.e), 0);
         const int32_t n = b.inputs.logit_tokens_count, tokens = b.inputs.start[b.inputs.n];
         assert_true(n > 6 && n < tokens);
-        bert_tensor *some = bert_head_forward(t, m, bert_forward(t, m, &b.inputs), &b.inputs);
+        bert_tensor *some = bert_head_forward(t, m, bert_forward(t, m, &b.inputs), &b);
         bert_tensor *loss = bert_head_loss(t, m, some, &b, 0);
         assert_non_null(loss);
         const int32_t cols = bert_tensor_cols(some);
@@ -436,7 +436,7 @@ static void logits_of_some_tokens(void **state) {
         all.labels = labels;
         all.label_count = tokens;
         bert_tape_reset(t);
-        bert_tensor *every = bert_head_forward(t, m, bert_forward(t, m, &all.inputs), &all.inputs);
+        bert_tensor *every = bert_head_forward(t, m, bert_forward(t, m, &all.inputs), &all);
         assert_int_equal(bert_tensor_rows(every), tokens);
         for (int32_t k = 0; k < n; k++)
             for (int32_t c = 0; c < cols; c++)
@@ -454,7 +454,7 @@ static void logits_of_some_tokens(void **state) {
             assert_int_equal(bert_loader_get(halves, 0, k, &b, &w.e), 0);
             b.batches = 2;
             bert_tape_reset(t);
-            some = bert_head_forward(t, m, bert_forward(t, m, &b.inputs), &b.inputs);
+            some = bert_head_forward(t, m, bert_forward(t, m, &b.inputs), &b);
             loss = bert_head_loss(t, m, some, &b, items);
             assert_non_null(loss);
             sum += (double)*bert_tensor_data(loss);

@@ -409,7 +409,7 @@ static void loop_over_nothing(bert_model *model, bert_dataset *set, bert_error *
         bert_tensor *x = bert_constant(t, (float[]){1}, 1, 1, false);
         assert_null(i == 0   ? bert_forward(t, model, &batch.inputs)
                     : i == 1 ? bert_pooler(t, model, x, &batch.inputs)
-                    : i == 2 ? bert_head_forward(t, model, x, &batch.inputs)
+                    : i == 2 ? bert_head_forward(t, model, x, &batch)
                              : bert_head_loss(t, model, x, &batch, 0));
         assert_int_equal(bert_tape_error(t, NULL), BERT_EINVAL);
     }

@@ -10,6 +10,15 @@ typedef struct {
     int heads, head_size; /* H = heads * head_size */
     const int32_t *start; /* [n + 1] */
     int n;
+    float scale; /* of scores; 0: 1 / sqrt(head_size) */
+    int window;  /* a query sees the keys that are at most so far away; 0: all of its sequence */
+    /* The first `turned` columns of queries and keys are turned by position (rotary embeddings, as
+     * two halves): cos and sin [longest sequence, turned / 2]. 0: none. */
+    int turned;
+    const float *cos, *sin;
+    /* Added to a scaled score: bias [2 reach + 1, heads], row key - query + reach. NULL: none. */
+    const float *bias;
+    int reach;
     float dropout; /* of probabilities; 0: none */
     uint64_t seed,
         stream; /* of the dropout mask, a function of (sequence index, head, query, key) */
@@ -19,8 +28,9 @@ typedef struct {
  * for each sequence in turn [heads, len, len], before dropout. 0 or BERT_ENOMEM. */
 int bert_attention_forward(bert_threads *threads, const bert_attention_plan *plan, const float *qkv,
                            float *out, float *lse, float *probabilities);
-/* dqkv [T, 3H] is written (not added to). Probabilities are recomputed from qkv and lse. */
+/* dqkv [T, 3H] is written (not added to). Probabilities are recomputed from qkv and lse. dbias:
+ * NULL, or [n, heads, 2 reach + 1], the gradient of the bias from each head of each sequence. */
 int bert_attention_backward(bert_threads *threads, const bert_attention_plan *plan,
                             const float *qkv, const float *out, const float *dout, const float *lse,
-                            float *dqkv);
+                            float *dqkv, float *dbias);
 #endif

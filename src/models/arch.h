@@ -1,7 +1,8 @@
-/* The table of architectures: everything that differs between the members of the encoder family.
- * Adding one adds a row (and a function where it computes something no other member does). */
+/* An architecture: what a family of encoders is made of. One file a family (arch_<family>.c) and a
+ * row in the table of arch.c. */
 #ifndef BERT_MODELS_ARCH_H
 #define BERT_MODELS_ARCH_H
+#include "models/builder.h"
 #include "models/config.h"
 #include "models/trunk.h"
 
@@ -12,35 +13,50 @@ typedef struct {
     bool counts;
 } bert_copy;
 
+/* A stock head as the family has it: its class in transformers, and how its layers are called. */
+typedef struct {
+    const char *head;       /* "sequence-classification"; NULL ends the rows */
+    const char *class_name; /* without the family's: "ForSequenceClassification" */
+    bool pooler;            /* reads the pooler's output */
+    bert_head_layout layout;
+} bert_arch_head;
+
 struct bert_arch {
     const char *model_type; /* config.json's name */
     const char
         *class_prefix;  /* of transformers' classes: "Bert" of BertForSequenceClassification */
     const char *prefix; /* base_model_prefix with its dot, in front of the trunk's names */
-    const bert_config_key *keys;    /* how config.json is read; ends with a NULL name */
-    const bert_config_fixed *fixed; /* what config.json must not change; likewise */
-
-    /* Parameter names without prefix and without ".weight" or ".bias"; %d is the layer. */
-    struct {
-        const char *word, *position, *token_type, *norm;
-    } embeddings;
-    struct {
-        const char *query, *key, *value, *attention_output, *attention_norm;
-        const char *intermediate, *output, *output_norm;
-    } layer;
-    const char *pooler;
+    /* What names of tensors begin with behind the prefix: those of the embeddings, and of a layer
+     * up to its number. */
+    const char *embeddings, *layers;
+    const bert_config_key *keys;      /* how config.json is read; ends with a NULL name */
+    const bert_config_fixed *fixed;   /* what config.json must not change; likewise */
+    void (*complete)(bert_config *c); /* what config.json has no key for; NULL: nothing */
+    size_t own_size;         /* bytes of a configuration of its own, for keys that say own */
     const bert_copy *copies; /* a row of NULLs ends */
+    const bert_arch_head *heads;
+    /* What of a head's layout the configuration decides: dropouts, activation. NULL: nothing. */
+    int (*configure)(const bert_config *c, const void *own, const char *head,
+                     bert_head_layout *layout, bert_error *e);
 
-    /* The position of a sequence's first token; the rows of the position table before it are not
-     * usable, so that the sequence limit is max_position_embeddings less this. */
-    int32_t (*first_position)(const bert_config *c);
+    int32_t (*max_length)(const bert_config *c); /* tokens a sequence may have */
+    size_t state_size; /* of what build keeps for embed, block and finish */
+    /* Makes the parameters, in the order in which files have them: b->trunk->words, and what the
+     * family's state points to. */
+    int (*build)(bert_builder *b, void *state);
+    const char *pooler; /* name of the pooler's linear, or NULL: the family has none */
     bert_trunk_embed_fn *embed;
     bert_trunk_block_fn *block;
+    bert_trunk_finish_fn *finish; /* after the last block; NULL: nothing */
 };
 
-extern const bert_arch bert_archs[]; /* ends with a NULL model_type */
+extern const bert_arch *const bert_archs[]; /* ends with NULL */
 /* BERT_EUNSUPPORTED names the type and the supported ones. */
 const bert_arch *bert_arch_find(const char *model_type, const char *where, bert_error *e);
 /* The row whose class_prefix begins an architecture name such as "BertForMaskedLM", or NULL. */
 const bert_arch *bert_arch_of_class(const char *class_name);
+/* The family's row of a stock head, by the head's name or by the class without the family's; NULL:
+ * the family has none. */
+const bert_arch_head *bert_arch_head_find(const bert_arch *a, const char *head);
+const bert_arch_head *bert_arch_head_of_class(const bert_arch *a, const char *class_name);
 #endif

@@ -16,13 +16,13 @@ static int balance(const bert_model *m, int threads, bert_error *e) {
     bert_tape *t = bert_tape_new(&o, e);
     if (!t) return BERT_ENOMEM;
     int32_t ids[EXAMPLE_TOKENS];
-    const int32_t limit = c->max_position_embeddings - m->trunk.first_position;
+    const int32_t limit = bert_model_max_length(m);
     const int32_t start[] = {0, limit < EXAMPLE_TOKENS ? limit : EXAMPLE_TOKENS};
     for (int32_t i = 0; i < EXAMPLE_TOKENS; i++)
         ids[i] = (int32_t)((int64_t)i * 7919 % c->vocab_size);
     t->balancing = true;
     const bert_inputs in = {.n = 1, .start = start, .ids = ids};
-    bert_trunk_forward(t, m->arch, c, &m->trunk, &in, NULL);
+    bert_trunk_forward(t, &m->trunk, &in, NULL);
     int rc = bert_tape_error(t, e);
     bert_tape_free(t);
     pthread_mutex_lock(&m->params->packing); /* the first use is still to come */

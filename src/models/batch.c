@@ -76,17 +76,15 @@ static size_t probabilities(const bert_session *s, const bert_inputs *in, int32_
 }
 
 /* The attention op keeps no probabilities; for who wants to see them they are computed again. */
-static int watch_qkv(void *context, int layer, const float *qkv, bert_error *e) {
+static int watch_qkv(void *context, int layer, const bert_attention_spec *spec, const float *qkv,
+                     bert_error *e) {
     const chunk_run *r = context;
     const bert_config *c = &r->s->model->config;
     bert_buffer_f32 *out = &r->lane->context;
     int rc = reserve(out, (size_t)r->in.start[r->in.n], (size_t)c->hidden_size, e);
     if (rc) return rc;
-    const bert_attention_plan plan = {.precision = r->s->options.precision,
-                                      .heads = c->num_attention_heads,
-                                      .head_size = c->hidden_size / c->num_attention_heads,
-                                      .start = r->in.start,
-                                      .n = r->in.n};
+    const bert_attention_plan plan =
+        bert_attention_plan_of(r->lane->tape, spec, 3 * c->hidden_size, r->in.start, r->in.n);
     float *to = r->s->attentions.data + (size_t)layer * r->run->weights + r->weights_before;
     rc = bert_attention_forward(r->lane->tape->threads, &plan, qkv, out->data, NULL, to);
     return rc ? bert_fail_memory(e, 0) : 0;
@@ -117,17 +115,16 @@ static int run_chunk(bert_session *s, const bert_trunk_run *run, bert_lane *lane
                           .start = own,
                           .ids = all->ids + begin,
                           .type_ids = all->type_ids ? all->type_ids + begin : NULL}};
-    bert_trunk_watch watch = {.context = &r, .first_rows = run->first_rows};
+    bert_trunk_watch watch = {
+        .context = &r, .first_rows = run->first_rows, .skip_layers = run->skip_layers};
     if (run->want & BERT_WANT_HIDDEN_STATES) watch.hidden = watch_hidden;
     if (run->want & BERT_WANT_ATTENTIONS) {
         watch.qkv = watch_qkv;
         r.weights_before = probabilities(s, all, 0, chunk.first);
     }
     const bert_model *m = s->model;
-    bert_config c = m->config;
-    c.num_hidden_layers -= run->skip_layers;
     bert_tape_reset(lane->tape);
-    bert_tensor *x = bert_trunk_forward(lane->tape, m->arch, &c, &m->trunk, &r.in, &watch);
+    bert_tensor *x = bert_trunk_forward(lane->tape, &m->trunk, &r.in, &watch);
     int rc = bert_tape_error(lane->tape, e);
     if (rc) return rc;
     const size_t row = (size_t)(run->first_rows ? chunk.first : begin);

@@ -56,9 +56,9 @@ static int read_number(const json_t *json, const bert_config_key *key, void *fie
     return rc;
 }
 
-static int read_key(const json_t *json, const bert_config_key *key, bert_config *c,
+static int read_key(const json_t *json, const bert_config_key *key, bert_config *c, void *own,
                     const char *where, bert_error *e) {
-    void *field = (char *)c + key->offset;
+    void *field = (char *)(key->own ? own : c) + key->offset;
     if (key->type == BERT_KEY_BOOL) {
         *(bool *)field = key->value != 0;
         return bert_json_bool(json, key->name, field, where, e);
@@ -217,17 +217,21 @@ static int find_arch(const json_t *json, bert_config *c, const char *where, cons
 }
 
 int bert_config_read(const json_t *json, const char *where, bert_config *c, bert_labels *labels,
-                     const bert_arch **arch, bert_error *e) {
+                     const bert_arch **arch, void **own, bert_error *e) {
     *c = (bert_config){0};
+    *own = NULL;
     if (!json_is_object(json))
         return bert_fail(e, BERT_EFORMAT, "%s: a configuration is a JSON object", where);
     int rc = read_architecture(json, c, where, e);
     if (!rc) rc = find_arch(json, c, where, arch, e);
     if (rc) return rc;
+    if ((*arch)->own_size && !(*own = calloc(1, (*arch)->own_size)))
+        return bert_fail_memory(e, (*arch)->own_size);
     for (const bert_config_fixed *f = (*arch)->fixed; f->name && !rc; f++)
         rc = check_fixed(json, f, where, e);
     for (const bert_config_key *k = (*arch)->keys; k->name && !rc; k++)
-        rc = read_key(json, k, c, where, e);
+        rc = read_key(json, k, c, *own, where, e);
+    if (!rc && (*arch)->complete) (*arch)->complete(c);
     if (!rc) rc = check_shape(c, where, e);
     if (!rc) rc = read_labels(json, c, labels, where, e);
     if (!rc)

@@ -3,6 +3,7 @@
 #define BERT_MODELS_CONFIG_H
 #include <bert.h>
 #include <jansson.h>
+#include <stddef.h>
 
 typedef struct bert_arch bert_arch;
 
@@ -12,7 +13,8 @@ typedef enum { BERT_KEY_INT, BERT_KEY_FLOAT, BERT_KEY_BOOL, BERT_KEY_STRING } be
 typedef struct {
     const char *name;
     bert_key_type type;
-    size_t offset;    /* in bert_config */
+    bool own;         /* a member of the architecture's own configuration, not of bert_config */
+    size_t offset;    /* in it */
     double min, max;  /* numbers: the range that is let in, both ends included */
     double value;     /* default of a number or a truth value */
     const char *text; /* default of a string */
@@ -36,9 +38,33 @@ void bert_labels_free(bert_labels *l);
 /* names NULL: "LABEL_0", "LABEL_1", ... */
 int bert_labels_set(bert_labels *l, int32_t n, const char *const *names, bert_error *e);
 
-/* where: the file's name for messages. Fills *c, *labels and *arch. */
+/* The rows of an architecture's table of keys: of a member of bert_config, whose key has its name;
+ * and of any member, by its offset, under any name. Bounds are far above every published model and
+ * far below what could overflow a product. */
+enum {
+    BERT_MAX_VOCAB = 1 << 24,
+    BERT_MAX_WIDTH = 1 << 16,
+    BERT_MAX_LAYERS = 1 << 10,
+    BERT_MAX_POSITIONS = 1 << 20
+};
+#define BERT_KEY_AT(member) offsetof(bert_config, member)
+#define BERT_INT(key, member, def, min, max)                                                       \
+    { key, BERT_KEY_INT, false, BERT_KEY_AT(member), min, max, def, NULL }
+#define BERT_FLOAT(key, member, def, min, max)                                                     \
+    { key, BERT_KEY_FLOAT, false, BERT_KEY_AT(member), min, max, def, NULL }
+#define BERT_STRING(key, member, def)                                                              \
+    { key, BERT_KEY_STRING, false, BERT_KEY_AT(member), 0, 0, 0, def }
+#define BERT_BOOL(key, member, def)                                                                \
+    { key, BERT_KEY_BOOL, false, BERT_KEY_AT(member), 0, 0, def, NULL }
+#define BERT_PROBABILITY(key, member, def) BERT_FLOAT(key, member, def, 0, 0.999)
+/* A float of the architecture's own configuration. */
+#define BERT_OWN_FLOAT(key, type, member, def, min, max)                                           \
+    { key, BERT_KEY_FLOAT, true, offsetof(type, member), min, max, def, NULL }
+
+/* where: the file's name for messages. Fills *c, *labels, *arch and *own, the architecture's own
+ * configuration: malloc'ed, the caller's in any case, or NULL. */
 int bert_config_read(const json_t *json, const char *where, bert_config *c, bert_labels *labels,
-                     const bert_arch **arch, bert_error *e);
+                     const bert_arch **arch, void **own, bert_error *e);
 /* What save writes: the file as it was read (keys that mean nothing to us included) with the
  * architecture, the labels and the problem type as they are now, and float32 as the type. A new
  * reference, or NULL. */

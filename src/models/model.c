@@ -4,7 +4,7 @@
 #include "files/json.h"
 #include "files/layout.h"
 #include "models/foreign.h"
-#include "models/heads.h"
+#include "models/registry.h"
 #include <limits.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -82,7 +82,8 @@ static int read_config(bert_model *m, bert_error *e) {
     } else {
         bert_error local = {0};
         m->json = bert_json_load(path, &local);
-        rc = m->json ? bert_config_read(m->json, path, &m->config, &m->labels, &m->arch, &local)
+        rc = m->json ? bert_config_read(m->json, path, &m->config, &m->labels, &m->arch, &m->own,
+                                        &local)
                      : local.code;
         if (rc) bert_fail(e, rc, "%s", local.message);
     }
@@ -90,21 +91,60 @@ static int read_config(bert_model *m, bert_error *e) {
     return rc;
 }
 
-/* The head by the user's word, else by config.json's class; a class that is not in the table is
- * opened as the bare encoder it contains. */
+static int no_such_head(const bert_model *m, const char *name, bert_error *e) {
+    char list[300] = "";
+    size_t n = 0;
+    for (const bert_arch_head *h = m->arch->heads; h->head && n < sizeof list; h++)
+        n += (size_t)snprintf(list + n, sizeof list - n, ", %s", h->head);
+    return bert_fail(e, BERT_EUNSUPPORTED, "%s has no %s head; its heads are none%s",
+                     m->arch->model_type, name, list);
+}
+
+/* The head that a checkpoint was saved with, where it is none of transformers'; "" otherwise. */
+static int saved_head(const bert_model *m, char name[BERT_MAX_NAME], bert_error *e) {
+    *name = 0;
+    int rc = bert_json_string(m->json, BERT_HEAD_KEY, name, BERT_MAX_NAME, m->path, e);
+    bert_error local = {0};
+    if (rc || !*name || bert_head_find(name, &local)) return rc;
+    return bert_fail(e, BERT_EUNSUPPORTED,
+                     "%s was saved with the head \"%s\", which this program does not know: "
+                     "bert_head_register() makes it known, and the head \"none\" is the encoder "
+                     "alone",
+                     m->path, name);
+}
+
+/* The head by the user's word, else the one it was saved with, else by config.json's class; a class
+ * that the architecture has not got is opened as the bare encoder it contains. */
 static int choose_head(bert_model *m, const bert_head *own, const char *name, bert_error *e) {
-    const bert_stock_head *row = NULL;
     const char *class_name = m->config.architecture;
-    size_t n = strlen(m->arch->class_prefix);
-    if (own) {
-        m->head = *own;
-    } else if (name && strcmp(name, "none")) {
-        row = bert_stock_head_find(name, e);
-        if (!row) return BERT_EUNSUPPORTED;
-    } else if (!name && !strncmp(class_name, m->arch->class_prefix, n)) {
-        row = bert_stock_head_of_class(class_name + n);
+    const size_t n = strlen(m->arch->class_prefix);
+    const bert_arch_head *row = NULL;
+    const bert_head *head = own;
+    char saved[BERT_MAX_NAME];
+    if (!own && !name) {
+        int rc = saved_head(m, saved, e);
+        if (rc) return rc;
+        if (*saved) name = saved;
+        if (!*saved && !strncmp(class_name, m->arch->class_prefix, n))
+            row = bert_arch_head_of_class(m->arch, class_name + n);
     }
-    if (row) m->head = *row->head;
+    if (!own && name && strcmp(name, "none")) {
+        if (!(head = bert_head_find(name, e))) return BERT_EUNSUPPORTED;
+        row = bert_arch_head_find(m->arch, name);
+        if (!row && bert_head_is_stock(name)) return no_such_head(m, name, e);
+    } else if (row) {
+        head = bert_head_find(row->head, e);
+    }
+    if (head) m->head = *head;
+    if (row) {
+        m->layout = row->layout;
+        m->head.pooler = row->pooler;
+        m->stock = true;
+        int rc = m->arch->configure
+                     ? m->arch->configure(&m->config, m->own, row->head, &m->layout, e)
+                     : 0;
+        if (rc) return rc;
+    }
     /* What the model is saved as. A head of the user's is unknown to transformers, the encoder
      * under it is not. */
     char chosen[2 * BERT_MAX_NAME];
@@ -115,22 +155,15 @@ static int choose_head(bert_model *m, const bert_head *own, const char *name, be
     return 0;
 }
 
-/* Whether a row of the head's scores is one of the labels. */
-static bool has_labels(const bert_head *h) {
-    return h->init != bert_head_masked_lm.init && h->init != bert_head_pretraining.init &&
-           h->init != bert_head_next_sentence.init && h->init != bert_head_multiple_choice.init &&
-           h->init != bert_head_question_answering.init;
-}
-
 static int override_labels(bert_model *m, const bert_model_options *o, bert_error *e) {
     bert_config *c = &m->config;
     if (o->num_labels < 0 || (o->label_names && !o->num_labels))
         return bert_fail(e, BERT_EINVAL, "num_labels is %d; label_names come with their number",
                          o->num_labels);
     /* transformers makes its scores of a start and an end of num_labels. */
-    const bool spans = m->head.init == bert_head_question_answering.init;
-    const int32_t n = spans ? 2 : o->num_labels;
-    const char *const *names = spans ? NULL : o->label_names;
+    const bool span = m->head.outputs == BERT_OUTPUT_SPAN;
+    const int32_t n = span ? 2 : o->num_labels;
+    const char *const *names = span ? NULL : o->label_names;
     if (n && n != c->num_labels) m->weights.resized = true;
     if (n && (names || n != c->num_labels)) {
         int rc = bert_labels_set(&m->labels, n, names, e);
@@ -138,12 +171,38 @@ static int override_labels(bert_model *m, const bert_model_options *o, bert_erro
         c->num_labels = n;
     }
     const bert_error *refused = &m->labels.refused;
-    if (m->head.name && has_labels(&m->head) && refused->code)
+    if (m->head.name && m->head.outputs == BERT_OUTPUT_LABELS && refused->code)
         return bert_fail(e, refused->code, "%s", refused->message);
     const char *problem = o->problem_type ? o->problem_type : c->problem_type;
     int rc = bert_problem_check(problem, c->num_labels, "options", e);
     if (!rc && o->problem_type)
         snprintf(c->problem_type, sizeof c->problem_type, "%s", o->problem_type);
+    return rc;
+}
+
+/* The bare encoder has a pooler where the checkpoint has one. */
+static bool wants_pooler(const bert_model *m) {
+    char pooler[BERT_MAX_NAME + 16];
+    if (!m->arch->pooler) return false;
+    snprintf(pooler, sizeof pooler, "%s.weight", m->arch->pooler);
+    return m->head.name ? m->head.pooler
+                        : !m->weights.file || bert_weight_source_has(&m->weights, pooler);
+}
+
+static int make_head(bert_model *m, bert_error *e) {
+    const char *decoder = m->stock ? m->layout.decoder : NULL;
+    const bert_head_site site = {
+        .params = m->params,
+        .config = &m->config,
+        .layout = m->stock ? &m->layout : NULL,
+        .own_decoder =
+            decoder && (!m->config.tie_word_embeddings || bert_params_differ(m->params, decoder))};
+    m->head_state = calloc(1, m->head.state_size ? m->head.state_size : 1);
+    if (!m->head_state) return bert_fail_memory(e, m->head.state_size);
+    int rc = m->head.init ? m->head.init(m->head_state, &site, e) : 0;
+    m->head_made = !rc;
+    if (rc && !e->code) /* a head of the user's that did not say why */
+        bert_fail(e, rc, "the head \"%s\" could not be made", m->head.name);
     return rc;
 }
 
@@ -160,20 +219,12 @@ static int build(bert_model *m, const bert_model_options *o, bert_error *e) {
                                      m->config.initializer_range, e);
     if (!m->params) return e->code;
     const char *prefix = m->head.name ? m->arch->prefix : "";
-    int rc = bert_trunk_new(m->params, m->arch, &m->config, prefix, &m->trunk, e);
+    int rc = bert_trunk_new(m->params, m->arch, &m->config, m->own, prefix, &m->trunk, e);
     if (rc) return rc;
-    w->part = BERT_PART_ADDED;
-    char pooler[BERT_MAX_NAME + 16];
-    snprintf(pooler, sizeof pooler, "%s.weight", m->arch->pooler);
-    if (m->head.name ? m->head.pooler : !w->file || bert_weight_source_has(w, pooler))
-        rc = bert_trunk_add_pooler(m->params, m->arch, &m->config, prefix, &m->trunk, e);
-    if (!rc && m->head.init) {
-        m->head_state = calloc(1, m->head.state_size ? m->head.state_size : 1);
-        rc = m->head_state ? m->head.init(m->head_state, m->params, &m->config, e)
-                           : bert_fail_memory(e, m->head.state_size);
-        if (rc && !e->code) /* a head of the user's that did not say why */
-            bert_fail(e, rc, "the head \"%s\" could not be made", m->head.name);
-    }
+    w->part = BERT_PART_POOLER;
+    if (wants_pooler(m)) rc = bert_trunk_add_pooler(m->params, &m->config, prefix, &m->trunk, e);
+    w->part = m->params->part = BERT_PART_HEAD;
+    if (!rc && m->head.name) rc = make_head(m, e);
     if (!rc && w->file) rc = bert_weight_source_finish(w, e);
     if (!rc && w->file) rc = bert_weight_source_check(w, e);
     if (!rc && o->trainable) rc = bert_params_check_finite(m->params, e);
@@ -256,7 +307,9 @@ void bert_model_close(bert_model *m) {
     if (!m) return;
     bert_params_free(m->params);
     bert_trunk_free(&m->trunk);
+    if (m->head_made && m->head.free) m->head.free(m->head_state);
     free(m->head_state);
+    free(m->own);
     bert_weight_source_free(&m->weights);
     bert_labels_free(&m->labels);
     bert_tokenizer_close(m->tokenizer);
@@ -324,7 +377,7 @@ const char *bert_model_note(const bert_model *m, int i) {
 }
 
 int32_t bert_model_max_length(const bert_model *m) {
-    return m->config.max_position_embeddings - m->trunk.first_position;
+    return m->arch->max_length(&m->config);
 }
 
 int32_t bert_model_text_limit(const bert_model *m) {
@@ -383,7 +436,8 @@ int bert_inputs_check(const bert_model *m, const bert_inputs *in, bert_error *e)
                 return bert_fail(e, BERT_EINVAL,
                                  "inputs: sequence %d has the id %d; ids are 0 to %d", i,
                                  in->ids[j], c->vocab_size - 1);
-            if (in->type_ids && (in->type_ids[j] < 0 || in->type_ids[j] >= c->type_vocab_size))
+            if (in->type_ids && c->type_vocab_size &&
+                (in->type_ids[j] < 0 || in->type_ids[j] >= c->type_vocab_size))
                 return bert_fail(e, BERT_EINVAL,
                                  "inputs: sequence %d has the type id %d; type ids are 0 to %d", i,
                                  in->type_ids[j], c->type_vocab_size - 1);

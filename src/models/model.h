@@ -17,13 +17,20 @@ struct bert_model {
     char *weights_path;
     bert_params *params;
     bert_trunk trunk;
+    void *own;      /* the architecture's own configuration, or NULL */
     bert_head head; /* name NULL: none */
+    bert_head_layout layout;
+    bool stock;     /* the head is of transformers, and layout how the architecture has it */
+    bool head_made; /* its init has succeeded */
     void *head_state;
     bert_tokenizer *tokenizer;
     bert_error tokenizer_error; /* why a tokenizer that is there cannot be used */
     bert_sentence sentence;
     bert_notes notes;
 };
+
+/* config.json's key for the name of a head that is not of transformers. */
+#define BERT_HEAD_KEY "bert_head"
 
 /* Shapes and ids of a batch, before anything is computed from them. */
 int bert_inputs_check(const bert_model *m, const bert_inputs *inputs, bert_error *e);

@@ -81,6 +81,29 @@ bert_tensor *bert_classification_loss(bert_tape *t, bert_problem p, bert_tensor 
     return problems[p].loss(t, logits, b, divisor);
 }
 
+double bert_batch_items(const bert_batch *b, int32_t num_labels) {
+    if (!b->labels) return b->targets ? (double)b->inputs.n * num_labels : (double)b->inputs.n;
+    const int32_t n = b->label_count ? b->label_count : b->inputs.n;
+    double items = 0;
+    for (int32_t i = 0; i < n; i++)
+        if (b->labels[i] >= 0)
+            items += b->class_weights ? (double)b->class_weights[b->labels[i]] : 1;
+    return items;
+}
+
+bert_tensor *bert_problem_loss(bert_tape *t, const char *problem_type, bert_tensor *logits,
+                               const bert_batch *b, double divisor) {
+    if (!bert_tape_ready(t, logits)) return NULL;
+    const bool unset = !problem_type || !*problem_type;
+    bert_problem p = unset && logits->cols == 1 ? BERT_PROBLEM_REGRESSION : BERT_PROBLEM_UNSET;
+    for (int i = 1; i < BERT_PROBLEM_COUNT && !unset; i++)
+        if (!strcmp(problems[i].name, problem_type)) p = (bert_problem)i;
+    if (!unset && p == BERT_PROBLEM_UNSET)
+        return bert_tape_fail(t, NULL, BERT_EINVAL, "there is no problem type \"%.64s\"",
+                              problem_type);
+    return bert_classification_loss(t, p, logits, b, divisor);
+}
+
 /* ---- Scores */
 
 static void softmax_scores(float *logits, int32_t n, int32_t labels) {

@@ -114,7 +114,14 @@ static int save_config(const bert_model *m, const char *directory, bert_error *e
     char *path = bert_path_join(directory, "config.json");
     if (!path) return bert_fail_memory(e, strlen(directory));
     json_t *json = bert_config_write(m->json, &m->config, &m->labels, e);
-    int rc = json ? bert_json_save(json, path, e) : BERT_ENOMEM;
+    int rc = json ? 0 : BERT_ENOMEM;
+    if (!rc && m->head.name && !m->stock) {
+        if (json_object_set_new(json, BERT_HEAD_KEY, json_string(m->head.name)))
+            rc = bert_fail_memory(e, strlen(m->head.name));
+    } else if (!rc) {
+        json_object_del(json, BERT_HEAD_KEY);
+    }
+    if (!rc) rc = bert_json_save(json, path, e);
     json_decref(json);
     free(path);
     return rc;

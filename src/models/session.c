@@ -2,7 +2,6 @@
 #include "models/session.h"
 #include "base/error.h"
 #include "models/batch.h"
-#include "models/heads.h"
 #include "tape/tape.h"
 #include <math.h>
 #include <stdlib.h>
@@ -115,7 +114,7 @@ static int run_head(bert_session *s, const bert_trunk_run *r, bert_outputs *out,
     if (r->want & BERT_WANT_POOLER && m->trunk.pooler.weight)
         pooled = bert_pooler(tape, m, hidden, &in);
     if (r->want & BERT_WANT_LOGITS && m->head.name)
-        logits = bert_head_forward(tape, m, hidden, &in);
+        logits = bert_head_forward(tape, m, hidden, &(bert_batch){.inputs = in});
     int rc = bert_tape_error(tape, e);
     if (rc) return rc;
     out->pooler_output = bert_tensor_data(pooled);

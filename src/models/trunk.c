@@ -1,90 +1,90 @@
 #include "models/trunk.h"
 #include "base/error.h"
 #include "models/arch.h"
-#include "tape/params.h"
-#include <stdio.h>
-#include <stdlib.h>
+#include "tape/tape.h"
 
-enum { MAX_PARAMETER_NAME = 128 };
-
-/* What the constructors share. */
-typedef struct {
-    bert_params *ps;
-    const char *prefix;
-    bert_error *e;
-    char name[MAX_PARAMETER_NAME];
-} builder;
-
-/* %d of the format is the layer; formats without one ignore it. The formats are rows of the
- * architecture table, never input. */
-static const char *name_of(builder *b, const char *format, int layer) {
-    int n = snprintf(b->name, sizeof b->name, "%s", b->prefix);
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-    snprintf(b->name + n, sizeof b->name - (size_t)n, format, layer);
-#pragma GCC diagnostic pop
-    return b->name;
-}
-
-static int linear(builder *b, const char *format, int layer, int32_t in, int32_t out,
-                  bert_linear *l) {
-    return bert_linear_new(b->ps, name_of(b, format, layer), in, out, l, b->e);
-}
-
-static int norm(builder *b, const char *format, int layer, const bert_config *c,
-                bert_layer_norm *n) {
-    return bert_layer_norm_new(b->ps, name_of(b, format, layer), c->hidden_size, c->layer_norm_eps,
-                               n, b->e);
-}
-
-static int table(builder *b, const char *name, int32_t rows, int32_t cols, bert_param **p) {
-    char full[MAX_PARAMETER_NAME + 8];
-    snprintf(full, sizeof full, "%s.weight", name_of(b, name, 0));
-    *p = bert_param_new(b->ps, full, rows, cols, BERT_INIT_NORMAL, b->e);
-    return *p ? 0 : BERT_ENOMEM;
-}
-
-static int layer_new(builder *b, const bert_arch *arch, const bert_config *c, int i,
-                     bert_layer *l) {
-    const int32_t h = c->hidden_size, f = c->intermediate_size;
-    return linear(b, arch->layer.query, i, h, h, &l->qkv[0]) ||
-           linear(b, arch->layer.key, i, h, h, &l->qkv[1]) ||
-           linear(b, arch->layer.value, i, h, h, &l->qkv[2]) ||
-           linear(b, arch->layer.attention_output, i, h, h, &l->attention_output) ||
-           norm(b, arch->layer.attention_norm, i, c, &l->attention_norm) ||
-           linear(b, arch->layer.intermediate, i, h, f, &l->intermediate) ||
-           linear(b, arch->layer.output, i, f, h, &l->output) ||
-           norm(b, arch->layer.output_norm, i, c, &l->output_norm);
-}
-
-int bert_trunk_new(bert_params *ps, const bert_arch *arch, const bert_config *c, const char *prefix,
-                   bert_trunk *k, bert_error *e) {
+int bert_trunk_new(bert_params *ps, const bert_arch *arch, const bert_config *c, const void *own,
+                   const char *prefix, bert_trunk *k, bert_error *e) {
+    *k = (bert_trunk){.arch = arch, .layers = c->num_hidden_layers};
     bert_error local = {0};
     if (!e) e = &local;
-    builder b = {.ps = ps, .prefix = prefix, .e = e};
-    *k = (bert_trunk){.first_position = arch->first_position(c)};
-    k->layers = calloc((size_t)c->num_hidden_layers, sizeof *k->layers);
-    if (!k->layers) return bert_fail_memory(e, (size_t)c->num_hidden_layers * sizeof *k->layers);
-    bool bad = bert_act_parse(c->hidden_act, &k->act, e) ||
-               table(&b, arch->embeddings.word, c->vocab_size, c->hidden_size, &k->word) ||
-               table(&b, arch->embeddings.position, c->max_position_embeddings, c->hidden_size,
-                     &k->position) ||
-               table(&b, arch->embeddings.token_type, c->type_vocab_size, c->hidden_size,
-                     &k->token_type) ||
-               norm(&b, arch->embeddings.norm, 0, c, &k->embeddings_norm);
-    if (!bad) k->word->padding = c->pad_token_id;
-    for (int i = 0; i < c->num_hidden_layers && !bad; i++)
-        bad = layer_new(&b, arch, c, i, &k->layers[i]);
-    return bad ? e->code : 0;
+    bert_builder b = {.params = ps, .prefix = prefix, .config = c, .own = own, .trunk = k, .e = e};
+    ps->part = BERT_PART_TRUNK;
+    k->state = bert_build_alloc(&b, arch->state_size);
+    int rc = k->state ? arch->build(&b, k->state) : BERT_ENOMEM;
+    ps->layer = k->layers; /* whatever comes now lies above them */
+    return rc;
 }
 
-int bert_trunk_add_pooler(bert_params *ps, const bert_arch *arch, const bert_config *c,
-                          const char *prefix, bert_trunk *k, bert_error *e) {
-    builder b = {.ps = ps, .prefix = prefix, .e = e};
-    return linear(&b, arch->pooler, 0, c->hidden_size, c->hidden_size, &k->pooler);
+int bert_trunk_add_pooler(bert_params *ps, const bert_config *c, const char *prefix, bert_trunk *k,
+                          bert_error *e) {
+    bert_builder b = {.params = ps, .prefix = prefix, .config = c, .trunk = k, .e = e};
+    ps->part = BERT_PART_POOLER;
+    return bert_build_linear(&b, k->arch->pooler, k->layers, c->hidden_size, c->hidden_size,
+                             &k->pooler);
 }
 
 void bert_trunk_free(bert_trunk *k) {
-    free(k->layers);
+    bert_arena_free(&k->memory);
     *k = (bert_trunk){0};
+}
+
+/* ---- The one forward pass: training and inference, every architecture */
+
+bert_tensor *bert_pass_attention(bert_tape *t, const bert_pass *pass, bert_tensor *qkv,
+                                 const bert_attention_spec *spec) {
+    const bert_trunk_watch *watch = pass->watch;
+    if (qkv && watch && watch->qkv) {
+        bert_error e = {0};
+        int rc = watch->qkv(watch->context, pass->layer, spec, bert_tensor_data(qkv), &e);
+        if (rc) return bert_tape_fail(t, NULL, rc, "%s", e.message);
+    }
+    return bert_attention(t, qkv, spec, pass->in->start, pass->in->n);
+}
+
+static void show(bert_tape *t, const bert_trunk_watch *watch, int layer, const bert_tensor *x) {
+    if (!x || !watch || !watch->hidden) return;
+    bert_error e = {0};
+    int rc = watch->hidden(watch->context, layer, bert_tensor_data(x), &e);
+    if (rc) bert_tape_fail(t, NULL, rc, "%s", e.message);
+}
+
+/* One layer as a segment that gradient checkpointing may run again. */
+typedef struct {
+    const bert_trunk *trunk;
+    bert_inputs in;
+    const bert_trunk_watch *watch;
+    int layer;
+} segment;
+
+static bert_tensor *run_segment(bert_tape *t, const void *context, bert_tensor *x) {
+    const segment *s = context;
+    const bert_arch *arch = s->trunk->arch;
+    const int32_t skipped = s->watch ? s->watch->skip_layers : 0;
+    const bool top = s->layer + 1 == s->trunk->layers - skipped;
+    const bert_pass pass = {.in = &s->in,
+                            .watch = s->watch,
+                            .layer = s->layer,
+                            .first_rows = s->watch && s->watch->first_rows && top};
+    x = arch->block(t, s->trunk->state, x, &pass);
+    return top && !skipped && arch->finish ? arch->finish(t, s->trunk->state, x) : x;
+}
+
+bert_tensor *bert_trunk_forward(bert_tape *t, const bert_trunk *k, const bert_inputs *in,
+                                const bert_trunk_watch *watch) {
+    segment s = {.trunk = k, .in = *in, .watch = watch};
+    if (t->options.record) { /* the caller's array may be gone when backward runs a layer again */
+        s.in.start = bert_tape_copy(t, in->start, ((size_t)in->n + 1) * sizeof *in->start);
+        if (!s.in.start) return NULL;
+    }
+    bert_arena_mark mark = bert_tape_mark(t);
+    bert_tensor *x = bert_tape_release_keep(t, mark, k->arch->embed(t, k->state, in));
+    show(t, watch, 0, x);
+    const int32_t layers = k->layers - (watch ? watch->skip_layers : 0);
+    for (; s.layer < layers && x; s.layer++) {
+        /* x dies with its layer, so the next one is kept where this one began. */
+        x = bert_tape_release_keep(t, mark, bert_checkpoint(t, run_segment, &s, sizeof s, x));
+        show(t, watch, s.layer + 1, x);
+    }
+    return x;
 }

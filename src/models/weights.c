@@ -166,7 +166,7 @@ int bert_weight_source_find(void *context, const char *name, int32_t rows, int32
     const size_t count = (size_t)rows * (size_t)cols;
     if (!t && s->part == BERT_PART_TRUNK)
         return note_missing(s, name, count * sizeof(float), value, e);
-    if (!t || (!same_shape(t, rows, cols) && s->part == BERT_PART_ADDED && s->resized)) {
+    if (!t || (!same_shape(t, rows, cols) && s->part != BERT_PART_TRUNK && s->resized)) {
         int rc = add_name(&s->added, name, e);
         return rc ? rc : 0;
     }
@@ -243,18 +243,13 @@ int bert_weight_source_finish(bert_weight_source *s, bert_error *e) {
 
 /* Whether a tensor lies where the trunk's do: embeddings and layers. *layer: which, or -1. */
 static bool is_of_trunk(const bert_arch *arch, const char *name, long *layer) {
-    const char *const roots[] = {arch->embeddings.word, arch->layer.query};
-    const size_t prefix = strlen(arch->prefix);
+    const size_t prefix = strlen(arch->prefix), layers = strlen(arch->layers),
+                 root = strcspn(arch->layers, ".") + 1;
     *layer = -1;
     if (!strncmp(name, arch->prefix, prefix)) name += prefix;
-    for (int i = 0; i < 2; i++) {
-        const size_t n = strcspn(roots[i], ".") + 1, number = strcspn(roots[i], "%");
-        if (strncmp(name, roots[i], n)) continue;
-        if (roots[i][number] && !strncmp(name, roots[i], number))
-            *layer = strtol(name + number, NULL, 10);
-        return true;
-    }
-    return false;
+    if (!strncmp(name, arch->layers, layers)) *layer = strtol(name + layers, NULL, 10);
+    return !strncmp(name, arch->layers, root) ||
+           !strncmp(name, arch->embeddings, strlen(arch->embeddings));
 }
 
 int bert_weight_source_notes(const bert_weight_source *s, int32_t layers, bert_notes *notes,
@@ -343,7 +338,7 @@ int bert_params_save(const bert_params *ps, const char *path, bert_error *e) {
     for (int i = 0; i < n; i++) {
         const bert_param *p = bert_params_at(ps, i);
         /* Biases and LayerNorms are vectors; a weight of one row is a matrix all the same. */
-        bool vector = p->rows == 1 && !p->decay;
+        bool vector = p->rows == 1 && !bert_param_decays(p);
         list[i] = (bert_stored_tensor){.name = p->name,
                                        .dtype = BERT_F32,
                                        .dims = vector ? 1 : 2,

@@ -7,12 +7,6 @@
 #include "tape/params.h"
 #include <stdatomic.h>
 
-/* What a parameter that is being created belongs to: says what a missing tensor means. */
-typedef enum {
-    BERT_PART_TRUNK, /* an error */
-    BERT_PART_ADDED  /* pooler and head: initialised, and reported as new */
-} bert_part;
-
 typedef struct {
     char **items;
     int n, capacity;
@@ -22,8 +16,9 @@ typedef struct {
     const char *path; /* of the file, for messages */
     bert_safetensors *file;
     const bert_arch *arch;
-    bert_part part;
-    bool resized; /* num_labels is not the checkpoint's: a misshapen tensor of the head is new */
+    bert_part part; /* of what is being made: a missing tensor of the trunk is an error, others are
+                       initialised and reported as new */
+    bool resized;   /* num_labels is not the checkpoint's: a misshapen tensor of the head is new */
     const bert_stored_tensor **used;
     int used_count, used_capacity;
     bert_names added, unused, missing;

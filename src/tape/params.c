@@ -44,11 +44,11 @@ void bert_params_free(bert_params *ps) {
     free(ps);
 }
 
-/* The rule of transformers' Trainer: neither biases nor LayerNorm. */
-static bool decays(const char *name) {
+/* Of a parameter that somebody makes by its name alone: the rule of transformers' Trainer. */
+static bert_param_kind kind_of(const char *name) {
     size_t n = strlen(name);
-    bool bias = n >= 4 && !strcmp(name + n - 4, "bias");
-    return !bias && !strstr(name, "LayerNorm") && !strstr(name, "layernorm");
+    if (strstr(name, "LayerNorm") || strstr(name, "layernorm")) return BERT_KIND_NORM;
+    return n >= 4 && !strcmp(name + n - 4, "bias") ? BERT_KIND_BIAS : BERT_KIND_WEIGHT;
 }
 
 static void initialise(float *value, size_t n, bert_init init, const bert_params *ps,
@@ -91,7 +91,9 @@ static bert_param *find_or_grow(bert_params *ps, const char *name, int32_t rows,
                       .rows = rows,
                       .cols = cols,
                       .trainable = ps->trainable,
-                      .decay = decays(name),
+                      .kind = kind_of(name),
+                      .part = ps->part,
+                      .layer = ps->layer,
                       .lr_scale = 1,
                       .padding = -1,
                       .owner = ps};
@@ -291,6 +293,8 @@ int bert_linear_new(bert_params *ps, const char *name, int32_t in, int32_t out, 
     bert_linear new = {member(ps, name, ".weight", out, in, BERT_INIT_NORMAL, &local), NULL};
     if (new.weight) new.bias = member(ps, name, ".bias", 1, out, BERT_INIT_ZERO, &local);
     if (!new.bias) return bert_fail(e, local.code, "%s", local.message);
+    new.weight->kind = BERT_KIND_WEIGHT; /* whatever its name */
+    new.bias->kind = BERT_KIND_BIAS;
     *l = new;
     return BERT_OK;
 }
@@ -305,7 +309,7 @@ int bert_layer_norm_new(bert_params *ps, const char *name, int32_t size, float e
     new.weight = member(ps, name, ".weight", 1, size, BERT_INIT_ONE, &local);
     if (new.weight) new.bias = member(ps, name, ".bias", 1, size, BERT_INIT_ZERO, &local);
     if (!new.bias) return bert_fail(e, local.code, "%s", local.message);
-    new.weight->decay = false; /* by its kind, whatever its name */
+    new.weight->kind = new.bias->kind = BERT_KIND_NORM; /* whatever its name */
     *norm = new;
     return BERT_OK;
 }

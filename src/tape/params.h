@@ -8,6 +8,15 @@
 
 enum { BERT_LINEARS_MAX = 3 }; /* linears that one product may hold: queries, keys, values */
 
+/* What a parameter is, and of which part of a model: set when it is made. */
+typedef enum {
+    BERT_KIND_WEIGHT, /* a matrix that multiplies */
+    BERT_KIND_BIAS,
+    BERT_KIND_NORM,     /* a LayerNorm's weight or bias */
+    BERT_KIND_EMBEDDING /* a table of rows that are looked up */
+} bert_param_kind;
+typedef enum { BERT_PART_TRUNK, BERT_PART_POOLER, BERT_PART_HEAD } bert_part;
+
 typedef struct bert_weights bert_weights; /* a packed copy; src/tape/weights.c */
 
 struct bert_param {
@@ -20,7 +29,9 @@ struct bert_param {
     bool flowed;      /* something was added to grad since it was last cleared */
     double lr_scale;  /* of the optimizer's learning rate */
     int32_t padding;  /* the row that embeddings do not teach, torch's padding_idx; -1: none */
-    bool decay;       /* weight decay applies: neither a bias nor of a LayerNorm */
+    bert_param_kind kind;
+    bert_part part;
+    int layer;        /* 0, 1, ..; -1: below layer 0; as many as there are layers: above them */
     uint64_t version; /* raised by every change of the value: packed copies are stale */
     bert_params *owner;
     bool used;            /* multiplied once as it lies, under the owner's mutex */
@@ -54,6 +65,8 @@ struct bert_params {
     bool trainable;
     uint64_t seed;
     float initializer_range;
+    bert_part part; /* of the parameters that are made now, and their layer */
+    int layer;
     bert_arena names, values, grads;
     pthread_mutex_t packing; /* guards every packed copy, and packed_bytes */
     size_t packed_bytes;
@@ -65,6 +78,10 @@ struct bert_params {
 bert_params *bert_params_new_from(const bert_param_source *source, bool trainable, uint64_t seed,
                                   float initializer_range, bert_error *e);
 bool bert_params_differ(const bert_params *ps, const char *name);
+/* Weight decay is of these, as in transformers' Trainer: neither of biases nor of LayerNorms. */
+static inline bool bert_param_decays(const bert_param *p) {
+    return p->kind == BERT_KIND_WEIGHT || p->kind == BERT_KIND_EMBEDDING;
+}
 static inline size_t bert_param_size(const bert_param *p) {
     return (size_t)p->rows * (size_t)p->cols;
 }

@@ -112,6 +112,15 @@ void *bert_tape_fail(bert_tape *t, const bert_op *op, int code, const char *form
     return NULL;
 }
 
+void *bert_tape_set_error(bert_tape *t, int code, const char *format, ...) {
+    if (!t || t->error.code) return NULL;
+    va_list args;
+    va_start(args, format);
+    bert_fail_v(&t->error, code, format, args);
+    va_end(args);
+    return NULL;
+}
+
 void *bert_tape_alloc(bert_tape *t, size_t bytes) {
     void *p = bert_arena_alloc(&t->arena, bytes);
     if (!p) bert_fail_memory(&t->error, bytes);

@@ -28,6 +28,7 @@
 #ifndef BERT_TAPE_TAPE_H
 #define BERT_TAPE_TAPE_H
 #include "base/arena.h"
+#include "cpu/attention.h"
 #include "tape/loops.h"
 #include "tape/params.h"
 
@@ -136,7 +137,6 @@ typedef struct {
 bert_tensor *bert_tape_result(bert_tape *t, const bert_op *op, size_t node_bytes, int32_t rows,
                               int32_t cols, bert_sources from);
 /* Memory that lives until the reset, and a copy in such memory; NULL sets the error. */
-void *bert_tape_alloc(bert_tape *t, size_t bytes);
 void *bert_tape_copy(bert_tape *t, const void *data, size_t bytes);
 /* The stream of the next dropout mask. */
 uint64_t bert_tape_stream(bert_tape *t);
@@ -158,6 +158,11 @@ bert_tensor *bert_dropout_over(bert_tape *t, bert_tensor *x, float p);
 /* x + bert_embedding() of as many ids as x has rows, over an x of the same kind. Saves two. */
 bert_tensor *bert_embedding_onto(bert_tape *t, bert_tensor *x, bert_param *table,
                                  const int32_t *ids);
+
+/* What an attention is computed by, at the tape's precision; without dropout. cols: of queries,
+ * keys and values. */
+bert_attention_plan bert_attention_plan_of(const bert_tape *t, const bert_attention_spec *spec,
+                                           int32_t cols, const int32_t *start, int32_t n);
 
 /* A segment of the forward pass: y of x. */
 typedef bert_tensor *bert_segment_fn(bert_tape *t, const void *context, bert_tensor *x);

@@ -4,6 +4,7 @@
 #include "base/finite.h"
 #include "files/json.h"
 #include "files/safetensors.h"
+#include "tape/params.h"
 #include "train/directory.h"
 #include "train/trainer.h"
 #include <dirent.h>
@@ -88,7 +89,7 @@ double bert_trainer_flos(const bert_trainer *t) {
     double n = 0;
     for (int i = 0; i < bert_params_count(ps); i++) {
         const bert_param *p = bert_params_at(ps, i);
-        if (!strstr(bert_param_name(p), "_embeddings.weight")) n += (double)bert_param_size(p);
+        if (p->kind != BERT_KIND_EMBEDDING) n += (double)bert_param_size(p);
     }
     return 6 * n * (double)t->run.tokens;
 }

@@ -5,25 +5,6 @@
 #include <math.h>
 #include <string.h>
 
-/* Windows with a start within them: others are not of the loss. */
-static double windows_with_answers(const bert_batch *b) {
-    double items = 0;
-    for (int32_t i = 0; i < b->inputs.n; i++)
-        items += b->start_positions[i] < b->inputs.start[i + 1] - b->inputs.start[i];
-    return items;
-}
-
-double bert_batch_items(const bert_batch *b, int32_t num_labels) {
-    if (b->start_positions) return windows_with_answers(b);
-    if (!b->labels) return b->targets ? (double)b->inputs.n * num_labels : (double)b->inputs.n;
-    const int32_t n = b->label_count ? b->label_count : b->inputs.n;
-    double items = 0;
-    for (int32_t i = 0; i < n; i++)
-        if (b->labels[i] >= 0)
-            items += b->class_weights ? (double)b->class_weights[b->labels[i]] : 1;
-    return items;
-}
-
 int bert_dataset_check_model(const bert_dataset *d, const bert_model *m, bert_error *e) {
     const bert_config *c = bert_model_config(m);
     const bool sequences = d->task == &bert_task_sequence_classification;
@@ -61,7 +42,7 @@ static int run_batch(const bert_evaluation *v, bert_batch *b, bert_metrics *metr
     b->label_smoothing = v->label_smoothing;
     bert_tape_reset(v->tape);
     bert_tensor *hidden = bert_forward(v->tape, v->model, &b->inputs);
-    bert_tensor *logits = bert_head_forward(v->tape, v->model, hidden, &b->inputs);
+    bert_tensor *logits = bert_head_forward(v->tape, v->model, hidden, b);
     bert_tensor *loss = bert_head_loss(v->tape, v->model, logits, b, 0);
     int rc = bert_tape_error(v->tape, e);
     if (rc) return rc;
@@ -78,7 +59,7 @@ static int run_batch(const bert_evaluation *v, bert_batch *b, bert_metrics *metr
     if (rc) return rc;
     if (!isfinite(*bert_tensor_data(loss)))
         return bert_fail(e, BERT_ENUMERIC, "the loss of an evaluation batch is not finite");
-    bert_metrics_add_loss(metrics, (double)*bert_tensor_data(loss), bert_batch_items(b, labels));
+    bert_metrics_add_loss(metrics, (double)*bert_tensor_data(loss), bert_head_items(v->model, b));
     if (v->predictions)
         rc = bert_predictions_batch(v->predictions, b, x, by_row ? width : bert_tensor_cols(logits),
                                     e);

@@ -23,9 +23,6 @@ typedef struct {
 /* Adds to metrics, and computes them. */
 int bert_evaluation_run(const bert_evaluation *v, bert_metrics *metrics, bert_error *e);
 
-/* What the items of a batch add up to in the divisor of its loss: rows, their weights, or elements.
- */
-double bert_batch_items(const bert_batch *b, int32_t num_labels);
 /* A set whose rows cannot be put through this model is an error that says why. */
 int bert_dataset_check_model(const bert_dataset *d, const bert_model *m, bert_error *e);
 #endif

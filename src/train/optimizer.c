@@ -191,8 +191,8 @@ static void update_pieces(const void *context, size_t begin, size_t end, int thr
         float *value = (float *)(uintptr_t)p->value + s->first;
         bert_cpu()->adamw(value, p->grad + s->first, state->m + s->first, state->v + s->first, s->n,
                           u->scale, (float)(u->lr * p->lr_scale), a->beta1, a->beta2, (float)a->eps,
-                          p->decay ? (float)a->weight_decay : 0, (float)(1 - pow(a->beta1, steps)),
-                          (float)(1 - pow(a->beta2, steps)));
+                          bert_param_decays(p) ? (float)a->weight_decay : 0,
+                          (float)(1 - pow(a->beta1, steps)), (float)(1 - pow(a->beta2, steps)));
         memset(p->grad + s->first, 0, s->n * sizeof *p->grad);
     }
 }

@@ -3,6 +3,7 @@
 #include "base/grow.h"
 #include "base/number.h"
 #include "data/dataset.h"
+#include "tape/params.h"
 #include "train/evaluate.h"
 #include "train/trainer.h"
 #include <math.h>
@@ -95,12 +96,7 @@ static void scale_layers(bert_trainer *t) {
     int layers = bert_model_config(t->model)->num_hidden_layers;
     for (int i = 0; i < bert_params_count(ps); i++) {
         bert_param *p = bert_params_at(ps, i);
-        const char *layer = strstr(bert_param_name(p), "layer.");
-        int depth = 0;
-        if (layer)
-            depth = layers - atoi(layer + strlen("layer."));
-        else if (strstr(bert_param_name(p), "embeddings."))
-            depth = layers + 1;
+        const int depth = p->layer < 0 ? layers + 1 : layers - p->layer;
         bert_param_scale_lr(p, pow(t->args.layer_lr_decay, depth));
     }
 }

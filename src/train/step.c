@@ -18,7 +18,7 @@ static int run_batch(bert_trainer *t, const bert_batch *b, double divisor, int64
     bert_tape_reset(t->tape);
     bert_tape_set_step(t->tape, (uint64_t)number);
     bert_tensor *hidden = bert_forward(t->tape, t->model, &b->inputs);
-    bert_tensor *logits = bert_head_forward(t->tape, t->model, hidden, &b->inputs);
+    bert_tensor *logits = bert_head_forward(t->tape, t->model, hidden, b);
     bert_tensor *out = bert_head_loss(t->tape, t->model, logits, b, divisor);
     int rc = bert_tape_error(t->tape, e);
     if (rc) return rc;
@@ -36,13 +36,12 @@ static int accumulate(bert_trainer *t, double *loss, int64_t *tokens, bert_error
     int64_t epoch = t->run.global_step / t->steps_per_epoch;
     int64_t first = t->run.global_step % t->steps_per_epoch * most;
     int64_t n = t->batches_per_epoch - first < most ? t->batches_per_epoch - first : most;
-    int32_t labels = bert_model_config(t->model)->num_labels;
     double divisor = 0;
     bert_batch b;
     int rc = BERT_OK;
     for (int64_t i = 0; i < n && !rc; i++) {
         rc = get_batch(t, epoch, first + i, &b, e);
-        if (!rc) divisor += bert_batch_items(&b, labels);
+        if (!rc) divisor += bert_head_items(t->model, &b);
     }
     for (int64_t i = 0; i < n && !rc; i++) {
         double part = 0;

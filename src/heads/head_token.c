@@ -1,8 +1,5 @@
 /* Heads on the hidden states: one row of logits a token. */
-#include "base/error.h"
-#include "models/heads.h"
-#include "models/model.h"
-#include "tape/tape.h"
+#include "heads.h"
 
 typedef struct {
     bert_linear out;
@@ -10,24 +7,28 @@ typedef struct {
 } token_head;
 
 static bert_tensor *token_forward(void *self, bert_tape *t, const bert_model *m,
-                                  bert_tensor *hidden, const bert_inputs *inputs) {
-    (void)m, (void)inputs;
+                                  bert_tensor *hidden, const bert_batch *batch) {
+    (void)m, (void)batch;
     const token_head *h = self;
     return bert_linear_apply(t, h->out, bert_dropout(t, hidden, h->dropout));
 }
 
 /* ---- Token classification */
 
-static int token_init(void *self, bert_params *ps, const bert_config *c, bert_error *e) {
-    token_head *h = self;
-    h->dropout = bert_classifier_dropout(c);
-    return bert_linear_new(ps, "classifier", c->hidden_size, c->num_labels, &h->out, e);
+static int init(token_head *h, const bert_head_site *site, int32_t outputs, bert_error *e) {
+    h->dropout = site->layout->dropout;
+    return bert_linear_new(site->params, site->layout->output, site->config->hidden_size, outputs,
+                           &h->out, e);
+}
+
+static int token_init(void *self, const bert_head_site *site, bert_error *e) {
+    return init(self, site, site->config->num_labels, e);
 }
 
 static bert_tensor *token_loss(void *self, bert_tape *t, bert_tensor *logits, const bert_batch *b,
                                double divisor) {
     (void)self;
-    return bert_classification_loss(t, BERT_PROBLEM_SINGLE_LABEL, logits, b, divisor);
+    return bert_problem_loss(t, "single_label_classification", logits, b, divisor);
 }
 
 const bert_head bert_head_token_classification = {
@@ -41,9 +42,8 @@ const bert_head bert_head_token_classification = {
 /* ---- Question answering: column 0 scores a token as the start of the answer, column 1 as its end
  */
 
-static int question_init(void *self, bert_params *ps, const bert_config *c, bert_error *e) {
-    token_head *h = self;
-    return bert_linear_new(ps, "qa_outputs", c->hidden_size, 2, &h->out, e);
+static int question_init(void *self, const bert_head_site *site, bert_error *e) {
+    return init(self, site, 2, e);
 }
 
 /* transformers clamps a position to [0, length] and ignores length. */
@@ -78,9 +78,9 @@ static bert_tensor *question_loss(void *self, bert_tape *t, bert_tensor *logits,
                                   const bert_batch *b, double divisor) {
     (void)self;
     if (!b->start_positions || !b->end_positions)
-        return bert_tape_fail(t, NULL, BERT_EINVAL,
-                              "question answering: the loss needs start_positions and "
-                              "end_positions");
+        return bert_tape_set_error(t, BERT_EINVAL,
+                                   "question answering: the loss needs start_positions and "
+                                   "end_positions");
     bert_tensor *start =
         position_loss(t, bert_slice(t, logits, 0, 1), &b->inputs, b->start_positions, divisor);
     bert_tensor *end =
@@ -88,10 +88,21 @@ static bert_tensor *question_loss(void *self, bert_tape *t, bert_tensor *logits,
     return bert_scale(t, bert_add(t, start, end), 0.5f);
 }
 
+/* Windows with a start within them: others are not of the loss. */
+static double question_items(void *self, const bert_batch *b) {
+    (void)self;
+    double items = 0;
+    for (int32_t i = 0; i < b->inputs.n; i++)
+        items += b->start_positions[i] < b->inputs.start[i + 1] - b->inputs.start[i];
+    return items;
+}
+
 const bert_head bert_head_question_answering = {
     .name = "question-answering",
+    .outputs = BERT_OUTPUT_SPAN,
     .state_size = sizeof(token_head),
     .init = question_init,
     .forward = token_forward,
     .loss = question_loss,
+    .items = question_items,
 };

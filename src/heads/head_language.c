@@ -1,8 +1,5 @@
 /* What BERT was trained with: masked tokens, alone and with the next sentence. */
-#include "base/error.h"
-#include "models/heads.h"
-#include "models/model.h"
-#include "tape/tape.h"
+#include "heads.h"
 
 typedef struct {
     bert_linear transform;
@@ -12,56 +9,59 @@ typedef struct {
     bert_linear seq_relationship; /* pretraining only */
 } language_head;
 
-static int masked_init(void *self, bert_params *ps, const bert_config *c, bert_error *e) {
+static int masked_init(void *self, const bert_head_site *site, bert_error *e) {
     language_head *h = self;
-    int rc = bert_act_parse(c->hidden_act, &h->act, e);
+    const bert_config *c = site->config;
+    const bert_head_layout *l = site->layout;
+    h->act = l->act;
+    int rc =
+        bert_linear_new(site->params, l->dense, c->hidden_size, c->hidden_size, &h->transform, e);
     if (!rc)
-        rc = bert_linear_new(ps, "cls.predictions.transform.dense", c->hidden_size, c->hidden_size,
-                             &h->transform, e);
-    if (!rc)
-        rc = bert_layer_norm_new(ps, "cls.predictions.transform.LayerNorm", c->hidden_size,
-                                 c->layer_norm_eps, &h->norm, e);
+        rc = bert_layer_norm_new(site->params, l->norm, c->hidden_size, c->layer_norm_eps, &h->norm,
+                                 e);
     if (rc) return rc;
-    static const char decoder[] = "cls.predictions.decoder.weight";
-    if (!c->tie_word_embeddings || bert_params_differ(ps, decoder)) {
-        h->decoder =
-            bert_param_new(ps, decoder, c->vocab_size, c->hidden_size, BERT_INIT_NORMAL, e);
-        if (!h->decoder) return bert_error_code(e, BERT_ENOMEM);
+    if (site->own_decoder) {
+        h->decoder = bert_param_new(site->params, l->decoder, c->vocab_size, c->hidden_size,
+                                    BERT_INIT_NORMAL, e);
+        if (!h->decoder) return e && e->code ? e->code : BERT_ENOMEM;
     }
-    h->bias = bert_param_new(ps, "cls.predictions.bias", 1, c->vocab_size, BERT_INIT_ZERO, e);
-    return h->bias ? 0 : bert_error_code(e, BERT_ENOMEM);
+    h->bias = bert_param_new(site->params, l->bias, 1, c->vocab_size, BERT_INIT_ZERO, e);
+    return h->bias ? 0 : e && e->code ? e->code : BERT_ENOMEM;
 }
 
 static bert_tensor *masked_forward(void *self, bert_tape *t, const bert_model *m,
-                                   bert_tensor *hidden, const bert_inputs *inputs) {
+                                   bert_tensor *hidden, const bert_batch *batch) {
     const language_head *h = self;
+    const bert_inputs *inputs = &batch->inputs;
     if (inputs->logit_tokens)
         hidden = bert_rows(t, hidden, inputs->logit_tokens, inputs->logit_tokens_count);
     bert_tensor *x = bert_linear_act(t, h->transform, hidden, h->act);
     x = bert_layer_norm_apply(t, &h->norm, x, NULL);
-    return bert_linear_apply(t, (bert_linear){h->decoder ? h->decoder : m->trunk.word, h->bias}, x);
+    bert_param *decoder = h->decoder ? h->decoder : bert_model_word_embeddings(m);
+    return bert_linear_apply(t, (bert_linear){decoder, h->bias}, x);
 }
 
 static bert_tensor *masked_loss(void *self, bert_tape *t, bert_tensor *logits, const bert_batch *b,
                                 double divisor) {
     (void)self;
-    return bert_classification_loss(t, BERT_PROBLEM_SINGLE_LABEL, logits, b, divisor);
+    return bert_problem_loss(t, "single_label_classification", logits, b, divisor);
 }
 
 const bert_head bert_head_masked_lm = {
     .name = "masked-lm",
+    .outputs = BERT_OUTPUT_WORDS,
     .state_size = sizeof(language_head),
     .init = masked_init,
     .forward = masked_forward,
     .loss = masked_loss,
 };
 
-static int pretraining_init(void *self, bert_params *ps, const bert_config *c, bert_error *e) {
+static int pretraining_init(void *self, const bert_head_site *site, bert_error *e) {
     language_head *h = self;
-    int rc = masked_init(self, ps, c, e);
+    int rc = masked_init(self, site, e);
     return rc ? rc
-              : bert_linear_new(ps, "cls.seq_relationship", c->hidden_size, 2, &h->seq_relationship,
-                                e);
+              : bert_linear_new(site->params, site->layout->next, site->config->hidden_size, 2,
+                                &h->seq_relationship, e);
 }
 
 /* The sequence of a row of the logits, looked for from that of the row before on. */
@@ -75,14 +75,15 @@ static int32_t sequence_of(const bert_inputs *in, int32_t row, int32_t before) {
 /* [T, vocab_size + 2]: each token's row ends with the next-sentence logits of its sequence, so that
  * both results are one matrix. */
 static bert_tensor *pretraining_forward(void *self, bert_tape *t, const bert_model *m,
-                                        bert_tensor *hidden, const bert_inputs *inputs) {
+                                        bert_tensor *hidden, const bert_batch *batch) {
     const language_head *h = self;
+    const bert_inputs *inputs = &batch->inputs;
     const int32_t rows =
         inputs->logit_tokens ? inputs->logit_tokens_count : inputs->start[inputs->n];
     int32_t *sequence = bert_tape_alloc(t, (size_t)rows * sizeof *sequence);
     if (!sequence) return NULL;
     for (int32_t r = 0, i = 0; r < rows; r++) sequence[r] = i = sequence_of(inputs, r, i);
-    bert_tensor *words = masked_forward(self, t, m, hidden, inputs);
+    bert_tensor *words = masked_forward(self, t, m, hidden, batch);
     bert_tensor *next =
         bert_linear_apply(t, h->seq_relationship, bert_pooler(t, m, hidden, inputs));
     return bert_concat(t, words, bert_rows(t, next, sequence, rows));
@@ -104,14 +105,14 @@ static int32_t *row_of_each(bert_tape *t, const bert_inputs *in, int32_t rows) {
 static bert_tensor *pretraining_loss(void *self, bert_tape *t, bert_tensor *logits,
                                      const bert_batch *b, double divisor) {
     if (!b->next_sentence_label)
-        return bert_tape_fail(t, NULL, BERT_EINVAL,
-                              "pretraining: the loss needs next_sentence_label");
+        return bert_tape_set_error(t, BERT_EINVAL,
+                                   "pretraining: the loss needs next_sentence_label");
     const int32_t words = bert_tensor_cols(logits) - 2;
     bert_tensor *masked = masked_loss(self, t, bert_slice(t, logits, 0, words), b, divisor);
     const int32_t *rows = row_of_each(t, &b->inputs, bert_tensor_rows(logits));
     if (!rows)
-        return bert_tape_fail(t, NULL, BERT_EINVAL,
-                              "pretraining: a sequence has no token among logit_tokens");
+        return bert_tape_set_error(t, BERT_EINVAL,
+                                   "pretraining: a sequence has no token among logit_tokens");
     bert_tensor *next = bert_slice(t, bert_rows(t, logits, rows, b->inputs.n), words, 2);
     const double divisor_of_next = b->batches > 1 ? (double)b->batches * b->inputs.n : 0;
     return bert_add(t, masked,
@@ -120,9 +121,9 @@ static bert_tensor *pretraining_loss(void *self, bert_tape *t, bert_tensor *logi
 
 const bert_head bert_head_pretraining = {
     .name = "pretraining",
+    .outputs = BERT_OUTPUT_WORDS,
     .state_size = sizeof(language_head),
     .init = pretraining_init,
     .forward = pretraining_forward,
     .loss = pretraining_loss,
-    .pooler = true,
 };

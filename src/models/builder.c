@@ -1,0 +1,51 @@
+#include "models/builder.h"
+#include "base/error.h"
+#include "tape/params.h"
+#include <stdio.h>
+#include <string.h>
+
+enum { MAX_PARAMETER_NAME = 128 };
+
+/* The formats are rows of the architectures' tables, never input. */
+static void name_of(const bert_builder *b, const char *format, int layer, const char *suffix,
+                    char out[MAX_PARAMETER_NAME]) {
+    const char *number = strstr(format, "%d");
+    if (number)
+        snprintf(out, MAX_PARAMETER_NAME, "%s%.*s%d%s%s", b->prefix, (int)(number - format), format,
+                 layer, number + 2, suffix);
+    else
+        snprintf(out, MAX_PARAMETER_NAME, "%s%s%s", b->prefix, format, suffix);
+}
+
+int bert_build_linear(bert_builder *b, const char *name, int layer, int32_t in, int32_t out,
+                      bert_linear *l) {
+    char full[MAX_PARAMETER_NAME];
+    name_of(b, name, layer, "", full);
+    b->params->layer = layer;
+    return bert_linear_new(b->params, full, in, out, l, b->e);
+}
+
+int bert_build_norm(bert_builder *b, const char *name, int layer, int32_t size, float eps,
+                    bert_layer_norm *n) {
+    char full[MAX_PARAMETER_NAME];
+    name_of(b, name, layer, "", full);
+    b->params->layer = layer;
+    return bert_layer_norm_new(b->params, full, size, eps, n, b->e);
+}
+
+int bert_build_table(bert_builder *b, const char *name, int32_t rows, int32_t cols,
+                     bert_param **p) {
+    char full[MAX_PARAMETER_NAME];
+    name_of(b, name, BERT_BELOW, ".weight", full);
+    b->params->layer = BERT_BELOW;
+    *p = bert_param_new(b->params, full, rows, cols, BERT_INIT_NORMAL, b->e);
+    if (!*p) return bert_error_code(b->e, BERT_ENOMEM);
+    (*p)->kind = BERT_KIND_EMBEDDING;
+    return BERT_OK;
+}
+
+void *bert_build_alloc(bert_builder *b, size_t bytes) {
+    void *p = bert_arena_calloc(&b->trunk->memory, bytes);
+    if (!p) bert_fail_memory(b->e, bytes);
+    return p;
+}
