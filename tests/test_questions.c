@@ -284,6 +284,36 @@ static void members_may_have_other_names(void **state) {
     end(&w);
 }
 
+static void answers_that_are_nowhere_are_not_trained_on(void **state) {
+    (void)state;
+    world w;
+    begin(&w);
+    char text[2048] = "";
+    row(text, "\"id\": 1", "{\"text\": [\"w8\"], \"answer_start\": [6]}", "");
+    row(text, "\"id\": 2", "{\"text\": [\"w9\"], \"answer_start\": [6]}", "");
+    for (int lost = 1; lost >= 0; lost--) {
+        if (!lost) row(text, "\"id\": 3", "null", "");
+        bert_dataset *d = must(&w, "a.jsonl", text);
+        bert_model *m = bert_dataset_open_model(d, &w.e);
+        if (!m) fail_msg("%s", w.e.message);
+        bert_training_args a = bert_training_default();
+        a.save_strategy = BERT_STRATEGY_NO;
+        bert_trainer *t = bert_trainer_new(m, &a, d, NULL, &w.e);
+        if (lost) {
+            assert_null(t);
+            if (!strstr(w.e.message, "a.jsonl: no answer is in its context"))
+                fail_msg("%s", w.e.message);
+            bert_error_clear(&w.e);
+        } else if (!t) {
+            fail_msg("%s", w.e.message);
+        }
+        bert_trainer_free(t);
+        bert_model_close(m);
+        bert_dataset_free(d);
+    }
+    end(&w);
+}
+
 /* ---- Which script */
 
 static void version_of(world *w, const char *version, const char *more, bool two,
@@ -442,6 +472,7 @@ int main(void) {
         cmocka_unit_test(doubtful_rows_are_said),
         cmocka_unit_test(rows_that_say_nothing_are_errors),
         cmocka_unit_test(members_may_have_other_names),
+        cmocka_unit_test(answers_that_are_nowhere_are_not_trained_on),
         cmocka_unit_test(files_of_version_2),
         cmocka_unit_test(odd_contexts),
         cmocka_unit_test(predictions_are_squads),
