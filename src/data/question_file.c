@@ -128,7 +128,8 @@ static int read_part(job *j, const json_t *part, bert_error *e) {
     j->shape->flat = true;
     if (!json_object_get(part, j->keys->question)) {
         char what[400];
-        snprintf(what, sizeof what, "no \"%.60s\": " READ, j->keys->question);
+        snprintf(what, sizeof what, "no \"%.60s\" (text_column names another member): " READ,
+                 j->keys->question);
         return fail_at(j, part, BERT_EFORMAT, e, what);
     }
     return add_question(j, part, json_object_get(part, j->keys->context), e);
