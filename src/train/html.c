@@ -36,7 +36,7 @@ static const char style[] =
     "--d:#da77f2}}body{font:15px/1.5 system-ui,sans-serif;color:var(--fg);background:var(--bg);"
     "max-width:72rem;margin:2rem auto;padding:0 1rem}h1{margin-bottom:0}h2{margin-top:2rem;"
     "border-bottom:1px solid var(--line)}.row{display:flex;flex-wrap:wrap;gap:2rem;align-items:"
-    "flex-start}figure{margin:0;flex:1 1 20rem;max-width:26rem}figcaption{color:var(--dim)}"
+    "flex-start}figure{margin:0;flex:0 1 22rem}figcaption{color:var(--dim)}"
     "table{border-collapse:collapse}td,th{padding:.2rem .6rem;text-align:right;border-bottom:1px "
     "solid var(--line);font-variant-numeric:tabular-nums}td:first-child,th:first-child,.text{"
     "text-align:left}.text{max-width:40rem}.matrix td{background:color-mix(in srgb,var(--b) "
@@ -46,7 +46,27 @@ static const char style[] =
     ".c1{color:var(--b)}.c2{color:var(--c)}.c3{color:var(--d)}polyline.c0{stroke:var(--a)}"
     "polyline.c1{stroke:var(--b)}polyline.c2{stroke:var(--c)}polyline.c3{stroke:var(--d)}"
     "circle.c0{fill:var(--a)}circle.c1{fill:var(--b)}circle.c2{fill:var(--c)}circle.c3{fill:"
-    "var(--d)}circle{fill-opacity:.75}</style>";
+    "var(--d)}path.c0{fill:var(--a)}path.c1{fill:var(--b)}path.c2{fill:var(--c)}path.c3{fill:"
+    "var(--d)}circle{fill-opacity:.75}.best{stroke:var(--dim);stroke-dasharray:4 3}</style>";
+
+static void put_results(bert_page *p, const json_t *evaluation) {
+    const char *key;
+    const json_t *value;
+    if (!evaluation) return;
+    bert_page_put(p, "<table><tr>");
+    json_object_foreach((json_t *)(uintptr_t)evaluation, key, value) {
+        if (bert_log_is_metric(key)) bert_page_put(p, "<th>%s", key + 5);
+    }
+    bert_page_put(p, "</tr><tr>");
+    json_object_foreach((json_t *)(uintptr_t)evaluation, key, value) {
+        if (!bert_log_is_metric(key)) continue;
+        if (json_is_number(value))
+            bert_page_put(p, "<td>%.4f", json_number_value(value));
+        else
+            bert_page_put(p, "<td>undefined");
+    }
+    bert_page_put(p, "</tr></table>");
+}
 
 static void put_head(bert_page *p, const bert_trainer *t) {
     char *base = bert_directory_name(bert_model_path(t->model));
@@ -57,18 +77,12 @@ static void put_head(bert_page *p, const bert_trainer *t) {
     bert_page_put(p, "<h1>");
     bert_page_text(p, base ? base : bert_model_path(t->model));
     free(base);
-    bert_page_put(p, "</h1><p>%s, %lld steps, %.2f epochs, %lld tokens, bert %s.</p>",
+    bert_page_put(p, "</h1><p>%s, %lld steps, %.2f epochs, %lld tokens, bert %s%s",
                   t->train->task->name, (long long)t->run.global_step, t->state.epoch,
-                  (long long)t->run.tokens, bert_version());
-    if (t->state.metrics) {
-        bert_page_put(p, "<table><tr>");
-        for (int i = 0; i < bert_metrics_count(t->metrics); i++)
-            bert_page_put(p, "<th>%s", bert_metrics_name(t->metrics, i));
-        bert_page_put(p, "</tr><tr>");
-        for (int i = 0; i < bert_metrics_count(t->metrics); i++)
-            bert_page_put(p, "<td>%.4f", bert_metrics_value(t->metrics, i));
-        bert_page_put(p, "</tr></table>");
-    }
+                  (long long)t->run.tokens, bert_version(), *t->why ? "; " : "");
+    bert_page_text(p, t->why);
+    bert_page_put(p, ".</p>");
+    put_results(p, bert_log_evaluation(t));
 }
 
 int bert_html_save(bert_trainer *t, const char *directory, bert_error *e) {

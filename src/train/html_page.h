@@ -16,10 +16,11 @@ __attribute__((format(printf, 2, 3))) void bert_page_put(bert_page *p, const cha
 /* What somebody else has written: marks of HTML in it are characters. */
 void bert_page_text(bert_page *p, const char *s);
 
-/* ---- A chart: from x0, y0 to x1, y1, with a line at every tick of y. */
+/* ---- A chart: from x0, y0 to x1, y1, with a line at every tick of y, and a number at every x_tick
+ * of x (0: at its ends). */
 
 typedef struct {
-    double x0, x1, y0, y1, tick;
+    double x0, x1, y0, y1, tick, x_tick;
 } bert_axes;
 
 /* Begins the picture, which "</svg>" ends. */

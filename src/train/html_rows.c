@@ -53,7 +53,7 @@ static void put_calibration(bert_page *p, const bert_dataset *d, const collected
     double temperature = bert_fit_temperature(c->logits, d->labels, c->rows, c->n);
     bert_calibration before = bert_calibrate(c->logits, d->labels, c->rows, c->n, 1),
                      after = bert_calibrate(c->logits, d->labels, c->rows, c->n, temperature);
-    const bert_axes r = {0, 1, 0, 1, 0.25};
+    const bert_axes r = {0, 1, 0, 1, 0.25, 0.25};
     bert_page_put(
         p,
         "<h2>Calibration</h2><div class=\"row\"><figure><figcaption>Accuracy by confidence "
