@@ -16,9 +16,9 @@ typedef struct {
 
 #define START(text) text, sizeof text - 1
 static const kind kinds[] = {
-    {START("PAR1"), ".parquet",
+    {START("PAR1\x15"), ".parquet",
      "is a Parquet file; pandas.read_parquet(..)" FROM_PANDAS " makes JSON lines of it"},
-    {START("ARROW1"), ".arrow", "is an Arrow file; " FROM_DATASETS " makes JSON lines of it"},
+    {START("ARROW1\0\0"), ".arrow", "is an Arrow file; " FROM_DATASETS " makes JSON lines of it"},
     {START("\xff\xff\xff\xff"), NULL,
      "is an Arrow stream; " FROM_DATASETS " makes JSON lines of it"},
     {START("FEA1"), ".feather",
@@ -30,14 +30,14 @@ static const kind kinds[] = {
      "is an old Excel or Word file; save the sheet as CSV (UTF-8)"},
     {NULL, 0, ".ods", "is a spreadsheet; save the sheet as CSV (UTF-8)"},
     {START("\x1f\x8b"), ".gz", "is compressed (gzip)" UNPACK},
-    {START("BZh"), ".bz2", "is compressed (bzip2)" UNPACK},
+    {START("BZh91AY&SY"), ".bz2", "is compressed (bzip2)" UNPACK},
     {START("\xfd"
            "7zXZ"),
      ".xz", "is compressed (xz)" UNPACK},
     {START("\x28\xb5\x2f\xfd"), ".zst", "is compressed (Zstandard)" UNPACK},
     {NULL, 0, ".zip", "is a zip archive" UNPACK},
     {START("7z\xbc\xaf\x27\x1c"), ".7z", "is a 7-Zip archive" UNPACK},
-    {START("SQLite format 3"), ".sqlite",
+    {START("SQLite format 3\0"), ".sqlite",
      "is an SQLite database; pandas.read_sql(..)" FROM_PANDAS " makes JSON lines of it"},
     {START("\x89HDF"), ".h5",
      "is an HDF5 file; pandas.read_hdf(..)" FROM_PANDAS " makes JSON lines of it"},

@@ -121,7 +121,10 @@ static int split_csv(bert_reader *r, size_t n, bert_error *e) {
             if ((rc = quoted_field(r, &p, &end, e))) return rc;
             while (r->skip_blanks && p < end && *p == ' ') p++;
             if (p < end && *p != r->separator)
-                return bert_record_fail(r, e, "text after a closing quote");
+                return bert_record_fail(r, e, "text after a closing quote%s",
+                                        p - r->line > 1 && p[-2] == '\\'
+                                            ? ": a quote within a field is \"\", not \\\""
+                                            : "");
         } else {
             const char *stop = memchr(p, r->separator, (size_t)(end - p));
             if (!stop) stop = end;
