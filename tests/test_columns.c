@@ -203,6 +203,13 @@ static const file_case headers[] = {
      {0},
      "I like it//comment\nwhat is it//question\nwell done//comment\n",
      NULL},
+    {"a.tsv",
+     "happily\tgood\n" BELOW("\tgood", "\tbad"),
+     0,
+     {.labels = true},
+     "happily//good\nthe pump leaks again//good\nno water came out//good\nall is quite "
+     "well//bad\nit runs as it should//bad\nhot and cold at once//good\n",
+     NULL},
     {"a.csv", "hello\nyes\nno\n", 0, {0}, "hello//\nyes//\nno//\n", NULL},
     {"a.csv",
      "What is it?,x\n" BELOW(",z", ",y"),

@@ -220,7 +220,7 @@ static bool looks_like_a_header(const sample *s) {
     for (int c = 0; c < s->fields; c++) {
         const char *name = s->cell[0][c];
         if (!*name) continue; /* pandas' index, and columns that are empty, have none */
-        if (!like_a_name(name)) return false;
+        if (!like_a_name(name) || look_below(s, c).same) return false;
         for (int k = 0; k < c; k++)
             if (!strcasecmp(name, s->cell[0][k])) return false;
     }
@@ -228,7 +228,7 @@ static bool looks_like_a_header(const sample *s) {
         const below b = look_below(s, c);
         const int enough = s->fields > 1 ? 3 : 5;
         if (b.filled > 1 && b.numbers == b.filled) return true;
-        if (!*s->cell[0][c] || b.same) continue;
+        if (!*s->cell[0][c]) continue;
         if (s->fields > 1 && b.filled > 3 && 2 * b.different <= b.filled) return true;
         if (words_in(s->cell[0][c]) == 1 && b.filled >= enough && b.sentences == b.filled)
             return true;
