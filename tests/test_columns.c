@@ -345,6 +345,23 @@ static const file_case quoted[] = {
      NULL},
 };
 
+static const file_case hints[] = {
+    {"a.csv",
+     "thing;kind\na;x\nb, c;y\n",
+     0,
+     {0},
+     "!a.csv:3: 2 fields where the line before it has 1; its first line has none of the usual "
+     "separators, but a ';'",
+     NULL},
+    {"a.csv",
+     "# by me\nthing,kind\na,x\n",
+     0,
+     {0},
+     "!a.csv:2: 2 fields where the line before it has 1; its first line begins with #",
+     NULL},
+    {"a.csv", "text,label\na,b,x\n", 0, {0}, "!a.csv:2: 3 fields where the header has 2", NULL},
+};
+
 static const file_case json[] = {
     {"a.json",
      "[{\"text\":\"a\",\"label\":1},\n{\"text\":\"b\",\"label\":2}]\n",
@@ -471,6 +488,7 @@ CHECKED(names)
 CHECKED(headers)
 CHECKED(bytes)
 CHECKED(quoted)
+CHECKED(hints)
 CHECKED(json)
 
 /* Blocks of 64 KiB are converted one by one: characters and halves of them lie on their edges. */
@@ -587,6 +605,9 @@ static void directories_are_named(void **state) {
     bert_error e = {0};
     assert_null(bert_reader_open(path, NULL, &e));
     assert_non_null(strstr(e.message, "is a directory"));
+    bert_error_clear(&e);
+    assert_null(bert_reader_open(dir, NULL, &e)); /* of no format either */
+    assert_non_null(strstr(e.message, "is a directory"));
     free(path);
     test_remove(dir);
 }
@@ -598,6 +619,7 @@ int main(void) {
         cmocka_unit_test(headers_are_read),
         cmocka_unit_test(bytes_are_read),
         cmocka_unit_test(quoted_are_read),
+        cmocka_unit_test(hints_are_read),
         cmocka_unit_test(json_are_read),
         cmocka_unit_test(long_utf16_is_whole),
         cmocka_unit_test(rows_that_were_looked_at_are_read_once),

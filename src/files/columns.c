@@ -71,9 +71,10 @@ static int usual(const bert_reader *r, const char *const *names) {
     return -1;
 }
 
-/* What may be the matter with a file of too few columns; "" or "; ..". */
+/* What may be the matter with a file of too few columns, whose first record is the latest; "" or
+ * "; ..". */
 static const char *few_columns(const bert_reader *r) {
-    if (!r->has_header && r->field && *r->field[0] == '#')
+    if (!r->has_header && !r->json && *r->field[0] == '#')
         return "; its first line begins with #: a comment is passed over where --text-column and "
                "--label-column name the header below it";
     switch (r->other_separator) {
@@ -102,10 +103,10 @@ static int unknown(const bert_reader *r, const char *what, bert_error *e) {
                          "%s: no column is known as the %s: --%s-column NAME says which it is%s; "
                          "the columns are %s%s%s",
                          r->path, what, what, label ? " (A,B: several, of 0 and 1)" : "", list,
-                         bert_names_hint(r), few_columns(r));
+                         bert_names_hint(r), r->hint);
     return bert_fail(e, BERT_EINVAL,
                      "%s: there is no column of a %s: its first line has %d field%s%s", r->path,
-                     what, r->fields, r->fields == 1 ? "" : "s", few_columns(r));
+                     what, r->fields, r->fields == 1 ? "" : "s", r->hint);
 }
 
 /* ---- Texts */
@@ -224,7 +225,9 @@ static bool is_cola(const bert_reader *r, const bert_reader_options *o) {
 int bert_columns_choose(bert_reader *r, const bert_reader_options *o, bert_error *e) {
     r->pair = -1;
     r->needs_labels = o->labels;
+    r->hint = "";
     if (r->format->format == BERT_FORMAT_TXT) return 0;
+    r->hint = few_columns(r);
     if (is_cola(r, o)) {
         r->text = 3;
         return add_label(r, 1, e);

@@ -5,6 +5,7 @@
 #include "files/utf8.h"
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* ---- Opening */
 
@@ -21,6 +22,11 @@ static const bert_record_format *format_of(const char *path, const bert_reader_o
 
 static int unknown_format(const char *path, bert_error *e) {
     const char *foreign = bert_foreign_name(path);
+    struct stat st;
+    if (stat(path, &st) || S_ISDIR(st.st_mode)) { /* which is the better message */
+        bert_lines_close(bert_lines_open(path, path, e));
+        return bert_error_code(e, BERT_EIO);
+    }
     if (foreign) return bert_fail(e, BERT_EUNSUPPORTED, "%s: %s", path, foreign);
     return bert_fail(e, BERT_EINVAL,
                      "%s: cannot tell the format by the name; .txt, .csv, .tsv, .jsonl and .json "
@@ -85,9 +91,9 @@ static int check_fields(const bert_reader *r, bool first, bert_error *e) {
     const int want = r->has_header ? r->names : r->fields_before;
     if (r->fields == want || r->format->format == BERT_FORMAT_TXT || (first && !r->has_header))
         return 0;
-    return bert_record_fail(r, e, "%d field%s where the %s has %d", r->fields,
+    return bert_record_fail(r, e, "%d field%s where the %s has %d%s", r->fields,
                             r->fields == 1 ? "" : "s", r->has_header ? "header" : "line before it",
-                            want);
+                            want, r->hint);
 }
 
 static int set_labels(bert_reader *r, bert_row *row, bert_error *e) {
