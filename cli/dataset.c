@@ -29,6 +29,7 @@ bert_dataset_options dataset_options(const common *c, const label_options *l) {
     o.label_column = c->label_column;
     o.label_separator = l->separator;
     o.label_names = l->names;
+    o.missing_label = l->missing;
     o.problem_type = l->problem_type;
     o.task = l->task;
     o.doc_stride = l->doc_stride;

@@ -5,7 +5,7 @@
 #include <bert_train.h>
 
 typedef struct {
-    const char *separator, *names, *problem_type, *task;
+    const char *separator, *names, *missing, *problem_type, *task;
     int32_t doc_stride, n_best_size, max_answer_length;
     double null_score_diff_threshold;
     bool label_all_tokens, whole_word_mask, line_by_line;
@@ -28,6 +28,13 @@ typedef struct {
          "list, id2label, datasets' features",                                                     \
          set_string,                                                                               \
          LABEL_AT(type, names)},                                                                   \
+        {"missing-label",                                                                          \
+         0,                                                                                        \
+         "TEXT[,TEXT]|none",                                                                       \
+         "rows with this label have none and are left out (default: nan, -1 beside classes 0 to "  \
+         "2 or more, -)",                                                                          \
+         set_string,                                                                               \
+         LABEL_AT(type, missing)},                                                                 \
         {"doc-stride", 0,                                                                          \
          "N",          "question answering: tokens that windows share (128)",                      \
          set_positive, LABEL_AT(type, doc_stride)},                                                \

@@ -611,7 +611,7 @@ typedef struct {
     int labels;               /* how many label columns, 0 if none */
     const char *const *label; /* their fields, NUL-terminated; NULL where .jsonl has null or no such
                                  member. An empty field is "" */
-    bool label_is_list;       /* .jsonl: one is an array of several elements */
+    bool label_is_list;       /* JSON: one is an array */
     int fields;               /* all fields of the record, */
     const char *const *field; /* NUL-terminated, in the order of bert_reader_column() */
     int64_t line;             /* where the record starts, from 1 */

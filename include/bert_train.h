@@ -356,6 +356,11 @@ typedef struct {
      * (dataset_info.json). A label that is neither a name nor a number of one is an error. NULL:
      * what the file has. */
     const char *label_names;
+    /* Labels that say there is none: "a,b", or "none". Rows that have them are left out, which is
+     * said (bert_dataset_note); so are rows whose label is null or empty. NULL: nan and its like;
+     * -1 beside classes numbered from 0 to 2 or more; -100 beside numbers; - beside words; None, NA
+     * and NULL beside numbers. Where it may be a class too, it is an error. */
+    const char *missing_label;
     bool model_labels; /* the labels are the model's, and any other is an error: evaluation */
     const bert_dataset
         *like;          /* labels and problem type of this dataset (validation, test), or NULL */

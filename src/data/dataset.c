@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/grow.h"
 #include "data/label_names.h"
+#include "data/label_text.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -128,70 +129,6 @@ int bert_dataset_too_long(const bert_dataset_builder *b, int32_t tokens, int64_t
                              (int)bert_model_max_length(b->base));
 }
 
-static bool yes_or_no(const bert_text *f, bool *yes) {
-    static const struct {
-        const char *text;
-        bool yes;
-    } words[] = {{"0", false},     {"1", true},    {"0.0", false},   {"1.0", true},
-                 {"false", false}, {"true", true}, {"False", false}, {"True", true}};
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        if (f->bytes == strlen(words[i].text) && !memcmp(f->text, words[i].text, f->bytes)) {
-            *yes = words[i].yes;
-            return true;
-        }
-    return false;
-}
-
-static int add_columns(bert_dataset_builder *b, const bert_text *fields, int64_t line,
-                       bert_error *e) {
-    for (int i = 0; i < b->columns_count; i++) {
-        bool yes;
-        if (!yes_or_no(&fields[i], &yes))
-            return bert_dataset_fail(
-                b, line, e, BERT_EINVAL, "column %s holds \"%.*s\", not 0 or 1", b->columns[i],
-                fields[i].bytes < 60 ? (int)fields[i].bytes : 60, fields[i].text);
-        if (!yes) continue;
-        int rc = bert_raw_label_add(b, b->set->rows, b->columns[i], strlen(b->columns[i]), line, e);
-        if (rc) return rc;
-    }
-    return BERT_OK;
-}
-
-static bool blank(char c) {
-    return c == ' ' || c == '\t' || c == '\r';
-}
-
-static bert_text trimmed(const char *text, size_t bytes) {
-    while (bytes && blank(*text)) text++, bytes--;
-    while (bytes && blank(text[bytes - 1])) bytes--;
-    return (bert_text){.text = text, .bytes = bytes};
-}
-
-static int add_labels(bert_dataset_builder *b, const bert_text *fields, int64_t line,
-                      bert_error *e) {
-    if (b->columns) return add_columns(b, fields, line, e);
-    bert_text rest = trimmed(fields->text, fields->bytes);
-    const char *separator = b->options->label_separator;
-    if (!separator || !*separator) {
-        if (memchr(rest.text, 0, rest.bytes))
-            return bert_dataset_fail(b, line, e, BERT_EINVAL, "the label holds a NUL byte");
-        if (!rest.bytes) return bert_dataset_fail(b, line, e, BERT_EINVAL, "the row has no label");
-        return bert_raw_label_add(b, b->set->rows, rest.text, rest.bytes, line, e);
-    }
-    size_t n = strlen(separator);
-    int rc = BERT_OK;
-    while (rest.bytes && !rc) {
-        const char *end = memmem(rest.text, rest.bytes, separator, n);
-        size_t bytes = end ? (size_t)(end - rest.text) : rest.bytes;
-        bert_text one = trimmed(rest.text, bytes);
-        if (one.bytes) rc = bert_raw_label_add(b, b->set->rows, one.text, one.bytes, line, e);
-        size_t skip = end ? bytes + n : bytes;
-        rest.text += skip;
-        rest.bytes -= skip;
-    }
-    return rc;
-}
-
 /* A text, and the second one of a pair. */
 static int keep_text(bert_kept *k, const bert_text *text, int64_t line, bert_error *e) {
     int rc = bert_kept_row(k, line, e);
@@ -205,6 +142,8 @@ int bert_dataset_add(bert_dataset_builder *b, const bert_text *text, const bert_
     bert_dataset *d = b->set;
     bert_encode_options o = bert_encode_default();
     if (!text->text) return bert_dataset_fail(b, line, e, BERT_EINVAL, "the text is NULL");
+    int rc = fields ? bert_labels_add(b, fields, line, e) : BERT_OK;
+    if (rc) return rc == BERT_LABEL_MISSING ? BERT_OK : rc;
     if (b->options->overflow == BERT_OVERFLOW_TRUNCATE) {
         o.truncation = BERT_TRUNCATE_LONGEST_FIRST;
         o.max_length = d->max_length;
@@ -217,15 +156,28 @@ int bert_dataset_add(bert_dataset_builder *b, const bert_text *text, const bert_
     int32_t full = bert_encoder_full_length(b->encoder);
     if (w.n > d->max_length) return bert_dataset_too_long(b, full, line, e);
     if (w.n < 1) return bert_dataset_fail(b, line, e, BERT_EINVAL, "the text has no tokens");
-    int rc = fields ? bert_raw_labels_row(&b->raw, d->rows, e) : BERT_OK;
-    if (!rc && fields) rc = add_labels(b, fields, line, e);
-    if (!rc) rc = bert_dataset_add_sequence(b, w.ids, text->pair ? w.type_ids : NULL, w.n, e);
+    rc = bert_dataset_add_sequence(b, w.ids, text->pair ? w.type_ids : NULL, w.n, e);
     if (!rc && b->options->keep_texts) rc = keep_text(&d->kept, text, line, e);
     if (rc) return rc;
     d->rows++;
     d->truncated += full > w.n;
     d->dropped += full - w.n;
     return BERT_OK;
+}
+
+void bert_dataset_leave_out(bert_dataset *d, const bool *out) {
+    int64_t rows = 0, used = 0;
+    for (int64_t row = 0, begin = 0, end; row < d->rows; row++, begin = end) {
+        end = d->start[row + 1];
+        if (out[row]) continue;
+        const size_t n = (size_t)(end - begin);
+        memmove(d->ids + used, d->ids + begin, n * sizeof *d->ids);
+        if (d->type_ids) memmove(d->type_ids + used, d->type_ids + begin, n * sizeof *d->type_ids);
+        used += end - begin;
+        d->start[++rows] = used;
+    }
+    bert_kept_leave_out(&d->kept, out);
+    d->rows = d->sequences = rows;
 }
 
 bert_dataset *bert_dataset_finish(bert_dataset_builder *b, bert_error *e) {

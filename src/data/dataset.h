@@ -15,6 +15,7 @@ struct bert_dataset {
     char **names; /* [num_labels] of classes; regression has one, "LABEL_0" */
     int32_t num_labels, max_length;
     int64_t rows, truncated, dropped, invalid;
+    bool sorted_names; /* the names of its classes are texts that were sorted */
     bool guessed;      /* as bert_reader_guessed() */
     bert_notes notes;  /* how the file was read */
     int32_t group;     /* sequences of a row: 1, or the choices of multiple choice */
@@ -43,6 +44,17 @@ typedef struct {
     int64_t *start;   /* [rows + 1] */
 } bert_raw_labels;
 
+/* Of the rows whose label is a list. */
+typedef struct {
+    int64_t rows, first_line;
+    int64_t as_text, text_line; /* as text, in a .csv */
+    int64_t items;              /* of elements: the others are dictionaries */
+    int64_t width, other_width,
+        other_line;      /* elements of the first, and of the first that differs */
+    int64_t repeat_line; /* of the first that has an element twice; or 0 */
+    bool named;          /* some is a dictionary of names */
+} bert_label_lists;
+
 struct bert_dataset_builder {
     bert_dataset *set;
     const bert_model *base;
@@ -50,9 +62,15 @@ struct bert_dataset_builder {
     bert_encoder *encoder;
     bert_raw_labels raw;
     bert_labels given; /* names from elsewhere (options->label_names), or none */
-    int64_t words;     /* labelled words of token classification: "rows" of raw */
-    const char *unit;  /* "%s:%lld" of a file's line, or "%s %lld" of a row in memory */
-    char **columns;    /* label columns of a multi-label file; NULL: fields hold labels */
+    bert_label_lists lists;
+    int64_t plain_rows, plain_line; /* whose label is no list */
+    int64_t odd_line;               /* of the first row that has not one label; or 0 */
+    int64_t left_out;               /* rows without a label */
+    bool hot;                       /* lists are 0 or 1 for each label */
+    bool field_is_list;             /* of the row that is added: elements are parted by "|" */
+    int64_t words;                  /* labelled words of token classification: "rows" of raw */
+    const char *unit; /* "%s:%lld" of a file's line, or "%s %lld" of a row in memory */
+    char **columns;   /* label columns of a multi-label file; NULL: fields hold labels */
     int columns_count;
 };
 
@@ -80,12 +98,24 @@ int bert_dataset_too_long(const bert_dataset_builder *b, int32_t tokens, int64_t
 bert_dataset *bert_dataset_finish(bert_dataset_builder *b, bert_error *e);
 void bert_dataset_abandon(bert_dataset_builder *b);
 
+/* Rows that are marked leave the set, before it has labels. */
+void bert_dataset_leave_out(bert_dataset *d, const bool *out);
+/* bert_dataset_add() of a row without label: it is not there. */
+enum { BERT_LABEL_MISSING = 1 };
+/* Counts such a row; BERT_LABEL_MISSING or an error. */
+int bert_labels_none(bert_dataset_builder *b, int64_t line, bert_error *e);
+
 /* labels.c: names, labels and targets from raw labels. */
 /* Begins row `row`, the next one. */
 int bert_raw_labels_row(bert_raw_labels *r, int64_t row, bert_error *e);
 /* A label of that row of b->raw. */
 int bert_raw_label_add(bert_dataset_builder *b, int64_t row, const char *text, size_t bytes,
                        int64_t line, bert_error *e);
+/* A label that no row need have; *index: its number, or NULL. */
+int bert_raw_label_know(bert_dataset_builder *b, const char *text, size_t bytes, int64_t line,
+                        int32_t *index, bert_error *e);
+/* Takes texts that are marked out of the list; rows are the caller's. Nothing can be added then. */
+void bert_raw_labels_forget(bert_raw_labels *r, const bool *marked);
 void bert_raw_labels_free(bert_raw_labels *r);
 int bert_dataset_resolve(bert_dataset_builder *b, bert_error *e);
 /* The names of the raw labels as the set's labels, and the number of each raw label, malloc'ed;

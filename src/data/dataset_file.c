@@ -23,14 +23,11 @@ static int add_row(bert_dataset_builder *b, const bert_row *row, bert_error *e) 
         return bert_dataset_fail(b, row->line, e, BERT_EFORMAT, "%d label fields, not %d",
                                  row->labels, wanted);
     for (int i = 0; i < row->labels; i++)
-        if (!row->label[i])
-            return bert_dataset_fail(b, row->line, e, BERT_EINVAL, "the row has no label");
-    const char *separator = b->options->label_separator;
-    if (row->label_is_list && (!separator || strcmp(separator, "|")))
-        return bert_dataset_fail(b, row->line, e, BERT_EINVAL,
-                                 "the label is a list: label_separator \"|\" reads its elements, "
-                                 "\"%.60s\", as several labels",
-                                 row->label[0]);
+        if (!row->label[i]) {
+            int rc = bert_labels_none(b, row->line, e);
+            return rc == BERT_LABEL_MISSING ? BERT_OK : rc;
+        }
+    b->field_is_list = row->label_is_list;
     bert_text one, *fields = wanted == 1 ? &one : malloc((size_t)wanted * sizeof *fields);
     if (!fields) return bert_fail_memory(e, (size_t)wanted * sizeof *fields);
     for (int i = 0; i < wanted; i++) fields[i] = bert_text_of(row->label[i]);

@@ -38,6 +38,25 @@ const char *bert_kept_at(const bert_kept *k, int64_t row, int64_t i, size_t *byt
     return k->bytes + k->string[s];
 }
 
+void bert_kept_leave_out(bert_kept *k, const bool *out) {
+    int64_t rows = 0, strings = 0, used = 0;
+    for (int64_t row = 0, first = 0, next; row < k->rows; row++, first = next) {
+        next = k->first[row + 1];
+        if (out[row]) continue;
+        for (int64_t s = first; s < next; s++) {
+            const int64_t from = k->string[s], n = k->string[s + 1] - from;
+            memmove(k->bytes + used, k->bytes + from, (size_t)n);
+            k->string[strings++] = used;
+            used += n;
+        }
+        k->line[rows] = k->line[row];
+        k->first[++rows] = strings;
+    }
+    if (k->strings) k->string[strings] = used;
+    k->rows = rows;
+    k->strings = strings;
+}
+
 void bert_kept_free(bert_kept *k) {
     bert_grown_free(k->bytes);
     bert_grown_free(k->string);

@@ -17,5 +17,7 @@ int bert_kept_row(bert_kept *k, int64_t line, bert_error *e); /* begins the next
 int bert_kept_add(bert_kept *k, const char *text, size_t bytes, bert_error *e);
 int64_t bert_kept_count(const bert_kept *k, int64_t row);
 const char *bert_kept_at(const bert_kept *k, int64_t row, int64_t i, size_t *bytes);
+/* Rows that are marked are not there any more. */
+void bert_kept_leave_out(bert_kept *k, const bool *out);
 void bert_kept_free(bert_kept *k);
 #endif

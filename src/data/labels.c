@@ -3,7 +3,7 @@
 #include "base/grow.h"
 #include "base/number.h"
 #include "base/rng.h"
-#include "data/dataset.h"
+#include "data/label_text.h"
 #include "files/utf8.h"
 #include <ctype.h>
 #include <math.h>
@@ -57,8 +57,8 @@ int bert_raw_labels_row(bert_raw_labels *r, int64_t row, bert_error *e) {
     return BERT_OK;
 }
 
-int bert_raw_label_add(bert_dataset_builder *b, int64_t row, const char *text, size_t bytes,
-                       int64_t line, bert_error *e) {
+int bert_raw_label_know(bert_dataset_builder *b, const char *text, size_t bytes, int64_t line,
+                        int32_t *index, bert_error *e) {
     bert_raw_labels *r = &b->raw;
     /* Names of classes go into config.json: it is now that one can be refused, not after training.
      */
@@ -69,9 +69,6 @@ int bert_raw_label_add(bert_dataset_builder *b, int64_t row, const char *text, s
                                       : bert_fail(e, BERT_EINVAL, "too many different labels");
         if (rc) return rc;
     }
-    size_t used = (size_t)r->start[row + 1];
-    int rc = bert_grow(&r->of_rows, used + 1, sizeof *r->of_rows, e);
-    if (rc) return rc;
     char *copy = strndup(text, bytes);
     if (!copy) return bert_fail_memory(e, bytes);
     size_t slot = slot_of(r, copy);
@@ -82,36 +79,37 @@ int bert_raw_label_add(bert_dataset_builder *b, int64_t row, const char *text, s
         r->line[r->n] = line;
         r->table[slot] = ++r->n;
     }
-    r->of_rows[used] = r->table[slot] - 1;
+    if (index) *index = r->table[slot] - 1;
+    return BERT_OK;
+}
+
+int bert_raw_label_add(bert_dataset_builder *b, int64_t row, const char *text, size_t bytes,
+                       int64_t line, bert_error *e) {
+    bert_raw_labels *r = &b->raw;
+    size_t used = (size_t)r->start[row + 1];
+    int32_t index = 0;
+    int rc = bert_grow(&r->of_rows, used + 1, sizeof *r->of_rows, e);
+    if (!rc) rc = bert_raw_label_know(b, text, bytes, line, &index, e);
+    if (rc) return rc;
+    r->of_rows[used] = index;
     r->start[row + 1]++;
     return BERT_OK;
 }
 
-/* ---- What the texts look like */
-
-static bool is_integer(const char *s) {
-    if (*s == '-' || *s == '+') s++;
-    size_t n = strspn(s, "0123456789");
-    return n > 0 && n < 10 && !s[n];
+void bert_raw_labels_forget(bert_raw_labels *r, const bool *marked) {
+    int32_t n = 0;
+    for (int32_t i = 0; i < r->n; i++) {
+        if (marked[i]) {
+            free(r->text[i]);
+            continue;
+        }
+        r->text[n] = r->text[i];
+        r->line[n++] = r->line[i];
+    }
+    r->n = n;
 }
 
-static bool is_number(const char *s, double *value) {
-    char *end;
-    if (!*s || isspace((unsigned char)*s)) return false;
-    *value = bert_strtod(s, &end);
-    return !*end && isfinite(*value) && isfinite((float)*value);
-}
-
-static bool all(const bert_raw_labels *r, bool (*is)(const char *)) {
-    for (int32_t i = 0; i < r->n; i++)
-        if (!is(r->text[i])) return false;
-    return r->n > 0;
-}
-
-static bool looks_like_number(const char *s) {
-    double v;
-    return is_number(s, &v);
-}
+/* ---- The order of classes */
 
 static int compare_text(const void *a, const void *b) {
     return strcmp(*(char *const *)a, *(char *const *)b);
@@ -133,30 +131,6 @@ static int copy_names(bert_dataset *d, char *const *names, int32_t n, bert_error
     return BERT_OK;
 }
 
-/* The number of a raw label among the names: by name, or as the number itself where the names are
- * words. -1: none. */
-static int32_t number_of(char *const *names, int32_t n, const char *text) {
-    bool words = false;
-    for (int32_t i = 0; i < n; i++) {
-        if (!strcmp(names[i], text)) return i;
-        if (!is_integer(names[i])) words = true;
-    }
-    if (!words || !is_integer(text)) return -1;
-    long v = strtol(text, NULL, 10);
-    return v >= 0 && v < n ? (int32_t)v : -1;
-}
-
-/* What a label is called: itself, or the name that was given for its number, or NULL where names
- * were given and it has none. */
-static const char *called(const bert_labels *given, const char *text) {
-    double v;
-    for (int32_t i = 0; i < given->n; i++)
-        if (!strcmp(given->name[i], text)) return text;
-    if (!given->n) return text;
-    if (!is_number(text, &v) || v != floor(v) || v < 0 || v >= given->n) return NULL;
-    return given->name[(int32_t)v];
-}
-
 /* Whether the labels seen are just those of the model, and it has names for them. */
 static bool model_knows(const bert_model *m, const bert_raw_labels *r) {
     int32_t n = m->labels.n, seen = 0;
@@ -164,11 +138,20 @@ static bool model_knows(const bert_model *m, const bert_raw_labels *r) {
     for (int32_t i = 0; i < n; i++)
         if (!strncmp(m->labels.name[i], "LABEL_", 6)) return false;
     for (int32_t i = 0; i < r->n; i++) {
-        if (number_of(m->labels.name, n, r->text[i]) < 0) return false;
+        if (bert_label_number_of(m->labels.name, n, r->text[i]) < 0) return false;
         seen++;
     }
     /* Numbers are the model's only if all of them are there; words speak for themselves. */
-    return seen == n || !all(r, is_integer);
+    return seen == n || !bert_labels_all(r, bert_label_is_integer);
+}
+
+/* LABEL_0, LABEL_1, .. */
+static int number_names(bert_dataset *d, int64_t n, bert_error *e) {
+    bert_labels names = {0};
+    int rc = bert_labels_set(&names, (int32_t)n, NULL, e);
+    if (!rc) rc = copy_names(d, names.name, names.n, e);
+    bert_labels_free(&names);
+    return rc;
 }
 
 enum { MANY_LABELS = 50 };
@@ -184,19 +167,24 @@ static int name_labels(bert_dataset_builder *b, bert_error *e) {
         return copy_names(d, (char *[]){(char *)(uintptr_t) "LABEL_0"}, 1, e);
     if (b->columns) return copy_names(d, b->columns, b->columns_count, e);
     if (b->given.n) return copy_names(d, b->given.name, b->given.n, e);
+    if (b->hot) return number_names(d, b->lists.width, e);
     if (model_knows(m, r)) return copy_names(d, m->labels.name, m->labels.n, e);
     if (r->n > MANY_LABELS && r->n > d->rows / 2 && !b->words)
         return bert_fail(e, BERT_EINVAL,
                          "%s: %d different labels in %lld rows, such as \"%.40s\": is that the "
-                         "label column?",
-                         d->where, (int)r->n, (long long)d->rows, r->text[0]);
+                         "label column?%s",
+                         d->where, (int)r->n, (long long)d->rows, r->text[0],
+                         bert_labels_all(r, bert_label_is_number)
+                             ? " For values, problem_type is regression"
+                             : "");
     char **sorted = malloc(((size_t)r->n + 1) * sizeof *sorted);
     if (!sorted) return bert_fail_memory(e, (size_t)r->n * sizeof *sorted);
     if (r->n) memcpy(sorted, r->text, (size_t)r->n * sizeof *sorted);
     qsort(sorted, (size_t)r->n, sizeof *sorted,
-          all(r, is_integer) ? compare_integer : compare_text);
+          bert_labels_all(r, bert_label_is_integer) ? compare_integer : compare_text);
     int rc = copy_names(d, sorted, r->n, e);
     free(sorted);
+    d->sorted_names = !bert_labels_all(r, bert_label_is_integer);
     return rc;
 }
 
@@ -212,18 +200,27 @@ static int choose_problem(bert_dataset_builder *b, bert_error *e) {
     }
     if (o->problem_type) return bert_problem_parse(o->problem_type, 2, &d->problem, e);
     if (o->model_labels) return bert_problem_parse(c->problem_type, c->num_labels, &d->problem, e);
-    bool numbers = !b->given.n && all(&b->raw, looks_like_number) && !all(&b->raw, is_integer);
-    d->problem = b->columns || o->label_separator ? BERT_PROBLEM_MULTI_LABEL
-                 : numbers                        ? BERT_PROBLEM_REGRESSION
-                                                  : BERT_PROBLEM_SINGLE_LABEL;
+    bool numbers = !b->given.n && bert_labels_all(&b->raw, bert_label_is_number) &&
+                   !bert_labels_all(&b->raw, bert_label_is_integer);
+    const bool several = b->hot || (b->lists.rows && b->odd_line) || b->lists.named;
+    d->problem = b->columns || o->label_separator || several ? BERT_PROBLEM_MULTI_LABEL
+                 : numbers                                   ? BERT_PROBLEM_REGRESSION
+                                                             : BERT_PROBLEM_SINGLE_LABEL;
     return BERT_OK;
 }
 
 /* ---- Labels and targets */
 
+/* Whether the classes are numbers. */
+static bool are_numbers(char *const *names, int32_t n) {
+    for (int32_t i = 0; i < n; i++)
+        if (!bert_label_is_integer(names[i])) return false;
+    return n > 0;
+}
+
 static int unknown_label(const bert_dataset_builder *b, int32_t raw, bert_error *e) {
     const bert_dataset *d = b->set;
-    const char *text = b->raw.text[raw], *name = called(&b->given, text);
+    const char *text = b->raw.text[raw], *name = bert_label_called(&b->given, text);
     char *const *names = name ? d->names : b->given.name;
     const int32_t n = name ? d->num_labels : b->given.n;
     char list[300] = "", means[100] = "";
@@ -232,9 +229,12 @@ static int unknown_label(const bert_dataset_builder *b, int32_t raw, bert_error 
         used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", names[i]);
     if (used >= sizeof list) memcpy(list + sizeof list - 4, "...", 4);
     if (name && strcmp(name, text)) snprintf(means, sizeof means, " (%.60s)", name);
+    const char *then = "";
+    if (!b->given.n && bert_label_is_integer(text) != are_numbers(names, n))
+        then = "; label_names says which number is which name";
     return bert_dataset_fail(b, b->raw.line[raw], e, BERT_EINVAL,
-                             "label \"%.60s\"%s is not one of %s%s", text, means,
-                             name ? "" : "the names given: ", list);
+                             "label \"%.60s\"%s is not one of %s%s%s", text, means,
+                             name ? "" : "the names given: ", list, then);
 }
 
 static int fill_targets(bert_dataset_builder *b, const int32_t *number, bert_error *e) {
@@ -248,7 +248,7 @@ static int fill_targets(bert_dataset_builder *b, const int32_t *number, bert_err
     for (int64_t row = 0; row < d->rows; row++)
         for (int64_t k = r->start[row]; k < r->start[row + 1]; k++) {
             double v = 1;
-            if (!number) is_number(r->text[r->of_rows[k]], &v);
+            if (!number) bert_label_number(r->text[r->of_rows[k]], &v);
             size_t column = number ? (size_t)number[r->of_rows[k]] : 0;
             d->targets[(size_t)row * width + column] = (float)v;
         }
@@ -264,6 +264,69 @@ static int fill_labels(bert_dataset_builder *b, const int32_t *number, bert_erro
     return BERT_OK;
 }
 
+/* ---- Lists of 0 and 1 */
+
+/* The label that an element belongs to; -1: none. */
+static int32_t label_of_place(const bert_dataset_builder *b, int32_t place) {
+    const bert_dataset *d = b->set;
+    if (!b->given.n) return place < d->num_labels ? place : -1;
+    return place < b->given.n ? bert_label_number_of(d->names, d->num_labels, b->given.name[place])
+                              : -1;
+}
+
+/* Targets, or the one label of each row. */
+static int fill_hot(bert_dataset_builder *b, bert_error *e) {
+    bert_dataset *d = b->set;
+    const bert_raw_labels *r = &b->raw;
+    const bool single = d->problem == BERT_PROBLEM_SINGLE_LABEL;
+    const size_t width = (size_t)d->num_labels, rows = (size_t)d->rows;
+    int rc = single ? bert_grow(&d->labels, rows, sizeof *d->labels, e)
+                    : bert_grow(&d->targets, rows * width, sizeof *d->targets, e);
+    for (int64_t row = 0; row < d->rows && !rc; row++) {
+        int32_t ones = 0, last = 0;
+        if (!single) memset(d->targets + (size_t)row * width, 0, width * sizeof *d->targets);
+        for (int64_t k = r->start[row]; k < r->start[row + 1] && !rc; k++) {
+            const bert_text text = bert_text_of(r->text[r->of_rows[k]]);
+            const int32_t label = label_of_place(b, (int32_t)(k - r->start[row]));
+            bool yes = false;
+            bert_label_yes_no(&text, &yes);
+            if (label < 0)
+                rc = bert_fail(e, BERT_EINVAL, "%s: lists of %lld times 0 or 1, but %d labels",
+                               d->where, (long long)b->lists.width, (int)d->num_labels);
+            if (!yes || rc) continue;
+            last = label;
+            ones++;
+            if (!single) d->targets[(size_t)row * width + (size_t)label] = 1;
+        }
+        if (single) d->labels[row] = last;
+        if (single && ones != 1 && !rc)
+            rc = bert_fail(e, BERT_EINVAL,
+                           "%s: row %lld has %d labels, and this is a problem of a single one",
+                           d->where, (long long)row + 1, (int)ones);
+    }
+    return rc;
+}
+
+/* A number for a name whose place is nothing but its place in the alphabet. */
+static bool is_guess(const bert_dataset_builder *b, int32_t raw, int32_t number) {
+    const bert_dataset *like = b->options->like;
+    return like && like->sorted_names && !b->given.n &&
+           strcmp(like->names[number], b->raw.text[raw]) != 0;
+}
+
+/* Which of the model's labels a number is, where it is by number that they are told apart. */
+static int say_numbers(bert_dataset_builder *b, const int32_t *number, bert_error *e) {
+    const bert_dataset *d = b->set;
+    char list[200] = "";
+    size_t used = 0;
+    for (int32_t i = 0; i < b->raw.n && b->options->model_labels && !b->given.n; i++) {
+        if (!strcmp(d->names[number[i]], b->raw.text[i]) || used >= sizeof list) continue;
+        used += (size_t)snprintf(list + used, sizeof list - used, "%s%s %s", used ? ", " : "",
+                                 b->raw.text[i], d->names[number[i]]);
+    }
+    return used ? bert_dataset_say(b, e, "numbers are those of the model's labels: %s", list) : 0;
+}
+
 /* Class numbers of the raw labels. */
 static int32_t *number_labels(bert_dataset_builder *b, bert_error *e) {
     const bert_raw_labels *r = &b->raw;
@@ -273,9 +336,9 @@ static int32_t *number_labels(bert_dataset_builder *b, bert_error *e) {
         return NULL;
     }
     for (int32_t i = 0; i < r->n; i++) {
-        const char *name = called(&b->given, r->text[i]);
-        number[i] = name ? number_of(b->set->names, b->set->num_labels, name) : -1;
-        if (number[i] >= 0) continue;
+        const char *name = bert_label_called(&b->given, r->text[i]);
+        number[i] = name ? bert_label_number_of(b->set->names, b->set->num_labels, name) : -1;
+        if (number[i] >= 0 && !is_guess(b, i, number[i])) continue;
         unknown_label(b, i, e);
         free(number);
         return NULL;
@@ -291,7 +354,7 @@ int32_t *bert_dataset_name_labels(bert_dataset_builder *b, bert_error *e) {
 static int check_numbers(const bert_dataset_builder *b, bert_error *e) {
     const bert_raw_labels *r = &b->raw;
     for (int32_t i = 0; i < r->n; i++)
-        if (!looks_like_number(r->text[i]))
+        if (!bert_label_is_number(r->text[i]))
             return bert_dataset_fail(b, r->line[i], e, BERT_EINVAL,
                                      "label \"%.60s\" is not a number, as regression needs",
                                      r->text[i]);
@@ -301,31 +364,57 @@ static int check_numbers(const bert_dataset_builder *b, bert_error *e) {
     return BERT_OK;
 }
 
-int bert_dataset_resolve(bert_dataset_builder *b, bert_error *e) {
-    bert_dataset *d = b->set;
+/* A row that has not one label, where one is needed. */
+static int check_single(const bert_dataset_builder *b, bert_error *e) {
+    const bert_dataset *d = b->set;
     const bert_dataset_options *o = b->options;
-    int rc = choose_problem(b, e);
-    if (!rc) rc = name_labels(b, e);
-    if (rc || !b->raw.start) return rc; /* without labels */
-    if (d->problem == BERT_PROBLEM_REGRESSION) {
-        rc = check_numbers(b, e);
-        return rc ? rc : fill_targets(b, NULL, e);
-    }
-    if (d->problem == BERT_PROBLEM_SINGLE_LABEL && b->columns)
+    if (b->columns)
         return bert_fail(e, BERT_EINVAL,
                          "%s: several label columns are a multi-label problem; this one has a "
                          "single label",
                          d->where);
-    bool fresh = !o->like && !o->model_labels && !o->allow_one_class;
-    if (fresh && d->problem == BERT_PROBLEM_SINGLE_LABEL && b->raw.n == 1)
+    for (int64_t row = 0; row < d->rows && !b->hot; row++)
+        if (b->raw.start[row + 1] - b->raw.start[row] != 1)
+            return bert_dataset_fail(b, b->odd_line, e, BERT_EINVAL,
+                                     "the row has not one label, and this is a problem of a single "
+                                     "one: problem_type multi_label_classification allows others");
+    const bool fresh = !o->like && !o->model_labels && !o->allow_one_class;
+    if (fresh && !b->hot && d->problem == BERT_PROBLEM_SINGLE_LABEL && b->raw.n == 1)
         return bert_fail(e, BERT_EINVAL,
                          "%s: every row has the label \"%.60s\": there is nothing to learn from "
                          "one class",
                          d->where, b->raw.text[0]);
+    return BERT_OK;
+}
+
+/* Labels or targets of a problem of classes. */
+static int fill(bert_dataset_builder *b, bert_error *e) {
+    const bert_problem problem = b->set->problem;
+    if (b->hot) return fill_hot(b, e);
     int32_t *number = number_labels(b, e);
     if (!number) return e->code;
-    rc = d->problem == BERT_PROBLEM_SINGLE_LABEL ? fill_labels(b, number, e)
-                                                 : fill_targets(b, number, e);
+    int rc = say_numbers(b, number, e);
+    if (!rc)
+        rc = problem == BERT_PROBLEM_SINGLE_LABEL ? fill_labels(b, number, e)
+                                                  : fill_targets(b, number, e);
     free(number);
     return rc;
+}
+
+int bert_dataset_resolve(bert_dataset_builder *b, bert_error *e) {
+    bert_dataset *d = b->set;
+    int rc = bert_labels_leave_out(b, e);
+    if (!rc) rc = bert_labels_of_lists(b, &b->hot, e);
+    if (!rc) rc = bert_labels_check_numbers(b, e);
+    if (!rc) rc = choose_problem(b, e);
+    if (!rc) rc = name_labels(b, e);
+    if (rc || !b->raw.start) return rc; /* without labels */
+    if (d->problem != BERT_PROBLEM_MULTI_LABEL && (rc = check_single(b, e))) return rc;
+    if (d->problem != BERT_PROBLEM_REGRESSION) {
+        rc = bert_labels_check_names(b, e);
+        return rc ? rc : fill(b, e);
+    }
+    if (b->hot) return bert_fail(e, BERT_EINVAL, "%s: the labels are lists, not values", d->where);
+    rc = check_numbers(b, e);
+    return rc ? rc : fill_targets(b, NULL, e);
 }

@@ -203,7 +203,7 @@ static int check_label(bert_reader *r, int i, int c, const json_t *v, bert_error
         return bert_record_fail(r, e, "the label, column \"%.60s\", is %s", r->name[c],
                                 json_is_object(v) ? "an object" : "a list of lists or objects");
     r->label_null[i] = odd || !v || json_is_null(v);
-    r->label_is_list |= json_array_size(v) > 1;
+    r->label_is_list |= json_is_array(v);
     return 0;
 }
 
