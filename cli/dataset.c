@@ -30,6 +30,7 @@ bert_dataset_options dataset_options(const common *c, const label_options *l) {
     o.label_separator = l->separator;
     o.label_names = l->names;
     o.missing_label = l->missing;
+    o.positive_label = l->positive;
     o.problem_type = l->problem_type;
     o.task = l->task;
     o.doc_stride = l->doc_stride;

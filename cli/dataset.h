@@ -5,7 +5,7 @@
 #include <bert_train.h>
 
 typedef struct {
-    const char *separator, *names, *missing, *problem_type, *task;
+    const char *separator, *names, *missing, *positive, *problem_type, *task;
     int32_t doc_stride, n_best_size, max_answer_length;
     double null_score_diff_threshold;
     bool label_all_tokens, whole_word_mask, line_by_line;
@@ -35,6 +35,12 @@ typedef struct {
          "2 or more, -)",                                                                          \
          set_string,                                                                               \
          LABEL_AT(type, missing)},                                                                 \
+        {"positive-label",                                                                         \
+         0,                                                                                        \
+         "NAME",                                                                                   \
+         "of two classes: the one that precision, recall and f1 are of (the second)",              \
+         set_string,                                                                               \
+         LABEL_AT(type, positive)},                                                                \
         {"doc-stride", 0,                                                                          \
          "N",          "question answering: tokens that windows share (128)",                      \
          set_positive, LABEL_AT(type, doc_stride)},                                                \

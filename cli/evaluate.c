@@ -43,7 +43,7 @@ static int print(const common *c, const bert_metrics *m, const bert_dataset *d, 
     int32_t majority;
     double part = report_majority(d, &majority);
     json_t *o = json_object();
-    int rc = !o || report_json(o, "", m) ||
+    int rc = !o || report_json(o, "", m, d) ||
              json_object_set_new(o, "rows", json_integer(bert_metrics_rows(m)));
     if (!rc && majority >= 0) rc = json_object_set_new(o, "majority_accuracy", json_number(part));
     if (!rc) return output_line(o, e);

@@ -6,13 +6,28 @@ static bool has_classes(const bert_dataset *d) {
            !strcmp(bert_dataset_problem_type(d), "single_label_classification");
 }
 
-int report_json(json_t *object, const char *prefix, const bert_metrics *m) {
+const char *report_of(const bert_metrics *m, const bert_dataset *d, int i) {
+    enum { NAME_ROOM = 24 };
+    static char of[4 * NAME_ROOM + 16];
+    const char *class = bert_dataset_positive_label(d);
+    if (!class || !bert_metrics_of_positive(m, bert_metrics_name(m, i))) return "";
+    char shown[4 * NAME_ROOM + 4];
+    const bert_text name = bert_text_of(class);
+    fit(&name, NAME_ROOM, shown);
+    snprintf(of, sizeof of, " (of '%s')", shown);
+    return of;
+}
+
+int report_json(json_t *object, const char *prefix, const bert_metrics *m, const bert_dataset *d) {
+    bool of_one = false;
     for (int i = 0; i < bert_metrics_count(m); i++) {
         char key[128];
         snprintf(key, sizeof key, "%s%s", prefix, bert_metrics_name(m, i));
         if (json_object_set_new(object, key, json_number(bert_metrics_value(m, i)))) return -1;
+        of_one |= bert_metrics_of_positive(m, bert_metrics_name(m, i));
     }
-    return 0;
+    const char *class = bert_dataset_positive_label(d);
+    return of_one && class ? json_object_set_new(object, "positive_label", json_string(class)) : 0;
 }
 
 double report_majority(const bert_dataset *d, int32_t *label) {
@@ -71,7 +86,8 @@ void report_columns(const bert_metrics *m, const bert_dataset *d) {
     int32_t majority;
     double part = report_majority(d, &majority);
     for (int i = 0; i < bert_metrics_count(m); i++) {
-        printf("%-20s %8.4f", bert_metrics_name(m, i), bert_metrics_value(m, i));
+        printf("%-20s %8.4f%s", bert_metrics_name(m, i), bert_metrics_value(m, i),
+               report_of(m, d, i));
         if (!strcmp(bert_metrics_name(m, i), "accuracy") && majority >= 0)
             printf("   (always answering '%s': %.4f)", bert_dataset_label(d, majority), part);
         printf("\n");

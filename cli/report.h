@@ -4,8 +4,10 @@
 #include "cli.h"
 #include <bert_train.h>
 
-/* Adds every result under prefix + its name. */
-int report_json(json_t *object, const char *prefix, const bert_metrics *m);
+/* Adds every result under prefix + its name, and the class that some are of as "positive_label". */
+int report_json(json_t *object, const char *prefix, const bert_metrics *m, const bert_dataset *d);
+/* " (of 'hate')" for a metric of one class, else "". */
+const char *report_of(const bert_metrics *m, const bert_dataset *d, int i);
 /* Results in columns, and for classes: the line per class, the confusion matrix and what always
  * answering the most frequent class would reach. */
 void report_columns(const bert_metrics *m, const bert_dataset *d);

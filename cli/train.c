@@ -275,7 +275,7 @@ static const char *ending_name(bert_ending ending) {
 }
 
 static int print_json(const arguments *a, const bert_trainer_state *t, const screen *s,
-                      const bert_metrics *m, bert_error *e) {
+                      const bert_metrics *m, const bert_dataset *d, bert_error *e) {
     json_t *o = json_pack("{s:s, s:I, s:o, s:s}", "output_dir", a->training.output_dir,
                           "global_step", (json_int_t)t->global_step, "epoch", json_number(t->epoch),
                           "ended", ending_name(t->ending));
@@ -286,14 +286,14 @@ static int print_json(const arguments *a, const bert_trainer_state *t, const scr
     if (!failed && t->ending != BERT_END_NOTHING)
         failed = json_object_set_new(o, "train_loss", json_number(s->train_loss)) ||
                  json_object_set_new(o, "train_runtime", json_number(s->runtime));
-    if (!failed && m) failed = report_json(o, "eval_", m);
+    if (!failed && m) failed = report_json(o, "eval_", m, d);
     if (!failed) return output_line(o, e);
     json_decref(o);
     return fail_memory(e);
 }
 
 static int print_lines(const arguments *a, const bert_trainer_state *t, const screen *s,
-                       const bert_metrics *m) {
+                       const bert_metrics *m, const bert_dataset *d) {
     const char *dir = a->training.output_dir;
     if (t->ending == BERT_END_NOTHING)
         printf("\nthe model is in %s, after %lld steps", dir, (long long)t->global_step);
@@ -304,8 +304,8 @@ static int print_lines(const arguments *a, const bert_trainer_state *t, const sc
         printf("; the best step was %lld", (long long)t->best_global_step);
     printf("\n");
     for (int i = 0; m && i < bert_metrics_count(m); i++)
-        printf("%s%s %.4f", i ? ", " : "validation: ", bert_metrics_name(m, i),
-               bert_metrics_value(m, i));
+        printf("%s%s %.4f%s", i ? ", " : "validation: ", bert_metrics_name(m, i),
+               bert_metrics_value(m, i), report_of(m, d, i));
     if (m) printf("\n");
     return 0;
 }
@@ -322,7 +322,8 @@ static int finish(const arguments *a, job *j, screen *s, bert_error *e) {
     ending_notes(&a->common, &a->training, t);
     int rc = bert_trainer_save(j->trainer, e);
     if (rc) return rc;
-    return output_json(&a->common) ? print_json(a, t, s, m, e) : print_lines(a, t, s, m);
+    return output_json(&a->common) ? print_json(a, t, s, m, j->train, e)
+                                   : print_lines(a, t, s, m, j->train);
 }
 
 /* Of a run that was stopped. */

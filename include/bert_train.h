@@ -191,8 +191,8 @@ BERT_API bert_tensor *bert_reshape(bert_tape *t, bert_tensor *x, int32_t rows, i
 BERT_API bert_tensor *bert_sum(bert_tape *t, bert_tensor *x); /* -> [1, 1] */
 
 /* Losses -> [1, 1]: the sum over items divided by the divisor; divisor 0 means the number of items
- * that count, which is PyTorch's reduction="mean". Accumulating steps pass the item count of the
- * whole accumulated batch. */
+ * that count, which is PyTorch's reduction="mean", NaN where there is none. Accumulating steps pass
+ * the item count of the whole accumulated batch. */
 /* -log softmax(logits[i])[label[i]]; label -100 is ignored; weights [cols] or NULL (then the items'
  * weights count, as in torch.nn.CrossEntropyLoss). */
 BERT_API bert_tensor *bert_cross_entropy(bert_tape *t, bert_tensor *logits, const int32_t *labels,
@@ -361,6 +361,9 @@ typedef struct {
      * -1 beside classes numbered from 0 to 2 or more; -100 beside numbers; - beside words; None, NA
      * and NULL beside numbers. Where it may be a class too, it is an error. */
     const char *missing_label;
+    /* Two classes: the one that precision, recall, f1 and roc_auc are of (scikit-learn's
+     * pos_label); NULL: that of `like`, or the second. */
+    const char *positive_label;
     bool model_labels; /* the labels are the model's, and any other is an error: evaluation */
     const bert_dataset
         *like;          /* labels and problem type of this dataset (validation, test), or NULL */
@@ -414,6 +417,8 @@ BERT_API const char *bert_dataset_task(const bert_dataset *d); /* "sequence-clas
 BERT_API const char *bert_dataset_problem_type(const bert_dataset *d);
 BERT_API int32_t bert_dataset_num_labels(const bert_dataset *d);           /* 1 for regression */
 BERT_API const char *bert_dataset_label(const bert_dataset *d, int32_t i); /* NULL past the end */
+/* The class that metrics of one class are of; NULL where there are not two. */
+BERT_API const char *bert_dataset_positive_label(const bert_dataset *d);
 /* What a table before training shows. */
 typedef struct {
     int64_t rows, tokens;
@@ -473,6 +478,11 @@ typedef struct bert_metrics bert_metrics;
  * fit the problem type and number of labels is an error that lists those that do. */
 BERT_API bert_metrics *bert_metrics_new(const char *problem_type, int32_t num_labels,
                                         const char *names, bert_error *e);
+/* The class that precision, recall, f1 and roc_auc of two classes are of: 1 unless said before the
+ * first update. BERT_EINVAL where there is no such class. */
+BERT_API int bert_metrics_set_positive(bert_metrics *m, int32_t label, bert_error *e);
+/* Whether a metric of m by that name is of this one class. */
+BERT_API bool bert_metrics_of_positive(const bert_metrics *m, const char *name);
 BERT_API void bert_metrics_free(bert_metrics *m);
 BERT_API void bert_metrics_reset(bert_metrics *m);
 /* rows of logits [rows, num_labels] with labels [rows] (single label; negative ones are ignored) or

@@ -75,6 +75,16 @@ static void values_equal_those_of_scikit_learn(void **state) {
                 same(what, key, got, want);
             }
         }
+        json_t *of_first = json_object_get(c, "of_first");
+        bert_metrics_reset(m);
+        if (of_first && bert_metrics_set_positive(m, 0, &e)) fail_msg("%s", e.message);
+        feed(m, &s, 7);
+        json_object_foreach(of_first, key, want) {
+            double got;
+            assert_true(bert_metrics_of_positive(m, key));
+            assert_true(bert_metrics_find(m, key, &got));
+            same(what, key, got, want);
+        }
         const json_t *confusion = json_object_get(c, "confusion");
         for (size_t k = 0; k < json_array_size(confusion); k++)
             assert_int_equal(

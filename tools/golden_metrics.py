@@ -14,11 +14,12 @@ from sklearn import metrics as sk
 warnings.simplefilter("ignore")
 
 
-def averages(truth, predicted, kinds):
+def averages(truth, predicted, kinds, positive=1):
     out = {}
     for kind in kinds:
         suffix = "" if kind == "binary" else "_" + kind
-        p, r, f, _ = sk.precision_recall_fscore_support(truth, predicted, average=kind, zero_division=0)
+        p, r, f, _ = sk.precision_recall_fscore_support(truth, predicted, average=kind, zero_division=0,
+                                                           pos_label=positive)
         out.update({"precision" + suffix: p, "recall" + suffix: r, "f1" + suffix: f})
     return out
 
@@ -69,6 +70,12 @@ def main():
 
     def add_single(name, logits, labels):
         add(name, "single_label_classification", logits, labels, *single(logits, labels))
+        if logits.shape[1] == 2:  # the same of the first class
+            first = averages(labels, logits.argmax(axis=1), ["binary"], positive=0)
+            scores = logits.astype(np.float64)
+            first["roc_auc"] = (sk.roc_auc_score(labels == 0, scores[:, 0] - scores[:, 1])
+                                if len(set(labels)) == 2 else float("nan"))
+            cases[-1]["of_first"] = {k: None if np.isnan(v) else float(v) for k, v in first.items()}
 
     def ties(x):  # quarter steps, exact in float32
         return (np.round(x * 4) / 4).astype(np.float32)

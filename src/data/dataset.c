@@ -265,6 +265,12 @@ const char *bert_dataset_label(const bert_dataset *d, int32_t i) {
     return i >= 0 && i < d->num_labels ? d->names[i] : NULL;
 }
 
+const char *bert_dataset_positive_label(const bert_dataset *d) {
+    const bool two = d->task == &bert_task_sequence_classification && d->num_labels == 2 &&
+                     d->problem == BERT_PROBLEM_SINGLE_LABEL;
+    return two ? d->names[d->positive] : NULL;
+}
+
 int64_t bert_dataset_label_rows(const bert_dataset *d, int32_t i) {
     int64_t n = 0;
     if (i < 0 || i >= d->num_labels) return 0;

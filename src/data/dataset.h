@@ -14,6 +14,7 @@ struct bert_dataset {
     bert_problem problem;
     char **names; /* [num_labels] of classes; regression has one, "LABEL_0" */
     int32_t num_labels, max_length;
+    int32_t positive; /* of two classes: that precision, recall, f1 are of */
     int64_t rows, truncated, dropped, invalid;
     bool sorted_names; /* the names of its classes are texts that were sorted */
     bool guessed;      /* as bert_reader_guessed() */

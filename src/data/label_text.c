@@ -50,7 +50,7 @@ bert_labels bert_labels_known(const bert_dataset_builder *b) {
     if (like)
         return like->problem == BERT_PROBLEM_REGRESSION
                    ? (bert_labels){0}
-                   : (bert_labels){like->num_labels, like->names};
+                   : (bert_labels){.n = like->num_labels, .name = like->names};
     if (!b->options->model_labels) return b->given;
     return bert_problem_of(&b->base->config) == BERT_PROBLEM_REGRESSION ? (bert_labels){0}
                                                                         : b->base->labels;

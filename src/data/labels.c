@@ -387,6 +387,29 @@ static int check_single(const bert_dataset_builder *b, bert_error *e) {
     return BERT_OK;
 }
 
+/* Which of two classes is the positive one. */
+static int choose_positive(bert_dataset_builder *b, bert_error *e) {
+    bert_dataset *d = b->set;
+    const char *wanted = b->options->positive_label;
+    const bert_dataset *like = b->options->like;
+    const bool two = d->problem == BERT_PROBLEM_SINGLE_LABEL && d->num_labels == 2;
+    d->positive = like && like->num_labels == 2 ? like->positive : 1;
+    if (!two && wanted)
+        return bert_fail(e, BERT_EINVAL,
+                         "%s: positive_label \"%.60s\" is for two classes; this is %s with %d",
+                         d->where, wanted, bert_problem_name(d->problem), (int)d->num_labels);
+    if (!two) return BERT_OK;
+    for (d->positive = wanted ? 0 : d->positive; wanted && d->positive < 2; d->positive++)
+        if (!strcmp(d->names[d->positive], wanted)) break;
+    if (d->positive == 2)
+        return bert_fail(e, BERT_EINVAL, "%s: positive_label \"%.60s\" is neither %s nor %s",
+                         d->where, wanted, d->names[0], d->names[1]);
+    return like ? BERT_OK
+                : bert_dataset_say(b, e, "precision, recall and f1 are of '%.60s'%s",
+                                   d->names[d->positive],
+                                   wanted ? "" : ", the second class; positive_label chooses");
+}
+
 /* Labels or targets of a problem of classes. */
 static int fill(bert_dataset_builder *b, bert_error *e) {
     const bert_problem problem = b->set->problem;
@@ -409,6 +432,7 @@ int bert_dataset_resolve(bert_dataset_builder *b, bert_error *e) {
     if (!rc) rc = choose_problem(b, e);
     if (!rc) rc = name_labels(b, e);
     if (rc || !b->raw.start) return rc; /* without labels */
+    if ((rc = choose_positive(b, e))) return rc;
     if (d->problem != BERT_PROBLEM_MULTI_LABEL && (rc = check_single(b, e))) return rc;
     if (d->problem != BERT_PROBLEM_REGRESSION) {
         rc = bert_labels_check_names(b, e);

@@ -23,8 +23,8 @@ typedef struct {
 
 struct bert_metrics {
     bert_problem problem;
-    int32_t num_labels;
-    int64_t rows, exact; /* counted; with every label right */
+    int32_t num_labels, positive; /* positive: the class that metrics of one class are of */
+    int64_t rows, exact;          /* counted; with every label right */
     class_counts *classes;
     int64_t *confusion;        /* [num_labels, num_labels] or NULL */
     double squares, absolutes; /* sums of errors over elements */
@@ -64,7 +64,10 @@ typedef double class_score(double hit, double predicted, double truth);
 
 static double averaged(const bert_metrics *m, class_score *score, average kind) {
     const class_counts *c = m->classes;
-    if (kind == BINARY) return score((double)c[1].hit, (double)c[1].predicted, (double)c[1].truth);
+    if (kind == BINARY) {
+        c += m->positive;
+        return score((double)c->hit, (double)c->predicted, (double)c->truth);
+    }
     double hit = 0, predicted = 0, truth = 0, sum = 0, weights = 0;
     for (int32_t i = 0; i < m->num_labels; i++) {
         hit += (double)c[i].hit;
@@ -266,6 +269,7 @@ bert_metrics *bert_metrics_new(const char *problem_type, int32_t num_labels, con
     if (m) {
         m->problem = problem;
         m->num_labels = num_labels;
+        m->positive = 1;
         m->classes = calloc(n, sizeof *m->classes);
     }
     bool matrix = problem == BERT_PROBLEM_SINGLE_LABEL && num_labels <= CONFUSION_LABELS;
@@ -280,6 +284,22 @@ bert_metrics *bert_metrics_new(const char *problem_type, int32_t num_labels, con
         return NULL;
     }
     return m;
+}
+
+int bert_metrics_set_positive(bert_metrics *m, int32_t label, bert_error *e) {
+    if (bert_need(m, "metrics", e)) return BERT_EINVAL;
+    if (m->problem != BERT_PROBLEM_SINGLE_LABEL || m->num_labels != 2 || label < 0 || label > 1)
+        return bert_fail(e, BERT_EINVAL, "metrics: positive class %d of %s with %d labels",
+                         (int)label, bert_problem_name(m->problem), (int)m->num_labels);
+    m->positive = label;
+    return BERT_OK;
+}
+
+bool bert_metrics_of_positive(const bert_metrics *m, const char *name) {
+    const bool two = m->problem == BERT_PROBLEM_SINGLE_LABEL && m->num_labels == 2;
+    for (int i = 0; i < TABLE && two && !m->scorer; i++)
+        if (!strcmp(table[i].name, name)) return table[i].max_labels == 2;
+    return false;
 }
 
 /* ---- Tasks with a scorer of their own */
@@ -330,7 +350,9 @@ bert_metrics *bert_metrics_for(const bert_dataset *d, const char *names, bert_er
     if (d->group > 1) /* a row is right or not; which place the right ending had means nothing */
         return bert_metrics_new("single_label_classification", d->group,
                                 names && *names ? names : "accuracy", e);
-    return bert_metrics_new(bert_problem_name(d->problem), d->num_labels, names, e);
+    bert_metrics *m = bert_metrics_new(bert_problem_name(d->problem), d->num_labels, names, e);
+    if (m && bert_dataset_positive_label(d)) m->positive = d->positive;
+    return m;
 }
 
 const bert_scorer *bert_metrics_scorer(const bert_metrics *m) {
@@ -411,7 +433,8 @@ static void add_single(bert_metrics *m, const float *logits, int32_t label) {
     if (m->confusion) m->confusion[(size_t)label * (size_t)n + (size_t)best]++;
     if (!m->keep_scores) return;
     if (n == 2) {
-        keep(m, (double)logits[1] - (double)logits[0], label);
+        const int32_t p = m->positive;
+        keep(m, (double)logits[p] - (double)logits[1 - p], label == p);
         return;
     }
     double sum = 0;

@@ -58,7 +58,7 @@ static bert_tensor *position_loss(bert_tape *t, bert_tensor *scores, const bert_
     int32_t count = 0;
     for (int32_t i = 0; i < in->n; i++)
         count += position_label(positions[i], in->start[i + 1] - in->start[i]) >= 0;
-    if (divisor == 0) divisor = count ? count : 1;
+    if (divisor == 0) divisor = count; /* of none at all: NaN */
     int32_t *index = bert_tape_alloc(t, (size_t)in->start[in->n] * sizeof *index);
     if (!index) return NULL;
     for (int32_t j = 0; j < in->start[in->n]; j++) index[j] = j;

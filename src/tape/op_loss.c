@@ -1,5 +1,5 @@
 /* Losses: the sum over items, in double, divided by the divisor. Items that do not count give no
- * gradient; where none counts the loss is 0. */
+ * gradient; where none counts their mean is NaN, as PyTorch has it. */
 #include "tape/tape.h"
 #include <math.h>
 #include <string.h>
@@ -33,8 +33,9 @@ static bert_tensor *finish(bert_tape *t, bert_tensor *y, double *parts, size_t c
         sum += parts[2 * i];
         items += parts[2 * i + 1];
     }
-    if (what.divisor == 0) what.divisor = items > 0 ? items : 1;
-    y->data[0] = (float)(sum / what.divisor);
+    const bool empty = what.divisor == 0 && !(items > 0);
+    if (what.divisor == 0) what.divisor = empty ? 1 : items;
+    y->data[0] = empty ? NAN : (float)(sum / what.divisor);
     loss_node *n = (loss_node *)y->node;
     if (!n) return y;
     what.node = n->node;

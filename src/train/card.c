@@ -96,10 +96,12 @@ static int put_data(const bert_trainer *t, bert_writer *w, bert_error *e) {
     return rc;
 }
 
-static int put_results(bert_writer *w, const json_t *evaluation, bert_error *e) {
+static int put_results(const bert_trainer *t, bert_writer *w, const json_t *evaluation,
+                       bert_error *e) {
     if (!evaluation) return BERT_OK;
     const char *key;
     const json_t *value;
+    bool of_one = false;
     int rc = bert_writer_printf(w, e,
                                 "\n## Results on the validation data\n\n| metric | value "
                                 "|\n|---|---|\n");
@@ -108,8 +110,13 @@ static int put_results(bert_writer *w, const json_t *evaluation, bert_error *e) 
         rc = json_is_number(value)
                  ? bert_writer_printf(w, e, "| %s | %.4f |\n", key + 5, json_number_value(value))
                  : bert_writer_printf(w, e, "| %s | undefined |\n", key + 5);
+        of_one |= bert_metrics_of_positive(t->metrics, key + 5);
     }
-    return rc;
+    const char *class = bert_dataset_positive_label(t->train);
+    if (rc || !of_one || !class) return rc;
+    rc = bert_writer_printf(w, e, "\nprecision, recall, f1 and roc_auc are of the class ");
+    if (!rc) rc = put_cell(w, class, e);
+    return rc ? rc : bert_writer_printf(w, e, ".\n");
 }
 
 /* Arguments that are not at their default, and those one always wants to know. */
@@ -202,7 +209,7 @@ static int put_card(const bert_trainer *t, bert_writer *w, const char *directory
     free(name);
     free(base);
     if (!rc) rc = put_data(t, w, e);
-    if (!rc) rc = put_results(w, evaluation, e);
+    if (!rc) rc = put_results(t, w, evaluation, e);
     if (!rc) rc = put_arguments(t, w, e);
     return rc ? rc : put_history(t, w, e);
 }

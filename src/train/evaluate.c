@@ -57,9 +57,11 @@ static int run_batch(const bert_evaluation *v, bert_batch *b, bert_metrics *metr
     rc = by_row ? bert_metrics_update(metrics, x, b->labels, b->targets, b->row_count, e)
                 : bert_metrics_score(metrics, v->set, b, x, bert_tensor_cols(logits), e);
     if (rc) return rc;
-    if (!isfinite(*bert_tensor_data(loss)))
+    const double items = bert_head_items(v->model, b);
+    const float mean = items > 0 ? *bert_tensor_data(loss) : 0; /* of nothing it is NaN */
+    if (!isfinite(mean))
         return bert_fail(e, BERT_ENUMERIC, "the loss of an evaluation batch is not finite");
-    bert_metrics_add_loss(metrics, (double)*bert_tensor_data(loss), bert_head_items(v->model, b));
+    bert_metrics_add_loss(metrics, (double)mean, items);
     if (v->predictions)
         rc = bert_predictions_batch(v->predictions, b, x, by_row ? width : bert_tensor_cols(logits),
                                     e);

@@ -43,6 +43,7 @@ static int accumulate(bert_trainer *t, double *loss, int64_t *tokens, bert_error
         rc = get_batch(t, epoch, first + i, &b, e);
         if (!rc) divisor += bert_head_items(t->model, &b);
     }
+    if (divisor == 0) divisor = 1; /* a step in which nothing counts changes nothing */
     for (int64_t i = 0; i < n && !rc; i++) {
         double part = 0;
         if (n > 1) rc = get_batch(t, epoch, first + i, &b, e);
