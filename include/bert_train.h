@@ -349,8 +349,9 @@ typedef struct {
      * multi-label. */
     const char *text_column, *pair_column, *label_column;
     const char *label_separator; /* "|": a field holds any number of labels: multi-label */
-    const char *problem_type;    /* NULL: multi-label where the two above say so, regression where
-                                    labels are numbers that are not all integers, else single label */
+    const char *problem_type; /* NULL: multi-label where the two above say so or labels are lists,
+                                 regression where labels are numbers that are not all integers, else
+                                 single label */
     /* Names of the classes, where the file has their numbers, 0 for the first: "a,b,c", or a file:
      * a name a line, a list in JSON, id2label (config.json) or datasets' features
      * (dataset_info.json). A label that is neither a name nor a number of one is an error. NULL:

@@ -257,6 +257,46 @@ static void slips_are_no_classes(void **state) {
     check_all(slips, sizeof slips / sizeof *slips);
 }
 
+/* The class that metrics of one class are of: the second, or what is said; a set like it keeps to
+ * it. */
+static void the_positive_class(void **state) {
+    (void)state;
+    bert_error e = {0};
+    char *dir = test_directory(), *path = bert_path_join(dir, "a.tsv");
+    tiny_model(dir, 2, "", 0);
+    bert_model *m = bert_model_open(dir, &(bert_model_options){.head = "none"}, &e);
+    if (!m) fail_msg("%s", e.message);
+    tiny_write(dir, "a.tsv", "text\tlabel\nw1\thate\nw2\tnone\n");
+    bert_dataset_options o = bert_dataset_default();
+    bert_dataset *d = bert_dataset_open(path, m, &o, &e);
+    assert_string_equal(bert_dataset_positive_label(d), "none");
+    assert_true(says(d, "f1 are of 'none', the second class; positive_label chooses"));
+    bert_dataset_free(d);
+    o.positive_label = "hate";
+    d = bert_dataset_open(path, m, &o, &e);
+    assert_string_equal(bert_dataset_positive_label(d), "hate");
+    bert_dataset_options like = {.like = d};
+    bert_dataset *v = bert_dataset_open(path, m, &like, &e);
+    assert_string_equal(bert_dataset_positive_label(v), "hate");
+    bert_dataset_free(v);
+    bert_dataset_free(d);
+    o.positive_label = "love";
+    assert_null(bert_dataset_open(path, m, &o, &e));
+    assert_non_null(strstr(e.message, "positive_label \"love\" is neither hate nor none"));
+    bert_error_clear(&e);
+    tiny_write(dir, "a.tsv", "text\tlabel\nw1\thate\nw2\tnone\nw3\tlove\n");
+    assert_null(bert_dataset_open(path, m, &o, &e));
+    assert_non_null(strstr(e.message, "is for two classes"));
+    o.positive_label = NULL;
+    bert_error_clear(&e);
+    d = bert_dataset_open(path, m, &o, &e);
+    assert_null(bert_dataset_positive_label(d));
+    bert_dataset_free(d);
+    bert_model_close(m);
+    free(path);
+    test_remove(dir);
+}
+
 /* Marks beside labels that are known; columns of 0, 1 and -1; texts that are kept go with rows. */
 static void known_labels_and_columns(void **state) {
     (void)state;
@@ -307,6 +347,7 @@ int main(void) {
         cmocka_unit_test(lists_are_read_as_meant),
         cmocka_unit_test(rows_without_a_label_are_left_out),
         cmocka_unit_test(slips_are_no_classes),
+        cmocka_unit_test(the_positive_class),
         cmocka_unit_test(known_labels_and_columns),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -74,5 +74,9 @@ int bert_labels_of_lists(bert_dataset_builder *b, bool *hot, bert_error *e) {
         return bert_dataset_fail(b, l->first_line, e, BERT_EUNSUPPORTED,
                                  "the label is a list of numbers that are neither 0 or 1 for each "
                                  "label, nor numbers of classes");
-    return bert_dataset_say(b, e, "labels are lists of names%s", l->as_text ? ", as text" : "");
+    const bool one = !b->odd_line && !b->options->label_separator && !b->options->problem_type;
+    return bert_dataset_say(b, e, "labels are lists of names%s%s", l->as_text ? ", as text" : "",
+                            one ? ", one in each: classes, unless problem_type is "
+                                  "multi_label_classification"
+                                : "");
 }
