@@ -82,7 +82,7 @@ static const label_case missing[] = {
      SINGLE "0 1 2; 0 1 2",
      .note = "1 row left out: no gold label, \"-1\" (line 5)"},
     {.name = "a.tsv", .text = "-1\n1\n-1", SINGLE "-1 1; 0 1 0"},
-    {.name = "a.tsv", .text = "-1\n0\n1", "!a.tsv:2: label \"-1\" (1 rows): a class, or the mark"},
+    {.name = "a.tsv", .text = "-1\n0\n1", "!a.tsv:2: label \"-1\" (1 row): a class, or the mark"},
     {.name = "a.tsv", .text = "-1\n0\n1", SINGLE "-1 0 1; 0 1 2", .missing = "none"},
     {.name = "a.tsv", .text = "-1\n0\n1", SINGLE "0 1; 0 1", .missing = "-1"},
     {.name = "a.tsv", .text = "-2\n-1\n0\n1\n2", SINGLE "-2 -1 0 1 2; 0 1 2 3 4"},
@@ -103,7 +103,7 @@ static const label_case missing[] = {
     {.name = "a.tsv", .text = "yes\nNaN\nno\n<NA>", SINGLE "no yes; 1 0"},
     {.name = "a.tsv",
      .text = "yes\nNone\nno",
-     "!a.tsv:3: label \"None\" (1 rows): a class, or the mark"},
+     "!a.tsv:3: label \"None\" (1 row): a class, or the mark"},
     {.name = "a.tsv", .text = "yes\nNone\nno", SINGLE "None no yes; 2 0 1", .missing = "none"},
     {.name = "a.tsv", .text = "yes\nNone\nno", SINGLE "None no yes; 2 0 1", .names = "None,no,yes"},
     {.name = "a.tsv", .text = "yes\nNone\nno\n?", SINGLE "no yes; 1 0", .missing = "None,?"},
@@ -120,6 +120,13 @@ static const label_case missing[] = {
 };
 
 static const label_case slips[] = {
+    {.name = "a.tsv",
+     .text = "yes\nno\n-1",
+     "!a.tsv:4: label \"-1\" (1 row): a class, or the mark"},
+    {.name = "a.tsv",
+     .text = "a\nb\na\nb\na\n1",
+     SINGLE "1 a b; 1 2 1 2 1 0",
+     .note = "label \"1\" (line 7) is a number among names"},
     {.name = "a.tsv",
      .text = "1.5\n2.5\n3.5\n4.5\n3,5\n0.5",
      "!a.tsv:6: label \"3,5\" has a comma in a number"},

@@ -118,13 +118,29 @@ static void plain_name(const char *s, char *out, size_t capacity) {
     out[n] = 0;
 }
 
+/* One number among names may be the number of one of them. */
+static int say_number(bert_dataset_builder *b, bert_error *e) {
+    const bert_raw_labels *r = &b->raw;
+    if (bert_labels_known(b).n || b->columns) return 0;
+    int64_t *rows = bert_labels_count(b, e);
+    if (!rows) return BERT_ENOMEM;
+    const looks l = look(r, rows);
+    free(rows);
+    int rc = 0;
+    for (int32_t i = 0; i < r->n && !rc && few(l.whole + l.point, l.word); i++)
+        if (bert_label_is_number(r->text[i]))
+            rc = bert_dataset_say(b, e, "label \"%.40s\" (line %lld) is a number among names",
+                                  r->text[i], (long long)r->line[i]);
+    return rc;
+}
+
 int bert_labels_check_names(bert_dataset_builder *b, bert_error *e) {
     enum { MOST = 500, LENGTH = 128 };
     const bert_raw_labels *r = &b->raw;
     if (r->n > MOST || bert_labels_all(r, bert_label_is_number)) return 0;
     char(*names)[LENGTH] = malloc((size_t)r->n * sizeof *names);
     if (r->n && !names) return bert_fail_memory(e, (size_t)r->n * sizeof *names);
-    int rc = 0;
+    int rc = say_number(b, e);
     for (int32_t i = 0; i < r->n && !rc; i++) {
         plain_name(r->text[i], names[i], LENGTH);
         for (int32_t k = 0; k < i && !rc; k++)

@@ -48,10 +48,10 @@ static int in_doubt(const search *m, int32_t i, const char *why, bert_error *e) 
     const char *text = m->r->text[i];
     return bert_dataset_fail(
         m->b, m->r->line[i], e, BERT_EINVAL,
-        "label \"%.60s\" (%lld rows): a class, or the mark of rows without a "
+        "label \"%.60s\" (%lld row%s): a class, or the mark of rows without a "
         "label%s? missing_label \"%.60s\" leaves these rows out, \"none\" takes "
         "every label as it is",
-        text, (long long)m->rows[i], why, text);
+        text, (long long)m->rows[i], m->rows[i] == 1 ? "" : "s", why, text);
 }
 
 /* ---- Where the user says it */
@@ -115,6 +115,8 @@ static int look_at(search *m, int32_t i, bert_error *e) {
         m->missing[i] = true;
     } else if (is_nothing(s)) {
         return in_doubt(m, i, "", e);
+    } else if ((is_minus(s, -1) || is_minus(s, -100)) && m->words && m->numbers == 1) {
+        return in_doubt(m, i, "", e); /* the only number among names */
     } else if (is_minus(s, -100)) {
         m->missing[i] = whole;
     } else if (is_minus(s, -1)) {
