@@ -118,6 +118,38 @@ static void long_sentences(void **state) {
     end(&w);
 }
 
+/* Where the tokenizer truncates left, the end of a text is kept, whatever the task. */
+static void ends_are_kept_where_the_checkpoint_says_so(void **state) {
+    (void)state;
+    static const struct {
+        const char *task, *file, *text;
+        int32_t max_length, first; /* the first token behind [CLS] */
+    } rows[] = {
+        {"token-classification", "a.conll", "w0 A\nw1 B\nw2 A\nw3 B\nw4 A\n", 4, W + 3},
+        {"masked-lm", "a.txt", "w0 w1 w2 w3 w4 w5 w6 w7\n", 8, W + 2},
+        {"sequence-classification", "a.csv", "text,label\nw0 w1 w2 w3 w4,a\nw5,b\n", 4, W + 3},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        world w;
+        begin(&w, rows[i].task);
+        tiny_write(w.dir, "tokenizer_config.json", "{\"truncation_side\": \"left\"}");
+        bert_model_close(w.base);
+        w.base = bert_model_open(w.dir, &(bert_model_options){.head = "none"}, &w.e);
+        w.options.max_length = rows[i].max_length;
+        w.options.overflow = BERT_OVERFLOW_TRUNCATE;
+        w.options.line_by_line = true;
+        bert_dataset *d = must(&w, open_text(&w, rows[i].file, rows[i].text));
+        assert_int_equal(d->start[1], rows[i].max_length);
+        assert_int_equal(d->ids[0], CLS);
+        assert_int_equal(d->ids[1], rows[i].first);
+        assert_int_equal(d->truncated, 1);
+        assert_int_equal(d->dropped, rows[i].first - W);
+        if (!i) assert_int_equal(d->token_labels[1], 1); /* B, which w3 has */
+        bert_dataset_free(d);
+        end(&w);
+    }
+}
+
 static const char squad[] =
     "{\"version\": \"1.1\", \"data\": [{\"title\": \"t\", \"paragraphs\": [{\"context\": "
     "\"w1 w2 \xC3\xA9 w3 w4 w5 w6 w7 w8 w9\", \"qas\": [{\"id\": \"a\", \"question\": \" w0?\", "
@@ -583,6 +615,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sentences_of_words),
         cmocka_unit_test(long_sentences),
+        cmocka_unit_test(ends_are_kept_where_the_checkpoint_says_so),
         cmocka_unit_test(windows_of_contexts),
         cmocka_unit_test(answers_are_chosen_by_the_options),
         cmocka_unit_test(rows_of_endings),

@@ -78,18 +78,34 @@ static int keep_labels(bert_dataset_builder *b, const int32_t *labels, int32_t n
     return 0;
 }
 
+static int32_t tokens_before(const bert_sentence_reader *s, int32_t word) {
+    return word ? s->word_end[word - 1] : 0;
+}
+
+/* Where the row of a sentence begins: at its end there is room, where the tokenizer truncates left
+ * and the rest is to be cut off. */
+static int32_t first_word(const bert_sentence_reader *s) {
+    const int32_t room = s->b->set->max_length - 2;
+    int32_t word = 0;
+    if (s->b->options->overflow != BERT_OVERFLOW_TRUNCATE ||
+        !bert_tokenizer_truncates_left(bert_model_tokenizer(s->b->base)))
+        return 0;
+    while (word + 1 < s->words && s->tokens - tokens_before(s, word) > room) word++;
+    return word;
+}
+
 /* A row of the words from `first` on; returns the word after its last, or a negative error. */
 static int32_t add_row(bert_sentence_reader *s, int32_t first, bert_error *e) {
     bert_dataset_builder *b = s->b;
     const bert_special_ids special = bert_tokenizer_special(bert_model_tokenizer(b->base));
-    const int32_t room = b->set->max_length - 2, from = first ? s->word_end[first - 1] : 0;
+    const int32_t room = b->set->max_length - 2, from = tokens_before(s, first);
     const int64_t begins = b->set->sequences ? b->set->start[b->set->sequences] : 0;
     int64_t number = s->all->words - s->words + first;
     int32_t word = first, n = 0;
     s->row[0] = special.cls;
     s->row_labels[0] = NONE;
     for (; word < s->words; word++, number++) {
-        int32_t begin = word ? s->word_end[word - 1] : 0, tokens = s->word_end[word] - begin;
+        int32_t begin = tokens_before(s, word), tokens = s->word_end[word] - begin;
         if (tokens > room) tokens = room; /* a word longer than a row */
         if (begin - from + tokens > room) break;
         if (tokens) s->all->token[number] = begins + 1 + n;
@@ -129,13 +145,14 @@ int bert_sentence_end(bert_sentence_reader *s, bert_error *e) {
         return bert_dataset_too_long(s->b, s->tokens + 2, s->line, e);
     int rc = keep_sentence(s, e);
     if (rc) return rc;
-    int32_t word = 0;
+    const int32_t first = first_word(s);
+    int32_t word = first;
     do word = add_row(s, word, e);
     while (word >= 0 && word < s->words && overflow == BERT_OVERFLOW_WINDOW);
     if (word < 0) return word;
-    if (word < s->words) {
+    if (word < s->words || first) {
         d->truncated++;
-        d->dropped += s->tokens - (word ? s->word_end[word - 1] : 0);
+        d->dropped += s->tokens - tokens_before(s, word) + tokens_before(s, first);
     }
     s->words = s->tokens = 0;
     return 0;

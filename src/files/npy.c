@@ -85,6 +85,8 @@ static int read_matrix(const bert_mapping *m, const char *path, float **data, in
                        int64_t *cols, bert_error *e) {
     size_t start, length;
     bert_stored_tensor t;
+    const char *instead = bert_file_instead((const char *)m->data, m->size);
+    if (instead) return bert_fail(e, BERT_EFORMAT, "%s: %s", path, instead);
     if (find_header(m, &start, &length) || parse_header((const char *)m->data + start, length, &t))
         return bert_fail(e, BERT_EFORMAT, "%s: not a .npy file of floats in C order", path);
     if (t.bytes != m->size - start - length)
