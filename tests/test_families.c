@@ -1,0 +1,286 @@
+/* The families beside BERT, against transformers: the bare encoder and every stock head, from the
+ * names and shapes of its own tensors. */
+#include "models.h"
+
+/* A checkpoint of a golden case: its tensors by the formula, and config.json. */
+static void write_case(const char *directory, const json_t *family, const json_t *c) {
+    test_weights w = {.n = 0};
+    const char *name;
+    json_t *shape;
+    json_object_foreach(json_object_get(c, "tensors"), name, shape) {
+        const bool matrix = json_array_size(shape) == 2;
+        test_add(&w, name, name, json_integer_value(json_array_get(shape, 0)),
+                 matrix ? json_integer_value(json_array_get(shape, 1)) : 0);
+    }
+    test_write_weights(directory, &w);
+    test_weights_free(&w);
+    json_t *config = json_deep_copy(json_object_get(family, "config"));
+    const char *const more[] = {"num_labels", "problem_type"};
+    for (int i = 0; i < 2; i++) {
+        json_t *v = json_object_get(json_object_get(c, "config"), more[i]);
+        if (v) json_object_set(config, more[i], v);
+    }
+    json_object_set(config, "model_type", json_object_get(family, "model_type"));
+    json_object_set_new(config, "architectures",
+                        json_pack("[O]", json_object_get(c, "architecture")));
+    char *text = json_dumps(config, 0);
+    test_write(directory, "config.json", text);
+    free(text);
+    json_decref(config);
+}
+
+static bert_model *open_or_fail(const char *directory, const bert_model_options *o) {
+    bert_error e = {0};
+    bert_model *m = bert_model_open(directory, o, &e);
+    if (!m) fail_msg("%s", e.message);
+    assert_null(bert_model_new_parameter(m, 0));
+    assert_null(bert_model_unused_tensor(m, 0));
+    return m;
+}
+
+static void check_trunk(const json_t *family, bert_inputs in) {
+    const json_t *golden = json_object_get(family, "trunk");
+    char *d = test_directory();
+    write_case(d, family, golden);
+    bert_model *m = open_or_fail(d, NULL);
+    bert_error e = {0};
+    bert_session *s = bert_session_new(m, NULL, &e);
+    bert_outputs o;
+    const unsigned want = BERT_WANT_HIDDEN_STATES | BERT_WANT_ATTENTIONS | BERT_WANT_POOLER;
+    test_ok(e, bert_session_run(s, &in, want, &o, &e));
+    const size_t n = (size_t)o.tokens * (size_t)o.hidden_size;
+    test_close("last_hidden_state", o.last_hidden_state, n,
+               json_object_get(golden, "last_hidden_state"), 5e-6);
+    const json_t *pooled = json_object_get(golden, "pooler_output");
+    assert_int_equal(o.pooler_output != NULL, pooled != NULL);
+    if (pooled)
+        test_close("pooler_output", o.pooler_output, (size_t)in.n * (size_t)o.hidden_size, pooled,
+                   5e-6);
+    size_t weights = 0;
+    for (int i = 0; i < in.n; i++) {
+        const size_t length = (size_t)(in.start[i + 1] - in.start[i]);
+        weights += (size_t)o.heads * length * length;
+    }
+    for (int i = 0; i <= o.layers; i++)
+        test_close("hidden_states", o.hidden_states[i], n,
+                   json_array_get(json_object_get(golden, "hidden_states"), (size_t)i), 5e-6);
+    for (int i = 0; i < o.layers; i++)
+        test_close("attentions", o.attentions[i], weights,
+                   json_array_get(json_object_get(golden, "attentions"), (size_t)i), 2e-6);
+    bert_session_free(s);
+    bert_model_close(m);
+    test_remove(d);
+}
+
+/* What of a case a batch holds; the arrays are malloc'ed. */
+typedef struct {
+    bert_batch batch;
+    void *owned[5];
+} golden_batch;
+
+static golden_batch batch_of(const json_t *c, bert_inputs in) {
+    golden_batch g = {.batch = {.inputs = in}};
+    const json_t *labels = json_object_get(c, "labels"), *targets = json_object_get(c, "targets"),
+                 *first = json_object_get(c, "start_positions");
+    if (labels) {
+        g.batch.labels = g.owned[0] = test_ints(labels);
+        g.batch.label_count = (int32_t)json_array_size(labels);
+    }
+    if (targets) g.batch.targets = g.owned[1] = test_floats(targets, NULL);
+    if (first) {
+        g.batch.start_positions = g.owned[2] = test_ints(first);
+        g.batch.end_positions = g.owned[3] = test_ints(json_object_get(c, "end_positions"));
+    }
+    return g;
+}
+
+/* Choices have ids of their own: sequences of one length. */
+static bert_inputs choices_of(const json_t *c, int32_t start[3], int32_t ids[64]) {
+    const json_t *both = json_object_get(c, "ids");
+    int32_t n = 0;
+    for (int i = 0; i < 2; i++) {
+        const json_t *row = json_array_get(both, (size_t)i);
+        for (size_t j = 0; j < json_array_size(row); j++)
+            ids[n++] = (int32_t)json_integer_value(json_array_get(row, j));
+        start[i + 1] = n;
+    }
+    return (bert_inputs){.n = 2, .start = start, .ids = ids};
+}
+
+static void check_model(const bert_model *m, const json_t *c, const golden_batch *g) {
+    bert_error e = {0};
+    bert_tape *t = bert_tape_new(NULL, &e);
+    assert_string_equal(bert_model_head(m), json_string_value(json_object_get(c, "kind")));
+    bert_tensor *hidden = bert_forward(t, m, &g->batch.inputs);
+    bert_tensor *logits = bert_head_forward(t, m, hidden, &g->batch);
+    bert_tensor *loss = bert_head_loss(t, m, logits, &g->batch, 0);
+    test_ok(e, bert_tape_error(t, &e));
+    const char *name = json_string_value(json_object_get(c, "architecture"));
+    test_close(name, bert_tensor_data(logits),
+               (size_t)bert_tensor_rows(logits) * (size_t)bert_tensor_cols(logits),
+               json_object_get(c, "logits"), 1e-5);
+    const double want = json_number_value(json_object_get(c, "loss"));
+    if (fabs((double)*bert_tensor_data(loss) - want) > 1e-5 * (1 + fabs(want)))
+        fail_msg("%s: loss %g, not %g", name, (double)*bert_tensor_data(loss), want);
+    test_ok(e, bert_tape_backward(t, loss, 1, &e));
+    bert_tape_free(t);
+}
+
+static void check_case(const json_t *family, const json_t *c, bert_inputs in) {
+    char *d = test_directory(), *again = test_directory();
+    int32_t start[3] = {0}, ids[64];
+    write_case(d, family, c);
+    golden_batch g = batch_of(c, in);
+    if (json_object_get(c, "choices")) {
+        g.batch.inputs = choices_of(c, start, ids);
+        g.batch.choices = 2;
+        g.batch.label_count = 1;
+    }
+    const bert_model_options o = {.trainable = true, .seed = 1};
+    bert_model *m = open_or_fail(d, &o);
+    check_model(m, c, &g);
+    /* Saved, it has the same tensors: nothing is new or too much in it, and it computes the same.
+     */
+    bert_error e = {0};
+    test_ok(e, bert_model_save(m, again, &e));
+    bert_model_close(m);
+    m = open_or_fail(again, &o);
+    assert_int_equal(bert_params_count(bert_model_params(m)),
+                     json_object_size(json_object_get(c, "tensors")));
+    check_model(m, c, &g);
+    bert_model_close(m);
+    for (int i = 0; i < 5; i++) free(g.owned[i]);
+    test_remove(d);
+    test_remove(again);
+}
+
+static void families_compute_what_transformers_does(void **state) {
+    (void)state;
+    json_t *golden = test_golden("families.json");
+    size_t f, k;
+    json_t *family, *c;
+    json_array_foreach(json_object_get(golden, "families"), f, family) {
+        bert_inputs in = test_inputs(family);
+        check_trunk(family, in);
+        json_array_foreach(json_object_get(family, "cases"), k, c) check_case(family, c, in);
+        test_inputs_free(in);
+    }
+    json_decref(golden);
+}
+
+static void a_head_that_the_family_lacks_is_an_error(void **state) {
+    (void)state;
+    json_t *golden = test_golden("families.json");
+    const json_t *family = json_array_get(json_object_get(golden, "families"), 1);
+    char *d = test_directory();
+    write_case(d, family, json_object_get(family, "trunk"));
+    bert_error e = {0};
+    const bert_model_options o = {.head = "next-sentence"};
+    assert_null(bert_model_open(d, &o, &e));
+    assert_int_equal(e.code, BERT_EUNSUPPORTED);
+    assert_non_null(strstr(e.message, "distilbert has no next-sentence head; its heads are none, "
+                                      "sequence-classification"));
+    json_decref(golden);
+    test_remove(d);
+}
+
+/* ---- A head of one's own, found again by its name */
+
+typedef struct {
+    bert_linear out;
+    int *live; /* heads that have been made and not freed */
+} mean_head;
+
+static int made;
+
+static int mean_init(void *self, const bert_head_site *site, bert_error *e) {
+    mean_head *h = self;
+    h->live = &made;
+    int rc = bert_linear_new(site->params, "mean.out", site->config->hidden_size,
+                             site->config->num_labels, &h->out, e);
+    if (!rc) made++;
+    return rc;
+}
+
+static void mean_free(void *self) {
+    --*((mean_head *)self)->live;
+}
+
+static bert_tensor *mean_forward(void *self, bert_tape *t, const bert_model *m, bert_tensor *hidden,
+                                 const bert_batch *b) {
+    (void)m;
+    const mean_head *h = self;
+    bert_tensor *mean = bert_mean_groups(t, hidden, b->inputs.start, b->inputs.n);
+    return bert_linear_apply(t, h->out, mean);
+}
+
+static bert_tensor *mean_loss(void *self, bert_tape *t, bert_tensor *logits, const bert_batch *b,
+                              double divisor) {
+    (void)self;
+    return bert_problem_loss(t, "single_label_classification", logits, b, divisor);
+}
+
+static const bert_head mean = {.name = "mean-of-all",
+                               .state_size = sizeof(mean_head),
+                               .init = mean_init,
+                               .free = mean_free,
+                               .forward = mean_forward,
+                               .loss = mean_loss};
+
+static void a_head_of_ones_own_is_found_again(void **state) {
+    (void)state;
+    char *d = test_directory(), *saved = test_directory();
+    test_model(d, "BertModel", 0, test_labels(3));
+    bert_error e = {0};
+    bert_model *m = bert_model_open_head(d, &mean, NULL, &e);
+    if (!m) fail_msg("%s", e.message);
+    test_ok(e, bert_model_save(m, saved, &e));
+    assert_string_equal(bert_model_config(m)->architecture, "BertModel");
+    bert_model_close(m);
+    assert_int_equal(made, 0);
+    /* Not registered: by name it is unknown, the encoder under it is not. */
+    assert_null(bert_model_open(saved, NULL, &e));
+    assert_int_equal(e.code, BERT_EUNSUPPORTED);
+    assert_non_null(strstr(e.message, "was saved with the head \"mean-of-all\""));
+    bert_error_clear(&e);
+    const bert_model_options bare = {.head = "none"};
+    m = bert_model_open(saved, &bare, &e);
+    if (!m) fail_msg("%s", e.message);
+    bert_model_close(m);
+    /* Registered, once or twice. */
+    test_ok(e, bert_head_register(&mean, &e));
+    test_ok(e, bert_head_register(&mean, &e));
+    m = bert_model_open(saved, NULL, &e);
+    if (!m) fail_msg("%s", e.message);
+    assert_string_equal(bert_model_head(m), "mean-of-all");
+    assert_null(bert_model_new_parameter(m, 0));
+    bert_session *s = bert_session_new(m, NULL, &e);
+    const bert_text text = bert_text_of("the cat sat");
+    float scores[3];
+    test_ok(e, bert_classify(s, &text, 1, NULL, BERT_SCORES_DEFAULT, scores, NULL, &e));
+    assert_true(fabs((double)(scores[0] + scores[1] + scores[2]) - 1) < 1e-5);
+    bert_session_free(s);
+    bert_model_close(m);
+    assert_int_equal(made, 0);
+    /* Names are taken once, and never a stock head's. */
+    bert_head other = mean;
+    assert_int_equal(bert_head_register(&other, &e), BERT_EINVAL);
+    assert_non_null(strstr(e.message, "mean-of-all"));
+    other.name = "masked-lm";
+    bert_error_clear(&e);
+    assert_int_equal(bert_head_register(&other, &e), BERT_EINVAL);
+    other.name = "none";
+    assert_int_equal(bert_head_register(&other, NULL), BERT_EINVAL);
+    assert_int_equal(bert_head_register(NULL, NULL), BERT_EINVAL);
+    test_remove(d);
+    test_remove(saved);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(families_compute_what_transformers_does),
+        cmocka_unit_test(a_head_that_the_family_lacks_is_an_error),
+        cmocka_unit_test(a_head_of_ones_own_is_found_again),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
