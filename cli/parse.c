@@ -242,6 +242,11 @@ static int check_operands(const command *c, const common *arguments, int n, char
     return 0;
 }
 
+/* A dash as word processors and web pages make one of two. */
+static bool is_long_dash(const char *a) {
+    return !strncmp(a, "\xe2\x80\x93", 3) || !strncmp(a, "\xe2\x80\x94", 3);
+}
+
 bool options_parse(const command *c, int argc, char **argv, void *arguments, int *operands,
                    char **operand, int *status) {
     bert_error e = {0};
@@ -252,7 +257,9 @@ bool options_parse(const command *c, int argc, char **argv, void *arguments, int
     *status = EXIT_USAGE;
     for (; p.i < argc && !rc; p.i++) {
         const char *a = argv[p.i];
-        if (only_operands || a[0] != '-' || !a[1]) {
+        if (c->foreign && !only_operands && is_long_dash(a)) {
+            add_stranger(&p, a, "it begins with a long dash, not with --", true);
+        } else if (only_operands || a[0] != '-' || !a[1]) {
             operand[n++] = argv[p.i];
         } else if (!strcmp(a, "--")) {
             only_operands = true;

@@ -132,6 +132,8 @@ static void all_unknown_options_are_named_at_once(void **state) {
     says(err, "--learnin_rate; did you mean --learning-rate?");
     says(err, "--fp16: precision medium");
     says(err, "--max_train_samples: a file may be cut");
+    expect(2, bert("train m \xe2\x80\x93-train_file train.csv -o o"));
+    says(err, "it begins with a long dash");
     expect(2, bert("classify m --foo x --bar"));
     says(err, "there are no options '--foo', '--bar'");
     expect(2, bert("train m --model_name_or_path k --train-file train.csv -o o"));

@@ -406,6 +406,7 @@ static void other_names_are_taken(void **state) {
         {"group_by_length", "False", NULL, NULL},
         {"report_to", "wandb", "report_to", "none"},
         {"report_to", "all", "report_to", "tensorboard"},
+        {"report_to", "tensorboard,wandb", "report_to", "tensorboard"},
         {"report_to", "tensorboard", "report_to", "tensorboard"},
         {"load_best_model_at_end", "True", "load_best_model_at_end", "true"},
         {"eval_on_start", "yes", "eval_on_start", "true"},

@@ -6,7 +6,7 @@
 
 /* idle: values that change nothing, beside none at all, by bars; "*": any. alias: what it is called
  * here, with the value as, or its own. also: what it says beside that. when: the only value that
- * the row is about. */
+ * the row is about; ",": a list. */
 static const struct {
     const char *names; /* by bars */
     bool is_switch;
@@ -169,6 +169,7 @@ static const struct {
     NAMED("accumulate_grad_batches", "gradient_accumulation_steps"),
     NAMED("patience", "early_stopping_patience"),
     /* Values */
+    SPELT("report_to", ",", "tensorboard", "log.jsonl and event files of TensorBoard are written"),
     SPELT("report_to", "all", "tensorboard",
           "log.jsonl and event files of TensorBoard are written"),
     SPELT("report_to", "azure_ml", "none", "log.jsonl and event files of TensorBoard are written"),
@@ -213,7 +214,8 @@ bert_foreign bert_training_foreign(const char *name, const char *value) {
         const char *v = value ? value : table[i].is_switch ? "true" : "";
         bool truth;
         if (table[i].is_switch && bert_parse_truth(v, &truth)) v = truth ? "true" : "false";
-        if (table[i].when && strcmp(table[i].when, v)) continue;
+        const char *when = table[i].when;
+        if (when && (*when == ',' ? !strchr(v, ',') : strcmp(when, v))) continue;
         bert_foreign f = {.kind = BERT_FOREIGN_REFUSED,
                           .is_switch = table[i].is_switch,
                           .instead = table[i].instead ? table[i].instead : ""};
