@@ -131,14 +131,14 @@ static int embed(worker *w, const char *in, const char *out, bert_error *e) {
     text_file f = {0};
     if (!w->session) return fail(e, BERT_EINVAL, "no model");
     int rc = read_lines(&f, in, e);
-    const int32_t dim = bert_model_config(w->model)->hidden_size;
-    float *vectors = malloc(((size_t)f.n + 1) * (size_t)dim * sizeof *vectors);
-    bert_text_info *info = calloc((size_t)f.n + 1, sizeof *info);
-    if (!rc && (!vectors || !info)) rc = fail(e, BERT_ENOMEM, "out of memory");
     bert_task_options o = bert_task_default();
     o.overflow = BERT_OVERFLOW_TRUNCATE;
     o.pooling = BERT_POOLING_MEAN;
     o.normalize = 0;
+    const int32_t dim = bert_model_embedding_size(w->model, &o);
+    float *vectors = malloc(((size_t)f.n + 1) * (size_t)dim * sizeof *vectors);
+    bert_text_info *info = calloc((size_t)f.n + 1, sizeof *info);
+    if (!rc && (!vectors || !info)) rc = fail(e, BERT_ENOMEM, "out of memory");
     const double t = now();
     if (!rc) rc = bert_embed(w->session, f.line, f.n, &o, vectors, info, e);
     const double seconds = now() - t;

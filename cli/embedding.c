@@ -30,6 +30,10 @@ int embedding_task(const common *c, const embedding_options *o, const bert_model
     task->prompt = o->prompt;
     task->prompt_name = o->prompt_name;
     task->dimensions = o->dimensions;
+    const char *prompt = o->prompt || o->prompt_name ? NULL : bert_model_prompt(m, NULL);
+    if (prompt && *prompt)
+        note(c, "before each text stands the model's prompt \"%s\"; --prompt '' does without",
+             prompt);
     if (!o->layer.given) return 0;
     const int32_t layers = bert_model_config(m)->num_hidden_layers, n = o->layer.number;
     if (n > layers || n < -layers - 1)

@@ -87,6 +87,8 @@ static void options_of_vectors(void **state) {
     says(err, "it has \"q\", \"p\"");
     expect(1, bert("embed st w1 --layer 3"));
     says(err, "0 to 2, or -3 to -1");
+    expect(0, bert("embed st w1 --prompt ''"));
+    assert_string_equal(err, "");
     expect(2, bert("embed st w1 --layer last"));
     expect(2, bert("embed st w1 --dimensions 0"));
     expect(2, bert("embed st w1 --pooling mean,"));
@@ -154,7 +156,8 @@ static void quantized_vectors(void **state) {
     static const char *const ways[] = {"-i many.txt", "<many.txt", "-i many.txt --ranges r.npy"};
     for (int i = 0; i < 3; i++) {
         expect(0, bert("embed st --quantize int8 %s", ways[i]));
-        assert_string_equal(err, "");
+        says(err, "\"w9 \""); /* the prompt, and nothing of ranges */
+        assert_null(strstr(err, "ranges"));
         numbers(i ? again : got, TINY_HIDDEN);
         for (int k = 0; k < MANY * TINY_HIDDEN; k++)
             assert_int_equal((i ? again : got)[k], wanted[k]);

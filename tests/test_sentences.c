@@ -295,6 +295,8 @@ static const refusal refusals[] = {
      BERT_EUNSUPPORTED},
     {"\"other\"", "P", "1_Pooling/config.json", "{\"pooling_mode\": [\"mean\", \"other\"]}",
      BERT_EUNSUPPORTED},
+    {"pooling_mode_attention", "P", "1_Pooling/config.json", "{\"pooling_mode_attention\": true}",
+     BERT_EUNSUPPORTED},
     {"names no Pooling", "", NULL, NULL, BERT_EUNSUPPORTED},
     {"before a Pooling", "O", NULL, NULL, BERT_EUNSUPPORTED},
     {"CNN", "PC", "1_Pooling/config.json", "{}", BERT_EUNSUPPORTED},

@@ -63,6 +63,19 @@ static int read_flags(const json_t *json, const char *where, bert_sentence *s, b
     return rc;
 }
 
+/* A kind of pooling that the table has not is none that can be left out. */
+static void check_flags(const json_t *json, const char *where, bert_sentence *s) {
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)json, key, value) {
+        int i = 0;
+        while (i < FLAGS && strcmp(flags[i].flag, key)) i++;
+        if (i == FLAGS && !strncmp(key, "pooling_mode_", 13) && json_is_true(value))
+            bert_fail(&s->refused, BERT_EUNSUPPORTED,
+                      "%s asks for the pooling \"%.60s\", which is not supported", where, key);
+    }
+}
+
 static int read_modes(const json_t *json, const char *where, bert_sentence *s, bert_error *e) {
     bool include = true;
     int rc = bert_json_bool(json, "include_prompt", &include, where, e);
@@ -70,6 +83,7 @@ static int read_modes(const json_t *json, const char *where, bert_sentence *s, b
     size_t i;
     s->poolings = 0;
     s->leave_out_prompt = !include;
+    check_flags(json, where, s);
     if (!rc && (!given || json_is_null(given))) {
         rc = read_flags(json, where, s, e);
     } else if (!rc && json_is_array(given)) {
