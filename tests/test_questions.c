@@ -411,7 +411,7 @@ static void odd_contexts(void **state) {
 /* ---- Predictions */
 
 static char *predicted(world *w, const bert_model *m, const bert_dataset *d, const char *name) {
-    char *path = bert_path_join(w->dir, name), *text;
+    char *path = bert_path_join(w->dir, name), *text = NULL;
     size_t n;
     bert_evaluate_options o = bert_evaluate_default();
     o.predictions = path;
