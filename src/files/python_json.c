@@ -98,7 +98,6 @@ static void copy_large_integer(copier *c, size_t n) {
 static void copy_number(copier *c) {
     size_t n = 0;
     while (c->p + n < c->end && strchr("+-.eE0123456789", c->p[n]) && c->p[n]) n++;
-    const size_t sign = *c->p == '-', digits = strspn(c->p + sign, "0123456789");
     char number[LONGEST_NUMBER];
     if (n >= sizeof number) { /* left to the parser */
         put(c, c->p, n);
@@ -107,6 +106,7 @@ static void copy_number(copier *c) {
     }
     memcpy(number, c->p, n);
     number[n] = 0;
+    const size_t sign = *number == '-', digits = strspn(number + sign, "0123456789");
     char *stop;
     const double v = bert_strtod(number, &stop);
     if (!*stop && isinf(v))
