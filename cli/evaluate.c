@@ -38,7 +38,7 @@ static int32_t batch_rows(const common *c, const bert_dataset *d, int32_t otherw
 static int print(const common *c, const bert_metrics *m, const bert_dataset *d, bert_error *e) {
     if (!output_json(c)) {
         report_columns(m, d);
-        return 0;
+        return report_tags(m, e);
     }
     int32_t majority;
     double part = report_majority(d, &majority);
@@ -93,7 +93,7 @@ const command evaluate_command = {
     .operands = "MODEL -i FILE",
     .help = "the task's metrics over a labelled file",
     .more = "On a terminal with the confusion matrix and what always answering the most frequent\n"
-            "class would reach. A line is {\"loss\":x,\"accuracy\":x,..,\"majority_accuracy\":x}.",
+            "class would reach; of tags with types, confusions and the worst sentences. A line is {\"loss\":x,\"accuracy\":x,..,\"majority_accuracy\":x}.",
     .min_operands = 1,
     .max_operands = 1,
     .groups = TAKES_INPUT | TAKES_LABEL | TAKES_LIMIT | TAKES_SESSION | TAKES_OUTPUT,

@@ -11,6 +11,8 @@ const char *report_of(const bert_metrics *m, const bert_dataset *d, int i);
 /* Results in columns, and for classes: the line per class, the confusion matrix and what always
  * answering the most frequent class would reach. */
 void report_columns(const bert_metrics *m, const bert_dataset *d);
+/* Of tags: types, confusions, the sentences with most mistakes; of other tasks nothing. */
+int report_tags(const bert_metrics *m, bert_error *e);
 /* The part of the rows that the most frequent class has, and that class; -1 where there are no
  * classes. */
 double report_majority(const bert_dataset *d, int32_t *label);

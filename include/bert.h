@@ -541,7 +541,7 @@ typedef enum {
 } bert_aggregation;
 BERT_API int bert_aggregation_parse(const char *name, bert_aggregation *a, bert_error *e);
 typedef struct {
-    const char *entity; /* the label; without "B-" and "I-" where joined */
+    const char *entity; /* the label; without its prefix where joined */
     float score;
     int32_t index; /* BERT_AGGREGATE_NONE: the token's place in its window; else -1 */
     int32_t start, end;

@@ -213,8 +213,34 @@ static void what_cannot_be_written_is_refused(void **state) {
     end(&w);
 }
 
+/* Word, gold, prediction: words that were cut off have none. */
+static void words_of_sentences(void **state) {
+    (void)state;
+    world w;
+    bert_dataset_options o = bert_dataset_default();
+    o.max_length = 5;
+    o.overflow = BERT_OVERFLOW_TRUNCATE;
+    begin(&w, 3, "single_label_classification", "token-classification",
+          "w1\tLABEL_0\nw2 w3\tLABEL_1\n\x01\tLABEL_2\nw4\tLABEL_2\n\n\nw5\tLABEL_0\n", "a.conll",
+          o);
+    name_output(&w, "out.conll");
+    write_out(&w);
+    char *text = content(&w);
+    static const char *const want[] = {"w1\tLABEL_0\tLABEL_", "\nw2 w3\tLABEL_1\tLABEL_",
+                                       "\n\x01\tLABEL_2\t-\nw4\tLABEL_2\t-\n\nw5\tLABEL_0\tLABEL_",
+                                       "\n"};
+    const char *at = text;
+    for (size_t i = 0; i < sizeof want / sizeof *want; i++) {
+        if (strncmp(at, want[i], strlen(want[i]))) fail_msg("%s", text);
+        at += strlen(want[i]) + 1; /* and the number of the predicted label */
+    }
+    free(text);
+    end(&w);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(words_of_sentences),
         cmocka_unit_test(classes_of_pairs),
         cmocka_unit_test(several_labels_and_values),
         cmocka_unit_test(choices),

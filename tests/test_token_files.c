@@ -252,6 +252,105 @@ static void schemes(void **state) {
     }
 }
 
+/* Every word gets the label that `predicted` has in its place, with blanks between. */
+static bert_metrics *predict(world *w, const bert_dataset *d, const char *predicted) {
+    bert_loader *l = bert_loader_new(d, &(bert_loader_options){.batch_size = 2}, &w->e);
+    bert_metrics *m = bert_metrics_for(d, NULL, &w->e);
+    assert_non_null(l);
+    assert_non_null(m);
+    for (int64_t i = 0; i < bert_loader_batches(l); i++) {
+        bert_batch b;
+        float logits[64 * 8] = {0};
+        assert_int_equal(bert_loader_get(l, 0, i, &b, &w->e), 0);
+        for (int32_t k = 0; k < b.inputs.start[b.inputs.n]; k++) {
+            if (b.labels[k] < 0) continue;
+            for (int32_t c = 0; c < d->num_labels; c++) {
+                const size_t n = strlen(d->names[c]);
+                if (!strncmp(predicted, d->names[c], n) && (predicted[n] == ' ' || !predicted[n]))
+                    logits[k * d->num_labels + c] = 1;
+            }
+            predicted += strcspn(predicted, " ");
+            predicted += *predicted == ' ';
+        }
+        assert_int_equal(bert_metrics_score(m, d, &b, logits, d->num_labels, &w->e), 0);
+    }
+    assert_int_equal(bert_metrics_compute(m, &w->e), 0);
+    bert_loader_free(l);
+    return m;
+}
+
+static void confused(const bert_metrics *m, const char *truth, const char *predicted,
+                     int64_t times) {
+    bert_confusion list[10];
+    const int n = bert_metrics_confusions(m, list, 10);
+    for (int i = 0; i < n; i++)
+        if (!strcmp(list[i].truth ? list[i].truth : "", truth) &&
+            !strcmp(list[i].predicted ? list[i].predicted : "", predicted)) {
+            assert_int_equal(list[i].times, times);
+            return;
+        }
+    fail_msg("no confusion of %s and %s", truth, predicted);
+}
+
+static void entities_are_reported(void **state) {
+    world *w = *state;
+    bert_dataset *d = open_text(w, "a.tsv",
+                                "w1\tB-A\nw2 w2\tI-A\n\x01\tO\nw3\tB-B\n\nw4\tO\nw5\tB-A\n\n"
+                                "w6\tB-B\nw7\tI-B\nw8\tI-B\n");
+    assert_non_null(d);
+    bert_metrics *m = predict(w, d, "B-A O B-A O B-A B-B I-B O");
+    double f1;
+    assert_true(bert_metrics_find(m, "f1", &f1));
+    assert_float_equal(f1, 2.0 / 8, 1e-12);
+    confused(m, "A", "A", 1); /* other borders */
+    confused(m, "B", "A", 1);
+    confused(m, "B", "B", 1);
+    assert_int_equal(bert_metrics_sentences(m), 3);
+    int64_t worst[3];
+    assert_int_equal(bert_metrics_worst(m, worst, 3, &w->e), 2); /* one has no mistake */
+    assert_int_equal(worst[0], 0);
+    assert_int_equal(worst[1], 2);
+    bert_tagged_sentence s;
+    assert_int_equal(bert_metrics_sentence(m, 0, &s, &w->e), 0);
+    assert_int_equal(s.line, 1);
+    assert_int_equal(s.words, 4);
+    assert_int_equal(s.mistakes, 4);
+    assert_string_equal(s.word[1], "w2 w2");
+    assert_string_equal(s.truth[3], "B-B");
+    assert_null(s.predicted[2]); /* nothing is left of it */
+    assert_string_equal(s.predicted[3], "B-A");
+    assert_int_equal(s.truths, 2);
+    assert_int_equal(s.predictions, 2);
+    assert_int_equal(s.marked_truth[0].last, 1);
+    assert_int_equal(s.marked_truth[1].first, 3);
+    assert_string_equal(s.marked_predicted[1].type, "A");
+    assert_int_equal(bert_metrics_sentence(m, 1, &s, &w->e), 0);
+    assert_int_equal(s.line, 6);
+    assert_true(s.marked_truth[0].right && s.marked_predicted[0].right);
+    assert_int_not_equal(bert_metrics_sentence(m, 3, &s, &w->e), 0);
+    bert_metrics_free(m);
+    bert_dataset_free(d);
+}
+
+static void classes_are_reported(void **state) {
+    world *w = *state;
+    bert_dataset *d = open_text(w, "a.conll", "w1 N\nw2 V\n\nw3 N\nw4 V\n");
+    assert_non_null(d);
+    bert_metrics *m = predict(w, d, "N V V V");
+    double value;
+    assert_true(bert_metrics_find(m, "accuracy", &value));
+    assert_float_equal(value, 0.75, 0);
+    assert_false(bert_metrics_find(m, "f1", &value));
+    confused(m, "N", "V", 1);
+    bert_tagged_sentence s;
+    assert_int_equal(bert_metrics_sentence(m, 1, &s, &w->e), 0);
+    assert_int_equal(s.mistakes, 1);
+    assert_string_equal(s.marked_truth[0].type, "N");
+    assert_string_equal(s.marked_predicted[0].type, "V");
+    bert_metrics_free(m);
+    bert_dataset_free(d);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(separators, begin, end),
@@ -261,6 +360,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(lists, begin, end),
         cmocka_unit_test_setup_teardown(numbers, begin, end),
         cmocka_unit_test_setup_teardown(schemes, begin, end),
+        cmocka_unit_test_setup_teardown(entities_are_reported, begin, end),
+        cmocka_unit_test_setup_teardown(classes_are_reported, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -28,7 +28,7 @@ bert_predictions *bert_predictions_open(const char *path, const bert_dataset *d,
         bert_fail(e, BERT_EUNSUPPORTED, "there are no predictions of %s to write", d->task->name);
         return NULL;
     }
-    if (d->kept.rows != d->rows) {
+    if (!how->texts_in_extra && d->kept.rows != d->rows) {
         bert_fail(e, BERT_EINVAL, "%s: opened without keep_texts, which predictions need",
                   d->where);
         return NULL;

@@ -11,6 +11,7 @@ typedef struct bert_predictions bert_predictions;
 /* How a task writes them; a member of its row in the table of tasks. */
 typedef struct bert_prediction_rows {
     const char *const *suffixes; /* what the file's name may end with; NULL at the end */
+    bool texts_in_extra;         /* the set has what its rows said there, not in set->kept */
     /* One batch of the set, in the order of its rows, and its logits as the task's scorer has them.
      */
     int (*batch)(bert_predictions *p, const bert_batch *b, const float *logits, int32_t cols,

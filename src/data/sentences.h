@@ -20,5 +20,6 @@ typedef struct {
     int64_t *line;     /* [sentences] of the file */
 } bert_sentences;
 
+extern const struct bert_prediction_rows bert_tag_predictions;
 void bert_sentences_free(void *sentences);
 #endif

@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "base/grow.h"
 #include "data/metric_entity.h"
+#include "data/predictions.h"
 #include "data/sentence_reader.h"
 #include <stdlib.h>
 #include <string.h>
@@ -214,5 +215,6 @@ const bert_task bert_task_token_classification = {
     .resolve = bert_sentences_resolve,
     .scorer = &bert_entity_scorer,
     .scorer_of = scorer_of,
+    .predictions = &bert_tag_predictions,
     .free_extra = bert_sentences_free,
 };

@@ -2,6 +2,7 @@
  * of one entity, then what windows have in common. */
 #include "base/error.h"
 #include "cpu/host.h"
+#include "data/tags.h"
 #include "tasks/pack.h"
 #include "tasks/results.h"
 #include "text/tokenizer.h"
@@ -41,6 +42,7 @@ typedef struct {
     const bert_text *text;
     bert_aggregation how;
     const char *ignore;
+    bool marks_ends; /* the labels' scheme has more than B- and I- */
     int32_t labels;
     bert_results entities;
     piece *pieces; /* of a window */
@@ -155,16 +157,36 @@ static int words_of(job *j, int n, bert_error *e) {
     return words;
 }
 
-static const char *tag_of(const char *label, bool *begins) {
-    *begins = !strncmp(label, "B-", 2);
-    return *begins || !strncmp(label, "I-", 2) ? label + 2 : label;
+/* As transformers reads labels, which knows B- and I-; of schemes that also mark the end (IOBES,
+ * BILOU, BMEWO), S-, U- and W- begin an entity of their own, E- and L- end one, M- is inside. */
+static const char *tag_of(const job *j, const char *label, char *place) {
+    static const char others[] = "ESLUMW", as_iobes[] = "ESESIS";
+    const char *other = j->marks_ends && *label ? strchr(others, *label) : NULL;
+    const bool known = *label == 'B' || *label == 'I' || other;
+    if (!known || label[1] != '-') {
+        *place = 'I';
+        return label;
+    }
+    *place = other ? as_iobes[other - others] : *label;
+    return label + 2;
 }
 
 static bool continues(const job *j, const piece *p, const piece *before) {
-    bool begins, unused;
-    const char *tag = tag_of(bert_model_label(j->s->model, p->label), &begins);
-    const char *last = tag_of(bert_model_label(j->s->model, before->label), &unused);
-    return !begins && !strcmp(tag, last);
+    char place, last_place;
+    const char *tag = tag_of(j, bert_model_label(j->s->model, p->label), &place);
+    const char *last = tag_of(j, bert_model_label(j->s->model, before->label), &last_place);
+    return place != 'B' && place != 'S' && last_place != 'E' && last_place != 'S' &&
+           !strcmp(tag, last);
+}
+
+/* Whether the labels are of a scheme that marks ends. */
+static int find_scheme(job *j, bert_error *e) {
+    bert_tags *t = bert_tags_new(j->s->model->labels.name, j->s->model->labels.n, e);
+    if (!t) return BERT_ENOMEM;
+    j->marks_ends = !t->suffix && (t->scheme == BERT_TAGS_IOBES || t->scheme == BERT_TAGS_BILOU ||
+                                   t->scheme == BERT_TAGS_BMEWO);
+    bert_tags_free(t);
+    return BERT_OK;
 }
 
 static int add_entity(job *j, const char *entity, const piece *p, int32_t index, bert_error *e) {
@@ -245,6 +267,8 @@ static void drop_overlaps(bert_results *r) {
 static int tag(job *j, const bert_task_options *o, bert_text_info *info, bert_error *e) {
     const int32_t max_length = bert_task_max_length(j->s->model, o, e);
     if (max_length < 0) return max_length;
+    int rc = j->how == BERT_AGGREGATE_NONE ? BERT_OK : find_scheme(j, e);
+    if (rc) return rc;
     bert_encoder *enc = bert_session_encoder(j->s, e);
     if (!enc) return e->code;
     j->tokenizer = bert_model_tokenizer(j->s->model);
@@ -256,7 +280,7 @@ static int tag(job *j, const bert_task_options *o, bert_text_info *info, bert_er
     j->mean = bert_arena_alloc(j->entities.arena, (size_t)j->labels * sizeof *j->mean);
     if (!j->pieces || !j->words || !j->mean)
         return bert_fail_memory(e, longest * sizeof *j->pieces);
-    int rc = bert_windows_each(j->s, windows, "token-classification", read_window, j, e);
+    rc = bert_windows_each(j->s, windows, "token-classification", read_window, j, e);
     if (!rc && windows > 1) drop_overlaps(&j->entities);
     return rc;
 }

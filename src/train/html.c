@@ -41,7 +41,10 @@ static const char style[] =
     "solid var(--line);font-variant-numeric:tabular-nums}td:first-child,th:first-child,.text{"
     "text-align:left}.text{max-width:40rem}.matrix td{background:color-mix(in srgb,var(--b) "
     "var(--part),transparent)}.matrix td.right{background:color-mix(in srgb,var(--c) var(--part),"
-    "transparent)}.set td{font-weight:600}svg{width:100%;height:auto}svg text{font-size:11px;fill:"
+    "transparent)}.set td{font-weight:600}mark{background:"
+    "color-mix(in srgb,var(--c) 25%,transparent);color:inherit}mark.wrong{background:color-mix(in "
+    "srgb,var(--b) 35%,transparent)}mark small{color:var(--dim)}svg{width:100%;height:auto}svg "
+    "text{font-size:11px;fill:"
     "var(--dim)}.grid{stroke:var(--line)}polyline{fill:none;stroke-width:1.8}.c0{color:var(--a)}"
     ".c1{color:var(--b)}.c2{color:var(--c)}.c3{color:var(--d)}polyline.c0{stroke:var(--a)}"
     "polyline.c1{stroke:var(--b)}polyline.c2{stroke:var(--c)}polyline.c3{stroke:var(--d)}"
@@ -94,6 +97,7 @@ int bert_html_save(bert_trainer *t, const char *directory, bert_error *e) {
     put_head(&p, t);
     bert_html_curves(&p, t);
     bert_html_rows(&p, t);
+    bert_html_tags(&p, t);
     bert_page_put(
         &p, "<h2>Data</h2><table><tr><th><th>rows<th>tokens<th>shortest / median / longest<th>limit"
             "<th>cut</tr>");

@@ -35,4 +35,6 @@ double bert_axes_y(const bert_axes *r, double y);
 void bert_html_curves(bert_page *p, const bert_trainer *t);
 /* html_rows.c: what the validation data shows where its rows are classified. */
 void bert_html_rows(bert_page *p, bert_trainer *t);
+/* html_tags.c: the same where words are tagged. */
+void bert_html_tags(bert_page *p, bert_trainer *t);
 #endif

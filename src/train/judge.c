@@ -71,12 +71,14 @@ static int measure(bert_trainer *t, const bert_dataset *d, const char *prefix, r
                          .batch = after_eval_batches,
                          .batch_context = t};
     double began = bert_seconds();
+    t->measured_step = -1;
     bert_metrics_reset(t->metrics);
     t->state.metrics = NULL;
     int rc = bert_evaluation_run(&v, t->metrics, e);
     t->state.eval_batch = t->state.eval_batches = 0;
     if (rc) return rc;
     t->state.metrics = t->metrics;
+    if (d == t->validation) t->measured_step = weights_step(t);
     t->rate_time += bert_seconds() - began; /* evaluation does not count in the training rate */
     bert_log_begin(t);
     for (int i = 0; i < bert_metrics_count(t->metrics); i++)
@@ -156,6 +158,11 @@ const bert_metrics *bert_trainer_predict(bert_trainer *t, const bert_dataset *d,
         !measure(t, d, "test_", row, context, &local))
         bert_trainer_emit(t, BERT_ON_PREDICT);
     return finish_evaluation(t, &local, e);
+}
+
+int bert_trainer_keep_metrics(bert_trainer *t, bert_error *e) {
+    if (t->measured_step == weights_step(t)) return BERT_OK;
+    return measure(t, t->validation, "eval_", NULL, NULL, e);
 }
 
 int bert_trainer_keep_predictions(bert_trainer *t, bert_error *e) {

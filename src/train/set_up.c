@@ -190,7 +190,7 @@ bert_trainer *bert_trainer_new(bert_model *m, const bert_training_args *args,
     t->train = train;
     t->validation = validation;
     t->run.best_metric = (double)NAN;
-    t->predicted_step = -1;
+    t->predicted_step = t->measured_step = -1;
     if (set_up(t, &local)) {
         bert_fail(e, local.code, "%s", local.message);
         bert_trainer_free(t);

@@ -76,7 +76,7 @@ static int resume(bert_trainer *t, const char *latest, bert_error *e) {
 static void forget(bert_trainer *t) {
     const double none = (double)NAN;
     t->ended = t->by_patience = t->best_loaded = t->is_whole = false;
-    t->predicted_step = -1;
+    t->predicted_step = t->measured_step = -1;
     t->run = (bert_run){.best_metric = none, .stopping_best = none, .plateau = {1, none, 0, 0}};
     t->checkpoint[0] = t->best_checkpoint[0] = 0;
     bert_trainer_set_ending(t, BERT_END_NONE);

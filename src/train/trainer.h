@@ -62,7 +62,9 @@ struct bert_trainer {
      * and the step, or -1 where there are none. */
     float *predicted;
     int64_t predicted_step;
-    bool best_loaded; /* the weights are those of run.best_step */
+    int64_t
+        measured_step; /* metrics are of the validation data and these weights; -1: they are not */
+    bool best_loaded;  /* the weights are those of run.best_step */
     bert_metrics *metrics;
     bert_trainer_state state;
     char log_names[BERT_LOG_MAX][BERT_LOG_NAME];
@@ -74,6 +76,8 @@ struct bert_trainer {
     atomic_int stop; /* set by signal handlers and other threads */
 };
 
+/* Sees to it that metrics are of the validation data and the weights as they are. */
+int bert_trainer_keep_metrics(bert_trainer *t, bert_error *e);
 /* Sees to it that predicted is of the weights as they are: kept, or evaluated now. Data whose rows
  * the report does not show has none. */
 int bert_trainer_keep_predictions(bert_trainer *t, bert_error *e);
