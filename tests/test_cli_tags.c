@@ -44,10 +44,25 @@ static void evaluations_have_a_report(void **state) {
     says(err, ".conll");
 }
 
+/* Numbers mean the labels of the model, if it has names for them. */
+static void numbers_are_the_models(void **state) {
+    (void)state;
+    write_file("numbers.jsonl", "{\"tokens\": [\"w5\", \"w4\"], \"ner_tags\": [4, 3]}\n");
+    expect(0, bert("evaluate tagger -i numbers.jsonl"));
+    says(err, "they mean the model's labels: 0 B-A, 1 E-A, 2 I-A, 3 O, 4 S-B");
+    says(out, "\"f1\":1.0,\"accuracy\":1.0");
+    write_file("numbers.jsonl", "{\"tokens\": [\"w5\", \"w4\"], \"ner_tags\": [5, 3]}\n");
+    expect(1, bert("evaluate tagger -i numbers.jsonl"));
+    says(err, "label_names");
+    expect(1, bert("evaluate tagger -i iobes.conll --metrics f1_macro"));
+    says(err, "for this task there are precision, recall, f1");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(entities_of_iobes_are_whole),
         cmocka_unit_test(evaluations_have_a_report),
+        cmocka_unit_test(numbers_are_the_models),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

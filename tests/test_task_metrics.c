@@ -46,6 +46,7 @@ static void entities_are_seqevals(void **unused) {
             assert_float_equal(values[k],
                                json_number_value(json_array_get(json_object_get(c, "scores"), k)),
                                1e-12);
+        bert_entity_scorer.clear(state);
         free(state);
     }
     json_decref(golden);

@@ -90,6 +90,12 @@ static void separators(void **state) {
     refused(w, "a.conll", "w1\nw2\n", "a.conll:1: \"w1\" has no label");
 }
 
+/* Lines that other systems end otherwise are lines, and that is said. */
+static void carriage_returns(void **state) {
+    world *w = *state;
+    reads(w, "a.conll", "w1 B-A\rw2 O\r\rw3 O\r", "w1/B-A w2/O | w3/O", "arriage");
+}
+
 static void lines_that_are_no_words(void **state) {
     world *w = *state;
     const char *two = "w1/B-A w2/O | w3/O";
@@ -215,6 +221,16 @@ static void numbers(void **state) {
     refused(w, "a.jsonl", text, "those of the training file names");
     w->options.like = NULL;
     bert_dataset_free(train);
+    static const char card[] =
+        "---\nlicense: mit\ndataset_info:\n  features:\n  - name: tokens\n"
+        "    sequence: string\n  - name: ner_tags\n    sequence:\n      class_label:\n"
+        "        names:\n          '0': O\n          '1': B-B\n          '2': \"I-B\"\n"
+        "  - name: pos_tags\n    sequence:\n      class_label:\n        names:\n"
+        "          '0': X\n---\n# Data\n";
+    tiny_write(w->dir, "README.md", card);
+    reads(w, "a.jsonl", text, want, "README.md: 0 O, 1 B-B, 2 I-B");
+    refused(w, "a.jsonl", "{\"tokens\": [\"w1\", \"w2\"], \"ner_tags\": [3, 0]}\n",
+            "label \"3\" is not one of");
     tiny_write(w->dir, "dataset_info.json",
                "{\"features\": {\"tokens\": {\"feature\": {\"_type\": \"Value\"}}, \"ner_tags\": "
                "{\"feature\": {\"names\": [\"O\", \"B-B\", \"I-B\"], \"_type\": \"ClassLabel\"}, "
@@ -354,6 +370,7 @@ static void classes_are_reported(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(separators, begin, end),
+        cmocka_unit_test_setup_teardown(carriage_returns, begin, end),
         cmocka_unit_test_setup_teardown(lines_that_are_no_words, begin, end),
         cmocka_unit_test_setup_teardown(columns, begin, end),
         cmocka_unit_test_setup_teardown(headers, begin, end),

@@ -8,4 +8,6 @@
  * or NULL: of the only one or of one that is usually the label. A directory: its dataset_info.json
  * or config.json. */
 int bert_label_names_read(const char *from, const char *column, bert_labels *out, bert_error *e);
+/* card_names.c: those of a column in a data set's card, README.md. 1: it has them; 0; an error. */
+int bert_card_names(const char *path, const char *column, bert_labels *out, bert_error *e);
 #endif

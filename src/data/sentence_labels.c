@@ -59,21 +59,28 @@ static int say_names(bert_dataset_builder *b, const char *whose, char *const *na
     return bert_dataset_say(b, e, "tags are numbers; they mean %s: %s", whose, list);
 }
 
-/* The features that datasets writes beside its data. 1: they are there. */
-static int names_beside(bert_dataset_builder *b, bert_error *e) {
+/* Names that datasets writes beside its data. 1: they are in that file. */
+static int names_in(bert_dataset_builder *b, const char *path, bool card, bert_error *e) {
     const bert_sentences *all = b->set->extra;
+    if (!bert_file_exists(path) || (card && !all->tags_name)) return 0;
+    if (card) return bert_card_names(path, all->tags_name, &b->given, e);
+    int rc = bert_label_names_read(path, all->tags_name, &b->given, e);
+    return rc ? rc : 1;
+}
+
+static int names_beside(bert_dataset_builder *b, bert_error *e) {
+    static const char *const files[] = {"dataset_info.json", "README.md"};
     const char *slash = strrchr(b->set->where, '/');
-    char *folder = slash ? strndup(b->set->where, (size_t)(slash - b->set->where) + 1) : strdup("");
-    char *path = folder ? bert_path_join(*folder ? folder : ".", "dataset_info.json") : NULL;
-    free(folder);
-    if (!path) return bert_fail_memory(e, strlen(b->set->where));
-    int rc = BERT_OK;
-    if (bert_file_exists(path)) {
-        rc = bert_label_names_read(path, all->tags_name, &b->given, e);
-        if (!rc) rc = say_names(b, path, b->given.name, b->given.n, e);
-        rc = rc ? rc : 1;
+    char *folder =
+        slash ? strndup(b->set->where, (size_t)(slash - b->set->where) + 1) : strdup(".");
+    int rc = folder ? 0 : bert_fail_memory(e, strlen(b->set->where));
+    for (int i = 0; i < 2 && !rc; i++) {
+        char *path = bert_path_join(folder, files[i]);
+        rc = path ? names_in(b, path, i == 1, e) : bert_fail_memory(e, strlen(folder));
+        if (rc > 0 && say_names(b, path, b->given.name, b->given.n, e)) rc = BERT_ENOMEM;
+        free(path);
     }
-    free(path);
+    free(folder);
     return rc;
 }
 

@@ -151,6 +151,8 @@ static int read_all(reader *r, bert_error *e) {
     bert_word_line l;
     while ((rc = next_line(r, &l, e)) > 0)
         if ((rc = read_line(r, &l, e))) return rc;
+    for (int i = 0; !rc && bert_lines_note(r->lines, i); i++)
+        rc = bert_dataset_say(r->s->b, e, "%s", bert_lines_note(r->lines, i));
     if (!rc) rc = say_left_out(r, &r->comments, "comments", e);
     if (!rc) rc = say_left_out(r, &r->multiple, "several words in one, which follow", e);
     if (!rc) rc = say_left_out(r, &r->empty, "empty nodes, which are no words", e);
