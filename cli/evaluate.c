@@ -93,7 +93,8 @@ const command evaluate_command = {
     .operands = "MODEL -i FILE",
     .help = "the task's metrics over a labelled file",
     .more = "On a terminal with the confusion matrix and what always answering the most frequent\n"
-            "class would reach; of tags with types, confusions and the worst sentences. A line is {\"loss\":x,\"accuracy\":x,..,\"majority_accuracy\":x}.",
+            "class would reach; of tags with types, confusions and the worst sentences.\n"
+            "A line is {\"loss\":x,\"accuracy\":x,..,\"majority_accuracy\":x}.",
     .min_operands = 1,
     .max_operands = 1,
     .groups = TAKES_INPUT | TAKES_LABEL | TAKES_LIMIT | TAKES_SESSION | TAKES_OUTPUT,

@@ -77,6 +77,7 @@ static void separators(void **state) {
     reads(w, "a.conll", "w1\xc2\xa0w2 B-A\nw3 O\n", "w1\xc2\xa0w2/B-A w3/O", "blanks");
     reads(w, "a.csv", "w1,B-A\nw2,O\n\n\"w3\"\"\",O\n\",\",O\n", "w1/B-A w2/O | w3\"/O ,/O",
           "commas");
+    reads(w, "a.csv", "word;tag\nw1;B-A\n\"w2;\";O\n\nw3;O\n", "w1/B-A w2;/O | w3/O", "semicolons");
     refused(w, "a.conll", "w1\tO\nw2\tB-A\nw3 O\n",
             "a.conll:3: columns are between blanks here and between tabs");
     refused(w, "a.conll", "w1 O\nw2\tB-A\n",
@@ -125,6 +126,9 @@ static void columns(void **state) {
     world *w = *state;
     const char *germeval = "#\tx\ty\n1\tw1\tB-A\tO\n2\tw2\tO\tB-B\n\n#\tx\ty\n1\tw3\tO\tO\n";
     reads(w, "a.tsv", germeval, "w1/B-A w2/O | w3/O", "as GermEval has them: the outer");
+    w->options.allow_one_class = true;
+    reads(w, "a.tsv", "1\tw1\tO\tB-A\n2\tw2\tO\tO\n\n", "w1/O w2/O", "the outer");
+    w->options.allow_one_class = false;
     w->options.label_column = "3";
     reads(w, "a.tsv", germeval, "w1/O w2/B-B | w3/O", "words are column 1, labels column 3");
     refused(w, "a.conll", "w1 O\nw2 B-A\n", "label_column 3: there are 2 columns, 0 to 1");

@@ -59,12 +59,12 @@ static char *unquote(char *p, const char *end, char **to) {
     return NULL;
 }
 
-static int split_commas(char *line, size_t n, bert_field *out) {
+static int split_quoted(char separator, char *line, size_t n, bert_field *out) {
     int count = 0;
     for (char *p = line, *end = line + n; count <= BERT_COLUMNS_MAX;) {
         char *from = p, *to = p;
         if (p < end && *p == '"' && !(p = unquote(p, end, &to))) return -1;
-        while (p < end && *p != ',') *to++ = *p++;
+        while (p < end && *p != separator) *to++ = *p++;
         out[count++] = (bert_field){from, (size_t)(to - from)};
         if (p == end) break;
         p++;
@@ -73,9 +73,9 @@ static int split_commas(char *line, size_t n, bert_field *out) {
 }
 
 int bert_column_split(char separator, char *line, size_t n, bert_field *out) {
-    return separator == '\t'  ? split_tabs(line, n, out)
-           : separator == ',' ? split_commas(line, n, out)
-                              : split_blanks(line, n, out);
+    return separator == '\t'                  ? split_tabs(line, n, out)
+           : bert_separator_quotes(separator) ? split_quoted(separator, line, n, out)
+                                              : split_blanks(line, n, out);
 }
 
 static bool begins_with(const char *s, size_t n, const char *word) {
@@ -109,7 +109,7 @@ static int count_columns(char separator, const char *line, size_t n) {
 
 bool bert_comment_line(const bert_column_plan *p, const char *line, size_t n) {
     while (n && blank(line[n - 1])) n--;
-    if (!n || *line != '#' || p->separator == ',') return false;
+    if (!n || *line != '#' || bert_separator_quotes(p->separator)) return false;
     const int columns = count_columns(p->separator, line, n);
     if (columns != p->columns) return !p->ragged || columns < p->columns || says_something(line, n);
     return p->separator == ' ' && says_something(line, n);
@@ -143,6 +143,15 @@ static bool may_be_word(const bert_word_line *l) {
     return !bert_blank_line(l->text, l->bytes) && !bert_document_line(l->text, l->bytes);
 }
 
+/* Commas of .csv, or what stands there instead of them. */
+static char separator_of(const char *path, const bert_word_line *first) {
+    static const char usual[] = ",;\t";
+    for (const char *c = usual; *c; c++)
+        if ((*c == '\t' || ends_with(path, ".csv")) && memchr(first->text, *c, first->bytes))
+            return *c;
+    return ' ';
+}
+
 /* The separator of the first line that is no comment, and the number of columns that most have. */
 static int find_shape(const sample *s, const bert_word_line *lines, size_t n, bert_column_plan *p,
                       bert_error *e) {
@@ -157,9 +166,7 @@ static int find_shape(const sample *s, const bert_word_line *lines, size_t n, be
     if (first->bytes > 1 && (*first->text == '{' || *first->text == '[') && first->text[1] == '"')
         return bert_dataset_fail(s->b, first->number, e, BERT_EFORMAT,
                                  "looks like JSON: the file's name must end in .jsonl or .json");
-    p->separator = ends_with(s->path, ".csv")                ? ','
-                   : memchr(first->text, '\t', first->bytes) ? '\t'
-                                                             : ' ';
+    p->separator = separator_of(s->path, first);
     for (size_t i = 0; i < n; i++) {
         if (!may_be_word(&lines[i]) || (*lines[i].text == '#' && first != &lines[i])) continue;
         int columns = count_columns(p->separator, lines[i].text, lines[i].bytes);
@@ -263,26 +270,27 @@ static bool is_tag(const bert_field *f) {
 }
 
 typedef struct {
-    bool tags;     /* all are tags with prefixes, or O, and some are not O */
+    bool outside;  /* all are tags with prefixes, or O */
+    bool tags;     /* .. and some are not O */
     bool constant; /* all are the same */
     bool numbers;  /* 1, 1-2, 8.1 */
 } content;
 
 static content content_of(const sample *s, const bert_column_plan *p, int column) {
-    content c = {s->rows > p->header, true, true};
+    content c = {.outside = s->rows > p->header, .constant = true, .numbers = true};
     bool any = false;
     for (size_t i = p->header; i < s->rows; i++) {
         const bert_field *f = &s->row[i][column], *first = &s->row[p->header][column];
         size_t digits = 0;
         while (digits < f->bytes && strchr("0123456789.-", f->text[digits])) digits++;
-        c.tags = c.tags && is_tag(f);
+        c.outside = c.outside && is_tag(f);
         any |= !is(f, "O");
         c.constant =
             c.constant && f->bytes == first->bytes && !memcmp(f->text, first->text, f->bytes);
         c.numbers =
             c.numbers && f->bytes && digits == f->bytes && *f->text >= '0' && *f->text <= '9';
     }
-    c.tags = c.tags && any;
+    c.tags = c.outside && any;
     return c;
 }
 
@@ -325,7 +333,7 @@ static const char *known_kind(const sample *s, bert_column_plan *p, const conten
         p->label = 3;
         return c[3].constant && s->rows > 3 ? NULL : "CoNLL-U: FORM and UPOS";
     }
-    if (n == 4 && p->index && c[2].tags) {
+    if (n == 4 && p->index && c[2].outside && c[3].outside) {
         p->label = 2;
         return "index, word, outer and inner tag, as GermEval has them: the outer";
     }
@@ -404,6 +412,7 @@ static int say_columns(const sample *s, const bert_column_plan *p, const char *k
                        bert_error *e) {
     const char *separator = p->separator == '\t'  ? "tabs"
                             : p->separator == ',' ? "commas"
+                            : p->separator == ';' ? "semicolons"
                                                   : "blanks";
     char sentences[60] = "";
     if (p->sentence >= 0)

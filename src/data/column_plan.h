@@ -17,7 +17,7 @@ typedef struct {
 } bert_word_line;
 
 typedef struct {
-    char separator; /* tab; comma of .csv; ' ': any number of blanks */
+    char separator; /* tab; comma or semicolon of .csv; ' ': any number of blanks */
     int columns;    /* of most lines */
     int word, label;
     int sentence;      /* a column that says in which sentence a word is; -1: blank lines do */
@@ -34,7 +34,11 @@ int bert_column_plan_make(bert_dataset_builder *b, const char *path, const bert_
                           size_t n, bert_column_plan *p, bert_error *e);
 void bert_column_plan_free(bert_column_plan *p);
 
-/* The fields of a line; with commas it is written to. Returns how many, at most
+/* Whether fields may be in quotes. */
+static inline bool bert_separator_quotes(char separator) {
+    return separator == ',' || separator == ';';
+}
+/* The fields of a line; where they may be in quotes it is written to. Returns how many, at most
  * BERT_COLUMNS_MAX + 1; -1: a quoted field does not end. */
 int bert_column_split(char separator, char *line, size_t n, bert_field *out);
 bool bert_blank_line(const char *line, size_t n);

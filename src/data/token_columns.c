@@ -68,7 +68,8 @@ static int check_shape(const reader *r, const bert_word_line *l, int n, bert_err
     const bert_column_plan *p = &r->plan;
     const int needed = (p->word > p->label ? p->word : p->label) + 1;
     const char other = p->separator == ' ' ? '\t' : ' ';
-    if (p->separator != ',' && memchr(l->text, other, l->bytes) && (other == '\t' || n == 1))
+    if (!bert_separator_quotes(p->separator) && memchr(l->text, other, l->bytes) &&
+        (other == '\t' || n == 1))
         return bert_dataset_fail(r->s->b, l->number, e, BERT_EFORMAT,
                                  "columns are between %s here and between %s in the lines before",
                                  other == '\t' ? "tabs" : "blanks",
@@ -109,7 +110,7 @@ static int read_word(reader *r, const bert_word_line *l, bert_error *e) {
     if (n < 0)
         return bert_dataset_fail(r->s->b, l->number, e, BERT_EFORMAT,
                                  "a quoted field does not end in its line");
-    int rc = p->separator == ',' && n == p->columns ? BERT_OK : check_shape(r, l, n, e);
+    int rc = check_shape(r, l, n, e);
     if (rc) return rc;
     if (p->header && !r->past_header) {
         r->past_header = true;
