@@ -48,7 +48,7 @@ int main(int argc, char **argv) {
         bert_tensor *loss = bert_head_loss(tape, m, bert_head_forward(tape, m, hidden, &b), &b, 0);
         if (bert_tape_backward(tape, loss, 1, &e) || bert_optimizer_step(adamw, 1e-3, 1, NULL, &e))
             break;
-        printf("%.9g\n", (double)*bert_tensor_data(loss));
+        printf("%.9g\n", (double)*bert_tensor_read(tape, loss));
     }
     if (e.code) fprintf(stderr, "%s: %s\n", argv[0], e.message);
     if (f) fclose(f);

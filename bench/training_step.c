@@ -128,7 +128,7 @@ static void profile(bert_tape *t, bert_tensor *loss) {
         if (!n->out->grad) continue;
         double begin = now();
         if (n->op->backward(t, n)) exit(1);
-        bert_tape_give(t, n->out->grad);
+        bert_worker_give(&t->worker, n->out->grad);
         n->out->grad = NULL;
         for (int i = 0; i < bert_ops_count; i++)
             if (bert_ops[i] == n->op) seconds[i] += now() - begin;

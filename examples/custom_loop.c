@@ -70,7 +70,7 @@ static int train_epoch(bert_tape *tape, bert_model *m, bert_loader *loader, bert
         if (bert_tape_backward(tape, loss, 1, e) ||
             bert_optimizer_step(opt, bert_schedule_lr(schedule, step), max_norm, NULL, e))
             return e->code;
-        *mean += ((double)*bert_tensor_data(loss) - *mean) / (double)(i + 1);
+        *mean += ((double)*bert_tensor_read(tape, loss) - *mean) / (double)(i + 1);
         draw(epoch + 1, i + 1, steps, *mean);
     }
     return 0;

@@ -232,6 +232,10 @@ BERT_API const char *bert_precision_name(bert_precision p); /* "highest", ... */
 BERT_API int bert_precision_parse(const char *name, bert_precision *p,
                                   bert_error *e); /* refuses what is not built in */
 
+/* Where numbers lie and are computed: the CPU (NULL), or what a device's own header offers. Results
+ * are in the host's memory whichever it is. */
+typedef struct bert_device bert_device;
+
 /* Activations; bert_train.h parses their names in config.json. */
 typedef enum {
     BERT_ACT_NONE,
@@ -265,6 +269,7 @@ typedef struct {
     const char *problem_type;                /* NULL: the configuration's */
     const char *const *label_names;          /* num_labels names, or NULL */
     const bert_tokenizer_options *tokenizer; /* NULL: the checkpoint's */
+    const bert_device *device; /* where weights lie, sessions run and training happens; NULL: CPU */
 } bert_model_options;
 BERT_API bert_model_options bert_model_default(void); /* seed 42, the rest zero */
 
@@ -278,6 +283,7 @@ BERT_API const bert_config *bert_model_config(const bert_model *m);
 BERT_API const bert_tokenizer *
 bert_model_tokenizer(const bert_model *m);                 /* NULL if the directory has none */
 BERT_API const char *bert_model_path(const bert_model *m); /* the directory it came from */
+BERT_API const bert_device *bert_model_device(const bert_model *m);
 BERT_API const char *
 bert_model_head(const bert_model *m); /* "none", "sequence-classification", ... */
 BERT_API const char *bert_model_label(const bert_model *m,

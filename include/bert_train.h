@@ -46,10 +46,15 @@ BERT_API bert_param *bert_params_find(const bert_params *ps,
                                       const char *name); /* NULL if there is none */
 BERT_API const char *bert_param_name(const bert_param *p);
 BERT_API void bert_param_shape(const bert_param *p, int32_t *rows, int32_t *cols);
+/* The value and the gradient where they lie; NULL on another device than the CPU. _mut and _grad:
+ * NULL unless trainable. Call _mut again after each change. */
 BERT_API const float *bert_param_value(const bert_param *p);
-BERT_API float *
-bert_param_value_mut(bert_param *p); /* NULL unless trainable; call it again after each change */
-BERT_API const float *bert_param_grad(const bert_param *p); /* NULL unless trainable */
+BERT_API float *bert_param_value_mut(bert_param *p);
+BERT_API const float *bert_param_grad(const bert_param *p);
+/* Copies [rows * cols], on every device. _write: BERT_EINVAL unless trainable. */
+BERT_API void bert_param_read(const bert_param *p, float *to);
+BERT_API void bert_param_read_grad(const bert_param *p, float *to);
+BERT_API int bert_param_write(bert_param *p, const float *from);
 BERT_API bool bert_param_trainable(const bert_param *p);
 BERT_API void bert_param_freeze(bert_param *p, bool frozen);
 /* The optimizer multiplies its learning rate by factor (1 to begin with) for this parameter. */
@@ -84,6 +89,7 @@ typedef struct {
     bool record;   /* keep what backward needs; off: inference */
     bool training; /* dropout is active */
     uint64_t seed; /* of dropout; the mask depends on (seed, step, call) only, never on threads */
+    const bert_device *device;   /* NULL: the CPU. It must be that of the parameters */
     bool gradient_checkpointing; /* keep each layer's input only, and compute the layer again in
                                     backward: a quarter slower, and much less memory */
 } bert_tape_options;
@@ -111,12 +117,14 @@ BERT_API size_t bert_tape_memory(const bert_tape *t); /* bytes held */
 
 BERT_API int32_t bert_tensor_rows(const bert_tensor *x);
 BERT_API int32_t bert_tensor_cols(const bert_tensor *x);
-BERT_API const float *bert_tensor_data(const bert_tensor *x); /* NULL for NULL */
-/* After backward, of a constant that requires_grad; NULL if nothing flowed into it, and of what an
- * operation computed: that gradient's memory is used again. */
-BERT_API const float *bert_tensor_grad(const bert_tensor *x);
+/* The values of x where the host can read them, until the tape is reset: copied from the device, in
+ * place on the CPU. NULL for NULL, and where memory is out (then the tape has the error). */
+BERT_API const float *bert_tensor_read(bert_tape *t, const bert_tensor *x);
+/* The same of the gradient, after backward, of a constant that requires_grad; NULL if nothing
+ * flowed into it, and of what an operation computed: that gradient's memory is used again. */
+BERT_API const float *bert_tensor_read_grad(bert_tape *t, const bert_tensor *x);
 
-/* A matrix from outside, copied. requires_grad: bert_tensor_grad() is wanted. */
+/* A matrix from outside, copied. requires_grad: bert_tensor_read_grad() is wanted. */
 BERT_API bert_tensor *bert_constant(bert_tape *t, const float *data, int32_t rows, int32_t cols,
                                     bool requires_grad);
 BERT_API bert_tensor *bert_param_tensor(bert_tape *t, bert_param *p);

@@ -116,12 +116,12 @@ static void check_model(const bert_model *m, const json_t *c, const golden_batch
     bert_tensor *loss = bert_head_loss(t, m, logits, &g->batch, 0);
     test_ok(e, bert_tape_error(t, &e));
     const char *name = json_string_value(json_object_get(c, "architecture"));
-    test_close(name, bert_tensor_data(logits),
+    test_close(name, bert_tensor_read(t, logits),
                (size_t)bert_tensor_rows(logits) * (size_t)bert_tensor_cols(logits),
                json_object_get(c, "logits"), 1e-5);
     const double want = json_number_value(json_object_get(c, "loss"));
-    if (fabs((double)*bert_tensor_data(loss) - want) > 1e-5 * (1 + fabs(want)))
-        fail_msg("%s: loss %g, not %g", name, (double)*bert_tensor_data(loss), want);
+    if (fabs((double)*bert_tensor_read(t, loss) - want) > 1e-5 * (1 + fabs(want)))
+        fail_msg("%s: loss %g, not %g", name, (double)*bert_tensor_read(t, loss), want);
     test_ok(e, bert_tape_backward(t, loss, 1, &e));
     bert_tape_free(t);
 }

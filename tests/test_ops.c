@@ -2,6 +2,7 @@
  * that code. The cases are a table; an operation without a case fails the test. */
 #include "base/rng.h"
 #include "levels.h"
+#include "plain_device.h"
 #include "tape/tape.h"
 #include <math.h>
 
@@ -626,7 +627,7 @@ static env env_new(const op_case *c, bert_params *ps, bert_tape *t, double *cons
             char name[16];
             snprintf(name, sizeof name, "leaf%d", l);
             v.p[l] = bert_param_new(ps, name, s.rows, s.cols, BERT_INIT_ZERO, NULL);
-            memcpy(bert_param_value_mut(v.p[l]), f, (size_t)(s.rows * s.cols) * sizeof *f);
+            assert_int_equal(bert_param_write(v.p[l], f), 0);
         } else {
             v.x[l] = bert_constant(t, f, s.rows, s.cols, true);
         }
@@ -649,8 +650,9 @@ static double naive_loss(const op_case *c, double *const *in, int size) {
 static double run_loss(const op_case *c, bert_params *ps, bert_tape *t, double *const *in) {
     env v = env_new(c, ps, t, in);
     bert_tensor *y = c->run(&v, c->arg);
+    const float *value = bert_tensor_read(t, y);
     double s = 0;
-    for (int i = 0; i < y->rows * y->cols; i++) s += factor(i) * (double)y->data[i];
+    for (int i = 0; i < y->rows * y->cols; i++) s += factor(i) * (double)value[i];
     return s;
 }
 
@@ -680,7 +682,7 @@ static void check_leaf(const op_case *c, int l, const float *grad, bert_params *
 }
 
 static void check_case(const op_case *c, bert_tape *t) {
-    bert_params *ps = bert_params_new(1, .02f, NULL);
+    bert_params *ps = bert_params_new_on(t->worker.device, NULL, true, 1, .02f, NULL);
     double *in[LEAVES] = {0};
     for (int l = 0; l < LEAVES && c->leaves[l].rows; l++) {
         int n = c->leaves[l].rows * c->leaves[l].cols;
@@ -696,12 +698,13 @@ static void check_case(const op_case *c, bert_tape *t) {
     if (!y) fail_msg("%s: %s", c->name, e.message);
     int size = y->rows * y->cols;
     if (c->naive) {
+        const float *got = bert_tensor_read(t, y);
         double expected[SIZE], largest = 1;
         c->naive(expected, (const double *const *)in, c->arg);
         for (int i = 0; i < size; i++) largest = fmax(largest, fabs(expected[i]));
         for (int i = 0; i < size; i++)
-            if (!(fabs((double)y->data[i] - expected[i]) <= 1e-6 * largest))
-                fail_msg("%s: element %d is %.9g, not %.9g", c->name, i, (double)y->data[i],
+            if (!(fabs((double)got[i] - expected[i]) <= 1e-6 * largest))
+                fail_msg("%s: element %d is %.9g, not %.9g", c->name, i, (double)got[i],
                          expected[i]);
     }
     float factors[SIZE];
@@ -711,11 +714,12 @@ static void check_case(const op_case *c, bert_tape *t) {
         fail_msg("%s: %s", c->name, e.message);
     float *grads[LEAVES] = {0};
     for (int l = 0; l < LEAVES && in[l]; l++) {
-        const float *g = c->leaves[l].param ? bert_param_grad(v.p[l]) : bert_tensor_grad(v.x[l]);
+        const float *g = v.x[l] ? bert_tensor_read_grad(t, v.x[l]) : NULL;
         size_t bytes = (size_t)(c->leaves[l].rows * c->leaves[l].cols) * sizeof *g;
         grads[l] = calloc(1, bytes);
         assert_non_null(grads[l]);
         if (g) memcpy(grads[l], g, bytes);
+        if (v.p[l]) bert_param_read_grad(v.p[l], grads[l]);
     }
     for (int l = 0; l < LEAVES && in[l]; l++) check_leaf(c, l, grads[l], ps, t, in, size);
     for (int l = 0; l < LEAVES; l++) {
@@ -725,26 +729,39 @@ static void check_case(const op_case *c, bert_tape *t) {
     bert_params_free(ps);
 }
 
-static void test_cases(void **state) {
-    (void)state;
+static void check_cases(const bert_device *device) {
     bert_tape_options o = bert_tape_default();
     o.threads = 1;
     o.training = true;
     o.gradient_checkpointing = true;
+    o.device = device;
     bert_tape *t = bert_tape_new(&o, NULL);
     assert_non_null(t);
     for (int i = 0; i < CASES; i++) check_case(&cases[i], t);
     bert_tape_free(t);
 }
 
+static void test_cases(void **state) {
+    (void)state;
+    check_cases(NULL);
+}
+
+/* Every operation of a device that the host cannot look into. */
+static void test_cases_on_the_plain_device(void **state) {
+    (void)state;
+    const long before = plain_device_calls();
+    check_cases(&plain_device);
+    assert_true(plain_device_calls() - before > 2 * CASES);
+}
+
 /* Labels that are all ignored, and classes of weight 0: the mean is NaN as PyTorch's, the part of a
  * larger sum is 0, and no gradient comes of either. */
-static void test_losses_of_nothing(void **state) {
-    (void)state;
+static void check_losses_of_nothing(const bert_device *device) {
     static const float x[] = {1, 2, 3, 4, 5, 6}, weights[] = {0, 0, 1};
     static const int32_t of[][2] = {{-100, -100}, {0, 1}};
     bert_tape_options o = bert_tape_default();
     o.threads = 1;
+    o.device = device;
     bert_tape *t = bert_tape_new(&o, NULL);
     for (int i = 0; i < 4; i++) {
         bert_error e = {0};
@@ -754,12 +771,18 @@ static void test_losses_of_nothing(void **state) {
         bert_tensor *loss =
             bert_cross_entropy(t, logits, of[weighted], weighted ? weights : NULL, mean ? 0 : 4, 0);
         if (bert_tape_backward(t, loss, 1, &e)) fail_msg("%s", e.message);
-        if (mean) assert_true(isnan(bert_tensor_data(loss)[0]));
-        if (!mean) assert_float_equal(bert_tensor_data(loss)[0], 0, 0);
-        const float *g = bert_tensor_grad(logits);
+        if (mean) assert_true(isnan(bert_tensor_read(t, loss)[0]));
+        if (!mean) assert_float_equal(bert_tensor_read(t, loss)[0], 0, 0);
+        const float *g = bert_tensor_read_grad(t, logits);
         for (int k = 0; g && k < 6; k++) assert_float_equal(g[k], 0, 0);
     }
     bert_tape_free(t);
+}
+
+static void test_losses_of_nothing(void **state) {
+    (void)state;
+    check_losses_of_nothing(NULL);
+    check_losses_of_nothing(&plain_device);
 }
 
 static void test_every_op_has_a_case(void **state) {
@@ -924,6 +947,7 @@ int main(void) {
     if (!test_level()) return TEST_SKIPPED;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cases),
+        cmocka_unit_test(test_cases_on_the_plain_device),
         cmocka_unit_test(test_losses_of_nothing),
         cmocka_unit_test(test_every_op_has_a_case),
         cmocka_unit_test(test_refusals),

@@ -1,5 +1,7 @@
 /* Parameters: names, initialisation, sources, freezing, packed copies. */
-#include "tape/params.h"
+#include "cpu/matmul.h"
+#include "cpu/packing.h"
+#include "tape/tape.h"
 #include "test.h"
 #include <math.h>
 
@@ -163,7 +165,7 @@ static void test_freezing(void **state) {
 /* ---- packed copies */
 
 static float product(bert_param *p, bool transposed, int row, int col) {
-    bert_linear l = {p, NULL};
+    const bert_weight l = bert_weight_of((bert_linear){p, NULL});
     const bert_packed *w =
         bert_weights_packed(&l, 1, transposed, BERT_PRECISION_HIGHEST, NULL, NULL);
     assert_non_null(w);
@@ -189,7 +191,8 @@ static void test_packed(void **state) {
     assert_true(product(p, false, 2, 4) == p->value[2 * 5 + 4]);
     size_t bytes = bert_params_packed_bytes(ps);
     assert_true(bytes >= 2 * 15 * sizeof(float));
-    bert_linear ls[2] = {{p, NULL}, {q, NULL}};
+    const bert_weight ls[2] = {bert_weight_of((bert_linear){p, NULL}),
+                               bert_weight_of((bert_linear){q, NULL})};
     const bert_packed *both = bert_weights_packed(ls, 2, true, BERT_PRECISION_HIGHEST, NULL, NULL);
     assert_ptr_equal(both, bert_weights_packed(ls, 2, true, BERT_PRECISION_HIGHEST, NULL, NULL));
     assert_true(bert_params_packed_bytes(ps) > bytes);
@@ -221,13 +224,14 @@ static void test_once(void **state) {
     (void)state;
     bert_params *ps = bert_params_new(1, .02f, NULL);
     bert_param *p = make(ps, "w", 3, 5), *q = make(ps, "v", 3, 5);
-    const bert_linear l = {p, NULL}, both[2] = {{p, NULL}, {q, NULL}};
+    const bert_weight l = bert_weight_of((bert_linear){p, NULL}),
+                      both[2] = {l, bert_weight_of((bert_linear){q, NULL})};
     assert_true(bert_weights_once(&l, 1, 16));
     assert_false(bert_weights_once(&l, 1, 16));
     assert_false(bert_weights_once(both, 2, 16));
     bert_params_free(ps);
     ps = bert_params_new(1, .02f, NULL);
-    bert_linear many = {make(ps, "w", 3, 5), NULL};
+    const bert_weight many = bert_weight_of((bert_linear){make(ps, "w", 3, 5), NULL});
     assert_false(bert_weights_once(&many, 1, 100000));
     bert_params_free(ps);
 }
@@ -241,9 +245,10 @@ static void test_balance(void **state) {
     const float x[2][COLS] = {{4, 50, 0, 0, NAN}, {-1, -2, 0, 0, 1}},
                 weights[ROWS][COLS] = {{.5f, 0, 3, 0, 1}, {1, 0, -4, 0, NAN}};
     memcpy(bert_param_value_mut(w), weights, sizeof weights);
+    const bert_weight l = bert_weight_of((bert_linear){w, NULL});
     bert_error e = {0};
-    assert_int_equal(bert_weights_balance(&(bert_linear){.weight = w}, 1, x[0], 2, NULL, &e), 0);
-    const float *right = w->balance, *left = right + COLS;
+    assert_int_equal(bert_weights_balance(&l, 1, x[0], 2, NULL, &e), 0);
+    const float *right = w->memo.balance, *left = right + COLS;
     for (int k = 0; k < COLS; k++) assert_true(fabsf(right[k] * left[k] - 1) < 1e-6f);
     assert_true(right[0] == 2);
     assert_true(left[1] * 50 < 1e-3f);

@@ -2,16 +2,22 @@
  * threads, what backward reaches, what memory it takes, and running out of it. */
 #include "golden_ops.h"
 #include "numbers.h"
+#include "plain_device.h"
 #include "tape/tape.h"
 #include "test.h"
 
-static bert_tape *tape(int threads, bool training) {
+static bert_tape *tape_on(const bert_device *device, int threads, bool training) {
     bert_tape_options o = bert_tape_default();
+    o.device = device;
     o.threads = threads;
     o.training = training;
     bert_tape *t = bert_tape_new(&o, NULL);
     assert_non_null(t);
     return t;
+}
+
+static bert_tape *tape(int threads, bool training) {
+    return tape_on(NULL, threads, training);
 }
 
 static void no_error(const bert_tape *t) {
@@ -69,7 +75,7 @@ static void test_losses(void **state) {
         backward(t, loss);
         if (!(test_relative(loss->data, losses[i].value, 1) < 1e-6))
             fail_msg("%s is %g, not %g", losses[i].name, (double)loss->data[0], *losses[i].value);
-        double off = test_relative(bert_tensor_grad(logits), losses[i].grad, 30);
+        double off = test_relative(bert_tensor_read_grad(t, logits), losses[i].grad, 30);
         if (!(off < 1e-6)) fail_msg("gradient of %s is off by %g", losses[i].name, off);
     }
     /* A confident answer: the loss is small, and still right. */
@@ -98,7 +104,10 @@ typedef struct {
 static void fill(bert_param *p, float scale, float shift) {
     int index = 0;
     while (bert_params_at(p->owner, index) != p) index++;
-    test_numbers(bert_param_value_mut(p), 100 + index, (int)bert_param_size(p), scale, shift);
+    float values[H * INNER];
+    assert_true(bert_param_size(p) <= sizeof values / sizeof *values);
+    test_numbers(values, 100 + index, (int)bert_param_size(p), scale, shift);
+    assert_int_equal(bert_param_write(p, values), 0);
 }
 
 static int new_linear(block *b, const char *name, int in, int out, bert_linear *l, bert_error *e) {
@@ -118,8 +127,8 @@ static int new_norm(block *b, const char *name, bert_layer_norm *n, bert_error *
 }
 
 /* In the order of golden_ops.py. */
-static int block_new(block *b, bert_error *e) {
-    *b = (block){.ps = bert_params_new(1, .02f, e)};
+static int block_new(block *b, const bert_device *device, bert_error *e) {
+    *b = (block){.ps = bert_params_new_on(device, NULL, true, 1, .02f, e)};
     if (!b->ps) return BERT_ENOMEM;
     int rc = 0;
     for (int i = 0; i < LAYERS && !rc; i++) {
@@ -168,44 +177,74 @@ static bert_tensor *block_loss(bert_tape *t, const block *b, bert_tensor *hidden
                               0, 0);
 }
 
-static void test_block(void **state) {
-    (void)state;
-    block b;
-    assert_int_equal(block_new(&b, NULL), 0);
-    bert_tape *t = tape(2, false);
-    bert_tensor *x = block_input(t), *hidden = block_forward(t, &b, x, 0);
-    bert_tensor *loss = block_loss(t, &b, hidden);
-    backward(t, loss);
-    assert_true(test_relative(hidden->data, golden_block_hidden, TOKENS * H) < 1e-6);
-    assert_true(test_relative(loss->data, golden_block_loss, 1) < 1e-6);
-    assert_true(test_relative(bert_tensor_grad(x), golden_block_input_grad, TOKENS * H) < 1e-5);
+static void check_grads(const block *b) {
     const double *expected = golden_block_grads;
-    for (int i = 0; i < bert_params_count(b.ps); i++) {
-        const bert_param *p = bert_params_at(b.ps, i);
-        int n = (int)bert_param_size(p);
+    for (int i = 0; i < bert_params_count(b->ps); i++) {
+        const bert_param *p = bert_params_at(b->ps, i);
+        const int n = (int)bert_param_size(p);
+        float grad[H * INNER];
         double norm = 0;
+        bert_param_read_grad(p, grad);
         for (int j = 0; j < n; j++) norm += expected[j] * expected[j];
         /* The bias of the keys has no effect: its gradient is rounding. */
         if (norm < 1e-20) {
-            for (int j = 0; j < n; j++) assert_true(fabs((double)p->grad[j]) < 1e-7);
-        } else if (!(test_relative(p->grad, expected, n) < 1e-5)) {
-            fail_msg("gradient of %s is off by %g", p->name, test_relative(p->grad, expected, n));
+            for (int j = 0; j < n; j++) assert_true(fabs((double)grad[j]) < 1e-7);
+        } else if (!(test_relative(grad, expected, n) < 1e-5)) {
+            fail_msg("gradient of %s is off by %g", p->name, test_relative(grad, expected, n));
         }
         expected += n;
     }
     assert_int_equal(expected - golden_block_grads,
                      sizeof golden_block_grads / sizeof *golden_block_grads);
+}
+
+static void check_block(const bert_device *device) {
+    block b;
+    assert_int_equal(block_new(&b, device, NULL), 0);
+    bert_tape *t = tape_on(device, 2, false);
+    bert_tensor *x = block_input(t), *hidden = block_forward(t, &b, x, 0);
+    bert_tensor *loss = block_loss(t, &b, hidden);
+    backward(t, loss);
+    assert_true(test_relative(bert_tensor_read(t, hidden), golden_block_hidden, TOKENS * H) < 1e-6);
+    assert_true(test_relative(bert_tensor_read(t, loss), golden_block_loss, 1) < 1e-6);
+    assert_true(test_relative(bert_tensor_read_grad(t, x), golden_block_input_grad, TOKENS * H) <
+                1e-5);
+    check_grads(&b);
     /* Without recording, layer by layer in the same memory: the same bits. */
     float kept[TOKENS * H];
-    memcpy(kept, hidden->data, sizeof kept);
+    memcpy(kept, bert_tensor_read(t, hidden), sizeof kept);
     bert_tape_reset(t);
     bert_tape_set_mode(t, false, false);
     hidden = block_forward(t, &b, block_input(t), 0);
     no_error(t);
-    assert_memory_equal(hidden->data, kept, sizeof kept);
+    assert_memory_equal(bert_tensor_read(t, hidden), kept, sizeof kept);
     bert_error e = {0};
     assert_int_equal(bert_tape_backward(t, block_loss(t, &b, hidden), 1, &e), BERT_EINVAL);
     assert_non_null(strstr(e.message, "does not record"));
+    bert_tape_free(t);
+    bert_params_free(b.ps);
+}
+
+static void test_block(void **state) {
+    (void)state;
+    check_block(NULL);
+}
+
+/* On a device that the host cannot look into; its parameters are no other's. */
+static void test_block_on_the_plain_device(void **state) {
+    (void)state;
+    check_block(&plain_device);
+    block b;
+    assert_int_equal(block_new(&b, &plain_device, NULL), 0);
+    assert_null(bert_param_value(b.out.weight));
+    assert_null(bert_param_value_mut(b.out.weight));
+    assert_null(bert_param_grad(b.out.weight));
+    bert_tape *t = tape(1, false);
+    assert_null(bert_linear_apply(t, b.out, block_input(t)));
+    bert_error e = {0};
+    assert_int_equal(bert_tape_error(t, &e), BERT_EINVAL);
+    assert_string_equal(e.message, "linear: classifier.weight is on the device plain, the tape "
+                                   "computes on cpu");
     bert_tape_free(t);
     bert_params_free(b.ps);
 }
@@ -221,7 +260,7 @@ static int from_block(void *context, const char *name, int32_t rows, int32_t col
 static void test_frozen(void **state) {
     (void)state;
     block b;
-    assert_int_equal(block_new(&b, NULL), 0);
+    assert_int_equal(block_new(&b, NULL, NULL), 0);
     bert_param_source source = {.find = from_block, .context = b.ps};
     bert_params *fixed = bert_params_new_from(&source, false, 1, .02f, NULL);
     block c = b;
@@ -245,7 +284,8 @@ static void test_frozen(void **state) {
     assert_true(bert_params_packed_bytes(fixed) > 0);
     /* The input's gradient passes through packed weights as through others. */
     backward(t, block_loss(t, &b, z));
-    assert_true(test_relative(bert_tensor_grad(x), golden_block_input_grad, TOKENS * H) < 1e-5);
+    assert_true(test_relative(bert_tensor_read_grad(t, x), golden_block_input_grad, TOKENS * H) <
+                1e-5);
 
     /* Below the lowest trainable parameter nothing is recorded. */
     bert_params_zero_grad(b.ps);
@@ -346,7 +386,7 @@ static void test_dropout(void **state) {
         memcpy(first[threads - 1], y->data, sizeof ones);
         /* The gradient has the mask of the values. */
         backward(t, bert_sum(t, y));
-        assert_memory_equal(bert_tensor_grad(x), y->data, sizeof ones);
+        assert_memory_equal(bert_tensor_read_grad(t, x), y->data, sizeof ones);
         bert_tape_reset(t);
         bert_tape_set_step(t, 4);
         y = bert_dropout(t, bert_constant(t, ones, 100, N / 100, true), .1f);
@@ -376,9 +416,9 @@ static void test_backward(void **state) {
     backward(t, y);
     for (int i = 0; i < 6; i++) {
         assert_true(bert_param_grad(p)[i] == x->data[i]);
-        assert_true(bert_tensor_grad(x)[i] == p->value[i]);
+        assert_true(bert_tensor_read_grad(t, x)[i] == p->value[i]);
     }
-    assert_null(bert_tensor_grad(unused));
+    assert_null(bert_tensor_read_grad(t, unused));
     assert_int_equal(bert_tape_backward(t, bert_sum(t, y), -3, NULL), 0);
     for (int i = 0; i < 6; i++) assert_true(bert_param_grad(p)[i] == -2 * x->data[i]);
     bert_error e = {0};
@@ -421,7 +461,7 @@ static void test_borrowed_arrays(void **state) {
             memset(target, 0x7f, sizeof target);
         }
         backward(t, loss);
-        memcpy(grads[k], bert_tensor_grad(x), sizeof grads[k]);
+        memcpy(grads[k], bert_tensor_read_grad(t, x), sizeof grads[k]);
     }
     assert_memory_equal(grads[0], grads[1], sizeof grads[0]);
     bert_tape_free(t);
@@ -431,7 +471,7 @@ static void test_borrowed_arrays(void **state) {
 static void test_memory(void **state) {
     (void)state;
     block b;
-    assert_int_equal(block_new(&b, NULL), 0);
+    assert_int_equal(block_new(&b, NULL, NULL), 0);
     bert_tape *t = tape(2, true);
     size_t held = 0;
     for (int i = 0; i < 5; i++) {
@@ -475,7 +515,7 @@ static void test_checkpointing(void **state) {
     float grads[2][TOKENS * H];
     block b[2];
     for (int k = 0; k < 2; k++) {
-        assert_int_equal(block_new(&b[k], NULL), 0);
+        assert_int_equal(block_new(&b[k], NULL, NULL), 0);
         bert_tape *t = tape(2, true);
         t->options.gradient_checkpointing = k;
         for (int step = 0; step < 2; step++) {
@@ -487,7 +527,7 @@ static void test_checkpointing(void **state) {
                 y = bert_checkpoint(t, segment_forward, &s, sizeof s, y);
             }
             backward(t, block_loss(t, &b[k], bert_dropout(t, y, .1f)));
-            memcpy(grads[k], bert_tensor_grad(x), sizeof grads[k]);
+            memcpy(grads[k], bert_tensor_read_grad(t, x), sizeof grads[k]);
         }
         peak[k] = t->arena.peak;
         bert_tape_free(t);
@@ -518,11 +558,17 @@ static void test_options(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_losses),        cmocka_unit_test(test_block),
-        cmocka_unit_test(test_frozen),        cmocka_unit_test(test_threads),
-        cmocka_unit_test(test_dropout),       cmocka_unit_test(test_backward),
-        cmocka_unit_test(test_memory),        cmocka_unit_test(test_borrowed_arrays),
-        cmocka_unit_test(test_checkpointing), cmocka_unit_test(test_options),
+        cmocka_unit_test(test_losses),
+        cmocka_unit_test(test_block),
+        cmocka_unit_test(test_block_on_the_plain_device),
+        cmocka_unit_test(test_frozen),
+        cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_dropout),
+        cmocka_unit_test(test_backward),
+        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_borrowed_arrays),
+        cmocka_unit_test(test_checkpointing),
+        cmocka_unit_test(test_options),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

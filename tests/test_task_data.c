@@ -424,10 +424,10 @@ static void pairs_are_half_random(void **state) {
     end(&w);
 }
 
-static float *copy_of(const bert_tensor *x) {
+static float *copy_of(bert_tape *t, const bert_tensor *x) {
     const size_t bytes = (size_t)bert_tensor_rows(x) * (size_t)bert_tensor_cols(x) * sizeof(float);
     float *copy = malloc(bytes);
-    memcpy(copy, bert_tensor_data(x), bytes);
+    memcpy(copy, bert_tensor_read(t, x), bytes);
     return copy;
 }
 
@@ -454,7 +454,7 @@ static void logits_of_some_tokens(void **state) {
         bert_tensor *loss = bert_head_loss(t, m, some, &b, 0);
         assert_non_null(loss);
         const int32_t cols = bert_tensor_cols(some);
-        float *logits = copy_of(some), part = *bert_tensor_data(loss);
+        float *logits = copy_of(t, some), part = *bert_tensor_read(t, loss);
         assert_int_equal(bert_tensor_rows(some), n);
 
         int32_t *labels = malloc((size_t)tokens * sizeof *labels), items = 0;
@@ -473,11 +473,11 @@ static void logits_of_some_tokens(void **state) {
         for (int32_t k = 0; k < n; k++)
             for (int32_t c = 0; c < cols; c++)
                 assert_float_equal(logits[k * cols + c],
-                                   bert_tensor_data(every)[b.inputs.logit_tokens[k] * cols + c],
+                                   bert_tensor_read(t, every)[b.inputs.logit_tokens[k] * cols + c],
                                    1e-6);
         const bert_tensor *whole = bert_head_loss(t, m, every, &all, 0);
         assert_non_null(whole);
-        assert_float_equal(*bert_tensor_data(whole), part, 1e-6);
+        assert_float_equal(*bert_tensor_read(t, whole), part, 1e-6);
 
         double sum = 0;
         lo.batch_size = 3;
@@ -489,7 +489,7 @@ static void logits_of_some_tokens(void **state) {
             some = bert_head_forward(t, m, bert_forward(t, m, &b.inputs), &b);
             loss = bert_head_loss(t, m, some, &b, items);
             assert_non_null(loss);
-            sum += (double)*bert_tensor_data(loss);
+            sum += (double)*bert_tensor_read(t, loss);
         }
         assert_float_equal(sum, part, 1e-5);
 

@@ -91,7 +91,7 @@ static inline float *weights_of(const world *w, size_t *n) {
         bert_param_shape(p, &rows, &cols);
         size_t k = (size_t)rows * (size_t)cols;
         all = realloc(all, (*n + k) * sizeof *all);
-        memcpy(all + *n, bert_param_value(p), k * sizeof *all);
+        bert_param_read(p, all + *n);
         *n += k;
     }
     return all;

@@ -9,12 +9,12 @@
 #include <sys/mman.h>
 
 struct bert_arena_block {
-    bert_arena_block *next;
+    _Alignas(BERT_ALIGN) bert_arena_block *next;
     size_t size;
     size_t filled;        /* what was used of it when the arena moved on */
     unsigned char *pages; /* [pages_count] page_state of the large pages from the block's start */
     size_t pages_count;
-    _Alignas(BERT_ALIGN) unsigned char data[];
+    unsigned char *data; /* behind the block, or a device's */
 };
 
 enum { FIRST_BLOCK = 1 << 16, HUGE_PAGE = 2 << 20 };
@@ -40,6 +40,17 @@ void *bert_aligned_alloc(size_t count, size_t size) {
     return aligned_pages(round_up(bytes ? bytes : 1, BERT_ALIGN));
 }
 
+/* A block whose bytes the host does not touch: its head lies elsewhere, and no pages change. */
+static bert_arena_block *device_block(const bert_memory *memory, size_t size) {
+    bert_arena_block *b = bert_aligned_alloc(1, sizeof *b);
+    if (!b) return NULL;
+    *b = (bert_arena_block){.size = round_up(size, BERT_ALIGN)};
+    b->data = memory->alloc(b->size);
+    if (b->data) return b;
+    free(b);
+    return NULL;
+}
+
 static bert_arena_block *block_new(size_t size) {
     size_t bytes = sizeof(bert_arena_block) + size;
     bytes += round_up(bytes / HUGE_PAGE + 1, BERT_ALIGN);
@@ -47,6 +58,7 @@ static bert_arena_block *block_new(size_t size) {
     bert_arena_block *b = aligned_pages(bytes);
     if (!b) return NULL;
     b->next = NULL;
+    b->data = (unsigned char *)(b + 1);
     b->pages_count = bytes / HUGE_PAGE;
     size_t map = round_up(b->pages_count, BERT_ALIGN);
     b->size = bytes - sizeof *b - map;
@@ -55,12 +67,17 @@ static bert_arena_block *block_new(size_t size) {
     return b;
 }
 
+static bool elsewhere(const bert_arena *a) {
+    return a->memory && a->memory->alloc;
+}
+
 void bert_arena_free(bert_arena *a) {
     for (bert_arena_block *b = a->first, *next; b; b = next) {
         next = b->next;
+        if (elsewhere(a)) a->memory->free(b->data);
         free(b);
     }
-    *a = (bert_arena){0};
+    *a = (bert_arena){.memory = a->memory};
 }
 
 void *bert_arena_alloc(bert_arena *a, size_t bytes) {
@@ -81,7 +98,7 @@ void *bert_arena_alloc(bert_arena *a, size_t bytes) {
             size_t size = a->reserved ? a->reserved : FIRST_BLOCK;
             if (size > (size_t)256 << 20) size = (size_t)256 << 20;
             if (size < bytes) size = bytes;
-            *link = block_new(size);
+            *link = elsewhere(a) ? device_block(a->memory, size) : block_new(size);
             if (!*link) return NULL;
             a->reserved += (*link)->size;
         }

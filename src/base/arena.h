@@ -7,8 +7,16 @@
 #define BERT_ALIGN                                                                                 \
     64 /* every allocation starts on a cache line, so that vector loads never straddle */
 
+/* Where an arena's blocks come from, if not from the host's memory: addresses that only a device
+ * can read. */
+typedef struct {
+    void *(*alloc)(size_t bytes); /* aligned to BERT_ALIGN; NULL: out of memory */
+    void (*free)(void *p);
+} bert_memory;
+
 typedef struct bert_arena_block bert_arena_block;
 typedef struct {
+    const bert_memory *memory; /* NULL, or without functions: the host's */
     bert_arena_block *first, *current;
     size_t used;     /* bytes used in current */
     size_t peak;     /* most bytes in use so far, over all blocks */

@@ -4,6 +4,7 @@
 #define BERT_CPU_RIGHT_H
 #include "base/threads.h"
 #include "cpu/view.h"
+#include "device/operations.h"
 
 /* What an int8 product spreads its errors over its depth with, [2, K]: the right side is multiplied
  * by the first row, the left one by the second, whose product is 1. NULL: neither. */
@@ -32,8 +33,6 @@ void bert_repack(bert_threads *threads, bert_packed *p, const bert_view *b);
 void bert_packed_free(bert_packed *p);
 size_t bert_packed_bytes(const bert_packed *p);
 
-/* Copies bytes from where a matrix lies, or returns false: then it is read where it is. */
-typedef bool bert_read_fn(void *context, const float *at, float *to, size_t bytes);
 /* A right operand as it lies. */
 typedef struct {
     bert_view view;

@@ -66,6 +66,7 @@ int bert_dataset_begin(bert_dataset_builder *b, const char *where, const char *u
     if (b->set) b->set->group = 1;
     if (b->set) b->set->where = strdup(where);
     if (b->set) b->set->model = strdup(bert_model_path(base));
+    if (b->set) b->set->device = bert_model_device(base);
     if (!b->set || !b->set->where || !b->set->model) return bert_fail_memory(e, sizeof *b->set);
     int32_t limit = bert_model_max_length(base);
     if (options->max_length < 0 || options->max_length > limit)
@@ -227,6 +228,7 @@ bert_model_options bert_dataset_model(const bert_dataset *d) {
     bert_model_options o = bert_model_default();
     o.head = d->task->name;
     o.trainable = true;
+    o.device = d->device;
     if (!d->task->labels) return o;
     o.num_labels = d->num_labels;
     if (d->task == &bert_task_sequence_classification)

@@ -8,8 +8,9 @@
 #include "models/problem.h"
 
 struct bert_dataset {
-    char *where; /* the file, for messages */
-    char *model; /* the directory of the checkpoint it was opened against */
+    char *where;               /* the file, for messages */
+    char *model;               /* the directory of the checkpoint it was opened against */
+    const bert_device *device; /* and its device */
     const bert_task *task;
     bert_problem problem;
     char **names; /* [num_labels] of classes; regression has one, "LABEL_0" */

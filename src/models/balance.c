@@ -11,6 +11,7 @@ static int balance(const bert_model *m, int threads, bert_error *e) {
     const bert_config *c = &m->config;
     bert_tape_options o = bert_tape_default();
     o.threads = threads;
+    o.device = m->params->device;
     o.precision = BERT_PRECISION_MEDIUM;
     o.record = false;
     bert_tape *t = bert_tape_new(&o, e);
@@ -20,14 +21,12 @@ static int balance(const bert_model *m, int threads, bert_error *e) {
     const int32_t start[] = {0, limit < EXAMPLE_TOKENS ? limit : EXAMPLE_TOKENS};
     for (int32_t i = 0; i < EXAMPLE_TOKENS; i++)
         ids[i] = (int32_t)((int64_t)i * 7919 % c->vocab_size);
-    t->balancing = true;
+    t->worker.balancing = true;
     const bert_inputs in = {.n = 1, .start = start, .ids = ids};
     bert_trunk_forward(t, &m->trunk, &in, NULL);
     int rc = bert_tape_error(t, e);
     bert_tape_free(t);
-    pthread_mutex_lock(&m->params->packing); /* the first use is still to come */
-    for (int i = 0; i < m->params->count; i++) m->params->items[i]->used = false;
-    pthread_mutex_unlock(&m->params->packing);
+    bert_params_unused(m->params);
     return rc;
 }
 

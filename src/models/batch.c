@@ -1,6 +1,5 @@
 #include "models/batch.h"
 #include "base/error.h"
-#include "cpu/attention.h"
 #include "tape/tape.h"
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -38,7 +37,6 @@ static int reserve_sequences(bert_session *s, size_t count, bert_error *e) {
 
 void bert_lane_free(bert_lane *lane) {
     bert_tape_free(lane->tape);
-    free(lane->context.data);
 }
 
 static int make_lanes(bert_session *s, bert_error *e) {
@@ -75,19 +73,9 @@ static size_t probabilities(const bert_session *s, const bert_inputs *in, int32_
     return sum;
 }
 
-/* The attention op keeps no probabilities; for who wants to see them they are computed again. */
-static int watch_qkv(void *context, int layer, const bert_attention_spec *spec, const float *qkv,
-                     bert_error *e) {
+static float *watch_attentions(void *context, int layer) {
     const chunk_run *r = context;
-    const bert_config *c = &r->s->model->config;
-    bert_buffer_f32 *out = &r->lane->context;
-    int rc = reserve(out, (size_t)r->in.start[r->in.n], (size_t)c->hidden_size, e);
-    if (rc) return rc;
-    const bert_attention_plan plan =
-        bert_attention_plan_of(r->lane->tape, spec, 3 * c->hidden_size, r->in.start, r->in.n);
-    float *to = r->s->attentions.data + (size_t)layer * r->run->weights + r->weights_before;
-    rc = bert_attention_forward(r->lane->tape->threads, &plan, qkv, out->data, NULL, to);
-    return rc ? bert_fail_memory(e, 0) : 0;
+    return r->s->attentions.data + (size_t)layer * r->run->weights + r->weights_before;
 }
 
 static int watch_hidden(void *context, int layer, const float *hidden, bert_error *e) {
@@ -119,7 +107,7 @@ static int run_chunk(bert_session *s, const bert_trunk_run *run, bert_lane *lane
         .context = &r, .first_rows = run->first_rows, .skip_layers = run->skip_layers};
     if (run->want & BERT_WANT_HIDDEN_STATES) watch.hidden = watch_hidden;
     if (run->want & BERT_WANT_ATTENTIONS) {
-        watch.qkv = watch_qkv;
+        watch.attentions = watch_attentions;
         r.weights_before = probabilities(s, all, 0, chunk.first);
     }
     const bert_model *m = s->model;
@@ -128,8 +116,7 @@ static int run_chunk(bert_session *s, const bert_trunk_run *run, bert_lane *lane
     int rc = bert_tape_error(lane->tape, e);
     if (rc) return rc;
     const size_t row = (size_t)(run->first_rows ? chunk.first : begin);
-    memcpy(s->hidden.data + row * (size_t)m->config.hidden_size, bert_tensor_data(x),
-           bert_tensor_size(x) * sizeof(float));
+    bert_tensor_copy(lane->tape, x, s->hidden.data + row * (size_t)m->config.hidden_size);
     return 0;
 }
 

@@ -215,8 +215,8 @@ static int build(bert_model *m, const bert_model_options *o, bert_error *e) {
     w->path = m->weights_path;
     bert_param_source source = {bert_weight_source_find, w, bert_weight_source_done,
                                 bert_weight_source_read, bert_weight_source_differs};
-    m->params = bert_params_new_from(w->file ? &source : NULL, o->trainable, o->seed,
-                                     m->config.initializer_range, e);
+    m->params = bert_params_new_on(o->device, w->file ? &source : NULL, o->trainable, o->seed,
+                                   m->config.initializer_range, e);
     if (!m->params) return e->code;
     const char *prefix = m->head.name ? m->arch->prefix : "";
     int rc = bert_trunk_new(m->params, m->arch, &m->config, m->own, prefix, &m->trunk, e);
@@ -335,6 +335,10 @@ const bert_tokenizer *bert_model_tokenizer(const bert_model *m) {
 const bert_tokenizer *bert_model_need_tokenizer(const bert_model *m, bert_error *e) {
     if (!m->tokenizer) bert_fail(e, m->tokenizer_error.code, "%s", m->tokenizer_error.message);
     return m->tokenizer;
+}
+
+const bert_device *bert_model_device(const bert_model *m) {
+    return m->params->device;
 }
 
 const char *bert_model_path(const bert_model *m) {

@@ -1,6 +1,7 @@
 /* The forward pass for use: nothing is recorded. */
 #include "models/session.h"
 #include "base/error.h"
+#include "base/finite.h"
 #include "models/batch.h"
 #include "tape/tape.h"
 #include <math.h>
@@ -21,9 +22,10 @@ bert_session *bert_session_new(const bert_model *m, const bert_session_options *
                   MAX_BATCH_TOKENS);
         return NULL;
     }
-    if (bert_precision_check(o.precision, bert_precision_name(o.precision), e)) return NULL;
+    const bert_device *device = m->params->device;
+    if (device->check(o.precision, e)) return NULL;
     if (o.precision == BERT_PRECISION_INT8 && bert_model_balance(m, o.threads, e)) return NULL;
-    if (!o.batch_tokens) o.batch_tokens = bert_cpu()->gemm[o.precision]->tokens;
+    if (!o.batch_tokens) o.batch_tokens = device->tokens(o.precision);
     bert_session *s = calloc(1, sizeof *s);
     const size_t pointers = 2 * (size_t)m->config.num_hidden_layers + 1;
     if (s) s->layer_pointers = calloc(pointers, sizeof *s->layer_pointers);
@@ -35,6 +37,7 @@ bert_session *bert_session_new(const bert_model *m, const bert_session_options *
     s->model = m;
     s->options = o;
     bert_tape_options t = bert_tape_default();
+    t.device = device;
     t.threads = o.threads;
     t.precision = o.precision;
     t.record = t.training = false;
@@ -65,7 +68,7 @@ void bert_session_free(bert_session *s) {
 }
 
 static size_t lane_memory(const bert_lane *l) {
-    return l->context.capacity * sizeof(float) + (l->tape ? bert_tape_memory(l->tape) : 0);
+    return l->tape ? bert_tape_memory(l->tape) : 0;
 }
 
 size_t bert_session_memory(const bert_session *s) {
@@ -93,7 +96,7 @@ const float *bert_session_first_rows(const bert_session *s) {
 /* A value that is not finite comes from the weights, or from a product that overflowed. */
 static int check_finite(const bert_session *s, const float *x, size_t n, const char *what,
                         bert_error *e) {
-    if (!x || bert_all_finite(NULL, x, n)) return 0;
+    if (!x || bert_finite(x, n)) return 0;
     int rc = bert_params_check_finite(s->model->params, e);
     return rc ? rc : bert_fail(e, BERT_ENUMERIC, "the %s hold a value that is not finite", what);
 }
@@ -108,23 +111,24 @@ static int run_head(bert_session *s, const bert_trunk_run *r, bert_outputs *out,
     }
     bert_tape *tape = s->together.tape;
     bert_tape_reset(tape);
-    bert_tensor *hidden = bert_tape_result(tape, NULL, 0, in.start[in.n], m->config.hidden_size,
-                                           (bert_sources){.data = s->hidden.data});
+    bert_tensor *hidden =
+        bert_tensor_over(tape, s->hidden.data, in.start[in.n], m->config.hidden_size);
     bert_tensor *pooled = NULL, *logits = NULL;
     if (r->want & BERT_WANT_POOLER && m->trunk.pooler.weight)
         pooled = bert_pooler(tape, m, hidden, &in);
     if (r->want & BERT_WANT_LOGITS && m->head.name)
         logits = bert_head_forward(tape, m, hidden, &(bert_batch){.inputs = in});
+    out->pooler_output = bert_tensor_read(tape, pooled);
+    out->logits = bert_tensor_read(tape, logits);
     int rc = bert_tape_error(tape, e);
     if (rc) return rc;
-    out->pooler_output = bert_tensor_data(pooled);
-    out->logits = bert_tensor_data(logits);
     if (logits) {
         out->logit_rows = bert_tensor_rows(logits);
         out->logit_cols = bert_tensor_cols(logits);
     }
-    if (pooled) rc = check_finite(s, pooled->data, bert_tensor_size(pooled), "pooler's output", e);
-    if (logits && !rc) rc = check_finite(s, logits->data, bert_tensor_size(logits), "logits", e);
+    if (pooled)
+        rc = check_finite(s, out->pooler_output, bert_tensor_size(pooled), "pooler's output", e);
+    if (logits && !rc) rc = check_finite(s, out->logits, bert_tensor_size(logits), "logits", e);
     return rc;
 }
 

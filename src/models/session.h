@@ -14,8 +14,7 @@ typedef struct {
 /* What takes a chunk through the layers: all threads together, or one. */
 typedef struct {
     bert_tape *tape;
-    bert_buffer_f32 context; /* of attention, when its probabilities are wanted */
-    int32_t failed;          /* the chunk that it failed at */
+    int32_t failed; /* the chunk that it failed at */
     bert_error error;
 } bert_lane;
 

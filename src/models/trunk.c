@@ -34,18 +34,15 @@ void bert_trunk_free(bert_trunk *k) {
 bert_tensor *bert_pass_attention(bert_tape *t, const bert_pass *pass, bert_tensor *qkv,
                                  const bert_attention_spec *spec) {
     const bert_trunk_watch *watch = pass->watch;
-    if (qkv && watch && watch->qkv) {
-        bert_error e = {0};
-        int rc = watch->qkv(watch->context, pass->layer, spec, bert_tensor_data(qkv), &e);
-        if (rc) return bert_tape_fail(t, NULL, rc, "%s", e.message);
-    }
-    return bert_attention(t, qkv, spec, pass->in->start, pass->in->n);
+    float *shown =
+        watch && watch->attentions ? watch->attentions(watch->context, pass->layer) : NULL;
+    return bert_attention_shown(t, qkv, spec, pass->in->start, pass->in->n, shown);
 }
 
 static void show(bert_tape *t, const bert_trunk_watch *watch, int layer, const bert_tensor *x) {
     if (!x || !watch || !watch->hidden) return;
     bert_error e = {0};
-    int rc = watch->hidden(watch->context, layer, bert_tensor_data(x), &e);
+    int rc = watch->hidden(watch->context, layer, bert_tensor_read(t, x), &e);
     if (rc) bert_tape_fail(t, NULL, rc, "%s", e.message);
 }
 

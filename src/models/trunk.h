@@ -17,9 +17,9 @@ typedef struct {
 
 /* Who wants to see what passes by. Each function may be NULL. */
 typedef struct {
-    /* The queries, keys and values [T, 3H] that enter the attention of a layer. */
-    int (*qkv)(void *context, int layer, const bert_attention_spec *spec, const float *qkv,
-               bert_error *e);
+    /* Where the probabilities of the attention of a layer go: [heads, length, length] of each
+     * sequence in turn. */
+    float *(*attentions)(void *context, int layer);
     /* What leaves the embeddings (layer 0) and each layer (1, 2, ...): [T, H]. */
     int (*hidden)(void *context, int layer, const float *hidden, bert_error *e);
     void *context;
@@ -53,7 +53,7 @@ int bert_trunk_add_pooler(bert_params *ps, const bert_config *c, const char *pre
                           bert_error *e);
 void bert_trunk_free(bert_trunk *k);
 
-/* bert_attention() of a layer, shown to who wants to see what enters it. For blocks. */
+/* bert_attention() of a layer, shown to who wants to see its probabilities. For blocks. */
 bert_tensor *bert_pass_attention(bert_tape *t, const bert_pass *pass, bert_tensor *qkv,
                                  const bert_attention_spec *spec);
 

@@ -1,9 +1,10 @@
 #include "models/weights.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/finite.h"
+#include "device/device.h"
 #include "models/arch.h"
 #include "models/foreign.h"
-#include "tape/loops.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -178,7 +179,7 @@ int bert_weight_source_find(void *context, const char *name, int32_t rows, int32
     if (!*value) return e->code;
     /* Matrices are looked at when they are first used; rows of a table that a text uses show in the
      * result. */
-    if ((!direct || rows == 1) && !bert_all_finite(NULL, *value, count)) s->not_finite = t->name;
+    if ((!direct || rows == 1) && !bert_finite(*value, count)) s->not_finite = t->name;
     return 1;
 }
 
@@ -322,32 +323,45 @@ int bert_weight_source_check(const bert_weight_source *s, bert_error *e) {
 }
 
 int bert_params_check_finite(const bert_params *ps, bert_error *e) {
-    for (int i = 0; i < bert_params_count(ps); i++) {
+    bert_arena copy = {0};
+    int rc = 0;
+    for (int i = 0; i < bert_params_count(ps) && !rc; i++) {
         const bert_param *p = bert_params_at(ps, i);
-        if (!bert_all_finite(NULL, p->value, (size_t)p->rows * (size_t)p->cols))
-            return bert_fail(e, BERT_ENUMERIC, "weights %s hold a value that is not finite",
-                             p->name);
+        const size_t n = bert_param_size(p);
+        const float *value = bert_device_view(ps->device, p->value, n, &copy);
+        if (!value)
+            rc = bert_fail_memory(e, n * sizeof *value);
+        else if (!bert_finite(value, n))
+            rc = bert_fail(e, BERT_ENUMERIC, "weights %s hold a value that is not finite", p->name);
+        bert_arena_reset(&copy);
     }
-    return 0;
+    bert_arena_free(&copy);
+    return rc;
 }
 
 int bert_params_save(const bert_params *ps, const char *path, bert_error *e) {
     const int n = bert_params_count(ps);
     bert_stored_tensor *list = calloc((size_t)n + 1, sizeof *list);
     if (!list) return bert_fail_memory(e, ((size_t)n + 1) * sizeof *list);
-    for (int i = 0; i < n; i++) {
+    bert_arena copies = {0};
+    int rc = 0;
+    for (int i = 0; i < n && !rc; i++) {
         const bert_param *p = bert_params_at(ps, i);
+        const size_t size = bert_param_size(p);
         /* Biases and LayerNorms are vectors; a weight of one row is a matrix all the same. */
         bool vector = p->rows == 1 && !bert_param_decays(p);
-        list[i] = (bert_stored_tensor){.name = p->name,
-                                       .dtype = BERT_F32,
-                                       .dims = vector ? 1 : 2,
-                                       .shape = {vector ? p->cols : p->rows, p->cols},
-                                       .data = p->value,
-                                       .bytes = (size_t)p->rows * (size_t)p->cols * sizeof(float)};
+        list[i] =
+            (bert_stored_tensor){.name = p->name,
+                                 .dtype = BERT_F32,
+                                 .dims = vector ? 1 : 2,
+                                 .shape = {vector ? p->cols : p->rows, p->cols},
+                                 .data = bert_device_view(ps->device, p->value, size, &copies),
+                                 .bytes = size * sizeof(float)};
+        if (!list[i].data) rc = bert_fail_memory(e, list[i].bytes);
     }
     static const char *const metadata[] = {"format", "pt", NULL};
-    int rc = bert_safetensors_save(path, list, n, metadata, e);
+    if (!rc) rc = bert_safetensors_save(path, list, n, metadata, e);
+    bert_arena_free(&copies);
     free(list);
     return rc;
 }

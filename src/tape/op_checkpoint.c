@@ -5,7 +5,6 @@
 #include <string.h>
 
 typedef struct {
-    bert_node node;
     bert_segment_fn *fn;
     const void *context;
     bert_tensor *leaf; /* the segment's input as its nodes see it, made by none */
@@ -13,7 +12,7 @@ typedef struct {
     bert_arena_mark from, to;
     uint64_t step, calls; /* with which dropout masks */
     bool training;
-} checkpoint_node;
+} segment;
 
 /* What a segment changes on the tape, and gets back. */
 typedef struct {
@@ -35,7 +34,7 @@ static void restore_state(bert_tape *t, const tape_state *s) {
     t->inside = s->inside;
 }
 
-static bert_tensor *run(bert_tape *t, const checkpoint_node *n, bool record) {
+static bert_tensor *run(bert_tape *t, const segment *n, bool record) {
     t->last = NULL;
     t->inside = true;
     t->options.record = record;
@@ -43,7 +42,7 @@ static bert_tensor *run(bert_tape *t, const checkpoint_node *n, bool record) {
 }
 
 static int checkpoint_backward(bert_tape *t, bert_node *node) {
-    checkpoint_node *n = (checkpoint_node *)node;
+    segment *n = node->with;
     bert_tensor *x = node->in[0], *leaf = n->leaf, *y = n->kept;
     tape_state before = save_state(t);
     bert_arena_mark mark = bert_tape_mark(t);
@@ -71,19 +70,19 @@ static int checkpoint_backward(bert_tape *t, bert_node *node) {
     return rc;
 }
 
-const bert_op bert_op_checkpoint = {"checkpoint", checkpoint_backward};
+const bert_op bert_op_checkpoint = {"checkpoint", BERT_OP_checkpoint, checkpoint_backward, false};
 
 bert_tensor *bert_checkpoint(bert_tape *t, bert_segment_fn *fn, const void *context, size_t bytes,
                              bert_tensor *x) {
     if (!bert_tape_ready(t, x)) return NULL;
     const bool keep = !t->options.gradient_checkpointing;
     if (!t->options.record || (keep && t->inside)) return fn(t, context, x);
-    checkpoint_node n = {.fn = fn,
-                         .context = bert_tape_copy(t, context, bytes),
-                         .leaf = bert_tape_copy(t, x, sizeof *x),
-                         .step = t->step,
-                         .calls = t->calls,
-                         .training = t->options.training};
+    segment n = {.fn = fn,
+                 .context = bert_tape_copy(t, context, bytes),
+                 .leaf = bert_tape_copy(t, x, sizeof *x),
+                 .step = t->step,
+                 .calls = t->calls,
+                 .training = t->options.training};
     if (!n.context || !n.leaf) return NULL;
     n.leaf->node = NULL;
     tape_state before = save_state(t);
@@ -101,10 +100,9 @@ bert_tensor *bert_checkpoint(bert_tape *t, bert_segment_fn *fn, const void *cont
         n.from = mark;
         n.to = bert_tape_mark(t);
     }
-    y = bert_tape_result(t, &bert_op_checkpoint, sizeof n, y->rows, y->cols,
+    y = bert_tape_result(t, &bert_op_checkpoint, y->rows, y->cols,
                          (bert_sources){.a = x, .data = y->data, .wanted = true});
     if (!y) return NULL;
-    n.node = *y->node;
-    *(checkpoint_node *)y->node = n;
-    return y;
+    y->node->with = bert_tape_copy(t, &n, sizeof n);
+    return y->node->with ? y : NULL;
 }

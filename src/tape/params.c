@@ -1,27 +1,39 @@
 #include "tape/params.h"
 #include "base/error.h"
+#include "base/finite.h"
 #include "base/rng.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-bert_params *bert_params_new_from(const bert_param_source *source, bool trainable, uint64_t seed,
-                                  float initializer_range, bert_error *e) {
+bert_params *bert_params_new_on(const bert_device *device, const bert_param_source *source,
+                                bool trainable, uint64_t seed, float initializer_range,
+                                bert_error *e) {
     bert_params *ps = calloc(1, sizeof *ps);
     if (!ps) {
         bert_fail_memory(e, sizeof *ps);
         return NULL;
     }
     if (source) ps->source = *source;
+    ps->device = device ? device : &bert_device_cpu;
+    ps->values.memory = ps->grads.memory = &ps->device->memory;
+    ps->memos.source = ps->source.context;
+    ps->memos.done = ps->source.done;
+    ps->memos.read = ps->source.read;
     ps->trainable = trainable;
     ps->seed = seed;
     ps->initializer_range = initializer_range;
-    if (pthread_mutex_init(&ps->packing, NULL) || pthread_mutex_init(&ps->balancing, NULL)) {
+    if (pthread_mutex_init(&ps->memos.lock, NULL) || pthread_mutex_init(&ps->balancing, NULL)) {
         free(ps);
         bert_fail(e, BERT_ENOMEM, "the system is out of mutexes");
         return NULL;
     }
     return ps;
+}
+
+bert_params *bert_params_new_from(const bert_param_source *source, bool trainable, uint64_t seed,
+                                  float initializer_range, bert_error *e) {
+    return bert_params_new_on(NULL, source, trainable, seed, initializer_range, e);
 }
 
 bert_params *bert_params_new(uint64_t seed, float initializer_range, bert_error *e) {
@@ -34,9 +46,11 @@ bool bert_params_differ(const bert_params *ps, const char *name) {
 
 void bert_params_free(bert_params *ps) {
     if (!ps) return;
-    for (int i = 0; i < ps->count; i++) bert_weights_free(ps->items[i]);
-    pthread_mutex_destroy(&ps->packing);
+    for (int i = 0; i < ps->count && ps->device->forget; i++)
+        ps->device->forget(&ps->items[i]->memo);
+    pthread_mutex_destroy(&ps->memos.lock);
     pthread_mutex_destroy(&ps->balancing);
+    bert_arena_free(&ps->memos.memory);
     bert_arena_free(&ps->names);
     bert_arena_free(&ps->values);
     bert_arena_free(&ps->grads);
@@ -96,8 +110,28 @@ static bert_param *find_or_grow(bert_params *ps, const char *name, int32_t rows,
                       .layer = ps->layer,
                       .lr_scale = 1,
                       .padding = -1,
-                      .owner = ps};
+                      .owner = ps,
+                      .memo.memos = &ps->memos};
     return p;
+}
+
+/* A value of the set's own: a copy of what is stored, or initialised. NULL: out of memory. */
+static float *own_value(bert_params *ps, const bert_param *p, const float *stored, bert_init init,
+                        bert_error *e) {
+    const size_t bytes = bert_matrix_bytes(p->rows, p->cols, sizeof(float));
+    float *own = bert_arena_alloc(&ps->values, bytes);
+    float *host = !own || stored || ps->device->host ? own : malloc(bytes);
+    if (!host) {
+        bert_fail_memory(e, bytes);
+        bert_error_prefix(e, "%s: ", p->name);
+        return NULL;
+    }
+    if (!stored) initialise(host, bert_param_size(p), init, ps, p->name);
+    if (stored || host != own) ps->device->write(own, stored ? stored : host, bytes);
+    if (stored && !ps->device->host && ps->source.done) /* nobody else will look at it */
+        ps->source.done(ps->source.context, stored, bytes, bert_finite(stored, bert_param_size(p)));
+    if (host != own) free(host);
+    return own;
 }
 
 bert_param *bert_param_new(bert_params *ps, const char *name, int32_t rows, int32_t cols,
@@ -124,21 +158,11 @@ bert_param *bert_param_new(bert_params *ps, const char *name, int32_t rows, int3
         if (rc == 0) stored = NULL;
     }
     p->initialised = !stored;
-    p->value = stored;
-    if (!stored || ps->trainable) {
-        const size_t n = bert_param_size(p), bytes = bert_matrix_bytes(rows, cols, sizeof(float));
-        float *own = bert_arena_alloc(&ps->values, bytes);
-        if (!own) {
-            bert_fail_memory(e, bytes);
-            bert_error_prefix(e, "%s: ", name);
-            bert_arena_rewind(&ps->names, names);
-            return NULL;
-        }
-        if (stored)
-            memcpy(own, stored, n * sizeof *own);
-        else
-            initialise(own, n, init, ps, name);
-        p->value = own;
+    p->memo.mapped = stored && !ps->trainable && ps->device->host;
+    p->value = p->memo.mapped ? stored : own_value(ps, p, stored, init, e);
+    if (!p->value) {
+        bert_arena_rewind(&ps->names, names);
+        return NULL;
     }
     ps->items[ps->count++] = p;
     return p;
@@ -168,17 +192,37 @@ void bert_param_shape(const bert_param *p, int32_t *rows, int32_t *cols) {
 }
 
 const float *bert_param_value(const bert_param *p) {
-    return p ? p->value : NULL;
+    return p && p->owner->device->host ? p->value : NULL;
 }
 
 void bert_param_touch(bert_param *p) {
-    p->version++;
+    p->memo.version++;
 }
 
 float *bert_param_value_mut(bert_param *p) {
-    if (!p || !p->trainable) return NULL;
+    if (!p || !p->trainable || !p->owner->device->host) return NULL;
     bert_param_touch(p);
     return (float *)(uintptr_t)p->value; /* own memory, since the set is trainable */
+}
+
+void bert_param_read(const bert_param *p, float *to) {
+    p->owner->device->read(to, p->value, bert_param_size(p) * sizeof *to);
+}
+
+int bert_param_write(bert_param *p, const float *from) {
+    if (!p || !p->trainable) return BERT_EINVAL;
+    bert_param_touch(p);
+    float *value = (float *)(uintptr_t)p->value; /* own memory, since the set is trainable */
+    p->owner->device->write(value, from, bert_param_size(p) * sizeof *from);
+    return BERT_OK;
+}
+
+void bert_param_read_grad(const bert_param *p, float *to) {
+    const size_t bytes = bert_param_size(p) * sizeof *to;
+    if (p->grad)
+        p->owner->device->read(to, p->grad, bytes);
+    else
+        memset(to, 0, bytes);
 }
 
 /* Room for every gradient in one block, so that nearly all of it is whole large pages. */
@@ -207,7 +251,8 @@ static float *gradient(bert_param *p, bert_arena *pages, bert_error *e) {
         return NULL;
     }
     bert_arena_receive(grads, p->grad, bytes, pages);
-    return memset(p->grad, 0, bytes);
+    p->owner->device->zero(p->grad, bytes);
+    return p->grad;
 }
 
 float *bert_param_grad_from(bert_param *p, bert_arena *pages, bert_error *e) {
@@ -221,7 +266,7 @@ float *bert_param_grad_mut(bert_param *p, bert_error *e) {
 }
 
 const float *bert_param_grad(const bert_param *p) {
-    if (!p || !p->trainable) return NULL;
+    if (!p || !p->trainable || !p->owner->device->host) return NULL;
     return p->grad ? p->grad : gradient((bert_param *)(uintptr_t)p, NULL, NULL); /* allocates */
 }
 
@@ -234,7 +279,7 @@ void bert_params_lend(bert_params *ps, bert_arena *to) {
 }
 
 static void clear_gradient(bert_param *p) {
-    if (p->grad) memset(p->grad, 0, bert_param_size(p) * sizeof *p->grad);
+    if (p->grad) p->owner->device->zero(p->grad, bert_param_size(p) * sizeof *p->grad);
     p->flowed = false;
 }
 
@@ -268,6 +313,20 @@ void bert_params_zero_grad(bert_params *ps) {
 
 size_t bert_params_bytes(const bert_params *ps) {
     return ps->values.reserved + ps->grads.reserved + bert_params_packed_bytes(ps);
+}
+
+size_t bert_params_packed_bytes(const bert_params *ps) {
+    bert_memos *memos = (bert_memos *)(uintptr_t)&ps->memos; /* only its mutex changes */
+    pthread_mutex_lock(&memos->lock);
+    size_t bytes = memos->bytes;
+    pthread_mutex_unlock(&memos->lock);
+    return bytes;
+}
+
+void bert_params_unused(bert_params *ps) {
+    pthread_mutex_lock(&ps->memos.lock);
+    for (int i = 0; i < ps->count; i++) ps->items[i]->memo.used = false;
+    pthread_mutex_unlock(&ps->memos.lock);
 }
 
 /* ---- Layers: a prefix and the parameters under it. */

@@ -2,11 +2,9 @@
 #ifndef BERT_TAPE_PARAMS_H
 #define BERT_TAPE_PARAMS_H
 #include "base/arena.h"
-#include "cpu/matmul.h"
+#include "device/device.h"
 #include <bert_train.h>
 #include <pthread.h>
-
-enum { BERT_LINEARS_MAX = 3 }; /* linears that one product may hold: queries, keys, values */
 
 /* What a parameter is, and of which part of a model: set when it is made. */
 typedef enum {
@@ -17,13 +15,12 @@ typedef enum {
 } bert_param_kind;
 typedef enum { BERT_PART_TRUNK, BERT_PART_POOLER, BERT_PART_HEAD } bert_part;
 
-typedef struct bert_weights bert_weights; /* a packed copy; src/tape/weights.c */
-
 struct bert_param {
     char *name;
     int32_t rows, cols;
-    const float *value; /* mapped, or own memory when trainable or initialised */
-    float *grad;        /* NULL until it is first asked for */
+    const float *value; /* of the device: own memory when trainable or initialised, else mapped
+                           where the device can use it so */
+    float *grad;        /* of the device; NULL until it is first asked for */
     bool trainable, frozen;
     bool initialised; /* not found in the checkpoint */
     bool flowed;      /* something was added to grad since it was last cleared */
@@ -31,12 +28,9 @@ struct bert_param {
     int32_t padding;  /* the row that embeddings do not teach, torch's padding_idx; -1: none */
     bert_param_kind kind;
     bert_part part;
-    int layer;        /* 0, 1, ..; -1: below layer 0; as many as there are layers: above them */
-    uint64_t version; /* raised by every change of the value: packed copies are stale */
+    int layer; /* 0, 1, ..; -1: below layer 0; as many as there are layers: above them */
     bert_params *owner;
-    bool used;            /* multiplied once as it lies, under the owner's mutex */
-    bert_weights *packed; /* copies of linears that begin with this parameter */
-    float *balance;       /* [2, cols] of its int8 products; shared by the linears of one product */
+    bert_memo memo; /* what the device remembers of it */
 };
 
 /* Where values come from. find: 1 and *value ([rows, cols] float32 that lives as long as the
@@ -59,6 +53,7 @@ typedef struct {
 /* Parameters, values and gradients lie in the order of creation, each in one arena, so a parameter
  * never moves. */
 struct bert_params {
+    const bert_device *device;
     bert_param **items;
     int count, capacity;
     bert_param_source source;
@@ -68,13 +63,15 @@ struct bert_params {
     bert_part part; /* of the parameters that are made now, and their layer */
     int layer;
     bert_arena names, values, grads;
-    pthread_mutex_t packing; /* guards every packed copy, and packed_bytes */
-    size_t packed_bytes;
+    bert_memos memos;          /* of every parameter's memo */
     pthread_mutex_t balancing; /* guards balanced, and every parameter's balance until then */
     bool balanced;
 };
 
-/* source NULL: everything is initialised. */
+/* source NULL: everything is initialised. device NULL: the CPU. */
+bert_params *bert_params_new_on(const bert_device *device, const bert_param_source *source,
+                                bool trainable, uint64_t seed, float initializer_range,
+                                bert_error *e);
 bert_params *bert_params_new_from(const bert_param_source *source, bool trainable, uint64_t seed,
                                   float initializer_range, bert_error *e);
 bool bert_params_differ(const bert_params *ps, const char *name);
@@ -96,23 +93,7 @@ void bert_params_lend(bert_params *ps, bert_arena *to);
 void bert_param_touch(bert_param *p);
 size_t bert_params_bytes(const bert_params *ps); /* values, gradients and packed copies */
 
-/* The right operand W^T (forward, [in, out_0 + out_1 + ...]) or W (backward, [out, in]; count 1) of
- * linears that share their input, packed for a precision; packed on first use, again when a value
- * has changed, shared by threads. For values that are not being trained: a product with a weight
- * that changes every step packs as it goes, and saves a copy of the model. */
-const bert_packed *bert_weights_packed(const bert_linear *ls, int count, bool transposed,
-                                       bert_precision precision, bert_threads *threads,
-                                       bert_error *e);
-/* Whether this product takes the weights as they lie: the first time, if there are few rows. A
- * process that embeds one sentence packs nothing. */
-bool bert_weights_once(const bert_linear *ls, int count, int rows);
-/* Balances the int8 products of linears by an example of their input, x [rows, cols]: columns that
- * are large in x and small in the weights get a part of their range over to the weights. For depth
- * k, sqrt(max |x_k| / max |w_k|) (SmoothQuant, arXiv:2211.10438, equation 4, alpha 0.5). */
-int bert_weights_balance(const bert_linear *ls, int count, const float *x, int rows,
-                         bert_threads *threads, bert_error *e);
-/* After such a product. finite: of all its sums. */
-void bert_weights_done(const bert_param *p, bool finite, bert_threads *threads);
-void bert_weights_free(bert_param *p);
+/* The first use of every weight is still to come. */
+void bert_params_unused(bert_params *ps);
 size_t bert_params_packed_bytes(const bert_params *ps);
 #endif

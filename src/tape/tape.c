@@ -14,31 +14,27 @@ bert_tape_options bert_tape_default(void) {
 
 bert_tape *bert_tape_new(const bert_tape_options *options, bert_error *e) {
     bert_tape_options o = options ? *options : bert_tape_default();
-    if ((int)o.precision < 0 || o.precision >= BERT_PRECISION_COUNT ||
-        !bert_cpu()->gemm[o.precision]) {
-        bert_fail(e, BERT_EUNSUPPORTED, "precision %s is not available at level %s",
-                  bert_precision_name(o.precision), bert_cpu()->isa);
-        return NULL;
-    }
     bert_tape *t = calloc(1, sizeof *t);
     if (!t) {
         bert_fail_memory(e, sizeof *t);
         return NULL;
     }
     t->options = o;
-    t->threads = bert_threads_new(o.threads, e);
-    if (!t->threads) {
+    if (bert_worker_open(&t->worker, o.device, o.threads, o.precision, e)) {
         free(t);
         return NULL;
     }
+    t->worker.error = &t->error;
+    t->threads = t->worker.threads;
+    t->arena.memory = &t->worker.device->memory;
     return t;
 }
 
 void bert_tape_free(bert_tape *t) {
     if (!t) return;
-    bert_threads_free(t->threads);
+    bert_worker_close(&t->worker);
     bert_arena_free(&t->arena);
-    bert_arena_free(&t->work);
+    bert_arena_free(&t->notes);
     free(t);
 }
 
@@ -46,9 +42,9 @@ void bert_tape_reset(bert_tape *t) {
     if (!t) return;
     bert_arena_withdraw(&t->arena);
     bert_arena_reset(&t->arena);
-    bert_arena_reset(&t->work);
+    bert_arena_reset(&t->notes);
+    bert_worker_reset(&t->worker);
     t->last = NULL;
-    t->spare = NULL;
     t->refilled = false;
     t->calls = 0;
     bert_error_clear(&t->error);
@@ -74,7 +70,7 @@ int bert_tape_error(const bert_tape *t, bert_error *e) {
 
 size_t bert_tape_memory(const bert_tape *t) {
     if (!t) return 0;
-    return sizeof *t + t->arena.reserved + t->work.reserved + bert_threads_memory(t->threads);
+    return sizeof *t + t->arena.reserved + t->notes.reserved + bert_worker_memory(&t->worker);
 }
 
 int32_t bert_tensor_rows(const bert_tensor *x) {
@@ -85,12 +81,19 @@ int32_t bert_tensor_cols(const bert_tensor *x) {
     return x ? x->cols : 0;
 }
 
-const float *bert_tensor_data(const bert_tensor *x) {
-    return x ? x->data : NULL;
+/* n floats of the device where the host can read them until the reset. */
+static const float *read_floats(bert_tape *t, const float *data, size_t n) {
+    const float *view = bert_device_view(t->worker.device, data, n, &t->notes);
+    if (!view && data) bert_fail_memory(&t->error, n * sizeof *data);
+    return view;
 }
 
-const float *bert_tensor_grad(const bert_tensor *x) {
-    return x ? x->grad : NULL;
+const float *bert_tensor_read(bert_tape *t, const bert_tensor *x) {
+    return t && x ? read_floats(t, x->data, bert_tensor_size(x)) : NULL;
+}
+
+const float *bert_tensor_read_grad(bert_tape *t, const bert_tensor *x) {
+    return t && x ? read_floats(t, x->grad, bert_tensor_size(x)) : NULL;
 }
 
 /* ---- Forward */
@@ -121,10 +124,19 @@ void *bert_tape_set_error(bert_tape *t, int code, const char *format, ...) {
     return NULL;
 }
 
-void *bert_tape_alloc(bert_tape *t, size_t bytes) {
-    void *p = bert_arena_alloc(&t->arena, bytes);
+static void *allocate(bert_tape *t, bert_arena *a, size_t bytes) {
+    void *p = bert_arena_alloc(a, bytes);
     if (!p) bert_fail_memory(&t->error, bytes);
     return p;
+}
+
+void *bert_tape_alloc(bert_tape *t, size_t bytes) {
+    return allocate(t, &t->notes, bytes);
+}
+
+float *bert_tape_floats(bert_tape *t, size_t count) {
+    return allocate(t, &t->arena,
+                    count > SIZE_MAX / sizeof(float) ? SIZE_MAX : count * sizeof(float));
 }
 
 void *bert_tape_copy(bert_tape *t, const void *data, size_t bytes) {
@@ -134,6 +146,15 @@ void *bert_tape_copy(bert_tape *t, const void *data, size_t bytes) {
 
 uint64_t bert_tape_stream(bert_tape *t) {
     return (t->step << 20) + t->calls++;
+}
+
+bert_weight bert_weight_of(bert_linear l) {
+    return (bert_weight){.value = l.weight->value,
+                         .bias = l.bias ? l.bias->value : NULL,
+                         .rows = l.weight->rows,
+                         .cols = l.weight->cols,
+                         .trained = bert_param_trainable(l.weight),
+                         .memo = &l.weight->memo};
 }
 
 static bool wants_grad(const bert_sources *from) {
@@ -160,23 +181,78 @@ static void refill(bert_tape *t, const bert_sources *from) {
     bert_params_lend(p->owner, &t->arena);
 }
 
-bert_tensor *bert_tape_result(bert_tape *t, const bert_op *op, size_t node_bytes, int32_t rows,
-                              int32_t cols, bert_sources from) {
+/* Parameters live on the device that computes with them. */
+static bool same_device(bert_tape *t, const bert_op *op, const bert_param *p) {
+    if (!p || p->owner->device == t->worker.device) return true;
+    return bert_tape_fail(t, op, BERT_EINVAL, "%s is on the device %s, the tape computes on %s",
+                          p->name, p->owner->device->name, t->worker.device->name);
+}
+
+static bool same_devices(bert_tape *t, const bert_op *op, const bert_sources *from) {
+    for (int i = 0; i < 2; i++)
+        if (!same_device(t, op, from->params[i])) return false;
+    for (int i = 0; i < from->linears_count; i++)
+        if (!same_device(t, op, from->linears[i].weight) ||
+            !same_device(t, op, from->linears[i].bias))
+            return false;
+    return true;
+}
+
+static void name_params(bert_node *n, const bert_sources *from) {
+    for (int i = 0; i < 2; i++) n->params[i] = from->params[i];
+    for (int i = 0; i < from->linears_count; i++) {
+        n->params[2 * i] = from->linears[i].weight;
+        n->params[2 * i + 1] = from->linears[i].bias;
+    }
+}
+
+bert_tensor *bert_tape_result(bert_tape *t, const bert_op *op, int32_t rows, int32_t cols,
+                              bert_sources from) {
+    if (!same_devices(t, op, &from)) return NULL;
     if (t->options.record && !t->refilled) refill(t, &from);
     float *data = from.data;
-    if (!data) data = bert_tape_alloc(t, bert_matrix_bytes(rows, cols, sizeof *data));
+    if (!data) data = allocate(t, &t->arena, bert_matrix_bytes(rows, cols, sizeof *data));
     bert_tensor *y = data ? bert_tape_alloc(t, sizeof *y) : NULL;
     if (!y) return NULL;
     *y = (bert_tensor){.data = data, .rows = rows, .cols = cols};
     if (!t->options.record || !(from.wanted || wants_grad(&from))) return y;
-    bert_node *n = bert_tape_alloc(t, node_bytes);
+    bert_node *n = bert_tape_alloc(t, sizeof *n);
     if (!n) return NULL;
-    memset(n, 0, node_bytes);
     *n = (bert_node){.op = op, .previous = t->last, .out = y, .in = {from.a, from.b}};
+    name_params(n, &from);
     t->last = n;
     y->node = n;
     y->needs_grad = true;
     return y;
+}
+
+static bert_matrix matrix_of(const bert_tensor *x) {
+    return x ? (bert_matrix){x->data, x->rows, x->cols} : (bert_matrix){0};
+}
+
+/* What a device's row returned. */
+static int computed(bert_tape *t, const bert_op *op, int rc) {
+    if (rc && !t->error.code)
+        bert_tape_fail(t, op, rc, "%s", rc == BERT_ENOMEM ? "out of memory" : bert_error_name(rc));
+    return rc;
+}
+
+bert_tensor *bert_op_forward(bert_tape *t, const bert_op *op, bert_tensor *y, bert_sources from,
+                             const void *with, size_t bytes) {
+    if (!y || t->error.code) return NULL;
+    if (y->node && bytes) {
+        y->node->with = bert_tape_copy(t, with, bytes);
+        if (!y->node->with) return NULL;
+    }
+    t->worker.returns = t->options.record || t->returns;
+    const bert_call c = {{matrix_of(from.a), matrix_of(from.b)}, matrix_of(y), with};
+    const bert_op_row *row = t->worker.device->ops[op->number];
+    return computed(t, op, row->forward(&t->worker, &c)) ? NULL : y;
+}
+
+bert_tensor *bert_tensor_over(bert_tape *t, float *data, int32_t rows, int32_t cols) {
+    if (!t->worker.device->host) return bert_constant(t, data, rows, cols, false);
+    return bert_tape_result(t, NULL, rows, cols, (bert_sources){.data = data});
 }
 
 bert_tensor *bert_constant(bert_tape *t, const float *data, int32_t rows, int32_t cols,
@@ -184,9 +260,9 @@ bert_tensor *bert_constant(bert_tape *t, const float *data, int32_t rows, int32_
     if (!bert_tape_ready(t) || !data) return NULL;
     if (rows < 1 || cols < 1)
         return bert_tape_fail(t, NULL, BERT_EINVAL, "constant: the shape is [%d, %d]", rows, cols);
-    bert_tensor *y = bert_tape_result(t, NULL, 0, rows, cols, (bert_sources){0});
+    bert_tensor *y = bert_tape_result(t, NULL, rows, cols, (bert_sources){0});
     if (!y) return NULL;
-    memcpy(y->data, data, bert_tensor_size(y) * sizeof *data);
+    t->worker.device->write(y->data, data, bert_tensor_size(y) * sizeof *data);
     y->needs_grad = requires_grad && t->options.record;
     return y;
 }
@@ -197,71 +273,31 @@ bert_arena_mark bert_tape_mark(const bert_tape *t) {
 
 bert_tensor *bert_tape_release_keep(bert_tape *t, bert_arena_mark mark, bert_tensor *x) {
     if (t->options.record || !bert_tape_ready(t, x)) return x;
-    bert_tensor old = *x;
-    size_t bytes = bert_tensor_size(x) * sizeof *x->data;
     bert_arena_rewind(&t->arena, mark);
-    /* The data moves before anything is written to its new surroundings. */
-    float *data = bert_tape_alloc(t, bytes);
+    float *data = bert_tape_floats(t, bert_tensor_size(x));
     if (!data) return NULL;
-    memmove(data, old.data, bytes);
-    x = bert_tape_alloc(t, sizeof *x);
-    if (x) *x = (bert_tensor){.data = data, .rows = old.rows, .cols = old.cols};
+    t->worker.device->copy(&t->worker, data, x->data, bert_tensor_size(x));
+    x->data = data;
     return x;
 }
 
 /* ---- Backward */
 
-struct bert_buffer {
-    bert_buffer *next;
-    size_t capacity; /* floats */
-    _Alignas(BERT_ALIGN) float data[];
-};
-
-float *bert_tape_take(bert_tape *t, size_t count) {
-    /* The smallest that fits, unless it is much too large: a small matrix must not hold the place
-     * of a large one. */
-    bert_buffer **best = NULL;
-    for (bert_buffer **b = &t->spare; *b; b = &(*b)->next)
-        if ((*b)->capacity >= count && (*b)->capacity / 2 <= count &&
-            (!best || (*b)->capacity < (*best)->capacity))
-            best = b;
-    if (best) {
-        bert_buffer *b = *best;
-        *best = b->next;
-        return b->data;
-    }
-    size_t bytes = sizeof(bert_buffer) + count * sizeof(float);
-    bert_buffer *b = bert_arena_alloc(&t->work, bytes);
-    if (!b) {
-        bert_fail_memory(&t->error, bytes);
-        return NULL;
-    }
-    b->capacity = count;
-    return b->data;
-}
-
-void bert_tape_give(bert_tape *t, float *buffer) {
-    if (!buffer) return;
-    bert_buffer *b = (bert_buffer *)((char *)buffer - offsetof(bert_buffer, data));
-    b->next = t->spare;
-    t->spare = b;
-}
-
 float *bert_grad_open(bert_tape *t, bert_tensor *x) {
-    float *g = bert_tape_take(t, bert_tensor_size(x));
+    float *g = bert_worker_take(&t->worker, bert_tensor_size(x));
     if (g && !x->grad) x->grad = g;
     return g;
 }
 
 void bert_grad_close(bert_tape *t, bert_tensor *x, float *contribution) {
     if (contribution == x->grad) return;
-    bert_loop_add(t->threads, x->grad, contribution, bert_tensor_size(x));
-    bert_tape_give(t, contribution);
+    t->worker.device->add(&t->worker, x->grad, contribution, bert_tensor_size(x));
+    bert_worker_give(&t->worker, contribution);
 }
 
 float *bert_grad_open_add(bert_tape *t, bert_tensor *x, bool *add) {
     *add = x->grad;
-    if (!x->grad) x->grad = bert_tape_take(t, bert_tensor_size(x));
+    if (!x->grad) x->grad = bert_worker_take(&t->worker, bert_tensor_size(x));
     return x->grad;
 }
 
@@ -269,14 +305,14 @@ int bert_grad_pass(bert_tape *t, bert_node *n, bert_tensor *x, bool last) {
     float *dy = n->out->grad;
     size_t size = bert_tensor_size(x);
     if (x->grad) {
-        bert_loop_add(t->threads, x->grad, dy, size);
+        t->worker.device->add(&t->worker, x->grad, dy, size);
     } else if (last) {
         x->grad = dy;
         n->out->grad = NULL;
     } else {
-        x->grad = bert_tape_take(t, size);
+        x->grad = bert_worker_take(&t->worker, size);
         if (!x->grad) return BERT_ENOMEM;
-        bert_loop_copy(t->threads, x->grad, dy, size);
+        t->worker.device->copy(&t->worker, x->grad, dy, size);
     }
     return BERT_OK;
 }
@@ -288,22 +324,43 @@ float *bert_grad_param(bert_tape *t, const bert_param *p, int *rc) {
     return g;
 }
 
+int bert_op_flow(bert_tape *t, const bert_node *n, const bert_flow *f) {
+    const bert_call c = {{matrix_of(n->in[0]), matrix_of(n->in[1])}, matrix_of(n->out), n->with};
+    return computed(t, n->op, t->worker.device->ops[n->op->number]->backward(&t->worker, &c, f));
+}
+
+int bert_op_backward(bert_tape *t, bert_node *n) {
+    bert_flow f = {.dy = n->out->grad};
+    int rc = 0;
+    for (int i = 0; i < 2; i++) {
+        bert_tensor *x = n->in[i];
+        if (!x || !x->needs_grad) continue;
+        f.dx[i] = n->op->adds ? bert_grad_open_add(t, x, &f.add[i]) : bert_grad_open(t, x);
+        if (!f.dx[i]) return BERT_ENOMEM;
+    }
+    for (int i = 0; i < BERT_OP_PARAMS; i++) f.dp[i] = bert_grad_param(t, n->params[i], &rc);
+    if (!rc) rc = bert_op_flow(t, n, &f);
+    for (int i = 0; i < 2 && !n->op->adds; i++)
+        if (f.dx[i]) bert_grad_close(t, n->in[i], f.dx[i]);
+    return rc;
+}
+
 int bert_tape_propagate(bert_tape *t, bert_tensor *y) {
     for (bert_node *n = y->node; n; n = n->previous) {
         if (!n->out->grad) continue;
         int rc = n->op->backward(t, n);
         if (rc) return rc;
-        bert_tape_give(t, n->out->grad);
+        bert_worker_give(&t->worker, n->out->grad);
         n->out->grad = NULL;
     }
     return BERT_OK;
 }
 
 static int run_backward(bert_tape *t, bert_tensor *loss, float seed_grad) {
-    bool add;
-    float *g = bert_grad_open_add(t, loss, &add);
+    float *g = bert_grad_open(t, loss);
     if (!g) return BERT_ENOMEM;
-    for (size_t i = 0; i < bert_tensor_size(loss); i++) g[i] = add ? g[i] + seed_grad : seed_grad;
+    t->worker.device->fill(&t->worker, g, seed_grad, bert_tensor_size(loss));
+    bert_grad_close(t, loss, g);
     return bert_tape_propagate(t, loss);
 }
 

@@ -1,75 +1,35 @@
 /* The inside of the tape, for operations and for the models' forward pass.
  *
- * An operation is a public function that computes its result at once, a node that remembers what
- * its backward needs, and a row in the list of operations below:
+ * An operation is a public function that checks what it is given, a row in the list of operations
+ * (device/operations.h) with what it has of its own, and a row in the table of each device, which
+ * computes:
  *
- *     typedef struct { bert_node node; float factor; } scale_node;
- *
- *     static int scale_backward(bert_tape *t, bert_node *n) {
- *         bert_tensor *x = n->in[0];
- *         float *dx = bert_grad_open(t, x);
- *         if (!dx) return BERT_ENOMEM;
- *         ... dx = factor * n->out->grad ...
- *         bert_grad_close(t, x, dx);
- *         return BERT_OK;
- *     }
- *     const bert_op bert_op_scale = {"scale", scale_backward};
+ *     const bert_op bert_op_scale = {"scale", BERT_OP_scale, bert_op_backward, false};
  *
  *     bert_tensor *bert_scale(bert_tape *t, bert_tensor *x, float factor) {
  *         if (!bert_tape_ready(t, x)) return NULL;
- *         bert_tensor *y = bert_tape_result(t, &bert_op_scale, sizeof(scale_node), x->rows,
- *                                           x->cols, (bert_sources){.a = x});
- *         if (!y) return NULL;
- *         ... y->data = factor * x->data ...
- *         if (y->node) ((scale_node *)y->node)->factor = factor;
- *         return y;
+ *         const bert_sources from = {.a = x};
+ *         bert_tensor *y = bert_tape_result(t, &bert_op_scale, x->rows, x->cols, from);
+ *         return bert_op_forward(t, &bert_op_scale, y, from, &(bert_scale_with){factor},
+ *                                sizeof(bert_scale_with));
  *     }
- */
+ *
+ * What lies in a tensor's data or gradient is the device's: nothing here reads or writes it. */
 #ifndef BERT_TAPE_TAPE_H
 #define BERT_TAPE_TAPE_H
 #include "base/arena.h"
-#include "cpu/attention.h"
-#include "tape/loops.h"
+#include "device/device.h"
 #include "tape/params.h"
 
-/* Every operation, and one of each: the tests loop over it. */
-#define BERT_OP_LIST(X)                                                                            \
-    X(param)                                                                                       \
-    X(linear)                                                                                      \
-    X(feed_forward)                                                                                \
-    X(matmul)                                                                                      \
-    X(add)                                                                                         \
-    X(sub)                                                                                         \
-    X(mul)                                                                                         \
-    X(scale)                                                                                       \
-    X(activate)                                                                                    \
-    X(dropout)                                                                                     \
-    X(layer_norm)                                                                                  \
-    X(softmax)                                                                                     \
-    X(normalize_rows)                                                                              \
-    X(embedding)                                                                                   \
-    X(rows)                                                                                        \
-    X(attention)                                                                                   \
-    X(concat)                                                                                      \
-    X(slice)                                                                                       \
-    X(reshape)                                                                                     \
-    X(mean_groups)                                                                                 \
-    X(max_groups)                                                                                  \
-    X(sum_groups)                                                                                  \
-    X(sum)                                                                                         \
-    X(checkpoint)                                                                                  \
-    X(cross_entropy)                                                                               \
-    X(bce_with_logits)                                                                             \
-    X(mse)
-
 typedef struct bert_node bert_node;
-typedef struct bert_buffer bert_buffer;
 typedef struct {
     const char *name; /* as messages call it */
+    bert_op_number number;
     /* Adds the gradient of n->out to the operation's inputs that want one (needs_grad) and its
      * trainable parameters. It may overwrite or pass on n->out->grad, which nothing reads
      * afterwards. On failure the tape's error is set. */
     int (*backward)(bert_tape *t, bert_node *n);
+    bool adds; /* the devices' backward can add to the gradients of inputs */
 } bert_op;
 #define BERT_OP_DECLARE(name) extern const bert_op bert_op_##name;
 BERT_OP_LIST(BERT_OP_DECLARE)
@@ -78,8 +38,8 @@ extern const bert_op *const bert_ops[];
 extern const int bert_ops_count;
 
 struct bert_tensor {
-    float *data; /* [rows, cols] */
-    float *grad; /* NULL until something flows in */
+    float *data; /* [rows, cols], of the device */
+    float *grad; /* NULL until something flows in; of the device */
     int32_t rows, cols;
     bool needs_grad; /* a trainable parameter, or a constant that wants it, lies below */
     bert_node *node; /* what made it; NULL for leaves and where nothing is recorded */
@@ -90,26 +50,32 @@ struct bert_node {
     bert_node *previous; /* in the order of creation */
     bert_tensor *out;
     bert_tensor *in[2];
+    const bert_param *params[BERT_OP_PARAMS];
+    void *with; /* the operation's own: device/operations.h */
 };
 
 struct bert_tape {
     bert_tape_options options;
-    bert_threads *threads;
-    bert_arena arena;   /* what lives until the reset */
-    bert_arena work;    /* working memory */
-    bert_buffer *spare; /* the part of it that nobody uses now */
+    bert_worker worker;    /* of its device; working memory as well */
+    bert_threads *threads; /* the worker's */
+    bert_arena arena;      /* of the device: what lives until the reset */
+    bert_arena notes;      /* of the host, the same: tensors, nodes, ids */
     bert_node *last;
     uint64_t step;
     uint64_t calls; /* of operations that draw masks, since the reset */
-    bool balancing; /* inputs of linears are examples to balance their int8 products by */
     bool refilled;  /* since the reset, with pages that gradients had: bert_params_lend */
-    bool returns;   /* more rows come after these: a weight will be read again */
+    bool returns;   /* more rows come after these: as the worker's */
     bool inside;    /* a segment: bert_checkpoint */
     bert_error error;
 };
 
 static inline size_t bert_tensor_size(const bert_tensor *x) {
     return (size_t)x->rows * (size_t)x->cols;
+}
+
+/* Copies x to the host. */
+static inline void bert_tensor_copy(const bert_tape *t, const bert_tensor *x, float *to) {
+    t->worker.device->read(to, x->data, bert_tensor_size(x) * sizeof *to);
 }
 
 /* ---- Forward */
@@ -132,12 +98,20 @@ typedef struct {
     bool wanted; /* a node is needed whatever lies below */
 } bert_sources;
 /* The result [rows, cols] of an operation, its data not yet written; and, when the tape records and
- * something below wants a gradient, y->node: node_bytes long, zero after the bert_node. NULL when
- * memory is out (then the error is set). */
-bert_tensor *bert_tape_result(bert_tape *t, const bert_op *op, size_t node_bytes, int32_t rows,
-                              int32_t cols, bert_sources from);
-/* Memory that lives until the reset, and a copy in such memory; NULL sets the error. */
+ * something below wants a gradient, y->node. NULL when memory is out (then the error is set). */
+bert_tensor *bert_tape_result(bert_tape *t, const bert_op *op, int32_t rows, int32_t cols,
+                              bert_sources from);
+/* Lets the device compute y, which may be NULL, and keeps a copy of `with` for backward. y, or
+ * NULL. */
+bert_tensor *bert_op_forward(bert_tape *t, const bert_op *op, bert_tensor *y, bert_sources from,
+                             const void *with, size_t bytes);
+/* A copy in memory that lives until the reset, as bert_tape_alloc gives it: of the host. */
 void *bert_tape_copy(bert_tape *t, const void *data, size_t bytes);
+float *bert_tape_floats(bert_tape *t, size_t count); /* the same of the device */
+/* A tensor of what lies in the host's memory, where the device can use it there, else of a copy. */
+bert_tensor *bert_tensor_over(bert_tape *t, float *data, int32_t rows, int32_t cols);
+/* A linear as devices know it. */
+bert_weight bert_weight_of(bert_linear l);
 /* The stream of the next dropout mask. */
 uint64_t bert_tape_stream(bert_tape *t);
 
@@ -159,10 +133,10 @@ bert_tensor *bert_dropout_over(bert_tape *t, bert_tensor *x, float p);
 bert_tensor *bert_embedding_onto(bert_tape *t, bert_tensor *x, bert_param *table,
                                  const int32_t *ids);
 
-/* What an attention is computed by, at the tape's precision; without dropout. cols: of queries,
- * keys and values. */
-bert_attention_plan bert_attention_plan_of(const bert_tape *t, const bert_attention_spec *spec,
-                                           int32_t cols, const int32_t *start, int32_t n);
+/* bert_attention, whose probabilities are written to `shown` of the host as well, unless it is
+ * NULL: [heads, length, length] of each sequence in turn, before dropout. */
+bert_tensor *bert_attention_shown(bert_tape *t, bert_tensor *qkv, const bert_attention_spec *spec,
+                                  const int32_t *start, int32_t n, float *shown);
 
 /* A segment of the forward pass: y of x. */
 typedef bert_tensor *bert_segment_fn(bert_tape *t, const void *context, bert_tensor *x);
@@ -175,6 +149,10 @@ bert_tensor *bert_checkpoint(bert_tape *t, bert_segment_fn *fn, const void *cont
 
 /* ---- Backward */
 
+/* Lets the device compute the gradients of n. */
+int bert_op_flow(bert_tape *t, const bert_node *n, const bert_flow *f);
+/* The backward of operations whose device gives the gradient of each input and parameter. */
+int bert_op_backward(bert_tape *t, bert_node *n);
 /* Backward of everything that y was made from, y->grad being there. */
 int bert_tape_propagate(bert_tape *t, bert_tensor *y);
 
@@ -189,7 +167,4 @@ float *bert_grad_open_add(bert_tape *t, bert_tensor *x, bool *add);
 int bert_grad_pass(bert_tape *t, bert_node *n, bert_tensor *x, bool last);
 /* The gradient of a parameter, or NULL: not trainable (then *rc is left alone), or no memory. */
 float *bert_grad_param(bert_tape *t, const bert_param *p, int *rc);
-/* Working memory, handed back for the next operation. */
-float *bert_tape_take(bert_tape *t, size_t count);
-void bert_tape_give(bert_tape *t, float *buffer);
 #endif

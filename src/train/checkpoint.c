@@ -191,8 +191,9 @@ static char *joined(const char *a, const char *b) {
     return asprintf(&s, "%s%s", a, b) < 0 ? NULL : s;
 }
 
+/* copies: of moments that lie on a device. */
 static int list_moments(bert_trainer *t, bert_stored_tensor *list, int64_t *steps, int *n,
-                        bert_error *e) {
+                        bert_arena *copies, bert_error *e) {
     static const char *const prefixes[] = {MOMENT_1, MOMENT_2, STEPS};
     bert_params *ps = bert_model_params(t->model);
     for (int i = 0; i < bert_params_count(ps); i++) {
@@ -201,11 +202,14 @@ static int list_moments(bert_trainer *t, bert_stored_tensor *list, int64_t *step
         const bert_adamw_state *s = bert_optimizer_state(t->optimizer, p, e);
         if (!s) return e->code;
         size_t size = bert_param_size(p);
-        if (!bert_finite(s->m, size) || !bert_finite(s->v, size))
+        const float *first = bert_device_view(ps->device, s->m, size, copies);
+        const float *second = bert_device_view(ps->device, s->v, size, copies);
+        if (!first || !second) return bert_fail_memory(e, size * sizeof *first);
+        if (!bert_finite(first, size) || !bert_finite(second, size))
             return bert_fail(e, BERT_ENUMERIC, "the moments of %s are not finite: not saved",
                              bert_param_name(p));
         steps[i] = (int64_t)s->steps;
-        const void *const data[] = {s->m, s->v, &steps[i]};
+        const void *const data[] = {first, second, &steps[i]};
         for (int k = 0; k < 3; k++) {
             char *name = joined(prefixes[k], bert_param_name(p));
             if (!name) return bert_fail_memory(e, 1);
@@ -226,11 +230,13 @@ static int save_optimizer(bert_trainer *t, const char *directory, bert_error *e)
     bert_stored_tensor *list = calloc(3 * params + 1, sizeof *list);
     int64_t *steps = calloc(params + 1, sizeof *steps);
     char *path = bert_path_join(directory, "optimizer.safetensors");
+    bert_arena copies = {0};
     int n = 0, rc = BERT_OK;
     if (!list || !steps || !path) rc = bert_fail_memory(e, 3 * params * sizeof *list);
-    if (!rc) rc = list_moments(t, list, steps, &n, e);
+    if (!rc) rc = list_moments(t, list, steps, &n, &copies, e);
     if (!rc) rc = bert_safetensors_save(path, list, n, NULL, e);
     for (int i = 0; i < n; i++) free((char *)(uintptr_t)list[i].name);
+    bert_arena_free(&copies);
     free(list);
     free(steps);
     free(path);
@@ -365,7 +371,7 @@ int bert_checkpoint_load_weights(bert_trainer *t, const char *directory, bert_er
     for (int i = 0; i < bert_params_count(ps) && !rc; i++) {
         bert_param *p = bert_params_at(ps, i);
         const bert_stored_tensor *w = find(s, "", p, bert_param_size(p), BERT_F32);
-        rc = w ? bert_stored_to_float(w, bert_param_value_mut(p), e)
+        rc = w ? bert_param_write(p, w->data)
                : bert_fail(e, BERT_EFORMAT, "%s: holds no %s of this model's shape", path,
                            bert_param_name(p));
     }
@@ -399,8 +405,8 @@ static int load_optimizer(bert_trainer *t, const char *directory, bert_error *e)
             rc = bert_error_code(e, BERT_EFORMAT);
             continue;
         }
-        memcpy(s->m, m->data, m->bytes);
-        memcpy(s->v, v->data, v->bytes);
+        ps->device->write(s->m, m->data, m->bytes);
+        ps->device->write(s->v, v->data, v->bytes);
         s->steps = (uint64_t)count;
     }
     bert_safetensors_close(f);

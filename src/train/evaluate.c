@@ -44,9 +44,9 @@ static int run_batch(const bert_evaluation *v, bert_batch *b, bert_metrics *metr
     bert_tensor *hidden = bert_forward(v->tape, v->model, &b->inputs);
     bert_tensor *logits = bert_head_forward(v->tape, v->model, hidden, b);
     bert_tensor *loss = bert_head_loss(v->tape, v->model, logits, b, 0);
+    const float *x = bert_tensor_read(v->tape, logits), *value = bert_tensor_read(v->tape, loss);
     int rc = bert_tape_error(v->tape, e);
     if (rc) return rc;
-    const float *x = bert_tensor_data(logits);
     const int32_t width = b->choices ? b->choices : labels;
     const int64_t scores = (int64_t)bert_tensor_rows(logits) * bert_tensor_cols(logits);
     const bool by_row = !v->set->task->scorer;
@@ -58,7 +58,7 @@ static int run_batch(const bert_evaluation *v, bert_batch *b, bert_metrics *metr
                 : bert_metrics_score(metrics, v->set, b, x, bert_tensor_cols(logits), e);
     if (rc) return rc;
     const double items = bert_head_items(v->model, b);
-    const float mean = items > 0 ? *bert_tensor_data(loss) : 0; /* of nothing it is NaN */
+    const float mean = items > 0 ? *value : 0; /* of nothing it is NaN */
     if (!isfinite(mean))
         return bert_fail(e, BERT_ENUMERIC, "the loss of an evaluation batch is not finite");
     bert_metrics_add_loss(metrics, (double)mean, items);
@@ -108,6 +108,7 @@ bert_metrics *bert_evaluate(const bert_model *m, const bert_dataset *d,
     bert_evaluate_options o = options ? *options : bert_evaluate_default();
     bert_error local = {0};
     bert_tape_options t = bert_tape_default();
+    t.device = m->params->device;
     t.threads = o.threads;
     t.precision = o.precision;
     t.record = false;

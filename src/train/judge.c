@@ -192,7 +192,7 @@ static int keep_weights(bert_trainer *t, bert_error *e) {
     float *to = t->best_weights;
     for (int i = 0; i < bert_params_count(ps); i++) {
         const bert_param *p = bert_params_at(ps, i);
-        memcpy(to, bert_param_value(p), bert_param_size(p) * sizeof *to);
+        bert_param_read(p, to);
         to += bert_param_size(p);
     }
     return BERT_OK;
@@ -203,8 +203,7 @@ void bert_trainer_restore_best(bert_trainer *t) {
     bert_params *ps = bert_model_params(t->model);
     for (int i = 0; i < bert_params_count(ps); i++) {
         bert_param *p = bert_params_at(ps, i);
-        float *to = bert_param_value_mut(p);
-        if (to) memcpy(to, from, bert_param_size(p) * sizeof *to);
+        bert_param_write(p, from);
         from += bert_param_size(p);
     }
 }

@@ -1,26 +1,18 @@
 #include "train/optimizer.h"
 #include "base/error.h"
-#include "tape/loops.h"
+#include "device/device.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* A stretch of one parameter: what a thread takes at a time. */
-typedef struct {
-    int param;
-    size_t first, n;
-} piece;
-enum { PIECE = 1 << 14 };
-
 struct bert_optimizer {
     bert_params *ps;
     bert_adamw_options options;
-    bert_threads *threads;
+    bert_worker worker;       /* of the parameters' device */
+    bert_error worker_error;  /* what it says */
     bert_adamw_state *states; /* [count]; m NULL: none yet */
+    bert_adamw_item *items;   /* [count]: those that move in this step */
     int count;
-    piece *pieces; /* of every parameter in order */
-    double *sums;  /* [pieces] of squares */
-    size_t pieces_count;
     bert_arena moments;
 };
 
@@ -32,23 +24,12 @@ bert_adamw_options bert_adamw_default(void) {
 static int catch_up(bert_optimizer *o, bert_error *e) {
     int count = bert_params_count(o->ps);
     if (count == o->count) return BERT_OK;
-    size_t n = 0;
-    for (int i = 0; i < count; i++)
-        n += (bert_param_size(bert_params_at(o->ps, i)) + PIECE - 1) / PIECE;
     bert_adamw_state *states = realloc(o->states, (size_t)count * sizeof *states);
     if (states) o->states = states;
-    piece *pieces = states ? realloc(o->pieces, n * sizeof *pieces) : NULL;
-    if (pieces) o->pieces = pieces;
-    double *sums = pieces ? realloc(o->sums, n * sizeof *sums) : NULL;
-    if (!sums) return bert_fail_memory(e, n * sizeof *pieces);
-    o->sums = sums;
-    for (int i = o->count; i < count; i++) {
-        size_t size = bert_param_size(bert_params_at(o->ps, i));
-        states[i] = (bert_adamw_state){0};
-        for (size_t first = 0; first < size; first += PIECE)
-            pieces[o->pieces_count++] =
-                (piece){i, first, size - first < PIECE ? size - first : PIECE};
-    }
+    bert_adamw_item *items = states ? realloc(o->items, (size_t)count * sizeof *items) : NULL;
+    if (!items) return bert_fail_memory(e, (size_t)count * sizeof *items);
+    o->items = items;
+    for (int i = o->count; i < count; i++) states[i] = (bert_adamw_state){0};
     o->count = count;
     return BERT_OK;
 }
@@ -76,8 +57,13 @@ bert_optimizer *bert_optimizer_new(bert_params *ps, const bert_adamw_options *op
     }
     o->ps = ps;
     o->options = a;
-    o->threads = bert_threads_new(threads, e);
-    if (!o->threads || catch_up(o, e)) {
+    if (bert_worker_open(&o->worker, ps->device, threads, BERT_PRECISION_HIGHEST, e)) {
+        free(o);
+        return NULL;
+    }
+    o->worker.error = &o->worker_error;
+    o->moments.memory = &ps->device->memory;
+    if (catch_up(o, e)) {
         bert_optimizer_free(o);
         return NULL;
     }
@@ -86,11 +72,10 @@ bert_optimizer *bert_optimizer_new(bert_params *ps, const bert_adamw_options *op
 
 void bert_optimizer_free(bert_optimizer *o) {
     if (!o) return;
-    bert_threads_free(o->threads);
+    bert_worker_close(&o->worker);
     bert_arena_free(&o->moments);
     free(o->states);
-    free(o->pieces);
-    free(o->sums);
+    free(o->items);
     free(o);
 }
 
@@ -103,13 +88,15 @@ static int allocate_state(bert_optimizer *o, int i, bert_error *e) {
     if (s->m) return BERT_OK;
     size_t bytes = bert_param_size(bert_params_at(o->ps, i)) * sizeof *s->m;
     bert_arena_mark mark = bert_arena_save(&o->moments);
-    float *m = bert_arena_calloc(&o->moments, bytes), *v = bert_arena_calloc(&o->moments, bytes);
+    float *m = bert_arena_alloc(&o->moments, bytes), *v = bert_arena_alloc(&o->moments, bytes);
     if (!m || !v) {
         bert_arena_rewind(&o->moments, mark);
         bert_fail_memory(e, 2 * bytes);
         bert_error_prefix(e, "moments of %s: ", bert_param_name(bert_params_at(o->ps, i)));
         return BERT_ENOMEM;
     }
+    o->ps->device->zero(m, bytes);
+    o->ps->device->zero(v, bytes);
     *s = (bert_adamw_state){m, v, 0};
     return BERT_OK;
 }
@@ -145,56 +132,57 @@ static bool moves(const bert_param *p) {
     return bert_param_trainable(p) && p->flowed;
 }
 
-static void square_pieces(const void *context, size_t begin, size_t end, int thread) {
-    (void)thread;
-    const bert_optimizer *o = context;
-    for (size_t i = begin; i < end; i++) {
-        const piece *s = &o->pieces[i];
-        const bert_param *p = bert_params_at(o->ps, s->param);
-        o->sums[i] = moves(p) ? bert_cpu()->sum_squares(p->grad + s->first, s->n) : 0;
+/* What the device did; its messages are the caller's. */
+static int done(bert_optimizer *o, int rc, bert_error *e) {
+    if (rc) bert_fail(e, rc, "optimizer: %s", rc == BERT_ENOMEM ? "out of memory" : "failed");
+    bert_error_clear(&o->worker_error);
+    return rc;
+}
+
+static int list_moving(bert_optimizer *o, double lr) {
+    const bert_adamw_options *a = &o->options;
+    int n = 0;
+    for (int i = 0; i < o->count; i++) {
+        const bert_param *p = bert_params_at(o->ps, i);
+        if (!moves(p)) continue;
+        const bert_adamw_state *s = &o->states[i];
+        const double steps = (double)s->steps;
+        o->items[n++] =
+            (bert_adamw_item){.value = (float *)(uintptr_t)p->value,
+                              .grad = p->grad,
+                              .m = s->m,
+                              .v = s->v,
+                              .n = bert_param_size(p),
+                              .lr = (float)(lr * p->lr_scale),
+                              .weight_decay = bert_param_decays(p) ? (float)a->weight_decay : 0,
+                              .correction1 = (float)(1 - pow(a->beta1, steps)),
+                              .correction2 = (float)(1 - pow(a->beta2, steps))};
     }
+    return n;
+}
+
+/* The name of the number-th parameter that moves. */
+static const char *moving_name(const bert_optimizer *o, int number) {
+    int i = -1;
+    do
+        if (moves(bert_params_at(o->ps, ++i))) number--;
+    while (number >= 0);
+    return bert_param_name(bert_params_at(o->ps, i));
 }
 
 int bert_optimizer_norm(bert_optimizer *o, double *norm, bert_error *e) {
-    int rc = catch_up(o, e);
+    int rc = catch_up(o, e), broken = -1;
     if (rc) return rc;
-    bert_loop(o->threads, o->pieces_count, 1, square_pieces, o);
-    double sum = 0;
-    for (size_t i = 0; i < o->pieces_count; i++) {
-        if (!isfinite(o->sums[i]))
-            return bert_fail(e, BERT_ENUMERIC,
-                             "the gradient of %s is not finite: the loss has overflowed; a lower "
-                             "learning rate or clipping may help",
-                             bert_param_name(bert_params_at(o->ps, o->pieces[i].param)));
-        sum += o->sums[i];
-    }
-    *norm = sqrt(sum);
+    double squares = 0;
+    rc = o->ps->device->norm(&o->worker, o->items, list_moving(o, 0), &squares, &broken);
+    if (rc) return done(o, rc, e);
+    if (broken >= 0)
+        return bert_fail(e, BERT_ENUMERIC,
+                         "the gradient of %s is not finite: the loss has overflowed; a lower "
+                         "learning rate or clipping may help",
+                         moving_name(o, broken));
+    *norm = sqrt(squares);
     return BERT_OK;
-}
-
-typedef struct {
-    const bert_optimizer *o;
-    double lr;
-    float scale;
-} update;
-
-static void update_pieces(const void *context, size_t begin, size_t end, int thread) {
-    (void)thread;
-    const update *u = context;
-    const bert_adamw_options *a = &u->o->options;
-    for (size_t i = begin; i < end; i++) {
-        const piece *s = &u->o->pieces[i];
-        const bert_param *p = bert_params_at(u->o->ps, s->param);
-        if (!moves(p)) continue;
-        const bert_adamw_state *state = &u->o->states[s->param];
-        double steps = (double)state->steps;
-        float *value = (float *)(uintptr_t)p->value + s->first;
-        bert_cpu()->adamw(value, p->grad + s->first, state->m + s->first, state->v + s->first, s->n,
-                          u->scale, (float)(u->lr * p->lr_scale), a->beta1, a->beta2, (float)a->eps,
-                          bert_param_decays(p) ? (float)a->weight_decay : 0,
-                          (float)(1 - pow(a->beta1, steps)), (float)(1 - pow(a->beta2, steps)));
-        memset(p->grad + s->first, 0, s->n * sizeof *p->grad);
-    }
 }
 
 int bert_optimizer_update(bert_optimizer *o, double lr, double scale, bert_error *e) {
@@ -208,7 +196,10 @@ int bert_optimizer_update(bert_optimizer *o, double lr, double scale, bert_error
         o->states[i].steps++;
         bert_param_touch(p);
     }
-    bert_loop(o->threads, o->pieces_count, 1, update_pieces, &(update){o, lr, (float)scale});
+    const bert_adamw_options *a = &o->options;
+    const bert_adamw_step step = {a->beta1, a->beta2, (float)a->eps, (float)scale};
+    rc = o->ps->device->step(&o->worker, &step, o->items, list_moving(o, lr));
+    if (rc) return done(o, rc, e);
     for (int i = 0; i < o->count; i++) bert_params_at(o->ps, i)->flowed = false;
     return BERT_OK;
 }

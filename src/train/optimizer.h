@@ -4,12 +4,12 @@
 #include "tape/params.h"
 
 typedef struct {
-    float *m, *v;   /* first and second moment, in the shape of the parameter */
+    float *m, *v;   /* first and second moment, in the shape of the parameter, on its device */
     uint64_t steps; /* updates that this parameter has had */
 } bert_adamw_state;
 
 /* Of a parameter of the optimizer's set; allocated (zero) when there is none yet. To restore, write
- * m, v and steps. NULL when memory is out or p is of another set. */
+ * m, v (with the device's write) and steps. NULL when memory is out or p is of another set. */
 bert_adamw_state *bert_optimizer_state(bert_optimizer *o, const bert_param *p, bert_error *e);
 /* False while p has not been updated: a checkpoint need not hold it. */
 bool bert_optimizer_has_state(const bert_optimizer *o, const bert_param *p);

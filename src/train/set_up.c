@@ -160,6 +160,7 @@ static int set_up(bert_trainer *t, bert_error *e) {
     if (rc) return rc;
     scale_layers(t);
     bert_tape_options tape = bert_tape_default();
+    tape.device = bert_model_params(t->model)->device;
     tape.threads = (int)a->threads;
     tape.precision = a->precision;
     tape.gradient_checkpointing = a->gradient_checkpointing;

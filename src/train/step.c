@@ -20,9 +20,10 @@ static int run_batch(bert_trainer *t, const bert_batch *b, double divisor, int64
     bert_tensor *hidden = bert_forward(t->tape, t->model, &b->inputs);
     bert_tensor *logits = bert_head_forward(t->tape, t->model, hidden, b);
     bert_tensor *out = bert_head_loss(t->tape, t->model, logits, b, divisor);
+    const float *value = bert_tensor_read(t->tape, out);
     int rc = bert_tape_error(t->tape, e);
     if (rc) return rc;
-    *loss = (double)*bert_tensor_data(out);
+    *loss = (double)*value;
     if (!isfinite(*loss))
         return bert_fail(e, BERT_ENUMERIC,
                          "step %lld: the loss is %g: a lower learning rate, a longer warm-up or "

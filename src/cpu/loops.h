@@ -1,6 +1,6 @@
 /* Loops split among threads. What is computed never depends on the split. */
-#ifndef BERT_TAPE_LOOPS_H
-#define BERT_TAPE_LOOPS_H
+#ifndef BERT_CPU_LOOPS_H
+#define BERT_CPU_LOOPS_H
 #include "base/threads.h"
 #include "cpu/kernels.h"
 
@@ -28,8 +28,5 @@ void bert_loop_add(bert_threads *threads, float *y, const float *x, size_t n); /
 /* Whether all of x is finite. */
 bool bert_all_finite(bert_threads *threads, const float *x, size_t n);
 void bert_loop_copy(bert_threads *threads, float *y, const float *x, size_t n);
-/* y = act(x); dx = dy * act'(x), where dx may be dy. */
-void bert_loop_act(bert_threads *threads, bert_act act, float *y, const float *x, size_t n);
-void bert_loop_act_backward(bert_threads *threads, bert_act act, float *dx, const float *dy,
-                            const float *x, size_t n);
+void bert_loop_fill(bert_threads *threads, float *y, float value, size_t n);
 #endif

@@ -1,4 +1,4 @@
-#include "tape/loops.h"
+#include "cpu/loops.h"
 #include "base/finite.h"
 #include <stdatomic.h>
 #include <string.h>
@@ -100,6 +100,20 @@ static void copy_to(const void *context, size_t begin, size_t end, int thread) {
 
 void bert_loop_copy(bert_threads *threads, float *y, const float *x, size_t n) {
     bert_loop(threads, n, BERT_ELEMENTS, copy_to, &(columns){.y = y, .x = x});
+}
+
+typedef struct {
+    float *y, value;
+} filling;
+
+static void fill_with(const void *context, size_t begin, size_t end, int thread) {
+    (void)thread;
+    const filling *f = context;
+    for (size_t i = begin; i < end; i++) f->y[i] = f->value;
+}
+
+void bert_loop_fill(bert_threads *threads, float *y, float value, size_t n) {
+    bert_loop(threads, n, BERT_ELEMENTS, fill_with, &(filling){y, value});
 }
 
 typedef struct {

@@ -1,0 +1,184 @@
+#include "cpu/packing.h"
+#include "base/error.h"
+#include "cpu/loops.h"
+#include <math.h>
+#include <stdlib.h>
+
+/* Packing takes about as long as multiplying so many rows. */
+enum { ONCE_ROWS = 256 };
+
+typedef struct copy {
+    struct copy *next;
+    int count;
+    const bert_memo *of[BERT_LINEARS_MAX]; /* which weights */
+    uint64_t version[BERT_LINEARS_MAX];
+    bool transposed;
+    bert_precision precision;
+    bert_packed *packed;
+} copy;
+
+static bool matches(const copy *c, const bert_weight *ws, int count, bool transposed,
+                    bert_precision precision) {
+    if (c->count != count || c->transposed != transposed || c->precision != precision) return false;
+    for (int i = 0; i < count; i++)
+        if (c->of[i] != ws[i].memo) return false;
+    return true;
+}
+
+static bert_view operand(const bert_weight *w, bool transposed) {
+    return transposed ? (bert_view){w->value, 1, w->cols} : (bert_view){w->value, w->cols, 1};
+}
+
+void bert_weights_done(const bert_weight *w, bool finite, bert_threads *threads) {
+    const bert_memos *memos = w->memo->memos;
+    if (!memos->done || !w->memo->mapped) return;
+    const size_t n = (size_t)w->rows * (size_t)w->cols;
+    if (!finite) finite = bert_all_finite(threads, w->value, n); /* or was it the other side? */
+    memos->done(memos->source, w->value, n * sizeof *w->value, finite);
+}
+
+bool bert_weights_once(const bert_weight *ws, int count, int rows) {
+    if (rows > ONCE_ROWS) return false;
+    bert_memos *memos = ws[0].memo->memos;
+    pthread_mutex_lock(&memos->lock);
+    bool once = !ws[0].memo->copies;
+    for (int i = 0; i < count; i++) {
+        once &= !ws[i].memo->used;
+        ws[i].memo->used = true;
+    }
+    pthread_mutex_unlock(&memos->lock);
+    return once;
+}
+
+/* The copy is up to date; the originals will hardly be read. */
+static void remember(copy *c, const bert_weight *ws, bert_threads *threads) {
+    for (int i = 0; i < c->count; i++) {
+        c->version[i] = ws[i].memo->version;
+        bert_weights_done(&ws[i], false, threads);
+    }
+}
+
+typedef struct {
+    const bert_weight *ws;
+    int count, rows, cols;
+    const float *x;
+    float *balance;
+} balance_job;
+
+enum { BALANCE_COLS = 64 };
+
+/* most[k] = the largest of most[k] and the magnitudes in column first + k, row by row as they lie.
+ */
+static void raise_to_columns(float *most, const float *x, int rows, int cols, size_t first,
+                             size_t n) {
+    for (int i = 0; i < rows; i++)
+        for (size_t k = 0; k < n; k++) {
+            const float v = fabsf(x[(size_t)i * (size_t)cols + first + k]);
+            most[k] = v > most[k] ? v : most[k];
+        }
+}
+
+/* What a column's weights are multiplied by. Where one side is nothing, the other one must not take
+ * the range of the columns that count; where both are, or one is broken, 1. */
+static float share(float x, float w) {
+    const float s = sqrtf(x / w), least = 1e-6f, most = 1e6f;
+    return s < least ? least : s > most ? most : s >= least ? s : 1;
+}
+
+static void balance_columns(const void *context, size_t begin, size_t end, int thread) {
+    const balance_job *j = context;
+    (void)thread;
+    for (size_t first = begin; first < end; first += BALANCE_COLS) {
+        const size_t n = end - first < BALANCE_COLS ? end - first : BALANCE_COLS;
+        float x[BALANCE_COLS] = {0}, w[BALANCE_COLS] = {0};
+        raise_to_columns(x, j->x, j->rows, j->cols, first, n);
+        for (int i = 0; i < j->count; i++) {
+            const bert_weight *p = &j->ws[i];
+            raise_to_columns(w, p->value, p->rows, p->cols, first, n);
+        }
+        float *right = j->balance + first, *left = right + j->cols;
+        for (size_t k = 0; k < n; k++) {
+            const float s = share(x[k], w[k]);
+            right[k] = s;
+            left[k] = 1 / s;
+        }
+    }
+}
+
+int bert_weights_balance(const bert_weight *ws, int count, const float *x, int rows,
+                         bert_threads *threads, bert_error *e) {
+    const int cols = ws[0].cols;
+    const size_t bytes = 2 * (size_t)cols * sizeof(float);
+    float *balance = bert_arena_alloc(&ws[0].memo->memos->memory, bytes);
+    if (!balance) return bert_fail_memory(e, bytes);
+    const balance_job j = {ws, count, rows, cols, x, balance};
+    bert_loop(threads, (size_t)cols, BALANCE_COLS, balance_columns, &j);
+    for (int i = 0; i < count; i++) ws[i].memo->balance = balance;
+    return BERT_OK;
+}
+
+static copy *pack(const bert_weight *ws, int count, bool transposed, bert_precision precision,
+                  bert_threads *threads, bert_error *e) {
+    copy *c = calloc(1, sizeof *c);
+    if (!c) {
+        bert_fail_memory(e, sizeof *c);
+        return NULL;
+    }
+    *c = (copy){.count = count, .transposed = transposed, .precision = precision};
+    bert_view views[BERT_LINEARS_MAX];
+    int cols[BERT_LINEARS_MAX];
+    for (int i = 0; i < count; i++) {
+        c->of[i] = ws[i].memo;
+        views[i] = operand(&ws[i], transposed);
+        cols[i] = transposed ? ws[i].rows : ws[i].cols;
+    }
+    int depth = transposed ? ws[0].cols : ws[0].rows;
+    bert_memo *first = ws[0].memo;
+    c->packed = bert_pack(threads, precision, depth, count, views, cols, first->balance, e);
+    if (!c->packed) {
+        free(c);
+        return NULL;
+    }
+    remember(c, ws, threads);
+    c->next = first->copies;
+    first->copies = c;
+    first->memos->bytes += bert_packed_bytes(c->packed);
+    return c;
+}
+
+static void refresh(copy *c, const bert_weight *ws, bert_threads *threads) {
+    bool stale = false;
+    bert_view views[BERT_LINEARS_MAX];
+    for (int i = 0; i < c->count; i++) {
+        views[i] = operand(&ws[i], c->transposed);
+        stale |= c->version[i] != ws[i].memo->version;
+    }
+    if (!stale) return;
+    bert_repack(threads, c->packed, views);
+    remember(c, ws, threads);
+}
+
+const bert_packed *bert_weights_packed(const bert_weight *ws, int count, bool transposed,
+                                       bert_precision precision, bert_threads *threads,
+                                       bert_error *e) {
+    bert_memos *memos = ws[0].memo->memos;
+    pthread_mutex_lock(&memos->lock);
+    copy *c = ws[0].memo->copies;
+    while (c && !matches(c, ws, count, transposed, precision)) c = c->next;
+    if (c)
+        refresh(c, ws, threads);
+    else
+        c = pack(ws, count, transposed, precision, threads, e);
+    pthread_mutex_unlock(&memos->lock);
+    return c ? c->packed : NULL;
+}
+
+void bert_weights_forget(bert_memo *memo) {
+    for (copy *c = memo->copies, *next; c; c = next) {
+        next = c->next;
+        memo->memos->bytes -= bert_packed_bytes(c->packed);
+        bert_packed_free(c->packed);
+        free(c);
+    }
+    memo->copies = NULL;
+}

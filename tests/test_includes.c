@@ -1,0 +1,163 @@
+/* Who may include whom: the rooms of docs/architecture.md, held to what the page says. A room
+ * includes itself, the rooms of its row, all of which stand above it in the table, and the public
+ * headers of its row. */
+#include "test.h"
+#include <dirent.h>
+#include <stdbool.h>
+
+typedef struct {
+    const char *room;
+    const char *may;    /* rooms, or single headers of them */
+    const char *public; /* headers of include/ */
+} row;
+
+static const row rooms[] = {
+    {"include", "", "bert.h"},
+    {"src/base", "", "bert.h"},
+    {"src/device", "base", "bert.h"},
+    {"src/cpu", "base device", "bert.h"},
+    {"src/files", "base", "bert.h"},
+    {"src/text", "base files", "bert.h"},
+    {"src/tape", "base device", "bert.h bert_train.h"},
+    {"src/heads", "", "bert.h bert_train.h"}, /* as anybody's head */
+    {"src/models", "base files device tape cpu/host.h heads/heads.h", "bert.h bert_train.h"},
+    {"src/data", "base files text models", "bert.h bert_train.h"},
+    {"src/tasks", "base text models cpu/host.h", "bert.h"},
+    {"src/train", "base files device tape models data", "bert.h bert_train.h"},
+    {"cli", "", "bert.h bert_train.h"},
+    {"examples", "", "bert.h bert_train.h"},
+};
+enum { ROOMS = sizeof rooms / sizeof *rooms };
+
+/* What is not as it should be yet. One that is no longer needed fails: strike it. */
+static const struct {
+    const char *file, *include;
+} exceptions[] = {
+    {"src/tasks/tag.c", "data/tags.h"}, /* schemes of tags, which have nothing of datasets */
+    {NULL, NULL},
+};
+enum { EXCEPTIONS = sizeof exceptions / sizeof *exceptions - 1 };
+static bool needed[EXCEPTIONS + 1];
+
+/* Whether a word of the list is `what`. */
+static bool listed(const char *list, const char *what, size_t n) {
+    for (const char *p = list; *p; p += strcspn(p, " "), p += *p == ' ')
+        if (strcspn(p, " ") == n && !strncmp(p, what, n)) return true;
+    return false;
+}
+
+static bool excepted(const char *file, const char *include) {
+    for (int i = 0; i < EXCEPTIONS; i++)
+        if (!strcmp(file, exceptions[i].file) && !strcmp(include, exceptions[i].include))
+            return needed[i] = true;
+    return false;
+}
+
+static bool allowed(const row *r, const char *include) {
+    const char *slash = strchr(include, '/');
+    if (!strncmp(include, "bert", 4)) return listed(r->public, include, strlen(include));
+    if (!slash) return true; /* of its own folder */
+    const size_t n = (size_t)(slash - include);
+    const char *name = strrchr(r->room, '/'); /* "base" of "src/base" */
+    if (name && strlen(name + 1) == n && !strncmp(name + 1, include, n)) return true;
+    return listed(r->may, include, n) || listed(r->may, include, strlen(include));
+}
+
+/* The include of a line: of the project's own headers, that is in quotes or <bert..>. */
+static bool own_include(const char *line, char *out, size_t size) {
+    char close;
+    if (strncmp(line, "#include ", 9)) return false;
+    line += 9;
+    if (*line == '"')
+        close = '"';
+    else if (!strncmp(line, "<bert", 5))
+        close = '>';
+    else
+        return false;
+    const char *end = strchr(line + 1, close);
+    assert_non_null(end);
+    snprintf(out, size, "%.*s", (int)(end - line - 1), line + 1);
+    return true;
+}
+
+static int check_file(const row *r, const char *file) {
+    char path[8192], line[1024], include[1024];
+    snprintf(path, sizeof path, "%s/%s", BERT_SOURCE_DIR, file);
+    FILE *f = fopen(path, "r");
+    assert_non_null(f);
+    int bad = 0;
+    for (int number = 1; fgets(line, sizeof line, f); number++) {
+        if (!own_include(line, include, sizeof include) || allowed(r, include) ||
+            excepted(file, include))
+            continue;
+        print_message("%s:%d: %s does not include %s\n", file, number, r->room, include);
+        bad++;
+    }
+    fclose(f);
+    return bad;
+}
+
+static int check_room(const row *r) {
+    char path[4096];
+    snprintf(path, sizeof path, "%s/%s", BERT_SOURCE_DIR, r->room);
+    DIR *d = opendir(path);
+    int bad = 0;
+    for (struct dirent *f; d && (f = readdir(d));) {
+        const size_t n = strlen(f->d_name);
+        if (n < 3 || (strcmp(f->d_name + n - 2, ".c") && strcmp(f->d_name + n - 2, ".h"))) continue;
+        snprintf(path, sizeof path, "%s/%s", r->room, f->d_name);
+        bad += check_file(r, path);
+    }
+    if (d) closedir(d);
+    return bad;
+}
+
+static void rooms_include_what_they_may(void **state) {
+    (void)state;
+    int bad = 0;
+    for (int i = 0; i < ROOMS; i++) bad += check_room(&rooms[i]);
+    for (int i = 0; i < EXCEPTIONS; i++)
+        if (!needed[i])
+            fail_msg("%s does not include %s any more: strike the exception", exceptions[i].file,
+                     exceptions[i].include);
+    if (bad) fail_msg("%d includes that docs/architecture.md does not allow", bad);
+}
+
+/* No circles: a row names rooms above it only. */
+static void dependencies_point_downwards(void **state) {
+    (void)state;
+    for (int i = 0; i < ROOMS; i++)
+        for (const char *p = rooms[i].may; *p; p += strcspn(p, " "), p += *p == ' ') {
+            const size_t n = strcspn(p, " /");
+            bool above = false;
+            for (int j = 0; j < i; j++) {
+                const char *name = strrchr(rooms[j].room, '/');
+                above |= name && strlen(name + 1) == n && !strncmp(name + 1, p, n);
+            }
+            if (!above) fail_msg("%s: %.*s is not above it", rooms[i].room, (int)n, p);
+        }
+}
+
+/* Every folder of src/ is a room. */
+static void every_folder_has_a_row(void **state) {
+    (void)state;
+    DIR *d = opendir(BERT_SOURCE_DIR "/src");
+    assert_non_null(d);
+    for (struct dirent *f; (f = readdir(d));) {
+        if (f->d_name[0] == '.') continue;
+        bool found = false;
+        for (int i = 0; i < ROOMS; i++)
+            found |= !strncmp(rooms[i].room, "src/", 4) && !strcmp(rooms[i].room + 4, f->d_name);
+        if (!found) fail_msg("src/%s has no row", f->d_name);
+    }
+    closedir(d);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(rooms_include_what_they_may),
+        cmocka_unit_test(dependencies_point_downwards),
+        cmocka_unit_test(every_folder_has_a_row),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
