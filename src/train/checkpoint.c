@@ -320,6 +320,18 @@ static int rotate(bert_trainer *t, bert_error *e) {
 
 /* ---- Saving and loading */
 
+static int write_checkpoint(bert_trainer *t, const char *path, bert_error *e) {
+    char *fresh = bert_directory_aside(path, "new");
+    int rc = fresh ? bert_directory_remove(fresh, e) : bert_fail_memory(e, strlen(path));
+    if (!rc) rc = bert_model_save(t->model, fresh, e);
+    if (!rc && !t->args.save_only_model) rc = save_optimizer(t, fresh, e);
+    if (!rc) rc = save_state(t, fresh, e);
+    if (!rc) rc = bert_directory_commit(fresh, path, e);
+    if (rc && fresh) bert_directory_remove(fresh, NULL);
+    free(fresh);
+    return rc;
+}
+
 int bert_checkpoint_save(bert_trainer *t, bert_error *e) {
     const char *dir = t->args.output_dir;
     if (!*dir) return BERT_OK;
@@ -328,20 +340,15 @@ int bert_checkpoint_save(bert_trainer *t, bert_error *e) {
     memcpy(best, t->best_checkpoint, sizeof best);
     if (!isnan(t->run.best_metric) && t->run.best_step == t->run.global_step)
         memcpy(t->best_checkpoint, path, sizeof path);
-    char *fresh = bert_directory_aside(path, "new");
-    int rc = fresh ? bert_directory_remove(fresh, e) : bert_fail_memory(e, sizeof path);
-    if (!rc) rc = bert_model_save(t->model, fresh, e);
-    if (!rc && !t->args.save_only_model) rc = save_optimizer(t, fresh, e);
-    if (!rc) rc = save_state(t, fresh, e);
-    if (!rc) rc = bert_directory_commit(fresh, path, e);
-    if (rc && fresh) bert_directory_remove(fresh, NULL);
-    free(fresh);
+    int rc = bert_trainer_writes(t) ? write_checkpoint(t, path, e) : BERT_OK;
+    rc = bert_group_agree(t->group, rc, e);
     if (rc) {
         memcpy(t->best_checkpoint, best, sizeof best);
         return rc;
     }
     memcpy(t->checkpoint, path, sizeof path);
-    rc = rotate(t, e);
+    rc = bert_trainer_writes(t) ? rotate(t, e) : BERT_OK;
+    rc = bert_group_agree(t->group, rc, e);
     if (!rc) bert_trainer_emit(t, BERT_ON_SAVE);
     return rc;
 }

@@ -78,15 +78,22 @@ int bert_evaluation_run(const bert_evaluation *v, bert_metrics *metrics, bert_er
     if (!l) return e->code;
     bert_tape_set_mode(v->tape, false, false);
     int64_t n = bert_loader_batches(l);
+    const bert_group *g = v->group ? v->group : &bert_group_alone;
+    /* Rows that somebody wants to see, and metrics that are no sums, need all batches in one place.
+     */
+    const bool dealt = g->size > 1 && !v->row && !v->predictions && bert_metrics_are_sums(metrics);
     int rc = BERT_OK;
     for (int64_t i = 0; i <= n && !rc; i++) {
         bert_batch b;
         if (v->batch) rc = v->batch(v->batch_context, i, n, e);
         if (i == n) break;
+        if (dealt && i % g->size != g->rank) continue;
         if (!rc) rc = bert_loader_get(l, 0, i, &b, e);
         if (!rc) rc = run_batch(v, &b, metrics, e);
     }
     bert_loader_free(l);
+    if (dealt) rc = bert_group_agree(g, rc, e);
+    if (!rc && dealt) rc = bert_metrics_sum(metrics, g, e);
     return rc ? rc : bert_metrics_compute(metrics, e);
 }
 

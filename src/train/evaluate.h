@@ -3,12 +3,14 @@
 #define BERT_TRAIN_EVALUATE_H
 #include "data/predictions.h"
 #include "models/problem.h"
+#include "train/group.h"
 
 typedef struct {
     bert_tape *tape; /* its mode is left at inference */
     const bert_model *model;
     const bert_dataset *set;
     int32_t batch_size;
+    const bert_group *group;    /* NULL: alone */
     const float *class_weights; /* of the loss, as in training; or NULL */
     float label_smoothing;
     int (*row)(void *context, int64_t row, const float *logits, int32_t num_labels);

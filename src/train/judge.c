@@ -10,7 +10,7 @@
 
 static int after_eval_batches(void *context, int64_t batch, int64_t batches, bert_error *e) {
     bert_trainer *t = context;
-    if (t->stop && batch < batches)
+    if (t->stop && batch < batches && t->group->size < 2)
         return bert_fail(e, BERT_EINTERRUPTED, "stopped in an evaluation");
     t->state.eval_batch = batch;
     t->state.eval_batches = batches;
@@ -64,6 +64,7 @@ static int measure(bert_trainer *t, const bert_dataset *d, const char *prefix, r
                          .model = t->model,
                          .set = d,
                          .batch_size = (int32_t)t->args.per_device_eval_batch_size,
+                         .group = t->group,
                          .class_weights = t->class_weights,
                          .label_smoothing = (float)t->args.label_smoothing_factor,
                          .row = row,

@@ -69,8 +69,8 @@ static int open_events(bert_trainer *t, bert_error *e) {
 
 int bert_log_open(bert_trainer *t, bert_error *e) {
     int rc = bert_log_close(t, e);
-    if (!rc && *t->args.output_dir) rc = open_lines(t, e);
-    return rc ? rc : open_events(t, e);
+    if (!rc && bert_trainer_writes(t)) rc = open_lines(t, e);
+    return rc || t->group->rank ? rc : open_events(t, e);
 }
 
 int bert_log_close(bert_trainer *t, bert_error *e) {

@@ -115,7 +115,8 @@ static int plan_steps(bert_trainer *t, bert_error *e) {
                              .seed = (uint64_t)(a->data_seed >= 0 ? a->data_seed : a->seed)};
     t->loader = bert_loader_new(t->train, &o, e);
     if (!t->loader) return e->code;
-    int64_t n = a->gradient_accumulation_steps;
+    const int64_t n = a->gradient_accumulation_steps * t->group->size;
+    t->step_batches = n;
     t->batches_per_epoch = bert_loader_batches(t->loader);
     t->steps_per_epoch = (t->batches_per_epoch + n - 1) / n;
     double steps = ceil(a->num_train_epochs * (double)t->steps_per_epoch);
@@ -177,6 +178,13 @@ static int set_up(bert_trainer *t, bert_error *e) {
 bert_trainer *bert_trainer_new(bert_model *m, const bert_training_args *args,
                                const bert_dataset *train, const bert_dataset *validation,
                                bert_error *e) {
+    return bert_trainer_new_in_group(m, args, train, validation, &bert_group_alone, e);
+}
+
+bert_trainer *bert_trainer_new_in_group(bert_model *m, const bert_training_args *args,
+                                        const bert_dataset *train, const bert_dataset *validation,
+                                        const bert_group *group, bert_error *e) {
+    if (bert_need(group, "group", e) || bert_group_check(group, e)) return NULL;
     if (bert_need(m, "model to train", e) || bert_need(train, "dataset to train on", e) ||
         bert_need(args, "arguments", e))
         return NULL;
@@ -190,6 +198,7 @@ bert_trainer *bert_trainer_new(bert_model *m, const bert_training_args *args,
     t->args = *args;
     t->train = train;
     t->validation = validation;
+    t->group = group;
     t->run.best_metric = (double)NAN;
     t->predicted_step = t->measured_step = -1;
     if (set_up(t, &local)) {

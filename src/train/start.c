@@ -36,7 +36,7 @@ static bool is_same(const char *path, const char *below, const char *directory) 
 static int make_free(const bert_trainer *t, const char *latest, bert_error *e) {
     const bert_training_args *a = &t->args;
     const char *dir = a->output_dir;
-    if (!latest && !holds_weights(dir)) return BERT_OK;
+    if (!bert_trainer_writes(t) || (!latest && !holds_weights(dir))) return BERT_OK;
     const char *model = bert_model_path(t->model);
     if (is_same(model, ".", dir) || (latest && is_same(model, "..", dir)))
         return bert_fail(e, BERT_EINVAL,
@@ -84,15 +84,28 @@ static void forget(bert_trainer *t) {
     bert_optimizer_forget(t->optimizer);
 }
 
-int bert_trainer_start(bert_trainer *t, int *lock, bert_error *e) {
+/* What the one process does that writes there. */
+static int take_directory(const bert_trainer *t, int *lock, bert_error *e) {
     const bert_training_args *a = &t->args;
-    forget(t);
-    if (!a->output_dir[0]) return bert_log_open(t, e);
     int rc = bert_make_directory(a->output_dir, e);
     if (!rc) rc = bert_directory_lock(a->output_dir, lock, e);
     if (rc) return rc;
     char *latest = bert_checkpoint_latest(a->output_dir);
-    rc = *a->resume_from_checkpoint ? resume(t, latest, e) : make_free(t, latest, e);
+    if (!*a->resume_from_checkpoint) rc = make_free(t, latest, e);
     free(latest);
+    return rc;
+}
+
+int bert_trainer_start(bert_trainer *t, int *lock, bert_error *e) {
+    const bert_training_args *a = &t->args;
+    forget(t);
+    if (!a->output_dir[0]) return bert_log_open(t, e);
+    int rc = bert_trainer_writes(t) ? take_directory(t, lock, e) : BERT_OK;
+    rc = bert_group_agree(t->group, rc, e);
+    if (!rc && *a->resume_from_checkpoint) {
+        char *latest = bert_checkpoint_latest(a->output_dir);
+        rc = bert_group_agree(t->group, resume(t, latest, e), e);
+        free(latest);
+    }
     return rc || t->is_whole ? rc : bert_log_open(t, e);
 }

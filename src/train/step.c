@@ -33,27 +33,42 @@ static int run_batch(bert_trainer *t, const bert_batch *b, double divisor, int64
 }
 
 static int accumulate(bert_trainer *t, double *loss, int64_t *tokens, bert_error *e) {
-    int64_t most = t->args.gradient_accumulation_steps;
+    const bert_group *g = t->group;
+    int64_t most = t->step_batches;
     int64_t epoch = t->run.global_step / t->steps_per_epoch;
     int64_t first = t->run.global_step % t->steps_per_epoch * most;
     int64_t n = t->batches_per_epoch - first < most ? t->batches_per_epoch - first : most;
     double divisor = 0;
     bert_batch b;
     int rc = BERT_OK;
-    for (int64_t i = 0; i < n && !rc; i++) {
+    for (int64_t i = g->rank; i < n && !rc; i += g->size) {
         rc = get_batch(t, epoch, first + i, &b, e);
         if (!rc) divisor += bert_head_items(t->model, &b);
     }
+    rc = bert_group_agree(g, rc, e);
+    if (!rc) rc = bert_group_sum_f64(g, &divisor, 1, e);
     if (divisor == 0) divisor = 1; /* a step in which nothing counts changes nothing */
-    for (int64_t i = 0; i < n && !rc; i++) {
+    for (int64_t i = g->rank; i < n && !rc; i += g->size) {
         double part = 0;
-        if (n > 1) rc = get_batch(t, epoch, first + i, &b, e);
+        if (n > g->size) rc = get_batch(t, epoch, first + i, &b, e);
         b.batches = (int32_t)n;
         if (!rc) rc = run_batch(t, &b, divisor, t->run.global_step * most + i, &part, e);
         *loss += part;
         *tokens += b.inputs.start[b.inputs.n];
-        if (!rc && i + 1 < n) bert_trainer_emit(t, BERT_ON_SUBSTEP_END);
+        if (!rc && i + g->size < n) bert_trainer_emit(t, BERT_ON_SUBSTEP_END);
     }
+    rc = bert_group_agree(g, rc, e);
+    return rc ? rc : bert_group_sum_gradients(g, bert_model_params(t->model), e);
+}
+
+/* What all processes have to know of each other's part. */
+static int share(bert_trainer *t, double *loss, int64_t *tokens, bert_error *e) {
+    double all[] = {*loss, (double)*tokens, t->stop != 0};
+    if (t->group->size < 2) return BERT_OK;
+    int rc = bert_group_sum_f64(t->group, all, 3, e);
+    *loss = all[0];
+    *tokens = (int64_t)all[1];
+    t->all_stop = all[2] > 0;
     return rc;
 }
 
@@ -77,6 +92,7 @@ int bert_trainer_step(bert_trainer *t, bert_error *e) {
     int64_t tokens = 0;
     bert_tape_set_mode(t->tape, true, true);
     int rc = accumulate(t, &loss, &tokens, e);
+    if (!rc) rc = share(t, &loss, &tokens, e);
     if (!rc) bert_trainer_emit(t, BERT_ON_PRE_OPTIMIZER_STEP);
     if (!rc) {
         rc = bert_optimizer_step(t->optimizer, lr, t->args.max_grad_norm, &norm, e);

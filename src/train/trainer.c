@@ -35,7 +35,7 @@ const bert_trainer_state *bert_trainer_get_state(const bert_trainer *t) {
 
 double bert_trainer_epoch(const bert_trainer *t) {
     const int64_t step = t->run.global_step, whole = step / t->steps_per_epoch;
-    const int64_t batches = step % t->steps_per_epoch * t->args.gradient_accumulation_steps;
+    const int64_t batches = step % t->steps_per_epoch * t->step_batches;
     return (double)whole + (double)batches / (double)t->batches_per_epoch;
 }
 
@@ -141,9 +141,14 @@ static int after_step(bert_trainer *t, bert_error *e) {
     return do_what_is_due(t, e);
 }
 
+/* Of a group, all end with the same step. */
+static bool stops(const bert_trainer *t) {
+    return t->group->size > 1 ? t->all_stop : t->stop != 0;
+}
+
 static int run_steps(bert_trainer *t, bert_error *e) {
     int rc = after_step(t, e);
-    while (!rc && !t->stop && !t->ended && t->run.global_step < t->max_steps) {
+    while (!rc && !stops(t) && !t->ended && t->run.global_step < t->max_steps) {
         bert_run *r = &t->run;
         if (r->global_step % t->steps_per_epoch == 0 || r->global_step == t->started_step)
             bert_trainer_emit(t, BERT_ON_EPOCH_BEGIN);
@@ -216,15 +221,24 @@ int bert_trainer_train(bert_trainer *t, bert_error *e) {
         if (!t->is_whole) rc = run_steps(t, &local);
         if (rc == BERT_EINTERRUPTED) bert_error_clear(&local);
         bool cut = rc == BERT_EINTERRUPTED ||
-                   (!rc && t->stop && !t->ended && t->run.global_step < t->max_steps);
+                   (!rc && stops(t) && !t->ended && t->run.global_step < t->max_steps);
         if (cut)
             rc = interrupted(t, &local);
         else if (!rc)
             rc = finish(t, &local);
     }
     t->stop = 0;
+    t->all_stop = false;
     if (lock >= 0) close(lock);
     return rc ? bert_fail(e, rc, "%s", local.message) : BERT_OK;
+}
+
+static int save_all(bert_trainer *t, const char *dir, bert_error *e) {
+    int rc = bert_model_save(t->model, dir, e);
+    if (!rc) rc = bert_model_card_save(t, dir, e);
+    if (!rc) rc = bert_trainer_state_save(t, dir, e);
+    if (!rc) rc = bert_html_save(t, dir, e);
+    return rc;
 }
 
 int bert_trainer_save(bert_trainer *t, bert_error *e) {
@@ -233,9 +247,7 @@ int bert_trainer_save(bert_trainer *t, bert_error *e) {
     bert_error local = {0};
     if (!*dir) return bert_fail(e, BERT_EINVAL, "the trainer has no output_dir to save to");
     if (t->is_whole) return BERT_OK;
-    int rc = bert_model_save(t->model, dir, &local);
-    if (!rc) rc = bert_model_card_save(t, dir, &local);
-    if (!rc) rc = bert_trainer_state_save(t, dir, &local);
-    if (!rc) rc = bert_html_save(t, dir, &local);
+    int rc = bert_trainer_writes(t) ? save_all(t, dir, &local) : BERT_OK;
+    rc = bert_group_agree(t->group, rc, &local);
     return rc ? bert_fail(e, rc, "%s", local.message) : BERT_OK;
 }

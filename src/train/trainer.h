@@ -3,6 +3,7 @@
 #define BERT_TRAIN_TRAINER_H
 #include "models/model.h"
 #include "train/event_file.h"
+#include "train/group.h"
 #include "train/optimizer.h"
 #include "train/schedule.h"
 #include <jansson.h>
@@ -36,6 +37,7 @@ struct bert_trainer {
     bert_model *model;
     bert_training_args args;
     const bert_dataset *train, *validation;
+    const bert_group *group;
     bert_loader *loader;
     bert_tape *tape;
     bert_optimizer *optimizer;
@@ -43,6 +45,7 @@ struct bert_trainer {
     float *best_weights;  /* of every parameter in turn; kept where there is no output_dir */
     bert_schedule schedule;
     int64_t batches_per_epoch, steps_per_epoch, max_steps;
+    int64_t step_batches;                          /* of all processes, in a step that is whole */
     int64_t logging_steps, eval_steps, save_steps; /* of the arguments, in steps */
     struct {
         bert_callback *fn;
@@ -74,6 +77,7 @@ struct bert_trainer {
     double started, rate_time;                    /* seconds */
     int64_t started_step, rate_tokens;
     atomic_int stop; /* set by signal handlers and other threads */
+    bool all_stop;   /* the group knows of it: set by a step */
 };
 
 /* Sees to it that metrics are of the validation data and the weights as they are. */
@@ -93,6 +97,10 @@ void bert_trainer_restore_best(bert_trainer *t);
 int bert_trainer_start(bert_trainer *t, int *lock, bert_error *e);
 /* ending.c: sets the state's ending, and says why. */
 void bert_trainer_set_ending(bert_trainer *t, bert_ending ending);
+/* Whether this process writes files. */
+static inline bool bert_trainer_writes(const bert_trainer *t) {
+    return t->args.output_dir[0] && !t->group->rank;
+}
 /* Refuses what bert_training_set() would: members may be written without it. */
 int bert_training_check(const bert_training_args *a, bert_error *e);
 double bert_seconds(void);
