@@ -15,8 +15,9 @@ static const option options[] = {
     {"metrics", 0, "NAMES", "by commas: accuracy, f1_macro, .. (default: the task's)", set_string,
      offsetof(arguments, metrics), 0},
     {"predictions", 0, "FILE",
-     "write line, text, gold, prediction and score of each row (.jsonl, .csv, .tsv)", set_string,
-     offsetof(arguments, predictions), 0},
+     "write line, text, gold, prediction and score of each row (.jsonl, .csv, .tsv; of "
+     "questions also .json, of labelled words .conll)",
+     set_string, offsetof(arguments, predictions), 0},
     {0},
 };
 

@@ -83,6 +83,25 @@ static void endings_have_numbers_or_letters(void **state) {
     says(err, "no gold label");
 }
 
+static void endings_are_no_classes(void **state) {
+    (void)state;
+    write_file("copa.jsonl",
+               "{\"premise\":\"w1\",\"choice1\":\"w2\",\"choice2\":\"w3\",\"question\":"
+               "\"w4\",\"label\":0}\n{\"premise\":\"w1\",\"choice1\":\"w2\",\"choice2\":"
+               "\"w3\",\"question\":\"w5\",\"label\":1}\n");
+    expect(1, bert(TRAIN "--train-file copa.jsonl -o g"));
+    says(err, "\"choice..\" are endings to choose from: --task multiple-choice");
+    expect(0, bert(TRAIN "--train-file copa.jsonl --text-column question -o g"));
+    expect(0, bert("embed m -i copa.jsonl"));
+    write_file("race.jsonl", "{\"article\":\"w1\",\"options\":[\"w2\",\"w3\"],\"label\":0}\n");
+    expect(1, bert(TRAIN "--train-file race.jsonl -o h"));
+    says(err, "--task multiple-choice");
+    expect(0, bert(TRAIN "--train-file race.jsonl --task multiple-choice -o h"));
+    expect(0, bert("evaluate h -i race.jsonl --predictions p.jsonl"));
+    slurp("p.jsonl", out, sizeof out);
+    says(out, "\"endings\":[\"w2\",\"w3\"]");
+}
+
 static void no_control_characters(void **state) {
     (void)state;
     write_file("wild.csv", "te\x1b[31mxt,la\x1b[31mbel\nw1,b\n");
@@ -112,6 +131,7 @@ int main(void) {
         cmocka_unit_test(training_and_evaluation_say_it),
         cmocka_unit_test(unneeded_labels_stop_nothing),
         cmocka_unit_test(endings_have_numbers_or_letters),
+        cmocka_unit_test(endings_are_no_classes),
         cmocka_unit_test(no_control_characters),
         cmocka_unit_test(a_pipe_is_read_once),
     };

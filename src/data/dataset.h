@@ -21,6 +21,7 @@ struct bert_dataset {
     bool guessed;      /* as bert_reader_guessed() */
     bert_notes notes;  /* how the file was read */
     int32_t group;     /* sequences of a row: 1, or the choices of multiple choice */
+    bool from_one;     /* these are counted from 1 in its file */
     int64_t sequences; /* rows * group */
     bert_kept kept; /* with keep_texts: what the rows said, as their task's predictions need it */
     /* From here on grown arrays (base/grow.h). */

@@ -1,67 +1,88 @@
 /* Multiple choice: a prompt, its endings, and the number of the right one. */
 #include "base/error.h"
 #include "base/grow.h"
-#include "data/dataset.h"
+#include "data/choice.h"
 #include "data/predictions.h"
+#include "files/reader.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST = 32 };
+#define NO_LABEL "left out: no gold label"
+#define OTHER_NUMBER "left out: another number of endings than the first row"
 
 typedef struct {
     bert_dataset_builder *b;
-    bert_reader *reader;
-    int endings[MOST]; /* columns */
-    int n;
-    int context; /* column of what every ending begins with (SWAG's sent2), or -1 */
-    char *text;  /* context and ending */
+    bert_reader *reader; /* of tables; NULL: JSON */
+    bert_choice_columns columns;
+    char *text;        /* what is before an ending, and the ending */
+    bool zero, one;    /* some label is that number */
+    int64_t last_line; /* of the first that is the number of endings; or 0 */
 } job;
 
-/* ending0, ending1 ..; choice0 ..; where there is no header, what is between text and label. */
+/* ---- A table */
+
+/* Where there is no header, the endings are what is between text and label. */
 static int find_endings(job *j, const bert_row *row, bert_error *e) {
-    static const char *const names[] = {"ending%d", "choice%d", "option%d", "answer%d"};
-    for (size_t i = 0; i < sizeof names / sizeof *names && !j->n; i++)
-        for (int from = 0; from < 2 && !j->n; from++)
-            for (int k = 0; k < MOST; k++) {
-                char name[32];
-                snprintf(name, sizeof name, names[i], from + k);
-                int column = bert_reader_column(j->reader, name);
-                if (column < 0) break;
-                j->endings[j->n++] = column;
-            }
-    j->context = bert_reader_column(j->reader, "sent2");
-    if (j->n > 1) return 0;
-    int text = -1, label = -1;
-    for (int i = 0; i < row->fields; i++) {
-        if (row->field[i] == row->text.text) text = i;
-        if (row->label[0] && row->field[i] == row->label[0]) label = i;
+    bert_choice_columns *c = &j->columns;
+    const bert_reader *r = j->reader;
+    *c = (bert_choice_columns){.prompt = r->text, .label = r->label[0]};
+    bert_choice_find(r->name, r->names, j->b->options->text_column != NULL, c);
+    if (c->list >= 0)
+        return bert_dataset_fail(j->b, row->line, e, BERT_EFORMAT,
+                                 "\"%.60s\" would be a list of endings, which only JSON has: "
+                                 "pandas' to_json(FILE, orient=\"records\", lines=True) writes it",
+                                 r->name[c->list]);
+    for (int i = c->prompt + 1; c->n == 0 && c->label - c->prompt > 2; i++) {
+        if (c->label - c->prompt - 1 > BERT_CHOICES_MAX) break;
+        while (i < c->label) c->ending[c->n++] = i++;
     }
-    j->n = 0;
-    for (int i = text + 1; text >= 0 && i < label && j->n < MOST; i++) j->endings[j->n++] = i;
-    if (j->n > 1) return 0;
-    return bert_dataset_fail(
-        j->b, row->line, e, BERT_EFORMAT,
-        "no endings to choose from: columns ending0, ending1 .. are needed, or "
-        "two columns and more between the text and the label");
+    if (!c->n)
+        return bert_dataset_fail(j->b, row->line, e, BERT_EFORMAT,
+                                 "no endings to choose from: columns ending0, ending1 .. are "
+                                 "needed, or two columns and more between the text and the label");
+    return r->has_header
+               ? bert_choice_say(j->b, r->format->name, r->name, r->names, c, e)
+               : bert_dataset_say(j->b, e,
+                                  "%s without a header: prompt column %d, endings %d to %d, the "
+                                  "right one %d",
+                                  r->format->name, c->prompt, c->ending[0], c->ending[c->n - 1],
+                                  c->label);
 }
 
-static int ending_text(job *j, const bert_row *row, int i, bert_text *out, bert_error *e) {
-    const char *ending = row->field[j->endings[i]];
+static void row_of_table(const job *j, const bert_row *row, bert_choice_row *out) {
+    const bert_choice_columns *c = &j->columns;
+    *out = (bert_choice_row){.line = row->line, .prompt = row->text, .label = row->label[0]};
+    out->before = c->before < 0 ? NULL : row->field[c->before];
+    for (; out->n < c->n; out->n++) out->ending[out->n] = row->field[c->ending[out->n]];
+}
+
+/* ---- A row */
+
+/* The ending at the gap of what is before it (RACE's "What did he _ ?"), else behind it. */
+static int join(job *j, const char *before, const char *ending, bert_text *out, bert_error *e) {
+    const size_t front = strcspn(before, "_");
+    const size_t gap = strspn(before + front, "_");
+    const size_t n = strlen(before) + strlen(ending) + 2;
+    int rc = bert_grow(&j->text, n, 1, e);
+    if (rc) return rc;
+    if (gap)
+        snprintf(j->text, n, "%.*s%s%s", (int)front, before, ending, before + front + gap);
+    else
+        snprintf(j->text, n, "%s %s", before, ending);
+    out->pair = j->text;
+    return 0;
+}
+
+static int ending_text(job *j, const bert_choice_row *row, int i, bert_text *out, bert_error *e) {
+    const char *ending = row->ending[i], *before = row->before;
     if (!*ending)
         return bert_dataset_fail(j->b, row->line, e, BERT_EFORMAT, "ending %d is empty or missing",
                                  i);
-    *out = (bert_text){.text = row->text.text, .bytes = row->text.bytes};
-    out->pair = ending;
-    if (j->context >= 0 && *row->field[j->context]) {
-        size_t n = strlen(row->field[j->context]) + strlen(ending) + 2;
-        int rc = bert_grow(&j->text, n, 1, e);
-        if (rc) return rc;
-        snprintf(j->text, n, "%s %s", row->field[j->context], ending);
-        out->pair = j->text;
-    }
+    *out = (bert_text){.text = row->prompt.text, .bytes = row->prompt.bytes, .pair = ending};
+    int rc = before && *before ? join(j, before, ending, out, e) : 0;
     out->pair_bytes = strlen(out->pair);
-    return 0;
+    return rc;
 }
 
 static int add_ending(job *j, const bert_text *t, int64_t line, bert_error *e) {
@@ -84,14 +105,12 @@ static int add_ending(job *j, const bert_text *t, int64_t line, bert_error *e) {
 }
 
 /* The prompt and its endings. */
-static int keep_texts(job *j, const bert_row *row, bert_error *e) {
+static int keep_texts(job *j, const bert_choice_row *row, bert_error *e) {
     bert_kept *k = &j->b->set->kept;
     int rc = bert_kept_row(k, row->line, e);
-    if (!rc) rc = bert_kept_add(k, row->text.text, row->text.bytes, e);
-    for (int i = 0; i < j->n && !rc; i++) {
-        const char *ending = row->field[j->endings[i]];
-        rc = bert_kept_add(k, ending, strlen(ending), e);
-    }
+    if (!rc) rc = bert_kept_add(k, row->prompt.text, row->prompt.bytes, e);
+    for (int i = 0; i < row->n && !rc; i++)
+        rc = bert_kept_add(k, row->ending[i], strlen(row->ending[i]), e);
     return rc;
 }
 
@@ -103,32 +122,56 @@ static bool is_unknown(const char *label) {
     return !label;
 }
 
-/* Its number, 0, 1 .., or its letter, A, B ..; 1 where the row has none and is left out. */
-static int right_ending(job *j, const bert_row *row, int32_t *out, bert_error *e) {
-    const char *label = row->label[0];
-    if (is_unknown(label)) {
-        int rc = bert_dataset_tally(j->b, row->line, "left out: no gold label", e);
-        return rc ? rc : 1;
+/* The one ending that is called so, or says so; -1: none or several. */
+static int named(const char *const *names, int n, const char *label) {
+    int found = -1;
+    for (int i = 0; i < n; i++) {
+        if (!names[i] || strcmp(names[i], label)) continue;
+        if (found >= 0) return -1;
+        found = i;
     }
-    char *end;
-    const bool letter = label[0] >= 'A' && label[0] < 'A' + j->n && !label[1];
-    long v = letter ? label[0] - 'A' : strtol(label, &end, 10);
-    *out = (int32_t)v;
-    if (letter || (end != label && !*end && v >= 0 && v < j->n)) return 0;
-    return bert_dataset_fail(j->b, row->line, e, BERT_EINVAL,
-                             "label \"%.60s\" is not the number of an ending, 0 to %d", label,
-                             j->n - 1);
+    return found;
 }
 
-static int add_row(job *j, const bert_row *row, bert_error *e) {
+/* Its number, 0, 1 .., its letter, A, B .., what its list calls it, or the ending itself. Numbers
+ * may be from 1 on, which is known at the end. */
+static int right_ending(job *j, const bert_choice_row *row, int32_t *out, bert_error *e) {
+    const char *label = row->label;
+    char *end;
+    *out = named(row->mark, row->n, label);
+    if (*out >= 0) return 0;
+    if (label[0] >= 'A' && label[0] < 'A' + row->n && !label[1]) {
+        *out = label[0] - 'A';
+        return 0;
+    }
+    const long v = strtol(label, &end, 10);
+    if (end != label && !*end && v >= 0 && v <= row->n) {
+        *out = (int32_t)v;
+        j->zero |= !v;
+        j->one |= v == 1;
+        if (v == row->n && !j->last_line) j->last_line = row->line;
+        return 0;
+    }
+    if ((*out = named(row->ending, row->n, label)) >= 0) return 0;
+    return bert_dataset_fail(j->b, row->line, e, BERT_EINVAL,
+                             "label \"%.60s\" is not the number of an ending, 0 to %d", label,
+                             row->n - 1);
+}
+
+static int add_row(void *to, const bert_choice_row *row, bert_error *e) {
+    job *j = to;
     bert_dataset *d = j->b->set;
-    int rc = j->n ? 0 : find_endings(j, row, e);
-    if (rc) return rc;
-    d->group = j->n;
     int32_t label;
-    if ((rc = right_ending(j, row, &label, e))) return rc > 0 ? 0 : rc;
-    rc = bert_grow(&d->labels, (size_t)d->rows + 1, sizeof *d->labels, e);
-    for (int i = 0; i < j->n && !rc; i++) {
+    if (is_unknown(row->label)) return bert_dataset_tally(j->b, row->line, NO_LABEL, e);
+    if (row->n < 2)
+        return bert_dataset_fail(j->b, row->line, e, BERT_EFORMAT,
+                                 "%d ending%s: two are needed at least", row->n,
+                                 row->n == 1 ? "" : "s");
+    if (d->rows && row->n != d->group) return bert_dataset_tally(j->b, row->line, OTHER_NUMBER, e);
+    d->group = row->n;
+    int rc = right_ending(j, row, &label, e);
+    if (!rc) rc = bert_grow(&d->labels, (size_t)d->rows + 1, sizeof *d->labels, e);
+    for (int i = 0; i < row->n && !rc; i++) {
         bert_text t = {0};
         rc = ending_text(j, row, i, &t, e);
         if (!rc) rc = add_ending(j, &t, row->line, e);
@@ -138,14 +181,50 @@ static int add_row(job *j, const bert_row *row, bert_error *e) {
     return rc;
 }
 
-static int read_rows(bert_dataset_builder *b, const char *path, bert_error *e) {
-    job j = {.b = b, .reader = bert_dataset_reader(b, path, e), .context = -1};
+static int read_table(job *j, const char *path, bert_error *e) {
+    static const bert_column_names names = {bert_choice_prompts, bert_choice_labels};
+    bert_dataset *d = j->b->set;
+    const bert_reader_options o = {.text_column = j->b->options->text_column,
+                                   .pair_column = "",
+                                   .label_column = j->b->options->label_column,
+                                   .labels = true};
+    j->reader = bert_dataset_say_reader(j->b, bert_reader_open_as(path, &o, &names, e), e);
     bert_row row;
-    int rc = j.reader ? 0 : e->code;
-    while (!rc && (rc = bert_reader_next(j.reader, &row, e)) == 1) rc = add_row(&j, &row, e);
-    b->set->invalid = j.reader ? bert_reader_invalid(j.reader) : 0;
-    b->set->guessed = j.reader && bert_reader_guessed(j.reader);
-    bert_reader_close(j.reader);
+    bert_choice_row choice;
+    int rc = j->reader ? 0 : e->code;
+    while (!rc && (rc = bert_reader_next(j->reader, &row, e)) == 1) {
+        rc = j->columns.n ? 0 : find_endings(j, &row, e);
+        if (rc) break;
+        row_of_table(j, &row, &choice);
+        rc = add_row(j, &choice, e);
+    }
+    d->invalid = j->reader ? bert_reader_invalid(j->reader) : 0;
+    d->guessed = j->reader && bert_reader_guessed(j->reader);
+    bert_reader_close(j->reader);
+    return rc;
+}
+
+/* Numbers from 1 on, as the largest of them shows. */
+static int check_numbers(job *j, bert_error *e) {
+    bert_dataset *d = j->b->set;
+    const bert_dataset *like = j->b->options->like;
+    if (j->last_line && (j->zero || !j->one))
+        return bert_dataset_fail(j->b, j->last_line, e, BERT_EINVAL,
+                                 "label \"%d\" is not the number of an ending, 0 to %d",
+                                 (int)d->group, (int)d->group - 1);
+    d->from_one = j->last_line || (like && like->from_one && !j->zero);
+    if (!d->from_one || !d->rows) return 0;
+    for (int64_t i = 0; i < d->rows; i++) d->labels[i]--;
+    return bert_dataset_say(j->b, e, "endings are counted from 1: labels are 1 to %d, none is 0",
+                            (int)d->group);
+}
+
+static int read_rows(bert_dataset_builder *b, const char *path, bert_error *e) {
+    job j = {.b = b};
+    const bert_record_format *f = bert_record_format_of(path);
+    int rc = f && f->format == BERT_FORMAT_JSONL ? bert_choice_read_json(b, path, add_row, &j, e)
+                                                 : read_table(&j, path, e);
+    if (!rc) rc = check_numbers(&j, e);
     bert_grown_free(j.text);
     return rc;
 }

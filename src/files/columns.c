@@ -121,13 +121,27 @@ static const bert_pair_format *known_pair(const bert_reader *r) {
     return NULL;
 }
 
+/* A text that is a prompt, and endings nobody would read. */
+static int check_endings(const bert_reader *r, const bert_reader_options *o, bert_error *e) {
+    const bool asked = o->text_column || o->label_column || o->pair_column;
+    const char *endings =
+        o->labels && !asked && !r->called && r->has_header ? bert_names_endings(r) : NULL;
+    if (!endings) return 0;
+    return bert_fail(e, BERT_EINVAL,
+                     "%s: \"%s..\" are endings to choose from: --task multiple-choice reads them; "
+                     "--text-column NAME says what the text is where they are none",
+                     r->path, endings);
+}
+
 static int choose_text(bert_reader *r, const bert_reader_options *o, const bert_pair_format *p,
                        bert_error *e) {
     if (o->text_column) return find(r, o->text_column, "--text-column", &r->text, e);
     if (!r->has_header) return 0;
     const bool of_pair = p && (!o->pair_column || !bert_column_asked(o->pair_column) ||
                                !strcasecmp(o->pair_column, p->pair));
-    r->text = of_pair ? bert_reader_column(r, p->text) : usual(r, bert_usual_texts);
+    r->text = of_pair     ? bert_reader_column(r, p->text)
+              : r->called ? usual(r, r->called->texts)
+                          : usual(r, bert_usual_texts);
     if (r->text < 0 && r->names == 1) r->text = 0;
     return r->text < 0 ? unknown(r, "text", e) : check_once(r, r->text, "--text-column", e);
 }
@@ -181,8 +195,9 @@ static int find_labels(bert_reader *r, const char *names, bert_error *e) {
 
 /* The one column that a usual name calls the label; -1: none, and *second >= 0: several. */
 static int usual_label(const bert_reader *r, const bert_pair_format *p, int *second) {
-    int c = usual(r, bert_usual_labels);
+    int c = usual(r, r->called ? r->called->labels : bert_usual_labels);
     *second = -1;
+    if (r->called) return c;
     if (c < 0 && p && p->label && r->pair >= 0) c = bert_reader_column(r, p->label);
     if (c >= 0) return c;
     for (const char *const *name = bert_other_labels; *name; name++) {
@@ -233,8 +248,9 @@ int bert_columns_choose(bert_reader *r, const bert_reader_options *o, bert_error
         return add_label(r, 1, e);
     }
     r->guessed = !r->has_header && !o->text_column && !o->pair_column && !o->label_column;
-    const bert_pair_format *p = r->has_header ? known_pair(r) : NULL;
-    int rc = choose_text(r, o, p, e);
+    const bert_pair_format *p = r->has_header && !r->called ? known_pair(r) : NULL;
+    int rc = check_endings(r, o, e);
+    if (!rc) rc = choose_text(r, o, p, e);
     if (!rc) rc = choose_pair(r, o, p, e);
     return rc ? rc : choose_label(r, o, p, e);
 }

@@ -42,12 +42,14 @@ static int start(bert_reader *r, const bert_reader_options *o, bert_error *e) {
     rc = bert_columns_choose(r, o, e);
     /* Now that the columns are known, the first object can be split. */
     if (!rc && r->json) rc = bert_record_split_object(r, e);
-    return rc ? rc : bert_columns_say(r, e);
+    return rc || r->called ? rc : bert_columns_say(r, e);
 }
 
-bert_reader *bert_reader_open(const char *path, const bert_reader_options *options, bert_error *e) {
+bert_reader *bert_reader_open_as(const char *path, const bert_reader_options *options,
+                                 const bert_column_names *called, bert_error *e) {
     const bert_reader_options o = options ? *options : (bert_reader_options){0};
     bert_reader *r = calloc(1, sizeof *r);
+    if (r) r->called = called;
     if (r) r->path = strdup(strcmp(path, "-") ? path : "standard input");
     int rc = r && r->path ? 0 : bert_fail_memory(e, sizeof *r);
     if (!rc && !(r->format = format_of(path, &o))) rc = unknown_format(path, e);
@@ -62,6 +64,10 @@ bert_reader *bert_reader_open(const char *path, const bert_reader_options *optio
     if (!rc) return r;
     bert_reader_close(r);
     return NULL;
+}
+
+bert_reader *bert_reader_open(const char *path, const bert_reader_options *options, bert_error *e) {
+    return bert_reader_open_as(path, options, NULL, e);
 }
 
 void bert_reader_close(bert_reader *r) {

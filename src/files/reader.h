@@ -12,10 +12,16 @@ enum { BERT_RECORD_MAX = BERT_LINE_MAX, BERT_COLUMNS_MAX = 4096 };
 
 typedef struct bert_record_format bert_record_format;
 
+/* What columns are called in files of one task, best first, ended by NULL. */
+typedef struct {
+    const char *const *texts, *const *labels;
+} bert_column_names;
+
 struct bert_reader {
     char *path;
-    bert_lines *lines;    /* of all formats but JSON */
-    bert_json_rows *json; /* of JSON */
+    const bert_column_names *called; /* NULL: by the usual names */
+    bert_lines *lines;               /* of all formats but JSON */
+    bert_json_rows *json;            /* of JSON */
     const bert_record_format *format;
     char separator;           /* of the fields of a .csv or .tsv */
     char other_separator;     /* its first line has none of that one, but these; or 0 */
@@ -41,6 +47,11 @@ struct bert_reader {
     int64_t rows, invalid;
     bert_notes notes;
 };
+
+/* bert_reader_open for a task whose columns have names of their own, and which says itself which it
+ * takes. */
+bert_reader *bert_reader_open_as(const char *path, const bert_reader_options *options,
+                                 const bert_column_names *called, bert_error *e);
 
 /* ---- records.c */
 
@@ -96,6 +107,9 @@ typedef struct {
 extern const bert_pair_format bert_pair_formats[];
 
 bool bert_usual_name(const char *name); /* of any kind, in any case */
+/* The beginning of the names of columns of multiple choice (choice1, choice2), or the name of a
+ * list of endings; NULL: there are none. */
+const char *bert_names_endings(const bert_reader *r);
 /* What is said where a column of that kind of file is not what is wanted; "" or "; ..". */
 const char *bert_names_hint(const bert_reader *r);
 

@@ -1,5 +1,6 @@
 /* The names of columns in well-known files. */
 #include "files/reader.h"
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -56,6 +57,24 @@ static bool has_any(const bert_reader *r, const char *const *names) {
     return false;
 }
 
+const char *bert_names_endings(const bert_reader *r) {
+    static const char *const stems[] = {"ending", "choice", "option", "answer", "sol"};
+    for (size_t i = 0; i < sizeof stems / sizeof *stems; i++) {
+        char first[16], second[16];
+        snprintf(first, sizeof first, "%s1", stems[i]);
+        snprintf(second, sizeof second, "%s2", stems[i]);
+        if (bert_reader_column(r, first) >= 0 && bert_reader_column(r, second) >= 0)
+            return stems[i];
+    }
+    static const char *const lists[] = {"endings", "options", "choices"};
+    for (size_t i = 0; r->json && i < sizeof lists / sizeof *lists; i++) {
+        const json_t *v = json_object_get(r->object, lists[i]);
+        if (json_array_size(v) > 1 || json_array_size(json_object_get(v, "text")) > 1)
+            return lists[i];
+    }
+    return NULL;
+}
+
 const char *bert_names_hint(const bert_reader *r) {
     static const char *const words[] = {"word", "words", "token", "tokens", NULL};
     static const char *const tags[] = {"tag", "tags",     "ner",     "ner_tag", "ner_tags",
@@ -67,5 +86,7 @@ const char *bert_names_hint(const bert_reader *r) {
         return "; words and their tags are read with --task token-classification";
     if (has_any(r, contexts) && has_any(r, answers))
         return "; questions with their answers are read with --task question-answering";
+    if (bert_names_endings(r))
+        return "; endings to choose from are read with --task multiple-choice";
     return "";
 }
