@@ -1,5 +1,6 @@
 /* bert answer: the best spans of a context. */
 #include "cli.h"
+#include <stdlib.h>
 #include <string.h>
 
 typedef struct {
@@ -29,16 +30,7 @@ static int show(const job *j, const bert_answer *x, bert_error *e) {
     return 0;
 }
 
-/* What input_each makes the row's line of. */
-static void call_text_0(bert_error *e) {
-    char rest[sizeof e->message];
-    memcpy(rest, e->message, sizeof rest);
-    snprintf(e->message, sizeof e->message, "text 0: %.*s", (int)sizeof rest - 20, rest);
-}
-
-static int each(void *context, const bert_text *pair, bert_error *e) {
-    const job *j = context;
-    const arguments *a = j->a;
+static bert_answer_options answer_options(const arguments *a) {
     bert_answer_options o = bert_answer_default();
     o.max_length = a->common.max_length;
     o.doc_stride = a->doc_stride;
@@ -46,12 +38,40 @@ static int each(void *context, const bert_text *pair, bert_error *e) {
     o.max_answer_length = a->max_answer_length;
     o.handle_impossible_answer = a->impossible;
     o.align_to_words = !a->tokens;
-    if (!pair->bytes || !pair->pair || !pair->pair_bytes)
-        return fail(e, BERT_EINVAL, "text 0 has no %s", pair->bytes ? "context" : "question");
-    bert_text text = {.text = pair->pair, .bytes = pair->pair_bytes};
+    return o;
+}
+
+static bool is_whole(const bert_text *pair) {
+    return pair->bytes && pair->pair && pair->pair_bytes;
+}
+
+static int each(void *context, const bert_text *pairs, int32_t n, bert_error *e) {
+    const job *j = context;
+    bert_answer_options o = answer_options(j->a);
+    o.keep_going = true; /* up to the first that failed */
     const bert_answer *x;
-    int n = bert_answer_question(j->s, pair, &text, &o, &x, e), rc = n < 0 ? n : 0;
-    if (rc && a->common.input) call_text_0(e);
+    const int32_t *start;
+    int32_t whole = 0;
+    while (whole < n && is_whole(&pairs[whole])) whole++;
+    bert_text_info *info = calloc((size_t)n, sizeof *info);
+    if (!info) return fail_memory(e);
+    int rc = bert_answer_batch(j->s, pairs, whole, &o, &x, &start, info, e);
+    if (rc > 0) rc = 0;
+    for (int32_t i = 0; i < whole && !rc; i++) {
+        rc = text_error(&info[i], e);
+        for (int32_t k = start[i]; k < start[i + 1] && !rc; k++) rc = show(j, &x[k], e);
+    }
+    free(info);
+    if (rc || whole == n) return rc;
+    return fail(e, BERT_EINVAL, "text %d has no %s", (int)whole,
+                pairs[whole].bytes ? "context" : "question");
+}
+
+static int answer_one(const job *j, bert_error *e) {
+    const bert_text question = bert_text_of(j->a->question), context = bert_text_of(j->a->context);
+    const bert_answer_options o = answer_options(j->a);
+    const bert_answer *x;
+    int n = bert_answer_question(j->s, &question, &context, &o, &x, e), rc = n < 0 ? n : 0;
     for (int i = 0; i < n && !rc; i++) rc = show(j, &x[i], e);
     return rc;
 }
@@ -73,13 +93,10 @@ static int run(void *args, int operands, char **operand, bert_error *e) {
     if (!a->common.pair_column) a->common.pair_column = "context";
     if (!rc && a->common.input) {
         input *in = input_open(&a->common, 0, NULL, e);
-        rc = in ? input_each(in, each, &j, e) : BERT_EINVAL;
+        rc = in ? input_batches(in, each, &j, e) : BERT_EINVAL;
         input_close(in);
     } else if (!rc) {
-        bert_text pair = bert_text_of(a->question);
-        pair.pair = a->context;
-        pair.pair_bytes = strlen(a->context);
-        rc = each(&j, &pair, e);
+        rc = answer_one(&j, e);
     }
     bert_session_free(j.s);
     bert_model_close(m);

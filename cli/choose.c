@@ -67,26 +67,39 @@ typedef struct {
     bool json;
 } job;
 
-static int each_pair(void *context, const bert_text *pair, bert_error *e) {
-    const job *j = context;
-    float scores[2];
-    bert_text_info info;
-    bert_task_options task = task_options(j->c);
-    if (!pair->pair)
-        return fail(
-            e, BERT_EINVAL,
-            "text 0 has one sentence where two are needed (--pair-column names the column of "
-            "the second)");
-    int rc = bert_classify(j->s, pair, 1, &task, BERT_SCORES_DEFAULT, scores, &info, e);
-    if (rc) return rc;
+static int show_next(const job *j, float score, const bert_text_info *info, bert_error *e) {
     if (j->json) {
-        json_t *row = json_pack("{s:b,s:o}", "is_next", scores[0] >= 0.5f, "score",
-                                json_number((double)scores[0]));
-        if (row) json_dropped(row, &info);
+        json_t *row =
+            json_pack("{s:b,s:o}", "is_next", score >= 0.5f, "score", json_number((double)score));
+        if (row) json_dropped(row, info);
         return output_line(row, e);
     }
-    printf("%-8s %6.1f %%\n", scores[0] >= 0.5f ? "next" : "not next", 100 * (double)scores[0]);
+    printf("%-8s %6.1f %%\n", score >= 0.5f ? "next" : "not next", 100 * (double)score);
     return 0;
+}
+
+static int each_pairs(void *context, const bert_text *pairs, int32_t n, bert_error *e) {
+    const job *j = context;
+    bert_task_options task = task_options(j->c);
+    task.keep_going = true; /* up to the first that failed */
+    int32_t whole = 0;
+    while (whole < n && pairs[whole].pair) whole++;
+    float(*scores)[2] = calloc((size_t)n, sizeof *scores);
+    bert_text_info *info = calloc((size_t)n, sizeof *info);
+    int rc = scores && info
+                 ? bert_classify(j->s, pairs, whole, &task, BERT_SCORES_DEFAULT, scores[0], info, e)
+                 : fail_memory(e);
+    for (int32_t i = 0; i < whole && !rc; i++) {
+        rc = text_error(&info[i], e);
+        if (!rc) rc = show_next(j, scores[i][0], &info[i], e);
+    }
+    free(scores);
+    free(info);
+    if (rc || whole == n) return rc;
+    return fail(e, BERT_EINVAL,
+                "text %d has one sentence where two are needed (--pair-column names the column of "
+                "the second)",
+                (int)whole);
 }
 
 static int run_next(void *args, int operands, char **operand, bert_error *e) {
@@ -101,10 +114,10 @@ static int run_next(void *args, int operands, char **operand, bert_error *e) {
         bert_text pair = bert_text_of(operand[1]);
         pair.pair = operand[2];
         pair.pair_bytes = strlen(operand[2]);
-        rc = each_pair(&j, &pair, e);
+        rc = each_pairs(&j, &pair, 1, e);
     } else if (!rc) {
         input *in = input_open(c, 0, NULL, e);
-        rc = in ? input_each(in, each_pair, &j, e) : BERT_EINVAL;
+        rc = in ? input_batches(in, each_pairs, &j, e) : BERT_EINVAL;
         input_close(in);
     }
     bert_session_free(j.s);

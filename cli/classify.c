@@ -130,8 +130,6 @@ typedef struct {
     bert_session *session;
     char *names; /* by NUL */
     const char **labels;
-    float *scores;
-    bert_text_info *info;
     int32_t n;
 } zero_shot;
 
@@ -143,9 +141,7 @@ static int split_labels(zero_shot *z, bert_error *e) {
     for (const char *p = list; *p; p++) most += *p == ',';
     z->names = strdup(list);
     z->labels = calloc(most, sizeof *z->labels);
-    z->scores = calloc(most, sizeof *z->scores);
-    z->info = calloc(most, sizeof *z->info);
-    if (!z->names || !z->labels || !z->scores || !z->info) return fail_memory(e);
+    if (!z->names || !z->labels) return fail_memory(e);
     char *rest = z->names, *one;
     while ((one = strsep(&rest, ","))) {
         one += strspn(one, " ");
@@ -155,40 +151,53 @@ static int split_labels(zero_shot *z, bert_error *e) {
     return z->n ? 0 : fail(e, BERT_EINVAL, "--candidate-labels names no label");
 }
 
-static int each_zero_shot(void *context, const bert_text *text, bert_error *e) {
-    const zero_shot *z = context;
-    bert_task_options task = task_options(&z->a->common);
-    int rc = bert_zero_shot(z->session, text, z->labels, z->n, &z->a->zero_shot, &task, z->scores,
-                            z->info, e);
-    if (rc) return rc;
-    const int32_t best = best_of(z->scores, z->n);
-    const bert_text_info most = most_dropped(z->info, z->n);
+static int show_zero_shot(const zero_shot *z, const bert_text *text, const float *scores,
+                          const bert_text_info *info, bert_error *e) {
+    const int32_t best = best_of(scores, z->n);
+    const bert_text_info most = most_dropped(info, z->n);
     if (!output_json(&z->a->common)) {
         char shown[4 * 60 + 4];
         fit(text, 60, shown);
         print_column(z->labels[best], 14);
-        printf(" %6.1f %%  %s", 100 * (double)z->scores[best], shown);
+        printf(" %6.1f %%  %s", 100 * (double)scores[best], shown);
         print_dropped(&most);
         printf("\n");
         return 0;
     }
     json_t *all = json_object();
     for (int32_t i = 0; all && i < z->n; i++)
-        json_object_set_new(all, z->labels[i], json_number((double)z->scores[i]));
+        json_object_set_new(all, z->labels[i], json_number((double)scores[i]));
     json_t *row = json_pack("{s:s,s:o,s:o}", "label", z->labels[best], "score",
-                            json_number((double)z->scores[best]), "scores", all);
+                            json_number((double)scores[best]), "scores", all);
     if (row) json_dropped(row, &most);
     return output_line(row, e);
+}
+
+static int each_zero_shot(void *context, const bert_text *texts, int32_t n, bert_error *e) {
+    const zero_shot *z = context;
+    bert_task_options task = task_options(&z->a->common);
+    task.keep_going = true; /* up to the first that failed */
+    const size_t labels = (size_t)z->n;
+    float *scores = calloc((size_t)n * labels, sizeof *scores);
+    bert_text_info *info = calloc((size_t)n * labels, sizeof *info);
+    int rc = scores && info ? bert_zero_shot_batch(z->session, texts, n, z->labels, z->n,
+                                                   &z->a->zero_shot, &task, scores, info, e)
+                            : fail_memory(e);
+    for (size_t i = 0; i < (size_t)n && !rc; i++) {
+        rc = text_error(&info[i * labels], e);
+        if (!rc) rc = show_zero_shot(z, &texts[i], scores + i * labels, &info[i * labels], e);
+    }
+    free(scores);
+    free(info);
+    return rc;
 }
 
 static int classify_zero_shot(const arguments *a, bert_session *s, input *in, bert_error *e) {
     zero_shot z = {.a = a, .session = s};
     int rc = split_labels(&z, e);
-    if (!rc) rc = input_each(in, each_zero_shot, &z, e);
+    if (!rc) rc = input_batches(in, each_zero_shot, &z, e);
     free(z.names);
     free(z.labels);
-    free(z.scores);
-    free(z.info);
     return rc;
 }
 

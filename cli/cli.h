@@ -97,7 +97,12 @@ input *input_open(const common *c, int texts, char **text, bert_error *e);
 int32_t input_next(input *in, const bert_text **texts, bert_error *e);
 /* Puts the place of text `i` of the latest texts in front of the message. */
 void input_explain(const input *in, bert_error *e);
-/* Calls each() for every text, one at a time. */
+/* Calls each() for all texts, some at a time; an error of it that begins "text i", i among those,
+ * then names the text's place. */
+int input_batches(input *in,
+                  int (*each)(void *context, const bert_text *texts, int32_t n, bert_error *e),
+                  void *context, bert_error *e);
+/* Calls each() for every text, one at a time, which it calls text 0. */
 int input_each(input *in, int (*each)(void *context, const bert_text *text, bert_error *e),
                void *context, bert_error *e);
 int64_t input_count(const input *in); /* given out so far */
@@ -134,6 +139,8 @@ void print_column(const char *text, int columns);
 /* Messages, to standard error. */
 void note(const common *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* What a text of a batch that kept going failed with. */
+int text_error(const bert_text_info *info, bert_error *e);
 /* Says that text i of a batch lost tokens: adds "dropped" to its row. */
 int json_dropped(json_t *row, const bert_text_info *info);
 /* The same at the end of a row in columns. */

@@ -53,15 +53,24 @@ static int show(const job *j, const bert_fill_result *r, bool several, const ber
     return output_line(row, e);
 }
 
-static int each(void *context, const bert_text *text, bert_error *e) {
+static int each(void *context, const bert_text *texts, int32_t n, bert_error *e) {
     const job *j = context;
     const bert_fill_result *r;
+    const int32_t *start;
     bert_task_options o = task_options(&j->a->common);
-    bert_text_info info;
-    int n = bert_fill(j->s, text, &o, j->a->top_k, j->targets, j->targets_count, &r, &info, e);
-    int rc = 0;
-    if (n < 0) return n;
-    for (int i = 0; i < n && !rc; i++) rc = show(j, &r[i], r[n - 1].mask > 0, &info, e);
+    o.keep_going = true; /* up to the first that failed */
+    bert_text_info *info = calloc((size_t)n, sizeof *info);
+    if (!info) return fail_memory(e);
+    int rc = bert_fill_batch(j->s, texts, n, &o, j->a->top_k, j->targets, j->targets_count, &r,
+                             &start, info, e);
+    if (rc > 0) rc = 0;
+    for (int32_t i = 0; i < n && !rc; i++) {
+        rc = text_error(&info[i], e);
+        const bert_fill_result *last = rc ? NULL : &r[start[i + 1] - 1];
+        for (int32_t k = start[i]; k < start[i + 1] && !rc; k++)
+            rc = show(j, &r[k], last->mask > 0, &info[i], e);
+    }
+    free(info);
     return rc;
 }
 
@@ -73,7 +82,7 @@ static int run(void *args, int operands, char **operand, bert_error *e) {
     int rc = j.s ? split_targets(&j, e) : BERT_EINVAL;
     input *in = rc ? NULL : input_open(&a->common, operands - 1, operand + 1, e);
     j.tokenizer = m ? bert_model_tokenizer(m) : NULL;
-    if (!rc) rc = in ? input_each(in, each, &j, e) : BERT_EINVAL;
+    if (!rc) rc = in ? input_batches(in, each, &j, e) : BERT_EINVAL;
     input_close(in);
     free(j.targets);
     free(j.names);

@@ -147,22 +147,41 @@ static void number_text(bert_error *e, int32_t i) {
     snprintf(e->message, sizeof e->message, "text %d%.*s", (int)i, (int)sizeof rest - 20, rest);
 }
 
-int input_each(input *in, int (*each)(void *context, const bert_text *text, bert_error *e),
-               void *context, bert_error *e) {
+int input_batches(input *in,
+                  int (*each)(void *context, const bert_text *texts, int32_t n, bert_error *e),
+                  void *context, bert_error *e) {
     const bert_text *texts;
     int32_t n;
     int rc = 0;
     while (!rc && (n = input_next(in, &texts, e)) != 0) {
         if (n < 0) return n;
-        for (int32_t i = 0; i < n && !rc; i++) {
-            rc = each(context, &texts[i], e);
-            if (!rc) continue;
-            number_text(e, i);
+        rc = each(context, texts, n, e);
+        if (rc)
             input_explain(in, e);
-        }
-        if (!rc) rc = output_flush(e);
+        else
+            rc = output_flush(e);
     }
     return rc;
+}
+
+typedef struct {
+    int (*each)(void *context, const bert_text *text, bert_error *e);
+    void *context;
+} one_by_one;
+
+static int each_of(void *context, const bert_text *texts, int32_t n, bert_error *e) {
+    const one_by_one *o = context;
+    int rc = 0;
+    for (int32_t i = 0; i < n && !rc; i++) {
+        rc = o->each(o->context, &texts[i], e);
+        if (rc) number_text(e, i);
+    }
+    return rc;
+}
+
+int input_each(input *in, int (*each)(void *context, const bert_text *text, bert_error *e),
+               void *context, bert_error *e) {
+    return input_batches(in, each_of, &(one_by_one){each, context}, e);
 }
 
 int64_t input_count(const input *in) {

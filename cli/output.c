@@ -94,6 +94,10 @@ json_t *json_ints(const int32_t *x, size_t n) {
     return a;
 }
 
+int text_error(const bert_text_info *info, bert_error *e) {
+    return info->code ? fail(e, info->code, "%s", info->message) : 0;
+}
+
 int json_dropped(json_t *row, const bert_text_info *info) {
     if (!info->dropped) return 0;
     return json_object_set_new(row, "dropped", json_integer(info->dropped));

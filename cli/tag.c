@@ -1,5 +1,6 @@
 /* bert tag: entities of a model with a token classification head. */
 #include "cli.h"
+#include <stdlib.h>
 #include <string.h>
 
 typedef struct {
@@ -25,25 +26,40 @@ static int json_row(const job *j, const bert_entity *x, const bert_text_info *in
     return output_line(row, e);
 }
 
-static int each(void *context, const bert_text *text, bert_error *e) {
-    job *j = context;
-    const bert_entity *x;
-    bert_text_info info;
-    bert_task_options o = task_options(&j->a->common);
-    int n = bert_tag(j->s, text, &o, j->a->aggregation, j->a->ignore, &x, &info, e), rc = 0;
-    if (n < 0) return n;
-    if (info.dropped)
-        note(&j->a->common, "text %lld: %d tokens dropped", (long long)j->texts + 1, info.dropped);
+static int show(const job *j, const bert_entity *x, int n, const bert_text_info *info,
+                bert_error *e) {
+    int rc = 0;
+    if (info->dropped)
+        note(&j->a->common, "text %lld: %d tokens dropped", (long long)j->texts + 1, info->dropped);
     for (int i = 0; i < n && !rc; i++)
         if (j->json)
-            rc = json_row(j, &x[i], &info, e);
+            rc = json_row(j, &x[i], info, e);
         else {
             print_column(x[i].entity, 10);
             printf(" %6.1f %%  %5d-%-5d %s\n", 100 * (double)x[i].score, x[i].start, x[i].end,
                    x[i].word);
         }
     if (!n && !j->json) printf("(no entities)\n");
-    j->texts++;
+    return rc;
+}
+
+static int each(void *context, const bert_text *texts, int32_t n, bert_error *e) {
+    job *j = context;
+    const bert_entity *x;
+    const int32_t *start;
+    bert_task_options o = task_options(&j->a->common);
+    o.keep_going = true; /* up to the first that failed */
+    bert_text_info *info = calloc((size_t)n, sizeof *info);
+    if (!info) return fail_memory(e);
+    int rc =
+        bert_tag_batch(j->s, texts, n, &o, j->a->aggregation, j->a->ignore, &x, &start, info, e);
+    if (rc > 0) rc = 0;
+    for (int32_t i = 0; i < n && !rc; i++) {
+        rc = text_error(&info[i], e);
+        if (!rc) rc = show(j, x + start[i], start[i + 1] - start[i], &info[i], e);
+        j->texts++;
+    }
+    free(info);
     return rc;
 }
 
@@ -53,7 +69,7 @@ static int run(void *args, int operands, char **operand, bert_error *e) {
     bert_model *m = open_head(operand[0], &a->common, "token-classification", e);
     job j = {.a = a, .json = output_json(&a->common), .s = m ? bert_session_new(m, &so, e) : NULL};
     input *in = j.s ? input_open(&a->common, operands - 1, operand + 1, e) : NULL;
-    int rc = in ? input_each(in, each, &j, e) : BERT_EINVAL;
+    int rc = in ? input_batches(in, each, &j, e) : BERT_EINVAL;
     input_close(in);
     bert_session_free(j.s);
     bert_model_close(m);

@@ -440,6 +440,10 @@ typedef struct {
                            else the tokenizer's or the model's limit, whichever is smaller */
     bert_overflow overflow; /* default BERT_OVERFLOW_ERROR */
     int32_t stride;         /* shared by neighbouring windows */
+    /* A text that cannot be done (too long, NULL, without a [MASK] ..) fails alone: its info, which
+     * is needed then, has code and message, its numbers are zeros and its list is empty. Else the
+     * first such text fails the call. What is no text's fault fails the call in any case. */
+    bool keep_going;
     /* The rest is of bert_embed; prompts are of bert_rerank as well. */
     bert_pooling pooling;
     int normalize; /* -1: what the checkpoint asks for; 0; 1: at the end, whatever that is */
@@ -463,6 +467,9 @@ typedef struct {
     int32_t tokens;  /* tokens read, specials included */
     int32_t dropped; /* tokens of the text that were not read */
     int32_t windows;
+    int code;            /* keep_going: BERT_OK, or why this text has no result, */
+    const char *message; /* in words that begin "text i", or NULL; the session's, until its next
+                            task */
 } bert_text_info;
 
 /* How many numbers bert_embed() writes for a text under these options (NULL: the default ones):
@@ -502,7 +509,12 @@ BERT_API int bert_rerank(bert_session *s, const bert_text *query, const bert_tex
                          float *logits, bert_text_info *info, bert_error *e);
 
 /* The tasks below give the results of transformers' pipelines. What they point to belongs to the
- * session, until its next task. Offsets are code points of the text, as Python counts them. */
+ * session, until its next task. Offsets are code points of the text, as Python counts them.
+ *
+ * Each has a form for n texts, which go through the model together: that is faster than one by one,
+ * and the results are the same bits. Where a text has a list of results, those of text i are
+ * (*out)[(*start)[i]] to (*out)[(*start)[i + 1] - 1]; start is [n + 1], the session's as they are;
+ * what is returned is how many there are of all texts. info: [n], or NULL. */
 
 /* A token in the place of a [MASK]. */
 typedef struct {
@@ -517,12 +529,23 @@ typedef struct {
 BERT_API int bert_fill(bert_session *s, const bert_text *text, const bert_task_options *options,
                        int32_t top_k, const char *const *targets, int32_t targets_count,
                        const bert_fill_result **out, bert_text_info *info, bert_error *e);
+BERT_API int bert_fill_batch(bert_session *s, const bert_text *texts, int32_t n,
+                             const bert_task_options *options, int32_t top_k,
+                             const char *const *targets, int32_t targets_count,
+                             const bert_fill_result **out, const int32_t **start,
+                             bert_text_info *info, bert_error *e);
 
 /* Multiple choice: out [n] = probabilities of n endings of one prompt, which add up to 1.
  * info: [n] of the pairs of prompt and ending, or NULL. */
 BERT_API int bert_choose(bert_session *s, const bert_text *prompt, const bert_text *endings,
                          int32_t n, const bert_task_options *options, float *out,
                          bert_text_info *info, bert_error *e);
+/* The endings of prompt i are endings[start[i]] to endings[start[i + 1] - 1], at least one; out and
+ * info [start[n]]. A prompt of which one pair fails has failed: all its pairs have the code. */
+BERT_API int bert_choose_batch(bert_session *s, const bert_text *prompts, int32_t n,
+                               const bert_text *endings, const int32_t *start,
+                               const bert_task_options *options, float *out, bert_text_info *info,
+                               bert_error *e);
 
 typedef struct {
     const char *hypothesis_template; /* "{}" stands for the label; NULL: "This example is {}." */
@@ -535,6 +558,13 @@ BERT_API int bert_zero_shot(bert_session *s, const bert_text *text, const char *
                             int32_t n, const bert_zero_shot_options *options,
                             const bert_task_options *task, float *out, bert_text_info *info,
                             bert_error *e);
+/* out and info [n, labels_count]. A text of which one pair fails has failed: all its pairs have the
+ * code. */
+BERT_API int bert_zero_shot_batch(bert_session *s, const bert_text *texts, int32_t n,
+                                  const char *const *labels, int32_t labels_count,
+                                  const bert_zero_shot_options *options,
+                                  const bert_task_options *task, float *out, bert_text_info *info,
+                                  bert_error *e);
 
 /* How tokens become entities: as they are; neighbours of one entity joined; or words first, by the
  * label of their first token, the mean of their tokens' scores, or their surest token. */
@@ -558,6 +588,10 @@ typedef struct {
 BERT_API int bert_tag(bert_session *s, const bert_text *text, const bert_task_options *options,
                       bert_aggregation aggregation, const char *ignore, const bert_entity **out,
                       bert_text_info *info, bert_error *e);
+BERT_API int bert_tag_batch(bert_session *s, const bert_text *texts, int32_t n,
+                            const bert_task_options *options, bert_aggregation aggregation,
+                            const char *ignore, const bert_entity **out, const int32_t **start,
+                            bert_text_info *info, bert_error *e);
 
 typedef struct {
     int32_t max_length; /* of a window; 0: 384, or less where the model takes less */
@@ -565,6 +599,7 @@ typedef struct {
     int32_t top_k, max_answer_length; /* answers; their tokens: 1, 15 */
     bool handle_impossible_answer;    /* "" may be the answer */
     bool align_to_words;              /* whole words; true */
+    bool keep_going;                  /* as in bert_task_options */
 } bert_answer_options;
 BERT_API bert_answer_options bert_answer_default(void);
 typedef struct {
@@ -578,6 +613,10 @@ typedef struct {
 BERT_API int bert_answer_question(bert_session *s, const bert_text *question,
                                   const bert_text *context, const bert_answer_options *options,
                                   const bert_answer **out, bert_error *e);
+/* texts: questions, each with its context as the pair. */
+BERT_API int bert_answer_batch(bert_session *s, const bert_text *texts, int32_t n,
+                               const bert_answer_options *options, const bert_answer **out,
+                               const int32_t **start, bert_text_info *info, bert_error *e);
 
 /* ------------------------------------------------------------------- 6. Files */
 

@@ -162,6 +162,28 @@ static int rerank(bert_error *e) {
     return rc;
 }
 
+/* Lists of results, of texts one of which fails. */
+static int fill_masks(bert_error *e) {
+    bert_model *m = bert_model_open(in_directory("lm"), NULL, e);
+    if (!m) return e->code;
+    bert_session_options so = bert_session_default();
+    so.threads = 1;
+    bert_session *s = bert_session_new(m, &so, e);
+    bert_text texts[3] = {bert_text_of("the [MASK] sat"), bert_text_of("a dog"),
+                          bert_text_of("[MASK] or [MASK]")};
+    bert_text_info info[3];
+    bert_task_options o = bert_task_default();
+    o.keep_going = true;
+    const bert_fill_result *r;
+    const int32_t *start;
+    int n = s ? bert_fill_batch(s, texts, 3, &o, 4, NULL, 0, &r, &start, info, e) : e->code;
+    if (n >= 0) assert_int_equal(n, 12);
+    if (n >= 0) assert_int_equal(info[1].code, BERT_EINVAL);
+    bert_session_free(s);
+    bert_model_close(m);
+    return n < 0 ? n : 0;
+}
+
 static const struct {
     const char *task, *file, *text;
 } sets[] = {
@@ -212,6 +234,7 @@ static const struct {
     {"rows", read_rows, false},       {"tokenize", tokenize, false}, {"classify", classify, false},
     {"sets", read_sets, false},       {"save", save, true},          {"matrix", save_matrix, true},
     {"a matrix", load_matrix, false}, {"embed", embed, true},        {"rerank", rerank, false},
+    {"fill", fill_masks, false},
 };
 enum { JOBS = sizeof jobs / sizeof *jobs };
 
@@ -228,6 +251,8 @@ static void every_allocation_fails_once(void **state) {
     (void)state;
     write_rows();
     write_sentences();
+    assert_int_equal(bert_make_directory(in_directory("lm"), NULL), 0);
+    test_model(in_directory("lm"), "BertForMaskedLM", 0, "");
     for (int j = 0; j < JOBS; j++) {
         bert_error e = {0};
         assert_int_equal(

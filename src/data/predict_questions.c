@@ -60,7 +60,7 @@ static int write_batch(bert_predictions *p, const bert_batch *b, const float *lo
         const bool squad = !strcmp(p->suffix, ".json");
         if (squad && !(s->answers = json_object())) return bert_fail_memory(e, 1);
     }
-    return bert_choose_batch(&s->chooser, p->set, b, logits, cols, put_answer, s, e);
+    return bert_chooser_batch(&s->chooser, p->set, b, logits, cols, put_answer, s, e);
 }
 
 /* json.dumps(.., indent=4) is what run_qa.py writes. */

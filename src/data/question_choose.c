@@ -85,9 +85,9 @@ int bert_choose_end(bert_chooser *s, bert_choose_fn *each, void *context, bert_e
     return each(context, &c, e);
 }
 
-int bert_choose_batch(bert_chooser *s, const bert_dataset *d, const bert_batch *b,
-                      const float *logits, int32_t cols, bert_choose_fn *each, void *context,
-                      bert_error *e) {
+int bert_chooser_batch(bert_chooser *s, const bert_dataset *d, const bert_batch *b,
+                       const float *logits, int32_t cols, bert_choose_fn *each, void *context,
+                       bert_error *e) {
     s->questions = d->extra;
     int rc =
         cols == 2 ? 0 : bert_fail(e, BERT_EINVAL, "the head gives %d scores a token", (int)cols);

@@ -30,9 +30,9 @@ typedef struct {
 /* Calls each for every question whose last window has passed; its error ends it. bert_choose_end
  * is for the last question. */
 typedef int bert_choose_fn(void *context, const bert_chosen *c, bert_error *e);
-int bert_choose_batch(bert_chooser *s, const bert_dataset *d, const bert_batch *b,
-                      const float *logits, int32_t cols, bert_choose_fn *each, void *context,
-                      bert_error *e);
+int bert_chooser_batch(bert_chooser *s, const bert_dataset *d, const bert_batch *b,
+                       const float *logits, int32_t cols, bert_choose_fn *each, void *context,
+                       bert_error *e);
 int bert_choose_end(bert_chooser *s, bert_choose_fn *each, void *context, bert_error *e);
 
 /* exact and f1, 0 to 1, of an answer to a question. */

@@ -42,7 +42,7 @@ static int add_answer(void *self, const bert_chosen *c, bert_error *e) {
 
 static int update(void *self, const bert_dataset *d, const bert_batch *b, const float *logits,
                   int32_t cols, bert_error *e) {
-    return bert_choose_batch(&((state *)self)->chooser, d, b, logits, cols, add_answer, self, e);
+    return bert_chooser_batch(&((state *)self)->chooser, d, b, logits, cols, add_answer, self, e);
 }
 
 static int compute(void *self, double *values, int64_t *rows, bert_error *e) {

@@ -1,11 +1,10 @@
-/* bert_answer_question, as transformers' QuestionAnsweringPipeline (4.57, the last with one) does
- * it: windows over the context, a softmax over the context's tokens and [CLS] of each, the best
- * spans of all windows together, those of the same text added up. */
+/* bert_answer_question and bert_answer_batch, as transformers' QuestionAnsweringPipeline (4.57, the
+ * last with one) does it: windows over the context, a softmax over the context's tokens and [CLS]
+ * of each, the best spans of all windows together, those of the same text added up. */
 #include "tasks/answer.h"
 #include "base/error.h"
 #include "cpu/host.h"
-#include "tasks/pack.h"
-#include "tasks/results.h"
+#include "tasks/texts.h"
 #include "text/python_str.h"
 #include "text/utf8.h"
 #include "text/windows.h"
@@ -32,9 +31,10 @@ int bert_best_spans(const float *start, const float *end, int32_t first, int32_t
 }
 
 typedef struct {
-    bert_session *s;
     bert_answer_options o;
-    const bert_text *context;
+    bool named;             /* messages say which text */
+    const bert_text *texts; /* question and context */
+    const bert_text *text;  /* that is read */
     bert_results results;
     double null_score;
     int spans_capacity;
@@ -62,10 +62,11 @@ static int same_lowercase(const char *a, size_t n, const char *b, size_t m, bert
 }
 
 static int add_answer(job *j, int32_t start, int32_t end, double score, bert_error *e) {
-    size_t from = bytes_of(j->context, start), to = bytes_of(j->context, end);
-    char *text = bert_results_text(&j->results, j->context->text + from, to - from, e);
+    const bert_text context = {.text = j->text->pair, .bytes = j->text->pair_bytes};
+    size_t from = bytes_of(&context, start), to = bytes_of(&context, end);
+    char *text = bert_results_text(&j->results, context.text + from, to - from, e);
     if (!text) return BERT_ENOMEM;
-    for (int i = 0; i < j->results.count; i++) {
+    for (int i = j->results.start[j->results.begun - 1]; i < j->results.count; i++) {
         bert_answer *a = bert_results_at(&j->results, i);
         const int same = same_lowercase(a->text, a->bytes, text, to - from, e);
         if (same < 0) return same;
@@ -120,38 +121,68 @@ static int read_window(void *context, const bert_encoding *w, const float *logit
     return rc;
 }
 
-/* ---- The question */
+/* ---- The questions */
 
 static int by_score(const void *a, const void *b) {
     double x = ((const bert_answer *)a)->score, y = ((const bert_answer *)b)->score;
     return x < y ? 1 : x > y ? -1 : 0;
 }
 
-static int encode(job *j, const bert_text *question, bert_error *e) {
-    bert_encoder *enc = bert_session_encoder(j->s, e);
-    if (!enc) return e->code;
-    const bert_text both = {question->text, question->bytes, j->context->text, j->context->bytes};
-    return bert_encode_question(enc, &both, j->o.max_length, j->o.doc_stride, e);
+static void begin_text(void *context, int32_t text) {
+    job *j = context;
+    j->text = &j->texts[text];
+    j->null_score = 1e6;
 }
 
-static int check(job *j, const bert_text *question, bert_error *e) {
-    bert_answer_options *o = &j->o;
-    const int32_t limit = bert_model_text_limit(j->s->model);
-    if (o->max_length > bert_model_max_length(j->s->model))
+static int end_text(void *context, int32_t windows, bert_error *e) {
+    (void)windows;
+    job *j = context;
+    bert_results *r = &j->results;
+    if (j->o.handle_impossible_answer) {
+        bert_answer *none = bert_results_add(r, e);
+        if (!none) return BERT_ENOMEM;
+        *none = (bert_answer){.text = "", .score = j->null_score};
+    }
+    const int first = r->start[r->begun - 1], n = r->count - first;
+    if (n) qsort(bert_results_at(r, first), (size_t)n, sizeof(bert_answer), by_score);
+    if (n > j->o.top_k) r->count = first + j->o.top_k;
+    return 0;
+}
+
+static int encode(void *own, bert_encoder *enc, const bert_text *t, int32_t number,
+                  bert_text_info *info, bert_error *e) {
+    const job *j = own;
+    const bool question = t->text && t->bytes;
+    int windows =
+        question && t->pair && t->pair_bytes
+            ? bert_encode_question(enc, t, j->o.max_length, j->o.doc_stride, e)
+            : bert_fail(e, BERT_EINVAL, "the %s is empty", question ? "context" : "question");
+    if (windows < 0 && j->named) bert_error_prefix(e, "text %d: ", (int)number);
+    if (windows > 0 && info)
+        *info = (bert_text_info){.tokens = bert_encoder_full_length(enc), .windows = windows};
+    return windows;
+}
+
+static int check(bert_answer_options *o, const bert_model *m, bert_error *e) {
+    const int32_t limit = bert_model_text_limit(m);
+    if (o->max_length > bert_model_max_length(m))
         return bert_fail(e, BERT_EINVAL, "max_length is %d; the model takes %d tokens",
-                         (int)o->max_length, (int)bert_model_max_length(j->s->model));
+                         (int)o->max_length, (int)bert_model_max_length(m));
     if (!o->max_length) o->max_length = limit < 384 ? limit : 384;
     if (o->doc_stride < 0) o->doc_stride = o->max_length / 2 < 128 ? o->max_length / 2 : 128;
     if (o->max_length < 0 || o->top_k < 1 || o->max_answer_length < 1)
         return bert_fail(e, BERT_EINVAL, "max_length, top_k and max_answer_length are 1 or more");
-    if (!question->text || !question->bytes || !j->context->text || !j->context->bytes)
-        return bert_fail(e, BERT_EINVAL, "the %s is empty",
-                         question->text && question->bytes ? "context" : "question");
     return 0;
 }
 
-static int answer(job *j, const bert_text *question, bert_error *e) {
-    int rc = check(j, question, e);
+static int answer(job *j, bert_texts *t, bert_error *e) {
+    const bert_window_reader reader = {.head = "question-answering",
+                                       .context = j,
+                                       .results = &j->results,
+                                       .begin = begin_text,
+                                       .read = read_window,
+                                       .end = end_text};
+    int rc = check(&j->o, t->s->model, e);
     if (rc) return rc;
     /* Some spans come together when they are widened to words. */
     j->spans_capacity = j->o.align_to_words ? 2 * j->o.top_k + 10 : j->o.top_k;
@@ -159,34 +190,42 @@ static int answer(job *j, const bert_text *question, bert_error *e) {
     j->start = malloc(2 * (size_t)j->o.max_length * sizeof *j->start);
     if (!j->spans || !j->start) return bert_fail_memory(e, (size_t)j->o.max_length);
     j->end = j->start + j->o.max_length;
-    int windows = encode(j, question, e);
-    if (windows < 0) return windows;
-    rc = bert_windows_each(j->s, windows, "question-answering", read_window, j, e);
-    if (!rc && j->o.handle_impossible_answer) {
-        bert_answer *none = bert_results_add(&j->results, e);
-        if (!none) return BERT_ENOMEM;
-        *none = (bert_answer){.text = "", .score = j->null_score};
-    }
-    return rc;
+    rc = bert_results_new(&j->results, t->s, sizeof(bert_answer), t->n, e);
+    return rc ? rc : bert_texts_read(t, &reader, e);
+}
+
+static int answer_texts(bert_session *s, const bert_text *texts, int32_t n, bool named,
+                        const bert_answer_options *options, const bert_answer **out,
+                        const int32_t **start, bert_text_info *info, bert_error *e) {
+    *out = NULL;
+    if (bert_need(s, "session", e)) return BERT_EINVAL;
+    bert_error local = {0};
+    job j = {.o = options ? *options : bert_answer_default(), .named = named, .texts = texts};
+    bert_texts t = {.s = s,
+                    .texts = texts,
+                    .n = n,
+                    .options = {.keep_going = j.o.keep_going},
+                    .info = info,
+                    .encode = encode,
+                    .own = &j};
+    int rc = answer(&j, &t, &local);
+    free(j.spans);
+    free(j.start);
+    if (rc) return bert_fail(e, rc, "%s", local.message);
+    *out = (const bert_answer *)(const void *)j.results.items;
+    if (start) *start = j.results.start;
+    return j.results.count;
+}
+
+int bert_answer_batch(bert_session *s, const bert_text *texts, int32_t n,
+                      const bert_answer_options *options, const bert_answer **out,
+                      const int32_t **start, bert_text_info *info, bert_error *e) {
+    return answer_texts(s, texts, n, true, options, out, start, info, e);
 }
 
 int bert_answer_question(bert_session *s, const bert_text *question, const bert_text *context,
                          const bert_answer_options *options, const bert_answer **out,
                          bert_error *e) {
-    *out = NULL;
-    if (bert_need(s, "session", e)) return BERT_EINVAL;
-    bert_error local = {0};
-    job j = {.s = s,
-             .o = options ? *options : bert_answer_default(),
-             .context = context,
-             .null_score = 1e6,
-             .results = bert_results_new(s, sizeof(bert_answer))};
-    int rc = answer(&j, question, &local);
-    free(j.spans);
-    free(j.start);
-    if (rc) return bert_fail(e, rc, "%s", local.message);
-    int n = j.results.count;
-    if (n) qsort(j.results.items, (size_t)n, sizeof(bert_answer), by_score);
-    *out = (const bert_answer *)(const void *)j.results.items;
-    return n < j.o.top_k ? n : j.o.top_k;
+    const bert_text both = {question->text, question->bytes, context->text, context->bytes};
+    return answer_texts(s, &both, 1, false, options, out, NULL, NULL, e);
 }

@@ -1,46 +1,93 @@
-/* bert_choose and bert_zero_shot: one text, several candidates, a softmax over what the head says
- * of each pair. */
+/* bert_choose and bert_zero_shot, and their batches: one text, several candidates, a softmax over
+ * what the head says of each pair. */
 #include "base/error.h"
 #include "cpu/host.h"
-#include "tasks/pack.h"
+#include "tasks/texts.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* rows [n, cols]: what the head of that name says of each pair. */
-static int score_pairs(bert_session *s, const bert_text *pairs, int32_t n, const char *head,
-                       const bert_task_options *task, int32_t cols, float *rows,
-                       bert_text_info *info, bert_error *e) {
-    const bert_task_options o = task ? *task : bert_task_default();
-    bert_windows p = {0};
+/* ---- Pairs of a text and a candidate, those of a text side by side */
+
+typedef struct {
+    bert_session *s;
+    const char *head;
+    int32_t cols;
+    float *rows; /* [pairs, cols]: what the head says of each */
+} job;
+
+static int run(void *context, const bert_windows *p, bert_error *e) {
+    const job *j = context;
+    const bert_inputs in = bert_windows_inputs(p);
+    bert_outputs out;
+    int rc = bert_windows_logits(j->s, &in, j->head, &out, e);
+    if (!rc)
+        bert_windows_average(p, out.logits, j->cols, j->rows + (size_t)p->first * (size_t)j->cols);
+    return rc;
+}
+
+static int score_pairs(job *j, const bert_text *pairs, int32_t n, int32_t alike,
+                       const bert_task_options *options, bert_text_info *info, bert_error *e) {
     bert_error local = {0};
-    int rc = 0;
-    for (int32_t from = 0; from < n && !rc; from += p.texts) {
-        bert_outputs out;
-        rc = bert_windows_pack(s, &p, pairs, n, from, &o, info, &local);
-        const bert_inputs in = bert_windows_inputs(&p);
-        if (!rc) rc = bert_windows_logits(s, &in, head, &out, &local);
-        if (!rc) bert_windows_average(&p, out.logits, cols, rows + (size_t)from * (size_t)cols);
-    }
-    bert_windows_free(&p);
+    bert_texts t = {.s = j->s,
+                    .texts = pairs,
+                    .n = n,
+                    .options = options ? *options : bert_task_default(),
+                    .info = info,
+                    .run = run,
+                    .context = j,
+                    .alike = alike};
+    bert_arena_reset(&j->s->results);
+    int rc = bert_texts_run(&t, &local);
     return rc ? bert_fail(e, rc, "%s", local.message) : 0;
+}
+
+/* A text of which a pair has failed has failed: all its pairs say so, and its scores are zeros. */
+static bool one_failed(bert_text_info *info, int32_t n, float *out) {
+    int32_t failed = 0;
+    while (failed < n && !(info && info[failed].code)) failed++;
+    if (failed == n) return false;
+    for (int32_t i = 0; i < n; i++) {
+        info[i] = (bert_text_info){.code = info[failed].code, .message = info[failed].message};
+        out[i] = 0;
+    }
+    return true;
+}
+
+/* ---- Multiple choice */
+
+int bert_choose_batch(bert_session *s, const bert_text *prompts, int32_t n,
+                      const bert_text *endings, const int32_t *start,
+                      const bert_task_options *options, float *out, bert_text_info *info,
+                      bert_error *e) {
+    if (bert_need(s, "session", e)) return BERT_EINVAL;
+    for (int32_t i = 0; i < n; i++)
+        if (start[i + 1] <= start[i])
+            return bert_fail(e, BERT_EINVAL, "there is nothing to choose from");
+    const size_t count = n > 0 ? (size_t)start[n] : 0;
+    bert_text *pairs = malloc((count + 1) * sizeof *pairs);
+    if (!pairs) return bert_fail_memory(e, count * sizeof *pairs);
+    for (int32_t i = 0; i < n; i++)
+        for (int32_t k = start[i]; k < start[i + 1]; k++)
+            pairs[k] = (bert_text){.text = prompts[i].text,
+                                   .bytes = prompts[i].bytes,
+                                   .pair = endings[k].text,
+                                   .pair_bytes = endings[k].bytes};
+    job j = {.s = s, .head = "multiple-choice", .cols = 1, .rows = out};
+    int rc = score_pairs(&j, pairs, (int32_t)count, 1, options, info, e);
+    for (int32_t i = 0; i < n && !rc; i++) {
+        const int32_t first = start[i], some = start[i + 1] - first;
+        if (!one_failed(options && options->keep_going ? info + first : NULL, some, out + first))
+            bert_host_softmax(out + first, 1, some);
+    }
+    free(pairs);
+    return rc;
 }
 
 int bert_choose(bert_session *s, const bert_text *prompt, const bert_text *endings, int32_t n,
                 const bert_task_options *options, float *out, bert_text_info *info, bert_error *e) {
-    if (bert_need(s, "session", e)) return BERT_EINVAL;
-    if (n < 1) return bert_fail(e, BERT_EINVAL, "there is nothing to choose from");
-    bert_text *pairs = malloc((size_t)n * sizeof *pairs);
-    if (!pairs) return bert_fail_memory(e, (size_t)n * sizeof *pairs);
-    for (int32_t i = 0; i < n; i++)
-        pairs[i] = (bert_text){.text = prompt->text,
-                               .bytes = prompt->bytes,
-                               .pair = endings[i].text,
-                               .pair_bytes = endings[i].bytes};
-    int rc = score_pairs(s, pairs, n, "multiple-choice", options, 1, out, info, e);
-    if (!rc) bert_host_softmax(out, 1, n);
-    free(pairs);
-    return rc;
+    const int32_t start[] = {0, n};
+    return bert_choose_batch(s, prompt, 1, endings, start, options, out, info, e);
 }
 
 /* ---- Zero-shot */
@@ -79,34 +126,84 @@ static void zero_shot_scores(const float *rows, int32_t cols, int32_t n, int32_t
     if (!multi_label) bert_host_softmax(out, 1, n);
 }
 
-int bert_zero_shot(bert_session *s, const bert_text *text, const char *const *labels, int32_t n,
-                   const bert_zero_shot_options *options, const bert_task_options *task, float *out,
-                   bert_text_info *info, bert_error *e) {
-    if (bert_need(s, "session", e)) return BERT_EINVAL;
-    const bert_zero_shot_options o = options ? *options : (bert_zero_shot_options){0};
-    const char *pattern = o.hypothesis_template ? o.hypothesis_template : "This example is {}.";
-    const int32_t cols = s->model->config.num_labels, entail = entailment_label(s->model);
-    if (n < 1) return bert_fail(e, BERT_EINVAL, "there are no candidate labels");
-    if (entail < 0 || cols < 2)
+/* Of n labels, the hypotheses; to be freed by free_hypotheses in any case. */
+static char **hypotheses(const char *pattern, const char *const *labels, int32_t n, bert_error *e) {
+    char **list = calloc((size_t)n, sizeof *list);
+    if (!list) bert_fail_memory(e, (size_t)n * sizeof *list);
+    for (int32_t i = 0; list && i < n; i++)
+        if (!(list[i] = hypothesis(pattern, labels[i], e))) break;
+    return list;
+}
+
+static void free_hypotheses(char **list, int32_t n) {
+    for (int32_t i = 0; list && i < n; i++) free(list[i]);
+    free(list);
+}
+
+static int check_zero_shot(const bert_model *m, int32_t entail, int32_t labels, bert_error *e) {
+    if (labels < 1) return bert_fail(e, BERT_EINVAL, "there are no candidate labels");
+    if (entail < 0 || m->config.num_labels < 2)
         return bert_fail(e, BERT_EUNSUPPORTED,
                          "%s has no label \"entailment\": zero-shot classification needs a "
                          "checkpoint trained on natural language inference",
-                         s->model->path);
-    bert_text *pairs = calloc((size_t)n, sizeof *pairs);
-    float *rows = malloc((size_t)n * (size_t)cols * sizeof *rows);
-    int rc = pairs && rows ? 0 : bert_fail_memory(e, (size_t)n * sizeof *pairs);
-    for (int32_t i = 0; i < n && !rc; i++) {
-        char *filled = hypothesis(pattern, labels[i], e);
-        if (!filled) rc = BERT_EINVAL;
-        pairs[i] = (bert_text){.text = text->text,
-                               .bytes = text->bytes,
-                               .pair = filled,
-                               .pair_bytes = filled ? strlen(filled) : 0};
+                         m->path);
+    return 0;
+}
+
+/* Each text with each hypothesis. */
+static bert_text *make_pairs(const bert_text *texts, int32_t n, char **hypothesis, int32_t labels,
+                             bert_error *e) {
+    const size_t count = (size_t)n * (size_t)labels;
+    bert_text *pairs = count < INT32_MAX ? malloc((count + 1) * sizeof *pairs) : NULL;
+    if (count >= INT32_MAX)
+        bert_fail(e, BERT_EINVAL, "%d texts with %d labels are too many pairs", n, labels);
+    else if (!pairs)
+        bert_fail_memory(e, count * sizeof *pairs);
+    for (size_t k = 0; pairs && k < count; k++) {
+        const bert_text *t = &texts[k / (size_t)labels];
+        const char *said = hypothesis[k % (size_t)labels];
+        pairs[k] = (bert_text){t->text, t->bytes, said, strlen(said)};
     }
-    if (!rc) rc = score_pairs(s, pairs, n, "sequence-classification", task, cols, rows, info, e);
-    if (!rc) zero_shot_scores(rows, cols, n, entail, o.multi_label || n == 1, out);
-    for (int32_t i = 0; pairs && i < n; i++) free((void *)(uintptr_t)pairs[i].pair);
+    return pairs;
+}
+
+static int zero_shot(job *j, const bert_text *texts, int32_t n, char **said, int32_t labels,
+                     const bert_task_options *task, bert_text_info *info, bert_error *e) {
+    const size_t rows = (size_t)n * (size_t)labels * (size_t)j->cols;
+    bert_text *pairs = make_pairs(texts, n, said, labels, e);
+    j->rows = pairs ? malloc((rows + 1) * sizeof *j->rows) : NULL;
+    int rc = j->rows ? 0 : bert_fail_memory(e, rows * sizeof *j->rows);
+    if (!rc) rc = score_pairs(j, pairs, n * labels, labels, task, info, e);
     free(pairs);
-    free(rows);
     return rc;
+}
+
+int bert_zero_shot_batch(bert_session *s, const bert_text *texts, int32_t n,
+                         const char *const *labels, int32_t labels_count,
+                         const bert_zero_shot_options *options, const bert_task_options *task,
+                         float *out, bert_text_info *info, bert_error *e) {
+    if (bert_need(s, "session", e)) return BERT_EINVAL;
+    const bert_zero_shot_options o = options ? *options : (bert_zero_shot_options){0};
+    const char *pattern = o.hypothesis_template ? o.hypothesis_template : "This example is {}.";
+    const int32_t entail = entailment_label(s->model), several = labels_count;
+    job j = {.s = s, .head = "sequence-classification", .cols = s->model->config.num_labels};
+    bert_error local = {0};
+    int rc = check_zero_shot(s->model, entail, labels_count, &local);
+    char **said = rc ? NULL : hypotheses(pattern, labels, labels_count, &local);
+    if (!local.code && n > 0) zero_shot(&j, texts, n, said, labels_count, task, info, &local);
+    for (int32_t i = 0; i < n && !local.code; i++) {
+        const size_t first = (size_t)i * (size_t)several;
+        if (!one_failed(task && task->keep_going ? info + first : NULL, several, out + first))
+            zero_shot_scores(j.rows + first * (size_t)j.cols, j.cols, several, entail,
+                             o.multi_label || several == 1, out + first);
+    }
+    free_hypotheses(said, labels_count);
+    free(j.rows);
+    return local.code ? bert_fail(e, local.code, "%s", local.message) : 0;
+}
+
+int bert_zero_shot(bert_session *s, const bert_text *text, const char *const *labels, int32_t n,
+                   const bert_zero_shot_options *options, const bert_task_options *task, float *out,
+                   bert_text_info *info, bert_error *e) {
+    return bert_zero_shot_batch(s, text, 1, labels, n, options, task, out, info, e);
 }

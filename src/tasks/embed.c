@@ -3,7 +3,7 @@
 #include "base/error.h"
 #include "base/finite.h"
 #include "models/pooling.h"
-#include "tasks/pack.h"
+#include "tasks/texts.h"
 #include "text/tokenizer.h"
 #include <stdlib.h>
 #include <string.h>
@@ -161,19 +161,26 @@ static int finish(const bert_model *m, const plan *p, const float *pooled, int32
     return rc;
 }
 
-static int embed_pack(bert_session *s, const bert_windows *w, const plan *p, float *out,
-                      bert_error *e) {
+typedef struct {
+    bert_session *s;
+    plan plan;
+    float *out;
+} job;
+
+static int run(void *context, const bert_windows *w, bert_error *e) {
+    const job *j = context;
+    const plan *p = &j->plan;
     const size_t pooled = (size_t)p->pooled, texts = (size_t)w->texts;
     const size_t windows = (size_t)w->windows;
     const size_t all = (windows + texts) * pooled + texts * (size_t)p->made;
     float *rows = bert_aligned_alloc(all, sizeof *rows);
     if (!rows) return bert_fail_memory(e, all * sizeof *rows);
-    float *vectors = rows + windows * pooled;
-    int rc = pool_pack(s, w, p, rows, e);
+    float *vectors = rows + windows * pooled, *out = j->out + (size_t)w->first * (size_t)p->size;
+    int rc = pool_pack(j->s, w, p, rows, e);
     if (!rc) bert_windows_average(w, rows, p->pooled, vectors);
     if (!rc && !bert_finite(vectors, texts * pooled))
         rc = bert_fail(e, BERT_ENUMERIC, "the sum of the hidden states is not finite");
-    if (!rc) rc = finish(s->model, p, vectors, w->texts, vectors + texts * pooled, out, e);
+    if (!rc) rc = finish(j->s->model, p, vectors, w->texts, vectors + texts * pooled, out, e);
     free(rows);
     return rc;
 }
@@ -181,15 +188,19 @@ static int embed_pack(bert_session *s, const bert_windows *w, const plan *p, flo
 int bert_embed(bert_session *s, const bert_text *texts, int32_t n, const bert_task_options *options,
                float *out, bert_text_info *info, bert_error *e) {
     if (bert_need(s, "session", e)) return BERT_EINVAL;
-    const bert_task_options o = options ? *options : bert_task_default();
-    plan p;
     bert_error local = {0};
-    int rc = make_plan(s, &o, &p, &local);
-    bert_windows w = {.prompt = p.prompt};
-    for (int32_t from = 0; from < n && !rc; from += w.texts) {
-        rc = bert_windows_pack(s, &w, texts, n, from, &o, info, &local);
-        if (!rc) rc = embed_pack(s, &w, &p, out + (size_t)from * (size_t)p.size, &local);
-    }
-    bert_windows_free(&w);
-    return rc ? bert_fail(e, local.code, "%s", local.message) : 0;
+    job j = {.s = s, .out = out};
+    bert_texts t = {.s = s,
+                    .texts = texts,
+                    .n = n,
+                    .options = options ? *options : bert_task_default(),
+                    .info = info,
+                    .run = run,
+                    .context = &j};
+    bert_arena_reset(&s->results);
+    int rc = make_plan(s, &t.options, &j.plan, &local);
+    t.prompt = j.plan.prompt;
+    if (!rc) rc = bert_texts_run(&t, &local);
+    if (!rc) bert_texts_clear(&t, out, j.plan.size);
+    return rc ? bert_fail(e, rc, "%s", local.message) : 0;
 }

@@ -1,18 +1,23 @@
 /* bert_fill: the likeliest tokens of each [MASK], as transformers' FillMaskPipeline gives them. */
 #include "base/error.h"
+#include "base/grow.h"
 #include "cpu/host.h"
-#include "tasks/pack.h"
-#include "tasks/results.h"
+#include "tasks/texts.h"
 #include "text/tokenizer.h"
 #include <stdlib.h>
 #include <string.h>
 
+/* Rows of the vocabulary's width are what a pack costs: fewer tokens at once than other tasks. */
+enum { PACK_TOKENS = 1024 };
+
 typedef struct {
-    bert_session *s;
+    bert_texts texts;
     const bert_tokenizer *tokenizer;
     bert_results results;
-    int32_t *ids;   /* of the text, the masks filled in turn */
-    int32_t *shown; /* those of them that a result's text is made of */
+    int32_t *places; /* of the masks of a pack */
+    int32_t *ids;    /* of a text, the masks filled in turn */
+    int32_t *shown;  /* those of them that a result's text is made of */
+    float *scores;   /* of a mask */
     int32_t n, masks, top_k;
     const int32_t *targets; /* or NULL */
     int32_t targets_count;
@@ -82,68 +87,124 @@ static int fill_mask(job *j, int32_t mask, int32_t at, float *scores, int32_t vo
     return 0;
 }
 
-static int fill_places(job *j, const bert_windows *p, const int32_t *places, bert_error *e) {
-    bert_inputs in = bert_windows_inputs(p);
-    in.logit_tokens = places;
-    in.logit_tokens_count = j->masks;
-    bert_outputs o;
-    int rc = bert_windows_logits(j->s, &in, "masked-lm", &o, e);
-    const size_t bytes = (size_t)o.logit_cols * sizeof *o.logits;
-    float *row = rc ? NULL : malloc(bytes);
-    j->ids = malloc(2 * (size_t)j->n * sizeof *j->ids);
-    if (!rc && (!row || !j->ids)) rc = bert_fail_memory(e, bytes);
-    if (!rc) memcpy(j->ids, p->ids, (size_t)j->n * sizeof *j->ids);
-    j->shown = j->ids ? j->ids + j->n : NULL;
-    for (int32_t mask = 0; mask < j->masks && !rc; mask++) {
-        memcpy(row, o.logits + (size_t)mask * (size_t)o.logit_cols, bytes);
-        rc = fill_mask(j, mask, places[mask], row, o.logit_cols, e);
+/* ---- A pack */
+
+/* The masks of window w go to the end of places; returns how many. */
+static int32_t find_masks(const job *j, const bert_windows *p, int32_t w, int32_t *places) {
+    const int32_t mask = bert_tokenizer_special(j->tokenizer).mask;
+    int32_t n = 0;
+    for (int32_t i = p->start[w]; i < p->start[w + 1]; i++)
+        if (p->ids[i] == mask) places[n++] = i;
+    return n;
+}
+
+static int without_mask(job *j, int32_t text, bert_error *e) {
+    const int32_t mask = bert_tokenizer_special(j->tokenizer).mask;
+    bert_fail(e, BERT_EINVAL, "text %d has no %s to fill", (int)text,
+              mask < 0 ? "mask token, and the vocabulary none" : bert_token(j->tokenizer, mask));
+    return bert_texts_fail(&j->texts, text, e);
+}
+
+/* All masks of the pack; a text without one fails. */
+static int find_places(job *j, const bert_windows *p, int32_t *count, bert_error *e) {
+    int rc = bert_grow(&j->places, (size_t)p->start[p->windows], sizeof *j->places, e);
+    *count = 0;
+    for (int32_t w = 0; w < p->windows && !rc; w++) {
+        const int32_t n = find_masks(j, p, w, j->places + *count);
+        *count += n;
+        if (!n) rc = without_mask(j, p->first + p->text[w], e);
     }
-    free(row);
-    free(j->ids);
     return rc;
 }
 
-static int fill_masks(job *j, const bert_windows *p, bert_error *e) {
-    const int32_t mask_id = bert_tokenizer_special(j->tokenizer).mask;
-    j->n = p->start[1];
-    int32_t *places = malloc((size_t)j->n * sizeof *places);
-    if (!places) return bert_fail_memory(e, (size_t)j->n * sizeof *places);
-    for (int32_t i = 0; i < j->n; i++)
-        if (p->ids[i] == mask_id) places[j->masks++] = i;
-    const int rc = j->masks ? fill_places(j, p, places, e)
-                            : bert_fail(e, BERT_EINVAL, "text 0 has no %s to fill",
-                                        mask_id < 0 ? "mask token, and the vocabulary none"
-                                                    : bert_token(j->tokenizer, mask_id));
-    free(places);
+/* Window w, whose masks are at places and what the model says of them in logits. */
+static int fill_text(job *j, const bert_windows *p, int32_t w, const int32_t *places,
+                     const float *logits, int32_t vocabulary, bert_error *e) {
+    const int32_t first = p->start[w], text = p->first + p->text[w];
+    j->n = p->start[w + 1] - first;
+    int rc = bert_grow(&j->ids, 2 * (size_t)j->n, sizeof *j->ids, e);
+    if (rc) return rc;
+    j->shown = j->ids + j->n;
+    memcpy(j->ids, p->ids + first, (size_t)j->n * sizeof *j->ids);
+    bert_results_begin(&j->results, text);
+    for (int32_t mask = 0; mask < j->masks && !rc; mask++) {
+        memcpy(j->scores, logits + (size_t)mask * (size_t)vocabulary,
+               (size_t)vocabulary * sizeof *logits);
+        rc = fill_mask(j, mask, places[mask] - first, j->scores, vocabulary, e);
+    }
+    if (!rc) return 0;
+    j->results.count = j->results.start[text];
+    return bert_texts_fail(&j->texts, text, e);
+}
+
+static int run(void *context, const bert_windows *p, bert_error *e) {
+    job *j = context;
+    bert_inputs in = bert_windows_inputs(p);
+    bert_outputs o = {0};
+    int rc = find_places(j, p, &in.logit_tokens_count, e);
+    if (rc || !in.logit_tokens_count) return rc;
+    in.logit_tokens = j->places;
+    rc = bert_windows_logits(j->texts.s, &in, "masked-lm", &o, e);
+    if (!rc) rc = bert_grow(&j->scores, (size_t)o.logit_cols, sizeof *j->scores, e);
+    for (int32_t w = 0, at = 0; w < p->windows && !rc; w++, at += j->masks) {
+        for (j->masks = 0;
+             at + j->masks < in.logit_tokens_count && j->places[at + j->masks] < p->start[w + 1];)
+            j->masks++;
+        if (j->masks)
+            rc = fill_text(j, p, w, j->places + at, o.logits + (size_t)at * (size_t)o.logit_cols,
+                           o.logit_cols, e);
+    }
     return rc;
+}
+
+/* ---- The texts */
+
+static int check(job *j, bert_error *e) {
+    if (j->top_k < 1) return bert_fail(e, BERT_EINVAL, "top_k is %d", (int)j->top_k);
+    if (j->texts.options.overflow == BERT_OVERFLOW_WINDOW)
+        return bert_fail(e, BERT_EUNSUPPORTED,
+                         "masks are not filled in windows: choose to truncate the text");
+    j->tokenizer = bert_model_need_tokenizer(j->texts.s->model, e);
+    return j->tokenizer ? 0 : e->code;
+}
+
+int bert_fill_batch(bert_session *s, const bert_text *texts, int32_t n,
+                    const bert_task_options *options, int32_t top_k, const char *const *targets,
+                    int32_t targets_count, const bert_fill_result **out, const int32_t **start,
+                    bert_text_info *info, bert_error *e) {
+    *out = NULL;
+    if (bert_need(s, "session", e)) return BERT_EINVAL;
+    bert_error local = {0};
+    job j = {.texts = {.s = s,
+                       .texts = texts,
+                       .n = n,
+                       .options = options ? *options : bert_task_default(),
+                       .info = info,
+                       .run = run,
+                       .context = &j,
+                       .pack_tokens = PACK_TOKENS},
+             .top_k = top_k,
+             .targets_count = targets_count};
+    int32_t *ids = NULL;
+    int rc = check(&j, &local);
+    if (!rc && targets_count && !(ids = target_ids(j.tokenizer, targets, targets_count, &local)))
+        rc = local.code;
+    j.targets = ids;
+    if (!rc) rc = bert_results_new(&j.results, s, sizeof(bert_fill_result), n, &local);
+    if (!rc) rc = bert_texts_run(&j.texts, &local);
+    bert_grown_free(j.places);
+    bert_grown_free(j.ids);
+    bert_grown_free(j.scores);
+    free(ids);
+    if (rc) return bert_fail(e, rc, "%s", local.message);
+    bert_results_begin(&j.results, n);
+    *out = (const bert_fill_result *)(const void *)j.results.items;
+    if (start) *start = j.results.start;
+    return j.results.count;
 }
 
 int bert_fill(bert_session *s, const bert_text *text, const bert_task_options *options,
               int32_t top_k, const char *const *targets, int32_t targets_count,
               const bert_fill_result **out, bert_text_info *info, bert_error *e) {
-    *out = NULL;
-    if (bert_need(s, "session", e)) return BERT_EINVAL;
-    if (top_k < 1) return bert_fail(e, BERT_EINVAL, "top_k is %d", (int)top_k);
-    bert_task_options o = options ? *options : bert_task_default();
-    if (o.overflow == BERT_OVERFLOW_WINDOW)
-        return bert_fail(e, BERT_EUNSUPPORTED,
-                         "masks are not filled in windows: choose to truncate the text");
-    bert_error local = {0};
-    const bert_tokenizer *tokenizer = bert_model_need_tokenizer(s->model, &local);
-    int32_t *ids = NULL;
-    if (tokenizer && targets_count &&
-        !(ids = target_ids(tokenizer, targets, targets_count, &local)))
-        tokenizer = NULL;
-    job j = {.s = s, .tokenizer = tokenizer, .top_k = top_k};
-    j.targets = ids;
-    j.targets_count = targets_count;
-    j.results = bert_results_new(s, sizeof(bert_fill_result));
-    bert_windows p = {0};
-    int rc = tokenizer ? bert_windows_pack(s, &p, text, 1, 0, &o, info, &local) : local.code;
-    if (!rc) rc = fill_masks(&j, &p, &local);
-    bert_windows_free(&p);
-    free(ids);
-    if (rc) return bert_fail(e, rc, "%s", local.message);
-    *out = (const bert_fill_result *)(const void *)j.results.items;
-    return j.results.count;
+    return bert_fill_batch(s, text, 1, options, top_k, targets, targets_count, out, NULL, info, e);
 }

@@ -3,11 +3,8 @@
 #include "base/grow.h"
 #include "cpu/host.h"
 #include "text/windows.h"
+#include <stdlib.h>
 #include <string.h>
-
-/* As many tokens are tokenized and run at once: enough that nothing waits, little enough that the
- * memory of a million texts is that of a batch. */
-enum { PACK_TOKENS = 8192 };
 
 bert_task_options bert_task_default(void) {
     return (bert_task_options){.normalize = -1};
@@ -36,7 +33,10 @@ void bert_windows_free(bert_windows *p) {
     bert_grown_free(p->text);
     bert_grown_free(p->ids);
     bert_grown_free(p->type_ids);
-    bert_grown_free(p->prompted);
+    bert_grown_free(p->word_ids);
+    bert_grown_free(p->sequence_ids);
+    bert_grown_free(p->offsets);
+    bert_grown_free(p->special);
     *p = (bert_windows){0};
 }
 
@@ -52,20 +52,81 @@ int32_t bert_task_max_length(const bert_model *m, const bert_task_options *optio
     return options->max_length ? options->max_length : bert_model_text_limit(m);
 }
 
-static int add_window(bert_windows *p, bert_encoding w, int32_t text, bert_error *e) {
-    const size_t used = p->windows ? (size_t)p->start[p->windows] : 0;
-    const size_t tokens = used + (size_t)w.n, windows = (size_t)p->windows + 1;
+static int grow(bert_windows *p, size_t windows, size_t tokens, bert_error *e) {
     if (bert_grow(&p->start, windows + 1, sizeof *p->start, e) ||
         bert_grow(&p->text, windows, sizeof *p->text, e) ||
         bert_grow(&p->ids, tokens, sizeof *p->ids, e) ||
         bert_grow(&p->type_ids, tokens, sizeof *p->type_ids, e))
         return e->code;
+    if (p->encodings && (bert_grow(&p->word_ids, tokens, sizeof *p->word_ids, e) ||
+                         bert_grow(&p->sequence_ids, tokens, sizeof *p->sequence_ids, e) ||
+                         bert_grow(&p->offsets, tokens, sizeof *p->offsets, e) ||
+                         bert_grow(&p->special, tokens, sizeof *p->special, e)))
+        return e->code;
+    return 0;
+}
+
+int bert_windows_add(bert_windows *p, bert_encoding w, int32_t text, bert_error *e) {
+    const size_t used = p->windows ? (size_t)p->start[p->windows] : 0, n = (size_t)w.n;
+    int rc = grow(p, (size_t)p->windows + 1, used + n, e);
+    if (rc) return rc;
     p->start[0] = 0;
-    memcpy(p->ids + used, w.ids, (size_t)w.n * sizeof *w.ids);
-    memcpy(p->type_ids + used, w.type_ids, (size_t)w.n * sizeof *w.type_ids);
+    memcpy(p->ids + used, w.ids, n * sizeof *w.ids);
+    memcpy(p->type_ids + used, w.type_ids, n * sizeof *w.type_ids);
+    if (p->encodings) {
+        memcpy(p->word_ids + used, w.word_ids, n * sizeof *w.word_ids);
+        memcpy(p->sequence_ids + used, w.sequence_ids, n * sizeof *w.sequence_ids);
+        memcpy(p->offsets + used, w.offsets, n * sizeof *w.offsets);
+        memcpy(p->special + used, w.special_tokens_mask, n);
+    }
     p->text[p->windows++] = text;
     p->start[p->windows] = (int32_t)used + w.n;
     return 0;
+}
+
+bert_inputs bert_windows_inputs(const bert_windows *p) {
+    return (bert_inputs){
+        .n = p->windows, .start = p->start, .ids = p->ids, .type_ids = p->type_ids};
+}
+
+bert_encoding bert_windows_at(const bert_windows *p, int32_t w) {
+    const size_t at = (size_t)p->start[w];
+    return (bert_encoding){.n = p->start[w + 1] - p->start[w],
+                           .ids = p->ids + at,
+                           .type_ids = p->type_ids + at,
+                           .word_ids = p->word_ids + at,
+                           .sequence_ids = p->sequence_ids + at,
+                           .offsets = (const int32_t(*)[2])p->offsets + at,
+                           .special_tokens_mask = p->special + at};
+}
+
+bool bert_windows_of(const bert_windows *p, int32_t k, bert_windows *one, bert_error *e) {
+    int32_t from = 0, to;
+    while (from < p->windows && p->text[from] < k) from++;
+    for (to = from; to < p->windows && p->text[to] == k;) to++;
+    if (to == from) return false;
+    const size_t at = (size_t)p->start[from], windows = (size_t)(to - from);
+    *one = (bert_windows){.first = p->first + k,
+                          .texts = 1,
+                          .windows = to - from,
+                          .start = malloc((windows + 1) * sizeof *one->start),
+                          .text = calloc(windows, sizeof *one->text),
+                          .ids = p->ids + at,
+                          .type_ids = p->type_ids + at,
+                          .encodings = p->encodings};
+    if (!one->start || !one->text) {
+        free(one->start);
+        free(one->text);
+        bert_fail_memory(e, windows * sizeof *one->start);
+        return false;
+    }
+    for (size_t i = 0; i <= windows; i++) one->start[i] = p->start[(size_t)from + i] - (int32_t)at;
+    if (!p->encodings) return true;
+    one->word_ids = p->word_ids + at;
+    one->sequence_ids = p->sequence_ids + at;
+    one->offsets = p->offsets + at;
+    one->special = p->special + at;
+    return true;
 }
 
 static bert_encode_options encode_options(const bert_task_options *o, int32_t max_length) {
@@ -104,49 +165,6 @@ int bert_task_encode(bert_encoder *enc, const bert_text *t, int32_t number,
     return windows;
 }
 
-/* The text with the prompt before it; a NULL text stays one. */
-static int put_prompt(bert_windows *p, bert_text *t, bert_error *e) {
-    const size_t n = p->prompt && t->text ? strlen(p->prompt) : 0;
-    if (!n) return 0;
-    if (t->bytes > SIZE_MAX - n) return bert_fail_memory(e, t->bytes);
-    int rc = bert_grow(&p->prompted, n + t->bytes, 1, e);
-    if (rc) return rc;
-    memcpy(p->prompted, p->prompt, n);
-    if (t->bytes) memcpy(p->prompted + n, t->text, t->bytes);
-    t->text = p->prompted;
-    t->bytes += n;
-    return 0;
-}
-
-static int add_text(bert_encoder *enc, bert_windows *p, const bert_text *text, int32_t number,
-                    const bert_task_options *o, int32_t max_length, bert_text_info *info,
-                    bert_error *e) {
-    bert_text t = *text;
-    int rc = put_prompt(p, &t, e);
-    if (rc) return rc;
-    int windows = bert_task_encode(enc, &t, number, o, max_length, info, e);
-    for (int i = 0; i < windows && !rc; i++)
-        rc = add_window(p, bert_encoder_window(enc, i), p->texts, e);
-    if (windows < 0 || rc) return windows < 0 ? windows : rc;
-    p->texts++;
-    return 0;
-}
-
-static int32_t enough_tokens(const bert_session *s) {
-    return s->options.batch_tokens > PACK_TOKENS ? s->options.batch_tokens : PACK_TOKENS;
-}
-
-/* Windows from `from` on of the session's encoder: one at least, more while there is room. */
-static int take(bert_session *s, bert_windows *p, int from, int windows, bert_error *e) {
-    p->texts = p->windows = 0;
-    int rc = 0;
-    for (int i = from; i < windows && !rc; i++) {
-        rc = add_window(p, bert_encoder_window(s->encoder, i), 0, e);
-        if (!rc && p->start[p->windows] >= enough_tokens(s)) break;
-    }
-    return rc;
-}
-
 int bert_windows_logits(bert_session *s, const bert_inputs *in, const char *head, bert_outputs *out,
                         bert_error *e) {
     if (strcmp(bert_model_head(s->model), head))
@@ -155,63 +173,25 @@ int bert_windows_logits(bert_session *s, const bert_inputs *in, const char *head
     return bert_session_run(s, in, BERT_WANT_LOGITS | BERT_SKIP_HIDDEN, out, e);
 }
 
-int bert_windows_each(bert_session *s, int windows, const char *head,
-                      int (*read)(void *context, const bert_encoding *w, const float *logits,
-                                  bert_error *e),
-                      void *context, bert_error *e) {
-    const size_t labels = (size_t)s->model->config.num_labels;
-    bert_windows p = {0};
-    int rc = 0;
-    for (int from = 0; from < windows && !rc; from += p.windows) {
-        bert_outputs out;
-        rc = take(s, &p, from, windows, e);
-        const bert_inputs in = bert_windows_inputs(&p);
-        if (!rc) rc = bert_windows_logits(s, &in, head, &out, e);
-        for (int32_t i = 0; i < p.windows && !rc; i++) {
-            bert_encoding w = bert_encoder_window(s->encoder, from + i);
-            rc = read(context, &w, out.logits + labels * (size_t)p.start[i], e);
-        }
+static void average_text(const bert_windows *p, int32_t begin, int32_t end, const float *rows,
+                         size_t cols, float *mean) {
+    const float all = (float)(p->start[end] - p->start[begin]);
+    memset(mean, 0, cols * sizeof *mean);
+    for (int32_t i = begin; i < end; i++) {
+        float share = (float)(p->start[i + 1] - p->start[i]) / all;
+        bert_host_axpy(mean, share, rows + (size_t)i * cols, cols);
     }
-    bert_windows_free(&p);
-    return rc;
-}
-
-int bert_windows_pack(bert_session *s, bert_windows *p, const bert_text *texts, int32_t n,
-                      int32_t from, const bert_task_options *options, bert_text_info *info,
-                      bert_error *e) {
-    const int32_t max_length = bert_task_max_length(s->model, options, e);
-    if (max_length < 0) return max_length;
-    bert_encoder *enc = bert_session_encoder(s, e);
-    if (!enc) return e->code;
-    p->texts = p->windows = 0;
-    int rc = 0;
-    for (int32_t i = from; i < n && !rc; i++) {
-        rc = add_text(enc, p, &texts[i], i, options, max_length, info ? &info[i] : NULL, e);
-        if (!rc && p->start[p->windows] >= enough_tokens(s)) break;
-    }
-    return rc;
-}
-
-bert_inputs bert_windows_inputs(const bert_windows *p) {
-    return (bert_inputs){
-        .n = p->windows, .start = p->start, .ids = p->ids, .type_ids = p->type_ids};
 }
 
 void bert_windows_average(const bert_windows *p, const float *rows, int32_t cols, float *out) {
-    for (int32_t w = 0; w < p->windows;) {
-        int32_t end = w + 1;
-        while (end < p->windows && p->text[end] == p->text[w]) end++;
-        float *mean = out + (size_t)p->text[w] * (size_t)cols;
-        if (end == w + 1) {
-            memcpy(mean, rows + (size_t)w * (size_t)cols, (size_t)cols * sizeof *mean);
-        } else {
-            const float all = (float)(p->start[end] - p->start[w]);
-            memset(mean, 0, (size_t)cols * sizeof *mean);
-            for (int32_t i = w; i < end; i++) {
-                float share = (float)(p->start[i + 1] - p->start[i]) / all;
-                bert_host_axpy(mean, share, rows + (size_t)i * (size_t)cols, (size_t)cols);
-            }
-        }
-        w = end;
+    const size_t width = (size_t)cols;
+    int32_t begin = 0, end;
+    for (int32_t k = 0; k < p->texts; k++, begin = end) {
+        for (end = begin; end < p->windows && p->text[end] == k;) end++;
+        float *mean = out + (size_t)k * width;
+        if (end == begin + 1)
+            memcpy(mean, rows + (size_t)begin * width, width * sizeof *mean);
+        else
+            average_text(p, begin, end, rows, width, mean);
     }
 }

@@ -3,17 +3,33 @@
 #define BERT_TASKS_PACK_H
 #include "models/session.h"
 
-/* Windows end to end, and the text each came from. */
+/* Windows end to end, and the text each came from. A text that failed has a place among the texts,
+ * and no window. */
 typedef struct {
-    int32_t texts;   /* how many texts are in */
-    int32_t windows; /* at least one for each text */
+    int32_t first;   /* number of the first text */
+    int32_t texts;   /* how many are in */
+    int32_t windows; /* of all of them */
     int32_t *start;  /* [windows + 1] */
     int32_t *text;   /* [windows]: 0 .. texts-1 */
     int32_t *ids, *type_ids;
-    const char *prompt; /* put before each text; NULL: nothing */
-    char *prompted;     /* a text with it */
+    bool encodings; /* the rest of a bert_encoding is kept too: */
+    int32_t *word_ids, *sequence_ids, (*offsets)[2];
+    uint8_t *special;
 } bert_windows;
 void bert_windows_free(bert_windows *p);
+int bert_windows_add(bert_windows *p, bert_encoding w, int32_t text, bert_error *e);
+bert_inputs bert_windows_inputs(const bert_windows *p);
+/* Window w, of a pack that keeps encodings. */
+bert_encoding bert_windows_at(const bert_windows *p, int32_t w);
+/* The windows of text k of p as a pack of their own; false where it has none. What it points to is
+ * p's but for start and text, which are to be freed. */
+bool bert_windows_of(const bert_windows *p, int32_t k, bert_windows *one, bert_error *e);
+/* out [texts, cols] = for each text the mean of its windows' rows [windows, cols], weighted by
+ * their tokens; zeros for one without. A single window is copied, to the bit. */
+void bert_windows_average(const bert_windows *p, const float *rows, int32_t cols, float *out);
+/* Runs packed windows through the head of that name; a model with another one is an error. */
+int bert_windows_logits(bert_session *s, const bert_inputs *in, const char *head, bert_outputs *out,
+                        bert_error *e);
 
 /* What is put before each text: "" where there is nothing. */
 int bert_task_prompt(const bert_model *m, const bert_task_options *o, const char **prompt,
@@ -24,29 +40,9 @@ int bert_task_prompt_tokens(bert_session *s, const bert_task_options *o, const c
                             int32_t *tokens, bert_error *e);
 /* The limit that options and checkpoint set, in tokens; or a negative error. */
 int32_t bert_task_max_length(const bert_model *m, const bert_task_options *options, bert_error *e);
-/* Fills p (zero-initialised or filled before) with texts from `from` on: one at least, more while
- * there is room in a batch. info [n] or NULL; e is not NULL. */
-int bert_windows_pack(bert_session *s, bert_windows *p, const bert_text *texts, int32_t n,
-                      int32_t from, const bert_task_options *options, bert_text_info *info,
-                      bert_error *e);
-bert_inputs bert_windows_inputs(const bert_windows *p);
-
 /* Encodes one text under the options into enc's windows: their number, or a negative error that
  * calls it text `number`. info may be NULL. */
 int bert_task_encode(bert_encoder *enc, const bert_text *t, int32_t number,
                      const bert_task_options *o, int32_t max_length, bert_text_info *info,
                      bert_error *e);
-/* Runs packed windows through the head of that name; a model with another one is an error. */
-int bert_windows_logits(bert_session *s, const bert_inputs *in, const char *head, bert_outputs *out,
-                        bert_error *e);
-/* Calls read for each of the session's encoder's windows, 0 .. windows-1, with the head's logits of
- * its tokens; a result other than 0 ends it. */
-int bert_windows_each(bert_session *s, int windows, const char *head,
-                      int (*read)(void *context, const bert_encoding *w, const float *logits,
-                                  bert_error *e),
-                      void *context, bert_error *e);
-
-/* out [texts, cols] = for each text the mean of its windows' rows [windows, cols], weighted by
- * their tokens. A single window is copied, to the bit. */
-void bert_windows_average(const bert_windows *p, const float *rows, int32_t cols, float *out);
 #endif

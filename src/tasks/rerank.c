@@ -87,7 +87,9 @@ int bert_rerank(bert_session *s, const bert_text *query, const bert_text *texts,
     bert_text *pairs = rc ? NULL : make_pairs(query, prompt, texts, n, &prompted, &local);
     float *values = logits ? logits : out;
     if (pairs) rc = classify(s, pairs, n, &o, values, info, &local);
-    for (int32_t i = 0; i < n && !rc && !local.code; i++) out[i] = (float)act((double)values[i]);
+    const bert_text_info *codes = o.keep_going ? info : NULL;
+    for (int32_t i = 0; i < n && !rc && !local.code; i++)
+        out[i] = codes && codes[i].code ? 0 : (float)act((double)values[i]);
     free(pairs);
     free(prompted);
     rc = rc ? rc : local.code;

@@ -2,9 +2,29 @@
 #include "base/error.h"
 #include <string.h>
 
-bert_results bert_results_new(bert_session *s, size_t item_size) {
+static int grow(bert_results *r, bert_error *e) {
+    const int capacity = 2 * r->capacity + 8;
+    void *larger = bert_arena_alloc(r->arena, (size_t)capacity * r->size);
+    if (!larger) return bert_fail_memory(e, (size_t)capacity * r->size);
+    if (r->count) memcpy(larger, r->items, (size_t)r->count * r->size);
+    r->items = larger;
+    r->capacity = capacity;
+    return 0;
+}
+
+int bert_results_new(bert_results *r, bert_session *s, size_t item_size, int32_t texts,
+                     bert_error *e) {
     bert_arena_reset(&s->results);
-    return (bert_results){.arena = &s->results, .size = item_size};
+    *r = (bert_results){.arena = &s->results, .size = item_size};
+    if (texts < 0) return bert_fail(e, BERT_EINVAL, "%d texts", (int)texts);
+    const size_t bytes = ((size_t)texts + 1) * sizeof *r->start;
+    r->start = bert_arena_alloc(r->arena, bytes);
+    if (!r->start) return bert_fail_memory(e, bytes);
+    return grow(r, e); /* an address, even where there will be nothing */
+}
+
+void bert_results_begin(bert_results *r, int32_t text) {
+    while (r->begun <= text) r->start[r->begun++] = r->count;
 }
 
 void *bert_results_at(const bert_results *r, int i) {
@@ -12,17 +32,7 @@ void *bert_results_at(const bert_results *r, int i) {
 }
 
 void *bert_results_add(bert_results *r, bert_error *e) {
-    if (r->count == r->capacity) {
-        int capacity = 2 * r->capacity + 8;
-        void *larger = bert_arena_alloc(r->arena, (size_t)capacity * r->size);
-        if (!larger) {
-            bert_fail_memory(e, (size_t)capacity * r->size);
-            return NULL;
-        }
-        if (r->count) memcpy(larger, r->items, (size_t)r->count * r->size);
-        r->items = larger;
-        r->capacity = capacity;
-    }
+    if (r->count == r->capacity && grow(r, e)) return NULL;
     return memset(bert_results_at(r, r->count++), 0, r->size);
 }
 

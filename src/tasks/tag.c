@@ -1,10 +1,10 @@
-/* bert_tag, as transformers' TokenClassificationPipeline does it: tokens, then words, then groups
- * of one entity, then what windows have in common. */
+/* bert_tag and bert_tag_batch, as transformers' TokenClassificationPipeline does it: tokens, then
+ * words, then groups of one entity, then what windows have in common. */
 #include "base/error.h"
+#include "base/grow.h"
 #include "cpu/host.h"
 #include "data/tags.h"
-#include "tasks/pack.h"
-#include "tasks/results.h"
+#include "tasks/texts.h"
 #include "text/tokenizer.h"
 #include "text/utf8.h"
 #include <stdlib.h>
@@ -37,9 +37,10 @@ typedef struct {
 } piece;
 
 typedef struct {
-    bert_session *s;
+    const bert_model *model;
     const bert_tokenizer *tokenizer;
-    const bert_text *text;
+    const bert_text *texts;
+    const bert_text *text; /* that is read */
     bert_aggregation how;
     const char *ignore;
     bool marks_ends; /* the labels' scheme has more than B- and I- */
@@ -47,7 +48,7 @@ typedef struct {
     bert_results entities;
     piece *pieces; /* of a window */
     const char **words;
-    float *mean;
+    float *scores, *mean; /* [tokens, labels], [labels] */
 } job;
 
 static int32_t points_of(const char *s) {
@@ -173,15 +174,15 @@ static const char *tag_of(const job *j, const char *label, char *place) {
 
 static bool continues(const job *j, const piece *p, const piece *before) {
     char place, last_place;
-    const char *tag = tag_of(j, bert_model_label(j->s->model, p->label), &place);
-    const char *last = tag_of(j, bert_model_label(j->s->model, before->label), &last_place);
+    const char *tag = tag_of(j, bert_model_label(j->model, p->label), &place);
+    const char *last = tag_of(j, bert_model_label(j->model, before->label), &last_place);
     return place != 'B' && place != 'S' && last_place != 'E' && last_place != 'S' &&
            !strcmp(tag, last);
 }
 
 /* Whether the labels are of a scheme that marks ends. */
 static int find_scheme(job *j, bert_error *e) {
-    bert_tags *t = bert_tags_new(j->s->model->labels.name, j->s->model->labels.n, e);
+    bert_tags *t = bert_tags_new(j->model->labels.name, j->model->labels.n, e);
     if (!t) return BERT_ENOMEM;
     j->marks_ends = !t->suffix && (t->scheme == BERT_TAGS_IOBES || t->scheme == BERT_TAGS_BILOU ||
                                    t->scheme == BERT_TAGS_BMEWO);
@@ -213,45 +214,52 @@ static int add_groups(job *j, int n, bert_error *e) {
         if (!group.word) return BERT_ENOMEM;
         group.end = j->pieces[end - 1].end;
         group.score = sum / (float)(end - i);
-        const char *label = bert_model_label(j->s->model, group.label);
+        const char *label = bert_model_label(j->model, group.label);
         const char *dash = strchr(label, '-');
         rc = add_entity(j, dash ? dash + 1 : label, &group, -1, e);
     }
     return rc;
 }
 
+static int make_room(job *j, size_t tokens, bert_error *e) {
+    const size_t labels = (size_t)j->labels;
+    if (bert_grow(&j->pieces, tokens, sizeof *j->pieces, e) ||
+        bert_grow(&j->words, tokens, sizeof *j->words, e) ||
+        bert_grow(&j->scores, tokens * labels, sizeof *j->scores, e) ||
+        bert_grow(&j->mean, labels, sizeof *j->mean, e))
+        return e->code;
+    return 0;
+}
+
 static int read_window(void *context, const bert_encoding *w, const float *logits, bert_error *e) {
     job *j = context;
-    const size_t count = (size_t)w->n * (size_t)j->labels;
-    float *scores = bert_arena_alloc(j->entities.arena, count * sizeof *scores);
-    if (!scores) return bert_fail_memory(e, count * sizeof *scores);
-    memcpy(scores, logits, count * sizeof *scores);
-    bert_host_softmax(scores, w->n, j->labels);
-    int n = read_tokens(j, w, scores, e), rc = 0;
+    int rc = make_room(j, (size_t)w->n, e);
+    if (rc) return rc;
+    memcpy(j->scores, logits, (size_t)w->n * (size_t)j->labels * sizeof *logits);
+    bert_host_softmax(j->scores, w->n, j->labels);
+    int n = read_tokens(j, w, j->scores, e);
     if (n >= 0 && j->how > BERT_AGGREGATE_SIMPLE) n = words_of(j, n, e);
     if (n < 0) return n;
     if (j->how != BERT_AGGREGATE_NONE) return add_groups(j, n, e);
     for (int i = 0; i < n && !rc; i++)
-        rc = add_entity(j, bert_model_label(j->s->model, j->pieces[i].label), &j->pieces[i],
+        rc = add_entity(j, bert_model_label(j->model, j->pieces[i].label), &j->pieces[i],
                         j->pieces[i].index, e);
     return rc;
 }
 
 /* ---- The text */
 
-/* Of entities that overlap, the longer or the surer is kept. */
-static void drop_overlaps(bert_results *r) {
-    bert_entity *list = (bert_entity *)(void *)r->items;
-    if (!r->count) return;
+/* Of entities that overlap, the longer or the surer is kept. Returns how many are left. */
+static int drop_overlaps(bert_entity *list, int n) {
     /* Windows come in order, so that little is out of place: insertion, which is stable. */
-    for (int i = 1; i < r->count; i++) {
+    for (int i = 1; i < n; i++) {
         bert_entity x = list[i];
         int k = i;
         for (; k > 0 && list[k - 1].start > x.start; k--) list[k] = list[k - 1];
         list[k] = x;
     }
     int kept = 0;
-    for (int i = 1; i < r->count; i++) {
+    for (int i = 1; i < n; i++) {
         bert_entity *last = &list[kept];
         if (list[i].start >= last->start && list[i].start < last->end) {
             int32_t length = list[i].end - list[i].start, before = last->end - last->start;
@@ -261,45 +269,67 @@ static void drop_overlaps(bert_results *r) {
             list[++kept] = list[i];
         }
     }
-    r->count = kept + 1;
+    return n ? kept + 1 : 0;
 }
 
-static int tag(job *j, const bert_task_options *o, bert_text_info *info, bert_error *e) {
-    const int32_t max_length = bert_task_max_length(j->s->model, o, e);
-    if (max_length < 0) return max_length;
+static void begin_text(void *context, int32_t text) {
+    job *j = context;
+    j->text = &j->texts[text];
+}
+
+static int end_text(void *context, int32_t windows, bert_error *e) {
+    (void)e;
+    job *j = context;
+    bert_results *r = &j->entities;
+    const int first = r->start[r->begun - 1];
+    if (windows > 1) r->count = first + drop_overlaps(bert_results_at(r, first), r->count - first);
+    return 0;
+}
+
+static int tag(job *j, bert_texts *t, bert_error *e) {
+    const bert_window_reader reader = {.head = "token-classification",
+                                       .context = j,
+                                       .results = &j->entities,
+                                       .begin = begin_text,
+                                       .read = read_window,
+                                       .end = end_text};
     int rc = j->how == BERT_AGGREGATE_NONE ? BERT_OK : find_scheme(j, e);
-    if (rc) return rc;
-    bert_encoder *enc = bert_session_encoder(j->s, e);
-    if (!enc) return e->code;
-    j->tokenizer = bert_model_tokenizer(j->s->model);
-    int windows = bert_task_encode(enc, j->text, 0, o, max_length, info, e);
-    if (windows < 0) return windows;
-    const size_t longest = (size_t)bert_encoder_window(enc, 0).n;
-    j->pieces = bert_arena_alloc(j->entities.arena, longest * sizeof *j->pieces);
-    j->words = bert_arena_alloc(j->entities.arena, longest * sizeof *j->words);
-    j->mean = bert_arena_alloc(j->entities.arena, (size_t)j->labels * sizeof *j->mean);
-    if (!j->pieces || !j->words || !j->mean)
-        return bert_fail_memory(e, longest * sizeof *j->pieces);
-    rc = bert_windows_each(j->s, windows, "token-classification", read_window, j, e);
-    if (!rc && windows > 1) drop_overlaps(&j->entities);
+    if (!rc) rc = bert_results_new(&j->entities, t->s, sizeof(bert_entity), t->n, e);
+    if (!rc) rc = bert_texts_read(t, &reader, e);
+    bert_grown_free(j->pieces);
+    bert_grown_free((void *)(uintptr_t)j->words);
+    bert_grown_free(j->scores);
+    bert_grown_free(j->mean);
     return rc;
+}
+
+int bert_tag_batch(bert_session *s, const bert_text *texts, int32_t n,
+                   const bert_task_options *options, bert_aggregation aggregation,
+                   const char *ignore, const bert_entity **out, const int32_t **start,
+                   bert_text_info *info, bert_error *e) {
+    *out = NULL;
+    if (bert_need(s, "session", e)) return BERT_EINVAL;
+    bert_error local = {0};
+    bert_texts t = {.s = s,
+                    .texts = texts,
+                    .n = n,
+                    .options = options ? *options : bert_task_default(),
+                    .info = info};
+    job j = {.model = s->model,
+             .tokenizer = bert_model_tokenizer(s->model),
+             .texts = texts,
+             .how = aggregation,
+             .ignore = ignore ? ignore : "O",
+             .labels = s->model->config.num_labels};
+    int rc = tag(&j, &t, &local);
+    if (rc) return bert_fail(e, rc, "%s", local.message);
+    *out = (const bert_entity *)(const void *)j.entities.items;
+    if (start) *start = j.entities.start;
+    return j.entities.count;
 }
 
 int bert_tag(bert_session *s, const bert_text *text, const bert_task_options *options,
              bert_aggregation aggregation, const char *ignore, const bert_entity **out,
              bert_text_info *info, bert_error *e) {
-    *out = NULL;
-    if (bert_need(s, "session", e)) return BERT_EINVAL;
-    const bert_task_options o = options ? *options : bert_task_default();
-    bert_error local = {0};
-    job j = {.s = s,
-             .text = text,
-             .how = aggregation,
-             .ignore = ignore ? ignore : "O",
-             .labels = s->model->config.num_labels,
-             .entities = bert_results_new(s, sizeof(bert_entity))};
-    int rc = tag(&j, &o, info, &local);
-    if (rc) return bert_fail(e, rc, "%s", local.message);
-    *out = (const bert_entity *)(const void *)j.entities.items;
-    return j.entities.count;
+    return bert_tag_batch(s, text, 1, options, aggregation, ignore, out, NULL, info, e);
 }
