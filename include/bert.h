@@ -5,19 +5,24 @@
  *
  * Conventions
  *   - Functions that can fail return 0 (BERT_OK) or a negative BERT_E... code, or NULL where they
- * return an object; the optional last argument `bert_error *` then holds the code and a message
- * that says what is wrong, where, and what to do. Pass a zero-initialised bert_error; an error that
- * is already set is kept.
+ *     return an object. The optional last argument `bert_error *` then holds the code and a
+ *     message that says what is wrong, where, and what to do. Pass a zero-initialised bert_error;
+ *     an error that is already set is kept.
  *   - A NULL object is BERT_EINVAL to the functions that report errors and use it, so a chain of
- * opens may check its bert_error once, at the end.
+ *     opens may check its bert_error once, at the end.
  *   - Each `_open`/`_new` has a NULL-safe `_close`/`_free`; nothing else needs freeing unless it
- * says so.
+ *     says so.
  *   - All matrices are row-major float32. Text is UTF-8; invalid bytes count as U+FFFD.
  *   - A batch is never padded: its sequences lie end to end, and start[n + 1] says where each
- * begins.
- *   - The library never exits, never prints, and has no globals but the table of kernels. Objects
- * that are "shared" may be used by several threads at once; the others belong to one thread at a
- * time.
+ *     begins.
+ *   - The library never exits, never prints, and has no globals but the table of kernels and the
+ *     heads that were registered. Objects that are "shared" may be used by several threads at
+ *     once; the others belong to one thread at a time.
+ *
+ * What may change: until version 1 a release may change any name, and CHANGELOG.md says which did.
+ * Structs of options grow at their end: begin with the function that gives the defaults. Numbers,
+ * files that are written, exit codes and the JSON of the tool change only with an entry in
+ * CHANGELOG.md.
  */
 #ifndef BERT_H
 #define BERT_H
@@ -36,8 +41,8 @@ extern "C" {
 #endif
 
 #define BERT_VERSION "0.1.0"
-BERT_API const char *
-bert_version(void); /* the library's own BERT_VERSION, for a check at run time */
+/* The library's own BERT_VERSION, for a check at run time. */
+BERT_API const char *bert_version(void);
 
 /* ------------------------------------------------------------------ 1. Errors */
 
@@ -63,7 +68,8 @@ typedef struct {
     char message[500]; /* what, where, what to do; no final newline */
 } bert_error;
 
-BERT_API const char *bert_error_name(int code); /* "malformed file" for BERT_EFORMAT, and so on */
+/* "malformed file" for BERT_EFORMAT, and so on. */
+BERT_API const char *bert_error_name(int code);
 BERT_API void bert_error_clear(bert_error *e);
 
 /* --------------------------------------------------------------- 2. Tokenizer */
@@ -99,10 +105,12 @@ BERT_API void bert_tokenizer_close(bert_tokenizer *t);
  * save_pretrained does. */
 BERT_API int bert_tokenizer_save(const bert_tokenizer *t, const char *directory, bert_error *e);
 
-BERT_API int32_t bert_tokenizer_size(const bert_tokenizer *t);        /* ids are 0 .. size-1 */
-BERT_API const char *bert_token(const bert_tokenizer *t, int32_t id); /* NULL if there is none */
-BERT_API int32_t bert_token_id(const bert_tokenizer *t,
-                               const char *token); /* -1 if there is none */
+/* Ids are 0 .. size-1. */
+BERT_API int32_t bert_tokenizer_size(const bert_tokenizer *t);
+/* NULL if there is none. */
+BERT_API const char *bert_token(const bert_tokenizer *t, int32_t id);
+/* -1 if there is none. */
+BERT_API int32_t bert_token_id(const bert_tokenizer *t, const char *token);
 typedef struct {
     int32_t pad, unk, cls, sep, mask; /* -1 where the vocabulary has none */
 } bert_special_ids;
@@ -176,7 +184,8 @@ typedef struct {
     const char *pair; /* NULL: no second segment */
     size_t pair_bytes;
 } bert_text;
-BERT_API bert_text bert_text_of(const char *text); /* of a NUL-terminated string */
+/* Of a NUL-terminated string. */
+BERT_API bert_text bert_text_of(const char *text);
 
 /* Encoders for a batch, one a thread; threads 0: all cores. One batch at a time. */
 typedef struct bert_encoder_pool bert_encoder_pool;
@@ -228,9 +237,10 @@ typedef enum {
                                medium. Not for training */
     BERT_PRECISION_COUNT
 } bert_precision;
-BERT_API const char *bert_precision_name(bert_precision p); /* "highest", ... */
-BERT_API int bert_precision_parse(const char *name, bert_precision *p,
-                                  bert_error *e); /* refuses what is not built in */
+/* "highest", ... */
+BERT_API const char *bert_precision_name(bert_precision p);
+/* Refuses what is not built in. */
+BERT_API int bert_precision_parse(const char *name, bert_precision *p, bert_error *e);
 
 /* Where numbers lie and are computed: the CPU (NULL), or what a device's own header offers. Results
  * are in the host's memory whichever it is. */
@@ -271,7 +281,8 @@ typedef struct {
     const bert_tokenizer_options *tokenizer; /* NULL: the checkpoint's */
     const bert_device *device; /* where weights lie, sessions run and training happens; NULL: CPU */
 } bert_model_options;
-BERT_API bert_model_options bert_model_default(void); /* seed 42, the rest zero */
+/* Seed 42, the rest zero. */
+BERT_API bert_model_options bert_model_default(void);
 
 /* name_or_path: a directory, or a hub name that is in the cache. A missing pooler or head is
  * initialised and reported by bert_model_new_parameters(); any other missing or misshapen weight is
@@ -280,16 +291,18 @@ BERT_API bert_model *bert_model_open(const char *name_or_path, const bert_model_
                                      bert_error *e);
 BERT_API void bert_model_close(bert_model *m);
 BERT_API const bert_config *bert_model_config(const bert_model *m);
-BERT_API const bert_tokenizer *
-bert_model_tokenizer(const bert_model *m);                 /* NULL if the directory has none */
-BERT_API const char *bert_model_path(const bert_model *m); /* the directory it came from */
+/* NULL if the directory has none. */
+BERT_API const bert_tokenizer *bert_model_tokenizer(const bert_model *m);
+/* The directory it came from. */
+BERT_API const char *bert_model_path(const bert_model *m);
 BERT_API const bert_device *bert_model_device(const bert_model *m);
-BERT_API const char *
-bert_model_head(const bert_model *m); /* "none", "sequence-classification", ... */
-BERT_API const char *bert_model_label(const bert_model *m,
-                                      int32_t i); /* id2label, "LABEL_0", ...; NULL past the end */
+/* "none", "sequence-classification", ... */
+BERT_API const char *bert_model_head(const bert_model *m);
+/* id2label, "LABEL_0", ...; NULL past the end. */
+BERT_API const char *bert_model_label(const bert_model *m, int32_t i);
 BERT_API int64_t bert_model_parameter_count(const bert_model *m);
-BERT_API int64_t bert_model_parameter_bytes(const bert_model *m); /* as stored in the file */
+/* As stored in the file. */
+BERT_API int64_t bert_model_parameter_bytes(const bert_model *m);
 /* Names of parameters that were initialised because the checkpoint lacks them, and of tensors in
  * the checkpoint that nothing uses; i counts from 0, NULL past the end. */
 BERT_API const char *bert_model_new_parameter(const bert_model *m, int i);
@@ -390,8 +403,8 @@ BERT_API int bert_model_poolings(const bert_model *m, bert_pooling list[BERT_MAX
 /* hidden [start[n], dim] -> out [n, dim]. */
 BERT_API int bert_pool(bert_pooling p, const float *hidden, int32_t dim, const int32_t *start,
                        int32_t n, float *out, bert_error *e);
-BERT_API void bert_normalize(float *rows, int32_t n,
-                             int32_t dim); /* each row to length 1 (divisor at least 1e-12) */
+/* Each row to length 1 (divisor at least 1e-12). */
+BERT_API void bert_normalize(float *rows, int32_t n, int32_t dim);
 /* In -1 .. 1; of a vector and itself 1, of a vector of zeros 0. */
 BERT_API double bert_cosine(const float *a, const float *b, int32_t dim);
 
@@ -403,7 +416,8 @@ typedef enum {
     BERT_SIMILARITY_MANHATTAN,
     BERT_SIMILARITY_COUNT
 } bert_similarity;
-BERT_API const char *bert_similarity_name(bert_similarity s); /* "cosine", "dot", ... */
+/* "cosine", "dot", ... */
+BERT_API const char *bert_similarity_name(bert_similarity s);
 BERT_API int bert_similarity_parse(const char *name, bert_similarity *s, bert_error *e);
 BERT_API double bert_similarity_of(bert_similarity s, const float *a, const float *b, int32_t dim);
 /* What the checkpoint asks for (similarity_fn_name), else cosine. */
@@ -418,8 +432,10 @@ typedef enum {
     BERT_QUANTIZE_COUNT
 } bert_quantize;
 BERT_API int bert_quantize_parse(const char *name, bert_quantize *q, bert_error *e);
-BERT_API bool bert_quantize_needs_ranges(bert_quantize q);          /* int8 and uint8 do */
-BERT_API int32_t bert_quantized_size(bert_quantize q, int32_t dim); /* bytes of a row */
+/* Int8 and uint8 do. */
+BERT_API bool bert_quantize_needs_ranges(bert_quantize q);
+/* Bytes of a row. */
+BERT_API int32_t bert_quantized_size(bert_quantize q, int32_t dim);
 /* rows [n, dim] -> out [n, bert_quantized_size()], of int8_t or uint8_t. ranges [2, dim]: the least
  * and the largest of each column; NULL where they are not needed. */
 BERT_API int bert_quantize_rows(bert_quantize q, const float *rows, int64_t n, int32_t dim,
@@ -493,8 +509,8 @@ typedef enum {
     BERT_SCORES_SOFTMAX,
     BERT_SCORES_COUNT
 } bert_scores;
-BERT_API int bert_scores_parse(const char *name, bert_scores *s,
-                               bert_error *e); /* "default", "none", "sigmoid", "softmax" */
+/* "default", "none", "sigmoid", "softmax" */
+BERT_API int bert_scores_parse(const char *name, bert_scores *s, bert_error *e);
 /* Head scores for each of n texts: out [n, num_labels]. */
 BERT_API int bert_classify(bert_session *s, const bert_text *texts, int32_t n,
                            const bert_task_options *options, bert_scores scores, float *out,

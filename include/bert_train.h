@@ -1,14 +1,18 @@
 /* bert_train.h: tensors, tape, operations, layers, heads and the trainer.
  *
  * 1 parameters, 2 tape and operations, 3 model on the tape, 4 heads, 5 data, 6 metrics, 7 trainer.
- * Conventions as in bert.h. A step of a loop of one's own:
+ * Conventions as in bert.h, and what may change as there: sections 2 and 4 and the structs of
+ * section 5 are the ones that grow with new families, tasks and devices.
  *
- *     bert_tape_reset(t);                                       // rewinds the arena; no malloc
- * after warm-up bert_tensor *logits = my_head(t, bert_forward(t, m, &batch.inputs), &batch.inputs);
- *     bert_tensor *loss = bert_cross_entropy(t, logits, batch.labels, NULL, 0);
- *     if (bert_tape_backward(t, loss, 1, &e)) ...               // adds to every parameter's
- * gradient bert_optimizer_step(opt, lr, max_norm, &norm, &e);        // clips, updates, clears
- * gradients
+ * A step of a loop of one's own:
+ *
+ *     bert_tape_reset(t); // rewinds the arena; no malloc after warm-up
+ *     bert_tensor *hidden = bert_forward(t, m, &batch.inputs);
+ *     bert_tensor *logits = bert_head_forward(t, m, hidden, &batch);
+ *     bert_tensor *loss = bert_cross_entropy(t, logits, batch.labels, NULL, 0, 0);
+ *     if (bert_tape_backward(t, loss, 1, &e)) // adds to every parameter's gradient
+ *         return e.code;
+ *     bert_optimizer_step(opt, lr, max_norm, &norm, &e); // clips, updates, clears gradients
  */
 #ifndef BERT_TRAIN_H
 #define BERT_TRAIN_H
@@ -42,8 +46,8 @@ BERT_API bert_param *bert_param_new(bert_params *ps, const char *name, int32_t r
                                     bert_init init, bert_error *e);
 BERT_API int bert_params_count(const bert_params *ps);
 BERT_API bert_param *bert_params_at(const bert_params *ps, int i);
-BERT_API bert_param *bert_params_find(const bert_params *ps,
-                                      const char *name); /* NULL if there is none */
+/* NULL if there is none. */
+BERT_API bert_param *bert_params_find(const bert_params *ps, const char *name);
 BERT_API const char *bert_param_name(const bert_param *p);
 BERT_API void bert_param_shape(const bert_param *p, int32_t *rows, int32_t *cols);
 /* The value and the gradient where they lie; NULL on another device than the CPU. _mut and _grad:
@@ -93,14 +97,15 @@ typedef struct {
     bool gradient_checkpointing; /* keep each layer's input only, and compute the layer again in
                                     backward: a quarter slower, and much less memory */
 } bert_tape_options;
-BERT_API bert_tape_options bert_tape_default(void); /* recording, not training, seed 42 */
+/* Recording, not training, seed 42. */
+BERT_API bert_tape_options bert_tape_default(void);
 BERT_API bert_tape *bert_tape_new(const bert_tape_options *options, bert_error *e);
 BERT_API void bert_tape_free(bert_tape *t);
 /* Forgets every tensor and the error; keeps the memory. */
 BERT_API void bert_tape_reset(bert_tape *t);
 BERT_API void bert_tape_set_mode(bert_tape *t, bool record, bool training);
-BERT_API void bert_tape_set_step(bert_tape *t,
-                                 uint64_t step); /* selects the dropout masks of that step */
+/* Selects the dropout masks of that step. */
+BERT_API void bert_tape_set_step(bert_tape *t, uint64_t step);
 /* The first error since the last reset sticks; operations given NULL or on a failed tape return
  * NULL. */
 BERT_API int bert_tape_error(const bert_tape *t, bert_error *e);
@@ -113,7 +118,8 @@ BERT_API void *bert_tape_alloc(bert_tape *t, size_t bytes);
 /* Adds d(seed_grad * sum(loss))/dp to the gradient of every trainable parameter that loss depends
  * on. */
 BERT_API int bert_tape_backward(bert_tape *t, bert_tensor *loss, float seed_grad, bert_error *e);
-BERT_API size_t bert_tape_memory(const bert_tape *t); /* bytes held */
+/* Bytes held. */
+BERT_API size_t bert_tape_memory(const bert_tape *t);
 
 BERT_API int32_t bert_tensor_rows(const bert_tensor *x);
 BERT_API int32_t bert_tensor_cols(const bert_tensor *x);
@@ -129,8 +135,8 @@ BERT_API bert_tensor *bert_constant(bert_tape *t, const float *data, int32_t row
                                     bool requires_grad);
 BERT_API bert_tensor *bert_param_tensor(bert_tape *t, bert_param *p);
 
-BERT_API int bert_act_parse(const char *name, bert_act *act,
-                            bert_error *e); /* config.json's hidden_act names */
+/* config.json's hidden_act names. */
+BERT_API int bert_act_parse(const char *name, bert_act *act, bert_error *e);
 
 /* y = act(x W^T + b); x [n, in] -> [n, out]. */
 BERT_API bert_tensor *bert_linear_apply(bert_tape *t, bert_linear l, bert_tensor *x);
@@ -143,22 +149,25 @@ BERT_API bert_tensor *bert_linear_cat(bert_tape *t, const bert_linear *ls, int c
 BERT_API bert_tensor *bert_feed_forward(bert_tape *t, bert_linear up, bert_act act,
                                         bert_linear down, bert_tensor *x);
 BERT_API bert_tensor *bert_activate(bert_tape *t, bert_tensor *x, bert_act act);
-BERT_API bert_tensor *bert_matmul(bert_tape *t, bert_tensor *a, bert_tensor *b,
-                                  bool transpose_b); /* a b, or a b^T */
-BERT_API bert_tensor *bert_add(bert_tape *t, bert_tensor *a,
-                               bert_tensor *b); /* same shape, or b [1, cols] for each row */
-BERT_API bert_tensor *bert_sub(bert_tape *t, bert_tensor *a, bert_tensor *b); /* same shape */
-BERT_API bert_tensor *bert_mul(bert_tape *t, bert_tensor *a,
-                               bert_tensor *b); /* elementwise; same shape, or b [1, cols] */
+/* A b, or a b^T. */
+BERT_API bert_tensor *bert_matmul(bert_tape *t, bert_tensor *a, bert_tensor *b, bool transpose_b);
+/* Same shape, or b [1, cols] for each row. */
+BERT_API bert_tensor *bert_add(bert_tape *t, bert_tensor *a, bert_tensor *b);
+/* Same shape. */
+BERT_API bert_tensor *bert_sub(bert_tape *t, bert_tensor *a, bert_tensor *b);
+/* Elementwise; same shape, or b [1, cols]. */
+BERT_API bert_tensor *bert_mul(bert_tape *t, bert_tensor *a, bert_tensor *b);
 BERT_API bert_tensor *bert_scale(bert_tape *t, bert_tensor *x, float factor);
-BERT_API bert_tensor *bert_dropout(bert_tape *t, bert_tensor *x,
-                                   float p); /* identity unless training */
+/* Identity unless training. */
+BERT_API bert_tensor *bert_dropout(bert_tape *t, bert_tensor *x, float p);
 /* LayerNorm(x + residual); residual may be NULL. */
 BERT_API bert_tensor *bert_layer_norm_apply(bert_tape *t, const bert_layer_norm *n, bert_tensor *x,
                                             bert_tensor *residual);
-BERT_API bert_tensor *bert_softmax(bert_tape *t, bert_tensor *x); /* of each row */
+/* Of each row. */
+BERT_API bert_tensor *bert_softmax(bert_tape *t, bert_tensor *x);
+/* -> [n, cols]. */
 BERT_API bert_tensor *bert_embedding(bert_tape *t, bert_param *table, const int32_t *ids,
-                                     int32_t n); /* -> [n, cols] */
+                                     int32_t n);
 /* Rotary position embeddings (Su et al. 2021, arXiv:2104.09864): the first `size` columns of a
  * head's queries and keys, taken as two halves, are turned by cos and sin [positions, size / 2] of
  * the token's place in its sequence. The arrays must live as long as the tape's step. */
@@ -182,11 +191,12 @@ typedef struct {
 BERT_API bert_tensor *bert_attention(bert_tape *t, bert_tensor *qkv,
                                      const bert_attention_spec *spec, const int32_t *start,
                                      int32_t n);
-BERT_API bert_tensor *bert_rows(bert_tape *t, bert_tensor *x, const int32_t *index,
-                                int32_t n); /* gather: [n, cols] */
-BERT_API bert_tensor *bert_concat(bert_tape *t, bert_tensor *a, bert_tensor *b); /* side by side */
-BERT_API bert_tensor *bert_slice(bert_tape *t, bert_tensor *x, int32_t col,
-                                 int32_t cols); /* columns */
+/* Gather: [n, cols]. */
+BERT_API bert_tensor *bert_rows(bert_tape *t, bert_tensor *x, const int32_t *index, int32_t n);
+/* Side by side. */
+BERT_API bert_tensor *bert_concat(bert_tape *t, bert_tensor *a, bert_tensor *b);
+/* Columns. */
+BERT_API bert_tensor *bert_slice(bert_tape *t, bert_tensor *x, int32_t col, int32_t cols);
 /* One row for each group of consecutive rows start[i] .. start[i+1]-1. */
 BERT_API bert_tensor *bert_mean_groups(bert_tape *t, bert_tensor *x, const int32_t *start,
                                        int32_t n);
@@ -194,9 +204,11 @@ BERT_API bert_tensor *bert_max_groups(bert_tape *t, bert_tensor *x, const int32_
                                       int32_t n);
 BERT_API bert_tensor *bert_sum_groups(bert_tape *t, bert_tensor *x, const int32_t *start,
                                       int32_t n);
-BERT_API bert_tensor *bert_normalize_rows(bert_tape *t, bert_tensor *x); /* each row to length 1 */
+/* Each row to length 1. */
+BERT_API bert_tensor *bert_normalize_rows(bert_tape *t, bert_tensor *x);
 BERT_API bert_tensor *bert_reshape(bert_tape *t, bert_tensor *x, int32_t rows, int32_t cols);
-BERT_API bert_tensor *bert_sum(bert_tape *t, bert_tensor *x); /* -> [1, 1] */
+/* -> [1, 1]. */
+BERT_API bert_tensor *bert_sum(bert_tape *t, bert_tensor *x);
 
 /* Losses -> [1, 1]: the sum over items divided by the divisor; divisor 0 means the number of items
  * that count, which is PyTorch's reduction="mean", NaN where there is none. Accumulating steps pass
@@ -216,8 +228,8 @@ BERT_API bert_tensor *bert_mse(bert_tape *t, bert_tensor *x, const float *target
 BERT_API bert_params *bert_model_params(const bert_model *m);
 /* last_hidden_state [start[n], H] of a packed batch. */
 BERT_API bert_tensor *bert_forward(bert_tape *t, const bert_model *m, const bert_inputs *inputs);
-BERT_API bert_tensor *bert_cls(bert_tape *t, bert_tensor *hidden,
-                               const bert_inputs *inputs); /* first rows: [n, H] */
+/* First rows: [n, H]. */
+BERT_API bert_tensor *bert_cls(bert_tape *t, bert_tensor *hidden, const bert_inputs *inputs);
 BERT_API bert_tensor *bert_pooler(bert_tape *t, const bert_model *m, bert_tensor *hidden,
                                   const bert_inputs *inputs);
 /* The table of word embeddings [vocab_size, H], which is also the decoder of masked words. */
@@ -345,7 +357,7 @@ BERT_API int bert_optimizer_step(bert_optimizer *o, double lr, double max_norm, 
  *
  *     bert_model *base = bert_model_open(name, &(bert_model_options){.head = "none"}, &e);
  *     bert_dataset *train = bert_dataset_open("train.tsv", base, NULL, &e);
- *     bert_model *m = bert_dataset_open_model(train, &e);      // head, labels, problem type
+ *     bert_model *m = bert_dataset_open_model(train, &e); // head, labels, problem type
  */
 typedef struct bert_dataset bert_dataset;
 
@@ -396,17 +408,24 @@ typedef struct {
 BERT_API bert_dataset_options bert_dataset_default(void);
 
 /* path, by the task:
- *   sequence classification: .csv, .tsv or .jsonl (section 6 of bert.h);
- *   token classification: a word and its label a line, a blank line after each sentence (CoNLL,
- *     CoNLL-U, .tsv, .csv), or .jsonl, .json of {"tokens": [..], "ner_tags": [..]}. A row is a
- * sentence; one that is too long is an error, cut, or (BERT_OVERFLOW_WINDOW) continued in further
- * rows; question
- * answering: SQuAD's JSON, 1.1 or 2.0, or rows of question, context and answers (docs/training.md).
- * A row is a window of a context, as in run_qa.py; multiple choice: .csv, .tsv or .jsonl with a
- * prompt, its endings (columns ending0.. or choice0..; without a header those between prompt and
- * label) and the number of the right one. masked-lm, pretraining: .txt (or a text column), a
- * sentence a line; pretraining needs a blank line between documents. Masks are drawn anew each
- * epoch. Errors name file and line. options may be NULL. */
+ *
+ *   sequence-classification
+ *     .csv, .tsv, .jsonl or .json (section 6 of bert.h).
+ *   token-classification
+ *     A word and its label a line, a blank line after each sentence (CoNLL, CoNLL-U, .tsv, .csv),
+ *     or .jsonl, .json of {"tokens": [..], "ner_tags": [..]}. A row is a sentence; one that is too
+ *     long is an error, cut, or (BERT_OVERFLOW_WINDOW) continued in further rows.
+ *   question-answering
+ *     SQuAD's JSON, 1.1 or 2.0, or rows of question, context and answers (docs/training.md). A row
+ *     is a window of a context, as in run_qa.py.
+ *   multiple-choice
+ *     .csv, .tsv or .jsonl with a prompt, its endings (columns ending0.. or choice0..; without a
+ *     header those between prompt and label) and the number of the right one.
+ *   masked-lm, pretraining
+ *     .txt (or a text column), a sentence a line; pretraining needs a blank line between documents.
+ *     Masks are drawn anew each epoch.
+ *
+ * Errors name file and line. options may be NULL. */
 BERT_API bert_dataset *bert_dataset_open(const char *path, const bert_model *base,
                                          const bert_dataset_options *options, bert_error *e);
 /* The same from memory; labels[i] is what the label column would hold, labels NULL: none are
@@ -421,11 +440,15 @@ BERT_API bert_model *bert_dataset_open_model(const bert_dataset *d, bert_error *
 /* The options it does that with, for who wants to change them; strings belong to the dataset. */
 BERT_API bert_model_options bert_dataset_model(const bert_dataset *d);
 
-BERT_API int64_t bert_dataset_size(const bert_dataset *d);     /* rows */
-BERT_API const char *bert_dataset_task(const bert_dataset *d); /* "sequence-classification", .. */
+/* Rows. */
+BERT_API int64_t bert_dataset_size(const bert_dataset *d);
+/* "sequence-classification", .. */
+BERT_API const char *bert_dataset_task(const bert_dataset *d);
 BERT_API const char *bert_dataset_problem_type(const bert_dataset *d);
-BERT_API int32_t bert_dataset_num_labels(const bert_dataset *d);           /* 1 for regression */
-BERT_API const char *bert_dataset_label(const bert_dataset *d, int32_t i); /* NULL past the end */
+/* 1 for regression. */
+BERT_API int32_t bert_dataset_num_labels(const bert_dataset *d);
+/* NULL past the end. */
+BERT_API const char *bert_dataset_label(const bert_dataset *d, int32_t i);
 /* The class that metrics of one class are of; NULL where there are not two. */
 BERT_API const char *bert_dataset_positive_label(const bert_dataset *d);
 /* What a table before training shows. */
@@ -470,7 +493,8 @@ typedef struct {
 BERT_API bert_loader *bert_loader_new(const bert_dataset *d, const bert_loader_options *options,
                                       bert_error *e);
 BERT_API void bert_loader_free(bert_loader *l);
-BERT_API int64_t bert_loader_batches(const bert_loader *l); /* in an epoch */
+/* In an epoch. */
+BERT_API int64_t bert_loader_batches(const bert_loader *l);
 /* Batch `index` of `epoch`; its arrays belong to the loader, valid until the next call. */
 BERT_API int bert_loader_get(bert_loader *l, int64_t epoch, int64_t index, bert_batch *out,
                              bert_error *e);
@@ -508,7 +532,8 @@ BERT_API const char *bert_metrics_name(const bert_metrics *m, int i);
 BERT_API double bert_metrics_value(const bert_metrics *m, int i);
 /* By name; false when there is no such result. */
 BERT_API bool bert_metrics_find(const bert_metrics *m, const char *name, double *value);
-BERT_API bool bert_metric_greater_is_better(const char *name); /* else less is: a loss, an error */
+/* Else less is: a loss, an error. */
+BERT_API bool bert_metric_greater_is_better(const char *name);
 BERT_API int64_t bert_metrics_rows(const bert_metrics *m);
 /* Rows of class `truth` predicted as `predicted` (single label; else 0). */
 BERT_API int64_t bert_metrics_confusion(const bert_metrics *m, int32_t truth, int32_t predicted);
@@ -549,7 +574,8 @@ typedef struct {
     int32_t truths, predictions;
     const bert_marked *marked_truth, *marked_predicted; /* [truths], [predictions] */
 } bert_tagged_sentence;
-BERT_API int64_t bert_metrics_sentences(const bert_metrics *m); /* 0 of other tasks */
+/* 0 of other tasks. */
+BERT_API int64_t bert_metrics_sentences(const bert_metrics *m);
 BERT_API int bert_metrics_sentence(const bert_metrics *m, int64_t i, bert_tagged_sentence *out,
                                    bert_error *e);
 /* Numbers of the n sentences with most mistakes; returns how many, those without mistakes left out,
@@ -686,7 +712,8 @@ typedef struct {
     const char *fallback; /* the default as text; "" for an empty text */
     const char *help;     /* a line */
 } bert_training_arg;
-BERT_API bool bert_training_arg_at(int i, bert_training_arg *out); /* false past the end */
+/* False past the end. */
+BERT_API bool bert_training_arg_at(int i, bert_training_arg *out);
 /* name with _ or -; value as text. Unknown names and values out of range are errors that say what
  * is right. */
 BERT_API int bert_training_set(bert_training_args *a, const char *name, const char *value,
