@@ -5,31 +5,7 @@
 #include "models/problem.h"
 #include <string.h>
 
-static const bert_config_key keys[] = {
-    BERT_INT("vocab_size", vocab_size, 50265, 1, BERT_MAX_VOCAB),
-    BERT_INT("hidden_size", hidden_size, 768, 1, BERT_MAX_WIDTH),
-    BERT_INT("num_hidden_layers", num_hidden_layers, 12, 1, BERT_MAX_LAYERS),
-    BERT_INT("num_attention_heads", num_attention_heads, 12, 1, BERT_MAX_WIDTH),
-    BERT_INT("intermediate_size", intermediate_size, 3072, 1, BERT_MAX_WIDTH * 4),
-    BERT_INT("max_position_embeddings", max_position_embeddings, 512, 3, BERT_MAX_POSITIONS),
-    BERT_INT("type_vocab_size", type_vocab_size, 2, 1, BERT_MAX_WIDTH),
-    BERT_INT("pad_token_id", pad_token_id, 1, 0, BERT_MAX_VOCAB),
-    BERT_STRING("hidden_act", hidden_act, "gelu"),
-    BERT_PROBABILITY("hidden_dropout_prob", hidden_dropout_prob, 0.1),
-    BERT_PROBABILITY("attention_probs_dropout_prob", attention_probs_dropout_prob, 0.1),
-    BERT_FLOAT("classifier_dropout", classifier_dropout, -1, 0, 0.999),
-    BERT_FLOAT("initializer_range", initializer_range, 0.02, 0, 1e3),
-    BERT_FLOAT("layer_norm_eps", layer_norm_eps, 1e-12, 0, 1),
-    BERT_BOOL("tie_word_embeddings", tie_word_embeddings, true),
-    {0},
-};
-
-static const bert_config_fixed fixed[] = {
-    {"is_decoder", "false"},
-    {"add_cross_attention", "false"},
-    {"position_embedding_type", "\"absolute\""},
-    {0},
-};
+static const bert_config_key keys[] = {BERT_POST_NORM_KEYS(50265, 1, 0, 3), {0}};
 
 static const bert_copy copies[] = {
     {.name = "lm_head.decoder.weight", .original = "embeddings.word_embeddings.weight"},
@@ -72,24 +48,9 @@ static int32_t max_length(const bert_config *c) {
     return c->max_position_embeddings - c->pad_token_id - 1;
 }
 
-static const bert_post_norm_names names = {
-    .word = "embeddings.word_embeddings",
-    .position = "embeddings.position_embeddings",
-    .token_type = "embeddings.token_type_embeddings",
-    .embeddings_norm = "embeddings.LayerNorm",
-    .query = "encoder.layer.%d.attention.self.query",
-    .key = "encoder.layer.%d.attention.self.key",
-    .value = "encoder.layer.%d.attention.self.value",
-    .attention_output = "encoder.layer.%d.attention.output.dense",
-    .attention_norm = "encoder.layer.%d.attention.output.LayerNorm",
-    .intermediate = "encoder.layer.%d.intermediate.dense",
-    .output = "encoder.layer.%d.output.dense",
-    .output_norm = "encoder.layer.%d.output.LayerNorm",
-};
-
 static int build(bert_builder *b, void *state) {
     bert_post_norm *s = state;
-    int rc = bert_post_norm_build(b, &names, s);
+    int rc = bert_post_norm_build(b, &bert_post_norm_bert, s);
     s->padding = b->config->pad_token_id;
     return rc;
 }
@@ -101,7 +62,7 @@ const bert_arch bert_arch_roberta = {
     .embeddings = "embeddings.",
     .layers = "encoder.layer.",
     .keys = keys,
-    .fixed = fixed,
+    .fixed = bert_post_norm_fixed,
     .copies = copies,
     .heads = heads,
     .configure = configure,

@@ -2,6 +2,28 @@
 #include "base/error.h"
 #include "tape/tape.h"
 
+const bert_post_norm_names bert_post_norm_bert = {
+    .word = "embeddings.word_embeddings",
+    .position = "embeddings.position_embeddings",
+    .token_type = "embeddings.token_type_embeddings",
+    .embeddings_norm = "embeddings.LayerNorm",
+    .query = "encoder.layer.%d.attention.self.query",
+    .key = "encoder.layer.%d.attention.self.key",
+    .value = "encoder.layer.%d.attention.self.value",
+    .attention_output = "encoder.layer.%d.attention.output.dense",
+    .attention_norm = "encoder.layer.%d.attention.output.LayerNorm",
+    .intermediate = "encoder.layer.%d.intermediate.dense",
+    .output = "encoder.layer.%d.output.dense",
+    .output_norm = "encoder.layer.%d.output.LayerNorm",
+};
+
+const bert_config_fixed bert_post_norm_fixed[] = {
+    {"is_decoder", "false"},
+    {"add_cross_attention", "false"},
+    {"position_embedding_type", "\"absolute\""},
+    {0},
+};
+
 static int build_layer(bert_builder *b, const bert_post_norm_names *names, int i,
                        bert_post_norm_layer *l) {
     const bert_config *c = b->config;
