@@ -1,6 +1,7 @@
 /* Where a model's name leads: a directory, the hub's cache, our own store. */
 #include "base/error.h"
 #include "base/file.h"
+#include "files/pretrained.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -110,7 +111,7 @@ int bert_resolve(const char *name, char *directory, size_t capacity, bert_error 
     char id[512];
     const char *revision;
     if (!*name) return bert_fail(e, BERT_EINVAL, "the name of a model is empty");
-    if (is_directory(name)) {
+    if (bert_pretrained_recognises(name)) {
         if (strlen(name) >= capacity)
             return bert_fail(e, BERT_EINVAL, "%.100s...: the path is too long", name);
         memcpy(directory, name, strlen(name) + 1);

@@ -7,9 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The largest tokenizer.json of the supported families is below 20 MB. */
-enum { MAX_JSON = 256 << 20 };
-
 /* What a reader asks of jansson, and of what is not valid. */
 typedef struct {
     size_t flags;
@@ -81,7 +78,7 @@ json_t *bert_json_parse_row(const char *text, size_t bytes, const char *path, in
 json_t *bert_json_load(const char *path, bert_error *e) {
     char *text;
     size_t bytes;
-    if (bert_read_file(path, MAX_JSON, &text, &bytes, e)) return NULL;
+    if (bert_read_file(path, BERT_JSON_MAX, &text, &bytes, e)) return NULL;
     json_t *value = bert_json_parse(text, bytes, path, e);
     free(text);
     return value;

@@ -4,6 +4,9 @@
 #include <bert.h>
 #include <jansson.h>
 
+/* Bytes of a file. The largest tokenizer.json of the supported families is below 20 MB. */
+enum { BERT_JSON_MAX = 256 << 20 };
+
 /* A file, or text already in memory (where: what to call it in messages), as Python's json reads
  * it: of a key that is there twice the last counts, and python_json.h says what becomes of NaN and
  * the like. Bad UTF-8 is refused. NULL and e on failure; release with json_decref. */

@@ -1,6 +1,5 @@
 #include "files/layout.h"
 #include "base/file.h"
-#include "files/json.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,31 +25,15 @@ static const char *transformer_path(const json_t *modules) {
     return "";
 }
 
-/* "directory/path" where it holds a config.json, else the directory. */
-static char *folder_of(const char *directory, const char *path) {
-    char *folder = bert_path_join(directory, path);
-    char *config = folder ? bert_path_join(folder, "config.json") : NULL;
-    if (!config) {
-        free(folder);
-        return NULL;
-    }
-    const bool there = bert_file_exists(config);
-    free(config);
-    if (there) return folder;
-    free(folder);
-    return strdup(directory);
-}
-
-char *bert_layout_folder(const char *directory) {
+char *bert_layout_folder(const bert_pretrained *p) {
     bert_error local = {0}; /* of a malformed file, which whoever reads the modules tells */
-    char *file = bert_path_join(directory, "modules.json");
-    if (!file) return NULL;
-    json_t *modules = bert_file_exists(file) ? bert_json_load(file, &local) : NULL;
-    free(file);
+    json_t *modules = bert_pretrained_json(p, "modules.json", &local);
     if (local.code == BERT_ENOMEM) return NULL;
     const char *path = transformer_path(modules);
-    char *folder =
-        *path && bert_layout_inside(path) ? folder_of(directory, path) : strdup(directory);
+    char *config = bert_path_join(path, "config.json");
+    const bool own = *path && bert_layout_inside(path) && config && bert_pretrained_has(p, config);
+    char *folder = config ? strdup(own ? path : "") : NULL;
+    free(config);
     json_decref(modules);
     return folder;
 }

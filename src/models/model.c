@@ -2,8 +2,6 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "files/json.h"
-#include "files/layout.h"
-#include "models/foreign.h"
 #include "models/registry.h"
 #include <limits.h>
 #include <pthread.h>
@@ -25,21 +23,23 @@ typedef struct {
     bert_error error;
 } tokenizer_job;
 
-static bool directory_has(const char *directory, const char *name) {
-    char path[PATH_MAX]; /* a longer one cannot be opened either */
-    int n = snprintf(path, sizeof path, "%s/%s", directory, name);
-    return n < (int)sizeof path && bert_file_exists(path);
+/* Whether a part is there, in the folder of the configuration. */
+static bool has_part(const bert_model *m, const char *name) {
+    const char *folder = bert_pretrained_folder(m->from);
+    char part[PATH_MAX]; /* a longer one cannot be opened either */
+    const char *slash = *folder && folder[strlen(folder) - 1] != '/' ? "/" : "";
+    return snprintf(part, sizeof part, "%s%s%s", folder, slash, name) < (int)sizeof part &&
+           bert_pretrained_has(m->from, part);
 }
 
 static void *open_tokenizer(void *argument) {
     tokenizer_job *job = argument;
-    job->model->tokenizer = bert_tokenizer_open(job->model->folder, job->options, &job->error);
+    job->model->tokenizer = bert_tokenizer_open(job->model->path, job->options, &job->error);
     return NULL;
 }
 
 static void tokenizer_start(tokenizer_job *job) {
-    const char *path = job->model->folder;
-    job->present = directory_has(path, "tokenizer.json") || directory_has(path, "vocab.txt");
+    job->present = has_part(job->model, "tokenizer.json") || has_part(job->model, "vocab.txt");
     if (!job->present) return;
     job->started = !pthread_create(&job->thread, NULL, open_tokenizer, job);
     if (!job->started) open_tokenizer(job);
@@ -58,37 +58,22 @@ static int tokenizer_finish(tokenizer_job *job, bert_error *e) {
     return bert_fail(e, job->error.code, "%s", job->error.message);
 }
 
-static int no_config(const char *directory, bert_error *e) {
-    char hidden[4096], foreign[400];
-    if (bert_resolve_hidden(directory, hidden, sizeof hidden))
-        return bert_fail(e, BERT_ENOTFOUND,
-                         "%s, a directory here, holds no config.json, and hides the model of that "
-                         "name in the cache: move it away, or give %.200s",
-                         directory, hidden);
-    if (bert_foreign_weights(directory, foreign, sizeof foreign))
-        return bert_fail(e, BERT_ENOTFOUND, "%s holds no config.json, %s", directory, foreign);
-    return bert_fail(e, BERT_ENOTFOUND,
-                     "%s holds no config.json; a model is a directory with config.json, "
-                     "model.safetensors and a tokenizer",
-                     directory);
-}
-
 static int read_config(bert_model *m, bert_error *e) {
-    char *path = bert_path_join(m->folder, "config.json");
-    if (!path) return bert_fail_memory(e, strlen(m->folder));
-    int rc = 0;
-    if (!bert_file_exists(path)) {
-        rc = no_config(m->path, e);
-    } else {
-        bert_error local = {0};
-        m->json = bert_json_load(path, &local);
+    char *part = bert_path_join(bert_pretrained_folder(m->from), "config.json");
+    char *path = part ? bert_pretrained_where(m->from, part) : NULL;
+    bert_error local = {0};
+    int rc = path ? 0 : bert_fail_memory(&local, strlen(m->folder));
+    if (!rc && !bert_pretrained_has(m->from, part)) {
+        rc = bert_pretrained_lacks(m->from, "", true, &local);
+    } else if (!rc) {
+        m->json = bert_pretrained_json(m->from, part, &local);
         rc = m->json ? bert_config_read(m->json, path, &m->config, &m->labels, &m->arch, &m->own,
                                         &local)
                      : local.code;
-        if (rc) bert_fail(e, rc, "%s", local.message);
     }
     free(path);
-    return rc;
+    free(part);
+    return rc ? bert_fail(e, rc, "%s", local.message) : 0;
 }
 
 static int no_such_head(const bert_model *m, const char *name, bert_error *e) {
@@ -210,16 +195,15 @@ static int make_head(bert_model *m, bert_error *e) {
 static int build(bert_model *m, const bert_model_options *o, bert_error *e) {
     bert_weight_source *w = &m->weights;
     w->arch = m->arch;
-    if (!o->from_scratch) w->file = bert_weights_find(m->folder, &m->weights_path, e);
-    if (!o->from_scratch && !w->file) return e->code;
-    w->path = m->weights_path;
+    int rc = o->from_scratch ? 0 : bert_weight_source_open(w, m->from, e);
+    if (rc) return rc;
     bert_param_source source = {bert_weight_source_find, w, bert_weight_source_done,
                                 bert_weight_source_read, bert_weight_source_differs};
     m->params = bert_params_new_on(o->device, w->file ? &source : NULL, o->trainable, o->seed,
                                    m->config.initializer_range, e);
     if (!m->params) return e->code;
     const char *prefix = m->head.name ? m->arch->prefix : "";
-    int rc = bert_trunk_new(m->params, m->arch, &m->config, m->own, prefix, &m->trunk, e);
+    rc = bert_trunk_new(m->params, m->arch, &m->config, m->own, prefix, &m->trunk, e);
     if (rc) return rc;
     w->part = BERT_PART_POOLER;
     if (wants_pooler(m)) rc = bert_trunk_add_pooler(m->params, &m->config, prefix, &m->trunk, e);
@@ -237,7 +221,7 @@ static int open_parts(bert_model *m, const bert_head *own, const bert_model_opti
     if (!rc) rc = choose_head(m, own, o->head, e);
     if (!rc) rc = override_labels(m, o, e);
     if (!rc) rc = build(m, o, e);
-    if (!rc) rc = bert_sentence_read(m->path, m->folder, &m->sentence, e);
+    if (!rc) rc = bert_sentence_read(m->from, &m->sentence, e);
     return rc;
 }
 
@@ -271,8 +255,11 @@ static bert_model *open_model(const char *name, const bert_head *own,
     char directory[4096];
     int rc = name ? bert_resolve(name, directory, sizeof directory, &local)
                   : bert_fail(&local, BERT_EINVAL, "a model needs a name or a path");
-    if (!rc && (!(m->path = strdup(directory)) || !(m->folder = bert_layout_folder(directory))))
+    if (!rc) m->from = bert_pretrained_open(directory, &local);
+    if (!rc && !m->from) rc = bert_error_code(&local, BERT_EFORMAT);
+    if (!rc && !(m->folder = bert_pretrained_where(m->from, bert_pretrained_folder(m->from))))
         rc = bert_fail_memory(&local, strlen(directory));
+    if (!rc) m->path = bert_pretrained_path(m->from);
     if (rc) {
         bert_fail(e, rc, "%s", local.message);
         bert_model_close(m);
@@ -315,10 +302,9 @@ void bert_model_close(bert_model *m) {
     bert_tokenizer_close(m->tokenizer);
     json_decref(m->json);
     bert_notes_free(&m->notes);
-    free(m->weights_path);
     bert_sentence_free(&m->sentence);
     free(m->folder);
-    free(m->path);
+    bert_pretrained_close(m->from);
     free(m);
 }
 

@@ -7,14 +7,14 @@
 #include "models/weights.h"
 
 struct bert_model {
-    char *path;
-    char *folder; /* where config.json, weights and tokenizer are: path, or a folder in it */
-    json_t *json; /* config.json as it was read */
+    bert_pretrained *from;
+    const char *path; /* of it */
+    char *folder;     /* where its configuration, weights and tokenizer are, for messages */
+    json_t *json;     /* config.json as it was read */
     bert_config config;
     bert_labels labels;
     const bert_arch *arch;
     bert_weight_source weights;
-    char *weights_path;
     bert_params *params;
     bert_trunk trunk;
     void *own;      /* the architecture's own configuration, or NULL */

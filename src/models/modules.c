@@ -5,7 +5,6 @@
 #include "base/finite.h"
 #include "cpu/host.h"
 #include "files/json.h"
-#include "files/safetensors.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +12,7 @@
 struct bert_module_kind {
     const char *name;
     bool config; /* its folder holds a config.json, without which it cannot be made */
-    int (*read)(bert_module *m, const json_t *config, const char *folder, bert_error *e);
+    int (*read)(bert_module *m, const json_t *config, const bert_module_place *at, bert_error *e);
     /* x [n] -> y [module->out, or n]; NULL: nothing happens to it. */
     void (*apply)(const bert_module *m, const float *x, int32_t n, float *y);
     bool normalizes;
@@ -27,8 +26,9 @@ typedef struct {
     float **value;
 } wanted;
 
-static int take(const bert_safetensors *file, const char *path, const wanted *w, bert_error *e) {
-    const bert_stored_tensor *t = bert_safetensors_find(file, w->name);
+static int take(const bert_tensors *file, const wanted *w, bert_error *e) {
+    const char *path = bert_tensors_path(file);
+    const bert_stored_tensor *t = bert_tensors_find(file, w->name);
     if (!t) return bert_fail(e, BERT_EFORMAT, "%s holds no %s", path, w->name);
     if (t->dims != (w->cols ? 2 : 1) || t->shape[0] != w->rows ||
         (w->cols && t->shape[1] != w->cols))
@@ -49,35 +49,37 @@ static int take(const bert_safetensors *file, const char *path, const wanted *w,
 }
 
 /* What is not there has to be written by sentence-transformers, which also reads pickles. */
-static int no_weights(const char *folder, const char *path, bert_error *e) {
-    char *pickle = bert_path_join(folder, "pytorch_model.bin");
-    if (!pickle) return bert_fail_memory(e, strlen(folder));
-    const bool there = bert_file_exists(pickle);
+static int no_weights(const bert_module_place *at, bert_error *e) {
+    char *pickle = bert_path_join(at->folder, "pytorch_model.bin");
+    if (!pickle) return bert_fail_memory(e, strlen(at->folder));
+    const bool there = bert_pretrained_has(at->from, pickle);
     free(pickle);
-    if (!there) return bert_fail(e, BERT_ENOTFOUND, "%s is not there", path);
+    if (!there)
+        return bert_fail(e, BERT_ENOTFOUND, "%s%smodel.safetensors is not there", at->shown,
+                         at->shown[strlen(at->shown) - 1] == '/' ? "" : "/");
     return bert_fail(e, BERT_EUNSUPPORTED,
                      "%s holds pytorch_model.bin but no model.safetensors; save the model again "
                      "with save_pretrained(.., safe_serialization=True)",
-                     folder);
+                     at->shown);
 }
 
 /* Exactly the tensors that are wanted, as sentence-transformers asks. */
-static int read_weights(const char *folder, const wanted *list, int n, bert_error *e) {
-    char *path = bert_path_join(folder, "model.safetensors");
-    if (!path) return bert_fail_memory(e, strlen(folder));
-    bert_safetensors *file = bert_file_exists(path) ? bert_safetensors_open(path, e) : NULL;
-    int rc = file                     ? 0
-             : bert_file_exists(path) ? bert_error_code(e, BERT_EFORMAT)
-                                      : no_weights(folder, path, e);
-    for (int i = 0; i < n && !rc; i++) rc = take(file, path, &list[i], e);
-    for (int i = 0; !rc && i < bert_safetensors_count(file); i++) {
-        const char *name = bert_safetensors_at(file, i)->name;
+static int read_weights(const bert_module_place *at, const wanted *list, int n, bert_error *e) {
+    bert_error local = {0};
+    bert_tensors *file = bert_pretrained_tensors(at->from, at->folder, &local);
+    int rc = local.code ? bert_fail(e, local.code, "%s", local.message)
+             : file     ? 0
+                        : no_weights(at, e);
+    for (int i = 0; i < n && !rc; i++) rc = take(file, &list[i], e);
+    for (int i = 0; !rc && i < bert_tensors_count(file); i++) {
+        const char *name = bert_tensors_at(file, i)->name;
         int k = 0;
         while (k < n && strcmp(list[k].name, name)) k++;
-        if (k == n) rc = bert_fail(e, BERT_EFORMAT, "%s holds %s, which has no use", path, name);
+        if (k == n)
+            rc = bert_fail(e, BERT_EFORMAT, "%s holds %s, which has no use",
+                           bert_tensors_path(file), name);
     }
-    bert_safetensors_close(file);
-    free(path);
+    bert_tensors_close(file);
     return rc;
 }
 
@@ -86,46 +88,48 @@ static int read_weights(const char *folder, const wanted *list, int n, bert_erro
 enum { MOST = 1 << 20 }; /* numbers of a vector */
 
 /* Other modules work on the tokens or on scores. */
-static int check_names(const json_t *config, const char *folder, bert_error *e) {
+static int check_names(const json_t *config, const bert_module_place *at, bert_error *e) {
     static const char *const keys[] = {"module_input_name", "module_output_name"};
     for (int i = 0; i < 2; i++) {
         const char *name = json_string_value(json_object_get(config, keys[i]));
         if (name && strcmp(name, "sentence_embedding"))
-            return bert_fail(e, BERT_EUNSUPPORTED, "%s/config.json: %s is \"%.60s\"", folder,
+            return bert_fail(e, BERT_EUNSUPPORTED, "%s/config.json: %s is \"%.60s\"", at->shown,
                              keys[i], name);
     }
     return 0;
 }
 
-static int read_activation(bert_module *m, const json_t *config, const char *folder,
+static int read_activation(bert_module *m, const json_t *config, const bert_module_place *at,
                            bert_error *e) {
     char name[200] = "torch.nn.modules.activation.Tanh";
-    int rc = bert_json_string(config, "activation_function", name, sizeof name, folder, e);
+    int rc = bert_json_string(config, "activation_function", name, sizeof name, at->shown, e);
     m->act = bert_torch_act_find(name);
     if (rc || m->act) return rc;
     return bert_fail(e, BERT_EUNSUPPORTED,
                      "%s/config.json: the activation_function \"%s\" is not one of torch's that "
                      "this library knows",
-                     folder, name);
+                     at->shown, name);
 }
 
-static int read_dense(bert_module *m, const json_t *config, const char *folder, bert_error *e) {
+static int read_dense(bert_module *m, const json_t *config, const bert_module_place *at,
+                      bert_error *e) {
     bool bias = true;
-    int rc = check_names(config, folder, e);
-    if (!rc) rc = bert_json_int(config, "in_features", 1, MOST, &m->in, folder, e);
-    if (!rc) rc = bert_json_int(config, "out_features", 1, MOST, &m->out, folder, e);
-    if (!rc) rc = bert_json_bool(config, "bias", &bias, folder, e);
-    if (!rc) rc = bert_json_bool(config, "use_residual", &m->add_input, folder, e);
-    if (!rc) rc = read_activation(m, config, folder, e);
+    int rc = check_names(config, at, e);
+    if (!rc) rc = bert_json_int(config, "in_features", 1, MOST, &m->in, at->shown, e);
+    if (!rc) rc = bert_json_int(config, "out_features", 1, MOST, &m->out, at->shown, e);
+    if (!rc) rc = bert_json_bool(config, "bias", &bias, at->shown, e);
+    if (!rc) rc = bert_json_bool(config, "use_residual", &m->add_input, at->shown, e);
+    if (!rc) rc = read_activation(m, config, at, e);
     if (!rc && (!m->in || !m->out))
-        rc = bert_fail(e, BERT_EFORMAT, "%s/config.json lacks in_features or out_features", folder);
+        rc = bert_fail(e, BERT_EFORMAT, "%s/config.json lacks in_features or out_features",
+                       at->shown);
     if (rc) return rc;
     wanted list[3] = {{"linear.weight", m->out, m->in, &m->weight}};
     int n = 1;
     if (bias) list[n++] = (wanted){"linear.bias", m->out, 0, &m->bias};
     if (m->add_input && m->in != m->out)
         list[n++] = (wanted){"residual.weight", m->out, m->in, &m->residual};
-    return read_weights(folder, list, n, e);
+    return read_weights(at, list, n, e);
 }
 
 static void apply_dense(const bert_module *m, const float *x, int32_t n, float *y) {
@@ -142,15 +146,15 @@ static void apply_dense(const bert_module *m, const float *x, int32_t n, float *
     }
 }
 
-static int read_layer_norm(bert_module *m, const json_t *config, const char *folder,
+static int read_layer_norm(bert_module *m, const json_t *config, const bert_module_place *at,
                            bert_error *e) {
-    int rc = bert_json_int(config, "dimension", 1, MOST, &m->in, folder, e);
-    if (!rc && !m->in) rc = bert_fail(e, BERT_EFORMAT, "%s/config.json lacks dimension", folder);
+    int rc = bert_json_int(config, "dimension", 1, MOST, &m->in, at->shown, e);
+    if (!rc && !m->in) rc = bert_fail(e, BERT_EFORMAT, "%s/config.json lacks dimension", at->shown);
     if (rc) return rc;
     m->out = m->in;
     const wanted list[] = {{"norm.weight", m->in, 0, &m->weight},
                            {"norm.bias", m->in, 0, &m->bias}};
-    return read_weights(folder, list, 2, e);
+    return read_weights(at, list, 2, e);
 }
 
 static void apply_layer_norm(const bert_module *m, const float *x, int32_t n, float *y) {
@@ -163,9 +167,10 @@ static void apply_layer_norm(const bert_module *m, const float *x, int32_t n, fl
         y[i] = (float)(((double)x[i] - mean) * scale * (double)m->weight[i] + (double)m->bias[i]);
 }
 
-static int read_normalize(bert_module *m, const json_t *config, const char *folder, bert_error *e) {
+static int read_normalize(bert_module *m, const json_t *config, const bert_module_place *at,
+                          bert_error *e) {
     (void)m;
-    return check_names(config, folder, e);
+    return check_names(config, at, e);
 }
 
 static void apply_normalize(const bert_module *m, const float *x, int32_t n, float *y) {
@@ -184,35 +189,37 @@ enum { KINDS = sizeof kinds / sizeof *kinds };
 
 /* ---- A list of them */
 
-static int read_module(bert_module *m, const char *folder, bert_error *e) {
-    char *path = bert_path_join(folder, "config.json");
-    if (!path) return bert_fail_memory(e, strlen(folder));
-    const bool there = bert_file_exists(path);
+static int read_module(bert_module *m, const bert_module_place *at, bert_error *e) {
     bert_error local = {0};
-    json_t *config = there ? bert_json_load(path, &local) : NULL;
-    int rc = local.code;
-    if (!there && m->kind->config)
-        rc = bert_fail(&local, BERT_ENOTFOUND, "modules.json names %s, and %s is not there", folder,
-                       path);
-    if (!rc && m->kind->read) rc = m->kind->read(m, config, folder, &local);
+    char *part = bert_path_join(at->folder, "config.json");
+    char *path = part ? bert_pretrained_where(at->from, part) : NULL;
+    int rc = path ? 0 : bert_fail_memory(&local, strlen(at->folder));
+    json_t *config = path ? bert_pretrained_json(at->from, part, &local) : NULL;
+    if (!rc) rc = local.code;
+    if (!rc && !config && m->kind->config)
+        rc = bert_fail(&local, BERT_ENOTFOUND, "modules.json names %s, and %s is not there",
+                       at->shown, path);
+    if (!rc && m->kind->read) rc = m->kind->read(m, config, at, &local);
     json_decref(config);
     free(path);
+    free(part);
     return rc ? bert_fail(e, rc, "%s", local.message) : 0;
 }
 
-int bert_modules_add(bert_modules *m, const char *class_name, const char *folder, bert_error *e) {
+int bert_modules_add(bert_modules *m, const char *class_name, const bert_module_place *at,
+                     bert_error *e) {
     int i = 0;
     while (i < KINDS && strcmp(kinds[i].name, class_name)) i++;
     if (i == KINDS)
         return bert_fail(e, BERT_EUNSUPPORTED,
-                         "modules.json names %s, a %.60s, which is not supported", folder,
+                         "modules.json names %s, a %.60s, which is not supported", at->shown,
                          class_name);
     if (m->n == BERT_MAX_MODULES)
         return bert_fail(e, BERT_EUNSUPPORTED, "modules.json names more than %d modules",
                          BERT_MAX_MODULES);
     bert_module *module = &m->list[m->n++];
     *module = (bert_module){.kind = &kinds[i]};
-    return read_module(module, folder, e);
+    return read_module(module, at, e);
 }
 
 void bert_modules_free(bert_modules *m) {

@@ -1,6 +1,7 @@
 /* What sentence-transformers puts behind the pooling: a table of modules. */
 #ifndef BERT_MODELS_MODULES_H
 #define BERT_MODELS_MODULES_H
+#include "files/pretrained.h"
 #include "models/torch_act.h"
 #include <bert.h>
 #include <jansson.h>
@@ -21,9 +22,17 @@ typedef struct {
     int n;
 } bert_modules;
 
+/* The folder of a module in a checkpoint. */
+typedef struct {
+    const bert_pretrained *from;
+    const char *folder;
+    const char *shown; /* in messages */
+} bert_module_place;
+
 /* Adds the module of that class, read from its folder. A class that is not in the table is
  * BERT_EUNSUPPORTED, a folder that is named and absent BERT_ENOTFOUND. */
-int bert_modules_add(bert_modules *m, const char *class_name, const char *folder, bert_error *e);
+int bert_modules_add(bert_modules *m, const char *class_name, const bert_module_place *at,
+                     bert_error *e);
 void bert_modules_free(bert_modules *m);
 /* What leaves them where `dim` numbers come in; a module that takes another number is an error. */
 int bert_modules_size(const bert_modules *m, int32_t dim, int32_t *size, bert_error *e);

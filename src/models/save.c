@@ -4,10 +4,8 @@
 #include "files/json.h"
 #include "files/layout.h"
 #include "models/model.h"
-#include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 /* Files of the tokenizer, to be copied when they are of a kind we do not read. */
 static const char *const tokenizer_files[] = {
@@ -15,26 +13,13 @@ static const char *const tokenizer_files[] = {
     "special_tokens_map.json", "added_tokens.json", NULL,
 };
 
-static int copy_file(const char *from, const char *to, bert_error *e) {
-    if (!bert_file_exists(from)) return 0;
-    char *data, *parent = strdup(to), *slash = parent ? strrchr(parent, '/') : NULL;
-    size_t size;
-    if (!parent) return bert_fail_memory(e, strlen(to));
-    if (slash) *slash = 0;
-    int rc = bert_make_directory(parent, e);
-    free(parent);
-    if (!rc) rc = bert_read_file(from, 0, &data, &size, e);
-    if (rc) return rc;
-    rc = bert_write_file(to, data, size, e);
-    free(data);
-    return rc;
-}
-
-static int copy_named(const char *from_directory, const char *name, const char *directory,
-                      bert_error *e) {
-    char *from = bert_path_join(from_directory, name), *to = bert_path_join(directory, name);
-    int rc = from && to ? copy_file(from, to, e) : bert_fail_memory(e, strlen(directory));
-    free(from);
+/* A part beside the others of the model's folder, or of the checkpoint itself. */
+static int copy_named(const bert_model *m, const char *folder, const char *name,
+                      const char *directory, bert_error *e) {
+    char *part = bert_path_join(folder, name), *to = bert_path_join(directory, name);
+    int rc = part && to ? bert_pretrained_copy(m->from, part, to, e)
+                        : bert_fail_memory(e, strlen(directory));
+    free(part);
     free(to);
     return rc;
 }
@@ -42,7 +27,7 @@ static int copy_named(const char *from_directory, const char *name, const char *
 static int copy_tokenizer(const bert_model *m, const char *directory, bert_error *e) {
     int rc = 0;
     for (const char *const *name = tokenizer_files; *name && !rc; name++)
-        rc = copy_named(m->folder, *name, directory, e);
+        rc = copy_named(m, bert_pretrained_folder(m->from), *name, directory, e);
     return rc;
 }
 
@@ -59,22 +44,6 @@ static bool goes_with_head(const bert_model *m) {
     return !m->head.name;
 }
 
-/* The files of a folder; those in folders of its own are left out. */
-static int copy_folder(const char *from, const char *to, bert_error *e) {
-    DIR *d = opendir(from);
-    int rc = d ? bert_make_directory(to, e) : 0;
-    for (struct dirent *entry; d && !rc && (entry = readdir(d));) {
-        struct stat st;
-        char *path = bert_path_join(from, entry->d_name);
-        if (!path) rc = bert_fail_memory(e, strlen(from));
-        if (!rc && !stat(path, &st) && S_ISREG(st.st_mode))
-            rc = copy_named(from, entry->d_name, to, e);
-        free(path);
-    }
-    if (d) closedir(d);
-    return rc;
-}
-
 /* The Transformer moves to the top, every other module stays in its folder. */
 static int save_module(const bert_model *m, json_t *module, const char *directory, bert_error *e) {
     const char *path = json_string_value(json_object_get(module, "path"));
@@ -85,9 +54,9 @@ static int save_module(const bert_model *m, json_t *module, const char *director
         return json_object_set_new(module, "path", json_string(""))
                    ? bert_fail_memory(e, strlen(directory))
                    : 0;
-    char *from = bert_path_join(m->path, path), *to = bert_path_join(directory, path);
-    int rc = from && to ? copy_folder(from, to, e) : bert_fail_memory(e, strlen(directory));
-    free(from);
+    char *to = bert_path_join(directory, path);
+    int rc = to ? bert_pretrained_copy_folder(m->from, path, to, e)
+                : bert_fail_memory(e, strlen(directory));
     free(to);
     return rc;
 }
@@ -102,9 +71,9 @@ static int save_sentence(const bert_model *m, const char *directory, bert_error 
     char *path = bert_path_join(directory, "modules.json");
     if (!rc && !path) rc = bert_fail_memory(e, strlen(directory));
     if (!rc && list) rc = bert_json_save(list, path, e);
-    if (!rc) rc = copy_named(m->path, "config_sentence_transformers.json", directory, e);
+    if (!rc) rc = copy_named(m, "", "config_sentence_transformers.json", directory, e);
     for (int k = 0; !rc && bert_sentence_limits[k]; k++)
-        rc = copy_named(m->folder, bert_sentence_limits[k], directory, e);
+        rc = copy_named(m, bert_pretrained_folder(m->from), bert_sentence_limits[k], directory, e);
     free(path);
     json_decref(list);
     return rc;

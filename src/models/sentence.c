@@ -22,18 +22,20 @@ static const struct {
 };
 enum { FLAGS = sizeof flags / sizeof *flags };
 
-/* NULL where the file is not there; *rc is set where it cannot be read. path: freed by the caller.
- */
-static json_t *load(const char *directory, const char *name, char **path, int *rc, bert_error *e) {
-    *path = bert_path_join(directory, name);
-    if (!*path) {
-        *rc = bert_fail_memory(e, strlen(directory));
-        return NULL;
-    }
-    if (!bert_file_exists(*path)) return NULL;
+/* NULL where the part is not there; *rc is set where it cannot be read. path: where it is, freed by
+ * the caller. */
+static json_t *load(const bert_pretrained *from, const char *folder, const char *name, char **path,
+                    int *rc, bert_error *e) {
+    char *part = bert_path_join(folder, name);
     bert_error local = {0};
-    json_t *json = bert_json_load(*path, &local);
-    if (!json) *rc = bert_fail(e, local.code, "%s", local.message);
+    json_t *json = NULL;
+    *path = part ? bert_pretrained_where(from, part) : NULL;
+    if (!*path)
+        bert_fail_memory(&local, strlen(folder));
+    else
+        json = bert_pretrained_json(from, part, &local);
+    free(part);
+    if (local.code) *rc = bert_fail(e, local.code, "%s", local.message);
     return json;
 }
 
@@ -97,19 +99,19 @@ static int read_modes(const json_t *json, const char *where, bert_sentence *s, b
     return rc;
 }
 
-static int read_pooling(const char *folder, bool own, bert_sentence *s, bert_error *e) {
+static int read_pooling(const bert_module_place *at, bert_sentence *s, bert_error *e) {
     char *path = NULL;
     int rc = 0;
-    json_t *json = load(folder, "config.json", &path, &rc, e);
+    json_t *json = load(at->from, at->folder, "config.json", &path, &rc, e);
     bert_modules_free(&s->modules); /* what came before it changes nothing */
-    if (json && own)
+    if (json && *at->folder)
         rc = read_modes(json, path, s, e);
     else if (json)
         bert_fail(&s->refused, BERT_EFORMAT,
                   "modules.json names a Pooling without a folder of its own");
     else if (!rc)
         bert_fail(&s->refused, BERT_ENOTFOUND,
-                  "modules.json names the Pooling %s, and %s is not there", folder, path);
+                  "modules.json names the Pooling %s, and %s is not there", at->shown, path);
     json_decref(json);
     free(path);
     return rc;
@@ -124,29 +126,31 @@ static int refuse(bert_sentence *s, int rc, const bert_error *why, bert_error *e
     return 0;
 }
 
-static int read_transformer(size_t i, const char *directory, const char *folder, const char *path,
+static int read_transformer(size_t i, const bert_pretrained *from, const char *path,
                             bert_sentence *s) {
+    const char *directory = bert_pretrained_path(from);
     if (i)
         bert_fail(&s->refused, BERT_EUNSUPPORTED,
                   "%s/modules.json names a Transformer behind another module", directory);
-    else if (*path && !strcmp(directory, folder))
+    else if (*path && !*bert_pretrained_folder(from))
         bert_fail(&s->refused, BERT_ENOTFOUND,
                   "%s/modules.json names the Transformer %s, and %s/config.json is not there",
                   directory, path, path);
     return 0;
 }
 
-static int read_other(const char *name, const char *folder, bert_sentence *s, bert_error *e) {
+static int read_other(const char *name, const bert_module_place *at, bert_sentence *s,
+                      bert_error *e) {
     bert_error why = {0};
-    int rc = bert_modules_add(&s->modules, name, folder, &why);
+    int rc = bert_modules_add(&s->modules, name, at, &why);
     if (!rc && !s->poolings && strcmp(name, "Normalize")) /* which passes by what is not there */
         rc = bert_fail(&why, BERT_EUNSUPPORTED, "modules.json names the %s %s before a Pooling",
-                       name, folder);
+                       name, at->shown);
     return refuse(s, rc, &why, e);
 }
 
-static int read_module(size_t i, const char *directory, const char *transformer,
-                       const json_t *module, const char *where, bert_sentence *s, bert_error *e) {
+static int read_module(size_t i, const bert_pretrained *from, const json_t *module,
+                       const char *where, bert_sentence *s, bert_error *e) {
     char type[256] = "", path[256] = "";
     int rc = json_is_object(module)
                  ? 0
@@ -162,23 +166,23 @@ static int read_module(size_t i, const char *directory, const char *transformer,
                   "%s names a \"%s\", which is not a module of sentence-transformers", where, type);
         return 0;
     }
-    if (!strcmp(name, "Transformer")) return read_transformer(i, directory, transformer, path, s);
-    char *folder = bert_path_join(directory, path);
-    if (!folder) return bert_fail_memory(e, strlen(directory));
-    rc = strcmp(name, "Pooling") ? read_other(name, folder, s, e)
-                                 : read_pooling(folder, *path, s, e);
-    free(folder);
+    if (!strcmp(name, "Transformer")) return read_transformer(i, from, path, s);
+    char *shown = bert_pretrained_where(from, path);
+    if (!shown) return bert_fail_memory(e, strlen(path));
+    const bert_module_place place = {from, path, shown};
+    rc = strcmp(name, "Pooling") ? read_other(name, &place, s, e) : read_pooling(&place, s, e);
+    free(shown);
     return rc;
 }
 
-static int read_modules(const char *directory, const char *transformer, const char *where,
-                        bert_sentence *s, bert_error *e) {
+static int read_modules(const bert_pretrained *from, const char *where, bert_sentence *s,
+                        bert_error *e) {
     size_t i;
     json_t *module;
     if (!json_is_array(s->list))
         return bert_fail(e, BERT_EFORMAT, "%s must be a list of modules", where);
     json_array_foreach(s->list, i, module) {
-        int rc = read_module(i, directory, transformer, module, where, s, e);
+        int rc = read_module(i, from, module, where, s, e);
         if (rc) return rc;
     }
     if (!s->poolings)
@@ -197,12 +201,13 @@ const char *const bert_sentence_limits[] = {
     "sentence_xlnet_config.json",      NULL,
 };
 
-static int read_limits(const char *folder, bert_sentence *s, bert_error *e) {
+static int read_limits(const bert_pretrained *from, bert_sentence *s, bert_error *e) {
+    const char *folder = bert_pretrained_folder(from);
     int rc = 0;
     bool found = false;
     for (int i = 0; bert_sentence_limits[i] && !rc && !found; i++) {
         char *path = NULL;
-        json_t *json = load(folder, bert_sentence_limits[i], &path, &rc, e);
+        json_t *json = load(from, folder, bert_sentence_limits[i], &path, &rc, e);
         found = json_object_size(json) > 0;
         if (found)
             rc = bert_json_int(json, "max_seq_length", 1, INT32_MAX, &s->max_seq_length, path, e);
@@ -283,15 +288,14 @@ const char *bert_sentence_activation(const bert_sentence *s, const json_t *confi
 
 /* ---- All of them */
 
-int bert_sentence_read(const char *directory, const char *folder, bert_sentence *s, bert_error *e) {
+int bert_sentence_read(const bert_pretrained *from, bert_sentence *s, bert_error *e) {
     *s = (bert_sentence){0};
     char *list = NULL, *options = NULL;
-    int rc = read_limits(folder, s, e);
-    if (!rc) s->list = load(directory, "modules.json", &list, &rc, e);
-    if (s->list)
-        s->options = load(directory, "config_sentence_transformers.json", &options, &rc, e);
+    int rc = read_limits(from, s, e);
+    if (!rc) s->list = load(from, "", "modules.json", &list, &rc, e);
+    if (s->list) s->options = load(from, "", "config_sentence_transformers.json", &options, &rc, e);
     if (!rc && s->options) rc = read_options(options, s, e);
-    if (!rc && s->list) rc = read_modules(directory, folder, list, s, e);
+    if (!rc && s->list) rc = read_modules(from, list, s, e);
     free(list);
     free(options);
     return rc;

@@ -24,10 +24,9 @@ typedef struct {
 
 /* The names that the file with max_seq_length may have; ends with NULL. */
 extern const char *const bert_sentence_limits[];
-/* directory: where modules.json is; folder: where its Transformer is. A directory without these
- * files is fine; malformed ones are an error, and so is memory. What is well-formed but not there,
- * or not supported, is kept in refused, for those who would use it. */
-int bert_sentence_read(const char *directory, const char *folder, bert_sentence *s, bert_error *e);
+/* A checkpoint without these files is fine; malformed ones are an error, and so is memory. What is
+ * well-formed but not there, or not supported, is kept in refused, for those who would use it. */
+int bert_sentence_read(const bert_pretrained *from, bert_sentence *s, bert_error *e);
 void bert_sentence_free(bert_sentence *s);
 /* The text of a prompt: of that name, or of the default one where name is NULL ("": there is none).
  * NULL and an error: no prompt is called so. */

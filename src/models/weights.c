@@ -4,7 +4,6 @@
 #include "base/finite.h"
 #include "device/device.h"
 #include "models/arch.h"
-#include "models/foreign.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,7 +32,7 @@ static const bert_stored_tensor *find_renamed(const bert_weight_source *s, const
         int length = snprintf(full, sizeof full, "%s%.*s%s", prefix, (int)(n - tail), name,
                               renamed[i].other);
         if (length < 0 || (size_t)length >= sizeof full) continue;
-        const bert_stored_tensor *t = bert_safetensors_find(s->file, full);
+        const bert_stored_tensor *t = bert_tensors_find(s->file, full);
         if (t) return t;
     }
     return NULL;
@@ -47,7 +46,7 @@ static const bert_stored_tensor *find_tensor(const bert_weight_source *s, const 
     if (!t) t = prefixed ? find_renamed(s, "", name + n) : find_renamed(s, prefix, name);
     for (const bert_copy *copy = s->arch->copies; copy->name; copy++) {
         if ((t && !copy->counts) || strcmp(copy->original, prefixed ? name + n : name)) continue;
-        const bert_stored_tensor *stored = bert_safetensors_find(s->file, copy->name);
+        const bert_stored_tensor *stored = bert_tensors_find(s->file, copy->name);
         if (stored) t = stored;
     }
     return t;
@@ -56,7 +55,7 @@ static const bert_stored_tensor *find_tensor(const bert_weight_source *s, const 
 /* transformers unties what a file holds twice and differently. */
 bool bert_weight_source_differs(void *context, const char *name) {
     const bert_weight_source *s = context;
-    const bert_stored_tensor *t = bert_safetensors_find(s->file, name), *original = NULL;
+    const bert_stored_tensor *t = bert_tensors_find(s->file, name), *original = NULL;
     for (const bert_copy *copy = s->arch->copies; copy->name; copy++)
         if (!strcmp(copy->name, name)) original = find_tensor(s, copy->original);
     return t && original && t != original &&
@@ -197,7 +196,7 @@ void bert_weight_source_done(void *context, const float *value, size_t bytes, bo
 }
 
 bool bert_weight_source_read(void *context, const float *at, float *to, size_t bytes) {
-    return bert_safetensors_read(((const bert_weight_source *)context)->file, at, to, bytes);
+    return bert_tensors_read(((const bert_weight_source *)context)->file, at, to, bytes);
 }
 
 static bool is_used(const bert_weight_source *s, const bert_stored_tensor *t) {
@@ -214,7 +213,7 @@ static bool is_redundant(const bert_weight_source *s, const char *name) {
         if (!strcmp(dot ? dot + 1 : name, buffers[i])) return true;
     for (const bert_copy *copy = s->arch->copies; copy->name; copy++)
         if (!strcmp(name, copy->name) || (copy->counts && !strcmp(name, copy->original) &&
-                                          bert_safetensors_find(s->file, copy->name)))
+                                          bert_tensors_find(s->file, copy->name)))
             return true;
     return false;
 }
@@ -233,8 +232,8 @@ int bert_weight_source_finish(bert_weight_source *s, bert_error *e) {
         return bert_fail(e, BERT_EFORMAT, "%s lacks weights that config.json asks for: %s", s->path,
                          list);
     }
-    for (int i = 0; i < bert_safetensors_count(s->file); i++) {
-        const bert_stored_tensor *t = bert_safetensors_at(s->file, i);
+    for (int i = 0; i < bert_tensors_count(s->file); i++) {
+        const bert_stored_tensor *t = bert_tensors_at(s->file, i);
         if (is_used(s, t) || is_redundant(s, t->name)) continue;
         int rc = add_name(&s->unused, t->name, e);
         if (rc) return rc;
@@ -281,39 +280,17 @@ void bert_weight_source_free(bert_weight_source *s) {
     free_names(&s->missing);
     free(s->used);
     bert_arena_free(&s->converted);
-    bert_safetensors_close(s->file);
+    bert_tensors_close(s->file);
     s->file = NULL;
 }
 
-bert_safetensors *bert_weights_find(const char *directory, char **path, bert_error *e) {
-    /* In transformers' order of preference. */
-    static const char *const names[] = {"model.safetensors", "model.safetensors.index.json"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        *path = bert_path_join(directory, names[i]);
-        if (!*path) {
-            bert_fail_memory(e, strlen(directory));
-            return NULL;
-        }
-        if (bert_file_exists(*path)) {
-            bert_safetensors *file = bert_safetensors_open(*path, e);
-            if (!file) {
-                free(*path);
-                *path = NULL;
-            }
-            return file;
-        }
-        free(*path);
-        *path = NULL;
-    }
-    char foreign[400];
-    if (bert_foreign_weights(directory, foreign, sizeof foreign))
-        bert_fail(e, BERT_EUNSUPPORTED, "%s holds no model.safetensors, %s", directory, foreign);
-    else
-        bert_fail(e, BERT_ENOTFOUND,
-                  "%s holds no model.safetensors, nor weights in another format; was all of the "
-                  "model downloaded?",
-                  directory);
-    return NULL;
+int bert_weight_source_open(bert_weight_source *s, const bert_pretrained *from, bert_error *e) {
+    const char *folder = bert_pretrained_folder(from);
+    bert_error local = {0};
+    s->file = bert_pretrained_tensors(from, folder, &local);
+    if (s->file) s->path = bert_tensors_path(s->file);
+    if (local.code) return bert_fail(e, local.code, "%s", local.message);
+    return s->file ? 0 : bert_pretrained_lacks(from, folder, false, e);
 }
 
 int bert_weight_source_check(const bert_weight_source *s, bert_error *e) {

@@ -2,7 +2,7 @@
 #ifndef BERT_MODELS_WEIGHTS_H
 #define BERT_MODELS_WEIGHTS_H
 #include "base/notes.h"
-#include "files/safetensors.h"
+#include "files/pretrained.h"
 #include "models/config.h"
 #include "tape/params.h"
 #include <stdatomic.h>
@@ -14,7 +14,7 @@ typedef struct {
 
 typedef struct {
     const char *path; /* of the file, for messages */
-    bert_safetensors *file;
+    bert_tensors *file;
     const bert_arch *arch;
     bert_part part; /* of what is being made: a missing tensor of the trunk is an error, others are
                        initialised and reported as new */
@@ -28,8 +28,8 @@ typedef struct {
     _Atomic(const char *) not_finite; /* a tensor that was found to hold a NaN or an infinity */
 } bert_weight_source;
 
-/* The weights in a directory. NULL when there are none, or none that can be read. */
-bert_safetensors *bert_weights_find(const char *directory, char **path, bert_error *e);
+/* The weights of a checkpoint; an error when there are none, or none that can be read. */
+int bert_weight_source_open(bert_weight_source *s, const bert_pretrained *from, bert_error *e);
 /* find of bert_param_source; context is a bert_weight_source. */
 int bert_weight_source_find(void *context, const char *name, int32_t rows, int32_t cols,
                             const float **value, bert_error *e);

@@ -1,10 +1,9 @@
 #include "text/load.h"
 #include "base/error.h"
 #include "base/file.h"
-#include "files/layout.h"
+#include "files/pretrained.h"
 #include "text/tokenizer_class.h"
 #include <stdlib.h>
-#include <sys/stat.h>
 
 /* The files of a checkpoint that say something of its tokenizer. */
 static const char main_file[] = "tokenizer.json", vocab_file[] = "vocab.txt",
@@ -12,23 +11,33 @@ static const char main_file[] = "tokenizer.json", vocab_file[] = "vocab.txt",
                   added_file[] = "added_tokens.json", model_file[] = "config.json";
 static const char decoder_key[] = "added_tokens_decoder";
 
+/* Where a tokenizer comes from. */
+typedef struct {
+    const bert_pretrained *files;
+    const char *folder; /* in the checkpoint */
+    const char *part;   /* the main file, with its folder */
+    const char *where;  /* that, in messages */
+} source;
+
 bert_tokenizer_options bert_tokenizer_default(void) {
     return (bert_tokenizer_options){
         .do_lower_case = -1, .strip_accents = -1, .tokenize_chinese_chars = -1};
 }
 
-/* A sibling file as an object; NULL without an error where there is none. */
-static json_t *load_object(const char *directory, const char *name, bert_error *e) {
-    char *path = bert_path_join(directory, name);
-    json_t *o = NULL;
-    if (!path)
-        bert_fail_memory(e, strlen(directory) + strlen(name) + 2);
-    else if (bert_file_exists(path) && (o = bert_json_load(path, e)) && !json_is_object(o)) {
-        bert_fail(e, BERT_EFORMAT, "%s: must be a JSON object", path);
+/* A part of the checkpoint, in the folder of the tokenizer, as an object; NULL without an error
+ * where there is none. */
+static json_t *load_object(const source *from, const char *name, bert_error *e) {
+    char *part = bert_path_join(from->folder, name), *where = NULL;
+    json_t *o = part ? bert_pretrained_json(from->files, part, e) : NULL;
+    if (!part) bert_fail_memory(e, strlen(from->folder) + strlen(name) + 2);
+    if (o && !json_is_object(o)) {
+        where = bert_pretrained_where(from->files, part);
+        bert_fail(e, BERT_EFORMAT, "%s: must be a JSON object", where ? where : name);
         json_decref(o);
         o = NULL;
     }
-    free(path);
+    free(where);
+    free(part);
     return o;
 }
 
@@ -73,10 +82,10 @@ static void find_extra(siblings *s) {
     }
 }
 
-static int load_siblings(siblings *s, const char *directory, bert_error *e) {
-    *s = (siblings){.config = load_object(directory, config_file, e),
-                    .map = load_object(directory, map_file, e),
-                    .added = load_object(directory, added_file, e)};
+static int load_siblings(siblings *s, const source *from, bert_error *e) {
+    *s = (siblings){.config = load_object(from, config_file, e),
+                    .map = load_object(from, map_file, e),
+                    .added = load_object(from, added_file, e)};
     /* A configuration that lists the tokens is newer than the other two, which transformers then
      * leaves alone. */
     if (json_object_get(s->config, decoder_key)) {
@@ -262,24 +271,42 @@ static int find_id(const bert_tokenizer *t, bert_special s, const char *where, i
     return bert_fail(e, BERT_EFORMAT, "%s: the vocabulary lacks %s", where, name);
 }
 
-static int check_class(const siblings *s, const char *directory, const char *path, bool json,
+static int check_class(const siblings *s, const source *from, const char *path, bool json,
                        bert_error *e) {
     /* A configuration of the model that cannot be read is not the tokenizer's to complain of. */
     bert_error ignored = {0};
-    json_t *model = load_object(directory, model_file, &ignored);
+    json_t *model = load_object(from, model_file, &ignored);
     if (ignored.code == BERT_ENOMEM) return bert_fail(e, BERT_ENOMEM, "%s", ignored.message);
     int rc = bert_tokenizer_class_check(s->config, model, json, path, e);
     json_decref(model);
     return rc;
 }
 
-static int load(bert_tokenizer *t, const char *directory, const char *path, bool json,
-                const bert_tokenizer_options *options, bert_error *e) {
+static bool ends_with(const char *s, const char *end) {
+    size_t n = strlen(s), k = strlen(end);
+    return n >= k && !strcmp(s + n - k, end);
+}
+
+static int load_main(bert_tokenizer *t, const source *from, bool json, bert_error *e) {
+    char *text;
+    size_t bytes;
+    int rc = bert_pretrained_read(from->files, from->part, BERT_JSON_MAX, &text, &bytes, e);
+    if (rc) return rc;
+    rc = json ? bert_load_tokenizer_json(t, text, bytes, from->where, e)
+              : bert_load_vocab_txt(t, text, bytes, from->where, e);
+    free(text);
+    return rc;
+}
+
+static int load(bert_tokenizer *t, const source *from, const bert_tokenizer_options *options,
+                bert_error *e) {
+    const char *path = from->where;
+    const bool json = ends_with(from->part, ".json");
     siblings s;
-    int rc = load_siblings(&s, directory, e);
-    if (!rc) rc = check_class(&s, directory, path, json, e);
+    int rc = load_siblings(&s, from, e);
+    if (!rc) rc = check_class(&s, from, path, json, e);
     bert_tokenizer_defaults(t);
-    if (!rc) rc = json ? bert_load_tokenizer_json(t, path, e) : bert_load_vocab_txt(t, path, e);
+    if (!rc) rc = load_main(t, from, json, e);
     if (!rc) rc = read_config(t, s.config, json, e);
     if (!rc) rc = read_special_names(t, &s, s.config, e);
     if (!rc) rc = read_special_names(t, &s, s.map, e);
@@ -299,42 +326,60 @@ static int load(bert_tokenizer *t, const char *directory, const char *path, bool
     return rc;
 }
 
-static bool is_directory(const char *path) {
-    struct stat st;
-    return !stat(path, &st) && S_ISDIR(st.st_mode);
-}
-
-static bool ends_with(const char *s, const char *end) {
-    size_t n = strlen(s), k = strlen(end);
-    return n >= k && !strcmp(s + n - k, end);
-}
-
-/* The directory of a file, malloc'ed. */
-static char *directory_of(const char *path) {
-    const char *slash = strrchr(path, '/');
-    return slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
-}
-
-static int open_path(bert_tokenizer *t, const char *path, const bert_tokenizer_options *options,
-                     bert_error *e) {
-    bool inside = is_directory(path);
-    char *directory = inside ? bert_layout_folder(path) : directory_of(path);
-    char *file = !inside ? strdup(path) : directory ? bert_path_join(directory, main_file) : NULL;
-    if (inside && file && !bert_file_exists(file)) {
-        free(file);
-        file = bert_path_join(directory, vocab_file);
-        if (file && !bert_file_exists(file)) {
-            free(file);
-            free(directory);
-            return bert_fail(e, BERT_ENOTFOUND, "%s: has neither %s nor %s", path, main_file,
-                             vocab_file);
-        }
+/* The part that the tokenizer is read from where it is in the checkpoint's folder. */
+static int find_main(const bert_pretrained *files, char **part, bert_error *e) {
+    static const char *const names[] = {main_file, vocab_file};
+    for (int i = 0; i < 2; i++) {
+        *part = bert_path_join(bert_pretrained_folder(files), names[i]);
+        if (!*part) return bert_fail_memory(e, sizeof main_file);
+        if (bert_pretrained_has(files, *part)) return BERT_OK;
+        free(*part);
     }
-    int rc = directory && file ? load(t, directory, file, ends_with(file, ".json"), options, e)
-                               : bert_fail_memory(e, strlen(path));
+    *part = NULL;
+    return BERT_OK;
+}
+
+static bert_tokenizer *open_from(const source *from, const bert_tokenizer_options *options,
+                                 bert_error *e) {
+    bert_tokenizer *t = calloc(1, sizeof *t);
+    if (!t)
+        bert_fail_memory(e, sizeof *t);
+    else if (load(t, from, options, e)) {
+        bert_tokenizer_close(t);
+        t = NULL;
+    }
+    return t;
+}
+
+static bert_tokenizer *open_in(const bert_pretrained *files, const bert_tokenizer_options *options,
+                               bert_error *e) {
+    char *part, *where = NULL;
+    bert_tokenizer *t = NULL;
+    if (find_main(files, &part, e)) return NULL;
+    if (!part)
+        bert_fail(e, BERT_ENOTFOUND, "%s: has neither %s nor %s", bert_pretrained_path(files),
+                  main_file, vocab_file);
+    else if (!(where = bert_pretrained_where(files, part)))
+        bert_fail_memory(e, strlen(part));
+    else
+        t = open_from(&(source){files, bert_pretrained_folder(files), part, where}, options, e);
+    free(where);
+    free(part);
+    return t;
+}
+
+/* A file of any name, with those beside it. */
+static bert_tokenizer *open_file(const char *path, const bert_tokenizer_options *options,
+                                 bert_error *e) {
+    const char *slash = strrchr(path, '/');
+    char *directory = strndup(path, slash ? (size_t)(slash - path) + 1 : 0);
+    bert_pretrained *files = directory ? bert_pretrained_directory(directory, e) : NULL;
+    const source from = {files, "", slash ? slash + 1 : path, path};
+    if (!directory) bert_fail_memory(e, strlen(path));
+    bert_tokenizer *t = files ? open_from(&from, options, e) : NULL;
+    bert_pretrained_close(files);
     free(directory);
-    free(file);
-    return rc;
+    return t;
 }
 
 bert_tokenizer *bert_tokenizer_open(const char *path, const bert_tokenizer_options *options,
@@ -346,13 +391,10 @@ bert_tokenizer *bert_tokenizer_open(const char *path, const bert_tokenizer_optio
         bert_fail(e, BERT_EINVAL, "bert_tokenizer_open: the path is NULL");
         return NULL;
     }
-    bert_tokenizer *t = calloc(1, sizeof *t);
-    if (!t)
-        bert_fail_memory(e, sizeof *t);
-    else if (open_path(t, path, options, e)) {
-        bert_tokenizer_close(t);
-        t = NULL;
-    }
+    if (!bert_pretrained_recognises(path)) return open_file(path, options, e);
+    bert_pretrained *files = bert_pretrained_open(path, e);
+    bert_tokenizer *t = files ? open_in(files, options, e) : NULL;
+    bert_pretrained_close(files);
     return t;
 }
 

@@ -18,8 +18,11 @@ int bert_vocabulary_add(bert_tokenizer *t, const char *token, size_t bytes, int3
  * free one, as in the reference; a file that says otherwise is refused. token.content is copied. */
 int bert_add_token(bert_tokenizer *t, bert_added_token token, const char *where, bert_error *e);
 
-int bert_load_tokenizer_json(bert_tokenizer *t, const char *path, bert_error *e);
-int bert_load_vocab_txt(bert_tokenizer *t, const char *path, bert_error *e);
+/* The text of a file, with a NUL behind it; where: what to call it in messages. */
+int bert_load_tokenizer_json(bert_tokenizer *t, const char *text, size_t bytes, const char *where,
+                             bert_error *e);
+int bert_load_vocab_txt(bert_tokenizer *t, const char *text, size_t bytes, const char *where,
+                        bert_error *e);
 
 /* [CLS] A [SEP] and [CLS] A [SEP] B [SEP]. */
 int bert_bert_templates(bert_tokenizer *t, const char *cls, int32_t cls_id, const char *sep,

@@ -5,8 +5,6 @@
 #include <stdlib.h>
 
 /* The largest of the supported families is below 20 MB. */
-enum { MAX_JSON = 256 << 20 };
-
 /* ------------------------------------------------------------------ Required members */
 
 static int wrong(const char *where, const char *key, const char *must_be, bert_error *e) {
@@ -324,23 +322,21 @@ static json_t *parse_rest(const char *text, size_t bytes, size_t start, size_t s
     return root;
 }
 
-int bert_load_tokenizer_json(bert_tokenizer *t, const char *path, bert_error *e) {
-    char *text;
-    size_t bytes, start = 0, stop = 0;
+int bert_load_tokenizer_json(bert_tokenizer *t, const char *text, size_t bytes, const char *where,
+                             bert_error *e) {
+    size_t start = 0, stop = 0;
     bert_token_model kind;
-    int rc = bert_read_file(path, MAX_JSON, &text, &bytes, e);
-    if (rc) return rc;
+    int rc = 0;
     const bool found = bert_find_json_vocab(text, bytes, &start, &stop);
-    json_t *root = parse_rest(text, bytes, start, found ? stop : start, path, e);
+    json_t *root = parse_rest(text, bytes, start, found ? stop : start, where, e);
     if (!root)
         rc = e->code;
     else if (!json_is_object(root))
-        rc = bert_fail(e, BERT_EFORMAT, "%s: must be a JSON object", path);
-    if (!rc) rc = find_model(root, path, &kind, e);
-    if (!rc && !found) rc = wrong(path, "model.vocab", "an object", e);
-    if (!rc) rc = bert_load_json_vocab(t, text + start, stop - start, path, e);
-    if (!rc) rc = read_parts(t, root, path, e);
+        rc = bert_fail(e, BERT_EFORMAT, "%s: must be a JSON object", where);
+    if (!rc) rc = find_model(root, where, &kind, e);
+    if (!rc && !found) rc = wrong(where, "model.vocab", "an object", e);
+    if (!rc) rc = bert_load_json_vocab(t, text + start, stop - start, where, e);
+    if (!rc) rc = read_parts(t, root, where, e);
     json_decref(root);
-    free(text);
     return rc;
 }

@@ -4,8 +4,6 @@
 #include "text/utf8.h"
 #include <stdlib.h>
 
-enum { MAX_VOCAB = 256 << 20 };
-
 /* Length of a line without the white space at its end. */
 static size_t trimmed(const uint8_t *line, size_t n) {
     while (n) {
@@ -16,17 +14,15 @@ static size_t trimmed(const uint8_t *line, size_t n) {
     return n;
 }
 
-int bert_load_vocab_txt(bert_tokenizer *t, const char *path, bert_error *e) {
-    char *text;
-    size_t bytes;
-    int rc = bert_read_file(path, MAX_VOCAB, &text, &bytes, e);
-    if (rc) return rc;
+int bert_load_vocab_txt(bert_tokenizer *t, const char *text, size_t bytes, const char *where,
+                        bert_error *e) {
+    int rc = 0;
     const char *end = text + bytes, *instead = bert_file_instead(text, bytes);
-    if (instead) rc = bert_fail(e, BERT_EFORMAT, "%s: %s", path, instead);
+    if (instead) rc = bert_fail(e, BERT_EFORMAT, "%s: %s", where, instead);
     size_t lines = bytes && end[-1] != '\n';
     for (const char *p = text; (p = memchr(p, '\n', (size_t)(end - p))); p++) lines++;
     if (!rc && lines > BERT_MAX_VOCABULARY)
-        rc = bert_fail(e, BERT_EUNSUPPORTED, "%s: has %zu lines; at most %d are supported", path,
+        rc = bert_fail(e, BERT_EUNSUPPORTED, "%s: has %zu lines; at most %d are supported", where,
                        lines, BERT_MAX_VOCABULARY);
     if (!rc) rc = bert_vocabulary_start(t, bytes, lines, e);
     const char *p = text;
@@ -35,12 +31,11 @@ int bert_load_vocab_txt(bert_tokenizer *t, const char *path, bert_error *e) {
         if (!stop) stop = end;
         size_t n = trimmed((const uint8_t *)p, (size_t)(stop - p));
         if (memchr(p, 0, n) || !bert_utf8_valid((const uint8_t *)p, n))
-            rc = bert_fail(e, BERT_EFORMAT, "%s:%d: not a line of UTF-8 text", path, id + 1);
+            rc = bert_fail(e, BERT_EFORMAT, "%s:%d: not a line of UTF-8 text", where, id + 1);
         else
-            rc = bert_vocabulary_add(t, p, n, id, path, e);
+            rc = bert_vocabulary_add(t, p, n, id, where, e);
         p = stop + 1;
     }
     t->next_id = (int32_t)lines;
-    free(text);
     return rc;
 }

@@ -3,7 +3,7 @@
 #include "base/file.h"
 #include "base/finite.h"
 #include "files/json.h"
-#include "files/safetensors.h"
+#include "files/pretrained.h"
 #include "tape/params.h"
 #include "train/directory.h"
 #include "train/trainer.h"
@@ -353,45 +353,39 @@ int bert_checkpoint_save(bert_trainer *t, bert_error *e) {
     return rc;
 }
 
-static const bert_stored_tensor *find(const bert_safetensors *s, const char *prefix,
+static const bert_stored_tensor *find(const bert_tensors *s, const char *prefix,
                                       const bert_param *p, size_t elements, bert_dtype dtype) {
     char *name = joined(prefix, bert_param_name(p));
-    const bert_stored_tensor *found = name ? bert_safetensors_find(s, name) : NULL;
+    const bert_stored_tensor *found = name ? bert_tensors_find(s, name) : NULL;
     free(name);
     bool fits = found && found->dtype == dtype && found->bytes == elements * bert_dtype_size(dtype);
     return fits ? found : NULL;
 }
 
-static bert_safetensors *open_file(const char *directory, const char *name, char **path,
-                                   bert_error *e) {
-    *path = bert_path_join(directory, name);
-    if (*path) return bert_safetensors_open(*path, e);
-    bert_fail_memory(e, strlen(directory));
-    return NULL;
-}
-
 int bert_checkpoint_load_weights(bert_trainer *t, const char *directory, bert_error *e) {
-    char *path;
-    bert_safetensors *s = open_file(directory, "model.safetensors", &path, e);
-    int rc = s ? BERT_OK : e->code;
+    bert_error local = {0};
+    bert_pretrained *from = bert_pretrained_open(directory, &local);
+    bert_tensors *s = from ? bert_pretrained_tensors(from, "", &local) : NULL;
+    if (from && !s && !local.code) bert_pretrained_lacks(from, "", false, &local);
+    int rc = s ? BERT_OK : bert_fail(e, local.code, "%s", local.message);
     bert_params *ps = bert_model_params(t->model);
     for (int i = 0; i < bert_params_count(ps) && !rc; i++) {
         bert_param *p = bert_params_at(ps, i);
         const bert_stored_tensor *w = find(s, "", p, bert_param_size(p), BERT_F32);
         rc = w ? bert_param_write(p, w->data)
-               : bert_fail(e, BERT_EFORMAT, "%s: holds no %s of this model's shape", path,
-                           bert_param_name(p));
+               : bert_fail(e, BERT_EFORMAT, "%s: holds no %s of this model's shape",
+                           bert_tensors_path(s), bert_param_name(p));
     }
     if (!rc) rc = bert_params_check_finite(ps, e);
-    bert_safetensors_close(s);
-    free(path);
+    bert_tensors_close(s);
+    bert_pretrained_close(from);
     return rc;
 }
 
 static int load_optimizer(bert_trainer *t, const char *directory, bert_error *e) {
-    char *path;
-    bert_safetensors *f = open_file(directory, "optimizer.safetensors", &path, e);
-    int rc = f ? BERT_OK : e->code;
+    char *path = bert_path_join(directory, "optimizer.safetensors");
+    bert_tensors *f = path ? bert_tensors_open(&bert_safetensors_format, path, e) : NULL;
+    int rc = f ? BERT_OK : path ? e->code : bert_fail_memory(e, strlen(directory));
     if (rc == BERT_ENOTFOUND)
         bert_error_prefix(e, "a checkpoint made with save_only_model cannot be resumed: ");
     bert_params *ps = bert_model_params(t->model);
@@ -416,7 +410,7 @@ static int load_optimizer(bert_trainer *t, const char *directory, bert_error *e)
         ps->device->write(s->v, v->data, v->bytes);
         s->steps = (uint64_t)count;
     }
-    bert_safetensors_close(f);
+    bert_tensors_close(f);
     free(path);
     return rc;
 }

@@ -1,6 +1,6 @@
 /* Weights in formats of other programs. */
-#ifndef BERT_MODELS_FOREIGN_H
-#define BERT_MODELS_FOREIGN_H
+#ifndef BERT_FILES_FOREIGN_WEIGHTS_H
+#define BERT_FILES_FOREIGN_WEIGHTS_H
 #include <stdbool.h>
 #include <stddef.h>
 

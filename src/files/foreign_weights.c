@@ -1,4 +1,4 @@
-#include "models/foreign.h"
+#include "files/foreign_weights.h"
 #include <dirent.h>
 #include <stdio.h>
 #include <string.h>
