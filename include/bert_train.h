@@ -67,6 +67,48 @@ BERT_API void bert_param_scale_lr(bert_param *p, double factor);
 BERT_API int bert_params_freeze(bert_params *ps, const char *prefix);
 BERT_API void bert_params_zero_grad(bert_params *ps);
 
+/* What a parameter is, and of which part of a model: set when it is made. */
+typedef enum {
+    /* a matrix that multiplies */
+    BERT_KIND_WEIGHT,
+    BERT_KIND_BIAS,
+    /* a LayerNorm's weight or bias */
+    BERT_KIND_NORM,
+    /* a table of rows that are looked up */
+    BERT_KIND_EMBEDDING
+} bert_kind;
+typedef enum { BERT_PART_TRUNK, BERT_PART_POOLER, BERT_PART_HEAD, BERT_PART_ADAPTER } bert_part;
+BERT_API bert_kind bert_param_kind(const bert_param *p);
+BERT_API bert_part bert_param_part(const bert_param *p);
+/* 0, 1, ..; -1: below layer 0; as many as there are layers: above them. */
+BERT_API int bert_param_layer(const bert_param *p);
+
+/* Which parameters are meant; context: whatever was given beside it. */
+typedef bool bert_param_filter(const bert_param *p, void *context);
+/* As bert_model_save(), but model.safetensors holds only the parameters that keep is true of. */
+BERT_API int bert_model_save_filtered(const bert_model *m, const char *directory,
+                                      bert_param_filter *keep, void *context, bert_error *e);
+/* Sets the parameters that a safetensors file holds, and no others; those of a model that is not
+ * trainable only where the checkpoint did not hold them. A name that is no parameter's, or another
+ * shape, is BERT_EFORMAT, and nothing is set. Returns how many were. */
+BERT_API int bert_params_load(bert_params *ps, const char *path, bert_error *e);
+
+/* LoRA (Hu et al. 2021, arXiv:2106.09685): every linear layer of that weight, y = x W^T + b, becomes
+ * y = x W^T + b + alpha / rank * (dropout(x) A^T) B^T, where A [rank, in] is N(0, initializer_range)
+ * and B [out, rank] zero to begin with. They are parameters of their own beside the weight "NAME.weight",
+ * "NAME.lora_A.weight" and "NAME.lora_B.weight", of BERT_PART_ADAPTER; freeze the others to train
+ * them alone. Where W is looked up, as word embeddings are, nothing changes. */
+typedef struct {
+    int32_t rank;
+    float alpha, dropout;
+} bert_adapter_options;
+/* BERT_EINVAL: the weight has an adapter, or is no matrix that multiplies. */
+BERT_API int bert_param_adapt(bert_param *weight, const bert_adapter_options *options,
+                              bert_error *e);
+/* Adds what the adapters of a trainable set do to their weights, and takes them away: they are not
+ * computed, trained or saved any more. Returns how many there were. */
+BERT_API int bert_params_merge_adapters(bert_params *ps, bert_error *e);
+
 typedef struct {
     bert_param *weight; /* [out, in], as PyTorch stores it */
     bert_param *bias;   /* [1, out] */

@@ -124,6 +124,57 @@ static void naive_feed_forward(double *y, const double *const *in, int arg) {
     naive_linear(y, 3, h, in[3], in[4], 6, 5, 3);
 }
 
+/* Leaves from `first` on as the adapter of a weight. */
+static bert_param *with_adapter(const env *v, int weight, int first) {
+    static bert_adapter d;
+    d = (bert_adapter){.a = v->p[first], .b = v->p[first + 1], .scale = .5f};
+    v->p[weight]->adapter = &d;
+    return v->p[weight];
+}
+/* w + scale b a, into sum. */
+static const double *naive_adapted(double *sum, const double *w, const double *a, const double *b,
+                                   int rows, int cols, int rank) {
+    for (int i = 0; i < rows; i++)
+        for (int j = 0; j < cols; j++) {
+            sum[i * cols + j] = w[i * cols + j];
+            for (int k = 0; k < rank; k++)
+                sum[i * cols + j] += .5 * b[i * rank + k] * a[k * cols + j];
+        }
+    return sum;
+}
+
+static bert_tensor *run_adapted(env *v, int arg) {
+    return bert_linear_act(v->t, (bert_linear){with_adapter(v, 1, 3), v->p[2]}, v->x[0],
+                           (bert_act)arg);
+}
+static void naive_adapted_linear(double *y, const double *const *in, int arg) {
+    double w[35];
+    naive_linear(y, 5, in[0], naive_adapted(w, in[1], in[3], in[4], 5, 7, 2), in[2], 6, 7, 5);
+    for (int i = 0; i < 30; i++) y[i] = act_value((bert_act)arg, y[i]);
+}
+
+static bert_tensor *run_adapted_cat(env *v, int arg) {
+    with_adapter(v, 3, 5);
+    return run_linear_cat(v, arg);
+}
+static void naive_adapted_cat(double *y, const double *const *in, int arg) {
+    double w[35];
+    const double *const merged[] = {in[0], in[1], in[2],
+                                    naive_adapted(w, in[3], in[5], in[6], 5, 7, 2), in[4]};
+    naive_linear_cat(y, merged, arg);
+}
+
+static bert_tensor *run_adapted_feed(env *v, int arg) {
+    with_adapter(v, 3, 5);
+    return run_feed_forward(v, arg);
+}
+static void naive_adapted_feed(double *y, const double *const *in, int arg) {
+    double w[15];
+    const double *const merged[] = {in[0], in[1], in[2],
+                                    naive_adapted(w, in[3], in[5], in[6], 3, 5, 2), in[4]};
+    naive_feed_forward(y, merged, arg);
+}
+
 static const int32_t tied_ids[] = {2, 0, 2, 4};
 static bert_tensor *run_tied(env *v, int arg) {
     (void)arg;
@@ -472,6 +523,12 @@ static void naive_checkpoint(double *y, const double *const *in, int arg) {
     { X(6, 7), P(4, 7), P(1, 4), P(5, 7), P(1, 5), P(3, 7), P(1, 3) }
 #define FEED                                                                                       \
     { X(6, 7), P(5, 7), P(1, 5), P(3, 5), P(1, 3) }
+#define ADAPTED                                                                                    \
+    { X(6, 7), P(5, 7), P(1, 5), P(2, 7), P(5, 2) }
+#define ADAPTED_CAT                                                                                \
+    { X(6, 7), P(4, 7), P(1, 4), P(5, 7), P(1, 5), P(2, 7), P(5, 2) }
+#define ADAPTED_FEED                                                                               \
+    { X(6, 7), P(5, 7), P(1, 5), P(3, 5), P(1, 3), P(2, 5), P(3, 2) }
 #define TERMS(name, arg)                                                                           \
     {                                                                                              \
         name, &bert_op_attention, arg, run_attention_terms, naive_attention_terms,                 \
@@ -486,6 +543,12 @@ static const op_case cases[] = {
     {"linear tanh", &bert_op_linear, BERT_ACT_TANH, run_linear, naive_linear_act, LINEAR, false},
     {"linear of 2", &bert_op_linear, 2, run_linear_cat, naive_linear_cat, CAT, false},
     {"linear of 3", &bert_op_linear, 3, run_linear_cat, naive_linear_cat, CAT, false},
+    {"linear adapted", &bert_op_linear, BERT_ACT_GELU, run_adapted, naive_adapted_linear, ADAPTED,
+     false},
+    {"linear of 2 adapted", &bert_op_linear, 2, run_adapted_cat, naive_adapted_cat, ADAPTED_CAT,
+     false},
+    {"feed_forward adapted", &bert_op_feed_forward, BERT_ACT_TANH, run_adapted_feed,
+     naive_adapted_feed, ADAPTED_FEED, false},
     {"linear tied", &bert_op_linear, 0, run_tied, naive_tied, {P(5, 3)}, false},
     {"feed_forward", &bert_op_feed_forward, BERT_ACT_GELU, run_feed_forward, naive_feed_forward,
      FEED, false},

@@ -96,23 +96,29 @@ static int save_config(const bert_model *m, const char *directory, bert_error *e
     return rc;
 }
 
-static int save_weights(const bert_model *m, const char *directory, bert_error *e) {
+static int save_weights(const bert_model *m, const char *directory, bert_param_filter *keep,
+                        void *context, bert_error *e) {
     char *path = bert_path_join(directory, "model.safetensors");
     if (!path) return bert_fail_memory(e, strlen(directory));
     int rc = bert_params_check_finite(m->params, e);
-    if (!rc) rc = bert_params_save(m->params, path, e);
+    if (!rc) rc = bert_params_save(m->params, path, keep, context, e);
     free(path);
     return rc;
 }
 
-int bert_model_save(const bert_model *m, const char *directory, bert_error *e) {
+int bert_model_save_filtered(const bert_model *m, const char *directory, bert_param_filter *keep,
+                             void *context, bert_error *e) {
     if (bert_need(m, "model to save", e) || bert_need(directory, "directory", e))
         return BERT_EINVAL;
     int rc = bert_make_directory(directory, e);
-    if (!rc) rc = save_weights(m, directory, e);
+    if (!rc) rc = save_weights(m, directory, keep, context, e);
     if (!rc) rc = save_config(m, directory, e);
     if (!rc && m->tokenizer) rc = bert_tokenizer_save(m->tokenizer, directory, e);
     if (!rc && !m->tokenizer) rc = copy_tokenizer(m, directory, e);
     if (!rc && goes_with_head(m)) rc = save_sentence(m, directory, e);
     return rc;
+}
+
+int bert_model_save(const bert_model *m, const char *directory, bert_error *e) {
+    return bert_model_save_filtered(m, directory, NULL, NULL, e);
 }

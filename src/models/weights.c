@@ -316,25 +316,28 @@ int bert_params_check_finite(const bert_params *ps, bert_error *e) {
     return rc;
 }
 
-int bert_params_save(const bert_params *ps, const char *path, bert_error *e) {
-    const int n = bert_params_count(ps);
-    bert_stored_tensor *list = calloc((size_t)n + 1, sizeof *list);
-    if (!list) return bert_fail_memory(e, ((size_t)n + 1) * sizeof *list);
+int bert_params_save(const bert_params *ps, const char *path, bert_param_filter *keep,
+                     void *context, bert_error *e) {
+    const int count = bert_params_count(ps);
+    int n = 0, rc = 0;
+    bert_stored_tensor *list = calloc((size_t)count + 1, sizeof *list);
+    if (!list) return bert_fail_memory(e, ((size_t)count + 1) * sizeof *list);
     bert_arena copies = {0};
-    int rc = 0;
-    for (int i = 0; i < n && !rc; i++) {
+    for (int i = 0; i < count && !rc; i++) {
         const bert_param *p = bert_params_at(ps, i);
+        if (p->merged || (keep && !keep(p, context))) continue;
         const size_t size = bert_param_size(p);
         /* Biases and LayerNorms are vectors; a weight of one row is a matrix all the same. */
         bool vector = p->rows == 1 && !bert_param_decays(p);
-        list[i] =
+        list[n] =
             (bert_stored_tensor){.name = p->name,
                                  .dtype = BERT_F32,
                                  .dims = vector ? 1 : 2,
                                  .shape = {vector ? p->cols : p->rows, p->cols},
                                  .data = bert_device_view(ps->device, p->value, size, &copies),
                                  .bytes = size * sizeof(float)};
-        if (!list[i].data) rc = bert_fail_memory(e, list[i].bytes);
+        if (!list[n].data) rc = bert_fail_memory(e, list[n].bytes);
+        n++;
     }
     static const char *const metadata[] = {"format", "pt", NULL};
     if (!rc) rc = bert_safetensors_save(path, list, n, metadata, e);

@@ -29,8 +29,8 @@ static bool act_known(bert_tape *t, bert_act act) {
     return bert_tape_fail(t, &bert_op_linear, BERT_EINVAL, "there is no activation %d", act);
 }
 
-static bert_tensor *linear(bert_tape *t, const bert_linear *ls, int count, bert_tensor *x,
-                           bert_act act) {
+static bert_tensor *fused(bert_tape *t, const bert_linear *ls, int count, bert_tensor *x,
+                          bert_act act) {
     const bert_op *op = &bert_op_linear;
     if (!bert_tape_ready(t, x) || !linears_fit(t, ls, count, x->cols) || !act_known(t, act))
         return NULL;
@@ -44,6 +44,33 @@ static bert_tensor *linear(bert_tape *t, const bert_linear *ls, int count, bert_
     bert_tensor *y = bert_tape_result(t, op, x->rows, cols, from);
     if (y && y->node && act != BERT_ACT_NONE) with.pre = bert_tape_floats(t, bert_tensor_size(y));
     return bert_op_forward(t, op, y, from, &with, sizeof with);
+}
+
+/* y and what the weight's adapter adds to it, of the operations there are: the weight stays packed,
+ * and an adapter is two small products. */
+static bert_tensor *adapt(bert_tape *t, const bert_adapter *d, bert_tensor *x, bert_tensor *y) {
+    const bert_linear down = {d->a, NULL}, up = {d->b, NULL};
+    bert_tensor *low = fused(t, &down, 1, bert_dropout(t, x, d->dropout), BERT_ACT_NONE);
+    return bert_add(t, y, bert_scale(t, fused(t, &up, 1, low, BERT_ACT_NONE), d->scale));
+}
+
+static bool has_adapter(const bert_linear *ls, int count) {
+    for (int i = 0; ls && count <= BERT_LINEARS_MAX && i < count; i++)
+        if (ls[i].weight && ls[i].weight->adapter) return true;
+    return false;
+}
+
+static bert_tensor *linear(bert_tape *t, const bert_linear *ls, int count, bert_tensor *x,
+                           bert_act act) {
+    if (!has_adapter(ls, count)) return fused(t, ls, count, x, act);
+    if (!bert_tape_ready(t, x) || !linears_fit(t, ls, count, x->cols)) return NULL;
+    bert_tensor *all = NULL;
+    for (int i = 0; i < count; i++) {
+        bert_tensor *y = fused(t, &ls[i], 1, x, BERT_ACT_NONE);
+        if (ls[i].weight->adapter) y = adapt(t, ls[i].weight->adapter, x, y);
+        all = i ? bert_concat(t, all, y) : y;
+    }
+    return act == BERT_ACT_NONE ? all : bert_activate(t, all, act);
 }
 
 bert_tensor *bert_linear_act(bert_tape *t, bert_linear l, bert_tensor *x, bert_act act) {
@@ -69,6 +96,7 @@ bert_tensor *bert_feed_forward(bert_tape *t, bert_linear up, bert_act act, bert_
         !linears_fit(t, &down, 1, up.weight->rows))
         return NULL;
     const bert_linear both[] = {up, down};
+    if (has_adapter(both, 2)) return linear(t, &down, 1, linear(t, &up, 1, x, act), BERT_ACT_NONE);
     const bert_sources from = {.a = x, .linears = both, .linears_count = 2};
     bert_tensor *y = bert_tape_result(t, op, x->rows, down.weight->rows, from);
     bert_feed_forward_with with = {

@@ -59,7 +59,7 @@ void bert_params_free(bert_params *ps) {
 }
 
 /* Of a parameter that somebody makes by its name alone: the rule of transformers' Trainer. */
-static bert_param_kind kind_of(const char *name) {
+static bert_kind kind_of(const char *name) {
     size_t n = strlen(name);
     if (strstr(name, "LayerNorm") || strstr(name, "layernorm")) return BERT_KIND_NORM;
     return n >= 4 && !strcmp(name + n - 4, "bias") ? BERT_KIND_BIAS : BERT_KIND_WEIGHT;

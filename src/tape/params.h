@@ -6,14 +6,11 @@
 #include <bert_train.h>
 #include <pthread.h>
 
-/* What a parameter is, and of which part of a model: set when it is made. */
-typedef enum {
-    BERT_KIND_WEIGHT, /* a matrix that multiplies */
-    BERT_KIND_BIAS,
-    BERT_KIND_NORM,     /* a LayerNorm's weight or bias */
-    BERT_KIND_EMBEDDING /* a table of rows that are looked up */
-} bert_param_kind;
-typedef enum { BERT_PART_TRUNK, BERT_PART_POOLER, BERT_PART_HEAD } bert_part;
+/* The low-rank update of a weight. */
+typedef struct {
+    bert_param *a, *b; /* [rank, in], [out, rank] */
+    float scale, dropout;
+} bert_adapter;
 
 struct bert_param {
     char *name;
@@ -26,9 +23,11 @@ struct bert_param {
     bool flowed;      /* something was added to grad since it was last cleared */
     double lr_scale;  /* of the optimizer's learning rate */
     int32_t padding;  /* the row that embeddings do not teach, torch's padding_idx; -1: none */
-    bert_param_kind kind;
+    bert_kind kind;
     bert_part part;
     int layer; /* 0, 1, ..; -1: below layer 0; as many as there are layers: above them */
+    bert_adapter *adapter; /* of a weight; NULL: none */
+    bool merged;           /* of an adapter that is in its weight now */
     bert_params *owner;
     bert_memo memo; /* what the device remembers of it */
 };
