@@ -320,6 +320,14 @@ BERT_API int bert_model_save(const bert_model *m, const char *directory, bert_er
 
 /* ----------------------------------------------------------------- 4. Session */
 
+/* A set of threads, for sessions that share it: shared. threads 0: as many as there are cores, 1 to
+ * 1024. Who calls a session is one of them, so that 1 starts none. */
+typedef struct bert_threads bert_threads;
+BERT_API bert_threads *bert_threads_new(int threads, bert_error *e);
+/* Sessions that share it go on; the last one ends the threads. */
+BERT_API void bert_threads_free(bert_threads *threads);
+BERT_API int bert_threads_count(const bert_threads *threads);
+
 /* Working memory and threads for running a model; one thread at a time uses it. */
 typedef struct bert_session bert_session;
 typedef struct {
@@ -328,6 +336,11 @@ typedef struct {
     int32_t batch_tokens;     /* most tokens that all threads take through the layers together (one
                                  alone: half as many), or one sequence; 0: the library's choice. Changes
                                  speed and memory, never results */
+    /* Not threads of its own but these (`threads` is not looked at); NULL: its own. Sessions of
+     * several callers that share them take turns, in the order in which they come, of a hundred
+     * tokens or so for each thread: no more threads compute than there are, and a short text does
+     * not wait for a long batch. */
+    bert_threads *shared;
 } bert_session_options;
 BERT_API bert_session_options bert_session_default(void);
 BERT_API bert_session *bert_session_new(const bert_model *m, const bert_session_options *options,
@@ -374,7 +387,11 @@ typedef struct {
  * same to the bit whatever else is in the batch and however many threads there are. */
 BERT_API int bert_session_run(bert_session *s, const bert_inputs *inputs, unsigned want,
                               bert_outputs *out, bert_error *e);
-/* Bytes of working memory held by the session (packed weights included). */
+/* From any thread, or a signal handler: the call that runs on s, task or bert_session_run(), ends
+ * with BERT_EINTERRUPTED at its next layer or text, and so does every further one, until
+ * bert_session_cancel(s, false). Then s is as usable as before. */
+BERT_API void bert_session_cancel(bert_session *s, bool cancelled);
+/* Bytes of working memory held by the session (packed weights, and shared threads' included). */
 BERT_API size_t bert_session_memory(const bert_session *s);
 
 typedef enum {

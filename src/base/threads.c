@@ -1,6 +1,7 @@
 #include "base/threads.h"
 #include "base/arena.h"
 #include "base/error.h"
+#include "base/turns.h"
 #include <linux/futex.h>
 #include <pthread.h>
 #include <sched.h>
@@ -24,6 +25,8 @@ typedef struct {
 } worker;
 
 struct bert_threads {
+    atomic_int shares; /* that are still to be freed */
+    bert_turns turns;
     int threads;
     size_t scratch_bytes;
     void *workspace[BERT_WORKSPACES];
@@ -169,7 +172,8 @@ bert_threads *bert_threads_new(int threads, bert_error *e) {
         bert_fail_memory(e, sizeof *p);
         return NULL;
     }
-    *p = (bert_threads){.threads = 1, .workers = workers, .caller_cpu = -1};
+    *p = (bert_threads){.shares = 1, .threads = 1, .workers = workers, .caller_cpu = -1};
+    bert_turns_init(&p->turns);
     for (int i = 1; i < threads; i++) {
         workers[i] = (worker){.pool = p, .index = i};
         int rc = pthread_create(&workers[i].thread, NULL, worker_main, &workers[i]);
@@ -185,14 +189,32 @@ bert_threads *bert_threads_new(int threads, bert_error *e) {
     return p;
 }
 
+bert_threads *bert_threads_share(bert_threads *p) {
+    atomic_fetch_add(&p->shares, 1);
+    return p;
+}
+
+void bert_threads_begin(bert_threads *p) {
+    bert_turns_begin(&p->turns);
+}
+
+void bert_threads_end(bert_threads *p) {
+    bert_turns_end(&p->turns);
+}
+
+bool bert_threads_awaited(bert_threads *p) {
+    return bert_turns_awaited(&p->turns);
+}
+
 void bert_threads_free(bert_threads *p) {
-    if (!p) return;
+    if (!p || atomic_fetch_sub(&p->shares, 1) > 1) return;
     p->quit = true;
     atomic_fetch_add_explicit(&p->generation, 1, memory_order_release);
     wake_all(&p->generation);
     for (int i = 1; i < p->threads; i++) pthread_join(p->workers[i].thread, NULL);
     for (int i = 0; i < p->threads; i++) free(p->workers[i].scratch);
     for (int i = 0; i < BERT_WORKSPACES; i++) free(p->workspace[i]);
+    bert_turns_destroy(&p->turns);
     free(p->workers);
     free(p);
 }

@@ -1,16 +1,18 @@
-/* A fixed set of threads that run one loop at a time. */
+/* A fixed set of threads that run one loop at a time; bert.h makes them. */
 #ifndef BERT_BASE_THREADS_H
 #define BERT_BASE_THREADS_H
 #include <bert.h>
 
-typedef struct bert_threads bert_threads;
 /* Items begin .. end-1 on thread number `thread` (0 .. threads-1; 0 is the caller). */
 typedef void bert_threads_fn(void *context, int begin, int end, int thread);
 
-/* threads 0: the cores this process may use. The caller is one of them, so 1 starts no thread. */
-bert_threads *bert_threads_new(int threads, bert_error *e);
-void bert_threads_free(bert_threads *p);
-int bert_threads_count(const bert_threads *p);
+/* p, to be freed once more. */
+bert_threads *bert_threads_share(bert_threads *p);
+/* Whoever shares threads uses them in its turn only, which others wait for: long enough for
+ * operations to keep their scratch, short enough for the others. */
+void bert_threads_begin(bert_threads *p);
+void bert_threads_end(bert_threads *p);
+bool bert_threads_awaited(bert_threads *p);
 /* Splits 0 .. n-1 in chunks of `grain` items that idle threads take in turn, and returns when all
  * are done. Which thread gets which chunk varies: a result must depend on the item only. Not
  * reentrant. p NULL: runs in the caller. */

@@ -73,6 +73,10 @@ static size_t probabilities(const bert_session *s, const bert_inputs *in, int32_
     return sum;
 }
 
+static int watch_check(void *context, bert_error *e) {
+    return bert_session_check(((const chunk_run *)context)->s, e);
+}
+
 static float *watch_attentions(void *context, int layer) {
     const chunk_run *r = context;
     return r->s->attentions.data + (size_t)layer * r->run->weights + r->weights_before;
@@ -103,8 +107,10 @@ static int run_chunk(bert_session *s, const bert_trunk_run *run, bert_lane *lane
                           .start = own,
                           .ids = all->ids + begin,
                           .type_ids = all->type_ids ? all->type_ids + begin : NULL}};
-    bert_trunk_watch watch = {
-        .context = &r, .first_rows = run->first_rows, .skip_layers = run->skip_layers};
+    bert_trunk_watch watch = {.check = watch_check,
+                              .context = &r,
+                              .first_rows = run->first_rows,
+                              .skip_layers = run->skip_layers};
     if (run->want & BERT_WANT_HIDDEN_STATES) watch.hidden = watch_hidden;
     if (run->want & BERT_WANT_ATTENTIONS) {
         watch.attentions = watch_attentions;
@@ -125,35 +131,65 @@ static int run_chunk(bert_session *s, const bert_trunk_run *run, bert_lane *lane
 typedef struct {
     bert_session *s;
     const bert_trunk_run *run;
-    atomic_bool stop;
+    int least;                   /* chunks of a turn, */
+    atomic_int begun;            /* those that it has begun, */
+    atomic_bool stop, gives_way; /* and whether it ended for others */
 } job;
+
+/* Another session's turn comes when this one has done something with each thread. */
+static bool give_way(job *j) {
+    if (atomic_fetch_add(&j->begun, 1) < j->least ||
+        !bert_threads_awaited(j->s->together.tape->threads))
+        return false;
+    atomic_store(&j->gives_way, true);
+    return true;
+}
 
 static void run_apart(void *context, int begin, int end, int thread) {
     job *j = context;
     bert_lane *lane = &j->s->apart[thread];
     for (int i = begin; i < end; i++) {
         if (atomic_load_explicit(&j->stop, memory_order_relaxed)) return;
-        const bert_chunk chunk = j->s->chunks[i];
-        if (chunk.together || !run_chunk(j->s, j->run, lane, chunk, &lane->error)) continue;
+        bert_chunk *chunk = &j->s->chunks[i];
+        if (chunk->done || atomic_load(&j->gives_way) || give_way(j)) continue;
+        chunk->done = !run_chunk(j->s, j->run, lane, *chunk, &lane->error);
+        if (chunk->done) continue;
         lane->failed = i;
         atomic_store_explicit(&j->stop, true, memory_order_relaxed);
         return;
     }
 }
 
-/* The chunks of one thread each, among n. */
+/* The chunks that are not done, of one thread each, among n. */
 static int run_lanes(bert_session *s, const bert_trunk_run *run, int32_t n, bert_error *e) {
     bert_threads *threads = s->together.tape->threads;
     int rc = make_lanes(s, e);
     if (rc) return rc;
     const int lanes = bert_threads_count(threads);
     for (int i = 0; i < lanes; i++) s->apart[i].error.code = 0;
-    job j = {.s = s, .run = run};
-    bert_threads_run(threads, n, 1, run_apart, &j);
+    job j = {.s = s, .run = run, .least = lanes};
+    do {
+        atomic_store(&j.begun, 0);
+        atomic_store(&j.gives_way, false);
+        bert_threads_begin(threads);
+        bert_threads_run(threads, n, 1, run_apart, &j);
+        bert_threads_end(threads);
+    } while (atomic_load(&j.gives_way) && !atomic_load(&j.stop));
     const bert_lane *first = NULL;
     for (const bert_lane *l = s->apart; l < s->apart + lanes; l++)
         if (l->error.code && (!first || l->failed < first->failed)) first = l;
     return first ? bert_fail(e, first->error.code, "%s", first->error.message) : 0;
+}
+
+/* All threads take it. */
+static int run_together(bert_session *s, const bert_trunk_run *run, bert_chunk *chunk,
+                        bert_error *e) {
+    bert_threads *threads = s->together.tape->threads;
+    bert_threads_begin(threads);
+    int rc = run_chunk(s, run, &s->together, *chunk, e);
+    bert_threads_end(threads);
+    chunk->done = true;
+    return rc;
 }
 
 static int run_chunks(bert_session *s, const bert_trunk_run *run, bert_error *e) {
@@ -170,7 +206,7 @@ static int run_chunks(bert_session *s, const bert_trunk_run *run, bert_error *e)
     }
     int rc = 0;
     for (int32_t i = 0; i < n && !rc; i++)
-        if (s->chunks[i].together) rc = run_chunk(s, run, &s->together, s->chunks[i], e);
+        if (s->chunks[i].together) rc = run_together(s, run, &s->chunks[i], e);
     return rc || !apart ? rc : run_lanes(s, run, n, e);
 }
 

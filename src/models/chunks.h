@@ -9,6 +9,7 @@
 typedef struct {
     int32_t first, n; /* sequences */
     bool together;    /* all threads work on it; else one */
+    bool done;        /* by who runs them; false in a plan */
 } bert_chunk;
 
 /* Cuts n sequences, start [n + 1], in chunks [n at most] that follow each other; returns how many.

@@ -14,6 +14,14 @@ bert_session_options bert_session_default(void) {
     return (bert_session_options){.precision = BERT_PRECISION_HIGHEST};
 }
 
+/* In a turn of the threads that it is not done on, so that no more of them work. */
+static int balance(const bert_model *m, const bert_session_options *o, bert_error *e) {
+    if (o->shared) bert_threads_begin(o->shared);
+    int rc = bert_model_balance(m, o->threads, e);
+    if (o->shared) bert_threads_end(o->shared);
+    return rc;
+}
+
 bert_session *bert_session_new(const bert_model *m, const bert_session_options *options,
                                bert_error *e) {
     bert_session_options o = options ? *options : bert_session_default();
@@ -24,7 +32,8 @@ bert_session *bert_session_new(const bert_model *m, const bert_session_options *
     }
     const bert_device *device = m->params->device;
     if (device->check(o.precision, e)) return NULL;
-    if (o.precision == BERT_PRECISION_INT8 && bert_model_balance(m, o.threads, e)) return NULL;
+    if (o.shared) o.threads = bert_threads_count(o.shared);
+    if (o.precision == BERT_PRECISION_INT8 && balance(m, &o, e)) return NULL;
     if (!o.batch_tokens) o.batch_tokens = device->tokens(o.precision);
     bert_session *s = calloc(1, sizeof *s);
     const size_t pointers = 2 * (size_t)m->config.num_hidden_layers + 1;
@@ -38,13 +47,24 @@ bert_session *bert_session_new(const bert_model *m, const bert_session_options *
     s->options = o;
     bert_tape_options t = bert_tape_default();
     t.device = device;
-    t.threads = o.threads;
+    t.threads = o.shared ? 1 : o.threads;
     t.precision = o.precision;
     t.record = t.training = false;
     s->together.tape = bert_tape_new(&t, e);
+    if (s->together.tape && o.shared) bert_tape_use_threads(s->together.tape, o.shared);
     if (s->together.tape) return s;
     bert_session_free(s);
     return NULL;
+}
+
+void bert_session_cancel(bert_session *s, bool cancelled) {
+    if (s) atomic_store(&s->cancelled, cancelled);
+}
+
+int bert_session_check(const bert_session *s, bert_error *e) {
+    return atomic_load_explicit(&s->cancelled, memory_order_relaxed)
+               ? bert_fail(e, BERT_EINTERRUPTED, "cancelled, by bert_session_cancel()")
+               : 0;
 }
 
 static int lanes(const bert_session *s) {
@@ -102,7 +122,8 @@ static int check_finite(const bert_session *s, const float *x, size_t n, const c
 }
 
 /* Pooler and head see the whole batch at once, so that a head may look across sequences. */
-static int run_head(bert_session *s, const bert_trunk_run *r, bert_outputs *out, bert_error *e) {
+static int compute_head(bert_session *s, const bert_trunk_run *r, bert_outputs *out,
+                        bert_error *e) {
     const bert_model *m = s->model;
     bert_inputs in = *r->in;
     if (r->first_rows) {
@@ -129,6 +150,16 @@ static int run_head(bert_session *s, const bert_trunk_run *r, bert_outputs *out,
     if (pooled)
         rc = check_finite(s, out->pooler_output, bert_tensor_size(pooled), "pooler's output", e);
     if (logits && !rc) rc = check_finite(s, out->logits, bert_tensor_size(logits), "logits", e);
+    return rc;
+}
+
+static int run_head(bert_session *s, const bert_trunk_run *r, bert_outputs *out, bert_error *e) {
+    bert_threads *threads = s->together.tape->threads;
+    int rc = bert_session_check(s, e);
+    if (rc) return rc;
+    bert_threads_begin(threads);
+    rc = compute_head(s, r, out, e);
+    bert_threads_end(threads);
     return rc;
 }
 

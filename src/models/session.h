@@ -4,6 +4,7 @@
 #include "base/arena.h"
 #include "models/chunks.h"
 #include "models/model.h"
+#include <stdatomic.h>
 
 /* Results that live until the next call. */
 typedef struct {
@@ -19,6 +20,7 @@ typedef struct {
 } bert_lane;
 
 struct bert_session {
+    atomic_bool cancelled;
     const bert_model *model;
     bert_session_options options;
     bert_lane together;
@@ -41,4 +43,6 @@ const float *bert_session_first_rows(const bert_session *s);
 int bert_session_run_part(bert_session *s, const bert_inputs *inputs, unsigned want,
                           int32_t skip_layers, bert_outputs *out, bert_error *e);
 bert_encoder *bert_session_encoder(bert_session *s, bert_error *e);
+/* BERT_EINTERRUPTED once bert_session_cancel() says so, else 0. */
+int bert_session_check(const bert_session *s, bert_error *e);
 #endif

@@ -39,6 +39,13 @@ bert_tensor *bert_pass_attention(bert_tape *t, const bert_pass *pass, bert_tenso
     return bert_attention_shown(t, qkv, spec, pass->in->start, pass->in->n, shown);
 }
 
+static void check(bert_tape *t, const bert_trunk_watch *watch) {
+    if (!watch || !watch->check) return;
+    bert_error e = {0};
+    int rc = watch->check(watch->context, &e);
+    if (rc) bert_tape_fail(t, NULL, rc, "%s", e.message);
+}
+
 static void show(bert_tape *t, const bert_trunk_watch *watch, int layer, const bert_tensor *x) {
     if (!x || !watch || !watch->hidden) return;
     bert_error e = {0};
@@ -79,6 +86,7 @@ bert_tensor *bert_trunk_forward(bert_tape *t, const bert_trunk *k, const bert_in
     show(t, watch, 0, x);
     const int32_t layers = k->layers - (watch ? watch->skip_layers : 0);
     for (; s.layer < layers && x; s.layer++) {
+        check(t, watch);
         /* x dies with its layer, so the next one is kept where this one began. */
         x = bert_tape_release_keep(t, mark, bert_checkpoint(t, run_segment, &s, sizeof s, x));
         show(t, watch, s.layer + 1, x);

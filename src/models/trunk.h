@@ -22,6 +22,8 @@ typedef struct {
     float *(*attentions)(void *context, int layer);
     /* What leaves the embeddings (layer 0) and each layer (1, 2, ...): [T, H]. */
     int (*hidden)(void *context, int layer, const float *hidden, bert_error *e);
+    /* Asked before each layer: other than 0 ends the pass, with that error. */
+    int (*check)(void *context, bert_error *e);
     void *context;
     /* Only the first token's row of each sequence is wanted of the last layer: the result is [n, H]
      * and the last layer computes no more than it needs. */

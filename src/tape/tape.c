@@ -38,6 +38,11 @@ void bert_tape_free(bert_tape *t) {
     free(t);
 }
 
+void bert_tape_use_threads(bert_tape *t, bert_threads *threads) {
+    bert_threads_free(t->threads);
+    t->threads = t->worker.threads = bert_threads_share(threads);
+}
+
 void bert_tape_reset(bert_tape *t) {
     if (!t) return;
     bert_arena_withdraw(&t->arena);

@@ -78,6 +78,9 @@ static inline void bert_tensor_copy(const bert_tape *t, const bert_tensor *x, fl
     t->worker.device->read(to, x->data, bert_tensor_size(x) * sizeof *to);
 }
 
+/* The tape works on these threads, of which it holds a share, not on its own. */
+void bert_tape_use_threads(bert_tape *t, bert_threads *threads);
+
 /* ---- Forward */
 
 /* False when the tape has failed or is NULL, or a tensor is: the operation returns NULL. */

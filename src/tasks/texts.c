@@ -86,6 +86,7 @@ static int fill(bert_texts *t, bert_error *e) {
     t->pack.first = t->at;
     t->pack.texts = t->pack.windows = 0;
     while (t->at < t->n && !is_full(t)) {
+        if (bert_session_check(t->s, e)) return e->code;
         if (t->window == t->windows) {
             t->window = t->windows = 0;
             const int windows = encode(t, e);
