@@ -93,11 +93,12 @@ BERT_API int bert_model_save_filtered(const bert_model *m, const char *directory
  * shape, is BERT_EFORMAT, and nothing is set. Returns how many were. */
 BERT_API int bert_params_load(bert_params *ps, const char *path, bert_error *e);
 
-/* LoRA (Hu et al. 2021, arXiv:2106.09685): every linear layer of that weight, y = x W^T + b, becomes
- * y = x W^T + b + alpha / rank * (dropout(x) A^T) B^T, where A [rank, in] is N(0, initializer_range)
- * and B [out, rank] zero to begin with. They are parameters of their own beside the weight "NAME.weight",
- * "NAME.lora_A.weight" and "NAME.lora_B.weight", of BERT_PART_ADAPTER; freeze the others to train
- * them alone. Where W is looked up, as word embeddings are, nothing changes. */
+/* LoRA (Hu et al. 2021, arXiv:2106.09685): every linear layer of that weight, y = x W^T + b,
+ * becomes y = x W^T + b + alpha / rank * (dropout(x) A^T) B^T, where A [rank, in] is
+ * N(0, initializer_range) and B [out, rank] zero to begin with. They are parameters of their own
+ * beside the weight "NAME.weight", "NAME.lora_A.weight" and "NAME.lora_B.weight", of
+ * BERT_PART_ADAPTER; freeze the others to train them alone. Where W is looked up, as word
+ * embeddings are, nothing changes. */
 typedef struct {
     int32_t rank;
     float alpha, dropout;

@@ -125,6 +125,28 @@ static void they_are_trained_saved_loaded_and_merged(void **state) {
     test_remove(d);
 }
 
+/* A checkpoint that holds them beside their weights: they are found when they are made again. */
+static void they_are_found_in_a_checkpoint(void **state) {
+    (void)state;
+    char *d = test_directory(), saved[4200];
+    float trained[VALUES], found[VALUES];
+    bert_error e = {0};
+    snprintf(saved, sizeof saved, "%s/whole", d);
+    test_model(d, "BertForSequenceClassification", 2, "");
+    bert_model *m = open_adapted(d, true);
+    train(m);
+    hidden_of(m, BERT_PRECISION_HIGHEST, trained);
+    test_ok(e, bert_model_save(m, saved, &e));
+    bert_model_close(m);
+    for (int trainable = 0; trainable < 2; trainable++) {
+        m = open_adapted(saved, trainable);
+        hidden_of(m, BERT_PRECISION_HIGHEST, found);
+        assert_memory_equal(found, trained, sizeof found);
+        bert_model_close(m);
+    }
+    test_remove(d);
+}
+
 /* The products of bytes and of bf16 see what they do. */
 static void lower_precisions_honour_them(void **state) {
     (void)state;
@@ -174,6 +196,7 @@ static void what_cannot_have_one_is_refused(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(they_are_trained_saved_loaded_and_merged),
+        cmocka_unit_test(they_are_found_in_a_checkpoint),
         cmocka_unit_test(lower_precisions_honour_them),
         cmocka_unit_test(what_cannot_have_one_is_refused),
     };
