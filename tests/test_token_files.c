@@ -371,6 +371,32 @@ static void classes_are_reported(void **state) {
     bert_dataset_free(d);
 }
 
+/* Files of whole sentences, and files whose columns hold something else than usual. */
+static void odd_columns(void **state) {
+    world *w = *state;
+    reads(w, "a.bio", "B-A\tw1\nO\tw2\n\nO\tw3\n", "w1/B-A w2/O | w3/O",
+          "words are column 1, labels column 0 (the first column has tags)");
+    refused(w, "a.csv",
+            "tokens,ner_tags\n\"['w1', 'w2']\",\"['B-A', 'O']\"\n\"['w3']\",\"['O']\"\n",
+            "a.csv:3: \"['O']\" is the label of a whole sentence, \"['w3']\": lists are read from "
+            "JSON");
+    refused(w, "a.csv", "text,labels\nw1 w2,B-A O\nw3 w4 w5,O O B-A\n",
+            "\"O O B-A\" is the label of a whole sentence, \"w3 w4 w5\"");
+    reads(w, "a.csv", "text,labels\nw1 w2,B-A\nw3,O\n", "w1 w2/B-A w3/O", "words are \"text\"");
+    char text[1000] = "";
+    for (int i = 0; i < 20; i++) strcat(text, i ? "de:w2\tO\n\n" : "de:w1\tB-A\n");
+    tiny_write(w->dir, "wikiann.txt", text);
+    bert_dataset *d = open_text(w, "wikiann.txt", text);
+    assert_non_null(d);
+    const bert_sentences *s = d->extra;
+    assert_string_equal(s->text, "w1");
+    assert_string_equal(s->text + s->word[19], "w2");
+    assert_string_equal(bert_dataset_note(d, 1),
+                        "words have \"de:\" in front, as WikiANN's: it is left out");
+    bert_dataset_free(d);
+    reads(w, "few.txt", "de:w1\tB-A\nde:w2\tO\n", "de:w1/B-A de:w2/O", "2 columns");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(separators, begin, end),
@@ -381,6 +407,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(lists, begin, end),
         cmocka_unit_test_setup_teardown(numbers, begin, end),
         cmocka_unit_test_setup_teardown(schemes, begin, end),
+        cmocka_unit_test_setup_teardown(odd_columns, begin, end),
         cmocka_unit_test_setup_teardown(entities_are_reported, begin, end),
         cmocka_unit_test_setup_teardown(classes_are_reported, begin, end),
     };

@@ -99,11 +99,15 @@ static bool says_something(const char *line, size_t n) {
 
 static int count_columns(char separator, const char *line, size_t n) {
     int count = 0;
+    bool quoted = false;
     if (separator == ' ') {
         for (size_t i = 0; i < n; i++) count += !blank(line[i]) && (!i || blank(line[i - 1]));
         return count;
     }
-    for (size_t i = 0; i < n; i++) count += line[i] == separator;
+    for (size_t i = 0; i < n; i++) {
+        quoted ^= line[i] == '"' && bert_separator_quotes(separator);
+        count += line[i] == separator && !quoted;
+    }
     return count + 1;
 }
 
@@ -339,6 +343,11 @@ static const char *known_kind(const sample *s, bert_column_plan *p, const conten
     }
     if (p->index && c[n - 1].tags) return "a first column that counts";
     if (!p->index && n > 2 && c[n - 1].tags) return "the last column has tags";
+    if (n == 2 && c[0].tags && !c[1].tags) {
+        p->word = 1;
+        p->label = 0;
+        return "the first column has tags";
+    }
     return n == 2 || (p->index && n == 3) || n == 3 || n == 4 ? "" : NULL;
 }
 
@@ -375,6 +384,54 @@ static int choose_columns(const sample *s, bert_column_plan *p, const char **kin
             "as B-, I- and O, or choose another column by label_column",
             (int)f->bytes, f->text);
     return BERT_OK;
+}
+
+static int words_in(const bert_field *f) {
+    int n = 0;
+    for (size_t i = 0; i < f->bytes; i++) n += !blank(f->text[i]) && (!i || blank(f->text[i - 1]));
+    return n;
+}
+
+/* Sentences and their tags, where a word and its tag are needed. */
+static int check_words(const sample *s, const bert_column_plan *p, bert_error *e) {
+    size_t lists = 0, sentences = 0, rows = s->rows - p->header;
+    const bert_field *last = s->row[s->rows - 1], *w = &last[p->word], *l = &last[p->label];
+    for (size_t i = p->header; i < s->rows; i++) {
+        const bert_field *f = &s->row[i][p->label];
+        const int n = words_in(f);
+        lists += f->bytes > 1 && *f->text == '[' && f->text[f->bytes - 1] == ']';
+        sentences += n > 1 && n == words_in(&s->row[i][p->word]);
+    }
+    if (!rows || (2 * lists <= rows && 2 * sentences <= rows)) return BERT_OK;
+    return bert_dataset_fail(
+        s->b, s->number[s->rows - 1], e, BERT_EFORMAT,
+        "\"%.*s\" is the label of a whole sentence, \"%.*s\": lists are read from JSON, "
+        "{\"tokens\": "
+        "[..], \"ner_tags\": [..]}; in pandas df[c] = df[c].%s for both columns, and then "
+        "df.to_json(FILE, orient=\"records\", lines=True) write it",
+        l->bytes < 40 ? (int)l->bytes : 40, l->text, w->bytes < 40 ? (int)w->bytes : 40, w->text,
+        2 * lists > rows ? "map(ast.literal_eval)" : "str.split()");
+}
+
+/* WikiANN's own files have the language in front of every word, "en:House". */
+static int find_prefix(const sample *s, bert_column_plan *p, bert_error *e) {
+    enum { ENOUGH = 20 };
+    if (!s->rows) return BERT_OK;
+    const bert_field *first = &s->row[s->rows - 1][p->word];
+    size_t n = 0;
+    while (n < first->bytes &&
+           ((first->text[n] >= 'a' && first->text[n] <= 'z') || first->text[n] == '-'))
+        n++;
+    if (s->rows < ENOUGH || n < 2 || n + 2 > sizeof p->prefix || n == first->bytes ||
+        first->text[n] != ':')
+        return BERT_OK;
+    for (size_t i = p->header; i < s->rows; i++) {
+        const bert_field *f = &s->row[i][p->word];
+        if (f->bytes < n + 1 || memcmp(f->text, first->text, n + 1)) return BERT_OK;
+    }
+    memcpy(p->prefix, first->text, n + 1);
+    return bert_dataset_say(s->b, e, "words have \"%s\" in front, as WikiANN's: it is left out",
+                            p->prefix);
 }
 
 /* A first line whose label no other line has, and that looks like none of them. */
@@ -447,8 +504,10 @@ static int make(sample *s, const bert_word_line *lines, size_t n, bert_column_pl
                                  s->row[0][0].text);
     rc = find_header(s, p, e);
     if (!rc) rc = choose_columns(s, p, &kind, e);
+    if (!rc) rc = check_words(s, p, e);
     if (!rc) rc = check_header(s, p, e);
     if (!rc) rc = say_columns(s, p, kind, e);
+    if (!rc) rc = find_prefix(s, p, e);
     if (!rc && p->header) {
         const bert_field *f = &s->row[0][p->label];
         p->label_name = strndup(f->text, f->bytes);

@@ -24,6 +24,7 @@ typedef struct {
     bool header;       /* the first line of words names the columns */
     bool index;        /* column 0 counts the words of a sentence, as CoNLL-U does */
     bool ragged;       /* lines may have more columns */
+    char prefix[16];   /* in front of words, and none of them: "en:"; or "" */
     char *label_name;  /* by the header; NULL: it has none */
     char *header_line; /* the header, cut into fields; NULL: none */
 } bert_column_plan;

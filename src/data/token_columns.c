@@ -121,8 +121,14 @@ static int read_word(reader *r, const bert_word_line *l, bert_error *e) {
     if (!f[p->word].bytes)
         return bert_dataset_fail(r->s->b, l->number, e, BERT_EFORMAT, "has a label but no word");
     if (p->sentence >= 0 && (rc = follow_sentence(r, &f[p->sentence], e))) return rc;
-    return bert_sentence_word(r->s, f[p->word].text, f[p->word].bytes, f[p->label].text,
-                              f[p->label].bytes, l->number, e);
+    bert_field word = f[p->word];
+    const size_t prefix = strlen(p->prefix);
+    if (prefix && word.bytes > prefix && !memcmp(word.text, p->prefix, prefix)) {
+        word.text += prefix;
+        word.bytes -= prefix;
+    }
+    return bert_sentence_word(r->s, word.text, word.bytes, f[p->label].text, f[p->label].bytes,
+                              l->number, e);
 }
 
 static int read_line(reader *r, const bert_word_line *l, bert_error *e) {
