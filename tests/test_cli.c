@@ -492,11 +492,11 @@ static void report_is_exact(void **state) {
     for (int i = 0; i < 31; i++)
         used += (size_t)snprintf(text + used, sizeof text - used, "w%d,c%d\n", i % 9, i);
     write_file("many.csv", text);
-    expect(0,
-           bert("train m --train-file many.csv --validation-file many.csv -o many --max-steps 10 "
-                "--logging-steps 1 --save-strategy no --learning-rate 1e-3 --lr-scheduler-type "
-                "polynomial --lr-scheduler-kwargs '{\"lr_end\": 9.99e-4}' && cat "
-                "many/report.html >&2"));
+    expect(0, bert("train m --train-file many.csv --validation-file many.csv --problem-type "
+                   "single_label_classification -o many --max-steps 10 "
+                   "--logging-steps 1 --save-strategy no --learning-rate 1e-3 --lr-scheduler-type "
+                   "polynomial --lr-scheduler-kwargs '{\"lr_end\": 9.99e-4}' && cat "
+                   "many/report.html >&2"));
     says(err, "<p>The first 30 of 31.</p>");
     says(err, ">0.0009994<");
     says(err, ">0.0009996<");

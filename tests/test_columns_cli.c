@@ -102,6 +102,47 @@ static void endings_are_no_classes(void **state) {
     says(out, "\"endings\":[\"w2\",\"w3\"]");
 }
 
+/* Training on file.csv with these options says it, on the way or as an error. */
+static void tells(const char *name, const char *text, const char *options, const char *what) {
+    write_file(name, text);
+    bert(TRAIN "--overwrite-output-dir -o odd --train-file %s %s", name, options);
+    says(err, what);
+}
+
+static void odd_tables_are_told(void **state) {
+    (void)state;
+    tells("a.csv", "Survey 2024,,\nid,text,label\n1,w1,a\n2,w2,b\n", "",
+          "its second line names the columns (id, text, label), not its first");
+    tells("a.csv", ",doc,doc\n,text,label\n0,w1,a\n1,w2,b\n", "",
+          "its second line names the columns (, text, label)");
+    tells("a.csv", "text,label\nsentence,a\nw2,b\n", "", "train      2 rows");
+    tells("a.tsv", "What is it that you think?\tRating (1-5)\nw1\t1\nw2\t2\nw3\t1\nw4\t2\nw5\t1\n",
+          "", "the first line looks like a header");
+    tells("a.tsv",
+          "w1\t0,1\te0\nw2\t1\te1\nw1\t0\te2\nw2\t1\te3\nw1\t0\te4\nw2\t1\te5\nw1\t0\te6\n"
+          "w2\t1\te7\nw1\t0\te8\nw2\t1\te9\n",
+          "", "10 different labels in 10 rows");
+    tells("a.csv", "text,price\nw1,0\nw2,\"1,234\"\nw3,\"2,000\"\n", "--label-column price",
+          "label \"1,234\" has a comma in a number");
+    tells("a.csv", "text,a,b\nw1,,\nw2,x,\n", "--label-column a,b",
+          "column a holds \"x\", not 0 or 1");
+    tells("a.csv", "x\t0.5\tw1\tw2\nx\t1.5\tw1\tw2\n",
+          "--text-column 2 --pair-column 3 --label-column 1",
+          "pairs of the text columns 2 and 3, label 1");
+    tells("a.txt", "__label__1 w1\n__label__2 w2\n", "", "is in fastText's format");
+    tells("a.txt", "-DOCSTART- O\n\nw1 O\n", "", "--task token-classification");
+    tells("a.conllu", "1\tw1\n", "", "--task token-classification");
+    tells("a.tsv", "premise\thypo\tlabel\nw1\tw2\ta\nw3\tw4\tb\n", "",
+          "pairs of the text columns \"premise\" and \"hypo\"");
+    tells("a.csv", "text,label\nw1,a\n,b\n", "", "1 row with an empty text (line 3)");
+    tells("a.jsonl",
+          "{\"text\":\"w1\",\"label\":\"a\"}\n{\"text\":\"w\\u00002\",\"label\":\"b\"}\n", "",
+          "1 row with zero bytes in the text, which are dropped (line 2)");
+    tells("a.json", "{\"train\":[[\"w1\",\"a\"]],\"val\":[[\"w1\",\"a\"],[\"w2\",\"b\"]]}", "",
+          "one object of lists and objects, not rows");
+    expect(1, bert("tag m -i a.conllu"));
+}
+
 static void no_control_characters(void **state) {
     (void)state;
     write_file("wild.csv", "te\x1b[31mxt,la\x1b[31mbel\nw1,b\n");
@@ -132,6 +173,7 @@ int main(void) {
         cmocka_unit_test(unneeded_labels_stop_nothing),
         cmocka_unit_test(endings_have_numbers_or_letters),
         cmocka_unit_test(endings_are_no_classes),
+        cmocka_unit_test(odd_tables_are_told),
         cmocka_unit_test(no_control_characters),
         cmocka_unit_test(a_pipe_is_read_once),
     };

@@ -138,6 +138,21 @@ static int keep_text(bert_kept *k, const bert_text *text, int64_t line, bert_err
     return rc;
 }
 
+/* What a text should not be. */
+static int look_at_text(bert_dataset_builder *b, const bert_text *text, int64_t line,
+                        bert_error *e) {
+    const bool empty = !text->bytes, pair = text->pair != NULL;
+    const bool zero = (!empty && memchr(text->text, 0, text->bytes)) ||
+                      (pair && text->pair_bytes && memchr(text->pair, 0, text->pair_bytes));
+    int rc = 0;
+    if (empty || (pair && !text->pair_bytes))
+        rc = bert_dataset_tally(b, line,
+                                pair ? "with an empty text in the pair" : "with an empty text", e);
+    return rc || !zero
+               ? rc
+               : bert_dataset_tally(b, line, "with zero bytes in the text, which are dropped", e);
+}
+
 int bert_dataset_add(bert_dataset_builder *b, const bert_text *text, const bert_text *fields,
                      int64_t line, bert_error *e) {
     bert_dataset *d = b->set;
@@ -145,6 +160,7 @@ int bert_dataset_add(bert_dataset_builder *b, const bert_text *text, const bert_
     if (!text->text) return bert_dataset_fail(b, line, e, BERT_EINVAL, "the text is NULL");
     int rc = fields ? bert_labels_add(b, fields, line, e) : BERT_OK;
     if (rc) return rc == BERT_LABEL_MISSING ? BERT_OK : rc;
+    if ((rc = look_at_text(b, text, line, e))) return rc;
     if (b->options->overflow == BERT_OVERFLOW_TRUNCATE) {
         o.truncation = BERT_TRUNCATE_LONGEST_FIRST;
         o.max_length = d->max_length;

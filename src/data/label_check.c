@@ -24,7 +24,7 @@ static bool has_comma(const char *s) {
 }
 
 typedef struct {
-    int64_t whole, point, word;                   /* rows */
+    int64_t whole, point, word, comma;            /* rows; comma: of the words */
     int32_t classes;                              /* distinct whole numbers */
     int32_t first_point, first_word, first_comma; /* raw labels, or -1 */
     bool fraction;                                /* some number is not whole */
@@ -42,7 +42,9 @@ static looks look(const bert_raw_labels *r, const int64_t *rows) {
             l.point += rows[i];
         } else {
             if (l.first_word < 0) l.first_word = i;
-            if (l.first_comma < 0 && has_comma(r->text[i])) l.first_comma = i;
+            const bool comma = has_comma(r->text[i]);
+            if (l.first_comma < 0 && comma) l.first_comma = i;
+            l.comma += comma ? rows[i] : 0;
             l.word += rows[i];
         }
         l.fraction |= v != floor(v);
@@ -66,7 +68,7 @@ static const char classes_or_out[] = ": problem_type single_label_classification
 
 static int check(const bert_dataset_builder *b, const looks *l, bert_error *e) {
     const int64_t numbers = l->whole + l->point;
-    const bool all_commas = l->first_comma >= 0 && !numbers;
+    const bool all_commas = l->first_comma >= 0 && l->comma == l->word;
     if (l->first_comma >= 0 && (all_commas || l->word * 2 <= numbers))
         return refuse(b, l->first_comma, "has a comma in a number",
                       "; decimals have a point, and "

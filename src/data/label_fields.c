@@ -16,12 +16,15 @@ static bool says_nothing(const bert_text *f) {
 
 static int add_columns(bert_dataset_builder *b, const bert_text *fields, int64_t line,
                        bert_error *e) {
-    bool yes;
-    for (int i = 0; i < b->columns_count; i++)
-        if (!bert_label_yes_no(&fields[i], &yes) && says_nothing(&fields[i]))
-            return BERT_LABEL_MISSING;
+    bool yes, missing = false, odd = false;
     for (int i = 0; i < b->columns_count; i++) {
-        if (!bert_label_yes_no(&fields[i], &yes))
+        if (bert_label_yes_no(&fields[i], &yes)) continue;
+        missing |= says_nothing(&fields[i]);
+        odd |= !says_nothing(&fields[i]);
+    }
+    if (missing && !odd) return BERT_LABEL_MISSING;
+    for (int i = 0; i < b->columns_count; i++) {
+        if (!bert_label_yes_no(&fields[i], &yes) && !says_nothing(&fields[i]))
             return bert_dataset_fail(
                 b, line, e, BERT_EINVAL, "column %s holds \"%.*s\", not 0 or 1", b->columns[i],
                 fields[i].bytes < 60 ? (int)fields[i].bytes : 60, fields[i].text);

@@ -154,7 +154,7 @@ static int number_names(bert_dataset *d, int64_t n, bert_error *e) {
     return rc;
 }
 
-enum { MANY_LABELS = 50 };
+enum { MANY_LABELS = 50, OWN_LABELS = 10 };
 
 static int name_labels(bert_dataset_builder *b, bert_error *e) {
     bert_dataset *d = b->set;
@@ -169,7 +169,11 @@ static int name_labels(bert_dataset_builder *b, bert_error *e) {
     if (b->given.n) return copy_names(d, b->given.name, b->given.n, e);
     if (b->hot) return number_names(d, b->lists.width, e);
     if (model_knows(m, r)) return copy_names(d, m->labels.name, m->labels.n, e);
-    if (r->n > MANY_LABELS && r->n > d->rows / 2 && !b->words)
+    const bool many = r->n > MANY_LABELS && r->n > d->rows / 2;
+    /* Ids, texts, or measures that are no plain numbers; few rows may be an experiment. */
+    const bool own = d->problem == BERT_PROBLEM_SINGLE_LABEL && !b->options->problem_type &&
+                     r->n >= OWN_LABELS && r->n == d->rows;
+    if ((many || own) && !b->words)
         return bert_fail(e, BERT_EINVAL,
                          "%s: %d different labels in %lld rows, such as \"%.40s\": is that the "
                          "label column?%s",

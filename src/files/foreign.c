@@ -7,6 +7,10 @@
 #define FROM_PANDAS ".to_json(\"data.jsonl\", orient=\"records\", lines=True)"
 #define UNPACK "; unpack it first"
 
+#define WORDS                                                                                      \
+    "holds a word and its label a line; --task token-classification, and evaluate, read it, and "  \
+    "texts are needed here (.txt: one a line)"
+
 typedef struct {
     const char *start; /* the first bytes; NULL: the name alone tells */
     size_t bytes;
@@ -46,6 +50,10 @@ static const kind kinds[] = {
      "is a pickle; pandas.read_pickle(..)" FROM_PANDAS " makes JSON lines of it"},
     {START("%PDF-"), ".pdf", "is a PDF; its text is needed"},
     {START("{\\rtf"), ".rtf", "is a rich text document; save it as plain text (UTF-8)"},
+    {NULL, 0, ".conll", WORDS},
+    {NULL, 0, ".conllu", WORDS},
+    {NULL, 0, ".bio", WORDS},
+    {NULL, 0, ".iob", WORDS},
     {START("version https://git-lfs.github.com/"), NULL,
      "is a git-lfs pointer, not the file it stands for: 'git lfs pull' in its repository fetches "
      "that"},

@@ -95,8 +95,19 @@ static int say_separator(bert_reader *r, bert_error *e) {
                           separator_name(r->separator));
 }
 
-/* Where the first line has none of the format's separators, but has names that are known between
- * others. */
+/* The largest number of a column that was asked for; -1: none was, by number. */
+static int most_asked(const bert_reader_options *o) {
+    const char *const asked[] = {o->text_column, o->pair_column, o->label_column};
+    int most = -1, number;
+    for (int i = 0; i < 3; i++)
+        if (bert_column_asked(asked[i]) && bert_column_is_number(asked[i], &number) &&
+            number > most)
+            most = number;
+    return most;
+}
+
+/* Where the first line has none of the format's separators, but others between names that are
+ * known, or between as many fields as are asked for by number. */
 static int choose_separator(bert_reader *r, const bert_reader_options *o, bert_error *e) {
     static const char others[] = ";\t,|";
     char *line;
@@ -105,6 +116,16 @@ static int choose_separator(bert_reader *r, const bert_reader_options *o, bert_e
     while ((rc = bert_lines_next(r->lines, &line, &n, e)) > 0 && !n) continue;
     const char *instead = rc > 0 ? bert_file_instead(line, n) : NULL;
     if (instead) rc = bert_fail(e, BERT_EFORMAT, "%s: %s", r->path, instead);
+    if (rc > 0 && n > 9 && !memcmp(line, "__label__", 9))
+        rc = bert_fail(e, BERT_EFORMAT,
+                       "%s: is in fastText's format (__label__NAME text), which is not read: a "
+                       ".tsv of text and label is, a line of \"text\" and \"label\" above",
+                       r->path);
+    if (rc > 0 && n >= 10 && !memcmp(line, "-DOCSTART-", 10))
+        rc = bert_fail(e, BERT_EFORMAT,
+                       "%s: holds a word and its label a line (CoNLL); --task "
+                       "token-classification, and evaluate, read it, and texts are needed here",
+                       r->path);
     const bool declared = rc > 0 && n == 5 && !memcmp(line, "sep=", 4); /* Excel's */
     if (declared) {
         bert_record_separate(r, line[4]);
@@ -112,9 +133,11 @@ static int choose_separator(bert_reader *r, const bert_reader_options *o, bert_e
         return say_separator(r, e);
     }
     char found = 0;
+    const int most = most_asked(o);
     if (rc > 0 && !memchr(line, r->separator, n)) {
         for (const char *c = others; *c && !found; c++) {
             if (names_in(o, line, n, *c, &fields) && fields > 1) found = *c;
+            if (most > 0 && fields > most && fields > 1) found = *c;
             if (fields > 1 && !r->other_separator) r->other_separator = *c;
         }
     }
@@ -215,6 +238,19 @@ static below look_below(const sample *s, int c) {
     return b;
 }
 
+/* A name of any kind, above nothing but numbers. */
+static bool names_numbers(const sample *s) {
+    enum { ENOUGH = 5 };
+    for (int c = 0; c < s->fields; c++) {
+        const below b = look_below(s, c);
+        const char *name = s->cell[0][c];
+        if (isalpha((unsigned char)*name) && strlen(name) > 3 && b.filled >= ENOUGH &&
+            b.numbers == b.filled)
+            return true;
+    }
+    return false;
+}
+
 /* Nobody knows these names, and yet they are no row: they are unlike what is below them. */
 static bool looks_like_a_header(const sample *s) {
     for (int c = 0; c < s->fields; c++) {
@@ -310,6 +346,35 @@ static int check_separator(const bert_reader *r, const sample *s, bert_error *e)
                      separator_name(r->separator));
 }
 
+static int known_names(const bert_reader *r) {
+    int known = 0;
+    for (int i = 0; i < r->fields; i++) {
+        char name[64] = "";
+        if (strlen(r->field[i]) < sizeof name) strcpy(name, r->field[i]);
+        known += bert_usual_name(bare_name(name));
+    }
+    return known;
+}
+
+/* A title, or a level of pandas' columns, above the line that names the columns. */
+static int check_second(bert_reader *r, int known, bert_error *e) {
+    int names = 0;
+    char list[200] = "";
+    size_t used = 0;
+    if (known > 1 && !r->field[0][0]) known = 1; /* doc, doc */
+    if (bert_record_next(r, NULL) > 0) names = known_names(r);
+    for (int i = 0; i < r->fields && used < sizeof list; i++)
+        used +=
+            (size_t)snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", r->field[i]);
+    bert_lines_rewind(r->lines);
+    int rc = bert_record_next(r, e);
+    if (rc < 0 || names < 2 || names <= known) return rc < 0 ? rc : 0;
+    return bert_fail(e, BERT_EFORMAT,
+                     "%s: its second line names the columns (%s), not its first: the lines above "
+                     "have to go",
+                     r->path, list);
+}
+
 /* r->field holds the first record, of which so many fields are known names. */
 static int decide(bert_reader *r, const bert_reader_options *o, int known, bert_error *e) {
     const bool asked = bert_column_asked(o->text_column) || bert_column_asked(o->pair_column) ||
@@ -326,7 +391,7 @@ static int decide(bert_reader *r, const bert_reader_options *o, int known, bert_
         again |= bert_usual_name(s->cell[0][c]) && look_below(s, c).same > 0;
     if (known && !again)
         rc = set_names(r, e);
-    else if (!known && looks_like_a_header(s))
+    else if (!known && (looks_like_a_header(s) || names_numbers(s)))
         rc = doubt(r, o, e);
     else if (check_separator(r, s, e))
         rc = BERT_EINVAL;
@@ -345,11 +410,8 @@ static int read_lines(bert_reader *r, const bert_reader_options *o, bert_error *
     if (!rc) rc = choose_separator(r, o, e);
     if (!rc) rc = bert_record_next(r, e);
     if (rc <= 0) return rc;
-    for (int i = 0; i < r->fields; i++) {
-        char name[64] = "";
-        if (strlen(r->field[i]) < sizeof name) strcpy(name, r->field[i]);
-        known += bert_usual_name(bare_name(name));
-    }
+    known = known_names(r);
+    if ((rc = check_second(r, known, e))) return rc;
     rc = decide(r, o, known, e);
     bert_lines_unmark(r->lines);
     r->pending = !r->has_header;

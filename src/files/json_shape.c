@@ -37,6 +37,17 @@ static bool is_columns(const json_t *object) {
     return n > 1;
 }
 
+/* Lists of lists, or objects of lists of objects: rows that nobody can name. */
+static bool holds_tables(const json_t *object) {
+    const char *key, *inner;
+    json_t *value, *v;
+    json_object_foreach((json_t *)(uintptr_t)object, key, value) {
+        if (json_is_array(json_array_get(value, 0))) return true;
+        json_object_foreach(value, inner, v) if (json_is_object(json_array_get(v, 0))) return true;
+    }
+    return false;
+}
+
 const char *bert_json_shape(const json_t *object) {
     static const char *const members[] = {"data", "rows", "records", "examples", "train"};
     if (json_is_array(json_object_get(object, "columns")) &&
@@ -46,5 +57,9 @@ const char *bert_json_shape(const json_t *object) {
         if (json_is_object(json_array_get(json_object_get(object, members[i]), 0)))
             return "the rows are inside of an object, in its first array of objects (\"data\" or "
                    "the like): save that array alone, or an object a line";
-    return is_numbered(object) || is_columns(object) ? ROWS : NULL;
+    if (is_numbered(object) || is_columns(object)) return ROWS;
+    return holds_tables(object) ? "the file holds one object of lists and objects, not rows: a "
+                                  "row is an object with "
+                                  "a text and a label, one a line or in one array"
+                                : NULL;
 }

@@ -5,14 +5,16 @@
 #include <strings.h>
 
 const char *const bert_usual_texts[] = {
-    "text",        "sentence",     "sentence1",   "review",      "question1",  "question",
-    "content",     "premise",      "prompt",      "sent1",       "#1 String",  "sentence_A",
-    "text_a",      "text1",        "texts",       "sentences",   "tweet",      "tweet_text",
-    "comment",     "comment_text", "message",     "body",        "query",      "utterance",
-    "review_text", "reviewText",   "review_body", "full_text",   "clean_text", "cleaned_text",
-    "headline",    "document",     "doc",         "passage",     "article",    "phrase",
-    "statement",   "post",         "sms",         "email",       "feedback",   "transcript",
-    "essay",       "excerpt",      "abstract",    "description", "title",      NULL};
+    "text",         "sentence",    "sentence1",   "review",    "question1",
+    "question",     "content",     "premise",     "prompt",    "sent1",
+    "#1 String",    "sentence_A",  "text_a",      "text1",     "texts",
+    "sentences",    "tweet",       "tweet_text",  "comment",   "comment_text",
+    "message",      "body",        "query",       "utterance", "reviews",
+    "review_text",  "reviewText",  "review_body", "full_text", "clean_text",
+    "cleaned_text", "headline",    "document",    "doc",       "passage",
+    "article",      "phrase",      "statement",   "post",      "sms",
+    "email",        "feedback",    "transcript",  "essay",     "excerpt",
+    "abstract",     "description", "title",       NULL};
 
 const char *const bert_usual_labels[] = {"label", "labels", "gold_label", NULL};
 
@@ -24,6 +26,7 @@ const char *const bert_other_labels[] = {
 const bert_pair_format bert_pair_formats[] = {
     {"sentence1", "sentence2", NULL}, /* MRPC, RTE, WNLI, STS-B, MNLI, SNLI, PAWS, XNLI */
     {"premise", "hypothesis", NULL},  /* the hub's SNLI, MNLI, XNLI; CB */
+    {"premise", "hypo", NULL},        /* XNLI's translations of MNLI */
     {"question1", "question2", NULL}, /* QQP */
     {"question", "sentence", NULL},   /* QNLI */
     {"#1 String", "#2 String", NULL}, /* MRPC */
@@ -31,6 +34,8 @@ const bert_pair_format bert_pair_formats[] = {
     {"text", "pair", NULL},
     {"text_a", "text_b", NULL},
     {"text1", "text2", NULL},
+    {"sentence_1", "sentence_2", NULL},
+    {"text_1", "text_2", NULL},
     {"sentence_A", "sentence_B", NULL}, /* SICK */
     {"question", "passage", "answer"},  /* BoolQ */
     {"context", "hypothesis", NULL},    /* ANLI */
