@@ -41,7 +41,8 @@ int main(int argc, char **argv) {
         put(f, in->type_ids, in->type_ids ? in->start[in->n] : 0);
         put(f, in->logit_tokens, in->logit_tokens_count);
         put(f, b.labels, b.label_count);
-        put(f, b.next_sentence_label, b.next_sentence_label ? in->n : 0);
+        const int32_t *next = bert_batch_ints(&b, "next_sentence_label");
+        put(f, next, next ? in->n : 0);
         bert_tape_reset(tape);
         bert_tape_set_mode(tape, true, false);
         bert_tensor *hidden = bert_forward(tape, m, in);

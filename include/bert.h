@@ -348,6 +348,7 @@ BERT_API bert_session *bert_session_new(const bert_model *m, const bert_session_
 BERT_API void bert_session_free(bert_session *s);
 
 /* n sequences end to end: sequence i is ids[start[i]] .. ids[start[i+1]-1]. */
+typedef struct bert_column bert_column; /* bert_train.h */
 typedef struct {
     int32_t n;
     const int32_t *start;    /* [n + 1], start[0] = 0; every sequence has at least one token */
@@ -357,6 +358,8 @@ typedef struct {
      * wanted, a row each; NULL: all. A matrix of all tokens and words is mostly waste. */
     const int32_t *logit_tokens; /* [logit_tokens_count] */
     int32_t logit_tokens_count;
+    const bert_column *columns; /* [column_count] in training: all that the rows carry, by name */
+    int32_t column_count;
 } bert_inputs;
 
 enum {

@@ -280,25 +280,58 @@ BERT_API bert_param *bert_model_word_embeddings(const bert_model *m);
 
 /* ------------------------------------------------------------------- 4. Heads */
 
-/* One packed batch with its targets. */
+/* What rows of data carry: numbers under a name. Which ones there are is the task's, and yours
+ * (bert_dataset_add_column); datasets, loaders and batches take them all alike. */
+typedef enum { BERT_COLUMN_INT32, BERT_COLUMN_FLOAT32 } bert_column_type;
+typedef enum {
+    BERT_PER_ROW,
+    BERT_PER_SEQUENCE, /* of a row with several: its choices, the views of an example */
+    BERT_PER_TOKEN,
+    BERT_PER_LOGIT_TOKEN /* of a batch: of inputs.logit_tokens */
+} bert_column_per;
+struct bert_column {
+    const char *name;
+    bert_column_type type;
+    bert_column_per per;
+    int32_t width;    /* numbers of an item */
+    int64_t count;    /* items: rows, sequences, tokens */
+    const void *data; /* [count, width] of the type */
+};
+/* NULL: there is none of that name. */
+BERT_API const bert_column *bert_inputs_column(const bert_inputs *in, const char *name);
+
+/* One packed batch with its targets, which are columns of its inputs. A batch made by hand needs
+ * only what its head reads:
+ *
+ *     bert_column where[] = {
+ *         {"start_positions", BERT_COLUMN_INT32, BERT_PER_ROW, 1, n, starts},
+ *         {"end_positions", BERT_COLUMN_INT32, BERT_PER_ROW, 1, n, ends},
+ *     };
+ *     bert_batch b = {.inputs = {.n = n, .start = start, .ids = ids, .columns = where,
+ *                                .column_count = 2}};
+ */
 typedef struct {
     bert_inputs inputs;
-    /* Class indices, or NULL: [n] of sequences, [start[n]] of tokens or [logit_tokens_count] of
-     * some of them (-100: ignored), or [n / choices] of multiple choice. */
+    /* What losses of problem types read: the columns of these names, or, of a batch made by hand,
+     * they alone. Class indices, or NULL: of sequences, of tokens, of inputs.logit_tokens (-100:
+     * ignored), or of rows; and [n, num_labels] for regression and multi-label, or NULL. */
     const int32_t *labels;
-    int32_t label_count;        /* how many labels there are; 0: n */
-    const float *targets;       /* [n, num_labels] for regression and multi-label, or NULL */
+    int32_t label_count; /* how many labels there are; 0: n */
+    const float *targets;
     const int64_t *rows;        /* [row_count] row numbers in the dataset */
-    int32_t row_count;          /* n, or n / choices */
+    int32_t row_count;          /* n, or n / row_sequences */
+    int32_t row_sequences;      /* adjacent sequences that are a row (choices, views); 0: one */
     int32_t task;               /* which head, for models with several */
     const float *class_weights; /* [num_labels] of single-label losses, or NULL */
     float label_smoothing;      /* of single-label losses */
-    int32_t choices;            /* multiple choice: adjacent sequences that answer one prompt */
-    const int32_t *start_positions, *end_positions; /* question answering: [n] tokens of the
-                                                       sequence; outside of it: ignored */
-    const int32_t *next_sentence_label;             /* pretraining: [n], 0 = is the next one */
-    int32_t batches; /* whose gradients are added up; 0: this one only */
+    int32_t batches;            /* whose gradients are added up; 0: this one only */
 } bert_batch;
+/* The data of a column of the batch; NULL: it has none of that name and type. Of the tasks here:
+ * "labels" or "targets"; question answering: "start_positions" and "end_positions", tokens of the
+ * row's sequence (outside of it: ignored); pretraining: "next_sentence_label", 0 for the next one.
+ */
+BERT_API const int32_t *bert_batch_ints(const bert_batch *b, const char *name);
+BERT_API const float *bert_batch_floats(const bert_batch *b, const char *name);
 
 /* The items of a batch that its loss is a mean of where a head says nothing else: labels that count
  * (by their class weights), or all targets. num_labels: the width of the targets. */
@@ -522,6 +555,13 @@ BERT_API int32_t bert_dataset_row(const bert_dataset *d, int64_t row, const int3
 /* Its class (-1: the set has none), its targets [num_labels] (NULL: the set has none). */
 BERT_API int32_t bert_dataset_row_label(const bert_dataset *d, int64_t row);
 BERT_API const float *bert_dataset_row_targets(const bert_dataset *d, int64_t row);
+/* What the rows carry: "ids", "type_ids", "labels", .. and what was added; i counts from 0. False
+ * past the end; strings and data belong to the dataset. */
+BERT_API bool bert_dataset_column_at(const bert_dataset *d, int i, bert_column *out);
+/* A column of one's own, which every batch of the set has from then on: bert_batch_floats(b, name)
+ * in the loss of a head. Data is copied; of all rows, sequences or tokens, count says how many that
+ * are. BERT_EINVAL: another count, or a name that the set has. Not while others use the set. */
+BERT_API int bert_dataset_add_column(bert_dataset *d, const bert_column *column, bert_error *e);
 
 /* Batches of a dataset in the order of an epoch, which is a function of (seed, epoch): any batch
  * can be asked for, so that a resumed run replays nothing. */

@@ -75,23 +75,32 @@ static void check_trunk(const json_t *family, bert_inputs in) {
 /* What of a case a batch holds; the arrays are malloc'ed. */
 typedef struct {
     bert_batch batch;
+    bert_column positions[2];
     void *owned[5];
 } golden_batch;
 
-static golden_batch batch_of(const json_t *c, bert_inputs in) {
-    golden_batch g = {.batch = {.inputs = in}};
+static void fill_batch(const json_t *c, bert_inputs in, golden_batch *g) {
+    *g = (golden_batch){.batch = {.inputs = in}};
     const json_t *labels = json_object_get(c, "labels"), *targets = json_object_get(c, "targets"),
                  *first = json_object_get(c, "start_positions");
     if (labels) {
-        g.batch.labels = g.owned[0] = test_ints(labels);
-        g.batch.label_count = (int32_t)json_array_size(labels);
+        g->batch.labels = g->owned[0] = test_ints(labels);
+        g->batch.label_count = (int32_t)json_array_size(labels);
     }
-    if (targets) g.batch.targets = g.owned[1] = test_floats(targets, NULL);
+    if (targets) g->batch.targets = g->owned[1] = test_floats(targets, NULL);
     if (first) {
-        g.batch.start_positions = g.owned[2] = test_ints(first);
-        g.batch.end_positions = g.owned[3] = test_ints(json_object_get(c, "end_positions"));
+        g->owned[2] = test_ints(first);
+        g->owned[3] = test_ints(json_object_get(c, "end_positions"));
+        for (int i = 0; i < 2; i++)
+            g->positions[i] = (bert_column){i ? "end_positions" : "start_positions",
+                                            BERT_COLUMN_INT32,
+                                            BERT_PER_ROW,
+                                            1,
+                                            in.n,
+                                            g->owned[2 + i]};
+        g->batch.inputs.columns = g->positions;
+        g->batch.inputs.column_count = 2;
     }
-    return g;
 }
 
 /* Choices have ids of their own: sequences of one length. */
@@ -130,10 +139,11 @@ static void check_case(const json_t *family, const json_t *c, bert_inputs in) {
     char *d = test_directory(), *again = test_directory();
     int32_t start[3] = {0}, ids[64];
     write_case(d, family, c);
-    golden_batch g = batch_of(c, in);
+    golden_batch g;
+    fill_batch(c, in, &g);
     if (json_object_get(c, "choices")) {
         g.batch.inputs = choices_of(c, start, ids);
-        g.batch.choices = 2;
+        g.batch.row_sequences = 2;
         g.batch.label_count = 1;
     }
     const bert_model_options o = {.trainable = true, .seed = 1};

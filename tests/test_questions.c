@@ -158,15 +158,15 @@ static void every_shape_is_the_same(void **state) {
     begin(&w);
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         bert_dataset *d = must(&w, files[i].name, files[i].text);
-        const bert_questions *q = d->extra;
+        const bert_questions *q = d->state;
         assert_int_equal(q->count, 2);
         assert_int_equal(q->contexts_count, 1);
         assert_false(q->version_2);
         assert_string_equal(q->questions[0].id.text, "a");
         assert_string_equal(q->questions[1].id.text, "7");
         assert_string_equal(q->questions[1].gold[0].text, "w4");
-        assert_int_equal(d->positions[0][0], 5);
-        assert_int_equal(d->positions[1][1], 6);
+        assert_int_equal(bert_dataset_ints(d, "start_positions")[0], 5);
+        assert_int_equal(bert_dataset_ints(d, "end_positions")[1], 6);
         must_say(d, "2 questions about 1 context; each has an answer: scored as SQuAD 1.1");
         assert_null(bert_dataset_note(d, 1));
         bert_dataset_free(d);
@@ -197,7 +197,7 @@ static void doubtful_rows_are_said(void **state) {
     row(text, "\"id\": 4", "{\"text\": \"w3\", \"answer_start\": 6}", ", \"is_impossible\": true");
     row(text, "\"id\": 8", "{\"text\": [\"w9\", \"w4\"], \"answer_start\": [6, 9]}", "");
     bert_dataset *d = must(&w, "a.jsonl", text);
-    const bert_questions *q = d->extra;
+    const bert_questions *q = d->state;
     assert_int_equal(q->count, 11);
     assert_int_equal(q->unanswerable, 6);
     assert_string_equal(q->questions[4].id.text, "5");
@@ -212,7 +212,8 @@ static void doubtful_rows_are_said(void **state) {
     must_say(d, "1 question has the id of another one (question found)");
     static const int32_t want[] = {5, 5, 5, -1, 0, 0, 0, 0, 0, 0, 6};
     for (int i = 0; i < 11; i++)
-        assert_int_equal(d->positions[i][0], want[i] < 0 ? d->start[i + 1] - d->start[i] : want[i]);
+        assert_int_equal(bert_dataset_ints(d, "start_positions")[i],
+                         want[i] < 0 ? d->start[i + 1] - d->start[i] : want[i]);
     assert_string_equal(q->questions[3].gold[0].text, "w9"); /* what it is scored by */
     /* Only windows with a start within them count in the mean of the loss. */
     bert_loader *l = bert_loader_new(d, &(bert_loader_options){.batch_size = 11}, &w.e);
@@ -279,7 +280,7 @@ static void members_may_have_other_names(void **state) {
     bert_dataset *d = must(&w, "a.jsonl",
                            "{\"q\": \"w0\", \"passage\": \"w1 w2\", \"gold\": [{\"text\": \"w2\", "
                            "\"answer_start\": 3}], \"question\": 3, \"answers\": \"?\"}\n");
-    assert_int_equal(d->positions[0][0], 4);
+    assert_int_equal(bert_dataset_ints(d, "start_positions")[0], 4);
     bert_dataset_free(d);
     end(&w);
 }
@@ -324,7 +325,7 @@ static void version_of(world *w, const char *version, const char *more, bool two
              ", \"qas\": [{\"question\": \"w0\", \"id\": \"a\", " COLUMNS "%s}]}]}]}",
              version, *version ? "," : "", more);
     bert_dataset *d = must(w, "v.json", text);
-    const bert_questions *q = d->extra;
+    const bert_questions *q = d->state;
     assert_int_equal(q->version_2, two);
     assert_int_equal(q->unanswerable, 0);
     must_say(d, two ? "each has an answer, in a file that allows for none: scored as SQuAD 2.0"
@@ -383,13 +384,18 @@ static void odd_contexts(void **state) {
     bert_dataset *d = must(&w, "a.jsonl",
                            "{\"question\": \"w0\", \"context\": \"w1 w\\u00002 \\ud83d\\ude00\\r\\n"
                            "w4\", \"answers\": [{\"text\": \"w\\u00002\", \"answer_start\": 3}]}");
-    const bert_questions *q = d->extra;
+    const bert_questions *q = d->state;
     assert_int_equal(q->questions[0].context.bytes, 15);
     assert_int_equal(q->questions[0].gold[0].bytes, 3);
     assert_false(says(d, "place"));
-    assert_int_equal(d->ids[d->positions[0][0]], 5 + 2);
-    assert_float_equal(exact_of(&w, d, d->positions[0][0], d->positions[0][1]), 100, 0);
-    assert_float_equal(exact_of(&w, d, d->positions[0][0], d->positions[0][1] + 1), 0, 0);
+    assert_int_equal(bert_dataset_ints(d, "ids")[bert_dataset_ints(d, "start_positions")[0]],
+                     5 + 2);
+    assert_float_equal(exact_of(&w, d, bert_dataset_ints(d, "start_positions")[0],
+                                bert_dataset_ints(d, "end_positions")[0]),
+                       100, 0);
+    assert_float_equal(exact_of(&w, d, bert_dataset_ints(d, "start_positions")[0],
+                                bert_dataset_ints(d, "end_positions")[0] + 1),
+                       0, 0);
     bert_dataset_free(d);
     d = must(&w, "a.jsonl",
              "{\"question\": \"w0\", \"context\": \"x\", \"answers\": [{\"text\": \"x\", "

@@ -96,25 +96,30 @@ static void test_activations(void **state) {
     json_decref(golden);
 }
 
-/* The type of a head's label arrays, by name, from the golden case to a batch. */
-static bert_batch batch_of(const json_t *c, bert_inputs in) {
-    bert_batch b = {.inputs = in, .choices = 0};
+/* What else a head's loss reads, by name, from the golden case to a batch. */
+static const char *const more_columns[] = {"start_positions", "end_positions",
+                                           "next_sentence_label"};
+enum { MORE_COLUMNS = 3 };
+
+static bert_batch batch_of(const json_t *c, bert_inputs in, bert_column columns[MORE_COLUMNS]) {
+    bert_batch b = {.inputs = in};
     const json_t *a;
     if ((a = json_object_get(c, "labels"))) b.labels = test_ints(a);
     if ((a = json_object_get(c, "targets"))) b.targets = test_floats(a, NULL);
-    if ((a = json_object_get(c, "start_positions"))) b.start_positions = test_ints(a);
-    if ((a = json_object_get(c, "end_positions"))) b.end_positions = test_ints(a);
-    if ((a = json_object_get(c, "next_sentence_label"))) b.next_sentence_label = test_ints(a);
-    if ((a = json_object_get(c, "choices"))) b.choices = (int32_t)json_integer_value(a);
+    b.inputs.columns = columns;
+    for (int i = 0; i < MORE_COLUMNS; i++)
+        if ((a = json_object_get(c, more_columns[i])))
+            columns[b.inputs.column_count++] = (bert_column){
+                more_columns[i], BERT_COLUMN_INT32, BERT_PER_ROW, 1, in.n, test_ints(a)};
+    if ((a = json_object_get(c, "choices"))) b.row_sequences = (int32_t)json_integer_value(a);
     return b;
 }
 
 static void batch_free(bert_batch b) {
     free((void *)(uintptr_t)b.labels);
     free((void *)(uintptr_t)b.targets);
-    free((void *)(uintptr_t)b.start_positions);
-    free((void *)(uintptr_t)b.end_positions);
-    free((void *)(uintptr_t)b.next_sentence_label);
+    for (int i = 0; i < b.inputs.column_count; i++)
+        free((void *)(uintptr_t)b.inputs.columns[i].data);
 }
 
 static void check_head(const json_t *c) {
@@ -165,7 +170,8 @@ static void check_head(const json_t *c) {
     bert_tape_options to = bert_tape_default();
     to.threads = 1;
     bert_tape *t = bert_tape_new(&to, &f.e);
-    bert_batch b = batch_of(c, in);
+    bert_column columns[MORE_COLUMNS];
+    bert_batch b = batch_of(c, in, columns);
     bert_tensor *x =
         bert_head_forward(t, f.model, bert_forward(t, f.model, &in), &(bert_batch){.inputs = in});
     bert_tensor *loss = bert_head_loss(t, f.model, x, &b, 0);
@@ -294,17 +300,19 @@ static void test_bad_inputs(void **state) {
         int code;
         const char *says;
     } rows[] = {
-        {{0, two, ids, NULL, NULL, 0}, BERT_EINVAL, "at least one"},
-        {{1, NULL, ids, NULL, NULL, 0}, BERT_EINVAL, "at least one"},
-        {{1, two, NULL, NULL, NULL, 0}, BERT_EINVAL, "at least one"},
-        {{1, shifted, ids, NULL, NULL, 0}, BERT_EINVAL, "start[0]"},
-        {{2, empty, ids, NULL, NULL, 0}, BERT_EINVAL, "sequence 1 is empty"},
-        {{1, two, bad, NULL, NULL, 0}, BERT_EINVAL, "has the id 40"},
-        {{1, two, negative, NULL, NULL, 0}, BERT_EINVAL, "has the id -1"},
-        {{1, three, ids, types, NULL, 0}, BERT_EINVAL, "type id 2"},
-        {{1, longer, ids, NULL, NULL, 0}, BERT_ETOOLONG, "has 21 tokens; the model takes 20"},
-        {{1, two, ids, NULL, two, 2}, BERT_EINVAL, "logits of token"},
-        {{1, two, ids, NULL, two, 0}, BERT_EINVAL, "logits of no token"},
+        {{0, two, ids, NULL, NULL, 0, NULL, 0}, BERT_EINVAL, "at least one"},
+        {{1, NULL, ids, NULL, NULL, 0, NULL, 0}, BERT_EINVAL, "at least one"},
+        {{1, two, NULL, NULL, NULL, 0, NULL, 0}, BERT_EINVAL, "at least one"},
+        {{1, shifted, ids, NULL, NULL, 0, NULL, 0}, BERT_EINVAL, "start[0]"},
+        {{2, empty, ids, NULL, NULL, 0, NULL, 0}, BERT_EINVAL, "sequence 1 is empty"},
+        {{1, two, bad, NULL, NULL, 0, NULL, 0}, BERT_EINVAL, "has the id 40"},
+        {{1, two, negative, NULL, NULL, 0, NULL, 0}, BERT_EINVAL, "has the id -1"},
+        {{1, three, ids, types, NULL, 0, NULL, 0}, BERT_EINVAL, "type id 2"},
+        {{1, longer, ids, NULL, NULL, 0, NULL, 0},
+         BERT_ETOOLONG,
+         "has 21 tokens; the model takes 20"},
+        {{1, two, ids, NULL, two, 2, NULL, 0}, BERT_EINVAL, "logits of token"},
+        {{1, two, ids, NULL, two, 0, NULL, 0}, BERT_EINVAL, "logits of no token"},
     };
     bert_tape *t = bert_tape_new(NULL, &f.e);
     assert_non_null(t);

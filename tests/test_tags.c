@@ -83,7 +83,7 @@ static void check(const json_t *c) {
             (int64_t)json_array_size(json_array_get(truth, (size_t)d.sequences));
     bert_sentences all = {.tags = bert_tags_new(names, d.num_labels, &e)};
     assert_non_null(all.tags);
-    d.extra = &all;
+    d.state = &all;
     bert_tags_set(all.tags, named(string(c, "scheme"), all.tags->scheme));
     if (string(c, "scheme"))
         assert_string_equal(bert_tag_scheme_name(all.tags->scheme), string(c, "scheme"));

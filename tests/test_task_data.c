@@ -66,7 +66,7 @@ static void sentences_of_words(void **state) {
     assert_int_equal(ids[2], 1); /* "w2w3" is no word of the vocabulary */
     assert_int_equal(ids[3], SEP);
     const int32_t want[] = {-100, 1, 2, -100, -100, 0, -100};
-    assert_memory_equal(d->token_labels, want, sizeof want);
+    assert_memory_equal(bert_dataset_ints(d, "labels"), want, sizeof want);
     assert_int_equal(bert_dataset_label_rows(d, 1), 1);
     bert_dataset_free(d);
     d = must(&w, open_text(&w, "a.jsonl",
@@ -111,8 +111,8 @@ static void long_sentences(void **state) {
     assert_int_equal(bert_dataset_size(d), 3);
     for (int i = 0; i < 5; i++) {
         int64_t at = d->start[i / 2] + 1 + i % 2;
-        assert_int_equal(d->ids[at], W + i);
-        assert_int_equal(d->token_labels[at], i % 2);
+        assert_int_equal(bert_dataset_ints(d, "ids")[at], W + i);
+        assert_int_equal(bert_dataset_ints(d, "labels")[at], i % 2);
     }
     bert_dataset_free(d);
     end(&w);
@@ -140,11 +140,11 @@ static void ends_are_kept_where_the_checkpoint_says_so(void **state) {
         w.options.line_by_line = true;
         bert_dataset *d = must(&w, open_text(&w, rows[i].file, rows[i].text));
         assert_int_equal(d->start[1], rows[i].max_length);
-        assert_int_equal(d->ids[0], CLS);
-        assert_int_equal(d->ids[1], rows[i].first);
+        assert_int_equal(bert_dataset_ints(d, "ids")[0], CLS);
+        assert_int_equal(bert_dataset_ints(d, "ids")[1], rows[i].first);
         assert_int_equal(d->truncated, 1);
         assert_int_equal(d->dropped, rows[i].first - W);
-        if (!i) assert_int_equal(d->token_labels[1], 1); /* B, which w3 has */
+        if (!i) assert_int_equal(bert_dataset_ints(d, "labels")[1], 1); /* B, which w3 has */
         bert_dataset_free(d);
         end(&w);
     }
@@ -162,14 +162,17 @@ static void windows_of_contexts(void **state) {
     world w;
     begin(&w, "question-answering");
     bert_dataset *d = must(&w, open_text(&w, "a.json", squad));
-    const bert_questions *q = d->extra;
+    const bert_questions *q = d->state;
     assert_int_equal(bert_dataset_size(d), 2);
     assert_int_equal(q->count, 2);
     assert_int_equal(q->questions[0].golds, 2);
     assert_false(q->version_2);
-    assert_int_equal(d->ids[d->positions[0][0]], W + 3);
-    assert_int_equal(d->ids[d->positions[0][1]], W + 4);
-    assert_int_equal(d->ids[d->start[1] + d->positions[1][0]], W + 9);
+    assert_int_equal(bert_dataset_ints(d, "ids")[bert_dataset_ints(d, "start_positions")[0]],
+                     W + 3);
+    assert_int_equal(bert_dataset_ints(d, "ids")[bert_dataset_ints(d, "end_positions")[0]], W + 4);
+    assert_int_equal(
+        bert_dataset_ints(d, "ids")[d->start[1] + bert_dataset_ints(d, "start_positions")[1]],
+        W + 9);
     bert_model *m = bert_dataset_open_model(d, &w.e);
     if (!m) fail_msg("%s", w.e.message);
     assert_int_equal(bert_model_config(w.base)->num_labels, 3);
@@ -179,14 +182,14 @@ static void windows_of_contexts(void **state) {
     w.options.max_length = 9; /* [CLS] w0 ? [SEP], then 4 tokens of the context, [SEP] */
     w.options.doc_stride = 2;
     d = must(&w, open_text(&w, "a.json", squad));
-    q = d->extra;
+    q = d->state;
     int held = 0;
     for (int64_t i = 0; i < d->rows; i++) {
         assert_true(d->start[i + 1] - d->start[i] <= 9);
         assert_true(q->of_row[i] >= (i ? q->of_row[i - 1] : 0));
-        if (!d->positions[i][0]) continue;
+        if (!bert_dataset_ints(d, "start_positions")[i]) continue;
         held++;
-        int32_t at = q->offsets[d->start[i] + d->positions[i][0]][0];
+        int32_t at = q->offsets[d->start[i] + bert_dataset_ints(d, "start_positions")[i]][0];
         assert_int_equal(at, q->of_row[i] ? 26 : 8);
     }
     assert_true(held >= 2);
@@ -216,7 +219,8 @@ static double measured(world *w) {
     float logits[2 * 64];
     const int32_t n = (int32_t)d->start[1], start[] = {0, n};
     for (int i = 0; i < 2 * n; i++) logits[i] = -5;
-    logits[0] = logits[2 * d->positions[0][0]] = logits[2 * d->positions[0][1] + 1] = 2;
+    logits[0] = logits[2 * bert_dataset_ints(d, "start_positions")[0]] =
+        logits[2 * bert_dataset_ints(d, "end_positions")[0] + 1] = 2;
     logits[1] = 3;
     const int64_t row = 0;
     bert_batch b = {.inputs = {.n = 1, .start = start}, .rows = &row};
@@ -263,7 +267,7 @@ static void rows_of_endings(void **state) {
     assert_int_equal(d->group, 2);
     assert_int_equal(d->sequences, 4);
     const int32_t want[] = {CLS, W + 1, SEP, W + 2, W + 3, SEP};
-    assert_memory_equal(d->ids, want, sizeof want);
+    assert_memory_equal(bert_dataset_ints(d, "ids"), want, sizeof want);
     assert_int_equal(bert_dataset_row_label(d, 0), 1);
     bert_dataset_free(d);
     w.options.text_column = "1";
@@ -404,9 +408,10 @@ static void pairs_are_half_random(void **state) {
     bert_dataset *d = must(&w, open_text(&w, "a.txt", text));
     int64_t random = 0;
     for (int64_t i = 0; i < d->rows; i++) {
-        random += d->labels[i];
+        random += bert_dataset_ints(d, "next_sentence_label")[i];
         const int32_t n = (int32_t)(d->start[i + 1] - d->start[i]);
-        const int32_t *ids = d->ids + d->start[i], *types = d->type_ids + d->start[i];
+        const int32_t *ids = bert_dataset_ints(d, "ids") + d->start[i],
+                      *types = bert_dataset_ints(d, "type_ids") + d->start[i];
         assert_true(n <= TINY_LENGTH && ids[0] == CLS && ids[n - 1] == SEP && types[n - 1] == 1);
     }
     assert_true(random > d->rows / 4 && random < 3 * d->rows / 4);
@@ -418,7 +423,7 @@ static void pairs_are_half_random(void **state) {
                            "w3\nw4\n"));
     assert_int_equal(bert_dataset_size(d), 2);
     const int32_t end_of_last = (int32_t)d->start[2];
-    assert_int_equal(d->ids[end_of_last - 2], W + 4);
+    assert_int_equal(bert_dataset_ints(d, "ids")[end_of_last - 2], W + 4);
     bert_dataset_free(d);
     free(text);
     end(&w);

@@ -50,7 +50,7 @@ static void reads(world *w, const char *name, const char *text, const char *want
     char got[2000] = "", notes[2000] = "";
     bert_dataset *d = open_text(w, name, text);
     if (!d) fail_msg("%s: %s", name, w->e.message);
-    const bert_sentences *s = d->extra;
+    const bert_sentences *s = d->state;
     size_t n = 0;
     for (int64_t i = 0; i < s->sentences; i++)
         for (int64_t k = s->sentence[i]; k < s->sentence[i + 1]; k++)

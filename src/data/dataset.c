@@ -19,15 +19,10 @@ void bert_dataset_free(bert_dataset *d) {
     free(d->where);
     free(d->model);
     bert_grown_free(d->start);
-    bert_grown_free(d->ids);
-    bert_grown_free(d->type_ids);
-    bert_grown_free(d->labels);
-    bert_grown_free(d->targets);
-    bert_grown_free(d->token_labels);
-    bert_grown_free(d->positions);
+    bert_columns_free(&d->columns);
     bert_notes_free(&d->notes);
     bert_kept_free(&d->kept);
-    if (d->extra) d->task->free_extra(d->extra);
+    if (d->state) d->task->free_state(d->state);
     free(d);
 }
 
@@ -72,8 +67,7 @@ int bert_dataset_begin(bert_dataset_builder *b, const char *where, const char *u
     if (options->max_length < 0 || options->max_length > limit)
         return bert_fail(e, BERT_EINVAL, "max_length %d: the model takes 1 to %d tokens",
                          (int)options->max_length, (int)limit);
-    const bool a_row_a_line = task == &bert_task_masked_lm && options->line_by_line;
-    if (options->overflow == BERT_OVERFLOW_WINDOW && (!task->windows || a_row_a_line))
+    if (options->overflow == BERT_OVERFLOW_WINDOW && !(task->windows && task->windows(options)))
         return bert_fail(e, BERT_EUNSUPPORTED,
                          "a dataset cannot be read in windows: choose to truncate long texts, or "
                          "to refuse them");
@@ -96,28 +90,28 @@ void bert_dataset_abandon(bert_dataset_builder *b) {
     *b = (bert_dataset_builder){0};
 }
 
-static int reserve(bert_dataset *d, int32_t tokens, bool pair, bert_error *e) {
-    const bool first = !d->start, first_pair = pair && !d->type_ids;
-    int rc = bert_grow(&d->start, (size_t)d->sequences + 2, sizeof *d->start, e);
-    if (rc) return rc;
-    if (first) d->start[0] = 0;
-    const size_t used = (size_t)d->start[d->sequences], n = used + (size_t)tokens;
-    rc = bert_grow(&d->ids, n, sizeof *d->ids, e);
-    if (!rc && (pair || d->type_ids)) rc = bert_grow(&d->type_ids, n, sizeof *d->type_ids, e);
-    if (!rc && first_pair) memset(d->type_ids, 0, used * sizeof *d->type_ids);
-    return rc;
-}
-
 int bert_dataset_add_sequence(bert_dataset_builder *b, const int32_t *ids, const int32_t *type_ids,
                               int32_t n, bert_error *e) {
     bert_dataset *d = b->set;
-    int rc = reserve(d, n, type_ids != NULL, e);
+    int rc = bert_grow(&d->start, (size_t)d->sequences + 2, sizeof *d->start, e);
     if (rc) return rc;
-    size_t at = (size_t)d->start[d->sequences];
-    memcpy(d->ids + at, ids, (size_t)n * sizeof *ids);
-    if (d->type_ids && type_ids) memcpy(d->type_ids + at, type_ids, (size_t)n * sizeof *type_ids);
-    if (d->type_ids && !type_ids) memset(d->type_ids + at, 0, (size_t)n * sizeof *type_ids);
-    d->start[++d->sequences] = (int64_t)at + n;
+    if (!d->sequences) d->start[0] = 0;
+    const int64_t at = d->start[d->sequences];
+    const size_t bytes = (size_t)n * sizeof *ids;
+    /* The first pair: all before it were texts. */
+    const bool first = type_ids && !bert_columns_find(&d->columns, "type_ids");
+    const bool pairs = type_ids || bert_columns_find(&d->columns, "type_ids");
+    int32_t *all = bert_dataset_grow_ints(d, "ids", BERT_PER_TOKEN, at + n, e);
+    int32_t *types =
+        all && pairs ? bert_dataset_grow_ints(d, "type_ids", BERT_PER_TOKEN, at + n, e) : NULL;
+    if (!all || (pairs && !types)) return e->code;
+    memcpy(all + at, ids, bytes);
+    if (first) memset(types, 0, (size_t)at * sizeof *types);
+    if (type_ids)
+        memcpy(types + at, type_ids, bytes);
+    else if (pairs)
+        memset(types + at, 0, bytes);
+    d->start[++d->sequences] = at + n;
     return BERT_OK;
 }
 
@@ -183,13 +177,11 @@ int bert_dataset_add(bert_dataset_builder *b, const bert_text *text, const bert_
 }
 
 void bert_dataset_leave_out(bert_dataset *d, const bool *out) {
+    bert_columns_leave_out(&d->columns, d->start, d->rows, out);
     int64_t rows = 0, used = 0;
     for (int64_t row = 0, begin = 0, end; row < d->rows; row++, begin = end) {
         end = d->start[row + 1];
         if (out[row]) continue;
-        const size_t n = (size_t)(end - begin);
-        memmove(d->ids + used, d->ids + begin, n * sizeof *d->ids);
-        if (d->type_ids) memmove(d->type_ids + used, d->type_ids + begin, n * sizeof *d->type_ids);
         used += end - begin;
         d->start[++rows] = used;
     }
@@ -247,8 +239,7 @@ bert_model_options bert_dataset_model(const bert_dataset *d) {
     o.device = d->device;
     if (!d->task->labels) return o;
     o.num_labels = d->num_labels;
-    if (d->task == &bert_task_sequence_classification)
-        o.problem_type = bert_problem_name(d->problem);
+    if (d->task->labels == BERT_LABELLED_ROWS) o.problem_type = bert_problem_name(d->problem);
     if (d->problem != BERT_PROBLEM_REGRESSION) o.label_names = (const char *const *)d->names;
     return o;
 }
@@ -284,20 +275,19 @@ const char *bert_dataset_label(const bert_dataset *d, int32_t i) {
 }
 
 const char *bert_dataset_positive_label(const bert_dataset *d) {
-    const bool two = d->task == &bert_task_sequence_classification && d->num_labels == 2 &&
+    const bool two = d->task->labels == BERT_LABELLED_ROWS && d->num_labels == 2 &&
                      d->problem == BERT_PROBLEM_SINGLE_LABEL;
     return two ? d->names[d->positive] : NULL;
 }
 
 int64_t bert_dataset_label_rows(const bert_dataset *d, int32_t i) {
+    const bert_column *labels = bert_columns_find(&d->columns, "labels");
+    const int32_t *label = bert_column_ints(labels);
+    const float *target = bert_dataset_floats(d, "targets");
     int64_t n = 0;
     if (i < 0 || i >= d->num_labels) return 0;
-    for (int64_t k = 0; d->token_labels && k < d->start[d->sequences]; k++)
-        n += d->token_labels[k] == i;
-    for (int64_t r = 0; r < d->rows; r++)
-        n += d->labels    ? d->labels[r] == i
-             : d->targets ? d->targets[r * d->num_labels + i] > 0.5f
-                          : false;
+    for (int64_t k = 0; label && k < labels->count; k++) n += label[k] == i;
+    for (int64_t r = 0; target && r < d->rows; r++) n += target[r * d->num_labels + i] > 0.5f;
     return n;
 }
 
@@ -340,11 +330,12 @@ int bert_dataset_summarize(const bert_dataset *d, bert_dataset_summary *out, ber
         *quantiles[q].length = length;
     }
     free(rows_of);
-    if (d->problem == BERT_PROBLEM_REGRESSION && d->targets) {
+    const float *targets = bert_dataset_floats(d, "targets");
+    if (d->problem == BERT_PROBLEM_REGRESSION && targets) {
         double sum = 0;
-        out->target_min = out->target_max = (double)d->targets[0];
+        out->target_min = out->target_max = (double)targets[0];
         for (int64_t r = 0; r < d->rows; r++) {
-            double v = (double)d->targets[r];
+            double v = (double)targets[r];
             if (v < out->target_min) out->target_min = v;
             if (v > out->target_max) out->target_max = v;
             sum += v;
@@ -357,48 +348,57 @@ int bert_dataset_summarize(const bert_dataset *d, bert_dataset_summary *out, ber
 int32_t bert_dataset_row(const bert_dataset *d, int64_t row, const int32_t **ids,
                          const int32_t **type_ids) {
     if (row < 0 || row >= d->rows) return BERT_EINVAL;
-    *ids = d->ids + row_start(d, row);
-    if (type_ids) *type_ids = d->type_ids ? d->type_ids + row_start(d, row) : NULL;
+    const int32_t *types = bert_dataset_ints(d, "type_ids");
+    *ids = bert_dataset_ints(d, "ids") + row_start(d, row);
+    if (type_ids) *type_ids = types ? types + row_start(d, row) : NULL;
     return length_of(d, row);
 }
 
 int32_t bert_dataset_row_label(const bert_dataset *d, int64_t row) {
-    return d->labels && row >= 0 && row < d->rows ? d->labels[row] : -1;
+    const int32_t *labels = bert_dataset_row_labels(d);
+    return labels && row >= 0 && row < d->rows ? labels[row] : -1;
 }
 
 const float *bert_dataset_row_targets(const bert_dataset *d, int64_t row) {
-    return d->targets && row >= 0 && row < d->rows ? d->targets + row * d->num_labels : NULL;
+    const float *targets = bert_dataset_floats(d, "targets");
+    return targets && row >= 0 && row < d->rows ? targets + row * d->num_labels : NULL;
 }
 
 /* ---- Duplicates */
 
-static uint64_t hash_row(const bert_dataset *d, int64_t row) {
+typedef struct {
+    const bert_dataset *set;
+    const int32_t *ids, *types; /* of the set */
+} tokens;
+
+static tokens tokens_of(const bert_dataset *d) {
+    return (tokens){d, bert_dataset_ints(d, "ids"), bert_dataset_ints(d, "type_ids")};
+}
+
+static uint64_t hash_row(const tokens *d, int64_t row) {
     uint64_t h = 0xcbf29ce484222325u;
-    for (int64_t i = row_start(d, row); i < row_start(d, row + 1); i++) {
+    for (int64_t i = row_start(d->set, row); i < row_start(d->set, row + 1); i++) {
         uint64_t token = (uint32_t)d->ids[i];
-        if (d->type_ids && d->type_ids[i]) token |= (uint64_t)1 << 32;
+        if (d->types && d->types[i]) token |= (uint64_t)1 << 32;
         h = (h ^ token) * 0x9e3779b97f4a7c15u;
         h ^= h >> 29;
     }
     return h;
 }
 
-static bool same_row(const bert_dataset *a, int64_t i, const bert_dataset *b, int64_t j) {
-    int32_t n = length_of(a, i);
-    if (n != length_of(b, j) ||
-        memcmp(a->ids + row_start(a, i), b->ids + row_start(b, j), (size_t)n * sizeof *a->ids))
+static bool same_row(const tokens *a, int64_t i, const tokens *b, int64_t j) {
+    const int32_t n = length_of(a->set, i);
+    const int64_t x = row_start(a->set, i), y = row_start(b->set, j);
+    if (n != length_of(b->set, j) || memcmp(a->ids + x, b->ids + y, (size_t)n * sizeof *a->ids))
         return false;
-    for (int32_t k = 0; k < n; k++) {
-        int32_t x = a->type_ids ? a->type_ids[row_start(a, i) + k] : 0;
-        int32_t y = b->type_ids ? b->type_ids[row_start(b, j) + k] : 0;
-        if (x != y) return false;
-    }
+    for (int32_t k = 0; k < n; k++)
+        if ((a->types ? a->types[x + k] : 0) != (b->types ? b->types[y + k] : 0)) return false;
     return true;
 }
 
 /* The slot of a row of a with the tokens of row j of b, or the empty one where it would be. */
-static size_t find_row(const int64_t *table, size_t slots, const bert_dataset *a,
-                       const bert_dataset *b, int64_t j) {
+static size_t find_row(const int64_t *table, size_t slots, const tokens *a, const tokens *b,
+                       int64_t j) {
     size_t s = (size_t)hash_row(b, j) & (slots - 1);
     while (table[s] && !same_row(a, table[s] - 1, b, j)) s = (s + 1) & (slots - 1);
     return s;
@@ -411,14 +411,15 @@ int64_t bert_dataset_duplicates(const bert_dataset *a, const bert_dataset *b, be
     while (slots < 2 * (size_t)a->rows) slots *= 2;
     int64_t *table = calloc(slots, sizeof *table); /* row + 1, or 0 */
     if (!table) return bert_fail_memory(e, slots * sizeof *table);
+    const tokens x = tokens_of(a), y = tokens_of(b);
     int64_t found = 0;
     for (int64_t i = 0; i < a->rows; i++) {
-        size_t s = find_row(table, slots, a, a, i);
+        size_t s = find_row(table, slots, &x, &x, i);
         if (table[s] && a == b) found++;
         if (!table[s]) table[s] = i + 1;
     }
     for (int64_t j = 0; a != b && j < b->rows; j++)
-        found += table[find_row(table, slots, a, b, j)] != 0;
+        found += table[find_row(table, slots, &x, &y, j)] != 0;
     free(table);
     return found;
 }

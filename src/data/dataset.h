@@ -2,6 +2,7 @@
 #ifndef BERT_DATA_DATASET_H
 #define BERT_DATA_DATASET_H
 #include "base/notes.h"
+#include "data/columns.h"
 #include "data/kept.h"
 #include "data/task.h"
 #include "models/model.h"
@@ -24,15 +25,9 @@ struct bert_dataset {
     bool from_one;     /* these are counted from 1 in its file */
     int64_t sequences; /* rows * group */
     bert_kept kept; /* with keep_texts: what the rows said, as their task's predictions need it */
-    /* From here on grown arrays (base/grow.h). */
-    int64_t *start; /* [sequences + 1] in ids */
-    int32_t *ids;
-    int32_t *type_ids;       /* NULL: no row is a pair */
-    int32_t *labels;         /* [rows], or NULL */
-    float *targets;          /* [rows, num_labels], or NULL */
-    int32_t *token_labels;   /* [start[sequences]], -100: none; or NULL */
-    int32_t (*positions)[2]; /* [rows] first and last token of the answer, or NULL */
-    void *extra;             /* what else the task keeps, freed by it */
+    int64_t *start; /* [sequences + 1] in tokens; grown (base/grow.h) */
+    bert_columns columns;
+    void *state; /* what else the task keeps, freed by it */
 };
 
 /* What the label fields said before it is known what they mean: distinct texts, numbered in the
@@ -76,6 +71,19 @@ struct bert_dataset_builder {
     char **columns;   /* label columns of a multi-label file; NULL: fields hold labels */
     int columns_count;
 };
+
+/* Data of a column by name, which stays until it grows; NULL: there is none. */
+int32_t *bert_dataset_ints(const bert_dataset *d, const char *name);
+float *bert_dataset_floats(const bert_dataset *d, const char *name);
+/* "labels" where each row has one. */
+int32_t *bert_dataset_row_labels(const bert_dataset *d);
+/* Whether it has labels or targets. */
+bool bert_dataset_is_labelled(const bert_dataset *d);
+/* bert_columns_grow() of the set: its data, or NULL. */
+int32_t *bert_dataset_grow_ints(bert_dataset *d, const char *name, bert_column_per per,
+                                int64_t count, bert_error *e);
+float *bert_dataset_grow_floats(bert_dataset *d, const char *name, int32_t width, int64_t rows,
+                                bert_error *e);
 
 /* where: the file's name, or what to call rows in memory. */
 int bert_dataset_begin(bert_dataset_builder *b, const char *where, const char *unit,

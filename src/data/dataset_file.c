@@ -37,7 +37,7 @@ static int add_row(bert_dataset_builder *b, const bert_row *row, bert_error *e) 
 }
 
 bert_reader *bert_dataset_reader(bert_dataset_builder *b, const char *path, bert_error *e) {
-    const bool one_text = b->set->task != &bert_task_sequence_classification;
+    const bool one_text = b->set->task->labels != BERT_LABELLED_ROWS;
     const bert_reader_options o = {.text_column = b->options->text_column,
                                    .pair_column = one_text ? "" : b->options->pair_column,
                                    .label_column = b->options->label_column,
@@ -72,7 +72,7 @@ static int read_rows(bert_dataset_builder *b, const char *path, bert_error *e) {
 const bert_task bert_task_sequence_classification = {
     .name = "sequence-classification",
     .pipeline = "text-classification",
-    .labels = true,
+    .labels = BERT_LABELLED_ROWS,
     .read = read_rows,
     .resolve = bert_dataset_resolve,
     .predictions = &bert_row_predictions,

@@ -246,25 +246,25 @@ static int fill_targets(bert_dataset_builder *b, const int32_t *number, bert_err
     const bert_raw_labels *r = &b->raw;
     size_t width = (size_t)d->num_labels;
     const size_t count = (size_t)d->rows * width;
-    int rc = bert_grow(&d->targets, count, sizeof *d->targets, e);
-    if (rc) return rc;
-    for (size_t i = 0; i < count; i++) d->targets[i] = 0;
+    float *targets = bert_dataset_grow_floats(d, "targets", d->num_labels, d->rows, e);
+    if (!targets) return e->code;
+    for (size_t i = 0; i < count; i++) targets[i] = 0;
     for (int64_t row = 0; row < d->rows; row++)
         for (int64_t k = r->start[row]; k < r->start[row + 1]; k++) {
             double v = 1;
             if (!number) bert_label_number(r->text[r->of_rows[k]], &v);
             size_t column = number ? (size_t)number[r->of_rows[k]] : 0;
-            d->targets[(size_t)row * width + column] = (float)v;
+            targets[(size_t)row * width + column] = (float)v;
         }
     return BERT_OK;
 }
 
 static int fill_labels(bert_dataset_builder *b, const int32_t *number, bert_error *e) {
     bert_dataset *d = b->set;
-    int rc = bert_grow(&d->labels, (size_t)d->rows, sizeof *d->labels, e);
-    if (rc) return rc;
+    int32_t *labels = bert_dataset_grow_ints(d, "labels", BERT_PER_ROW, d->rows, e);
+    if (!labels) return e->code;
     for (int64_t row = 0; row < d->rows; row++)
-        d->labels[row] = number[b->raw.of_rows[b->raw.start[row]]];
+        labels[row] = number[b->raw.of_rows[b->raw.start[row]]];
     return BERT_OK;
 }
 
@@ -283,12 +283,14 @@ static int fill_hot(bert_dataset_builder *b, bert_error *e) {
     bert_dataset *d = b->set;
     const bert_raw_labels *r = &b->raw;
     const bool single = d->problem == BERT_PROBLEM_SINGLE_LABEL;
-    const size_t width = (size_t)d->num_labels, rows = (size_t)d->rows;
-    int rc = single ? bert_grow(&d->labels, rows, sizeof *d->labels, e)
-                    : bert_grow(&d->targets, rows * width, sizeof *d->targets, e);
+    const size_t width = (size_t)d->num_labels;
+    int32_t *labels = single ? bert_dataset_grow_ints(d, "labels", BERT_PER_ROW, d->rows, e) : NULL;
+    float *targets =
+        single ? NULL : bert_dataset_grow_floats(d, "targets", d->num_labels, d->rows, e);
+    int rc = labels || targets ? BERT_OK : e->code;
     for (int64_t row = 0; row < d->rows && !rc; row++) {
         int32_t ones = 0, last = 0;
-        if (!single) memset(d->targets + (size_t)row * width, 0, width * sizeof *d->targets);
+        if (!single) memset(targets + (size_t)row * width, 0, width * sizeof *targets);
         for (int64_t k = r->start[row]; k < r->start[row + 1] && !rc; k++) {
             const bert_text text = bert_text_of(r->text[r->of_rows[k]]);
             const int32_t label = label_of_place(b, (int32_t)(k - r->start[row]));
@@ -300,9 +302,9 @@ static int fill_hot(bert_dataset_builder *b, bert_error *e) {
             if (!yes || rc) continue;
             last = label;
             ones++;
-            if (!single) d->targets[(size_t)row * width + (size_t)label] = 1;
+            if (!single) targets[(size_t)row * width + (size_t)label] = 1;
         }
-        if (single) d->labels[row] = last;
+        if (single) labels[row] = last;
         if (single && ones != 1 && !rc)
             rc = bert_fail(e, BERT_EINVAL,
                            "%s: row %lld has %d labels, and this is a problem of a single one",

@@ -12,11 +12,30 @@ struct bert_loader {
     bert_loader_options options;
     int64_t *order; /* [rows] of epoch, or NULL: the order of the file */
     int64_t epoch;
-    int64_t *rows; /* the arrays of a batch */
-    int32_t *start, *ids, *type_ids, *labels, *token_labels, *first, *last, *masked;
-    float *targets;
-    size_t tokens_capacity;
+    int64_t *rows; /* of a batch, as are all of these */
+    int32_t *start;
+    bert_column *columns; /* [column_count] those of the set, and the labels that its task draws */
+    int64_t *room;        /* [column_count] items */
+    int32_t column_count;
+    int32_t *masked; /* tokens; with room for those of the labels */
 };
+
+/* False: no memory. */
+static bool take_columns(bert_loader *l) {
+    static const bert_column drawn = {
+        .name = "labels", .type = BERT_COLUMN_INT32, .per = BERT_PER_LOGIT_TOKEN, .width = 1};
+    const bert_columns *all = &l->set->columns;
+    const int n = all->n + (l->set->task->mask != NULL);
+    l->columns = calloc((size_t)n + 1, sizeof *l->columns);
+    l->room = calloc((size_t)n + 1, sizeof *l->room);
+    if (!l->columns || !l->room) return false;
+    l->column_count = n;
+    for (int i = 0; i < n; i++) {
+        l->columns[i] = i < all->n ? *all->at[i] : drawn;
+        l->columns[i].data = NULL;
+    }
+    return true;
+}
 
 bert_loader *bert_loader_new(const bert_dataset *d, const bert_loader_options *options,
                              bert_error *e) {
@@ -45,17 +64,10 @@ bert_loader *bert_loader_new(const bert_dataset *d, const bert_loader_options *o
     if (ordered) l->order = malloc((size_t)d->rows * sizeof *l->order);
     l->rows = malloc(k * sizeof *l->rows);
     l->start = malloc((k * (size_t)d->group + 1) * sizeof *l->start);
-    if (d->positions) l->first = malloc(2 * k * sizeof *l->first);
-    if (l->first) l->last = l->first + k;
-    if (d->labels) l->labels = malloc(k * sizeof *l->labels);
-    if (d->targets) l->targets = malloc(k * (size_t)d->num_labels * sizeof *l->targets);
-    if ((ordered && !l->order) || !l->rows || !l->start || (d->labels && !l->labels) ||
-        (d->positions && !l->first) || (d->targets && !l->targets)) {
-        bert_fail_memory(e, (size_t)d->rows * sizeof *l->order);
-        bert_loader_free(l);
-        return NULL;
-    }
-    return l;
+    if ((!ordered || l->order) && l->rows && l->start && take_columns(l)) return l;
+    bert_fail_memory(e, (size_t)d->rows * sizeof *l->order);
+    bert_loader_free(l);
+    return NULL;
 }
 
 void bert_loader_free(bert_loader *l) {
@@ -63,13 +75,10 @@ void bert_loader_free(bert_loader *l) {
     free(l->order);
     free(l->rows);
     free(l->start);
-    free(l->ids);
-    free(l->type_ids);
-    free(l->labels);
-    free(l->token_labels);
+    for (int32_t i = 0; i < l->column_count; i++) free(bert_column_ints(&l->columns[i]));
+    free(l->columns);
+    free(l->room);
     free(l->masked);
-    free(l->first);
-    free(l->targets);
     free(l);
 }
 
@@ -133,63 +142,75 @@ static int set_epoch(bert_loader *l, int64_t epoch, bert_error *e) {
 
 /* ---- A batch */
 
-static bool has_token_labels(const bert_dataset *d) {
-    return d->token_labels || d->task->mask;
+/* The first item of row i, whose tokens begin at `start`. */
+static int64_t first_item(const bert_column *c, int64_t i, int32_t group, int64_t start) {
+    return c->per == BERT_PER_ROW ? i : c->per == BERT_PER_SEQUENCE ? i * group : start;
 }
 
-static int reserve(bert_loader *l, size_t tokens, bert_error *e) {
-    if (tokens <= l->tokens_capacity) return BERT_OK;
-    size_t n = tokens + tokens / 2;
-    int32_t *ids = realloc(l->ids, n * sizeof *ids);
-    if (ids) l->ids = ids;
-    int32_t *types = ids && l->set->type_ids ? realloc(l->type_ids, n * sizeof *types) : NULL;
-    if (types) l->type_ids = types;
-    int32_t *labels =
-        ids && has_token_labels(l->set) ? realloc(l->token_labels, n * sizeof *labels) : NULL;
-    if (labels) l->token_labels = labels;
-    int32_t *masked = labels && l->set->task->mask ? realloc(l->masked, n * sizeof *masked) : NULL;
-    if (masked) l->masked = masked;
-    if (!ids || (l->set->type_ids && !types) || (l->set->task->mask && !masked) ||
-        (has_token_labels(l->set) && !labels))
-        return bert_fail_memory(e, n * sizeof *ids);
-    l->tokens_capacity = n;
+/* Room in every column for a batch of n rows, whose items it then has. */
+static int reserve(bert_loader *l, int32_t n, bert_error *e) {
+    const int32_t group = l->set->group;
+    for (int32_t i = 0; i < l->column_count; i++) {
+        bert_column *c = &l->columns[i];
+        c->count = first_item(c, n, group, l->start[n * group]);
+        if (c->count <= l->room[i]) continue;
+        const int64_t items = c->count + c->count / 2;
+        free(bert_column_ints(c));
+        c->data = malloc(bert_column_bytes(c, items));
+        l->room[i] = c->data ? items : 0;
+        if (!c->data) return bert_fail_memory(e, bert_column_bytes(c, items));
+        if (c->per != BERT_PER_LOGIT_TOKEN) continue;
+        int32_t *masked = realloc(l->masked, (size_t)items * sizeof *masked);
+        if (!masked) return bert_fail_memory(e, (size_t)items * sizeof *masked);
+        l->masked = masked;
+    }
     return BERT_OK;
+}
+
+/* NULL: there is none of that name. */
+static const bert_column *column(const bert_loader *l, const char *name) {
+    const bert_inputs in = {.columns = l->columns, .column_count = l->column_count};
+    return bert_inputs_column(&in, name);
+}
+
+static int32_t *column_ints(const bert_loader *l, const char *name) {
+    return bert_column_ints(column(l, name));
+}
+
+/* The labels that the task draws; the last column. */
+static int32_t *drawn_labels(const bert_loader *l) {
+    return bert_column_ints(&l->columns[l->column_count - 1]);
 }
 
 /* Row i of the batch. */
 static int copy_row(bert_loader *l, int64_t epoch, int32_t i) {
     const bert_dataset *d = l->set;
-    const int64_t row = l->rows[i], from = d->start[row * d->group];
-    const int32_t to = l->start[i * d->group];
-    const size_t bytes = (size_t)(l->start[(i + 1) * d->group] - to) * sizeof *l->ids;
-    const size_t width = (size_t)d->num_labels;
-    memcpy(l->ids + to, d->ids + from, bytes);
-    if (d->type_ids) memcpy(l->type_ids + to, d->type_ids + from, bytes);
-    if (d->token_labels) memcpy(l->token_labels + to, d->token_labels + from, bytes);
-    if (d->labels) l->labels[i] = d->labels[row];
-    if (d->positions) {
-        l->first[i] = d->positions[row][0];
-        l->last[i] = d->positions[row][1];
+    const int32_t group = d->group, start = l->start[i * group], end = l->start[(i + 1) * group];
+    const int64_t row = l->rows[i], from = d->start[row * group];
+    for (int32_t k = 0; k < d->columns.n; k++) {
+        const bert_column *c = d->columns.at[k], *out = &l->columns[k];
+        const int64_t first = first_item(c, row, group, from),
+                      items = first_item(c, row + 1, group, from + end - start) - first,
+                      to = first_item(c, i, group, start);
+        memcpy((char *)bert_column_ints(out) + bert_column_bytes(c, to),
+               (const char *)c->data + bert_column_bytes(c, first), bert_column_bytes(c, items));
     }
-    if (d->targets)
-        memcpy(l->targets + (size_t)i * width, d->targets + (size_t)row * width,
-               width * sizeof *l->targets);
     if (!d->task->mask) return BERT_OK;
-    return d->task->mask(d, l->options.seed, epoch, row, l->ids + to, l->token_labels + to,
-                         (int32_t)(bytes / sizeof *l->ids));
+    return d->task->mask(d, l->options.seed, epoch, row, column_ints(l, "ids") + start,
+                         drawn_labels(l) + start, end - start);
 }
 
 /* Leaves the first token of each row and those that are masked, the only ones whose words the loss
- * asks about; returns how many. */
-static int32_t keep_masked(bert_loader *l, int32_t rows) {
-    int32_t kept = 0;
+ * asks about. */
+static void keep_masked(bert_loader *l, int32_t rows) {
+    int32_t kept = 0, *labels = drawn_labels(l);
     for (int32_t i = 0; i < rows; i++)
         for (int32_t k = l->start[i]; k < l->start[i + 1]; k++) {
-            if (k > l->start[i] && l->token_labels[k] < 0) continue;
+            if (k > l->start[i] && labels[k] < 0) continue;
             l->masked[kept] = k;
-            l->token_labels[kept++] = l->token_labels[k];
+            labels[kept++] = labels[k];
         }
-    return kept;
+    l->columns[l->column_count - 1].count = kept;
 }
 
 int bert_loader_get(bert_loader *l, int64_t epoch, int64_t index, bert_batch *out, bert_error *e) {
@@ -213,29 +234,28 @@ int bert_loader_get(bert_loader *l, int64_t epoch, int64_t index, bert_batch *ou
             to[1] = to[0] + (int32_t)(from[1] - from[0]);
         }
     }
-    rc = reserve(l, (size_t)l->start[n * group], e);
+    rc = reserve(l, n, e);
     if (rc) return rc;
     for (int32_t i = 0; i < n; i++)
         if (copy_row(l, epoch, i)) return bert_fail_memory(e, (size_t)l->start[n * group]);
-    const bool tokens = l->token_labels != NULL;
-    int32_t label_count = tokens ? l->start[n] : n;
-    if (d->task->mask) label_count = keep_masked(l, n);
+    if (d->task->mask) keep_masked(l, n);
+    const bert_column *labels = column(l, "labels");
+    const int32_t label_count = labels ? (int32_t)labels->count : n;
     *out = (bert_batch){
         .inputs = {.n = n * group,
                    .start = l->start,
-                   .ids = l->ids,
-                   .type_ids = l->type_ids,
+                   .ids = column_ints(l, "ids"),
+                   .type_ids = column_ints(l, "type_ids"),
                    .logit_tokens = l->masked,
-                   .logit_tokens_count = d->task->mask ? label_count : 0},
-        .labels = tokens ? l->token_labels : l->labels,
+                   .logit_tokens_count = d->task->mask ? label_count : 0,
+                   .columns = l->columns,
+                   .column_count = l->column_count},
+        .labels = bert_column_ints(labels),
         .label_count = label_count,
-        .targets = l->targets,
+        .targets = bert_column_floats(column(l, "targets")),
         .rows = l->rows,
         .row_count = n,
-        .choices = group > 1 ? group : 0,
-        .start_positions = l->first,
-        .end_positions = l->last,
-        .next_sentence_label = tokens ? l->labels : NULL,
+        .row_sequences = group > 1 ? group : 0,
     };
     return BERT_OK;
 }

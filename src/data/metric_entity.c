@@ -93,7 +93,7 @@ static void score(bert_entity_state *s, int32_t n) {
 /* ---- The stream */
 
 static int begin(bert_entity_state *s, const bert_dataset *d, bert_error *e) {
-    const bert_sentences *known = d->extra;
+    const bert_sentences *known = d->state;
     s->set = d;
     s->tags = bert_tags_new(d->names, d->num_labels, e);
     if (!s->tags) return BERT_ENOMEM;

@@ -384,6 +384,25 @@ bert_metrics *bert_metrics_with(const bert_scorer *scorer, const char *names, be
     return NULL;
 }
 
+/* Of rows that have neither labels nor targets: what their head learns has no metric but its loss.
+ */
+static int count_rows(void *state, const bert_dataset *d, const bert_batch *b, const float *logits,
+                      int32_t cols, bert_error *e) {
+    (void)d, (void)logits, (void)cols, (void)e;
+    *(int64_t *)state += b->row_count;
+    return BERT_OK;
+}
+
+static int counted_rows(void *state, double *values, int64_t *rows, bert_error *e) {
+    (void)values, (void)e;
+    *rows = *(int64_t *)state;
+    return BERT_OK;
+}
+
+static const char *const no_names[] = {NULL};
+static const bert_scorer loss_alone = {
+    .names = no_names, .size = sizeof(int64_t), .update = count_rows, .compute = counted_rows};
+
 bert_metrics *bert_metrics_for(const bert_dataset *d, const char *names, bert_error *e) {
     if ((!names || !*names) && d->task->usual) names = d->task->usual(d);
     if (d->task->scorer_of) return bert_metrics_with(d->task->scorer_of(d), names, e);
@@ -391,6 +410,7 @@ bert_metrics *bert_metrics_for(const bert_dataset *d, const char *names, bert_er
     if (d->group > 1) /* a row is right or not; which place the right ending had means nothing */
         return bert_metrics_new("single_label_classification", d->group,
                                 names && *names ? names : "accuracy", e);
+    if (!bert_dataset_is_labelled(d)) return bert_metrics_with(&loss_alone, names, e);
     bert_metrics *m = bert_metrics_new(bert_problem_name(d->problem), d->num_labels, names, e);
     if (m && bert_dataset_positive_label(d)) m->positive = d->positive;
     return m;

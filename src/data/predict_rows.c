@@ -45,7 +45,7 @@ static json_t *scores_by_name(prediction *r) {
 
 static void add_class(prediction *r, json_t *o) {
     const int32_t best = best_of(r);
-    put(r, o, "gold", name_of(r, r->set->labels[r->row]));
+    put(r, o, "gold", name_of(r, bert_dataset_row_label(r->set, r->row)));
     put(r, o, "prediction", name_of(r, best));
     put(r, o, "score", bert_json_number((double)r->scores[best]));
     put(r, o, "scores", scores_by_name(r));
@@ -60,14 +60,14 @@ static json_t *present(prediction *r, const float *value, float above) {
 }
 
 static void add_labels(prediction *r, json_t *o) {
-    const float *gold = r->set->targets + r->row * r->n;
+    const float *gold = bert_dataset_row_targets(r->set, r->row);
     put(r, o, "gold", present(r, gold, 0.5F));
     put(r, o, "prediction", present(r, r->logits, 0));
     put(r, o, "scores", scores_by_name(r));
 }
 
 static void add_value(prediction *r, json_t *o) {
-    put(r, o, "gold", bert_json_number((double)r->set->targets[r->row * r->n]));
+    put(r, o, "gold", bert_json_number((double)*bert_dataset_row_targets(r->set, r->row)));
     put(r, o, "prediction", bert_json_number((double)r->logits[0]));
 }
 
@@ -79,7 +79,7 @@ static void add_choice(prediction *r, json_t *o) {
         r->failed |= json_array_append_new(scores, bert_json_number((double)r->scores[i])) != 0;
     }
     put(r, o, "endings", endings);
-    put(r, o, "gold", json_integer(r->set->labels[r->row]));
+    put(r, o, "gold", json_integer(bert_dataset_row_label(r->set, r->row)));
     put(r, o, "prediction", json_integer(best));
     put(r, o, "score", bert_json_number((double)r->scores[best]));
     put(r, o, "scores", scores);
@@ -95,7 +95,7 @@ static json_t *record_of(prediction *r) {
         add_choice(r, o);
         return o;
     }
-    if (d->type_ids)
+    if (bert_dataset_ints(d, "type_ids"))
         json_object_set_new(o, "text_pair",
                             bert_kept_count(&d->kept, r->row) > 1 ? string_at(r, 1) : json_null());
     if (d->problem == BERT_PROBLEM_SINGLE_LABEL)
@@ -110,7 +110,7 @@ static json_t *record_of(prediction *r) {
 static int write_batch(bert_predictions *p, const bert_batch *b, const float *logits, int32_t cols,
                        bert_error *e) {
     const bert_dataset *d = p->set;
-    const int32_t n = b->choices ? b->choices : cols;
+    const int32_t n = b->row_sequences ? b->row_sequences : cols;
     const bert_config c = {.num_labels = n};
     float *scores = malloc((size_t)n * sizeof *scores);
     if (!scores) return bert_fail_memory(e, (size_t)n * sizeof *scores);

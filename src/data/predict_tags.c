@@ -44,7 +44,7 @@ static int put_word(bert_predictions *p, const char *word, bert_error *e) {
 }
 
 static int put_line(bert_predictions *p, int64_t w, bert_error *e) {
-    const bert_sentences *all = p->set->extra;
+    const bert_sentences *all = p->set->state;
     const int32_t *labels = p->state;
     const int64_t token = all->token[w];
     const char *fields[] = {p->set->names[all->gold[w]],
@@ -58,7 +58,7 @@ static int put_line(bert_predictions *p, int64_t w, bert_error *e) {
 }
 
 static int put_all(bert_predictions *p, bert_error *e) {
-    const bert_sentences *all = p->set->extra;
+    const bert_sentences *all = p->set->state;
     int rc = BERT_OK;
     for (int64_t i = 0; i < all->sentences && !rc; i++) {
         if (i) rc = put(p, "\n", e);

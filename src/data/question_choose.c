@@ -88,7 +88,7 @@ int bert_choose_end(bert_chooser *s, bert_choose_fn *each, void *context, bert_e
 int bert_chooser_batch(bert_chooser *s, const bert_dataset *d, const bert_batch *b,
                        const float *logits, int32_t cols, bert_choose_fn *each, void *context,
                        bert_error *e) {
-    s->questions = d->extra;
+    s->questions = d->state;
     int rc =
         cols == 2 ? 0 : bert_fail(e, BERT_EINVAL, "the head gives %d scores a token", (int)cols);
     for (int32_t i = 0; i < b->inputs.n && !rc; i++) {

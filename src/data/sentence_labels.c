@@ -61,7 +61,7 @@ static int say_names(bert_dataset_builder *b, const char *whose, char *const *na
 
 /* Names that datasets writes beside its data. 1: they are in that file. */
 static int names_in(bert_dataset_builder *b, const char *path, bool card, bert_error *e) {
-    const bert_sentences *all = b->set->extra;
+    const bert_sentences *all = b->set->state;
     if (!bert_file_exists(path) || (card && !all->tags_name)) return 0;
     if (card) return bert_card_names(path, all->tags_name, &b->given, e);
     int rc = bert_label_names_read(path, all->tags_name, &b->given, e);
@@ -108,9 +108,9 @@ static int stop(const bert_dataset_builder *b, int32_t numbers, int32_t one, lon
 
 /* A number is a tag by the order of names that is known, or not at all. */
 static int name_numbers(bert_dataset_builder *b, bert_error *e) {
-    bert_sentences *all = b->set->extra;
+    bert_sentences *all = b->set->state;
     const bert_dataset *like = b->options->like;
-    const bert_sentences *first = like ? like->extra : NULL;
+    const bert_sentences *first = like ? like->state : NULL;
     int32_t one = 0;
     long greatest;
     const int32_t numbers = find_numbers(b, &one, &greatest);
@@ -134,7 +134,7 @@ static int name_numbers(bert_dataset_builder *b, bert_error *e) {
 
 /* Entities that the other one of two schemes has. */
 static int say_unmarked(bert_dataset_builder *b, const bert_tag_evidence *seen, bert_error *e) {
-    const bert_sentences *all = b->set->extra;
+    const bert_sentences *all = b->set->state;
     const bert_tag_scheme scheme = all->tags->scheme;
     const bool first = scheme == BERT_TAGS_IOB1 || scheme == BERT_TAGS_IOE1,
                ends = scheme == BERT_TAGS_IOE1 || scheme == BERT_TAGS_IOE2;
@@ -153,7 +153,7 @@ static int say_unmarked(bert_dataset_builder *b, const bert_tag_evidence *seen, 
 }
 
 static int say_tags(bert_dataset_builder *b, const bert_tag_evidence *seen, bert_error *e) {
-    const bert_sentences *all = b->set->extra;
+    const bert_sentences *all = b->set->state;
     const bert_tags *t = all->tags;
     const int types = (int)t->entity_types;
     const char *s = types == 1 ? "" : "s";
@@ -178,8 +178,8 @@ static int say_tags(bert_dataset_builder *b, const bert_tag_evidence *seen, bert
 
 static int find_tags(bert_dataset_builder *b, bert_error *e) {
     bert_dataset *d = b->set;
-    bert_sentences *all = d->extra;
-    const bert_sentences *first = b->options->like ? b->options->like->extra : NULL;
+    bert_sentences *all = d->state;
+    const bert_sentences *first = b->options->like ? b->options->like->state : NULL;
     bert_tag_evidence seen = {0};
     all->tags = bert_tags_new(d->names, d->num_labels, e);
     if (!all->tags) return BERT_ENOMEM;
@@ -195,7 +195,7 @@ static int find_tags(bert_dataset_builder *b, bert_error *e) {
 }
 
 static int one_class(const bert_dataset_builder *b, bert_error *e) {
-    const bert_sentences *all = b->set->extra;
+    const bert_sentences *all = b->set->state;
     char hint[100] = "";
     if (all->columns > 2)
         snprintf(hint, sizeof hint, "; label_column says which of the %d columns holds the labels",
@@ -208,7 +208,7 @@ static int one_class(const bert_dataset_builder *b, bert_error *e) {
 
 int bert_sentences_resolve(bert_dataset_builder *b, bert_error *e) {
     bert_dataset *d = b->set;
-    bert_sentences *all = d->extra;
+    bert_sentences *all = d->state;
     const bert_dataset_options *o = b->options;
     int rc = name_numbers(b, e);
     if (rc) return rc;
@@ -221,8 +221,9 @@ int bert_sentences_resolve(bert_dataset_builder *b, bert_error *e) {
     rc = bert_grow(&all->gold, (size_t)all->words, sizeof *all->gold, e);
     for (int64_t i = 0; !rc && i < all->words; i++)
         all->gold[i] = number[b->raw.of_rows[b->raw.start[i]]];
+    int32_t *labels = bert_dataset_ints(d, "labels");
     for (int64_t i = 0; !rc && i < d->start[d->sequences]; i++)
-        if (d->token_labels[i] >= 0) d->token_labels[i] = all->gold[d->token_labels[i]];
+        if (labels[i] >= 0) labels[i] = all->gold[labels[i]];
     free(number);
     return rc ? rc : find_tags(b, e);
 }

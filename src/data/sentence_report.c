@@ -145,7 +145,7 @@ static struct bert_sentence_room *room_for(bert_entity_state *s, int32_t words, 
 /* The words, their labels, and the labels that were predicted; returns how many these are. */
 static int32_t read_words(const bert_entity_state *s, int64_t first, int32_t words,
                           struct bert_sentence_room *r) {
-    const bert_sentences *all = s->set->extra;
+    const bert_sentences *all = s->set->state;
     int32_t n = 0;
     for (int32_t i = 0; i < words; i++) {
         const int64_t w = first + i, token = all->token[w];
@@ -204,7 +204,7 @@ static int32_t wrong_entities(const bert_entity_state *s, struct bert_sentence_r
 
 int64_t bert_metrics_sentences(const bert_metrics *m) {
     const bert_entity_state *s = state_of(m);
-    const bert_sentences *all = s ? s->set->extra : NULL;
+    const bert_sentences *all = s ? s->set->state : NULL;
     return all ? all->sentences : 0;
 }
 
@@ -214,7 +214,7 @@ int bert_metrics_sentence(const bert_metrics *m, int64_t i, bert_tagged_sentence
     if (i < 0 || i >= bert_metrics_sentences(m))
         return bert_fail(e, BERT_EINVAL, "there is no sentence %lld", (long long)i);
     bert_entity_state *s = bert_metrics_tags(m);
-    const bert_sentences *all = s->set->extra;
+    const bert_sentences *all = s->set->state;
     const int64_t first = all->sentence[i];
     const int32_t words = (int32_t)(all->sentence[i + 1] - first);
     struct bert_sentence_room *r = room_for(s, words, e);

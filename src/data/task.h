@@ -16,13 +16,22 @@ typedef struct {
     void (*clear)(void *state); /* frees what the state points to; NULL: nothing */
 } bert_scorer;
 
+typedef enum { BERT_LABELLED_NOTHING, BERT_LABELLED_ROWS, BERT_LABELLED_TOKENS } bert_labelled;
+
+/* A row of the table: all that anybody asks a task. */
 typedef struct bert_task {
     const char *name;
     const char *pipeline; /* that uses it: the hub's pipeline_tag */
-    bool labels;          /* the data says which labels the head has */
-    bool windows;         /* a text that is too long may become several rows */
+    const char *help;     /* a few words: what is learnt */
+    /* What has labels, which are then those of the head. Of rows: each is a text or a pair. */
+    bert_labelled labels;
+    bert_output_kind outputs; /* of the heads that it trains, beside the one of its name */
+    /* Whether a text that is too long may become several rows; NULL: no. */
+    bool (*windows)(const bert_dataset_options *o);
     int (*read)(bert_dataset_builder *b, const char *path, bert_error *e);
     int (*resolve)(bert_dataset_builder *b, bert_error *e); /* once every row is there */
+    /* Whether there is something to train on; NULL: always. */
+    int (*trainable)(const bert_dataset *d, bert_error *e);
     const bert_scorer *scorer;                              /* NULL: classes of rows */
     const bert_scorer *(*scorer_of)(const bert_dataset *d); /* another one; NULL: never */
     const char *(*usual)(const bert_dataset *d); /* metrics where none are named; NULL: all */
@@ -30,7 +39,7 @@ typedef struct bert_task {
      * not hidden). BERT_ENOMEM or 0; NULL: labels are the data's. */
     int (*mask)(const bert_dataset *d, uint64_t seed, int64_t epoch, int64_t row, int32_t *ids,
                 int32_t *labels, int32_t n);
-    void (*free_extra)(void *extra);                /* NULL: nothing */
+    void (*free_state)(void *state);                /* of d->state; NULL: nothing */
     const struct bert_prediction_rows *predictions; /* how they are written; NULL: not at all */
 } bert_task;
 

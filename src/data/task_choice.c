@@ -170,14 +170,16 @@ static int add_row(void *to, const bert_choice_row *row, bert_error *e) {
     if (d->rows && row->n != d->group) return bert_dataset_tally(j->b, row->line, OTHER_NUMBER, e);
     d->group = row->n;
     int rc = right_ending(j, row, &label, e);
-    if (!rc) rc = bert_grow(&d->labels, (size_t)d->rows + 1, sizeof *d->labels, e);
+    int32_t *labels =
+        rc ? NULL : bert_dataset_grow_ints(d, "labels", BERT_PER_ROW, d->rows + 1, e);
+    if (!rc && !labels) rc = e->code;
     for (int i = 0; i < row->n && !rc; i++) {
         bert_text t = {0};
         rc = ending_text(j, row, i, &t, e);
         if (!rc) rc = add_ending(j, &t, row->line, e);
     }
     if (!rc && j->b->options->keep_texts) rc = keep_texts(j, row, e);
-    if (!rc) d->labels[d->rows++] = label;
+    if (!rc) labels[d->rows++] = label;
     return rc;
 }
 
@@ -214,7 +216,8 @@ static int check_numbers(job *j, bert_error *e) {
                                  (int)d->group, (int)d->group - 1);
     d->from_one = j->last_line || (like && like->from_one && !j->zero);
     if (!d->from_one || !d->rows) return 0;
-    for (int64_t i = 0; i < d->rows; i++) d->labels[i]--;
+    int32_t *labels = bert_dataset_row_labels(d);
+    for (int64_t i = 0; i < d->rows; i++) labels[i]--;
     return bert_dataset_say(j->b, e, "endings are counted from 1: labels are 1 to %d, none is 0",
                             (int)d->group);
 }
@@ -240,6 +243,7 @@ static int resolve(bert_dataset_builder *b, bert_error *e) {
 const bert_task bert_task_multiple_choice = {
     .name = "multiple-choice",
     .pipeline = "multiple-choice",
+    .outputs = BERT_OUTPUT_CHOICE,
     .read = read_rows,
     .resolve = resolve,
     .predictions = &bert_row_predictions,

@@ -92,7 +92,7 @@ static int hide_words(const language *l, bert_rng *r, int32_t *ids, int32_t *lab
 
 static int mask(const bert_dataset *d, uint64_t seed, int64_t epoch, int64_t row, int32_t *ids,
                 int32_t *labels, int32_t n) {
-    const language *l = d->extra;
+    const language *l = d->state;
     bert_rng r = {.seed = seed + (uint64_t)epoch * 0x9e3779b97f4a7c15u,
                   .stream = bert_rng_stream("masks") + (uint64_t)row};
     for (int32_t i = 0; i < n; i++) labels[i] = NONE;
@@ -186,8 +186,8 @@ static int begin(bert_dataset_builder *b, const char *path, corpus *c, bert_erro
     if (b->options->mlm_probability < 0 || b->options->mlm_probability >= 1)
         return bert_fail(e, BERT_EINVAL, "mlm_probability %g: from 0 to 1",
                          b->options->mlm_probability);
-    b->set->extra = language_new(t, b->options, e);
-    return b->set->extra ? read_corpus(b, path, c, e) : BERT_ENOMEM;
+    b->set->state = language_new(t, b->options, e);
+    return b->set->state ? read_corpus(b, path, c, e) : BERT_ENOMEM;
 }
 
 /* ---- Rows of masked-lm: each line, or (as run_mlm.py) all text in pieces of max_length */
@@ -267,9 +267,10 @@ static int add_pair(pairs *p, int64_t a0, int64_t a1, int64_t b0, int64_t b1, bo
     for (int64_t i = 0; i < b; i++) p->row[n++] = p->c.ids[p->c.sentence[b0] + i];
     p->row[n++] = s.sep;
     for (int32_t i = 0; i < n; i++) p->types[i] = i >= second;
-    int rc = bert_grow(&d->labels, (size_t)d->rows + 1, sizeof *d->labels, e);
-    if (!rc) rc = bert_dataset_add_sequence(p->b, p->row, p->types, n, e);
-    if (!rc) d->labels[d->rows++] = random; /* 0: is the next one */
+    int32_t *labels =
+        bert_dataset_grow_ints(d, "next_sentence_label", BERT_PER_ROW, d->rows + 1, e);
+    int rc = labels ? bert_dataset_add_sequence(p->b, p->row, p->types, n, e) : e->code;
+    if (!rc) labels[d->rows++] = random; /* 0: is the next one */
     return rc;
 }
 
@@ -333,7 +334,8 @@ static int update(void *self, const bert_dataset *d, const bert_batch *b, const 
                   int32_t cols, bert_error *e) {
     (void)e;
     state *s = self;
-    const int32_t words = b->next_sentence_label ? cols - 2 : cols;
+    const int32_t *next_label = bert_batch_ints(b, "next_sentence_label");
+    const int32_t words = next_label ? cols - 2 : cols;
     (void)d;
     for (int32_t i = 0; i < b->label_count; i++) {
         if (b->labels[i] < 0) continue;
@@ -348,10 +350,10 @@ static int update(void *self, const bert_dataset *d, const bert_batch *b, const 
         s->masked++;
     }
     const int32_t *tokens = b->inputs.logit_tokens;
-    for (int32_t r = 0, i = 0; b->next_sentence_label && i < b->inputs.n; r++) {
+    for (int32_t r = 0, i = 0; next_label && i < b->inputs.n; r++) {
         if ((tokens ? tokens[r] : r) != b->inputs.start[i]) continue;
         const float *next = logits + (size_t)r * (size_t)cols + words;
-        s->next_right += (next[1] > next[0]) == b->next_sentence_label[i++];
+        s->next_right += (next[1] > next[0]) == next_label[i++];
         s->next_rows++;
     }
     s->rows += b->inputs.n;
@@ -384,25 +386,36 @@ static int resolve(bert_dataset_builder *b, bert_error *e) {
     return 0;
 }
 
+static bool in_pieces(const bert_dataset_options *o) {
+    return !o->line_by_line;
+}
+
+static bool always(const bert_dataset_options *o) {
+    (void)o;
+    return true;
+}
+
 const bert_task bert_task_masked_lm = {
     .name = "masked-lm",
     .pipeline = "fill-mask",
-    .windows = true,
+    .outputs = BERT_OUTPUT_WORDS,
+    .windows = in_pieces,
     .read = read_masked,
     .resolve = resolve,
     .scorer = &scorer,
     .usual = usual_masked,
     .mask = mask,
-    .free_extra = language_free,
+    .free_state = language_free,
 };
 
 const bert_task bert_task_pretraining = {
     .name = "pretraining",
     .pipeline = "fill-mask",
-    .windows = true,
+    .outputs = BERT_OUTPUT_WORDS,
+    .windows = always,
     .read = read_pairs,
     .resolve = resolve,
     .scorer = &scorer,
     .mask = mask,
-    .free_extra = language_free,
+    .free_state = language_free,
 };

@@ -92,7 +92,6 @@ static int add_window(job *j, const bert_encoding *w, bert_error *e) {
     bert_questions *q = j->q;
     const size_t row = (size_t)d->rows, at = d->start ? (size_t)d->start[d->sequences] : 0;
     int rc = bert_grow(&q->of_row, row + 1, sizeof *q->of_row, e);
-    if (!rc) rc = bert_grow(&d->positions, row + 1, sizeof *d->positions, e);
     if (!rc) rc = bert_grow(&q->offsets, at + (size_t)w->n, sizeof *q->offsets, e);
     if (!rc) rc = bert_dataset_add_sequence(j->b, w->ids, w->type_ids, w->n, e);
     if (!rc && j->b->options->keep_texts) {
@@ -106,7 +105,14 @@ static int add_window(job *j, const bert_encoding *w, bert_error *e) {
         q->offsets[at + (size_t)i][1] = context ? w->offsets[i][1] : -1;
     }
     q->of_row[row] = q->count - 1;
-    find_answer(j, w, d->positions[row]);
+    int32_t position[2];
+    find_answer(j, w, position);
+    for (int i = 0; i < 2; i++) {
+        int32_t *all = bert_dataset_grow_ints(d, i ? "end_positions" : "start_positions",
+                                              BERT_PER_ROW, d->rows + 1, e);
+        if (!all) return e->code;
+        all[row] = position[i];
+    }
     d->rows++;
     return 0;
 }
@@ -326,7 +332,7 @@ static int read_questions(bert_dataset_builder *b, const char *path, bert_error 
     job j = {.b = b, .keys = &keys, .q = calloc(1, sizeof *j.q)};
     bert_question_shape shape;
     int rc = j.q ? set_measure(j.q, o, e) : bert_fail_memory(e, sizeof *j.q);
-    d->extra = j.q;
+    d->state = j.q;
     if (!rc) rc = bert_questions_read(path, &keys, add_question, &j, &shape, e);
     if (rc || !j.q->count) return rc;
     return say_all(&j, &shape, e);
@@ -340,20 +346,36 @@ static int resolve(bert_dataset_builder *b, bert_error *e) {
 
 /* As squad_v2's metric: only of kinds of questions that there are. */
 static const char *usual_metrics(const bert_dataset *d) {
-    const bert_questions *q = d->extra;
+    const bert_questions *q = d->state;
     if (!q->version_2) return "exact_match,f1";
     if (!q->unanswerable) return "exact_match,f1,HasAns_exact,HasAns_f1";
     return q->unanswerable < q->count ? NULL : "exact_match,f1,NoAns_exact,NoAns_f1";
 }
 
+static bool in_windows(const bert_dataset_options *o) {
+    (void)o;
+    return true;
+}
+
+/* Windows of questions whose answers are nowhere teach nothing. */
+static int has_answers(const bert_dataset *d, bert_error *e) {
+    const int32_t *starts = bert_dataset_ints(d, "start_positions");
+    for (int64_t r = 0; r < d->rows; r++)
+        if (starts[r] < d->start[r + 1] - d->start[r]) return BERT_OK;
+    return bert_fail(e, BERT_EINVAL,
+                     "%s: no answer is in its context: there is nothing to train on", d->where);
+}
+
 const bert_task bert_task_question_answering = {
     .name = "question-answering",
     .pipeline = "question-answering",
-    .windows = true,
+    .outputs = BERT_OUTPUT_SPAN,
+    .windows = in_windows,
     .read = read_questions,
     .resolve = resolve,
+    .trainable = has_answers,
     .scorer = &bert_question_scorer,
     .usual = usual_metrics,
-    .free_extra = bert_questions_free,
+    .free_state = bert_questions_free,
     .predictions = &bert_question_predictions,
 };

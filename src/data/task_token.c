@@ -72,10 +72,10 @@ int bert_sentence_word(bert_sentence_reader *s, const char *word, size_t bytes, 
 /* The labels of a row, until all are known, are numbers of words. */
 static int keep_labels(bert_dataset_builder *b, const int32_t *labels, int32_t n, bert_error *e) {
     bert_dataset *d = b->set;
-    size_t end = (size_t)d->start[d->sequences];
-    int rc = bert_grow(&d->token_labels, end, sizeof *d->token_labels, e);
-    if (rc) return rc;
-    memcpy(d->token_labels + end - n, labels, (size_t)n * sizeof *labels);
+    const int64_t end = d->start[d->sequences];
+    int32_t *all = bert_dataset_grow_ints(d, "labels", BERT_PER_TOKEN, end, e);
+    if (!all) return e->code;
+    memcpy(all + end - n, labels, (size_t)n * sizeof *labels);
     return 0;
 }
 
@@ -191,7 +191,7 @@ static int read_tokens(bert_dataset_builder *b, const char *path, bert_error *e)
                               .all = calloc(1, sizeof *s.all),
                               .row = malloc(length * sizeof *s.row),
                               .row_labels = malloc(length * sizeof *s.row_labels)};
-    b->set->extra = s.all; /* the set frees it */
+    b->set->state = s.all; /* the set frees it */
     int rc = s.all && s.row && s.row_labels ? read_file(&s, path, e)
                                             : bert_fail_memory(e, length * sizeof *s.row);
     bert_grown_free(s.ids);
@@ -202,19 +202,24 @@ static int read_tokens(bert_dataset_builder *b, const char *path, bert_error *e)
 }
 
 static const bert_scorer *scorer_of(const bert_dataset *d) {
-    const bert_sentences *all = d->extra;
+    const bert_sentences *all = d->state;
     return bert_scorer_of_tags(all->tags);
+}
+
+static bool may_continue(const bert_dataset_options *o) {
+    (void)o;
+    return true;
 }
 
 const bert_task bert_task_token_classification = {
     .name = "token-classification",
     .pipeline = "token-classification",
-    .labels = true,
-    .windows = true,
+    .labels = BERT_LABELLED_TOKENS,
+    .windows = may_continue,
     .read = read_tokens,
     .resolve = bert_sentences_resolve,
     .scorer = &bert_entity_scorer,
     .scorer_of = scorer_of,
     .predictions = &bert_tag_predictions,
-    .free_extra = bert_sentences_free,
+    .free_state = bert_sentences_free,
 };

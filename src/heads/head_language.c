@@ -104,7 +104,8 @@ static int32_t *row_of_each(bert_tape *t, const bert_inputs *in, int32_t rows) {
 /* The divisor is of the masked tokens; the next-sentence term is a mean over sequences. */
 static bert_tensor *pretraining_loss(void *self, bert_tape *t, bert_tensor *logits,
                                      const bert_batch *b, double divisor) {
-    if (!b->next_sentence_label)
+    const int32_t *labels = bert_batch_ints(b, "next_sentence_label");
+    if (!labels)
         return bert_tape_set_error(t, BERT_EINVAL,
                                    "pretraining: the loss needs next_sentence_label");
     const int32_t words = bert_tensor_cols(logits) - 2;
@@ -115,8 +116,7 @@ static bert_tensor *pretraining_loss(void *self, bert_tape *t, bert_tensor *logi
                                    "pretraining: a sequence has no token among logit_tokens");
     bert_tensor *next = bert_slice(t, bert_rows(t, logits, rows, b->inputs.n), words, 2);
     const double divisor_of_next = b->batches > 1 ? (double)b->batches * b->inputs.n : 0;
-    return bert_add(t, masked,
-                    bert_cross_entropy(t, next, b->next_sentence_label, NULL, divisor_of_next, 0));
+    return bert_add(t, masked, bert_cross_entropy(t, next, labels, NULL, divisor_of_next, 0));
 }
 
 const bert_head bert_head_pretraining = {

@@ -80,11 +80,11 @@ static bert_tensor *choice_loss(void *self, bert_tape *t, bert_tensor *logits, c
                                 double divisor) {
     const sequence_head *h = self;
     const int32_t n = bert_tensor_rows(logits);
-    if (b->choices < 1 || n % b->choices)
+    if (b->row_sequences < 1 || n % b->row_sequences)
         return bert_tape_set_error(t, BERT_EINVAL,
                                    "multiple choice: %d sequences cannot be %d choices each", n,
-                                   b->choices);
-    logits = bert_reshape(t, logits, n / b->choices, b->choices);
+                                   b->row_sequences);
+    logits = bert_reshape(t, logits, n / b->row_sequences, b->row_sequences);
     return bert_problem_loss(t, h->problem_type, logits, b, divisor);
 }
 

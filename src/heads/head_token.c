@@ -77,23 +77,24 @@ static bert_tensor *position_loss(bert_tape *t, bert_tensor *scores, const bert_
 static bert_tensor *question_loss(void *self, bert_tape *t, bert_tensor *logits,
                                   const bert_batch *b, double divisor) {
     (void)self;
-    if (!b->start_positions || !b->end_positions)
+    const int32_t *starts = bert_batch_ints(b, "start_positions"),
+                  *ends = bert_batch_ints(b, "end_positions");
+    if (!starts || !ends)
         return bert_tape_set_error(t, BERT_EINVAL,
                                    "question answering: the loss needs start_positions and "
                                    "end_positions");
-    bert_tensor *start =
-        position_loss(t, bert_slice(t, logits, 0, 1), &b->inputs, b->start_positions, divisor);
-    bert_tensor *end =
-        position_loss(t, bert_slice(t, logits, 1, 1), &b->inputs, b->end_positions, divisor);
+    bert_tensor *start = position_loss(t, bert_slice(t, logits, 0, 1), &b->inputs, starts, divisor);
+    bert_tensor *end = position_loss(t, bert_slice(t, logits, 1, 1), &b->inputs, ends, divisor);
     return bert_scale(t, bert_add(t, start, end), 0.5f);
 }
 
 /* Windows with a start within them: others are not of the loss. */
 static double question_items(void *self, const bert_batch *b) {
     (void)self;
+    const int32_t *starts = bert_batch_ints(b, "start_positions");
     double items = 0;
-    for (int32_t i = 0; i < b->inputs.n; i++)
-        items += b->start_positions[i] < b->inputs.start[i + 1] - b->inputs.start[i];
+    for (int32_t i = 0; starts && i < b->inputs.n; i++)
+        items += starts[i] < b->inputs.start[i + 1] - b->inputs.start[i];
     return items;
 }
 

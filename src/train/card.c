@@ -68,7 +68,7 @@ static int put_front_matter(const bert_trainer *t, bert_writer *w, const char *n
 }
 
 static int put_labels(const bert_trainer *t, bert_writer *w, const char *base, bert_error *e) {
-    const bool rows = t->train->task == &bert_task_sequence_classification;
+    const bool rows = t->train->task->labels == BERT_LABELLED_ROWS;
     int rc = bert_writer_printf(w, e, "%s trained for %s.\n", base,
                                 rows ? bert_dataset_problem_type(t->train) : t->train->task->name);
     if (rc || !t->train->task->labels) return rc;

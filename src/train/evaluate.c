@@ -1,37 +1,54 @@
 #include "train/evaluate.h"
 #include "base/error.h"
 #include "data/dataset.h"
+#include "models/registry.h"
 #include "tape/tape.h"
 #include <math.h>
 #include <string.h>
 
+/* The task's own head, or somebody's with the same outputs. */
+static bool fits(const bert_head *h, const bert_task *task) {
+    if (!strcmp(h->name, task->name)) return true;
+    return !bert_head_is_stock(h->name) && h->outputs == task->outputs;
+}
+
+/* Something to learn or to be measured by. */
+static bool has_more_than_inputs(const bert_dataset *d) {
+    for (int i = 0; i < d->columns.n; i++)
+        if (strcmp(d->columns.at[i]->name, "ids") && strcmp(d->columns.at[i]->name, "type_ids"))
+            return true;
+    return false;
+}
+
 int bert_dataset_check_model(const bert_dataset *d, const bert_model *m, bert_error *e) {
     const bert_config *c = bert_model_config(m);
-    const bool sequences = d->task == &bert_task_sequence_classification;
+    const bool sequences = d->task->labels == BERT_LABELLED_ROWS;
     bert_problem problem = sequences ? bert_problem_of(c) : d->problem;
     if (problem == BERT_PROBLEM_UNSET)
-        problem = d->labels ? BERT_PROBLEM_SINGLE_LABEL : BERT_PROBLEM_MULTI_LABEL;
+        problem = bert_dataset_row_labels(d) ? BERT_PROBLEM_SINGLE_LABEL : BERT_PROBLEM_MULTI_LABEL;
     if (!m->head.name)
         return bert_fail(e, BERT_EINVAL, "%s has no head: open it with one, such as %s", m->path,
                          "sequence-classification");
-    if (!sequences && strcmp(m->head.name, d->task->name))
+    if (!sequences && !fits(&m->head, d->task))
         return bert_fail(e, BERT_EINVAL, "%s: the data is of %s, but the model's head of %s",
                          d->where, d->task->name, m->head.name);
-    if (d->task->labels && (d->problem != problem || d->num_labels != c->num_labels))
+    if (d->task->labels && bert_dataset_is_labelled(d) &&
+        (d->problem != problem || d->num_labels != c->num_labels))
         return bert_fail(e, BERT_EINVAL,
                          "%s: %s with %d labels, but the model does %s with %d: open it with "
                          "bert_dataset_model(), or the data with the model's labels",
                          d->where, bert_problem_name(d->problem), (int)d->num_labels,
                          bert_problem_name(problem), (int)c->num_labels);
-    if (!d->labels && !d->targets && !d->token_labels && !d->positions && !d->task->mask)
+    if (!d->task->mask && !has_more_than_inputs(d))
         return bert_fail(e, BERT_EINVAL, "%s: the rows have no labels", d->where);
     if (d->max_length > bert_model_max_length(m))
         return bert_fail(e, BERT_ETOOLONG, "%s: rows of up to %d tokens; the model takes %d",
                          d->where, (int)d->max_length, (int)bert_model_max_length(m));
+    const int32_t *ids = bert_dataset_ints(d, "ids");
     for (int64_t i = 0; i < d->start[d->sequences]; i++)
-        if (d->ids[i] >= c->vocab_size)
+        if (ids[i] >= c->vocab_size)
             return bert_fail(e, BERT_EINVAL, "%s: holds token %d; the model has %d", d->where,
-                             (int)d->ids[i], (int)c->vocab_size);
+                             (int)ids[i], (int)c->vocab_size);
     return BERT_OK;
 }
 
@@ -47,9 +64,9 @@ static int run_batch(const bert_evaluation *v, bert_batch *b, bert_metrics *metr
     const float *x = bert_tensor_read(v->tape, logits), *value = bert_tensor_read(v->tape, loss);
     int rc = bert_tape_error(v->tape, e);
     if (rc) return rc;
-    const int32_t width = b->choices ? b->choices : labels;
+    const int32_t width = b->row_sequences ? b->row_sequences : labels;
     const int64_t scores = (int64_t)bert_tensor_rows(logits) * bert_tensor_cols(logits);
-    const bool by_row = !v->set->task->scorer;
+    const bool by_row = !bert_metrics_scorer(metrics);
     if (by_row && scores != (int64_t)b->row_count * width)
         return bert_fail(e, BERT_EINVAL, "the head gives %d x %d logits for %d rows of %d labels",
                          (int)bert_tensor_rows(logits), (int)bert_tensor_cols(logits),

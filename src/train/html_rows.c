@@ -10,7 +10,8 @@
 enum { WORST = 20, SHOWN_CLASSES = 30 };
 
 typedef struct {
-    const float *logits; /* [rows, n] */
+    const float *logits;   /* [rows, n] */
+    const int32_t *labels; /* [rows]; NULL: they have targets */
     int32_t n;
     int64_t rows;
 } collected;
@@ -49,10 +50,10 @@ static void put_classes(bert_page *p, const bert_dataset *d, const bert_metrics 
     bert_page_put(p, "</table></div>");
 }
 
-static void put_calibration(bert_page *p, const bert_dataset *d, const collected *c) {
-    double temperature = bert_fit_temperature(c->logits, d->labels, c->rows, c->n);
-    bert_calibration before = bert_calibrate(c->logits, d->labels, c->rows, c->n, 1),
-                     after = bert_calibrate(c->logits, d->labels, c->rows, c->n, temperature);
+static void put_calibration(bert_page *p, const collected *c) {
+    double temperature = bert_fit_temperature(c->logits, c->labels, c->rows, c->n);
+    bert_calibration before = bert_calibrate(c->logits, c->labels, c->rows, c->n, 1),
+                     after = bert_calibrate(c->logits, c->labels, c->rows, c->n, temperature);
     const bert_axes r = {0, 1, 0, 1, 0.25, 0.25};
     bert_page_put(
         p,
@@ -127,7 +128,7 @@ static void put_worst(bert_page *p, const bert_trainer *t, const bert_dataset *d
         for (int32_t i = 1; i < c->n; i++)
             if (x[i] > x[best]) best = i;
         for (int32_t i = 0; i < c->n; i++) sum += exp((double)(x[i] - x[best]));
-        if (best != d->labels[r]) list[n++] = (mistake){1 / sum, r, best};
+        if (best != c->labels[r]) list[n++] = (mistake){1 / sum, r, best};
     }
     qsort(list, (size_t)n, sizeof *list, surest_first);
     bert_page_put(p,
@@ -140,7 +141,7 @@ static void put_worst(bert_page *p, const bert_trainer *t, const bert_dataset *d
         bert_page_put(p, "<tr><td>%.3f<td>", list[i].sure);
         bert_page_text(p, d->names[list[i].predicted]);
         bert_page_put(p, "<td>");
-        bert_page_text(p, d->names[d->labels[list[i].row]]);
+        bert_page_text(p, d->names[c->labels[list[i].row]]);
         bert_page_put(p, "<td class=\"text\">");
         put_row(p, tokenizer, ids, length);
         bert_page_put(p, "</tr>");
@@ -155,7 +156,7 @@ static void put_thresholds(bert_page *p, const bert_dataset *d, const collected 
            "on these rows.</p><table><tr><th>label<th>rows<th>F1 at 0.5<th>best threshold<th>its "
            "F1</tr>");
     for (int32_t k = 0; k < c->n && !p->rc; k++) {
-        const float *scores = c->logits + k, *targets = d->targets + k;
+        const float *scores = c->logits + k, *targets = bert_dataset_row_targets(d, 0) + k;
         int64_t hit = 0, said = 0, true_rows = 0;
         for (int64_t r = 0; r < c->rows; r++) {
             const bool is = targets[r * c->n] > 0.5f, says = scores[r * c->n] > 0;
@@ -180,17 +181,17 @@ static void put_thresholds(bert_page *p, const bert_dataset *d, const collected 
 void bert_html_rows(bert_page *p, bert_trainer *t) {
     const bert_dataset *d = t->validation;
     if (p->rc || (p->rc = bert_trainer_keep_predictions(t, p->e)) || t->predicted_step < 0) return;
-    const collected c = {t->predicted, d->num_labels, d->rows};
-    if (!d->labels) {
+    const collected c = {t->predicted, bert_dataset_row_labels(d), d->num_labels, d->rows};
+    if (!c.labels) {
         put_thresholds(p, d, &c);
         return;
     }
     bert_metrics *m = bert_metrics_for(d, NULL, p->e);
     p->rc =
-        m ? bert_metrics_update(m, c.logits, d->labels, NULL, (int32_t)c.rows, p->e) : p->e->code;
+        m ? bert_metrics_update(m, c.logits, c.labels, NULL, (int32_t)c.rows, p->e) : p->e->code;
     if (!p->rc) {
         put_classes(p, d, m);
-        put_calibration(p, d, &c);
+        put_calibration(p, &c);
         put_worst(p, t, d, &c);
     }
     bert_metrics_free(m);

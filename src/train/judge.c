@@ -20,7 +20,7 @@ static int after_eval_batches(void *context, int64_t batch, int64_t batches, ber
 
 /* The report shows rows of such data. */
 static bool is_shown(const bert_dataset *d) {
-    return d && d->task == &bert_task_sequence_classification && (d->labels || d->targets) &&
+    return d && d->task->labels == BERT_LABELLED_ROWS && bert_dataset_is_labelled(d) &&
            d->problem != BERT_PROBLEM_REGRESSION && d->rows <= INT32_MAX;
 }
 

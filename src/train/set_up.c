@@ -133,22 +133,12 @@ static int plan_steps(bert_trainer *t, bert_error *e) {
     return bert_schedule_set(&t->schedule, a->lr_scheduler_kwargs, e);
 }
 
-/* Windows of questions whose answers are nowhere teach nothing. */
-static int check_answers(const bert_dataset *d, bert_error *e) {
-    for (int64_t r = 0; d->positions && r < d->rows; r++)
-        if (d->positions[r][0] < d->start[r + 1] - d->start[r]) return BERT_OK;
-    return d->positions ? bert_fail(e, BERT_EINVAL,
-                                    "%s: no answer is in its context: there is nothing to train on",
-                                    d->where)
-                        : BERT_OK;
-}
-
 static int set_up(bert_trainer *t, bert_error *e) {
     const bert_training_args *a = &t->args;
     if (!t->model->params->trainable)
         return bert_fail(e, BERT_EINVAL, "the model was opened without trainable");
     int rc = bert_dataset_check_model(t->train, t->model, e);
-    if (!rc) rc = check_answers(t->train, e);
+    if (!rc && t->train->task->trainable) rc = t->train->task->trainable(t->train, e);
     if (!rc && t->validation) rc = bert_dataset_check_model(t->validation, t->model, e);
     if (rc) return rc;
     t->metrics = bert_metrics_for(t->validation ? t->validation : t->train, a->metrics, e);
