@@ -1,46 +1,66 @@
 #include "dataset.h"
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-int set_real(const option *o, void *target, const char *value, bert_error *e) {
-    char *end;
-    double x = strtod(value, &end);
-    if (end == value || *end || !isfinite(x))
-        return fail(e, BERT_EINVAL, "--%s is a number, not '%s'", o->name, value);
-    *(double *)target = x;
-    return 0;
+static int set_dataset_option(const option *o, void *target, const char *value, bert_error *e) {
+    bert_error local = {0};
+    int rc = bert_dataset_set(target, o->name, value ? value : "true", &local);
+    return rc ? fail(e, rc, "--%s", local.message) : 0;
 }
 
-int set_part(const option *o, void *target, const char *value, bert_error *e) {
-    double x = 0;
-    int rc = set_real(o, &x, value, e);
-    if (rc) return rc;
-    if (!(x > 0 && x < 1))
-        return fail(e, BERT_EINVAL, "--%s is a number between 0 and 1, not '%s'", o->name, value);
-    *(double *)target = x;
-    return 0;
+const char *shown_type(const char *type) {
+    static const char *const shown[][2] = {{"number", "X"}, {"integer", "N"}, {"text", "TEXT"}};
+    for (size_t i = 0; i < sizeof shown / sizeof *shown; i++)
+        if (!strcmp(type, shown[i][0])) return shown[i][1];
+    return type; /* "linear|cosine|.." */
 }
 
-bert_dataset_options dataset_options(const common *c, const label_options *l) {
-    bert_dataset_options o = bert_dataset_default();
+bool dataset_option_at(int i, size_t offset, option *out) {
+    enum { ROWS = 64, NAME = 48 };
+    static char names[ROWS][NAME]; /* with dashes; outlive the option that points to them */
+    static char helps[ROWS][200];
+    bert_dataset_option row;
+    if (i >= ROWS || !bert_dataset_option_at(i, &row)) return false;
+    snprintf(names[i], NAME, "%s", row.name);
+    for (char *s = names[i]; *s; s++)
+        if (*s == '_') *s = '-';
+    snprintf(helps[i], sizeof helps[i], "%s%s%s%s", row.help, *row.fallback ? " (" : "",
+             row.fallback, *row.fallback ? ")" : "");
+    *out = (option){.name = names[i],
+                    .value = strcmp(row.type, "true|false") ? shown_type(row.type) : NULL,
+                    .help = helps[i],
+                    .set = set_dataset_option,
+                    .offset = offset};
+    return true;
+}
+
+const char *task_names(void) {
+    static char list[600];
+    const char *name;
+    size_t used = 0;
+    for (int i = 0; (name = bert_dataset_task_at(i)) && used < sizeof list; i++) {
+        const bool last = !bert_dataset_task_at(i + 1);
+        used += (size_t)snprintf(list + used, sizeof list - used, "%s%s",
+                                 !i     ? ""
+                                 : last ? " or "
+                                        : ", ",
+                                 name);
+    }
+    return list;
+}
+
+bool known_task(const char *name) {
+    const char *one;
+    for (int i = 0; name && (one = bert_dataset_task_at(i)); i++)
+        if (!strcmp(one, name)) return true;
+    return !name;
+}
+
+bert_dataset_options dataset_options(const common *c, const bert_dataset_options *own) {
+    bert_dataset_options o = *own;
     o.text_column = c->text_column;
     o.pair_column = c->pair_column;
     o.label_column = c->label_column;
-    o.label_separator = l->separator;
-    o.label_names = l->names;
-    o.missing_label = l->missing;
-    o.positive_label = l->positive;
-    o.problem_type = l->problem_type;
-    o.task = l->task;
-    o.doc_stride = l->doc_stride;
-    o.n_best_size = l->n_best_size;
-    o.max_answer_length = l->max_answer_length;
-    o.null_score_diff_threshold = l->null_score_diff_threshold;
-    o.label_all_tokens = l->label_all_tokens;
-    o.mlm_probability = l->mlm_probability;
-    o.whole_word_mask = l->whole_word_mask;
-    o.line_by_line = l->line_by_line;
     o.max_length = c->max_length;
     o.overflow = c->overflow;
     return o;

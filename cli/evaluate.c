@@ -6,12 +6,11 @@
 
 typedef struct {
     common common;
-    label_options labels;
+    bert_dataset_options data;
     const char *metrics, *predictions;
 } arguments;
 
 static const option options[] = {
-    LABEL_OPTIONS(arguments),
     {"metrics", 0, "NAMES", "by commas: accuracy, f1_macro, .. (default: the task's)", set_string,
      offsetof(arguments, metrics), 0},
     {"predictions", 0, "FILE",
@@ -20,6 +19,10 @@ static const option options[] = {
      set_string, offsetof(arguments, predictions), 0},
     {0},
 };
+
+static bool option_at(int i, option *out) {
+    return dataset_option_at(i, offsetof(arguments, data), out);
+}
 
 static volatile sig_atomic_t interrupted;
 
@@ -70,7 +73,7 @@ static int run(void *args, int operands, char **operand, bert_error *e) {
     signal(SIGINT, interrupt);
     signal(SIGTERM, interrupt);
     if (a->predictions && (rc = may_write(a->predictions, c->input, e))) return rc;
-    bert_dataset_options o = dataset_options(c, &a->labels);
+    bert_dataset_options o = dataset_options(c, &a->data);
     o.keep_texts = a->predictions != NULL;
     o.model_labels = true;
     bert_model *model = open_trained(operand[0], c, e);
@@ -100,6 +103,7 @@ const command evaluate_command = {
     .max_operands = 1,
     .groups = TAKES_INPUT | TAKES_LABEL | TAKES_LIMIT | TAKES_SESSION | TAKES_OUTPUT,
     .options = options,
+    .option_at = option_at,
     .size = sizeof(arguments),
     .run = run,
 };

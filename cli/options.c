@@ -49,8 +49,8 @@ int set_seed(const option *o, void *target, const char *value, bert_error *e) {
 }
 
 int set_true(const option *o, void *target, const char *value, bert_error *e) {
-    (void)o, (void)value, (void)e;
-    *(bool *)target = true;
+    (void)o, (void)e;
+    *(bool *)target = !value || strcmp(value, "false");
     return 0;
 }
 

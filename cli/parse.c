@@ -34,9 +34,7 @@ static int set_value(const option *o, void *arguments, const char *value, bert_e
     if (o->value || !value) return o->set(o, target, value, e);
     if (!bert_parse_truth(value, &truth))
         return fail(e, BERT_EINVAL, "--%s is true or false, not '%s'", o->name, value);
-    if (truth) return o->set(o, target, NULL, e);
-    *(bool *)target = false;
-    return 0;
+    return o->set(o, target, truth ? NULL : "false", e);
 }
 
 int options_set(const command *c, void *arguments, const char *name, const char *value,

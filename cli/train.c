@@ -10,7 +10,7 @@
 
 typedef struct {
     common common;
-    label_options labels;
+    bert_dataset_options data;
     const char *train_file, *validation_file;
     bert_training_args training;
     given_arguments given;
@@ -78,23 +78,6 @@ static int set_arguments_file(const option *o, void *target, const char *value, 
     return rc;
 }
 
-#define TASKS                                                                                      \
-    "sequence-classification, token-classification, question-answering, multiple-choice, "         \
-    "masked-lm or pretraining"
-
-static bool known_task(const char *name) {
-    static const char *const names[] = {"sequence-classification",
-                                        "token-classification",
-                                        "question-answering",
-                                        "multiple-choice",
-                                        "masked-lm",
-                                        "pretraining"};
-    bool known = !name;
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        known |= name && !strcmp(names[i], name);
-    return known;
-}
-
 static const option options[] = {
     {"output-dir", 'o', "DIR", "where checkpoints and the trained model go (needed)", set_argument,
      0, 0},
@@ -104,12 +87,10 @@ static const option options[] = {
      "labelled texts to evaluate on, after every epoch unless "
      "--eval-strategy says otherwise",
      set_string, offsetof(arguments, validation_file), 0},
-    {"task", 0, "NAME", TASKS " (the first)", set_string, offsetof(arguments, labels.task), 0},
-    LABEL_OPTIONS(arguments),
     {"problem-type", 0, "NAME",
      "single_label_classification, multi_label_classification or "
      "regression (default: by the labels)",
-     set_string, offsetof(arguments, labels.problem_type), 0},
+     set_string, offsetof(arguments, data.problem_type), 0},
     {"from-scratch", 0, NULL,
      "random weights: MODEL gives the configuration and the tokenizer only", set_true,
      offsetof(arguments, from_scratch), 0},
@@ -117,15 +98,14 @@ static const option options[] = {
     {0},
 };
 
-/* How --help shows the type of a value. */
-static const char *shown_type(const char *type) {
-    static const char *const shown[][2] = {{"number", "X"}, {"integer", "N"}, {"text", "TEXT"}};
-    for (size_t i = 0; i < sizeof shown / sizeof *shown; i++)
-        if (!strcmp(type, shown[i][0])) return shown[i][1];
-    return type; /* "linear|cosine|.." */
+static bool task_option(option *out) {
+    static char help[640];
+    snprintf(help, sizeof help, "%s (the first)", task_names());
+    *out = (option){"task", 0, "NAME", help, set_string, offsetof(arguments, data.task), 0};
+    return true;
 }
 
-static bool option_at(int i, option *out) {
+static bool training_option_at(int i, option *out) {
     enum { ROWS = 96, NAME = 48 };
     static char names[ROWS][NAME]; /* with dashes; outlive the option that points to them */
     static char helps[ROWS][160];
@@ -146,6 +126,16 @@ static bool option_at(int i, option *out) {
         return true;
     }
     return false;
+}
+
+/* The task, the options of tasks, training arguments. */
+static bool option_at(int i, option *out) {
+    int of_data = 0;
+    bert_dataset_option o;
+    if (i == 0) return task_option(out);
+    if (dataset_option_at(i - 1, offsetof(arguments, data), out)) return true;
+    while (bert_dataset_option_at(of_data, &o)) of_data++;
+    return training_option_at(i - 1 - of_data, out);
 }
 
 static void defaults(void *args) {
@@ -210,7 +200,7 @@ static void imbalance_note(const arguments *a, const bert_dataset *d) {
 
 static int open_data(arguments *a, job *j, bert_error *e) {
     const common *c = &a->common;
-    bert_dataset_options o = dataset_options(c, &a->labels);
+    bert_dataset_options o = dataset_options(c, &a->data);
     j->train = bert_dataset_open(a->train_file, j->base, &o, e);
     if (!j->train) return BERT_EINVAL;
     dataset_note(c, "train", j->train);
@@ -358,8 +348,8 @@ static int run(void *args, int operands, char **operand, bert_error *e) {
         fail(e, BERT_EINVAL, "%s is needed", a->train_file ? "-o DIR" : "--train-file FILE");
         return EXIT_USAGE;
     }
-    if (!known_task(a->labels.task))
-        return fail(e, EXIT_USAGE, "--task is %s, not '%s'", TASKS, a->labels.task);
+    if (!known_task(a->data.task))
+        return fail(e, EXIT_USAGE, "--task is %s, not '%s'", task_names(), a->data.task);
     if (!a->validation_file && a->training.eval_strategy != BERT_STRATEGY_NO) {
         fail(e, BERT_EINVAL, "--eval-strategy needs a --validation-file");
         return EXIT_USAGE;

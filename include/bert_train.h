@@ -438,9 +438,8 @@ BERT_API int bert_optimizer_step(bert_optimizer *o, double lr, double max_norm, 
 typedef struct bert_dataset bert_dataset;
 
 typedef struct {
-    const char *task; /* "sequence-classification" (or NULL), "token-classification",
-                         "question-answering", "multiple-choice", "masked-lm" or "pretraining"; not
-                         looked at with like */
+    const char *task; /* a name of bert_dataset_task_at(), NULL for the first,
+                         "sequence-classification"; not looked at with like */
     /* As in bert_reader_options. Several label columns, "toxic,insult", hold 0 or 1 each:
      * multi-label. */
     const char *text_column, *pair_column, *label_column;
@@ -482,6 +481,21 @@ typedef struct {
                                model_labels */
 } bert_dataset_options;
 BERT_API bert_dataset_options bert_dataset_default(void);
+/* The tasks that can be trained, by name; i counts from 0, NULL past the end. */
+BERT_API const char *bert_dataset_task_at(int i);
+/* The rows behind the options of tasks: flags, JSON and help come from them. */
+typedef struct {
+    const char *name;     /* "doc_stride" */
+    const char *type;     /* "number", "integer", "true|false", "text", or what it may be: "NAME" */
+    const char *fallback; /* what is so otherwise; "" for nothing */
+    const char *help;     /* a line */
+    const char *task;     /* that has it, or the first of several */
+} bert_dataset_option;
+BERT_API bool bert_dataset_option_at(int i, bert_dataset_option *out); /* false past the end */
+/* name with _ or -; value as text, which must stay where the option is one. Unknown names and
+ * values out of range are errors that say what is right. */
+BERT_API int bert_dataset_set(bert_dataset_options *o, const char *name, const char *value,
+                              bert_error *e);
 
 /* path, by the task:
  *

@@ -58,8 +58,10 @@ static void same(world *w, const bert_dataset *want, const char *name, const cha
     bert_dataset *d = must(w, name, text);
     if (d->rows != want->rows || d->group != want->group ||
         d->start[d->sequences] != want->start[want->sequences] ||
-        memcmp(d->ids, want->ids, (size_t)d->start[d->sequences] * sizeof *d->ids) ||
-        memcmp(d->labels, want->labels, (size_t)d->rows * sizeof *d->labels))
+        memcmp(bert_dataset_ints(d, "ids"), bert_dataset_ints(want, "ids"),
+               (size_t)d->start[d->sequences] * sizeof(int32_t)) ||
+        memcmp(bert_dataset_ints(d, "labels"), bert_dataset_ints(want, "labels"),
+               (size_t)d->rows * sizeof(int32_t)))
         fail_msg("read as another set: %s", text);
     if (!notes(d, note)) fail_msg("it does not say \"%s\": %s", note, bert_dataset_note(d, 0));
     bert_dataset_free(d);
@@ -185,10 +187,10 @@ static void counted_from_one_twice(void **state) {
     world w;
     begin(&w);
     bert_dataset *train = must(&w, "t.csv", "question,A,B,C,label\nw1,w2,w3,w4,1\nw1,w2,w3,w4,3\n");
-    assert_int_equal(train->labels[1], 2);
+    assert_int_equal(bert_dataset_ints(train, "labels")[1], 2);
     w.options.like = train;
     bert_dataset *d = must(&w, "v.csv", "question,A,B,C,label\nw1,w2,w3,w4,2\n");
-    assert_int_equal(d->labels[0], 1);
+    assert_int_equal(bert_dataset_ints(d, "labels")[0], 1);
     bert_dataset_free(d);
     bert_dataset_free(train);
     end(&w);

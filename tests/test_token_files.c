@@ -388,7 +388,7 @@ static void odd_columns(void **state) {
     tiny_write(w->dir, "wikiann.txt", text);
     bert_dataset *d = open_text(w, "wikiann.txt", text);
     assert_non_null(d);
-    const bert_sentences *s = d->extra;
+    const bert_sentences *s = d->state;
     assert_string_equal(s->text, "w1");
     assert_string_equal(s->text + s->word[19], "w2");
     assert_string_equal(bert_dataset_note(d, 1),

@@ -12,6 +12,10 @@ static const bert_task *const tasks[] = {
     &bert_task_pretraining,
 };
 
+const bert_task *bert_task_at(int i) {
+    return (size_t)i < sizeof tasks / sizeof *tasks ? tasks[i] : NULL;
+}
+
 const bert_task *bert_task_find(const char *name, bert_error *e) {
     char known[300] = "";
     size_t used = 0;

@@ -2,7 +2,7 @@
  * measured. A row of the table has the name of its stock head. */
 #ifndef BERT_DATA_TASK_H
 #define BERT_DATA_TASK_H
-#include <bert_train.h>
+#include "data/options.h"
 
 typedef struct bert_dataset_builder bert_dataset_builder;
 
@@ -22,12 +22,12 @@ typedef enum { BERT_LABELLED_NOTHING, BERT_LABELLED_ROWS, BERT_LABELLED_TOKENS }
 typedef struct bert_task {
     const char *name;
     const char *pipeline; /* that uses it: the hub's pipeline_tag */
-    const char *help;     /* a few words: what is learnt */
     /* What has labels, which are then those of the head. Of rows: each is a text or a pair. */
     bert_labelled labels;
     bert_output_kind outputs; /* of the heads that it trains, beside the one of its name */
     /* Whether a text that is too long may become several rows; NULL: no. */
     bool (*windows)(const bert_dataset_options *o);
+    const bert_option_row *options; /* NULL: none */
     int (*read)(bert_dataset_builder *b, const char *path, bert_error *e);
     int (*resolve)(bert_dataset_builder *b, bert_error *e); /* once every row is there */
     /* Whether there is something to train on; NULL: always. */
@@ -46,6 +46,7 @@ typedef struct bert_task {
 extern const bert_task bert_task_sequence_classification, bert_task_token_classification,
     bert_task_question_answering, bert_task_multiple_choice, bert_task_masked_lm,
     bert_task_pretraining;
+const bert_task *bert_task_at(int i); /* NULL past the end */
 /* By name, NULL or "" for sequence classification; NULL and an error that lists the names. */
 const bert_task *bert_task_find(const char *name, bert_error *e);
 

@@ -170,8 +170,7 @@ static int add_row(void *to, const bert_choice_row *row, bert_error *e) {
     if (d->rows && row->n != d->group) return bert_dataset_tally(j->b, row->line, OTHER_NUMBER, e);
     d->group = row->n;
     int rc = right_ending(j, row, &label, e);
-    int32_t *labels =
-        rc ? NULL : bert_dataset_grow_ints(d, "labels", BERT_PER_ROW, d->rows + 1, e);
+    int32_t *labels = rc ? NULL : bert_dataset_grow_ints(d, "labels", BERT_PER_ROW, d->rows + 1, e);
     if (!rc && !labels) rc = e->code;
     for (int i = 0; i < row->n && !rc; i++) {
         bert_text t = {0};

@@ -147,7 +147,7 @@ static int add_sentence(corpus *c, bert_encoder *enc, const bert_text *t, bert_e
 
 /* Of a line that is a row by itself; others come in pieces, however long. */
 static int check_line(const bert_dataset_builder *b, const corpus *c, int64_t line, bert_error *e) {
-    const bool is_row = b->options->line_by_line && b->set->task == &bert_task_masked_lm;
+    const bool is_row = b->options->line_by_line && !b->set->task->windows(b->options);
     if (!is_row || b->options->overflow != BERT_OVERFLOW_ERROR || !c->sentences) return 0;
     const int64_t tokens = c->sentence[c->sentences] - c->sentence[c->sentences - 1] + 2;
     return tokens > b->set->max_length ? bert_dataset_too_long(b, (int32_t)tokens, line, e) : 0;
@@ -395,10 +395,22 @@ static bool always(const bert_dataset_options *o) {
     return true;
 }
 
+/* Those of both are the last ones. */
+static const bert_option_row options[] = {
+    BERT_OPTION(line_by_line, BERT_OPTION_SWITCH, NULL, "",
+                "masked-lm: a row a line, not all text in pieces"),
+    BERT_OPTION(mlm_probability, BERT_OPTION_PART, NULL, "0.15",
+                "masked-lm, pretraining: part of the tokens that is hidden"),
+    BERT_OPTION(whole_word_mask, BERT_OPTION_SWITCH, NULL, "",
+                "the same: hide words, not pieces of them"),
+    {0},
+};
+
 const bert_task bert_task_masked_lm = {
     .name = "masked-lm",
     .pipeline = "fill-mask",
     .outputs = BERT_OUTPUT_WORDS,
+    .options = options,
     .windows = in_pieces,
     .read = read_masked,
     .resolve = resolve,
@@ -412,6 +424,7 @@ const bert_task bert_task_pretraining = {
     .name = "pretraining",
     .pipeline = "fill-mask",
     .outputs = BERT_OUTPUT_WORDS,
+    .options = options + 1,
     .windows = always,
     .read = read_pairs,
     .resolve = resolve,

@@ -366,10 +366,23 @@ static int has_answers(const bert_dataset *d, bert_error *e) {
                      "%s: no answer is in its context: there is nothing to train on", d->where);
 }
 
+static const bert_option_row options[] = {
+    BERT_OPTION(doc_stride, BERT_OPTION_COUNT, NULL, "128",
+                "question answering: tokens that windows share"),
+    BERT_OPTION(n_best_size, BERT_OPTION_COUNT, NULL, "20",
+                "its metrics: candidates of a start and an end"),
+    BERT_OPTION(max_answer_length, BERT_OPTION_COUNT, NULL, "30",
+                "the same: most tokens of an answer"),
+    BERT_OPTION(null_score_diff_threshold, BERT_OPTION_NUMBER, NULL, "0",
+                "the same: how much better than an answer none must be"),
+    {0},
+};
+
 const bert_task bert_task_question_answering = {
     .name = "question-answering",
     .pipeline = "question-answering",
     .outputs = BERT_OUTPUT_SPAN,
+    .options = options,
     .windows = in_windows,
     .read = read_questions,
     .resolve = resolve,

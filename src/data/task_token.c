@@ -211,10 +211,17 @@ static bool may_continue(const bert_dataset_options *o) {
     return true;
 }
 
+static const bert_option_row options[] = {
+    BERT_OPTION(label_all_tokens, BERT_OPTION_SWITCH, NULL, "",
+                "token classification: not the first token of a word only"),
+    {0},
+};
+
 const bert_task bert_task_token_classification = {
     .name = "token-classification",
     .pipeline = "token-classification",
     .labels = BERT_LABELLED_TOKENS,
+    .options = options,
     .windows = may_continue,
     .read = read_tokens,
     .resolve = bert_sentences_resolve,

@@ -123,13 +123,6 @@ static const struct {
     NAMED("train_file|train_data_file", "train_file"),
     NAMED("validation_file|eval_data_file|predict_file|valid_file|val_file|dev_file|eval_file",
           "validation_file"),
-    HERE("doc_stride"),
-    HERE("n_best_size"),
-    HERE("max_answer_length"),
-    HERE("null_score_diff_threshold"),
-    HERE("mlm_probability"),
-    TURNED("line_by_line", "line_by_line", "true"),
-    TURNED("label_all_tokens", "label_all_tokens", "true"),
     CUT("max_seq_length|max_seq_len|block_size|max_len", "max_length"),
     NAMED("text_column_name", "text_column"),
     NAMED("text_column_names", "text_column"),
@@ -208,6 +201,20 @@ static bool among(const char *list, const char *value) {
     }
 }
 
+/* An option of a task, which training arguments may be beside in a file. */
+static bert_foreign option_of_data(const char *name, const char *value) {
+    bert_foreign f = {.kind = BERT_FOREIGN_NONE, .instead = ""};
+    bert_dataset_option o;
+    for (int i = 0; bert_dataset_option_at(i, &o); i++) {
+        if (!is_of(o.name, name)) continue;
+        f.is_switch = !strcmp(o.type, "true|false");
+        f.kind =
+            (value && *value) || (!value && f.is_switch) ? BERT_FOREIGN_TAKEN : BERT_FOREIGN_IDLE;
+        f.name = o.name;
+    }
+    return f;
+}
+
 bert_foreign bert_training_foreign(const char *name, const char *value) {
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         if (!is_of(table[i].names, name)) continue;
@@ -229,5 +236,5 @@ bert_foreign bert_training_foreign(const char *name, const char *value) {
         }
         return f;
     }
-    return (bert_foreign){.kind = BERT_FOREIGN_NONE, .instead = ""};
+    return option_of_data(name, value);
 }
