@@ -143,7 +143,8 @@ BERT_API bert_encode_options bert_encode_default(void);
 typedef struct {
     int32_t n;
     const int32_t *ids;
-    const int32_t *type_ids;     /* 0 for A, 1 for B; the last [SEP] of a pair is 1 */
+    const int32_t *type_ids;     /* 0 for A, 1 for B; the last [SEP] of a pair is 1. All 0 where
+                                  * model_input_names has no token_type_ids */
     const int32_t *word_ids;     /* -1 for the template's specials; restarts at 0 for B */
     const int32_t *sequence_ids; /* 0, 1, or -1 for the template's specials */
     const int32_t (

@@ -24,9 +24,9 @@ static int set_up_sentences(void **state) {
         snprintf(name, sizeof name, "%s/1_Pooling/config.json", models[i][0]);
         write_file(name, "{\"pooling_mode\": \"mean\"}");
         snprintf(text, sizeof text,
-                 "[{\"type\": \"sentence_transformers.models.Transformer\", \"path\": \"%s\"}, "
+                 "[{\"type\": \"sentence_transformers.models.%s\", \"path\": \"%s\"}, "
                  "{\"type\": \"sentence_transformers.models.Pooling\", \"path\": \"1_Pooling\"}]",
-                 models[i][2]);
+                 i ? "BERT" : "Transformer", models[i][2]);
         snprintf(name, sizeof name, "%s/modules.json", models[i][0]);
         write_file(name, text);
         snprintf(name, sizeof name, "%s/config_sentence_transformers.json", models[i][0]);

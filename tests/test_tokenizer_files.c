@@ -339,6 +339,39 @@ static void a_generic_class_leaves_the_normalizer_to_tokenizer_json(void **state
     test_remove(d);
 }
 
+static void type_ids_are_0_where_a_model_does_not_take_them(void **state) {
+    (void)state;
+    static const struct {
+        const char *config;
+        int32_t second; /* the type of a second text */
+    } rows[] = {{"{}", 1},
+                {"{\"model_input_names\": null}", 1},
+                {"{\"model_input_names\": [\"input_ids\", \"token_type_ids\"]}", 1},
+                {"{\"model_input_names\": [\"input_ids\", \"attention_mask\"]}", 0},
+                {"{\"tokenizer_class\": \"DistilBertTokenizer\"}", 0}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char *d = test_directory(), *saved = test_directory();
+        put_file(d, "vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\nb\n");
+        put_file(d, "tokenizer_config.json", rows[i].config);
+        for (int again = 0; again < 2; again++) {
+            bert_error e = {0};
+            tools x = {bert_tokenizer_open(again ? saved : d, NULL, &e), NULL};
+            assert_string_equal(e.message, "");
+            x.enc = bert_encoder_new(x.t, &e);
+            assert_int_equal(bert_encode(x.enc, TEXT("a"), TEXT("b"), NULL, &e), 1);
+            const bert_encoding w = bert_encoder_window(x.enc, 0);
+            assert_int_equal(w.n, 5);
+            assert_int_equal(w.type_ids[1], 0);
+            assert_int_equal(w.type_ids[3], rows[i].second);
+            assert_int_equal(w.type_ids[4], rows[i].second);
+            if (!again) assert_int_equal(bert_tokenizer_save(x.t, saved, &e), 0);
+            close_tools(x);
+        }
+        test_remove(saved);
+        test_remove(d);
+    }
+}
+
 /* The class that a saved tokenizer names, after `from` in its tokenizer.json has become `to`. */
 static void expect_class(const char *directory, const char *from, const char *to,
                          const char *wanted) {
@@ -426,6 +459,7 @@ int main(void) {
         cmocka_unit_test(directories_are_read_as_transformers_does),
         cmocka_unit_test(older_files_say_which_tokens_are_special_and_how),
         cmocka_unit_test(a_generic_class_leaves_the_normalizer_to_tokenizer_json),
+        cmocka_unit_test(type_ids_are_0_where_a_model_does_not_take_them),
         cmocka_unit_test(only_what_bert_tokenizer_would_make_is_saved_as_one),
         cmocka_unit_test(public_vocabularies),
     };

@@ -7,9 +7,17 @@ bool bert_layout_inside(const char *path) {
     return path[0] != '/' && !strstr(path, "..");
 }
 
+/* What Transformer was before sentence-transformers 0.3: a class for each family. */
+static const char *const transformers[] = {"BERT",   "RoBERTa",   "DistilBERT",
+                                           "ALBERT", "CamemBERT", "XLMRoBERTa"};
+
 const char *bert_layout_class(const char *type) {
     static const char own[] = "sentence_transformers.";
-    return strncmp(type, own, sizeof own - 1) ? NULL : strrchr(type, '.') + 1;
+    if (strncmp(type, own, sizeof own - 1)) return NULL;
+    const char *name = strrchr(type, '.') + 1;
+    for (size_t i = 0; i < sizeof transformers / sizeof *transformers; i++)
+        if (!strcmp(name, transformers[i])) return "Transformer";
+    return name;
 }
 
 /* The path of the first Transformer; "" where none has one of its own. */

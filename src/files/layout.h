@@ -12,6 +12,6 @@ bool bert_layout_inside(const char *path);
  * old ones), if there is a config.json. NULL: out of memory. */
 char *bert_layout_folder(const bert_pretrained *p);
 /* The class name that a module's type ends with, where it is one of sentence-transformers' own;
- * else NULL. */
+ * else NULL. Old names of Transformer are that. */
 const char *bert_layout_class(const char *type);
 #endif

@@ -30,12 +30,6 @@ static int check_refused(const bert_model *m, bert_error *e) {
         return bert_fail(e, refused->code,
                          "%s; choose a pooling yourself (--pooling) to do without",
                          refused->message);
-    if (m->sentence.lowercase && m->tokenizer && !m->tokenizer->normalizer.lowercase)
-        return bert_fail(e, BERT_EUNSUPPORTED,
-                         "%s/sentence_bert_config.json asks for lower case, which the tokenizer "
-                         "does not make and is not supported; choose a pooling yourself to do "
-                         "without it",
-                         m->folder);
     return 0;
 }
 
@@ -200,6 +194,7 @@ int bert_embed(bert_session *s, const bert_text *texts, int32_t n, const bert_ta
     bert_arena_reset(&s->results);
     int rc = make_plan(s, &t.options, &j.plan, &local);
     t.prompt = j.plan.prompt;
+    t.lowers = bert_task_lowers(s->model);
     if (!rc) rc = bert_texts_run(&t, &local);
     if (!rc) bert_texts_clear(&t, out, j.plan.size);
     return rc ? bert_fail(e, rc, "%s", local.message) : 0;

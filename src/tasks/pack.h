@@ -38,6 +38,11 @@ int bert_task_prompt(const bert_model *m, const bert_task_options *o, const char
  * those of the prompt alone, less a special token at its end. */
 int bert_task_prompt_tokens(bert_session *s, const bert_task_options *o, const char *prompt,
                             int32_t *tokens, bert_error *e);
+/* Whether sentence-transformers puts texts in lower case, which the tokenizer does not. */
+bool bert_task_lowers(const bert_model *m);
+/* The text in lower case, in *out, an array that grows; *n: its length, before and after. */
+int bert_task_lower(const bert_tokenizer *t, const char *text, size_t *n, char **out,
+                    bert_error *e);
 /* The limit that options and checkpoint set, in tokens; or a negative error. */
 int32_t bert_task_max_length(const bert_model *m, const bert_task_options *options, bert_error *e);
 /* Encodes one text under the options into enc's windows: their number, or a negative error that

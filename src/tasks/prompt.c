@@ -1,6 +1,8 @@
 /* Prompts: what sentence-transformers puts before each text. */
 #include "base/error.h"
+#include "base/grow.h"
 #include "tasks/pack.h"
+#include "text/tokenizer.h"
 #include <string.h>
 
 int bert_task_prompt(const bert_model *m, const bert_task_options *o, const char **prompt,
@@ -9,6 +11,18 @@ int bert_task_prompt(const bert_model *m, const bert_task_options *o, const char
     *prompt =
         o->prompt ? o->prompt : bert_sentence_prompt(&m->sentence, o->prompt_name, m->path, &local);
     return *prompt ? 0 : bert_fail(e, local.code, "%s", local.message);
+}
+
+bool bert_task_lowers(const bert_model *m) {
+    return m->sentence.lowercase && m->tokenizer && !m->tokenizer->normalizer.lowercase;
+}
+
+int bert_task_lower(const bert_tokenizer *t, const char *text, size_t *n, char **out,
+                    bert_error *e) {
+    if (*n > SIZE_MAX / 3 - 1) return bert_fail_memory(e, *n);
+    int rc = bert_grow(out, 3 * *n + 1, 1, e);
+    if (!rc) *n = bert_tokenizer_lower(t, text, *n, *out);
+    return rc;
 }
 
 /* A token that the template, or the text, has as a special one. */
@@ -29,7 +43,13 @@ int bert_task_prompt_tokens(bert_session *s, const bert_task_options *o, const c
     bert_encode_options options = bert_encode_default();
     options.truncation = BERT_TRUNCATE_LONGEST_FIRST;
     options.max_length = limit;
-    int windows = bert_encode(enc, prompt, strlen(prompt), NULL, 0, &options, e);
+    size_t n = strlen(prompt);
+    char *lowered = NULL;
+    int rc = bert_task_lowers(s->model)
+                 ? bert_task_lower(bert_model_tokenizer(s->model), prompt, &n, &lowered, e)
+                 : 0;
+    int windows = rc ? rc : bert_encode(enc, lowered ? lowered : prompt, n, NULL, 0, &options, e);
+    bert_grown_free(lowered);
     if (windows < 0) return windows;
     const bert_encoding w = bert_encoder_window(enc, 0);
     *tokens = w.n && is_special(bert_model_tokenizer(s->model), &w, w.n - 1) ? w.n - 1 : w.n;

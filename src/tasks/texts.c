@@ -51,12 +51,27 @@ static int put_prompt(bert_texts *t, bert_text *text, bert_error *e) {
     return 0;
 }
 
+static int put_lower(bert_texts *t, bert_text *text, bert_error *e) {
+    const bert_tokenizer *tokenizer = bert_model_tokenizer(t->s->model);
+    int rc = 0;
+    if (t->lowers && text->text) {
+        rc = bert_task_lower(tokenizer, text->text, &text->bytes, &t->lowered[0], e);
+        text->text = t->lowered[0];
+    }
+    if (t->lowers && text->pair && !rc) {
+        rc = bert_task_lower(tokenizer, text->pair, &text->pair_bytes, &t->lowered[1], e);
+        text->pair = t->lowered[1];
+    }
+    return rc;
+}
+
 static int encode(bert_texts *t, bert_error *e) {
     bert_text text = t->texts[t->at];
     bert_text_info *info = t->info ? &t->info[t->at] : NULL;
     const int32_t number = t->alike ? t->at / t->alike : t->at;
     bert_encoder *enc = t->s->encoder;
     int rc = put_prompt(t, &text, e);
+    if (!rc) rc = put_lower(t, &text, e);
     if (rc) return rc;
     return t->encode ? t->encode(t->own, enc, &text, number, info, e)
                      : bert_task_encode(enc, &text, number, &t->options, t->max_length, info, e);
@@ -147,6 +162,8 @@ int bert_texts_run(bert_texts *t, bert_error *e) {
     int rc = t->n > 0 ? run(t, e) : 0;
     bert_windows_free(&t->pack);
     bert_grown_free(t->prompted);
+    for (int i = 0; i < 2; i++) bert_grown_free(t->lowered[i]);
+    t->lowered[0] = t->lowered[1] = NULL;
     t->prompted = NULL;
     return rc;
 }

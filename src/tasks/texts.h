@@ -19,14 +19,15 @@ typedef struct {
                   bert_text_info *info, bert_error *e);
     void *own;
     const char *prompt; /* put before each text; NULL: nothing */
+    bool lowers;        /* texts are read in lower case */
     bool encodings;
     int32_t pack_tokens; /* run at once; 0: as many as are good for most tasks */
     int32_t alike;       /* so many texts are one to who reads messages; 0: 1 */
     /* The loop's own. */
     bert_windows pack;
-    int32_t max_length, at;  /* the text that is read next, */
-    int32_t window, windows; /* which of its windows, if it is cut, of how many */
-    char *prompted;
+    int32_t max_length, at;      /* the text that is read next, */
+    int32_t window, windows;     /* which of its windows, if it is cut, of how many */
+    char *prompted, *lowered[2]; /* a text with the prompt; it and its pair */
 } bert_texts;
 
 /* Runs all texts. What the task before has given is gone, its messages too. e is not NULL. */

@@ -120,6 +120,18 @@ static int read_truncation_side(bert_tokenizer *t, const json_t *config, bert_er
                      config_file, side);
 }
 
+/* model_input_names, where it is given; DistilBertTokenizer has no token_type_ids of its own. */
+static void read_input_names(bert_tokenizer *t, const json_t *config) {
+    const json_t *names = json_object_get(config, "model_input_names"), *name;
+    const char *class = json_string_value(json_object_get(config, "tokenizer_class"));
+    size_t i;
+    t->no_types = json_array_size(names) || (class && !strncmp(class, "DistilBert", 10));
+    json_array_foreach((json_t *)(uintptr_t)names, i, name) {
+        const char *s = json_string_value(name);
+        if (s && !strcmp(s, "token_type_ids")) t->no_types = false;
+    }
+}
+
 /* What the configuration says of the normaliser holds even against tokenizer.json, as in
  * transformers' classes for BERT; its generic one does not look at it. */
 static int read_config(bert_tokenizer *t, const json_t *config, bool json, bert_error *e) {
@@ -138,6 +150,7 @@ static int read_config(bert_tokenizer *t, const json_t *config, bool json, bert_
         rc = bert_json_bool(config, "clean_up_tokenization_spaces", &t->clean_up_spaces,
                             config_file, e);
     if (!rc) rc = read_truncation_side(t, config, e);
+    if (!rc) read_input_names(t, config);
     /* "No limit" is written as 10^30. */
     double length = json_number_value(json_object_get(config, "model_max_length"));
     if (length >= 1 && length <= INT32_MAX) t->max_length = (int32_t)length;

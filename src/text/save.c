@@ -200,6 +200,11 @@ static json_t *config_json(const bert_tokenizer *t) {
     }
     if (t->max_length)
         rc |= json_object_set_new(o, "model_max_length", json_integer(t->max_length));
+    /* Always: what a class has where nothing is said has changed between versions. */
+    rc |= json_object_set_new(
+        o, "model_input_names",
+        t->no_types ? json_pack("[ss]", "input_ids", "attention_mask")
+                    : json_pack("[sss]", "input_ids", "token_type_ids", "attention_mask"));
     if (t->truncate_left) rc |= json_object_set_new(o, "truncation_side", json_string("left"));
     rc |= json_object_set_new(
         o, "tokenizer_class",

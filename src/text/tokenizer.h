@@ -109,6 +109,7 @@ struct bert_tokenizer {
     int32_t special_ids[BERT_SPECIALS];
     int32_t max_length;
     bool truncate_left; /* truncation_side */
+    bool no_types;      /* model_input_names has no token_type_ids: all are 0 */
 
     /* What the encoder's loops look up for an ASCII character when split is BERT_SPLIT_BERT. */
     uint8_t ascii[128];     /* bert_ascii */
@@ -137,6 +138,10 @@ typedef struct {
 } bert_matcher;
 /* The next match [*start, *stop) and its index in t->added, or -1. */
 int32_t bert_match_next(bert_matcher *m, size_t *start, size_t *stop);
+
+/* The text in lower case, code point by code point, but for the added tokens in it: out has room
+ * for 3 * n bytes. Returns how many they are. */
+size_t bert_tokenizer_lower(const bert_tokenizer *t, const char *text, size_t n, char *out);
 
 /* bert_decode() of n tokens or words by their text (convert_tokens_to_string). */
 int64_t bert_join_tokens(const bert_tokenizer *t, const char *const *tokens, size_t n, char *out,

@@ -112,7 +112,7 @@ static int reserve_tokens(bert_encoder *enc, size_t n, bert_error *e) {
 
 static size_t put_special(bert_encoder *enc, size_t at, const bert_piece *p) {
     enc->ids[at] = p->id;
-    enc->type_ids[at] = p->type_id;
+    enc->type_ids[at] = enc->t->no_types ? 0 : p->type_id;
     enc->word_ids[at] = enc->sequence_ids[at] = -1;
     enc->offsets[at][0] = enc->offsets[at][1] = 0;
     enc->special[at] = 1;
@@ -131,7 +131,7 @@ static size_t put_sequence(bert_encoder *enc, size_t at, int sequence, int32_t s
     memcpy(enc->offsets + at, s->offsets + start, n * sizeof *enc->offsets);
     memset(enc->special + at, 0, n);
     for (size_t i = at; i < at + n; i++) {
-        enc->type_ids[i] = type_id;
+        enc->type_ids[i] = enc->t->no_types ? 0 : type_id;
         enc->sequence_ids[i] = sequence;
     }
     return at + n;
