@@ -338,9 +338,9 @@ typedef struct {
                                  alone: half as many), or one sequence; 0: the library's choice. Changes
                                  speed and memory, never results */
     /* Not threads of its own but these (`threads` is not looked at); NULL: its own. Sessions of
-     * several callers that share them take turns, in the order in which they come, of a hundred
-     * tokens or so for each thread: no more threads compute than there are, and a short text does
-     * not wait for a long batch. */
+     * several callers that share them take turns of a hundred tokens or so for each thread: no more
+     * threads compute than there are, and a short text waits for a turn or two, not for long
+     * batches. */
     bert_threads *shared;
 } bert_session_options;
 BERT_API bert_session_options bert_session_default(void);

@@ -5,6 +5,7 @@
 #include "base/grow.h"
 #include "base/rng.h"
 #include "base/threads.h"
+#include "base/turns.h"
 #include "test.h"
 #include <sched.h>
 #include <signal.h>
@@ -69,6 +70,48 @@ static void pool_runs_every_item_once(void **state) {
     bert_error e = {0};
     assert_null(bert_threads_new(-1, &e));
     assert_int_equal(e.code, BERT_EINVAL);
+}
+
+/* ---- Turns */
+
+typedef struct {
+    bert_turns *turns;
+    char *order; /* who has had a turn */
+    char name;
+    bool goes_on;
+} guest;
+
+static void *take_turn(void *argument) {
+    guest *g = argument;
+    bert_turns_begin(g->turns, g->goes_on);
+    g->order[strlen(g->order)] = g->name;
+    bert_turns_end(g->turns);
+    return NULL;
+}
+
+static void new_ones_and_those_who_go_on_take_turns(void **state) {
+    (void)state;
+    bert_turns t;
+    char order[8] = "";
+    guest guests[] = {{&t, order, 'a', true},
+                      {&t, order, 'b', true},
+                      {&t, order, 'C', false},
+                      {&t, order, 'c', true},
+                      {&t, order, 'D', false}};
+    pthread_t threads[5];
+    bert_turns_init(&t);
+    bert_turns_begin(&t, true);
+    assert_false(bert_turns_awaited(&t));
+    for (int i = 0; i < 5; i++) { /* one after the other */
+        assert_int_equal(pthread_create(&threads[i], NULL, take_turn, &guests[i]), 0);
+        while (atomic_load(&t.waiting) <= i) sched_yield();
+    }
+    assert_true(bert_turns_awaited(&t));
+    bert_turns_end(&t);
+    for (int i = 0; i < 5; i++) pthread_join(threads[i], NULL);
+    assert_string_equal(order, "CaDbc");
+    assert_false(bert_turns_awaited(&t));
+    bert_turns_destroy(&t);
 }
 
 typedef struct {
@@ -261,6 +304,7 @@ int main(void) {
         cmocka_unit_test(arena_reuses_blocks_after_a_rewind),
         cmocka_unit_test(arena_rewinds_to_a_mark),
         cmocka_unit_test(pool_runs_every_item_once),
+        cmocka_unit_test(new_ones_and_those_who_go_on_take_turns),
         cmocka_unit_test(woken_threads_keep_their_processors),
         cmocka_unit_test(philox_matches_the_published_vectors),
         cmocka_unit_test(random_draws_have_the_right_shape),

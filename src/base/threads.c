@@ -194,8 +194,8 @@ bert_threads *bert_threads_share(bert_threads *p) {
     return p;
 }
 
-void bert_threads_begin(bert_threads *p) {
-    bert_turns_begin(&p->turns);
+void bert_threads_begin(bert_threads *p, bool goes_on) {
+    bert_turns_begin(&p->turns, goes_on);
 }
 
 void bert_threads_end(bert_threads *p) {

@@ -9,8 +9,8 @@ typedef void bert_threads_fn(void *context, int begin, int end, int thread);
 /* p, to be freed once more. */
 bert_threads *bert_threads_share(bert_threads *p);
 /* Whoever shares threads uses them in its turn only, which others wait for: long enough for
- * operations to keep their scratch, short enough for the others. */
-void bert_threads_begin(bert_threads *p);
+ * operations to keep their scratch, short enough for the others. goes_on: base/turns.h */
+void bert_threads_begin(bert_threads *p, bool goes_on);
 void bert_threads_end(bert_threads *p);
 bool bert_threads_awaited(bert_threads *p);
 /* Splits 0 .. n-1 in chunks of `grain` items that idle threads take in turn, and returns when all

@@ -9,20 +9,31 @@ void bert_turns_destroy(bert_turns *t) {
     pthread_cond_destroy(&t->changed);
 }
 
-void bert_turns_begin(bert_turns *t) {
+static bool is_next(const bert_turns *t, int kind, unsigned number) {
+    const bool others = t->next[!kind] != t->serving[!kind];
+    return !t->taken && t->serving[kind] == number && (!others || t->favoured == kind);
+}
+
+void bert_turns_begin(bert_turns *t, bool goes_on) {
+    const int kind = goes_on;
     pthread_mutex_lock(&t->lock);
-    const unsigned mine = atomic_fetch_add(&t->next, 1);
-    while (atomic_load(&t->serving) != mine) pthread_cond_wait(&t->changed, &t->lock);
+    const unsigned number = t->next[kind]++;
+    atomic_fetch_add(&t->waiting, 1);
+    while (!is_next(t, kind, number)) pthread_cond_wait(&t->changed, &t->lock);
+    atomic_fetch_sub(&t->waiting, 1);
+    t->serving[kind]++;
+    t->favoured = !kind;
+    t->taken = true;
     pthread_mutex_unlock(&t->lock);
 }
 
 void bert_turns_end(bert_turns *t) {
     pthread_mutex_lock(&t->lock);
-    atomic_fetch_add(&t->serving, 1);
+    t->taken = false;
     pthread_cond_broadcast(&t->changed);
     pthread_mutex_unlock(&t->lock);
 }
 
 bool bert_turns_awaited(bert_turns *t) {
-    return atomic_load(&t->next) - atomic_load(&t->serving) > 1;
+    return atomic_load_explicit(&t->waiting, memory_order_relaxed) > 0;
 }

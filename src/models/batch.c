@@ -161,7 +161,8 @@ static void run_apart(void *context, int begin, int end, int thread) {
 }
 
 /* The chunks that are not done, of one thread each, among n. */
-static int run_lanes(bert_session *s, const bert_trunk_run *run, int32_t n, bert_error *e) {
+static int run_lanes(bert_session *s, const bert_trunk_run *run, int32_t n, bool goes_on,
+                     bert_error *e) {
     bert_threads *threads = s->together.tape->threads;
     int rc = make_lanes(s, e);
     if (rc) return rc;
@@ -170,8 +171,8 @@ static int run_lanes(bert_session *s, const bert_trunk_run *run, int32_t n, bert
     job j = {.s = s, .run = run, .least = lanes};
     do {
         atomic_store(&j.begun, 0);
+        bert_threads_begin(threads, goes_on || atomic_load(&j.gives_way));
         atomic_store(&j.gives_way, false);
-        bert_threads_begin(threads);
         bert_threads_run(threads, n, 1, run_apart, &j);
         bert_threads_end(threads);
     } while (atomic_load(&j.gives_way) && !atomic_load(&j.stop));
@@ -182,10 +183,10 @@ static int run_lanes(bert_session *s, const bert_trunk_run *run, int32_t n, bert
 }
 
 /* All threads take it. */
-static int run_together(bert_session *s, const bert_trunk_run *run, bert_chunk *chunk,
+static int run_together(bert_session *s, const bert_trunk_run *run, bert_chunk *chunk, bool goes_on,
                         bert_error *e) {
     bert_threads *threads = s->together.tape->threads;
-    bert_threads_begin(threads);
+    bert_threads_begin(threads, goes_on);
     int rc = run_chunk(s, run, &s->together, *chunk, e);
     bert_threads_end(threads);
     chunk->done = true;
@@ -204,10 +205,10 @@ static int run_chunks(bert_session *s, const bert_trunk_run *run, bert_error *e)
         s->chunks[0].together = true;
         s->packed = true;
     }
-    int rc = 0;
+    int rc = 0, turns = 0;
     for (int32_t i = 0; i < n && !rc; i++)
-        if (s->chunks[i].together) rc = run_together(s, run, &s->chunks[i], e);
-    return rc || !apart ? rc : run_lanes(s, run, n, e);
+        if (s->chunks[i].together) rc = run_together(s, run, &s->chunks[i], turns++ > 0, e);
+    return rc || !apart ? rc : run_lanes(s, run, n, turns > 0, e);
 }
 
 int bert_session_trunk(bert_session *s, bert_trunk_run *run, bert_error *e) {

@@ -16,7 +16,7 @@ bert_session_options bert_session_default(void) {
 
 /* In a turn of the threads that it is not done on, so that no more of them work. */
 static int balance(const bert_model *m, const bert_session_options *o, bert_error *e) {
-    if (o->shared) bert_threads_begin(o->shared);
+    if (o->shared) bert_threads_begin(o->shared, false);
     int rc = bert_model_balance(m, o->threads, e);
     if (o->shared) bert_threads_end(o->shared);
     return rc;
@@ -157,7 +157,7 @@ static int run_head(bert_session *s, const bert_trunk_run *r, bert_outputs *out,
     bert_threads *threads = s->together.tape->threads;
     int rc = bert_session_check(s, e);
     if (rc) return rc;
-    bert_threads_begin(threads);
+    bert_threads_begin(threads, false);
     rc = compute_head(s, r, out, e);
     bert_threads_end(threads);
     return rc;
