@@ -76,7 +76,7 @@ static void put_worst(bert_page *p, const bert_metrics *m) {
 
 void bert_html_tags(bert_page *p, bert_trainer *t) {
     const bert_dataset *d = t->validation;
-    if (p->rc || !d || d->task != &bert_task_token_classification) return;
+    if (p->rc || !d || d->task->labels != BERT_LABELLED_TOKENS) return;
     if ((p->rc = bert_trainer_keep_metrics(t, p->e))) return;
     const bert_sentences *all = d->state;
     bert_page_put(p, "<h2>%s</h2><div class=\"row\">",
