@@ -80,9 +80,9 @@ static int run(void *args, int operands, char **operand, bert_error *e) {
     (void)operands;
     arguments *a = args;
     if (!a->common.input && !(a->question && a->context))
-        return fail(e, EXIT_USAGE, "a --question and its --context are needed, or -i FILE");
+        return fail_usage(e, "a --question and its --context are needed, or -i FILE");
     if (a->common.input && (a->question || a->context))
-        return fail(e, EXIT_USAGE, "questions and contexts come as options or from -i, not both");
+        return fail_usage(e, "questions and contexts come as options or from -i, not both");
     if (!a->common.input && !(*a->question && *a->context))
         return fail(e, BERT_EINVAL, "the %s is empty", *a->question ? "context" : "question");
     bert_session_options so = session_options(&a->common);

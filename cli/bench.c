@@ -104,7 +104,7 @@ static int prepare(const arguments *a, job *j, bert_error *e) {
         return j->session ? 0 : BERT_EINVAL;
     }
     if (a->common.precision == BERT_PRECISION_INT8)
-        return fail(e, EXIT_USAGE, "--precision int8 is for use, not for training");
+        return fail_usage(e, "--precision int8 is for use, not for training");
     bert_tape_options o = bert_tape_default();
     o.threads = a->common.threads;
     o.precision = a->common.precision;

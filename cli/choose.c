@@ -105,7 +105,7 @@ static int each_pairs(void *context, const bert_text *pairs, int32_t n, bert_err
 static int run_next(void *args, int operands, char **operand, bert_error *e) {
     const common *c = args;
     if (operands < 3 && (operands == 2 || !c->input)) /* a line of text is no pair */
-        return fail(e, EXIT_USAGE, "a sentence A and a sentence B are needed, or -i FILE");
+        return fail_usage(e, "a sentence A and a sentence B are needed, or -i FILE");
     bert_session_options so = session_options(c);
     bert_model *m = open_head(operand[0], c, "next-sentence", e);
     job j = {.c = c, .json = output_json(c), .s = m ? bert_session_new(m, &so, e) : NULL};

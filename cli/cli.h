@@ -5,8 +5,12 @@
 #include <jansson.h>
 #include <stdio.h>
 
-/* What a command returns and the program exits with. */
+/* What the program exits with. */
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+/* What a command's run() returns, besides BERT_OK and the library's codes, which are negative: it
+ * was called in a way that it does not take. fail_usage() returns it. */
+enum { USAGE = 1 };
 
 /* ---- Options. A row parses its value into a member of the command's arguments. */
 
@@ -60,6 +64,7 @@ typedef struct {
     bert_foreign (*foreign)(const char *name, const char *value);
     size_t size; /* of its arguments */
     void (*defaults)(void *arguments);
+    /* Returns BERT_OK, USAGE or a code of the library. */
     int (*run)(void *arguments, int operands, char **operand, bert_error *e);
 } command;
 extern const command *const commands[]; /* ended by NULL */
@@ -151,4 +156,6 @@ bert_text_info most_dropped(const bert_text_info *info, int n);
 /* Sets *e unless it is set, and returns code. */
 int fail(bert_error *e, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
 int fail_memory(bert_error *e);
+/* The same with BERT_EINVAL where the options are at fault; returns USAGE. */
+int fail_usage(bert_error *e, const char *format, ...) __attribute__((format(printf, 2, 3)));
 #endif

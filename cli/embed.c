@@ -206,15 +206,15 @@ static int check_usage(const arguments *a, bert_error *e) {
     const char *o = a->output;
     const size_t n = o ? strlen(o) : 0;
     if (o && (n < 4 || strcmp(o + n - 4, ".npy")))
-        return fail(e, EXIT_USAGE, "-o %s: the name ends in .npy, which is what is written", o);
+        return fail_usage(e, "-o %s: the name ends in .npy, which is what is written", o);
     if (a->ranges && !(a->quantize.on && bert_quantize_needs_ranges(a->quantize.kind)))
-        return fail(e, EXIT_USAGE, "--ranges is of --quantize int8 and uint8");
+        return fail_usage(e, "--ranges is of --quantize int8 and uint8");
     return 0;
 }
 
 static int run(void *args, int operands, char **operand, bert_error *e) {
     const arguments *a = args;
-    if (check_usage(a, e)) return EXIT_USAGE;
+    if (check_usage(a, e)) return USAGE;
     embedding m = {.a = a, .json = output_json(&a->common)};
     bert_session_options so = session_options(&a->common);
     bert_model *model = open_model(operand[0], &a->common, "none", e);

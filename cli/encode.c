@@ -193,16 +193,11 @@ static int prepare(packer *p, const bert_model *model, const common *c, bert_err
 static int run(void *args, int operands, char **operand, bert_error *e) {
     const arguments *a = args;
     const common *c = &a->common;
-    if (!a->output) {
-        fail(e, BERT_EINVAL, "-o FILE says where the safetensors file goes");
-        return EXIT_USAGE;
-    }
-    if (c->overflow == BERT_OVERFLOW_WINDOW) {
-        fail(e, BERT_EINVAL, "--on-overflow is error or truncate here: every text is one sequence");
-        return EXIT_USAGE;
-    }
+    if (!a->output) return fail_usage(e, "-o FILE says where the safetensors file goes");
+    if (c->overflow == BERT_OVERFLOW_WINDOW)
+        return fail_usage(e, "--on-overflow is error or truncate here: every text is one sequence");
     if (c->input && same_file(c->input, a->output))
-        return fail(e, EXIT_USAGE, "-i and -o are one file: %s", a->output);
+        return fail_usage(e, "-i and -o are one file: %s", a->output);
     packer p = {0};
     encoded d = {0};
     bert_session_options so = session_options(c);

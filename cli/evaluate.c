@@ -59,10 +59,7 @@ static int run(void *args, int operands, char **operand, bert_error *e) {
     (void)operands;
     const arguments *a = args;
     const common *c = &a->common;
-    if (!c->input) {
-        fail(e, BERT_EINVAL, "-i FILE says what to evaluate on (.csv, .tsv or .jsonl)");
-        return EXIT_USAGE;
-    }
+    if (!c->input) return fail_usage(e, "-i FILE says what to evaluate on (.csv, .tsv or .jsonl)");
     bert_evaluate_options eo = bert_evaluate_default();
     eo.threads = c->threads;
     eo.precision = c->precision;

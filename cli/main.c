@@ -17,8 +17,7 @@ static int run(const command *c, int argc, char **argv) {
         int rc = c->run(arguments, operands, operand, &e);
         /* A row that did not reach its reader is a failure, whatever else went well. */
         int written = output_flush(&e);
-        status = rc || written ? EXIT_FAILED : EXIT_OK;
-        if (rc == EXIT_USAGE) status = EXIT_USAGE;
+        status = rc == USAGE ? EXIT_USAGE : rc || written ? EXIT_FAILED : EXIT_OK;
         if (e.code) fprintf(stderr, "bert %s: %s\n", c->name, e.message);
         if (status == EXIT_USAGE) fprintf(stderr, "Try 'bert %s --help'.\n", c->name);
     }

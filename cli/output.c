@@ -14,16 +14,28 @@ static void disarm(char *text) {
         if ((*p < 32 && *p != '\n') || *p == 127) *p = '?';
 }
 
+__attribute__((format(printf, 3, 0))) static void set_error(bert_error *e, int code,
+                                                            const char *format, va_list args) {
+    if (!e || e->code) return;
+    e->code = code;
+    vsnprintf(e->message, sizeof e->message, format, args);
+    disarm(e->message);
+}
+
 int fail(bert_error *e, int code, const char *format, ...) {
-    if (e && !e->code) {
-        va_list args;
-        va_start(args, format);
-        e->code = code;
-        vsnprintf(e->message, sizeof e->message, format, args);
-        va_end(args);
-        disarm(e->message);
-    }
+    va_list args;
+    va_start(args, format);
+    set_error(e, code, format, args);
+    va_end(args);
     return code;
+}
+
+int fail_usage(bert_error *e, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    set_error(e, BERT_EINVAL, format, args);
+    va_end(args);
+    return USAGE;
 }
 
 int fail_memory(bert_error *e) {

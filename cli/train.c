@@ -344,16 +344,12 @@ static int run(void *args, int operands, char **operand, bert_error *e) {
     (void)operands;
     arguments *a = args;
     const common *c = &a->common;
-    if (!a->train_file || !*a->training.output_dir) {
-        fail(e, BERT_EINVAL, "%s is needed", a->train_file ? "-o DIR" : "--train-file FILE");
-        return EXIT_USAGE;
-    }
+    if (!a->train_file || !*a->training.output_dir)
+        return fail_usage(e, "%s is needed", a->train_file ? "-o DIR" : "--train-file FILE");
     if (!known_task(a->data.task))
-        return fail(e, EXIT_USAGE, "--task is %s, not '%s'", task_names(), a->data.task);
-    if (!a->validation_file && a->training.eval_strategy != BERT_STRATEGY_NO) {
-        fail(e, BERT_EINVAL, "--eval-strategy needs a --validation-file");
-        return EXIT_USAGE;
-    }
+        return fail_usage(e, "--task is %s, not '%s'", task_names(), a->data.task);
+    if (!a->validation_file && a->training.eval_strategy != BERT_STRATEGY_NO)
+        return fail_usage(e, "--eval-strategy needs a --validation-file");
     if (*a->taken) note(c, "--args: %s", a->taken);
     choose_evaluation(a);
     idle_notes(c, &a->training, &a->given);

@@ -23,7 +23,7 @@ static void say_columns(const common *c, const char *path) {
 
 static int run(void *args, int operands, char **operand, bert_error *e) {
     const arguments *a = args;
-    if (!a->output) return fail(e, EXIT_USAGE, "-o DIR says where the tokenizer goes");
+    if (!a->output) return fail_usage(e, "-o DIR says where the tokenizer goes");
     bert_wordpiece_options o = bert_wordpiece_default();
     o.vocab_size = a->vocab_size;
     o.min_frequency = a->min_frequency;
