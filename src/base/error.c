@@ -29,10 +29,6 @@ int bert_fail_memory(bert_error *e, size_t bytes) {
     return bert_fail(e, BERT_ENOMEM, "out of memory: %zu bytes were asked for", bytes);
 }
 
-int bert_error_code(const bert_error *e, int otherwise) {
-    return e && e->code ? e->code : otherwise;
-}
-
 void bert_error_prefix(bert_error *e, const char *format, ...) {
     if (!e || e->code == BERT_OK) return;
     char text[sizeof e->message], rest[sizeof e->message];

@@ -314,7 +314,7 @@ void bert_writer_abort(bert_writer *w) {
 
 int bert_write_file(const char *path, const void *data, size_t bytes, bert_error *e) {
     bert_writer *w = bert_writer_open(path, e);
-    if (!w) return bert_error_code(e, BERT_EIO);
+    if (!w) return e->code;
     int rc = bert_writer_put(w, data, bytes, e);
     if (rc) {
         bert_writer_abort(w);

@@ -77,8 +77,6 @@ static block *in_memory(block *old, size_t bytes, bert_error *e) {
 int bert_grow(void *array, size_t count, size_t size, bert_error *e) {
     void **slot = array;
     block *old = block_of(*slot);
-    bert_error local = {0};
-    if (!e) e = &local;
     if (count > (SIZE_MAX / 4 - sizeof *old) / size) return bert_fail_memory(e, SIZE_MAX);
     size_t bytes = sizeof *old + count * size;
     if (old && bytes <= old->bytes) return BERT_OK;

@@ -159,6 +159,7 @@ static int cores(void) {
 }
 
 bert_threads *bert_threads_new(int threads, bert_error *e) {
+    BERT_DOOR(e);
     if (threads < 0 || threads > 1024) {
         bert_fail(e, BERT_EINVAL, "threads is %d; it must be 0 (all cores) to 1024", threads);
         return NULL;

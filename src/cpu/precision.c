@@ -32,6 +32,7 @@ int bert_precision_check(bert_precision p, const char *name, bert_error *e) {
 }
 
 int bert_precision_parse(const char *name, bert_precision *p, bert_error *e) {
+    BERT_DOOR(e);
     int i = 0;
     while (i < BERT_PRECISION_COUNT && strcmp(precision_names[i], name)) i++;
     int rc = bert_precision_check((bert_precision)i, name, e);

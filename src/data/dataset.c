@@ -212,6 +212,7 @@ bert_dataset *bert_dataset_finish(bert_dataset_builder *b, bert_error *e) {
 bert_dataset *bert_dataset_of(const bert_text *texts, const char *const *labels, int64_t n,
                               const bert_model *base, const bert_dataset_options *options,
                               bert_error *e) {
+    BERT_DOOR(e);
     if (bert_need(base, "model to tokenize for", e)) return NULL;
     bert_dataset_options o = options ? *options : bert_dataset_default();
     bert_dataset_builder b;
@@ -249,6 +250,7 @@ const char *bert_dataset_task(const bert_dataset *d) {
 }
 
 bert_model *bert_dataset_open_model(const bert_dataset *d, bert_error *e) {
+    BERT_DOOR(e);
     if (bert_need(d, "dataset to train on", e)) return NULL;
     bert_model_options o = bert_dataset_model(d);
     return bert_model_open(d->model, &o, e);
@@ -301,6 +303,7 @@ static int32_t length_of(const bert_dataset *d, int64_t row) {
 }
 
 int bert_dataset_summarize(const bert_dataset *d, bert_dataset_summary *out, bert_error *e) {
+    BERT_DOOR(e);
     *out = (bert_dataset_summary){0};
     if (bert_need(d, "dataset to summarize", e)) return BERT_EINVAL;
     *out = (bert_dataset_summary){.rows = d->rows,
@@ -405,6 +408,7 @@ static size_t find_row(const int64_t *table, size_t slots, const tokens *a, cons
 }
 
 int64_t bert_dataset_duplicates(const bert_dataset *a, const bert_dataset *b, bert_error *e) {
+    BERT_DOOR(e);
     if (bert_need(a, "dataset to compare", e) || bert_need(b, "dataset to compare with", e))
         return BERT_EINVAL;
     size_t slots = 16;

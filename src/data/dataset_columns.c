@@ -57,6 +57,7 @@ static int64_t items_of(const bert_dataset *d, bert_column_per per) {
 }
 
 int bert_dataset_add_column(bert_dataset *d, const bert_column *column, bert_error *e) {
+    BERT_DOOR(e);
     static const char *const units[] = {"rows", "sequences", "tokens"};
     if (bert_need(d, "dataset to add a column to", e) || bert_need(column, "column to add", e))
         return BERT_EINVAL;

@@ -95,6 +95,7 @@ const bert_task bert_task_sequence_classification = {
 
 bert_dataset *bert_dataset_open(const char *path, const bert_model *base,
                                 const bert_dataset_options *options, bert_error *e) {
+    BERT_DOOR(e);
     if (bert_need(base, "model to tokenize for", e)) return NULL;
     bert_dataset_options o = options ? *options : bert_dataset_default();
     bert_dataset_builder b;

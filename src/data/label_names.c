@@ -220,7 +220,7 @@ static int read_file(const char *path, const char *column, bert_labels *out, ber
         rc = bert_fail(e, BERT_EFORMAT, "%s: is not UTF-8 text", path);
     if (!rc && is_json(path, text)) {
         json = bert_json_parse(text, n, path, e);
-        rc = json ? add_json(json, column, &l, path, e) : bert_error_code(e, BERT_EFORMAT);
+        rc = json ? add_json(json, column, &l, path, e) : e->code;
     } else if (!rc) {
         const bool mark = n >= 3 && !memcmp(text, "\xEF\xBB\xBF", 3);
         rc = split(text + (mark ? 3 : 0), "\n", &l, path, e);

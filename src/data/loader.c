@@ -39,6 +39,7 @@ static bool take_columns(bert_loader *l) {
 
 bert_loader *bert_loader_new(const bert_dataset *d, const bert_loader_options *options,
                              bert_error *e) {
+    BERT_DOOR(e);
     if (bert_need(d, "dataset to load", e) || bert_need(options, "batch size", e)) return NULL;
     int32_t n = options->batch_size;
     if (n < 1 || (int64_t)n * d->group * d->max_length > INT32_MAX) {
@@ -214,6 +215,7 @@ static void keep_masked(bert_loader *l, int32_t rows) {
 }
 
 int bert_loader_get(bert_loader *l, int64_t epoch, int64_t index, bert_batch *out, bert_error *e) {
+    BERT_DOOR(e);
     if (bert_need(l, "loader", e)) return BERT_EINVAL;
     const bert_dataset *d = l->set;
     if (epoch < 0 || index < 0 || index >= bert_loader_batches(l))

@@ -258,6 +258,7 @@ static int choose_all(bert_metrics *m, const char *names, bert_error *e) {
 
 bert_metrics *bert_metrics_new(const char *problem_type, int32_t num_labels, const char *names,
                                bert_error *e) {
+    BERT_DOOR(e);
     bert_problem problem;
     if (num_labels < 1) {
         bert_fail(e, BERT_EINVAL, "metrics of %d labels", (int)num_labels);
@@ -287,6 +288,7 @@ bert_metrics *bert_metrics_new(const char *problem_type, int32_t num_labels, con
 }
 
 int bert_metrics_set_positive(bert_metrics *m, int32_t label, bert_error *e) {
+    BERT_DOOR(e);
     if (bert_need(m, "metrics", e)) return BERT_EINVAL;
     if (m->problem != BERT_PROBLEM_SINGLE_LABEL || m->num_labels != 2 || label < 0 || label > 1)
         return bert_fail(e, BERT_EINVAL, "metrics: positive class %d of %s with %d labels",
@@ -529,6 +531,7 @@ static void add_regression(bert_metrics *m, const float *logits, const float *ta
 
 int bert_metrics_update(bert_metrics *m, const float *logits, const int32_t *labels,
                         const float *targets, int32_t rows, bert_error *e) {
+    BERT_DOOR(e);
     if (bert_need(m, "metrics", e)) return BERT_EINVAL;
     size_t n = (size_t)m->num_labels;
     bool single = m->problem == BERT_PROBLEM_SINGLE_LABEL;
@@ -569,6 +572,7 @@ void bert_metrics_add_loss(bert_metrics *m, double loss, double count) {
 }
 
 int bert_metrics_compute(bert_metrics *m, bert_error *e) {
+    BERT_DOOR(e);
     if (bert_need(m, "metrics", e)) return BERT_EINVAL;
     if (m->scorer) {
         double all[NAMES_MAX] = {0};

@@ -92,6 +92,7 @@ static int set(const bert_option_row *r, bert_dataset_options *o, const char *na
 }
 
 int bert_dataset_set(bert_dataset_options *o, const char *name, const char *value, bert_error *e) {
+    BERT_DOOR(e);
     const bert_option_row *r;
     const char *task;
     if (bert_need(o, "options of a dataset", e) || bert_need(name, "name of an option", e) ||

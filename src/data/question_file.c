@@ -157,7 +157,7 @@ int bert_questions_read(const char *path, const bert_question_keys *keys,
     job j = {path, keys, each, context, shape, 0};
     int rc = need_json(path, e);
     bert_json_rows *rows = rc ? NULL : bert_json_rows_open(path, e);
-    if (!rows) return rc ? rc : bert_error_code(e, BERT_EIO);
+    if (!rows) return rc ? rc : e->code;
     const json_t *value;
     while ((rc = bert_json_rows_next(rows, &value, e)) == 1) {
         j.line = bert_json_rows_line(rows);

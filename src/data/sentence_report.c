@@ -210,6 +210,7 @@ int64_t bert_metrics_sentences(const bert_metrics *m) {
 
 int bert_metrics_sentence(const bert_metrics *m, int64_t i, bert_tagged_sentence *out,
                           bert_error *e) {
+    BERT_DOOR(e);
     *out = (bert_tagged_sentence){0};
     if (i < 0 || i >= bert_metrics_sentences(m))
         return bert_fail(e, BERT_EINVAL, "there is no sentence %lld", (long long)i);
@@ -233,6 +234,7 @@ int bert_metrics_sentence(const bert_metrics *m, int64_t i, bert_tagged_sentence
 }
 
 int bert_metrics_worst(const bert_metrics *m, int64_t *sentence, int n, bert_error *e) {
+    BERT_DOOR(e);
     int32_t *mistakes = malloc(((size_t)n + 1) * sizeof *mistakes);
     int count = 0, rc = mistakes ? BERT_OK : bert_fail_memory(e, (size_t)n * sizeof *mistakes);
     for (int64_t i = 0; !rc && i < bert_metrics_sentences(m); i++) {

@@ -384,7 +384,7 @@ static int decide(bert_reader *r, const bert_reader_options *o, int known, bert_
         return set_names(r, e);
     if (asked) return 0;
     sample *s = take_sample(r, e);
-    if (!s) return bert_error_code(e, BERT_ENOMEM);
+    if (!s) return e->code;
     int rc = 0;
     bool again = false; /* a name is also a value: it is none */
     for (int c = 0; c < s->fields; c++)

@@ -108,6 +108,7 @@ static bool find_stored(const char *id, const char *revision, char *directory, s
 }
 
 int bert_resolve(const char *name, char *directory, size_t capacity, bert_error *e) {
+    BERT_DOOR(e);
     char id[512];
     const char *revision;
     if (!*name) return bert_fail(e, BERT_EINVAL, "the name of a model is empty");

@@ -32,15 +32,11 @@ static json_t *complain(const char *text, size_t bytes, const reading *r, const 
 static json_t *parse_as_python(const char *text, size_t bytes, const reading *r, json_error_t *je,
                                bert_error *e) {
     size_t n;
-    bert_error local = {0};
-    char *copy = bert_python_json(text, bytes, &n, &local);
+    char *copy = bert_python_json(text, bytes, &n, e);
     json_t *value = copy ? json_loadb(copy, n, r->flags, je) : NULL;
     free(copy);
     if (value) return value;
-    if (local.code) {
-        bert_fail(e, local.code, "%s", local.message);
-        return NULL;
-    }
+    if (e->code) return NULL;
     const int shift =
         copy && je->position > 0 ? bert_python_json_shift(text, bytes, (size_t)je->position) : 0;
     return complain(text, bytes, r, je, shift, e);

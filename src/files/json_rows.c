@@ -189,7 +189,7 @@ int bert_json_rows_next(bert_json_rows *r, const json_t **object, bert_error *e)
         skip(r, n);
     }
     r->object = bert_json_parse_row(text, n, r->path, r->line, e);
-    if (!r->object) return bert_error_code(e, BERT_EFORMAT);
+    if (!r->object) return e->code;
     *object = r->object;
     return 1;
 }

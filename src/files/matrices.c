@@ -19,6 +19,7 @@ static int check(const bert_named_matrix *matrices, int i, bert_error *e) {
 }
 
 int bert_save_matrices(const char *path, const bert_named_matrix *matrices, int n, bert_error *e) {
+    BERT_DOOR(e);
     for (int i = 0; i < n; i++)
         if (check(matrices, i, e)) return BERT_EINVAL;
     bert_stored_tensor *t = calloc(n > 0 ? (size_t)n : 1, sizeof *t);

@@ -11,6 +11,7 @@ static const char magic[] = "\x93NUMPY\x01";
 enum { PREFIX = 10, ALIGNMENT = 64 };
 
 int bert_save_npy(const char *path, const float *data, int64_t rows, int64_t cols, bert_error *e) {
+    BERT_DOOR(e);
     char head[256];
     if (rows < 0 || cols < 0 || (cols && rows > INT64_MAX / 4 / cols))
         return bert_fail(e, BERT_EINVAL, "%s: a matrix of %lld x %lld", path, (long long)rows,
@@ -25,7 +26,7 @@ int bert_save_npy(const char *path, const float *data, int64_t rows, int64_t col
     head[8] = (char)((total - PREFIX) & 255);
     head[9] = (char)((total - PREFIX) >> 8);
     bert_writer *w = bert_writer_open(path, e);
-    if (!w) return bert_error_code(e, BERT_EIO);
+    if (!w) return e->code;
     int rc = bert_writer_put(w, head, total, e);
     if (!rc) rc = bert_writer_put(w, data, (size_t)rows * (size_t)cols * sizeof *data, e);
     if (!rc) return bert_writer_commit(w, e);
@@ -102,6 +103,7 @@ static int read_matrix(const bert_mapping *m, const char *path, float **data, in
 }
 
 int bert_load_npy(const char *path, float **data, int64_t *rows, int64_t *cols, bert_error *e) {
+    BERT_DOOR(e);
     bert_mapping m;
     *data = NULL;
     int rc = bert_map_file(path, &m, e);

@@ -25,7 +25,7 @@ static int unknown_format(const char *path, bert_error *e) {
     struct stat st;
     if (stat(path, &st) || S_ISDIR(st.st_mode)) { /* which is the better message */
         bert_lines_close(bert_lines_open(path, path, e));
-        return bert_error_code(e, BERT_EIO);
+        return e->code;
     }
     if (foreign) return bert_fail(e, BERT_EUNSUPPORTED, "%s: %s", path, foreign);
     return bert_fail(e, BERT_EINVAL,
@@ -67,6 +67,7 @@ bert_reader *bert_reader_open_as(const char *path, const bert_reader_options *op
 }
 
 bert_reader *bert_reader_open(const char *path, const bert_reader_options *options, bert_error *e) {
+    BERT_DOOR(e);
     return bert_reader_open_as(path, options, NULL, e);
 }
 
@@ -116,6 +117,7 @@ static int set_labels(bert_reader *r, bert_row *row, bert_error *e) {
 }
 
 int bert_reader_next(bert_reader *r, bert_row *row, bert_error *e) {
+    BERT_DOOR(e);
     *row = (bert_row){0};
     if (bert_need(r, "reader", e)) return BERT_EINVAL;
     r->fields_before = r->fields;

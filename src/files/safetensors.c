@@ -172,7 +172,7 @@ static int add_file(bert_safetensors *s, const char *path, bert_error *e) {
     if ((rc = header_length(path, &f->map, &n, e))) return rc;
     const unsigned char *p = f->map.data;
     f->header = bert_json_parse_exact((const char *)p + 8, (size_t)n, path, e);
-    if (!f->header) return bert_error_code(e, BERT_EFORMAT);
+    if (!f->header) return e->code;
     if (!json_is_object(f->header))
         return bert_fail(e, BERT_EFORMAT, "%s: the header is not an object", path);
 
@@ -222,7 +222,7 @@ static int compare_text(const void *a, const void *b) {
 /* model.safetensors.index.json: { "weight_map": { tensor: file } }. */
 static int add_index(bert_safetensors *s, const char *path, bert_error *e) {
     json_t *index = bert_json_load(path, e);
-    if (!index) return bert_error_code(e, BERT_EFORMAT);
+    if (!index) return e->code;
     const json_t *map = json_object_get(index, "weight_map");
     const char **files = NULL, *slash = strrchr(path, '/');
     char *directory = slash ? strndup(path, (size_t)(slash - path + 1)) : strdup(".");
@@ -430,7 +430,7 @@ int bert_safetensors_save(const char *path, const bert_stored_tensor *tensors, i
     for (int i = 0; i < 8; i++) length[i] = (unsigned char)((uint64_t)padded >> 8 * i);
     int rc = 0;
     bert_writer *w = bert_writer_open(path, e);
-    if (!w) rc = bert_error_code(e, BERT_EIO);
+    if (!w) rc = e->code;
     if (!rc) rc = bert_writer_put(w, length, 8, e);
     if (!rc) rc = bert_writer_put(w, text, used, e);
     if (!rc) rc = bert_writer_put(w, "       ", padded - used, e);

@@ -23,10 +23,10 @@ static int masked_init(void *self, const bert_head_site *site, bert_error *e) {
     if (site->own_decoder) {
         h->decoder = bert_param_new(site->params, l->decoder, c->vocab_size, c->hidden_size,
                                     BERT_INIT_NORMAL, e);
-        if (!h->decoder) return e && e->code ? e->code : BERT_ENOMEM;
+        if (!h->decoder) return e->code;
     }
     h->bias = bert_param_new(site->params, l->bias, 1, c->vocab_size, BERT_INIT_ZERO, e);
-    return h->bias ? 0 : e && e->code ? e->code : BERT_ENOMEM;
+    return h->bias ? 0 : e->code;
 }
 
 static bert_tensor *masked_forward(void *self, bert_tape *t, const bert_model *m,

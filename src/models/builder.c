@@ -39,7 +39,7 @@ int bert_build_table(bert_builder *b, const char *name, int32_t rows, int32_t co
     name_of(b, name, BERT_BELOW, ".weight", full);
     b->params->layer = BERT_BELOW;
     *p = bert_param_new(b->params, full, rows, cols, BERT_INIT_NORMAL, b->e);
-    if (!*p) return bert_error_code(b->e, BERT_ENOMEM);
+    if (!*p) return b->e->code;
     (*p)->kind = BERT_KIND_EMBEDDING;
     return BERT_OK;
 }

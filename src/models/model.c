@@ -61,19 +61,17 @@ static int tokenizer_finish(tokenizer_job *job, bert_error *e) {
 static int read_config(bert_model *m, bert_error *e) {
     char *part = bert_path_join(bert_pretrained_folder(m->from), "config.json");
     char *path = part ? bert_pretrained_where(m->from, part) : NULL;
-    bert_error local = {0};
-    int rc = path ? 0 : bert_fail_memory(&local, strlen(m->folder));
+    int rc = path ? 0 : bert_fail_memory(e, strlen(m->folder));
     if (!rc && !bert_pretrained_has(m->from, part)) {
-        rc = bert_pretrained_lacks(m->from, "", true, &local);
+        rc = bert_pretrained_lacks(m->from, "", true, e);
     } else if (!rc) {
-        m->json = bert_pretrained_json(m->from, part, &local);
-        rc = m->json ? bert_config_read(m->json, path, &m->config, &m->labels, &m->arch, &m->own,
-                                        &local)
-                     : local.code;
+        m->json = bert_pretrained_json(m->from, part, e);
+        rc = m->json ? bert_config_read(m->json, path, &m->config, &m->labels, &m->arch, &m->own, e)
+                     : e->code;
     }
     free(path);
     free(part);
-    return rc ? bert_fail(e, rc, "%s", local.message) : 0;
+    return rc;
 }
 
 static int no_such_head(const bert_model *m, const char *name, bert_error *e) {
@@ -246,43 +244,42 @@ static int take_notes(bert_model *m, const char *name, bert_error *e) {
 static bert_model *open_model(const char *name, const bert_head *own,
                               const bert_model_options *options, bert_error *e) {
     const bert_model_options o = options ? *options : bert_model_default();
-    bert_error local = {0};
     bert_model *m = calloc(1, sizeof *m);
     if (!m) {
         bert_fail_memory(e, sizeof *m);
         return NULL;
     }
     char directory[4096];
-    int rc = name ? bert_resolve(name, directory, sizeof directory, &local)
-                  : bert_fail(&local, BERT_EINVAL, "a model needs a name or a path");
-    if (!rc) m->from = bert_pretrained_open(directory, &local);
-    if (!rc && !m->from) rc = bert_error_code(&local, BERT_EFORMAT);
+    int rc = name ? bert_resolve(name, directory, sizeof directory, e)
+                  : bert_fail(e, BERT_EINVAL, "a model needs a name or a path");
+    if (!rc) m->from = bert_pretrained_open(directory, e);
+    if (!rc && !m->from) rc = e->code;
     if (!rc && !(m->folder = bert_pretrained_where(m->from, bert_pretrained_folder(m->from))))
-        rc = bert_fail_memory(&local, strlen(directory));
+        rc = bert_fail_memory(e, strlen(directory));
     if (!rc) m->path = bert_pretrained_path(m->from);
     if (rc) {
-        bert_fail(e, rc, "%s", local.message);
         bert_model_close(m);
         return NULL;
     }
     tokenizer_job job = {.model = m, .options = o.tokenizer};
     tokenizer_start(&job);
-    rc = open_parts(m, own, &o, &local);
-    int tokenizer_rc = tokenizer_finish(&job, &local);
-    if (!rc && !tokenizer_rc) rc = take_notes(m, name, &local);
+    rc = open_parts(m, own, &o, e);
+    int tokenizer_rc = tokenizer_finish(&job, e);
+    if (!rc && !tokenizer_rc) rc = take_notes(m, name, e);
     if (!rc && !tokenizer_rc) return m;
-    bert_fail(e, local.code, "%s", local.message);
     bert_model_close(m);
     return NULL;
 }
 
 bert_model *bert_model_open(const char *name_or_path, const bert_model_options *options,
                             bert_error *e) {
+    BERT_DOOR(e);
     return open_model(name_or_path, NULL, options, e);
 }
 
 bert_model *bert_model_open_head(const char *name_or_path, const bert_head *head,
                                  const bert_model_options *options, bert_error *e) {
+    BERT_DOOR(e);
     if (!head || !head->name || !head->forward) {
         bert_fail(e, BERT_EINVAL, "a head needs a name and a forward function");
         return NULL;

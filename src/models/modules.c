@@ -65,11 +65,8 @@ static int no_weights(const bert_module_place *at, bert_error *e) {
 
 /* Exactly the tensors that are wanted, as sentence-transformers asks. */
 static int read_weights(const bert_module_place *at, const wanted *list, int n, bert_error *e) {
-    bert_error local = {0};
-    bert_tensors *file = bert_pretrained_tensors(at->from, at->folder, &local);
-    int rc = local.code ? bert_fail(e, local.code, "%s", local.message)
-             : file     ? 0
-                        : no_weights(at, e);
+    bert_tensors *file = bert_pretrained_tensors(at->from, at->folder, e);
+    int rc = e->code ? e->code : file ? 0 : no_weights(at, e);
     for (int i = 0; i < n && !rc; i++) rc = take(file, &list[i], e);
     for (int i = 0; !rc && i < bert_tensors_count(file); i++) {
         const char *name = bert_tensors_at(file, i)->name;
@@ -190,20 +187,19 @@ enum { KINDS = sizeof kinds / sizeof *kinds };
 /* ---- A list of them */
 
 static int read_module(bert_module *m, const bert_module_place *at, bert_error *e) {
-    bert_error local = {0};
     char *part = bert_path_join(at->folder, "config.json");
     char *path = part ? bert_pretrained_where(at->from, part) : NULL;
-    int rc = path ? 0 : bert_fail_memory(&local, strlen(at->folder));
-    json_t *config = path ? bert_pretrained_json(at->from, part, &local) : NULL;
-    if (!rc) rc = local.code;
+    int rc = path ? 0 : bert_fail_memory(e, strlen(at->folder));
+    json_t *config = path ? bert_pretrained_json(at->from, part, e) : NULL;
+    if (!rc) rc = e->code;
     if (!rc && !config && m->kind->config)
-        rc = bert_fail(&local, BERT_ENOTFOUND, "modules.json names %s, and %s is not there",
-                       at->shown, path);
-    if (!rc && m->kind->read) rc = m->kind->read(m, config, at, &local);
+        rc = bert_fail(e, BERT_ENOTFOUND, "modules.json names %s, and %s is not there", at->shown,
+                       path);
+    if (!rc && m->kind->read) rc = m->kind->read(m, config, at, e);
     json_decref(config);
     free(path);
     free(part);
-    return rc ? bert_fail(e, rc, "%s", local.message) : 0;
+    return rc;
 }
 
 int bert_modules_add(bert_modules *m, const char *class_name, const bert_module_place *at,

@@ -40,15 +40,15 @@ static int set(bert_param *p, const bert_stored_tensor *t, bert_error *e) {
 }
 
 int bert_params_load(bert_params *ps, const char *path, bert_error *e) {
+    BERT_DOOR(e);
     if (bert_need(ps, "parameters", e) || bert_need(path, "path", e)) return BERT_EINVAL;
-    bert_error local = {0};
-    bert_tensors *file = bert_tensors_open(&bert_safetensors_format, path, &local);
+    bert_tensors *file = bert_tensors_open(&bert_safetensors_format, path, e);
     const int n = file ? bert_tensors_count(file) : 0;
-    for (int i = 0; i < n && !local.code; i++) fitting(ps, bert_tensors_at(file, i), path, &local);
-    for (int i = 0; i < n && !local.code; i++) {
+    for (int i = 0; i < n && !e->code; i++) fitting(ps, bert_tensors_at(file, i), path, e);
+    for (int i = 0; i < n && !e->code; i++) {
         const bert_stored_tensor *t = bert_tensors_at(file, i);
-        set(fitting(ps, t, path, &local), t, &local);
+        set(fitting(ps, t, path, e), t, e);
     }
     bert_tensors_close(file);
-    return local.code ? bert_fail(e, local.code, "%s", local.message) : n;
+    return e->code ? e->code : n;
 }

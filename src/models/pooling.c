@@ -93,10 +93,12 @@ static int parse(const char *name, size_t length, bert_pooling *p, bert_error *e
 }
 
 int bert_pooling_parse(const char *name, bert_pooling *p, bert_error *e) {
+    BERT_DOOR(e);
     return parse(name, strlen(name), p, e);
 }
 
 int bert_poolings_parse(const char *names, bert_pooling list[BERT_MAX_POOLINGS], bert_error *e) {
+    BERT_DOOR(e);
     int n = 0;
     for (const char *at = names;; at++) {
         if (n == BERT_MAX_POOLINGS)
@@ -136,5 +138,6 @@ int bert_pool_joined(const bert_pooling *list, int count, const float *hidden, i
 
 int bert_pool(bert_pooling p, const float *hidden, int32_t dim, const int32_t *start, int32_t n,
               float *out, bert_error *e) {
+    BERT_DOOR(e);
     return bert_pool_joined(&p, 1, hidden, dim, start, NULL, n, out, e);
 }

@@ -125,6 +125,7 @@ static const struct {
 };
 
 int bert_scores_parse(const char *name, bert_scores *s, bert_error *e) {
+    BERT_DOOR(e);
     for (int i = 0; i < BERT_SCORES_COUNT; i++)
         if (!strcmp(name, functions[i].name)) {
             *s = (bert_scores)i;

@@ -29,6 +29,7 @@ static const bert_head *own(const char *name) {
 }
 
 int bert_head_register(const bert_head *head, bert_error *e) {
+    BERT_DOOR(e);
     if (!head || !head->name || !*head->name || !head->forward)
         return bert_fail(e, BERT_EINVAL, "a head needs a name and a forward function");
     if (strlen(head->name) >= BERT_MAX_NAME || !strcmp(head->name, "none") || stock(head->name))

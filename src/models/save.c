@@ -108,6 +108,7 @@ static int save_weights(const bert_model *m, const char *directory, bert_param_f
 
 int bert_model_save_filtered(const bert_model *m, const char *directory, bert_param_filter *keep,
                              void *context, bert_error *e) {
+    BERT_DOOR(e);
     if (bert_need(m, "model to save", e) || bert_need(directory, "directory", e))
         return BERT_EINVAL;
     int rc = bert_make_directory(directory, e);
@@ -120,5 +121,6 @@ int bert_model_save_filtered(const bert_model *m, const char *directory, bert_pa
 }
 
 int bert_model_save(const bert_model *m, const char *directory, bert_error *e) {
+    BERT_DOOR(e);
     return bert_model_save_filtered(m, directory, NULL, NULL, e);
 }

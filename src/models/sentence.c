@@ -27,15 +27,14 @@ enum { FLAGS = sizeof flags / sizeof *flags };
 static json_t *load(const bert_pretrained *from, const char *folder, const char *name, char **path,
                     int *rc, bert_error *e) {
     char *part = bert_path_join(folder, name);
-    bert_error local = {0};
     json_t *json = NULL;
     *path = part ? bert_pretrained_where(from, part) : NULL;
     if (!*path)
-        bert_fail_memory(&local, strlen(folder));
+        bert_fail_memory(e, strlen(folder));
     else
-        json = bert_pretrained_json(from, part, &local);
+        json = bert_pretrained_json(from, part, e);
     free(part);
-    if (local.code) *rc = bert_fail(e, local.code, "%s", local.message);
+    if (e->code) *rc = e->code;
     return json;
 }
 

@@ -24,6 +24,7 @@ static int balance(const bert_model *m, const bert_session_options *o, bert_erro
 
 bert_session *bert_session_new(const bert_model *m, const bert_session_options *options,
                                bert_error *e) {
+    BERT_DOOR(e);
     bert_session_options o = options ? *options : bert_session_default();
     if (!m || o.batch_tokens < 0 || o.batch_tokens > MAX_BATCH_TOKENS) {
         bert_fail(e, BERT_EINVAL, "session: a model is needed, and batch_tokens from 0 to %d",
@@ -165,6 +166,7 @@ static int run_head(bert_session *s, const bert_trunk_run *r, bert_outputs *out,
 
 int bert_session_run(bert_session *s, const bert_inputs *inputs, unsigned want, bert_outputs *out,
                      bert_error *e) {
+    BERT_DOOR(e);
     return bert_session_run_part(s, inputs, want, 0, out, e);
 }
 
@@ -173,7 +175,6 @@ int bert_session_run_part(bert_session *s, const bert_inputs *inputs, unsigned w
     *out = (bert_outputs){0};
     if (bert_need(s, "session", e)) return BERT_EINVAL;
     const bert_model *m = s->model;
-    bert_error local = {0};
     int rc = bert_inputs_check(m, inputs, e);
     if (rc) return rc;
     bert_trunk_run r = {.in = inputs, .want = want, .skip_layers = skip_layers};
@@ -181,16 +182,16 @@ int bert_session_run_part(bert_session *s, const bert_inputs *inputs, unsigned w
     bool head_takes_it = !(want & BERT_WANT_LOGITS) || !m->head.name || m->head.first_token;
     r.first_rows = want & BERT_SKIP_HIDDEN && !(want & whole) && head_takes_it &&
                    skip_layers < m->config.num_hidden_layers; /* the embeddings have no fewer */
-    rc = bert_session_trunk(s, &r, &local);
+    rc = bert_session_trunk(s, &r, e);
     const size_t rows = (size_t)(r.first_rows ? inputs->n : inputs->start[inputs->n]);
     if (!rc)
         rc = check_finite(s, s->hidden.data, rows * (size_t)m->config.hidden_size, "hidden states",
-                          &local);
-    if (!rc && want & (BERT_WANT_POOLER | BERT_WANT_LOGITS)) rc = run_head(s, &r, out, &local);
-    if (!rc) rc = bert_weight_source_check(&m->weights, &local);
+                          e);
+    if (!rc && want & (BERT_WANT_POOLER | BERT_WANT_LOGITS)) rc = run_head(s, &r, out, e);
+    if (!rc) rc = bert_weight_source_check(&m->weights, e);
     if (rc) {
         *out = (bert_outputs){0};
-        return bert_fail(e, rc, "%s", local.message);
+        return rc;
     }
     const bert_config *c = &m->config;
     const size_t tokens = (size_t)inputs->start[inputs->n], layers = (size_t)c->num_hidden_layers;

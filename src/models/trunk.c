@@ -6,8 +6,6 @@
 int bert_trunk_new(bert_params *ps, const bert_arch *arch, const bert_config *c, const void *own,
                    const char *prefix, bert_trunk *k, bert_error *e) {
     *k = (bert_trunk){.arch = arch, .layers = c->num_hidden_layers};
-    bert_error local = {0};
-    if (!e) e = &local;
     bert_builder b = {.params = ps, .prefix = prefix, .config = c, .own = own, .trunk = k, .e = e};
     ps->part = BERT_PART_TRUNK;
     k->state = bert_build_alloc(&b, arch->state_size);

@@ -58,6 +58,7 @@ const char *bert_similarity_name(bert_similarity s) {
 }
 
 int bert_similarity_parse(const char *name, bert_similarity *s, bert_error *e) {
+    BERT_DOOR(e);
     for (int i = 0; i < BERT_SIMILARITY_COUNT; i++)
         if (!strcmp(name, similarities[i].name)) {
             *s = (bert_similarity)i;
@@ -123,6 +124,7 @@ static const struct {
 };
 
 int bert_quantize_parse(const char *name, bert_quantize *q, bert_error *e) {
+    BERT_DOOR(e);
     for (int i = 0; i < BERT_QUANTIZE_COUNT; i++)
         if (!strcmp(name, quantizations[i].name)) {
             *q = (bert_quantize)i;
@@ -144,6 +146,7 @@ int32_t bert_quantized_size(bert_quantize q, int32_t dim) {
 
 int bert_quantize_rows(bert_quantize q, const float *rows, int64_t n, int32_t dim,
                        const float *ranges, void *out, bert_error *e) {
+    BERT_DOOR(e);
     if ((unsigned)q >= BERT_QUANTIZE_COUNT || dim < 1 || n < 0)
         return bert_fail(e, BERT_EINVAL, "there is no quantization %d of %lld x %d numbers", (int)q,
                          (long long)n, (int)dim);

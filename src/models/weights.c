@@ -160,15 +160,13 @@ static float *convert(bert_weight_source *s, const bert_stored_tensor *t, size_t
 int bert_weight_source_find(void *context, const char *name, int32_t rows, int32_t cols,
                             const float **value, bert_error *e) {
     bert_weight_source *s = context;
-    bert_error local = {0};
-    if (!e) e = &local;
     const bert_stored_tensor *t = find_tensor(s, name);
     const size_t count = (size_t)rows * (size_t)cols;
     if (!t && s->part == BERT_PART_TRUNK)
         return note_missing(s, name, count * sizeof(float), value, e);
     if (!t || (!same_shape(t, rows, cols) && s->part != BERT_PART_TRUNK && s->resized)) {
         int rc = add_name(&s->added, name, e);
-        return rc ? rc : 0;
+        return rc;
     }
     if (!same_shape(t, rows, cols)) return misshapen(s, t, rows, cols, e);
     int rc = add_used(s, t, e);
@@ -286,10 +284,9 @@ void bert_weight_source_free(bert_weight_source *s) {
 
 int bert_weight_source_open(bert_weight_source *s, const bert_pretrained *from, bert_error *e) {
     const char *folder = bert_pretrained_folder(from);
-    bert_error local = {0};
-    s->file = bert_pretrained_tensors(from, folder, &local);
+    s->file = bert_pretrained_tensors(from, folder, e);
     if (s->file) s->path = bert_tensors_path(s->file);
-    if (local.code) return bert_fail(e, local.code, "%s", local.message);
+    if (e->code) return e->code;
     return s->file ? 0 : bert_pretrained_lacks(from, folder, false, e);
 }
 

@@ -48,9 +48,9 @@ static int check(const bert_param *w, const bert_adapter_options *o, bert_error 
 }
 
 int bert_param_adapt(bert_param *weight, const bert_adapter_options *options, bert_error *e) {
+    BERT_DOOR(e);
     int rc = check(weight, options, e);
     if (rc) return rc;
-    bert_error local = {0};
     bert_params *ps = weight->owner;
     const bert_part part = ps->part;
     const int layer = ps->layer;
@@ -58,17 +58,16 @@ int bert_param_adapt(bert_param *weight, const bert_adapter_options *options, be
                          .dropout = options->dropout};
     ps->part = BERT_PART_ADAPTER;
     ps->layer = weight->layer;
-    made.a = low_rank(weight, "lora_A", options->rank, weight->cols, BERT_INIT_NORMAL, &local);
-    if (made.a)
-        made.b = low_rank(weight, "lora_B", weight->rows, options->rank, BERT_INIT_ZERO, &local);
+    made.a = low_rank(weight, "lora_A", options->rank, weight->cols, BERT_INIT_NORMAL, e);
+    if (made.a) made.b = low_rank(weight, "lora_B", weight->rows, options->rank, BERT_INIT_ZERO, e);
     ps->part = part;
     ps->layer = layer;
     bert_adapter *kept = made.b ? bert_arena_alloc(&ps->names, sizeof *kept) : NULL;
-    if (made.b && !kept) bert_fail_memory(&local, sizeof *kept);
+    if (made.b && !kept) bert_fail_memory(e, sizeof *kept);
     if (kept && made.a->merged)
         return bert_fail(e, BERT_EINVAL, "%s had an adapter, which was merged into it",
                          weight->name);
-    if (!kept) return bert_fail(e, local.code, "%s", local.message);
+    if (!kept) return e->code;
     *kept = made;
     weight->adapter = kept;
     return BERT_OK;
@@ -111,6 +110,7 @@ static int merge(bert_param *w, bert_error *e) {
 }
 
 int bert_params_merge_adapters(bert_params *ps, bert_error *e) {
+    BERT_DOOR(e);
     int n = 0, rc = BERT_OK;
     for (int i = 0; i < bert_params_count(ps) && !rc; i++) {
         if (!ps->items[i]->adapter) continue;

@@ -106,6 +106,7 @@ bert_tensor *bert_dropout_over(bert_tape *t, bert_tensor *x, float p) {
 /* ---- names of activations, as config.json gives them */
 
 int bert_act_parse(const char *name, bert_act *act, bert_error *e) {
+    BERT_DOOR(e);
     static const struct {
         const char *name;
         bert_act act;

@@ -37,6 +37,7 @@ bert_params *bert_params_new_from(const bert_param_source *source, bool trainabl
 }
 
 bert_params *bert_params_new(uint64_t seed, float initializer_range, bert_error *e) {
+    BERT_DOOR(e);
     return bert_params_new_from(NULL, true, seed, initializer_range, e);
 }
 
@@ -136,6 +137,7 @@ static float *own_value(bert_params *ps, const bert_param *p, const float *store
 
 bert_param *bert_param_new(bert_params *ps, const char *name, int32_t rows, int32_t cols,
                            bert_init init, bert_error *e) {
+    BERT_DOOR(e);
     if (!ps || !name || !*name || rows < 1 || cols < 1) {
         bert_fail(e, BERT_EINVAL, "parameter %s [%d, %d]: a set, a name and a size are needed",
                   name ? name : "(null)", rows, cols);
@@ -347,11 +349,11 @@ static bert_param *member(bert_params *ps, const char *name, const char *suffix,
 
 int bert_linear_new(bert_params *ps, const char *name, int32_t in, int32_t out, bert_linear *l,
                     bert_error *e) {
+    BERT_DOOR(e);
     if (!ps || !name || !l) return bert_fail(e, BERT_EINVAL, "linear: an argument is NULL");
-    bert_error local = {0};
-    bert_linear new = {member(ps, name, ".weight", out, in, BERT_INIT_NORMAL, &local), NULL};
-    if (new.weight) new.bias = member(ps, name, ".bias", 1, out, BERT_INIT_ZERO, &local);
-    if (!new.bias) return bert_fail(e, local.code, "%s", local.message);
+    bert_linear new = {member(ps, name, ".weight", out, in, BERT_INIT_NORMAL, e), NULL};
+    if (new.weight) new.bias = member(ps, name, ".bias", 1, out, BERT_INIT_ZERO, e);
+    if (!new.bias) return e->code;
     new.weight->kind = BERT_KIND_WEIGHT; /* whatever its name */
     new.bias->kind = BERT_KIND_BIAS;
     *l = new;
@@ -360,14 +362,14 @@ int bert_linear_new(bert_params *ps, const char *name, int32_t in, int32_t out, 
 
 int bert_layer_norm_new(bert_params *ps, const char *name, int32_t size, float eps,
                         bert_layer_norm *norm, bert_error *e) {
+    BERT_DOOR(e);
     if (!ps || !name || !norm) return bert_fail(e, BERT_EINVAL, "layer_norm: an argument is NULL");
     if (!(eps >= 0))
         return bert_fail(e, BERT_EINVAL, "layer_norm %s: eps is %g", name, (double)eps);
-    bert_error local = {0};
     bert_layer_norm new = {.eps = eps};
-    new.weight = member(ps, name, ".weight", 1, size, BERT_INIT_ONE, &local);
-    if (new.weight) new.bias = member(ps, name, ".bias", 1, size, BERT_INIT_ZERO, &local);
-    if (!new.bias) return bert_fail(e, local.code, "%s", local.message);
+    new.weight = member(ps, name, ".weight", 1, size, BERT_INIT_ONE, e);
+    if (new.weight) new.bias = member(ps, name, ".bias", 1, size, BERT_INIT_ZERO, e);
+    if (!new.bias) return e->code;
     new.weight->kind = new.bias->kind = BERT_KIND_NORM; /* whatever its name */
     *norm = new;
     return BERT_OK;

@@ -13,6 +13,7 @@ bert_tape_options bert_tape_default(void) {
 }
 
 bert_tape *bert_tape_new(const bert_tape_options *options, bert_error *e) {
+    BERT_DOOR(e);
     bert_tape_options o = options ? *options : bert_tape_default();
     bert_tape *t = calloc(1, sizeof *t);
     if (!t) {
@@ -68,6 +69,7 @@ void bert_tape_set_step(bert_tape *t, uint64_t step) {
 }
 
 int bert_tape_error(const bert_tape *t, bert_error *e) {
+    BERT_DOOR(e);
     if (!t) return bert_fail(e, BERT_EINVAL, "the tape is NULL");
     if (!t->error.code) return BERT_OK;
     return bert_fail(e, t->error.code, "%s", t->error.message);
@@ -370,6 +372,7 @@ static int run_backward(bert_tape *t, bert_tensor *loss, float seed_grad) {
 }
 
 int bert_tape_backward(bert_tape *t, bert_tensor *loss, float seed_grad, bert_error *e) {
+    BERT_DOOR(e);
     if (!t) return bert_fail(e, BERT_EINVAL, "backward: the tape is NULL");
     if (!t->error.code && !loss)
         bert_tape_fail(t, NULL, BERT_EINVAL, "backward: the loss is NULL");

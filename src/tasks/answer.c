@@ -220,12 +220,14 @@ static int answer_texts(bert_session *s, const bert_text *texts, int32_t n, bool
 int bert_answer_batch(bert_session *s, const bert_text *texts, int32_t n,
                       const bert_answer_options *options, const bert_answer **out,
                       const int32_t **start, bert_text_info *info, bert_error *e) {
+    BERT_DOOR(e);
     return answer_texts(s, texts, n, true, options, out, start, info, e);
 }
 
 int bert_answer_question(bert_session *s, const bert_text *question, const bert_text *context,
                          const bert_answer_options *options, const bert_answer **out,
                          bert_error *e) {
+    BERT_DOOR(e);
     const bert_text both = {question->text, question->bytes, context->text, context->bytes};
     return answer_texts(s, &both, 1, false, options, out, NULL, NULL, e);
 }

@@ -60,6 +60,7 @@ int bert_choose_batch(bert_session *s, const bert_text *prompts, int32_t n,
                       const bert_text *endings, const int32_t *start,
                       const bert_task_options *options, float *out, bert_text_info *info,
                       bert_error *e) {
+    BERT_DOOR(e);
     if (bert_need(s, "session", e)) return BERT_EINVAL;
     for (int32_t i = 0; i < n; i++)
         if (start[i + 1] <= start[i])
@@ -86,6 +87,7 @@ int bert_choose_batch(bert_session *s, const bert_text *prompts, int32_t n,
 
 int bert_choose(bert_session *s, const bert_text *prompt, const bert_text *endings, int32_t n,
                 const bert_task_options *options, float *out, bert_text_info *info, bert_error *e) {
+    BERT_DOOR(e);
     const int32_t start[] = {0, n};
     return bert_choose_batch(s, prompt, 1, endings, start, options, out, info, e);
 }
@@ -182,6 +184,7 @@ int bert_zero_shot_batch(bert_session *s, const bert_text *texts, int32_t n,
                          const char *const *labels, int32_t labels_count,
                          const bert_zero_shot_options *options, const bert_task_options *task,
                          float *out, bert_text_info *info, bert_error *e) {
+    BERT_DOOR(e);
     if (bert_need(s, "session", e)) return BERT_EINVAL;
     const bert_zero_shot_options o = options ? *options : (bert_zero_shot_options){0};
     const char *pattern = o.hypothesis_template ? o.hypothesis_template : "This example is {}.";
@@ -205,5 +208,6 @@ int bert_zero_shot_batch(bert_session *s, const bert_text *texts, int32_t n,
 int bert_zero_shot(bert_session *s, const bert_text *text, const char *const *labels, int32_t n,
                    const bert_zero_shot_options *options, const bert_task_options *task, float *out,
                    bert_text_info *info, bert_error *e) {
+    BERT_DOOR(e);
     return bert_zero_shot_batch(s, text, 1, labels, n, options, task, out, info, e);
 }

@@ -30,6 +30,7 @@ static int run(void *context, const bert_windows *p, bert_error *e) {
 int bert_classify(bert_session *s, const bert_text *texts, int32_t n,
                   const bert_task_options *options, bert_scores scores, float *out,
                   bert_text_info *info, bert_error *e) {
+    BERT_DOOR(e);
     if (bert_need(s, "session", e)) return BERT_EINVAL;
     if ((unsigned)scores >= BERT_SCORES_COUNT)
         return bert_fail(e, BERT_EINVAL, "there is no function %d of scores", (int)scores);

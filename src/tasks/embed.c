@@ -181,6 +181,7 @@ static int run(void *context, const bert_windows *w, bert_error *e) {
 
 int bert_embed(bert_session *s, const bert_text *texts, int32_t n, const bert_task_options *options,
                float *out, bert_text_info *info, bert_error *e) {
+    BERT_DOOR(e);
     if (bert_need(s, "session", e)) return BERT_EINVAL;
     bert_error local = {0};
     job j = {.s = s, .out = out};

@@ -172,6 +172,7 @@ int bert_fill_batch(bert_session *s, const bert_text *texts, int32_t n,
                     const bert_task_options *options, int32_t top_k, const char *const *targets,
                     int32_t targets_count, const bert_fill_result **out, const int32_t **start,
                     bert_text_info *info, bert_error *e) {
+    BERT_DOOR(e);
     *out = NULL;
     if (bert_need(s, "session", e)) return BERT_EINVAL;
     bert_error local = {0};
@@ -206,5 +207,6 @@ int bert_fill_batch(bert_session *s, const bert_text *texts, int32_t n,
 int bert_fill(bert_session *s, const bert_text *text, const bert_task_options *options,
               int32_t top_k, const char *const *targets, int32_t targets_count,
               const bert_fill_result **out, bert_text_info *info, bert_error *e) {
+    BERT_DOOR(e);
     return bert_fill_batch(s, text, 1, options, top_k, targets, targets_count, out, NULL, info, e);
 }

@@ -19,6 +19,7 @@ static const char *const overflow_names[] = {[BERT_OVERFLOW_ERROR] = "error",
                                              [BERT_OVERFLOW_WINDOW] = "window"};
 
 int bert_overflow_parse(const char *name, bert_overflow *o, bert_error *e) {
+    BERT_DOOR(e);
     for (int i = 0; i < 3; i++)
         if (!strcmp(name, overflow_names[i])) {
             *o = (bert_overflow)i;

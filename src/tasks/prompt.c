@@ -39,7 +39,7 @@ int bert_task_prompt_tokens(bert_session *s, const bert_task_options *o, const c
     if (!*prompt) return 0;
     const int32_t limit = bert_task_max_length(s->model, o, e);
     bert_encoder *enc = limit < 0 ? NULL : bert_session_encoder(s, e);
-    if (!enc) return limit < 0 ? limit : bert_error_code(e, BERT_EINVAL);
+    if (!enc) return limit < 0 ? limit : e->code;
     bert_encode_options options = bert_encode_default();
     options.truncation = BERT_TRUNCATE_LONGEST_FIRST;
     options.max_length = limit;

@@ -72,6 +72,7 @@ static int classify(bert_session *s, const bert_text *pairs, int32_t n, const be
 int bert_rerank(bert_session *s, const bert_text *query, const bert_text *texts, int32_t n,
                 const bert_task_options *options, bert_scores scores, float *out, float *logits,
                 bert_text_info *info, bert_error *e) {
+    BERT_DOOR(e);
     if (bert_need(s, "session", e) || bert_need(query, "query", e)) return BERT_EINVAL;
     if (!query->text) return bert_fail(e, BERT_EINVAL, "the query is NULL");
     const bert_task_options o = options ? *options : bert_task_default();

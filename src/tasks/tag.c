@@ -17,6 +17,7 @@ static const char *const aggregation_names[] = {[BERT_AGGREGATE_NONE] = "none",
                                                 [BERT_AGGREGATE_MAX] = "max"};
 
 int bert_aggregation_parse(const char *name, bert_aggregation *a, bert_error *e) {
+    BERT_DOOR(e);
     for (int i = 0; i <= BERT_AGGREGATE_MAX; i++)
         if (!strcmp(name, aggregation_names[i])) {
             *a = (bert_aggregation)i;
@@ -307,6 +308,7 @@ int bert_tag_batch(bert_session *s, const bert_text *texts, int32_t n,
                    const bert_task_options *options, bert_aggregation aggregation,
                    const char *ignore, const bert_entity **out, const int32_t **start,
                    bert_text_info *info, bert_error *e) {
+    BERT_DOOR(e);
     *out = NULL;
     if (bert_need(s, "session", e)) return BERT_EINVAL;
     bert_error local = {0};
@@ -331,5 +333,6 @@ int bert_tag_batch(bert_session *s, const bert_text *texts, int32_t n,
 int bert_tag(bert_session *s, const bert_text *text, const bert_task_options *options,
              bert_aggregation aggregation, const char *ignore, const bert_entity **out,
              bert_text_info *info, bert_error *e) {
+    BERT_DOOR(e);
     return bert_tag_batch(s, text, 1, options, aggregation, ignore, out, NULL, info, e);
 }

@@ -17,6 +17,7 @@ struct bert_encoder_pool {
 };
 
 bert_encoder_pool *bert_encoder_pool_new(const bert_tokenizer *t, int threads, bert_error *e) {
+    BERT_DOOR(e);
     bert_encoder_pool *pool = calloc(1, sizeof *pool);
     if (!pool) {
         bert_fail_memory(e, sizeof *pool);
@@ -77,6 +78,7 @@ static void encode_texts(void *context, int begin, int end, int thread) {
 int bert_encode_batch(bert_encoder_pool *pool, const bert_text *texts, int32_t n,
                       const bert_encode_options *options, bert_encoded_fn *encoded, void *context,
                       bert_error *e) {
+    BERT_DOOR(e);
     enum { GRAIN = 16 };
     if (!pool || n < 0 || (!texts && n) || !encoded)
         return bert_fail(e, BERT_EINVAL, "bert_encode_batch: an argument is NULL, or n negative");

@@ -120,6 +120,7 @@ static int64_t finish(output *o, size_t capacity) {
 
 int64_t bert_decode(const bert_tokenizer *t, const int32_t *ids, size_t n, bool skip_special_tokens,
                     char *out, size_t capacity, bert_error *e) {
+    BERT_DOOR(e);
     if (!t || (!ids && n) || (!out && capacity))
         return bert_fail(e, BERT_EINVAL, "bert_decode: an argument is NULL");
     output o = {out, capacity ? capacity - 1 : 0, 0};

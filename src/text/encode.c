@@ -535,6 +535,7 @@ int bert_read_text(bert_encoder *enc, const char *text, size_t bytes, bert_token
 
 int64_t bert_encode_ids(bert_encoder *enc, const char *text, size_t text_bytes, int32_t *ids,
                         size_t capacity, bert_error *e) {
+    BERT_DOOR(e);
     if (!enc || (!text && text_bytes) || (!ids && capacity))
         return bert_fail(e, BERT_EINVAL, "bert_encode_ids: an argument is NULL");
     bert_tokens out = {.ids = ids, .capacity = capacity};

@@ -33,6 +33,7 @@ static void make_entries(bert_encoder *enc) {
 }
 
 bert_encoder *bert_encoder_new(const bert_tokenizer *t, bert_error *e) {
+    BERT_DOOR(e);
     if (!t) {
         bert_fail(e, BERT_EINVAL, "bert_encoder_new: the tokenizer is NULL");
         return NULL;

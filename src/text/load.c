@@ -397,9 +397,7 @@ static bert_tokenizer *open_file(const char *path, const bert_tokenizer_options 
 
 bert_tokenizer *bert_tokenizer_open(const char *path, const bert_tokenizer_options *options,
                                     bert_error *e) {
-    bert_error own = {0};
-    if (!e) e = &own; /* the steps below read it */
-    if (e->code) return NULL;
+    BERT_DOOR(e);
     if (!path) {
         bert_fail(e, BERT_EINVAL, "bert_tokenizer_open: the path is NULL");
         return NULL;

@@ -227,7 +227,7 @@ static int save_json(const bert_tokenizer *t, document *make, const char *path, 
 /* A line per id. One that no token has is empty, so that the others keep theirs. */
 static int save_vocab(const bert_tokenizer *t, const char *path, bert_error *e) {
     bert_writer *w = bert_writer_open(path, e);
-    int rc = w ? 0 : bert_error_code(e, BERT_EIO);
+    int rc = w ? 0 : e->code;
     for (int32_t id = 0; id < t->model_size && !rc; id++)
         rc = bert_writer_printf(w, e, "%s\n", t->tokens[id] ? t->tokens[id] : "");
     if (!rc) return bert_writer_commit(w, e);
@@ -236,6 +236,7 @@ static int save_vocab(const bert_tokenizer *t, const char *path, bert_error *e) 
 }
 
 int bert_tokenizer_save(const bert_tokenizer *t, const char *directory, bert_error *e) {
+    BERT_DOOR(e);
     static const struct {
         const char *name;
         document *make;

@@ -459,17 +459,17 @@ bert_wordpiece_options bert_wordpiece_default(void) {
 
 int bert_train_wordpiece(const char *const *paths, int n, const bert_wordpiece_options *options,
                          const char *directory, bert_error *e) {
-    bert_error local = {0};
+    BERT_DOOR(e);
     trainer *t = calloc(1, sizeof *t);
     if (!t) return bert_fail_memory(e, sizeof *t);
     t->o = options ? *options : bert_wordpiece_default();
-    t->e = &local;
+    t->e = e;
     int rc = n > 0 && t->o.vocab_size > SPECIALS && t->o.limit_alphabet > 0
                  ? learn(t, paths, n)
-                 : bert_fail(&local, BERT_EINVAL,
+                 : bert_fail(e, BERT_EINVAL,
                              "a vocabulary needs a file, more than %d tokens, and an alphabet",
                              SPECIALS);
-    if (!rc) rc = write_tokenizer(t, directory, &local);
+    if (!rc) rc = write_tokenizer(t, directory, e);
     trainer_free(t);
-    return rc ? bert_fail(e, local.code ? local.code : rc, "%s", local.message) : 0;
+    return rc;
 }

@@ -218,6 +218,7 @@ static int check(const bert_encoder *enc, const char *text, size_t text_bytes, c
 
 int bert_encode(bert_encoder *enc, const char *text, size_t text_bytes, const char *pair,
                 size_t pair_bytes, const bert_encode_options *options, bert_error *e) {
+    BERT_DOOR(e);
     bert_encode_options o = options ? *options : bert_encode_default();
     int rc = check(enc, text, text_bytes, pair, pair_bytes, &o, e);
     if (rc) return rc;

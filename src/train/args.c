@@ -275,6 +275,7 @@ static const row *find_known(const char *name, const char **value) {
 }
 
 int bert_training_set(bert_training_args *a, const char *name, const char *value, bert_error *e) {
+    BERT_DOOR(e);
     const row *r = find_known(name, &value);
     if (r) return set(r, a, value, e);
     const char *instead = bert_training_foreign(name, value).instead;
@@ -372,8 +373,9 @@ static int load_value(bert_training_args *a, const char *path, const char *name,
 }
 
 int bert_training_load(bert_training_args *a, const char *path, bert_error *e) {
+    BERT_DOOR(e);
     json_t *json = bert_json_load(path, e);
-    if (!json) return e ? e->code : BERT_EFORMAT;
+    if (!json) return e->code;
     int rc = json_is_object(json)
                  ? check_names(json, path, e)
                  : bert_fail(e, BERT_EFORMAT, "%s: not a JSON object of training arguments", path);
@@ -408,6 +410,7 @@ static bool is_unset(const row *r, const char *text) {
 }
 
 int bert_training_save(const bert_training_args *a, const char *path, bert_error *e) {
+    BERT_DOOR(e);
     json_t *json = json_object();
     bool failed = !json;
     for (int i = 0; i < ROWS && !failed; i++) {

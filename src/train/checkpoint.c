@@ -363,11 +363,10 @@ static const bert_stored_tensor *find(const bert_tensors *s, const char *prefix,
 }
 
 int bert_checkpoint_load_weights(bert_trainer *t, const char *directory, bert_error *e) {
-    bert_error local = {0};
-    bert_pretrained *from = bert_pretrained_open(directory, &local);
-    bert_tensors *s = from ? bert_pretrained_tensors(from, "", &local) : NULL;
-    if (from && !s && !local.code) bert_pretrained_lacks(from, "", false, &local);
-    int rc = s ? BERT_OK : bert_fail(e, local.code, "%s", local.message);
+    bert_pretrained *from = bert_pretrained_open(directory, e);
+    bert_tensors *s = from ? bert_pretrained_tensors(from, "", e) : NULL;
+    if (from && !s && !e->code) bert_pretrained_lacks(from, "", false, e);
+    int rc = s ? BERT_OK : e->code;
     bert_params *ps = bert_model_params(t->model);
     for (int i = 0; i < bert_params_count(ps) && !rc; i++) {
         bert_param *p = bert_params_at(ps, i);
@@ -403,7 +402,7 @@ static int load_optimizer(bert_trainer *t, const char *directory, bert_error *e)
         if (!s) { /* out of memory has said so already */
             bert_fail(e, BERT_EFORMAT, "%s: the state of %s is not whole", path,
                       bert_param_name(p));
-            rc = bert_error_code(e, BERT_EFORMAT);
+            rc = e->code;
             continue;
         }
         ps->device->write(s->m, m->data, m->bytes);

@@ -127,10 +127,10 @@ static int stopped(void *context, int64_t batch, int64_t batches, bert_error *e)
 
 bert_metrics *bert_evaluate(const bert_model *m, const bert_dataset *d,
                             const bert_evaluate_options *options, bert_error *e) {
+    BERT_DOOR(e);
     if (bert_need(m, "model to evaluate", e) || bert_need(d, "dataset to evaluate on", e))
         return NULL;
     bert_evaluate_options o = options ? *options : bert_evaluate_default();
-    bert_error local = {0};
     bert_tape_options t = bert_tape_default();
     t.device = m->params->device;
     t.threads = o.threads;
@@ -138,11 +138,11 @@ bert_metrics *bert_evaluate(const bert_model *m, const bert_dataset *d,
     t.record = false;
     bert_tape *tape = NULL;
     bert_metrics *metrics = NULL;
-    int rc = bert_dataset_check_model(d, m, &local);
-    if (!rc) metrics = bert_metrics_for(d, o.metrics, &local);
+    int rc = bert_dataset_check_model(d, m, e);
+    if (!rc) metrics = bert_metrics_for(d, o.metrics, e);
     bert_predictions *predictions = NULL;
-    if (metrics && o.predictions) predictions = bert_predictions_open(o.predictions, d, &local);
-    if (metrics && !local.code) tape = bert_tape_new(&t, &local);
+    if (metrics && o.predictions) predictions = bert_predictions_open(o.predictions, d, e);
+    if (metrics && !e->code) tape = bert_tape_new(&t, e);
     bert_evaluation v = {.tape = tape,
                          .model = m,
                          .set = d,
@@ -152,14 +152,13 @@ bert_metrics *bert_evaluate(const bert_model *m, const bert_dataset *d,
                          .predictions = predictions,
                          .batch = stopped,
                          .batch_context = (void *)(uintptr_t)o.stop};
-    if (tape) bert_evaluation_run(&v, metrics, &local);
+    if (tape) bert_evaluation_run(&v, metrics, e);
     bert_tape_free(tape);
-    if (predictions && local.code)
+    if (predictions && e->code)
         bert_predictions_abort(predictions);
     else if (predictions)
-        bert_predictions_commit(predictions, &local);
-    if (!local.code) return metrics;
-    bert_fail(e, local.code, "%s", local.message);
+        bert_predictions_commit(predictions, e);
+    if (!e->code) return metrics;
     bert_metrics_free(metrics);
     return NULL;
 }

@@ -25,8 +25,7 @@ int bert_group_sum_gradients(const bert_group *g, bert_params *ps, bert_error *e
         bert_param *p = bert_params_at(ps, i);
         if (!bert_param_trainable(p)) continue;
         float *grad = bert_param_grad_mut(p, e); /* zero where nothing flowed here */
-        rc = grad ? g->sum_f32(g->context, grad, bert_param_size(p), e)
-                  : bert_error_code(e, BERT_ENOMEM);
+        rc = grad ? g->sum_f32(g->context, grad, bert_param_size(p), e) : e->code;
         p->flowed = true;
     }
     return rc;

@@ -131,34 +131,30 @@ static int run_evaluation(bert_trainer *t, const bert_dataset *d, bool judged, b
     return rc;
 }
 
-static const bert_metrics *finish_evaluation(bert_trainer *t, const bert_error *local,
-                                             bert_error *e) {
+static const bert_metrics *finish_evaluation(bert_trainer *t, const bert_error *e) {
     t->stop = 0;
-    if (!local->code) return t->metrics;
-    bert_fail(e, local->code, "%s", local->message);
-    return NULL;
+    return e->code ? NULL : t->metrics;
 }
 
 const bert_metrics *bert_trainer_evaluate(bert_trainer *t, const bert_dataset *d, bert_error *e) {
+    BERT_DOOR(e);
     if (bert_need(t, "trainer", e)) return NULL;
-    bert_error local = {0};
     if (!d) d = t->validation;
     if (!d) {
         bert_fail(e, BERT_EINVAL, "there is no validation data");
         return NULL;
     }
-    if (!bert_dataset_check_model(d, t->model, &local)) run_evaluation(t, d, false, &local);
-    return finish_evaluation(t, &local, e);
+    if (!bert_dataset_check_model(d, t->model, e)) run_evaluation(t, d, false, e);
+    return finish_evaluation(t, e);
 }
 
 const bert_metrics *bert_trainer_predict(bert_trainer *t, const bert_dataset *d, row_fn *row,
                                          void *context, bert_error *e) {
+    BERT_DOOR(e);
     if (bert_need(t, "trainer", e) || bert_need(d, "dataset to predict", e)) return NULL;
-    bert_error local = {0};
-    if (!bert_dataset_check_model(d, t->model, &local) &&
-        !measure(t, d, "test_", row, context, &local))
+    if (!bert_dataset_check_model(d, t->model, e) && !measure(t, d, "test_", row, context, e))
         bert_trainer_emit(t, BERT_ON_PREDICT);
-    return finish_evaluation(t, &local, e);
+    return finish_evaluation(t, e);
 }
 
 int bert_trainer_keep_metrics(bert_trainer *t, bert_error *e) {

@@ -36,6 +36,7 @@ static int catch_up(bert_optimizer *o, bert_error *e) {
 
 bert_optimizer *bert_optimizer_new(bert_params *ps, const bert_adamw_options *options, int threads,
                                    bert_error *e) {
+    BERT_DOOR(e);
     bert_adamw_options a = options ? *options : bert_adamw_default();
     if (!ps || !ps->trainable) {
         bert_fail(e, BERT_EINVAL, "optimizer: %s",
@@ -206,6 +207,7 @@ int bert_optimizer_update(bert_optimizer *o, double lr, double scale, bert_error
 
 int bert_optimizer_step(bert_optimizer *o, double lr, double max_norm, double *norm,
                         bert_error *e) {
+    BERT_DOOR(e);
     if (!o || !(lr >= 0) || !(max_norm >= 0))
         return bert_fail(e, BERT_EINVAL, "optimizer: step with learning rate %g and max_norm %g",
                          lr, max_norm);

@@ -115,6 +115,7 @@ static int check(const bert_schedule *s, bert_error *e) {
 }
 
 int bert_schedule_set(bert_schedule *s, const char *kwargs, bert_error *e) {
+    BERT_DOOR(e);
     const double nothing = (double)NAN;
     bert_schedule all = {.type = s->type,
                          .learning_rate = s->learning_rate,

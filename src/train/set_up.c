@@ -168,17 +168,18 @@ static int set_up(bert_trainer *t, bert_error *e) {
 bert_trainer *bert_trainer_new(bert_model *m, const bert_training_args *args,
                                const bert_dataset *train, const bert_dataset *validation,
                                bert_error *e) {
+    BERT_DOOR(e);
     return bert_trainer_new_in_group(m, args, train, validation, &bert_group_alone, e);
 }
 
 bert_trainer *bert_trainer_new_in_group(bert_model *m, const bert_training_args *args,
                                         const bert_dataset *train, const bert_dataset *validation,
                                         const bert_group *group, bert_error *e) {
+    BERT_DOOR(e);
     if (bert_need(group, "group", e) || bert_group_check(group, e)) return NULL;
     if (bert_need(m, "model to train", e) || bert_need(train, "dataset to train on", e) ||
         bert_need(args, "arguments", e))
         return NULL;
-    bert_error local = {0};
     bert_trainer *t = calloc(1, sizeof *t);
     if (!t) {
         bert_fail_memory(e, sizeof *t);
@@ -191,8 +192,7 @@ bert_trainer *bert_trainer_new_in_group(bert_model *m, const bert_training_args 
     t->group = group;
     t->run.best_metric = (double)NAN;
     t->predicted_step = t->measured_step = -1;
-    if (set_up(t, &local)) {
-        bert_fail(e, local.code, "%s", local.message);
+    if (set_up(t, e)) {
         bert_trainer_free(t);
         return NULL;
     }

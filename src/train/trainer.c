@@ -16,6 +16,7 @@ double bert_seconds(void) {
 }
 
 int bert_trainer_add_callback(bert_trainer *t, bert_callback *fn, void *context, bert_error *e) {
+    BERT_DOOR(e);
     if (bert_need(t, "trainer", e)) return BERT_EINVAL;
     if (t->callbacks_count == BERT_CALLBACKS_MAX)
         return bert_fail(e, BERT_EINVAL, "a trainer takes %d callbacks", BERT_CALLBACKS_MAX);
@@ -208,9 +209,9 @@ static int finish(bert_trainer *t, bert_error *e) {
 }
 
 int bert_trainer_train(bert_trainer *t, bert_error *e) {
+    BERT_DOOR(e);
     if (bert_need(t, "trainer", e)) return BERT_EINVAL;
-    bert_error local = {0};
-    int lock = -1, rc = bert_trainer_start(t, &lock, &local);
+    int lock = -1, rc = bert_trainer_start(t, &lock, e);
     if (!rc) {
         t->started = t->rate_time = bert_seconds();
         t->started_step = t->run.global_step;
@@ -218,19 +219,19 @@ int bert_trainer_train(bert_trainer *t, bert_error *e) {
         t->state.tokens_per_second = 0;
         bert_trainer_emit(t, BERT_ON_TRAIN_BEGIN);
         if (t->args.eval_on_start && !t->run.global_step) t->run.due |= BERT_DO_EVALUATE;
-        if (!t->is_whole) rc = run_steps(t, &local);
-        if (rc == BERT_EINTERRUPTED) bert_error_clear(&local);
+        if (!t->is_whole) rc = run_steps(t, e);
+        if (rc == BERT_EINTERRUPTED) bert_error_clear(e);
         bool cut = rc == BERT_EINTERRUPTED ||
                    (!rc && stops(t) && !t->ended && t->run.global_step < t->max_steps);
         if (cut)
-            rc = interrupted(t, &local);
+            rc = interrupted(t, e);
         else if (!rc)
-            rc = finish(t, &local);
+            rc = finish(t, e);
     }
     t->stop = 0;
     t->all_stop = false;
     if (lock >= 0) close(lock);
-    return rc ? bert_fail(e, rc, "%s", local.message) : BERT_OK;
+    return rc;
 }
 
 static int save_all(bert_trainer *t, const char *dir, bert_error *e) {
@@ -242,12 +243,11 @@ static int save_all(bert_trainer *t, const char *dir, bert_error *e) {
 }
 
 int bert_trainer_save(bert_trainer *t, bert_error *e) {
+    BERT_DOOR(e);
     if (bert_need(t, "trainer", e)) return BERT_EINVAL;
     const char *dir = t->args.output_dir;
-    bert_error local = {0};
     if (!*dir) return bert_fail(e, BERT_EINVAL, "the trainer has no output_dir to save to");
     if (t->is_whole) return BERT_OK;
-    int rc = bert_trainer_writes(t) ? save_all(t, dir, &local) : BERT_OK;
-    rc = bert_group_agree(t->group, rc, &local);
-    return rc ? bert_fail(e, rc, "%s", local.message) : BERT_OK;
+    int rc = bert_trainer_writes(t) ? save_all(t, dir, e) : BERT_OK;
+    return bert_group_agree(t->group, rc, e);
 }
