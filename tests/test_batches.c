@@ -238,7 +238,7 @@ static void check_infos(const bad_text *bad, const int *which, const bert_text_i
                 assert_true(x->tokens > 2);
                 continue;
             }
-            char name[16];
+            char name[24];
             snprintf(name, sizeof name, "text %d", i);
             assert_int_equal(x->code, bad[which[i]].code);
             assert_non_null(strstr(x->message, bad[which[i]].says));
