@@ -131,6 +131,20 @@ static const char *known_value(parser *p, const option *o, const char *value) {
     return f.value;
 }
 
+/* Where more reporters follow as words of their own: the list of all, by commas. */
+static const char *take_reporters(parser *p, const option *o, const char *value, char *list,
+                                  size_t capacity) {
+    int n = snprintf(list, capacity, "%s", value);
+    const int first = n;
+    while (p->i + 1 < p->argc && n < (int)capacity) {
+        const char *next = p->argv[p->i + 1];
+        if (strcmp(next, "tensorboard") && !p->command->foreign(o->name, next).value) break;
+        n += snprintf(list + n, capacity - (size_t)n, ",%s", next);
+        p->i++;
+    }
+    return n > first ? list : value;
+}
+
 static int parse_own(parser *p, const option *o, const char *value, bert_error *e) {
     const bool pasted = p->command->foreign != NULL;
     if (!o->value && value && !pasted) return fail(e, BERT_EINVAL, "--%s takes no value", o->name);
@@ -142,6 +156,9 @@ static int parse_own(parser *p, const option *o, const char *value, bert_error *
             return fail(e, BERT_EINVAL, "--%s needs a value: %s", o->name, o->value);
         value = p->argv[++p->i];
     }
+    char list[200];
+    if (pasted && !strcmp(o->name, "report-to"))
+        value = take_reporters(p, o, value, list, sizeof list);
     return set_value(o, p->arguments, known_value(p, o, value), e);
 }
 

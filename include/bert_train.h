@@ -845,6 +845,10 @@ BERT_API int bert_training_get(const bert_training_args *a, const char *name, ch
  * otherwise left to the caller, and BERT_FOREIGN_IDLE. One error names all others. */
 BERT_API int bert_training_load(bert_training_args *a, const char *path, bert_error *e);
 BERT_API int bert_training_save(const bert_training_args *a, const char *path, bert_error *e);
+/* Whether a run of the model in the directory `model` may begin in output_dir: what
+ * bert_trainer_train() would refuse, before any data is read. Changes nothing. */
+BERT_API int bert_training_check_output(const bert_training_args *a, const char *model,
+                                        bert_error *e);
 
 typedef struct bert_trainer bert_trainer;
 

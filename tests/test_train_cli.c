@@ -58,6 +58,13 @@ static void finished_work_is_safe(void **state) {
     expect(1, bert(TRAIN "-o g --max-steps 1"));
     says(err, "g holds a trained model");
     expect(0, bert(TRAIN "-o g --max-steps 1 --overwrite_output_dir"));
+    /* Before any data is read. */
+    expect(1, bert("train m --train-file no.csv -o g --max-steps 1"));
+    says(err, "g holds a trained model");
+    expect(1, bert("train m --train-file no.csv -o m/config.json --max-steps 1"));
+    says(err, "is not a directory");
+    expect(1, bert("train m --train-file no.csv -o new --resume-from-checkpoint True"));
+    says(err, "holds no checkpoint to resume from");
     expect(1, bert("train g --train-file train.csv -o ./g --max-steps 1 --overwrite-output-dir"));
     says(err, "holds the model that is to be trained");
     expect(0, bert("train m --train-file train.csv --threads 1 -o h --num-train-epochs 2 "
@@ -91,18 +98,19 @@ static void a_metric_may_be_undefined(void **state) {
 /* As they stand in guides of transformers and in readmes of its scripts. */
 static void pasted_lines_work(void **state) {
     (void)state;
-    expect(0, bert("train --model_name_or_path m --train_file train.csv --validation_file "
-                   "validation.csv --do_train --do_eval True --max_seq_length 8 --epochs 1 "
-                   "--per_gpu_train_batch_size 32 --evaluation_strategy steps --eval_steps 1 "
-                   "--load_best_model_at_end True --greater_is_better --push_to_hub false "
-                   "--report_to wandb --text_column_name text --label_column_name=label "
-                   "--pad_to_max_length --cache_dir /x --overwrite_output_dir --threads 1 "
-                   "--output_dir j"));
+    expect(0,
+           bert("train --model_name_or_path m --train_file train.csv --validation_file "
+                "validation.csv --do_train --do_eval True --max_seq_length 8 --epochs 1 "
+                "--per_gpu_train_batch_size 32 --evaluation_strategy steps --eval_steps 1 "
+                "--load_best_model_at_end True --greater_is_better --push_to_hub false "
+                "--report_to tensorboard wandb --text_column_name text --label_column_name=label "
+                "--pad_to_max_length --cache_dir /x --overwrite_output_dir --threads 1 "
+                "--output_dir j"));
     says(err, "--model_name_or_path m is taken as MODEL");
     says(err, "--do_eval True has no effect: ");
     says(err, "--max_seq_length 8 is taken as --max-length 8 --on-overflow truncate");
     says(err, "--push_to_hub false has no effect: nothing is uploaded");
-    says(err, "is taken as none: log.jsonl");
+    says(err, "--report-to tensorboard,wandb is taken as tensorboard: log.jsonl");
     assert_int_equal(count(err, "\n  0.50 "), 1);
     expect(0, bert(TRAIN "-o k --max-steps 1 --label-all-tokens False --quiet --columns True"));
     assert_string_equal(err, "");

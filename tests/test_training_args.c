@@ -415,6 +415,10 @@ static void other_names_are_taken(void **state) {
         {"push_to_hub", "0", NULL, NULL},
         {"push_to_hub", "yes", "", "nothing is uploaded"},
         {"do_train", "True", NULL, NULL},
+        {"disable_tqdm", "True", NULL, NULL},
+        {"num_processes", "2", NULL, NULL},
+        {"checkpointing_steps", "epoch", "save_strategy", "epoch"},
+        {"checkpointing_steps", "7", "save_steps", "7"},
         {"optim", "adamw_torch", NULL, NULL},
         {"optim", "sgd", "", "AdamW"},
     };

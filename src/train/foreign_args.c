@@ -22,6 +22,8 @@ static const struct {
     { name, true, NULL, "false", alias, as, NULL, NULL }
 #define SPELT(name, when, as, instead)                                                             \
     { name, false, when, "", name, as, NULL, instead }
+#define ONLY(name, when, alias, as)                                                                \
+    { name, false, when, "", alias, as, NULL, NULL }
 #define SWITCH(name, idle, instead)                                                                \
     { name, true, NULL, idle, NULL, NULL, NULL, instead }
 #define VALUE(name, idle, instead)                                                                 \
@@ -60,7 +62,7 @@ static const struct {
           "*", "nothing is uploaded; output_dir is what a hub takes"),
     SWITCH("hub_private_repo|hub_always_push", "*",
            "nothing is uploaded; output_dir is what a hub takes"),
-    SWITCH("disable_tqdm", "false", "--quiet leaves the progress bar out"),
+    SWITCH("disable_tqdm", "*", "--quiet leaves the progress bar out"),
     SWITCH("do_train", "*", "bert train trains"),
     SWITCH("do_eval", "*", "it evaluates where there is a validation file"),
     SWITCH("do_predict", "*", "bert evaluate MODEL -i FILE measures, bert classify predicts"),
@@ -83,6 +85,11 @@ static const struct {
           "backend|mp_parameters|_n_gpu",
           "*", "one process computes"),
     VALUE("accelerator_config", "*", "there is no accelerate below"),
+    VALUE("num_processes|num_machines|nproc_per_node|nnodes|machine_rank|main_process_port|master_"
+          "port|config_file",
+          "*", "one process computes"),
+    SWITCH("multi_gpu|standalone", "*", "one process computes"),
+    VALUE("mixed_precision", "no", "precision medium computes products in bf16"),
     SWITCH(
         "torch_compile|use_liger_kernel|jit_mode_eval|tpu_metrics_debug|use_legacy_prediction_loop",
         "*", "there is no PyTorch below"),
@@ -103,7 +110,7 @@ static const struct {
     SWITCH("skip_memory_metrics", "*", "memory is not measured"),
     VALUE("ray_scope", "*", "there is no search of arguments"),
     /* ModelArguments of run_glue.py and its like */
-    NAMED("model_name_or_path|bert_model", "MODEL"),
+    NAMED("model_name_or_path|bert_model|model|model_name|pretrained_model_name_or_path", "MODEL"),
     VALUE("model_type", "*", "MODEL's config.json says so"),
     VALUE("config_overrides", "", "MODEL's config.json says so"),
     VALUE("config_name", "", "MODEL holds its configuration"),
@@ -130,7 +137,10 @@ static const struct {
     NAMED("metric_name", "metrics"),
     TURNED("do_regression", "problem_type", "regression"),
     VALUE("text_column_delimiter", " ", "columns are not joined; --pair-column is a second text"),
-    VALUE("task_name|dataset_name|dataset_config_name|data_dir|labels", "",
+    ONLY("task_name", "ner", "task", "token-classification"),
+    ONLY("task_name", "pos", "task", "token-classification"),
+    ONLY("task_name", "chunk", "task", "token-classification"),
+    VALUE("task_name|dataset_name|dataset_config_name|data_dir|data|dataset|labels", "",
           "--train-file and --validation-file name the data, --task what is trained"),
     VALUE("train_split_name|validation_split_name|test_split_name|remove_splits", "*",
           "each split is a file"),
@@ -156,6 +166,7 @@ static const struct {
     SWITCH("with_tracking", "*", "report_to says where logs go"),
     NAMED("num_warmup_steps", "warmup_steps"),
     NAMED("warmup_proportion", "warmup_ratio"),
+    ONLY("checkpointing_steps", "epoch", "save_strategy", "epoch"),
     NAMED("checkpointing_steps", "save_steps"),
     NAMED("epochs|num_epochs|n_epochs", "num_train_epochs"),
     NAMED("lr", "learning_rate"),

@@ -6,6 +6,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static bool holds_weights(const char *directory) {
     static const char *const names[] = {"model.safetensors", "model.safetensors.index.json",
@@ -31,19 +32,25 @@ static bool is_same(const char *path, const char *below, const char *directory) 
     return same;
 }
 
-/* What a run that does not go on from there would destroy. latest: its newest checkpoint, or NULL
- */
-static int make_free(const bert_trainer *t, const char *latest, bert_error *e) {
-    const bert_training_args *a = &t->args;
+/* What there is to resume from: "" where nothing is, "last", or a directory. */
+static const char *resumed(const bert_training_args *a) {
+    bool truth;
+    if (!bert_parse_truth(a->resume_from_checkpoint, &truth)) return a->resume_from_checkpoint;
+    return truth ? "last" : "";
+}
+
+/* What a run of a model at that path, which does not go on from there, would destroy. latest: its
+ * newest checkpoint, or NULL. */
+static int check_free(const bert_training_args *a, const char *model, const char *latest,
+                      bert_error *e) {
     const char *dir = a->output_dir;
-    if (!bert_trainer_writes(t) || (!latest && !holds_weights(dir))) return BERT_OK;
-    const char *model = bert_model_path(t->model);
+    if (!latest && !holds_weights(dir)) return BERT_OK;
     if (is_same(model, ".", dir) || (latest && is_same(model, "..", dir)))
         return bert_fail(e, BERT_EINVAL,
                          "%s holds the model that is to be trained: choose another output_dir, or "
                          "resume a run in it (resume_from_checkpoint last)",
                          dir);
-    if (a->overwrite_output_dir) return bert_checkpoint_remove_all(dir, e);
+    if (a->overwrite_output_dir) return BERT_OK;
     if (latest)
         return bert_fail(e, BERT_EINVAL,
                          "%s is of an earlier run: resume from it (resume_from_checkpoint last), "
@@ -55,17 +62,45 @@ static int make_free(const bert_trainer *t, const char *latest, bert_error *e) {
                      dir);
 }
 
+static int make_free(const bert_trainer *t, const char *latest, bert_error *e) {
+    const bert_training_args *a = &t->args;
+    if (!bert_trainer_writes(t)) return BERT_OK;
+    int rc = check_free(a, bert_model_path(t->model), latest, e);
+    if (!rc && a->overwrite_output_dir && (latest || holds_weights(a->output_dir)))
+        rc = bert_checkpoint_remove_all(a->output_dir, e);
+    return rc;
+}
+
+static int fail_none(const bert_training_args *a, bert_error *e) {
+    return bert_fail(e, BERT_ENOTFOUND, "%s: holds no checkpoint to resume from", a->output_dir);
+}
+
+int bert_training_check_output(const bert_training_args *a, const char *model, bert_error *e) {
+    if (bert_need(a, "arguments", e) || bert_need(model, "path of a model", e)) return BERT_EINVAL;
+    const char *dir = a->output_dir, *from = resumed(a);
+    if (!*dir) return BERT_OK;
+    struct stat st;
+    if (!stat(dir, &st) && !S_ISDIR(st.st_mode))
+        return bert_fail(e, BERT_EIO, "%s: exists and is not a directory", dir);
+    char *latest = bert_checkpoint_latest(dir);
+    int rc = BERT_OK;
+    if (!*from || (strcmp(from, "last") && !is_same(from, "..", dir)))
+        rc = check_free(a, model, latest, e);
+    else if (!strcmp(from, "last") && !latest)
+        rc = fail_none(a, e);
+    free(latest);
+    return rc;
+}
+
 static int resume(bert_trainer *t, const char *latest, bert_error *e) {
     const bert_training_args *a = &t->args;
-    const char *from = a->resume_from_checkpoint;
+    const char *from = resumed(a);
     int rc = BERT_OK;
-    if (!strcmp(from, "last") || !strcmp(from, "true"))
+    if (!strcmp(from, "last"))
         from = latest;
     else if (!is_same(from, "..", a->output_dir))
         rc = make_free(t, latest, e);
-    if (!from)
-        return bert_fail(e, BERT_ENOTFOUND, "%s: holds no checkpoint to resume from",
-                         a->output_dir);
+    if (!from) return fail_none(a, e);
     if (!rc) rc = bert_checkpoint_load(t, from, e);
     if (rc || t->run.global_step < t->max_steps) return rc;
     bert_trainer_set_ending(t, BERT_END_NOTHING);
@@ -91,7 +126,7 @@ static int take_directory(const bert_trainer *t, int *lock, bert_error *e) {
     if (!rc) rc = bert_directory_lock(a->output_dir, lock, e);
     if (rc) return rc;
     char *latest = bert_checkpoint_latest(a->output_dir);
-    if (!*a->resume_from_checkpoint) rc = make_free(t, latest, e);
+    if (!*resumed(a)) rc = make_free(t, latest, e);
     free(latest);
     return rc;
 }
@@ -102,7 +137,7 @@ int bert_trainer_start(bert_trainer *t, int *lock, bert_error *e) {
     if (!a->output_dir[0]) return bert_log_open(t, e);
     int rc = bert_trainer_writes(t) ? take_directory(t, lock, e) : BERT_OK;
     rc = bert_group_agree(t->group, rc, e);
-    if (!rc && *a->resume_from_checkpoint) {
+    if (!rc && *resumed(a)) {
         char *latest = bert_checkpoint_latest(a->output_dir);
         rc = bert_group_agree(t->group, resume(t, latest, e), e);
         free(latest);
