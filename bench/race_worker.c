@@ -131,7 +131,7 @@ static int embed(worker *w, const char *in, const char *out, bert_error *e) {
     text_file f = {0};
     if (!w->session) return fail(e, BERT_EINVAL, "no model");
     int rc = read_lines(&f, in, e);
-    bert_task_options o = bert_task_default();
+    bert_text_options o = bert_text_default();
     o.overflow = BERT_OVERFLOW_TRUNCATE;
     o.pooling = BERT_POOLING_MEAN;
     o.normalize = 0;
@@ -150,19 +150,19 @@ static int embed(worker *w, const char *in, const char *out, bert_error *e) {
     return rc;
 }
 
-static int all_of_it(void *context, int32_t i, const bert_encoder *enc, bert_error *e) {
+static int all_of_it(void *context, int32_t i, const bert_tokenization *enc, bert_error *e) {
     (void)e;
-    ((int32_t *)context)[i] = bert_encoder_window(enc, 0).n;
+    ((int32_t *)context)[i] = bert_tokenization_window(enc, 0).n;
     return 0;
 }
 
-/* ids: bert_encode_ids, one thread; all: ids, offsets and the rest, on all threads. */
+/* ids: bert_tokenize_ids, one thread; all: ids, offsets and the rest, on all threads. */
 static int tokenize(worker *w, const char *path, bool ids_only, int passes, bert_error *e) {
     const bert_tokenizer *t = w->tokenizer ? w->tokenizer : bert_model_tokenizer(w->model);
     text_file f = {0};
     int rc = read_lines(&f, path, e);
-    bert_encoder *enc = bert_encoder_new(t, e);
-    bert_encoder_pool *pool = bert_encoder_pool_new(t, w->threads, e);
+    bert_tokenization *enc = bert_tokenization_new(t, e);
+    bert_tokenization_pool *pool = bert_tokenization_pool_new(t, w->threads, e);
     double *seconds = calloc((size_t)passes + 1, sizeof *seconds);
     int32_t *count = calloc((size_t)f.n + 1, sizeof *count);
     int32_t *ids = malloc((f.size + 16) * sizeof *ids);
@@ -174,16 +174,16 @@ static int tokenize(worker *w, const char *path, bool ids_only, int passes, bert
         if (ids_only)
             for (int32_t i = 0; i < f.n; i++)
                 tokens +=
-                    bert_encode_ids(enc, f.line[i].text, f.line[i].bytes, ids, f.size + 16, e);
+                    bert_tokenize_ids(enc, f.line[i].text, f.line[i].bytes, ids, f.size + 16, e);
         else
-            rc = bert_encode_batch(pool, f.line, f.n, NULL, all_of_it, count, e);
+            rc = bert_tokenize_batch(pool, f.line, f.n, NULL, all_of_it, count, e);
         if (k >= 0) seconds[k] = now() - begin;
         for (int32_t i = 0; i < f.n && !ids_only; i++) tokens += count[i] - 2;
     }
     if (!rc) answer(seconds, passes, tokens);
     free(seconds), free(count), free(ids), free(f.bytes), free(f.line);
-    bert_encoder_pool_free(pool);
-    bert_encoder_free(enc);
+    bert_tokenization_pool_free(pool);
+    bert_tokenization_free(enc);
     return rc;
 }
 

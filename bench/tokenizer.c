@@ -1,7 +1,7 @@
 /* Speed of the tokenizer on a text file, line by line:
  *     bench_tokenizer MODEL FILE [SECONDS]
  * MODEL: a directory, tokenizer.json or vocab.txt. Prints megabytes a second (best and median of
- * the rounds) of bert_encode_ids and of bert_encode in processor time, and of bert_encode_batch in
+ * the rounds) of bert_tokenize_ids and of bert_tokenize in processor time, and of bert_tokenize_batch in
  * the time that passes, on one thread and on all; and the time to open MODEL. */
 #include <base/file.h>
 #include <bert.h>
@@ -23,10 +23,10 @@ static double now(void) {
 }
 
 typedef struct {
-    bert_encoder *enc;
+    bert_tokenization *enc;
     int32_t *ids;
     size_t capacity;
-    bert_encoder_pool *pool;
+    bert_tokenization_pool *pool;
     bert_text *lines; /* as one batch */
     int32_t n;
     int32_t *counts; /* of a line's tokens */
@@ -35,12 +35,12 @@ typedef struct {
 typedef int64_t encode_line(bench *b, const char *line, size_t n);
 
 static int64_t ids_only(bench *b, const char *line, size_t n) {
-    return bert_encode_ids(b->enc, line, n, b->ids, b->capacity, NULL);
+    return bert_tokenize_ids(b->enc, line, n, b->ids, b->capacity, NULL);
 }
 
 static int64_t everything(bench *b, const char *line, size_t n) {
-    return bert_encode(b->enc, line, n, NULL, 0, NULL, NULL) == 1
-               ? bert_encoder_window(b->enc, 0).n - 2
+    return bert_tokenize(b->enc, line, n, NULL, 0, NULL, NULL) == 1
+               ? bert_tokenization_window(b->enc, 0).n - 2
                : -1;
 }
 
@@ -55,15 +55,15 @@ static int64_t all_lines(bench *b, encode_line *encode, const char *text, size_t
     return tokens;
 }
 
-static int count_tokens(void *context, int32_t i, const bert_encoder *enc, bert_error *e) {
+static int count_tokens(void *context, int32_t i, const bert_tokenization *enc, bert_error *e) {
     (void)e;
-    ((bench *)context)->counts[i] = bert_encoder_window(enc, 0).n - 2;
+    ((bench *)context)->counts[i] = bert_tokenization_window(enc, 0).n - 2;
     return 0;
 }
 
 static int64_t batch(bench *b) {
     int64_t tokens = 0;
-    if (bert_encode_batch(b->pool, b->lines, b->n, NULL, count_tokens, b, NULL)) return -1;
+    if (bert_tokenize_batch(b->pool, b->lines, b->n, NULL, count_tokens, b, NULL)) return -1;
     for (int32_t i = 0; i < b->n; i++) tokens += b->counts[i];
     return tokens;
 }
@@ -112,7 +112,7 @@ int main(int argc, char **argv) {
     bert_tokenizer *t = bert_tokenizer_open(argv[1], NULL, &e);
     if (t) {
         printf("open  %.2f ms\n", (now() - start) * 1e3);
-        b.enc = bert_encoder_new(t, &e);
+        b.enc = bert_tokenization_new(t, &e);
         bert_read_file(argv[2], 0, &text, &bytes, &e);
         b.capacity = bytes + 16;
         b.ids = malloc(b.capacity * sizeof *b.ids);
@@ -136,7 +136,7 @@ int main(int argc, char **argv) {
         static double times[MAX_ROUNDS];
         int n = 0;
         int64_t tokens = 0;
-        b.pool = bert_encoder_pool_new(t, threads, &e);
+        b.pool = bert_tokenization_pool_new(t, threads, &e);
         if (!b.pool) break;
         for (start = now(); n < MAX_ROUNDS && (n < 3 || now() - start < limit); n++) {
             double begin = now_of(CLOCK_MONOTONIC);
@@ -144,13 +144,13 @@ int main(int argc, char **argv) {
             times[n] = now_of(CLOCK_MONOTONIC) - begin;
         }
         report(threads ? "batch, one thread" : "batch, all cores", tokens, bytes, times, n);
-        bert_encoder_pool_free(b.pool);
+        bert_tokenization_pool_free(b.pool);
     }
     free(b.lines);
     free(b.counts);
     free(b.ids);
     free(text);
-    bert_encoder_free(b.enc);
+    bert_tokenization_free(b.enc);
     bert_tokenizer_close(t);
     return 0;
 }

@@ -53,7 +53,7 @@ static int each(void *context, const bert_text *pairs, int32_t n, bert_error *e)
     const int32_t *start;
     int32_t whole = 0;
     while (whole < n && is_whole(&pairs[whole])) whole++;
-    bert_text_info *info = calloc((size_t)n, sizeof *info);
+    bert_text_info *info = n > 0 ? calloc((size_t)n, sizeof *info) : NULL;
     if (!info) return fail_memory(e);
     int rc = bert_answer_batch(j->s, pairs, whole, &o, &x, &start, info, e);
     if (rc > 0) rc = 0;

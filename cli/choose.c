@@ -29,7 +29,7 @@ static int run_choose(void *args, int operands, char **operand, bert_error *e) {
     const common *c = args;
     const int n = operands - 2;
     bert_session_options so = session_options(c);
-    bert_task_options task = task_options(c);
+    bert_text_options task = task_options(c);
     bert_model *m = open_head(operand[0], c, "multiple-choice", e);
     bert_session *s = m ? bert_session_new(m, &so, e) : NULL;
     bert_text prompt = bert_text_of(operand[1]), *endings = calloc((size_t)n, sizeof *endings);
@@ -80,7 +80,7 @@ static int show_next(const job *j, float score, const bert_text_info *info, bert
 
 static int each_pairs(void *context, const bert_text *pairs, int32_t n, bert_error *e) {
     const job *j = context;
-    bert_task_options task = task_options(j->c);
+    bert_text_options task = task_options(j->c);
     task.keep_going = true; /* up to the first that failed */
     int32_t whole = 0;
     while (whole < n && pairs[whole].pair) whole++;

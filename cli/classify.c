@@ -88,7 +88,7 @@ static void print_row(const shape *s, const bert_text *text, const float *scores
 }
 
 static int each(const shape *as, bert_session *session, const common *c, input *in, bert_error *e) {
-    bert_task_options task = task_options(c);
+    bert_text_options task = task_options(c);
     const bert_text *texts;
     float *scores = NULL;
     bert_text_info *info = NULL;
@@ -175,7 +175,7 @@ static int show_zero_shot(const zero_shot *z, const bert_text *text, const float
 
 static int each_zero_shot(void *context, const bert_text *texts, int32_t n, bert_error *e) {
     const zero_shot *z = context;
-    bert_task_options task = task_options(&z->a->common);
+    bert_text_options task = task_options(&z->a->common);
     task.keep_going = true; /* up to the first that failed */
     const size_t labels = (size_t)z->n;
     float *scores = calloc((size_t)n * labels, sizeof *scores);

@@ -84,7 +84,7 @@ void print_usage(FILE *f);
 /* ---- Models and texts */
 
 bert_session_options session_options(const common *c);
-bert_task_options task_options(const common *c);
+bert_text_options task_options(const common *c);
 bert_model *open_model(const char *name, const common *c, const char *head, bert_error *e);
 /* Says what is doubtful of the model's checkpoint; open_model() does so. */
 void model_notes(const common *c, const bert_model *m);

@@ -43,7 +43,7 @@ static const option options[] = {
 typedef struct {
     const arguments *a;
     bert_session *session;
-    bert_task_options task;
+    bert_text_options task;
     int32_t dim, columns, capacity; /* columns: of a row, after quantizing */
     float *vectors;
     bert_text_info *info;

@@ -22,7 +22,7 @@ int set_layer(const option *o, void *target, const char *value, bert_error *e) {
 }
 
 int embedding_task(const common *c, const embedding_options *o, const bert_model *m,
-                   bert_task_options *task, bert_error *e) {
+                   bert_text_options *task, bert_error *e) {
     *task = task_options(c);
     task->pooling = o->pooling[0];
     for (int i = 1; i < BERT_MAX_POOLINGS; i++) task->joined[i - 1] = o->pooling[i];

@@ -68,5 +68,5 @@ int set_layer(const option *o, void *target, const char *value, bert_error *e);
 
 /* What they come to for a model. */
 int embedding_task(const common *c, const embedding_options *o, const bert_model *m,
-                   bert_task_options *task, bert_error *e);
+                   bert_text_options *task, bert_error *e);
 #endif

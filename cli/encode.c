@@ -110,8 +110,8 @@ static int commit(encoded *d, bert_error *e) {
 /* ---- Texts to packed ids */
 
 typedef struct {
-    bert_encoder *encoder;
-    bert_encode_options options;
+    bert_tokenization *tokenization;
+    bert_tokenize_options options;
     int32_t limit;
     int32_t *ids, *types, *start;
     size_t capacity, starts;
@@ -129,11 +129,11 @@ static int pack(packer *p, const bert_text *texts, int32_t n, bert_inputs *out, 
     p->start[0] = 0;
     for (int32_t i = 0; i < n; i++) {
         const bert_text *t = &texts[i];
-        int windows =
-            bert_encode(p->encoder, t->text, t->bytes, t->pair, t->pair_bytes, &p->options, e);
+        int windows = bert_tokenize(p->tokenization, t->text, t->bytes, t->pair, t->pair_bytes,
+                                    &p->options, e);
         if (windows < 0) return windows;
-        bert_encoding w = bert_encoder_window(p->encoder, 0);
-        int32_t full = bert_encoder_full_length(p->encoder);
+        bert_token_window w = bert_tokenization_window(p->tokenization, 0);
+        int32_t full = bert_tokenization_full_length(p->tokenization);
         if (w.n > p->limit)
             return fail(e, BERT_ETOOLONG,
                         "text %d has %d tokens, the limit is %d: choose --on-overflow truncate",
@@ -181,13 +181,13 @@ static int prepare(packer *p, const bert_model *model, const common *c, bert_err
         return fail(e, BERT_EINVAL, "--max-length %d: the model takes %d tokens", c->max_length,
                     most);
     p->limit = c->max_length ? c->max_length : says > 0 && says < most ? says : most;
-    p->options = bert_encode_default();
+    p->options = bert_tokenize_default();
     if (c->overflow == BERT_OVERFLOW_TRUNCATE) {
         p->options.truncation = BERT_TRUNCATE_LONGEST_FIRST;
         p->options.max_length = p->limit;
     }
-    p->encoder = bert_encoder_new(t, e);
-    return p->encoder ? 0 : BERT_ENOMEM;
+    p->tokenization = bert_tokenization_new(t, e);
+    return p->tokenization ? 0 : BERT_ENOMEM;
 }
 
 static int run(void *args, int operands, char **operand, bert_error *e) {
@@ -222,7 +222,7 @@ static int run(void *args, int operands, char **operand, bert_error *e) {
     free(p.ids);
     free(p.types);
     free(p.start);
-    bert_encoder_free(p.encoder);
+    bert_tokenization_free(p.tokenization);
     input_close(in);
     bert_session_free(s);
     bert_model_close(model);

@@ -10,8 +10,8 @@ bert_session_options session_options(const common *c) {
     return o;
 }
 
-bert_task_options task_options(const common *c) {
-    bert_task_options o = bert_task_default();
+bert_text_options task_options(const common *c) {
+    bert_text_options o = bert_text_default();
     o.max_length = c->max_length;
     o.overflow = c->overflow;
     o.stride = c->stride;

@@ -70,7 +70,7 @@ static int reserve(job *j, int32_t n, bert_error *e) {
 }
 
 static int each(job *j, input *in, bert_error *e) {
-    bert_task_options task = task_options(&j->a->common);
+    bert_text_options task = task_options(&j->a->common);
     task.prompt = j->a->embedding.prompt;
     task.prompt_name = j->a->embedding.prompt_name;
     const bert_text *texts;

@@ -42,7 +42,7 @@ static int show(const common *c, double score, const bert_text_info *both, bert_
 
 static int compare(const arguments *a, bert_session *s, const bert_model *model,
                    const bert_text *texts, bert_error *e) {
-    bert_task_options task;
+    bert_text_options task;
     bert_text_info info[2] = {{0}};
     int rc = embedding_task(&a->common, &a->embedding, model, &task, e);
     if (rc) return rc;

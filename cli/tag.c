@@ -47,7 +47,7 @@ static int each(void *context, const bert_text *texts, int32_t n, bert_error *e)
     job *j = context;
     const bert_entity *x;
     const int32_t *start;
-    bert_task_options o = task_options(&j->a->common);
+    bert_text_options o = task_options(&j->a->common);
     o.keep_going = true; /* up to the first that failed */
     bert_text_info *info = calloc((size_t)n, sizeof *info);
     if (!info) return fail_memory(e);

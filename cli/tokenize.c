@@ -16,28 +16,28 @@ static const option options[] = {
     {0},
 };
 
-static json_t *word_ids(const bert_encoding *w) {
+static json_t *word_ids(const bert_token_window *w) {
     json_t *a = json_array();
     for (int32_t i = 0; a && i < w->n; i++)
         json_array_append_new(a, w->word_ids[i] < 0 ? json_null() : json_integer(w->word_ids[i]));
     return a;
 }
 
-static json_t *tokens(const bert_tokenizer *t, const bert_encoding *w) {
+static json_t *tokens(const bert_tokenizer *t, const bert_token_window *w) {
     json_t *a = json_array();
     for (int32_t i = 0; a && i < w->n; i++)
         json_array_append_new(a, json_string_nocheck(bert_token(t, w->ids[i])));
     return a;
 }
 
-static json_t *offsets(const bert_encoding *w) {
+static json_t *offsets(const bert_token_window *w) {
     json_t *a = json_array();
     for (int32_t i = 0; a && i < w->n; i++)
         json_array_append_new(a, json_pack("[i,i]", w->offsets[i][0], w->offsets[i][1]));
     return a;
 }
 
-static int print_json(const bert_tokenizer *t, const bert_encoding *w, int window, int windows,
+static int print_json(const bert_tokenizer *t, const bert_token_window *w, int window, int windows,
                       int32_t dropped, bert_error *e) {
     json_t *row =
         json_pack("{s:o*, s:o*, s:o*, s:o*, s:o*}", "ids", json_ints(w->ids, (size_t)w->n),
@@ -48,8 +48,8 @@ static int print_json(const bert_tokenizer *t, const bert_encoding *w, int windo
     return output_line(row, e);
 }
 
-static void print_columns(const bert_tokenizer *t, const bert_encoding *w, int window, int windows,
-                          int32_t dropped) {
+static void print_columns(const bert_tokenizer *t, const bert_token_window *w, int window,
+                          int windows, int32_t dropped) {
     if (windows > 1) printf("window %d of %d\n", window + 1, windows);
     printf("%7s  %-20s %6s %6s %5s %5s\n", "id", "token", "start", "end", "type", "word");
     for (int32_t i = 0; i < w->n; i++) {
@@ -69,7 +69,7 @@ static void print_columns(const bert_tokenizer *t, const bert_encoding *w, int w
 typedef struct {
     const arguments *a;
     bert_tokenizer *t;
-    bert_encoder *enc;
+    bert_tokenization *enc;
 } job;
 
 static int tokenize(void *context, const bert_text *text, bert_error *e) {
@@ -77,8 +77,8 @@ static int tokenize(void *context, const bert_text *text, bert_error *e) {
     const arguments *a = j->a;
     const common *c = &a->common;
     const bert_tokenizer *t = j->t;
-    bert_encoder *enc = j->enc;
-    bert_encode_options o = bert_encode_default();
+    bert_tokenization *enc = j->enc;
+    bert_tokenize_options o = bert_tokenize_default();
     bert_text pair = {.pair = text->pair, .pair_bytes = text->pair_bytes};
     if (a->pair) {
         pair.pair = a->pair;
@@ -92,9 +92,9 @@ static int tokenize(void *context, const bert_text *text, bert_error *e) {
         o.max_length = c->max_length;
         o.overflowing = c->overflow == BERT_OVERFLOW_WINDOW;
     }
-    int windows = bert_encode(enc, text->text, text->bytes, pair.pair, pair.pair_bytes, &o, e);
+    int windows = bert_tokenize(enc, text->text, text->bytes, pair.pair, pair.pair_bytes, &o, e);
     if (windows < 0) return windows;
-    int32_t full = bert_encoder_full_length(enc);
+    int32_t full = bert_tokenization_full_length(enc);
     if (c->max_length && c->overflow == BERT_OVERFLOW_ERROR && full > c->max_length)
         return fail(e, BERT_ETOOLONG,
                     "text 0 has %d tokens, the limit is %d: choose --on-overflow truncate or "
@@ -102,7 +102,7 @@ static int tokenize(void *context, const bert_text *text, bert_error *e) {
                     full, c->max_length);
     int rc = 0;
     for (int i = 0; i < windows && !rc; i++) {
-        bert_encoding w = bert_encoder_window(enc, i);
+        bert_token_window w = bert_tokenization_window(enc, i);
         int32_t dropped = o.overflowing ? 0 : full - w.n;
         if (output_json(c))
             rc = print_json(t, &w, i, windows, dropped, e);
@@ -126,11 +126,11 @@ static bert_tokenizer *open_tokenizer(const char *name, const common *c, bert_er
 static int run(void *args, int operands, char **operand, bert_error *e) {
     const arguments *a = args;
     job j = {.a = a, .t = open_tokenizer(operand[0], &a->common, e)};
-    j.enc = j.t ? bert_encoder_new(j.t, e) : NULL;
+    j.enc = j.t ? bert_tokenization_new(j.t, e) : NULL;
     input *in = j.enc ? input_open(&a->common, operands - 1, operand + 1, e) : NULL;
     int rc = in ? input_each(in, tokenize, &j, e) : BERT_EINVAL;
     input_close(in);
-    bert_encoder_free(j.enc);
+    bert_tokenization_free(j.enc);
     bert_tokenizer_close(j.t);
     return rc;
 }

@@ -96,7 +96,7 @@ BERT_API bert_tokenizer_options bert_tokenizer_default(void);
  * Whitespace or WhitespaceSplit; TemplateProcessing, BertProcessing or none; WordPiece decoder or
  * none), others are refused by name (BERT_EUNSUPPORTED), and so are files whose tokenizer_class
  * reads them otherwise than BERT's (BertJapaneseTokenizer, EsmTokenizer ..). Of "truncation" and
- * "padding" stored there only the side of truncation is applied: each bert_encode() says what it
+ * "padding" stored there only the side of truncation is applied: each bert_tokenize() says what it
  * wants. */
 BERT_API bert_tokenizer *bert_tokenizer_open(const char *path,
                                              const bert_tokenizer_options *options, bert_error *e);
@@ -136,10 +136,10 @@ typedef struct {
     bool truncate_left; /* keep the end; where nothing overflows, bert_tokenizer_truncates_left()
                            does so in any case */
     bool byte_offsets;  /* offsets in bytes instead of code points */
-} bert_encode_options;
-BERT_API bert_encode_options bert_encode_default(void);
+} bert_tokenize_options;
+BERT_API bert_tokenize_options bert_tokenize_default(void);
 
-/* One window of one text or pair. Arrays have n entries and belong to the bert_encoder. */
+/* One window of one text or pair. Arrays have n entries and belong to the bert_tokenization. */
 typedef struct {
     int32_t n;
     const int32_t *ids;
@@ -150,34 +150,35 @@ typedef struct {
     const int32_t (
         *offsets)[2]; /* [start, end) in the original A or B; 0,0 for the template's specials */
     const uint8_t *special_tokens_mask;
-} bert_encoding;
+} bert_token_window;
 
-/* Working memory for encoding: the word cache and the windows of the latest text. One thread at a
+/* Working memory for tokenizing: the word cache and the windows of the latest text. One thread at a
  * time. */
-typedef struct bert_encoder bert_encoder;
-BERT_API bert_encoder *bert_encoder_new(const bert_tokenizer *t, bert_error *e);
-BERT_API void bert_encoder_free(bert_encoder *enc);
+typedef struct bert_tokenization bert_tokenization;
+BERT_API bert_tokenization *bert_tokenization_new(const bert_tokenizer *t, bert_error *e);
+BERT_API void bert_tokenization_free(bert_tokenization *tok);
 
-/* Encodes text (and pair, unless NULL), each of at most 2 GiB. Returns the number of windows (>= 1)
+/* Tokenizes text (and pair, unless NULL), each of at most 2 GiB. Returns the number of windows (>= 1)
  * or a negative error: BERT_EINVAL when stride leaves no room to advance, a one-sided truncation
  * cannot reach max_length or max_length does not hold the special tokens. A pair has a window for
  * each window of A with each of B. options may be NULL. */
-BERT_API int bert_encode(bert_encoder *enc, const char *text, size_t text_bytes, const char *pair,
-                         size_t pair_bytes, const bert_encode_options *options, bert_error *e);
-/* Window i of the latest bert_encode(); valid until the next one. Window 0 is the truncated text
+BERT_API int bert_tokenize(bert_tokenization *tok, const char *text, size_t text_bytes,
+                           const char *pair, size_t pair_bytes,
+                           const bert_tokenize_options *options, bert_error *e);
+/* Window i of the latest bert_tokenize(); valid until the next one. Window 0 is the truncated text
  * itself. */
-BERT_API bert_encoding bert_encoder_window(const bert_encoder *enc, int i);
+BERT_API bert_token_window bert_tokenization_window(const bert_tokenization *tok, int i);
 /* Tokens of the latest text and pair before truncation, specials included. */
-BERT_API int32_t bert_encoder_full_length(const bert_encoder *enc);
+BERT_API int32_t bert_tokenization_full_length(const bert_tokenization *tok);
 /* First token of window w with start <= pos < end in the given sequence (0 or 1), or -1
  * (char_to_token). */
-BERT_API int32_t bert_encoder_char_to_token(const bert_encoder *enc, int w, int32_t pos,
-                                            int sequence);
+BERT_API int32_t bert_tokenization_char_to_token(const bert_tokenization *tok, int w, int32_t pos,
+                                                 int sequence);
 
 /* Only the ids of one text without specials or truncation: the fast path. Returns how many there
  * are, and writes at most capacity of them. */
-BERT_API int64_t bert_encode_ids(bert_encoder *enc, const char *text, size_t text_bytes,
-                                 int32_t *ids, size_t capacity, bert_error *e);
+BERT_API int64_t bert_tokenize_ids(bert_tokenization *tok, const char *text, size_t text_bytes,
+                                   int32_t *ids, size_t capacity, bert_error *e);
 
 typedef struct {
     const char *text;
@@ -188,19 +189,20 @@ typedef struct {
 /* Of a NUL-terminated string. */
 BERT_API bert_text bert_text_of(const char *text);
 
-/* Encoders for a batch, one a thread; threads 0: all cores. One batch at a time. */
-typedef struct bert_encoder_pool bert_encoder_pool;
-BERT_API bert_encoder_pool *bert_encoder_pool_new(const bert_tokenizer *t, int threads,
-                                                  bert_error *e);
-BERT_API void bert_encoder_pool_free(bert_encoder_pool *pool);
-/* Takes what became of texts[i]: enc holds its windows until this returns 0 or an error. Called by
+/* Tokenizations for a batch, one a thread; threads 0: all cores. One batch at a time. */
+typedef struct bert_tokenization_pool bert_tokenization_pool;
+BERT_API bert_tokenization_pool *bert_tokenization_pool_new(const bert_tokenizer *t, int threads,
+                                                            bert_error *e);
+BERT_API void bert_tokenization_pool_free(bert_tokenization_pool *pool);
+/* Takes what became of texts[i]: tok holds its windows until this returns 0 or an error. Called by
  * several threads at once, in any order. */
-typedef int bert_encoded_fn(void *context, int32_t i, const bert_encoder *enc, bert_error *e);
-/* bert_encode() of n texts, shared among the threads. The error is that of the first text that has
+typedef int bert_tokenized_fn(void *context, int32_t i, const bert_tokenization *tok,
+                              bert_error *e);
+/* bert_tokenize() of n texts, shared among the threads. The error is that of the first text that has
  * one, as if they had been encoded in order; texts behind it may not have been encoded. */
-BERT_API int bert_encode_batch(bert_encoder_pool *pool, const bert_text *texts, int32_t n,
-                               const bert_encode_options *options, bert_encoded_fn *encoded,
-                               void *context, bert_error *e);
+BERT_API int bert_tokenize_batch(bert_tokenization_pool *pool, const bert_text *texts, int32_t n,
+                                 const bert_tokenize_options *options, bert_tokenized_fn *encoded,
+                                 void *context, bert_error *e);
 
 /* Text of ids as the tokenizer's decoder gives it (" ." -> "." unless its cleanup is off). Returns
  * the length in bytes without the final NUL; writes at most capacity bytes including it. An id
@@ -492,8 +494,8 @@ typedef struct {
                                 truncate_dim, else all */
     int32_t skip_layers;     /* the last ones, so that an earlier hidden state is pooled; of all
                                 layers: the embeddings */
-} bert_task_options;
-BERT_API bert_task_options bert_task_default(void);
+} bert_text_options;
+BERT_API bert_text_options bert_text_default(void);
 /* Prompts of config_sentence_transformers.json. Their names, i from 0, NULL past the end; the text
  * of one, NULL where there is none of that name; of the default one (name NULL) "" where there is
  * none. */
@@ -512,14 +514,14 @@ typedef struct {
 /* How many numbers bert_embed() writes for a text under these options (NULL: the default ones):
  * hidden_size, unless several poolings are joined, a Dense of modules.json makes another number of
  * it, or the vector is cut. */
-BERT_API int32_t bert_model_embedding_size(const bert_model *m, const bert_task_options *options);
+BERT_API int32_t bert_model_embedding_size(const bert_model *m, const bert_text_options *options);
 /* One vector for each of n texts: out [n, bert_model_embedding_size()]; info [n] or NULL. As
  * sentence-transformers' encode(): the prompt and the text; the tokens pooled; the modules of
  * modules.json behind the pooling (Dense, LayerNorm, Normalize); cut to `dimensions`. What
  * modules.json asks for and is not there is an error (BERT_ENOTFOUND, BERT_EUNSUPPORTED), unless
  * `pooling` is given: then Normalize is the only module that counts. */
 BERT_API int bert_embed(bert_session *s, const bert_text *texts, int32_t n,
-                        const bert_task_options *options, float *out, bert_text_info *info,
+                        const bert_text_options *options, float *out, bert_text_info *info,
                         bert_error *e);
 /* What becomes of a classifier's logits: function_to_apply of transformers' pipeline. */
 typedef enum {
@@ -534,7 +536,7 @@ typedef enum {
 BERT_API int bert_scores_parse(const char *name, bert_scores *s, bert_error *e);
 /* Head scores for each of n texts: out [n, num_labels]. */
 BERT_API int bert_classify(bert_session *s, const bert_text *texts, int32_t n,
-                           const bert_task_options *options, bert_scores scores, float *out,
+                           const bert_text_options *options, bert_scores scores, float *out,
                            bert_text_info *info, bert_error *e);
 
 /* A cross-encoder's scores of n texts for one query: out [n], and the logits that they come from
@@ -542,7 +544,7 @@ BERT_API int bert_classify(bert_session *s, const bert_text *texts, int32_t n,
  * checkpoint says (activation_fn), else its logistic function; of two labels it is the probability
  * of the second one, and the logit what that one has more than the first. */
 BERT_API int bert_rerank(bert_session *s, const bert_text *query, const bert_text *texts, int32_t n,
-                         const bert_task_options *options, bert_scores scores, float *out,
+                         const bert_text_options *options, bert_scores scores, float *out,
                          float *logits, bert_text_info *info, bert_error *e);
 
 /* The tasks below give the results of transformers' pipelines. What they point to belongs to the
@@ -563,11 +565,11 @@ typedef struct {
 /* The top_k likeliest tokens of each [MASK] of a text, best first, mask by mask; of a masked-lm
  * head. targets: only these tokens, each one of the vocabulary; or NULL, 0. Returns how many
  * results there are, or a negative error (no mask in the text among them). info may be NULL. */
-BERT_API int bert_fill(bert_session *s, const bert_text *text, const bert_task_options *options,
+BERT_API int bert_fill(bert_session *s, const bert_text *text, const bert_text_options *options,
                        int32_t top_k, const char *const *targets, int32_t targets_count,
                        const bert_fill_result **out, bert_text_info *info, bert_error *e);
 BERT_API int bert_fill_batch(bert_session *s, const bert_text *texts, int32_t n,
-                             const bert_task_options *options, int32_t top_k,
+                             const bert_text_options *options, int32_t top_k,
                              const char *const *targets, int32_t targets_count,
                              const bert_fill_result **out, const int32_t **start,
                              bert_text_info *info, bert_error *e);
@@ -575,13 +577,13 @@ BERT_API int bert_fill_batch(bert_session *s, const bert_text *texts, int32_t n,
 /* Multiple choice: out [n] = probabilities of n endings of one prompt, which add up to 1.
  * info: [n] of the pairs of prompt and ending, or NULL. */
 BERT_API int bert_choose(bert_session *s, const bert_text *prompt, const bert_text *endings,
-                         int32_t n, const bert_task_options *options, float *out,
+                         int32_t n, const bert_text_options *options, float *out,
                          bert_text_info *info, bert_error *e);
 /* The endings of prompt i are endings[start[i]] to endings[start[i + 1] - 1], at least one; out and
  * info [start[n]]. A prompt of which one pair fails has failed: all its pairs have the code. */
 BERT_API int bert_choose_batch(bert_session *s, const bert_text *prompts, int32_t n,
                                const bert_text *endings, const int32_t *start,
-                               const bert_task_options *options, float *out, bert_text_info *info,
+                               const bert_text_options *options, float *out, bert_text_info *info,
                                bert_error *e);
 
 typedef struct {
@@ -593,14 +595,14 @@ typedef struct {
  * info: [n] of the pairs of text and hypothesis, or NULL. */
 BERT_API int bert_zero_shot(bert_session *s, const bert_text *text, const char *const *labels,
                             int32_t n, const bert_zero_shot_options *options,
-                            const bert_task_options *task, float *out, bert_text_info *info,
+                            const bert_text_options *task, float *out, bert_text_info *info,
                             bert_error *e);
 /* out and info [n, labels_count]. A text of which one pair fails has failed: all its pairs have the
  * code. */
 BERT_API int bert_zero_shot_batch(bert_session *s, const bert_text *texts, int32_t n,
                                   const char *const *labels, int32_t labels_count,
                                   const bert_zero_shot_options *options,
-                                  const bert_task_options *task, float *out, bert_text_info *info,
+                                  const bert_text_options *task, float *out, bert_text_info *info,
                                   bert_error *e);
 
 /* How tokens become entities: as they are; neighbours of one entity joined; or words first, by the
@@ -622,11 +624,11 @@ typedef struct {
 } bert_entity;
 /* The entities of a text, those labelled ignore left out (NULL: "O"); of a token-classification
  * head. Returns how many, or a negative error. info may be NULL. */
-BERT_API int bert_tag(bert_session *s, const bert_text *text, const bert_task_options *options,
+BERT_API int bert_tag(bert_session *s, const bert_text *text, const bert_text_options *options,
                       bert_aggregation aggregation, const char *ignore, const bert_entity **out,
                       bert_text_info *info, bert_error *e);
 BERT_API int bert_tag_batch(bert_session *s, const bert_text *texts, int32_t n,
-                            const bert_task_options *options, bert_aggregation aggregation,
+                            const bert_text_options *options, bert_aggregation aggregation,
                             const char *ignore, const bert_entity **out, const int32_t **start,
                             bert_text_info *info, bert_error *e);
 
@@ -636,7 +638,7 @@ typedef struct {
     int32_t top_k, max_answer_length; /* answers; their tokens: 1, 15 */
     bool handle_impossible_answer;    /* "" may be the answer */
     bool align_to_words;              /* whole words; true */
-    bool keep_going;                  /* as in bert_task_options */
+    bool keep_going;                  /* as in bert_text_options */
 } bert_answer_options;
 BERT_API bert_answer_options bert_answer_default(void);
 typedef struct {

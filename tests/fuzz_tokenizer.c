@@ -8,7 +8,7 @@
 
 enum { TOKENIZERS = 5, MAX_IDS = 1 << 16 };
 static bert_tokenizer *tokenizers[TOKENIZERS];
-static bert_encoder *encoders[TOKENIZERS];
+static bert_tokenization *encoders[TOKENIZERS];
 
 #define CHECK(x)                                                                                   \
     do                                                                                             \
@@ -50,7 +50,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv) {
         tokenizers[i] = bert_tokenizer_open(path, &o, &e);
         if (!tokenizers[i]) fprintf(stderr, "%s\n", e.message);
         CHECK(tokenizers[i]);
-        encoders[i] = bert_encoder_new(tokenizers[i], NULL);
+        encoders[i] = bert_tokenization_new(tokenizers[i], NULL);
         CHECK(encoders[i]);
     }
     unlink(path);
@@ -59,7 +59,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv) {
     return 0;
 }
 
-static void check_window(const bert_tokenizer *t, bert_encoding w, const int32_t lengths[2]) {
+static void check_window(const bert_tokenizer *t, bert_token_window w, const int32_t lengths[2]) {
     for (int32_t i = 0; i < w.n; i++) {
         CHECK(bert_token(t, w.ids[i]));
         int32_t s = w.sequence_ids[i];
@@ -75,14 +75,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (size < 5) return 0;
     int which = data[0] % TOKENIZERS;
     const bert_tokenizer *t = tokenizers[which];
-    bert_encoder *enc = encoders[which];
-    bert_encode_options o = {.add_special_tokens = data[0] & 32,
-                             .truncation = (bert_truncation)(data[1] % 4),
-                             .max_length = data[2] % 64,
-                             .stride = data[3] % 16,
-                             .overflowing = data[1] & 16,
-                             .truncate_left = data[1] & 32,
-                             .byte_offsets = data[1] & 64};
+    bert_tokenization *enc = encoders[which];
+    bert_tokenize_options o = {.add_special_tokens = data[0] & 32,
+                               .truncation = (bert_truncation)(data[1] % 4),
+                               .max_length = data[2] % 64,
+                               .stride = data[3] % 16,
+                               .overflowing = data[1] & 16,
+                               .truncate_left = data[1] & 32,
+                               .byte_offsets = data[1] & 64};
     bool has_pair = data[1] & 128;
     size_t first = has_pair ? data[4] % (size - 4) : size - 5;
     /* Copies, so that reading past the end is seen. */
@@ -92,17 +92,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     text = realloc(text, first ? first : 1);
     pair = realloc(pair, size - 5 - first ? size - 5 - first : 1);
     const int32_t lengths[2] = {(int32_t)first, (int32_t)(size - 5 - first)};
-    int windows = bert_encode(enc, text, first, has_pair ? pair : NULL, size - 5 - first, &o, NULL);
+    int windows =
+        bert_tokenize(enc, text, first, has_pair ? pair : NULL, size - 5 - first, &o, NULL);
     for (int i = 0; i < windows; i++) {
-        bert_encoding w = bert_encoder_window(enc, i);
+        bert_token_window w = bert_tokenization_window(enc, i);
         if (o.truncation && !i) CHECK(w.n <= o.max_length);
         check_window(t, w, lengths);
     }
-    bert_encode_options plain = {.add_special_tokens = false};
-    CHECK(bert_encode(enc, text, first, NULL, 0, &plain, NULL) == 1);
-    bert_encoding w = bert_encoder_window(enc, 0);
+    bert_tokenize_options plain = {.add_special_tokens = false};
+    CHECK(bert_tokenize(enc, text, first, NULL, 0, &plain, NULL) == 1);
+    bert_token_window w = bert_tokenization_window(enc, 0);
     int32_t *ids = malloc(((size_t)w.n + 1) * sizeof *ids);
-    CHECK(bert_encode_ids(enc, text, first, ids, (size_t)w.n, NULL) == w.n);
+    CHECK(bert_tokenize_ids(enc, text, first, ids, (size_t)w.n, NULL) == w.n);
     CHECK(!w.n || !memcmp(ids, w.ids, (size_t)w.n * sizeof *ids));
     char out[256];
     CHECK(bert_decode(t, ids, (size_t)w.n, data[0] & 64, out, sizeof out, NULL) >= 0);

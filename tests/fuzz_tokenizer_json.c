@@ -46,16 +46,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         if (e.code >= 0 || !*e.message) abort();
         return 0;
     }
-    bert_encoder *enc = bert_encoder_new(t, &e);
+    bert_tokenization *enc = bert_tokenization_new(t, &e);
     if (!enc) abort();
     static const char text[] = "ab [MASK] \xc3\xa9\xe4\xb8\xad , zz a";
-    int n = bert_encode(enc, text, sizeof text - 1, "b", 1, NULL, &e);
+    int n = bert_tokenize(enc, text, sizeof text - 1, "b", 1, NULL, &e);
     if (n != 1) abort();
-    bert_encoding w = bert_encoder_window(enc, 0);
+    bert_token_window w = bert_tokenization_window(enc, 0);
     char out[256];
     if (bert_decode(t, w.ids, (size_t)w.n, true, out, sizeof out, &e) < 0 && e.code != BERT_EINVAL)
         abort();
-    bert_encoder_free(enc);
+    bert_tokenization_free(enc);
     bert_tokenizer_close(t);
     return 0;
 }

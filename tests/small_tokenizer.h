@@ -58,7 +58,7 @@ static inline bert_tokenizer *open_text(const char *name, const char *text, size
 
 typedef struct {
     bert_tokenizer *t;
-    bert_encoder *enc;
+    bert_tokenization *enc;
 } tools;
 
 static inline tools open_small(const bert_tokenizer_options *o) {
@@ -66,25 +66,25 @@ static inline tools open_small(const bert_tokenizer_options *o) {
     tools x = {open_text("vocab.txt", small_vocab, strlen(small_vocab), o, &e), NULL};
     assert_string_equal(e.message, "");
     assert_non_null(x.t);
-    x.enc = bert_encoder_new(x.t, &e);
+    x.enc = bert_tokenization_new(x.t, &e);
     assert_non_null(x.enc);
     return x;
 }
 
 static inline void close_tools(tools x) {
-    bert_encoder_free(x.enc);
+    bert_tokenization_free(x.enc);
     bert_tokenizer_close(x.t);
 }
 
-static inline bert_encoding encode(tools x, const char *text, size_t bytes) {
-    bert_encode_options o = bert_encode_default();
+static inline bert_token_window encode(tools x, const char *text, size_t bytes) {
+    bert_tokenize_options o = bert_tokenize_default();
     o.add_special_tokens = false;
     bert_error e = {0};
-    assert_int_equal(bert_encode(x.enc, text, bytes, NULL, 0, &o, &e), 1);
-    bert_encoding w = bert_encoder_window(x.enc, 0);
+    assert_int_equal(bert_tokenize(x.enc, text, bytes, NULL, 0, &o, &e), 1);
+    bert_token_window w = bert_tokenization_window(x.enc, 0);
     /* The fast path says the same. */
     int32_t *ids = malloc(((size_t)w.n + 1) * sizeof *ids);
-    assert_int_equal(bert_encode_ids(x.enc, text, bytes, ids, (size_t)w.n, &e), w.n);
+    assert_int_equal(bert_tokenize_ids(x.enc, text, bytes, ids, (size_t)w.n, &e), w.n);
     assert_memory_equal(ids, w.ids, (size_t)w.n * sizeof *ids);
     free(ids);
     return w;
@@ -95,14 +95,14 @@ static inline bert_encoding encode(tools x, const char *text, size_t bytes) {
 #define TEXT(s) s, sizeof s - 1
 
 static inline void expect(tools x, const char *text, size_t bytes, const int32_t *ids, size_t n) {
-    bert_encoding w = encode(x, text, bytes);
+    bert_token_window w = encode(x, text, bytes);
     assert_int_equal(w.n, n);
     if (n) assert_memory_equal(w.ids, ids, n * sizeof *ids);
 }
 
 static inline void expect_offsets(tools x, const char *text, size_t bytes, const int32_t *offsets,
                                   size_t n) {
-    bert_encoding w = encode(x, text, bytes);
+    bert_token_window w = encode(x, text, bytes);
     assert_int_equal(2 * w.n, n);
     assert_memory_equal(w.offsets, offsets, n * sizeof *offsets);
 }

@@ -96,7 +96,7 @@ static void entities_are_those_of_each_text(void **state) {
     start(&f, "BertForTokenClassification", 3,
           ", \"id2label\": {\"0\": \"O\", \"1\": \"B-X\", \"2\": \"I-X\"}");
     make_texts(".");
-    bert_task_options o = bert_task_default();
+    bert_text_options o = bert_text_default();
     o.overflow = BERT_OVERFLOW_WINDOW;
     o.stride = 3;
     for (bert_aggregation how = BERT_AGGREGATE_NONE; how <= BERT_AGGREGATE_MAX; how++) {
@@ -263,7 +263,7 @@ static void one_bad_text_fails_alone(void **state) {
     bert_text mixed[MIXED];
     int which[MIXED];
     mix(bad, mixed, which);
-    bert_task_options o = bert_task_default();
+    bert_text_options o = bert_text_default();
     o.keep_going = true;
     bert_text_info info[3 * MIXED];
     float vectors[MIXED * TEST_HIDDEN], scores[MIXED * 3], one[TEST_HIDDEN];
@@ -320,7 +320,7 @@ static void one_bad_text_has_an_empty_list(void **state) {
     bert_text mixed[MIXED];
     int which[MIXED];
     mix(bad, mixed, which);
-    bert_task_options o = bert_task_default();
+    bert_text_options o = bert_text_default();
     o.keep_going = true;
     bert_text_info info[MIXED];
     const bert_fill_result *r, *one;
@@ -372,7 +372,7 @@ static void what_the_model_cannot_do_fails_alone(void **state) {
                                bert_text_of("it sat on the mat")};
     make_texts(".");
     assert_non_null(strstr(very_long, "dog"));
-    bert_task_options o = bert_task_default();
+    bert_text_options o = bert_text_default();
     o.keep_going = true;
     o.overflow = BERT_OVERFLOW_WINDOW;
     bert_text_info info[4];

@@ -48,8 +48,8 @@ static int read_rows(bert_error *e) {
 static int tokenize(bert_error *e) {
     bert_tokenizer *t = bert_tokenizer_open(model_directory, NULL, e);
     if (!t) return e->code;
-    bert_encoder *enc = bert_encoder_new(t, e);
-    bert_encode_options o = bert_encode_default();
+    bert_tokenization *enc = bert_tokenization_new(t, e);
+    bert_tokenize_options o = bert_tokenize_default();
     o.truncation = BERT_TRUNCATE_LONGEST_FIRST;
     o.max_length = 8;
     o.stride = 2;
@@ -57,8 +57,8 @@ static int tokenize(bert_error *e) {
     static const char text[] =
         "The cat sat on the mat, and the dogs were playing under a tre\xcc\x81"
         "e!";
-    int rc = enc ? bert_encode(enc, text, sizeof text - 1, "it ran", 6, &o, e) : e->code;
-    bert_encoder_free(enc);
+    int rc = enc ? bert_tokenize(enc, text, sizeof text - 1, "it ran", 6, &o, e) : e->code;
+    bert_tokenization_free(enc);
     bert_tokenizer_close(t);
     return rc < 0 ? rc : 0;
 }
@@ -172,7 +172,7 @@ static int fill_masks(bert_error *e) {
     bert_text texts[3] = {bert_text_of("the [MASK] sat"), bert_text_of("a dog"),
                           bert_text_of("[MASK] or [MASK]")};
     bert_text_info info[3];
-    bert_task_options o = bert_task_default();
+    bert_text_options o = bert_text_default();
     o.keep_going = true;
     const bert_fill_result *r;
     const int32_t *start;

@@ -22,7 +22,7 @@ static const row rooms[] = {
     {"src/heads", "", "bert.h bert_train.h"}, /* as anybody's head */
     {"src/models", "base files device tape cpu/host.h heads/heads.h", "bert.h bert_train.h"},
     {"src/data", "base files text models", "bert.h bert_train.h"},
-    {"src/tasks", "base text models cpu/host.h", "bert.h"},
+    {"src/pipelines", "base text models cpu/host.h", "bert.h"},
     {"src/train", "base files device tape models data", "bert.h bert_train.h"},
     {"cli", "", "bert.h bert_train.h"},
     {"examples", "", "bert.h bert_train.h"},
@@ -33,7 +33,7 @@ enum { ROOMS = sizeof rooms / sizeof *rooms };
 static const struct {
     const char *file, *include;
 } exceptions[] = {
-    {"src/tasks/tag.c", "data/tags.h"}, /* schemes of tags, which have nothing of datasets */
+    {"src/pipelines/tag.c", "data/tags.h"}, /* schemes of tags, which have nothing of datasets */
     {NULL, NULL},
 };
 enum { EXCEPTIONS = sizeof exceptions / sizeof *exceptions - 1 };

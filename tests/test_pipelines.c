@@ -1,6 +1,6 @@
 /* The tasks against transformers' pipelines: golden/tasks.json of tools/golden_tasks.py. */
 #include "models.h"
-#include "tasks/answer.h"
+#include "pipelines/answer.h"
 
 typedef struct {
     char *directory;
@@ -153,7 +153,7 @@ static void tags_are_the_pipelines(void **state) {
     json_array_foreach(json_object_get(f.golden, "tag"), i, c) {
         bert_aggregation how;
         test_ok(f.e, bert_aggregation_parse(string(c, "aggregation"), &how, &f.e));
-        bert_task_options o = bert_task_default();
+        bert_text_options o = bert_text_default();
         o.max_length = integer(c, "max_length", 0);
         o.stride = integer(c, "stride", 0);
         if (o.max_length) o.overflow = BERT_OVERFLOW_WINDOW;

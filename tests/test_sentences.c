@@ -80,8 +80,8 @@ static void shut(fixture *f) {
     f->model = NULL;
 }
 
-static bert_task_options options_of(const json_t *call) {
-    bert_task_options o = bert_task_default();
+static bert_text_options options_of(const json_t *call) {
+    bert_text_options o = bert_text_default();
     o.overflow = BERT_OVERFLOW_TRUNCATE;
     o.prompt = string(call, "prompt");
     o.prompt_name = string(call, "prompt_name");
@@ -100,7 +100,7 @@ static int texts_of(const json_t *golden, bert_text texts[MOST]) {
 }
 
 static void vectors_are(fixture *f, const json_t *c, const bert_text *texts, int n) {
-    const bert_task_options o = options_of(json_object_get(c, "call"));
+    const bert_text_options o = options_of(json_object_get(c, "call"));
     const size_t dim = (size_t)bert_model_embedding_size(f->model, &o);
     float *got = calloc((size_t)n * dim + 1, sizeof *got);
     assert_non_null(got);
@@ -354,7 +354,7 @@ static void refused(fixture *f, const char *says, int code) {
     if (says && (rc != code || !strstr(f->e.message, says)))
         fail_msg("%d \"%s\", not %d \"%s\"", rc, f->e.message, code, says);
     bert_error_clear(&f->e);
-    bert_task_options o = bert_task_default();
+    bert_text_options o = bert_text_default();
     o.pooling = BERT_POOLING_MEAN;
     test_ok(f->e, bert_embed(f->session, &text, 1, &o, out, NULL, &f->e));
     shut(f);
@@ -489,7 +489,7 @@ static void prompts_and_similarity_are_told(void **state) {
     assert_null(bert_model_prompt_name(f.model, 2));
     assert_int_equal(bert_model_similarity(f.model), BERT_SIMILARITY_DOT);
     assert_int_equal(bert_model_embedding_size(f.model, NULL), 3);
-    bert_task_options o = bert_task_default();
+    bert_text_options o = bert_text_default();
     const bert_text text = bert_text_of("cat");
     float out[TEST_HIDDEN];
     o.prompt_name = "other";
@@ -561,7 +561,7 @@ static void earlier_layers(void **state) {
     const bert_inputs in = {.n = 1, .start = start, .ids = ids};
     const bert_text text = bert_text_of("the cat sat");
     const bert_pooling poolings[] = {BERT_POOLING_MEAN, BERT_POOLING_CLS, BERT_POOLING_MAX};
-    bert_task_options o = bert_task_default();
+    bert_text_options o = bert_text_default();
     float got[TEST_HIDDEN], wanted[TEST_HIDDEN];
     for (int skip = 0; skip <= TEST_LAYERS; skip++)
         for (int p = 0; p < 3; p++) {

@@ -25,13 +25,13 @@ static void *use(void *argument) {
     o.threads = 2;
     for (int turn = 0; turn < TURNS && !u->error.code; turn++) {
         bert_session *s = bert_session_new(u->model, &o, &u->error);
-        bert_encoder *enc = bert_encoder_new(bert_model_tokenizer(u->model), &u->error);
+        bert_tokenization *enc = bert_tokenization_new(bert_model_tokenizer(u->model), &u->error);
         bert_text t[TEXTS];
         for (int i = 0; i < TEXTS; i++) t[i] = bert_text_of(texts[i]);
         if (s && enc) bert_embed(s, t, TEXTS, NULL, u->vectors, NULL, &u->error);
-        if (enc) u->n = bert_encode_ids(enc, texts[1], strlen(texts[1]), u->ids, 64, &u->error);
+        if (enc) u->n = bert_tokenize_ids(enc, texts[1], strlen(texts[1]), u->ids, 64, &u->error);
         bert_session_free(s);
-        bert_encoder_free(enc);
+        bert_tokenization_free(enc);
     }
     return NULL;
 }
@@ -195,7 +195,7 @@ static void a_call_is_cancelled(void **state) {
     assert_int_equal(bert_session_run(w.session, &in, 0, &out, &e), BERT_EINTERRUPTED);
     assert_null(out.last_hidden_state);
     bert_error_clear(&e);
-    bert_task_options keep = bert_task_default();
+    bert_text_options keep = bert_text_default();
     bert_text_info info[2] = {0};
     keep.keep_going = true;
     assert_int_equal(bert_classify(w.session, two, 2, &keep, BERT_SCORES_DEFAULT, scores, info, &e),

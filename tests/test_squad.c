@@ -1,8 +1,8 @@
 /* Answers against SQuAD's evaluation scripts: tools/golden_squad.py and golden_task_metrics.py. */
 #include "data/metric_squad.h"
 #include "models.h"
+#include "text/code_points.h"
 #include "text/python_str.h"
-#include "text/utf8.h"
 
 enum { MOST = 16 };
 

@@ -58,7 +58,7 @@ static void test_embed(void **state) {
                                 BERT_POOLING_MAX,     BERT_POOLING_SUM,  BERT_POOLING_POOLER};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         for (int normalize = 0; normalize < 2; normalize++) {
-            bert_task_options o = bert_task_default();
+            bert_text_options o = bert_text_default();
             o.pooling = all[i];
             o.normalize = normalize;
             bert_text_info info;
@@ -127,7 +127,7 @@ static void test_overflow(void **state) {
     fixture f = {0};
     start(&f, "BertModel", 0, "");
     float wanted[TEST_HIDDEN], got[2 * TEST_HIDDEN];
-    bert_task_options o = bert_task_default();
+    bert_text_options o = bert_text_default();
     bert_text_info info[2];
     /* 25 words are 27 tokens; the model takes 20. */
     char text[256] = "";
@@ -187,7 +187,7 @@ static void test_overflow(void **state) {
     o.max_length = -1;
     assert_int_equal(bert_embed(f.session, texts, 2, &o, got, NULL, &f.e), BERT_EINVAL);
     bert_error_clear(&f.e);
-    o = bert_task_default();
+    o = bert_text_default();
     o.overflow = (bert_overflow)(BERT_OVERFLOW_WINDOW + 1);
     assert_int_equal(bert_embed(f.session, texts, 2, &o, got, NULL, &f.e), BERT_EINVAL);
     bert_error_clear(&f.e);
@@ -247,7 +247,7 @@ static void test_sentence_files(void **state) {
         if (rows[i].pooling == BERT_POOLING_DEFAULT) {
             assert_int_equal(rc, BERT_EUNSUPPORTED);
             bert_error_clear(&f.e);
-            bert_task_options o = bert_task_default();
+            bert_text_options o = bert_text_default();
             o.pooling = BERT_POOLING_MEAN; /* one's own word is enough */
             test_ok(f.e, bert_embed(f.session, &text, 1, &o, got, NULL, &f.e));
         } else {
@@ -342,7 +342,7 @@ static void test_classify(void **state) {
     }
     /* Windows: the mean of their logits, by tokens. */
     start(&f, "BertForSequenceClassification", 3, test_labels(3));
-    bert_task_options o = bert_task_default();
+    bert_text_options o = bert_text_default();
     o.overflow = BERT_OVERFLOW_WINDOW;
     o.max_length = 5;
     bert_text_info info;
@@ -419,7 +419,7 @@ static void test_sum_not_finite(void **state) {
     f.model = bert_model_open(f.directory, NULL, &f.e);
     f.session = bert_session_new(f.model, NULL, &f.e);
     const bert_text text = bert_text_of(cat_text);
-    bert_task_options o = bert_task_default();
+    bert_text_options o = bert_text_default();
     float got[TEST_HIDDEN];
     o.pooling = BERT_POOLING_CLS;
     test_ok(f.e, bert_embed(f.session, &text, 1, &o, got, NULL, &f.e));

@@ -11,10 +11,10 @@ static void empty_and_blank_texts_have_no_tokens(void **state) {
     expect(x, TEXT(" \t\r\n  "), NO_IDS);
     expect(x, TEXT("\xe3\x80\x80\xc2\xa0\xe2\x80\xa8"), NO_IDS); /* U+3000, U+A0, U+2028 */
     bert_error e = {0};
-    assert_int_equal(bert_encode(x.enc, NULL, 0, NULL, 0, NULL, &e), 1);
-    assert_int_equal(bert_encoder_window(x.enc, 0).n, 2);
-    assert_int_equal(bert_encode(x.enc, "", 0, "", 0, NULL, &e), 1);
-    assert_int_equal(bert_encoder_window(x.enc, 0).n, 3);
+    assert_int_equal(bert_tokenize(x.enc, NULL, 0, NULL, 0, NULL, &e), 1);
+    assert_int_equal(bert_tokenization_window(x.enc, 0).n, 2);
+    assert_int_equal(bert_tokenize(x.enc, "", 0, "", 0, NULL, &e), 1);
+    assert_int_equal(bert_tokenization_window(x.enc, 0).n, 3);
     close_tools(x);
 }
 
@@ -75,12 +75,12 @@ static void malformed_utf8_is_deleted(void **state) {
 static void byte_offsets_count_bytes(void **state) {
     (void)state;
     tools x = open_small(NULL);
-    bert_encode_options o = bert_encode_default();
+    bert_tokenize_options o = bert_tokenize_default();
     o.byte_offsets = true;
     const char text[] = "\xc3\xa9 \xe4\xb8\xad[MASK]\xf0\x9f\x98"
                         "b";
-    assert_int_equal(bert_encode(x.enc, TEXT(text), NULL, 0, &o, NULL), 1);
-    bert_encoding w = bert_encoder_window(x.enc, 0);
+    assert_int_equal(bert_tokenize(x.enc, TEXT(text), NULL, 0, &o, NULL), 1);
+    bert_token_window w = bert_tokenization_window(x.enc, 0);
     const int32_t want[] = {0, 0, 0, 2, 3, 6, 6, 12, 15, 16, 0, 0};
     assert_int_equal(w.n, 6);
     assert_memory_equal(w.offsets, want, sizeof want);
@@ -92,7 +92,7 @@ static void words_have_a_hundred_characters_at_most(void **state) {
     tools x = open_small(NULL);
     char text[3 * 101];
     for (int i = 0; i < 101; i++) memcpy(text + 3 * i, "e\xcc\x81", 3); /* e and an acute */
-    bert_encoding w = encode(x, text, 300);
+    bert_token_window w = encode(x, text, 300);
     assert_int_equal(w.n, 100);
     assert_int_equal(w.offsets[99][0], 198);
     expect(x, text, 303, IDS(UNK));
@@ -144,7 +144,7 @@ static void marks_that_are_not_mn_stay_and_move(void **state) {
     static const char vocab[] = "[UNK]\n[CLS]\n[SEP]\na\n##\xe3\x80\xae\n##\xf0\x9d\x85\xa5\n##b\n";
     bert_error e = {0};
     tools x = {open_text("vocab.txt", TEXT(vocab), NULL, &e), NULL};
-    x.enc = bert_encoder_new(x.t, &e);
+    x.enc = bert_tokenization_new(x.t, &e);
     expect(x,
            TEXT("a\xcc\x81\xe3\x80\xae"
                 "b"),
@@ -165,7 +165,7 @@ static void special_tokens_are_found_in_text(void **state) {
     expect(x, TEXT("[UNK][mask]"), IDS(UNK, OPEN, MASK_WORD, CLOSE));
     expect(x, TEXT("[[MASK]]"), IDS(OPEN, MASK, CLOSE));
     expect(x, TEXT("[MAS"), IDS(OPEN, UNK));
-    bert_encoding w = encode(x, TEXT("a [MASK]b"));
+    bert_token_window w = encode(x, TEXT("a [MASK]b"));
     assert_int_equal(w.word_ids[1], 1); /* it counts as a word, and is not masked as special */
     assert_int_equal(w.word_ids[2], 2);
     assert_int_equal(w.special_tokens_mask[1], 0);
@@ -251,25 +251,25 @@ static void ten_megabytes_without_a_space(void **state) {
 static void windows_overlap_by_stride(void **state) {
     (void)state;
     tools x = open_small(NULL);
-    bert_encode_options o = bert_encode_default();
+    bert_tokenize_options o = bert_tokenize_default();
     o.truncation = BERT_TRUNCATE_LONGEST_FIRST;
     o.max_length = 5;
     o.stride = 1;
     o.overflowing = true;
-    assert_int_equal(bert_encode(x.enc, TEXT("a b a b i a"), NULL, 0, &o, NULL), 3);
+    assert_int_equal(bert_tokenize(x.enc, TEXT("a b a b i a"), NULL, 0, &o, NULL), 3);
     const int32_t want[3][5] = {{CLS, A, B, A, SEP}, {CLS, A, B, I, SEP}, {CLS, I, A, SEP}};
     for (int i = 0; i < 3; i++) {
-        bert_encoding w = bert_encoder_window(x.enc, i);
+        bert_token_window w = bert_tokenization_window(x.enc, i);
         assert_int_equal(w.n, i < 2 ? 5 : 4);
         assert_memory_equal(w.ids, want[i], (size_t)w.n * sizeof *w.ids);
     }
-    assert_int_equal(bert_encoder_full_length(x.enc), 8);
-    assert_int_equal(bert_encoder_window(x.enc, 3).n, 0);
+    assert_int_equal(bert_tokenization_full_length(x.enc), 8);
+    assert_int_equal(bert_tokenization_window(x.enc, 3).n, 0);
     o.truncate_left = true;
     o.overflowing = false;
-    assert_int_equal(bert_encode(x.enc, TEXT("a b a b i a"), NULL, 0, &o, NULL), 1);
+    assert_int_equal(bert_tokenize(x.enc, TEXT("a b a b i a"), NULL, 0, &o, NULL), 1);
     const int32_t last[] = {CLS, B, I, A, SEP};
-    assert_memory_equal(bert_encoder_window(x.enc, 0).ids, last, sizeof last);
+    assert_memory_equal(bert_tokenization_window(x.enc, 0).ids, last, sizeof last);
     close_tools(x);
 }
 
@@ -291,17 +291,17 @@ static void impossible_truncation_is_an_error(void **state) {
                {(bert_truncation)9, 4, 0, false}};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         bert_error e = {0};
-        bert_encode_options o = bert_encode_default();
+        bert_tokenize_options o = bert_tokenize_default();
         o.truncation = bad[i].how;
         o.max_length = bad[i].max_length;
         o.stride = bad[i].stride;
         o.overflowing = true;
         assert_int_equal(
-            bert_encode(x.enc, TEXT("a b a b"), bad[i].pair ? "a b a" : NULL, 5, &o, &e),
+            bert_tokenize(x.enc, TEXT("a b a b"), bad[i].pair ? "a b a" : NULL, 5, &o, &e),
             BERT_EINVAL);
         assert_int_equal(e.code, BERT_EINVAL);
         assert_true(*e.message);
-        assert_int_equal(bert_encoder_window(x.enc, 0).n, 0);
+        assert_int_equal(bert_tokenization_window(x.enc, 0).n, 0);
     }
     close_tools(x);
 }
@@ -309,13 +309,13 @@ static void impossible_truncation_is_an_error(void **state) {
 static void characters_lead_to_tokens(void **state) {
     (void)state;
     tools x = open_small(NULL);
-    bert_encode(x.enc, TEXT("a  b"), "b i", 3, NULL, NULL);
-    assert_int_equal(bert_encoder_char_to_token(x.enc, 0, 0, 0), 1);
-    assert_int_equal(bert_encoder_char_to_token(x.enc, 0, 1, 0), -1);
-    assert_int_equal(bert_encoder_char_to_token(x.enc, 0, 3, 0), 2);
-    assert_int_equal(bert_encoder_char_to_token(x.enc, 0, 0, 1), 4);
-    assert_int_equal(bert_encoder_char_to_token(x.enc, 0, 9, 1), -1);
-    assert_int_equal(bert_encoder_char_to_token(x.enc, 1, 0, 0), -1);
+    bert_tokenize(x.enc, TEXT("a  b"), "b i", 3, NULL, NULL);
+    assert_int_equal(bert_tokenization_char_to_token(x.enc, 0, 0, 0), 1);
+    assert_int_equal(bert_tokenization_char_to_token(x.enc, 0, 1, 0), -1);
+    assert_int_equal(bert_tokenization_char_to_token(x.enc, 0, 3, 0), 2);
+    assert_int_equal(bert_tokenization_char_to_token(x.enc, 0, 0, 1), 4);
+    assert_int_equal(bert_tokenization_char_to_token(x.enc, 0, 9, 1), -1);
+    assert_int_equal(bert_tokenization_char_to_token(x.enc, 1, 0, 0), -1);
     close_tools(x);
 }
 
@@ -324,11 +324,11 @@ static void the_fast_path_writes_no_more_than_fits(void **state) {
     tools x = open_small(NULL);
     for (size_t room = 0; room < 6; room++) {
         int32_t ids[8] = {-7, -7, -7, -7, -7, -7, -7, -7};
-        assert_int_equal(bert_encode_ids(x.enc, TEXT("a ba , b"), ids, room, NULL), 5);
+        assert_int_equal(bert_tokenize_ids(x.enc, TEXT("a ba , b"), ids, room, NULL), 5);
         for (size_t i = room; i < 8; i++) assert_int_equal(ids[i], -7);
     }
     bert_error e = {0};
-    assert_int_equal(bert_encode_ids(x.enc, NULL, 1, NULL, 0, &e), BERT_EINVAL);
+    assert_int_equal(bert_tokenize_ids(x.enc, NULL, 1, NULL, 0, &e), BERT_EINVAL);
     close_tools(x);
 }
 
@@ -370,15 +370,15 @@ static void what_came_before_changes_nothing(void **state) {
         for (int i = 0; i < 15000; i++) {
             char line[400];
             const size_t n = random_line(&seed, line, 100);
-            const bert_encoding w = encode(x, line, n);
+            const bert_token_window w = encode(x, line, n);
             if (i % 100) continue;
-            fresh.enc = bert_encoder_new(x.t, NULL);
-            const bert_encoding f = encode(fresh, line, n);
+            fresh.enc = bert_tokenization_new(x.t, NULL);
+            const bert_token_window f = encode(fresh, line, n);
             assert_int_equal(w.n, f.n);
             assert_memory_equal(w.ids, f.ids, (size_t)w.n * sizeof *w.ids);
             assert_memory_equal(w.word_ids, f.word_ids, (size_t)w.n * sizeof *w.word_ids);
             assert_memory_equal(w.offsets, f.offsets, (size_t)w.n * sizeof *w.offsets);
-            bert_encoder_free(fresh.enc);
+            bert_tokenization_free(fresh.enc);
         }
         close_tools(x);
     }
@@ -394,11 +394,11 @@ typedef struct {
 
 static void *run_job(void *p) {
     job *j = p;
-    bert_encoder *enc = bert_encoder_new(j->t, NULL);
+    bert_tokenization *enc = bert_tokenization_new(j->t, NULL);
     for (int i = 0; i < 200; i++)
-        j->n = bert_encode_ids(enc, TEXT("a b ab ! \xe4\xb8\xad \xc3\xa9 [MASK] aab"), j->ids, 64,
-                               NULL);
-    bert_encoder_free(enc);
+        j->n = bert_tokenize_ids(enc, TEXT("a b ab ! \xe4\xb8\xad \xc3\xa9 [MASK] aab"), j->ids, 64,
+                                 NULL);
+    bert_tokenization_free(enc);
     return NULL;
 }
 
@@ -422,10 +422,10 @@ typedef struct {
     int32_t refused; /* the text that the callback refuses; -1: none */
 } batch_results;
 
-static int note_count(void *context, int32_t i, const bert_encoder *enc, bert_error *e) {
+static int note_count(void *context, int32_t i, const bert_tokenization *enc, bert_error *e) {
     (void)e;
     batch_results *r = context;
-    r->counts[i] = bert_encoder_window(enc, 0).n;
+    r->counts[i] = bert_tokenization_window(enc, 0).n;
     return i == r->refused ? BERT_EINVAL : 0;
 }
 
@@ -440,30 +440,32 @@ static void test_batch(void **state) {
     bert_text texts[N];
     for (int i = 0; i < N; i++) texts[i] = (bert_text){.text = words, .bytes = 2 * (size_t)i};
     for (int threads = 1; threads <= 3; threads++) {
-        bert_encoder_pool *pool = bert_encoder_pool_new(t, threads, &e);
+        bert_tokenization_pool *pool = bert_tokenization_pool_new(t, threads, &e);
         assert_non_null(pool);
         batch_results r = {.refused = -1};
-        assert_int_equal(bert_encode_batch(pool, texts, N, NULL, note_count, &r, &e), 0);
+        assert_int_equal(bert_tokenize_batch(pool, texts, N, NULL, note_count, &r, &e), 0);
         for (int i = 0; i < N; i++) assert_int_equal(r.counts[i], i + 2);
-        assert_int_equal(bert_encode_batch(pool, NULL, 0, NULL, note_count, &r, &e), 0);
+        assert_int_equal(bert_tokenize_batch(pool, NULL, 0, NULL, note_count, &r, &e), 0);
         /* Of two errors, the first text's. */
         r = (batch_results){.refused = 407};
-        assert_int_equal(bert_encode_batch(pool, texts, N, NULL, note_count, &r, &e), BERT_EINVAL);
+        assert_int_equal(bert_tokenize_batch(pool, texts, N, NULL, note_count, &r, &e),
+                         BERT_EINVAL);
         assert_non_null(strstr(e.message, "text 407: "));
         e = (bert_error){0};
         texts[133].text = NULL;
-        assert_int_equal(bert_encode_batch(pool, texts, N, NULL, note_count, &r, &e), BERT_EINVAL);
+        assert_int_equal(bert_tokenize_batch(pool, texts, N, NULL, note_count, &r, &e),
+                         BERT_EINVAL);
         assert_non_null(strstr(e.message, "text 133: "));
         texts[133].text = words;
         e = (bert_error){0};
         for (int i = 0; i < 133; i++) assert_int_equal(r.counts[i], i + 2);
-        bert_encoder_pool_free(pool);
+        bert_tokenization_pool_free(pool);
     }
-    assert_int_equal(bert_encode_batch(NULL, texts, N, NULL, note_count, NULL, &e), BERT_EINVAL);
+    assert_int_equal(bert_tokenize_batch(NULL, texts, N, NULL, note_count, NULL, &e), BERT_EINVAL);
     e = (bert_error){0};
-    assert_null(bert_encoder_pool_new(NULL, 1, &e));
+    assert_null(bert_tokenization_pool_new(NULL, 1, &e));
     assert_int_equal(e.code, BERT_EINVAL);
-    bert_encoder_pool_free(NULL);
+    bert_tokenization_pool_free(NULL);
     bert_tokenizer_close(t);
 }
 

@@ -97,25 +97,25 @@ static void check_side(bert_tokenizer *t, bool left) {
     bert_error e = {0};
     assert_non_null(t);
     assert_int_equal(bert_tokenizer_truncates_left(t), left);
-    bert_encoder *enc = bert_encoder_new(t, &e);
-    bert_encode_options o = bert_encode_default();
+    bert_tokenization *enc = bert_tokenization_new(t, &e);
+    bert_tokenize_options o = bert_tokenize_default();
     o.truncation = BERT_TRUNCATE_LONGEST_FIRST;
     o.max_length = 4;
-    assert_int_equal(bert_encode(enc, TEXT("a b e"), NULL, 0, &o, &e), 1);
-    const int32_t *ids = bert_encoder_window(enc, 0).ids;
+    assert_int_equal(bert_tokenize(enc, TEXT("a b e"), NULL, 0, &o, &e), 1);
+    const int32_t *ids = bert_tokenization_window(enc, 0).ids;
     assert_int_equal(ids[1], left ? B : A);
     assert_int_equal(ids[2], left ? E : B);
     o.max_length = 5;
-    assert_int_equal(bert_encode(enc, TEXT("a b e"), TEXT("b e"), &o, &e), 1);
-    ids = bert_encoder_window(enc, 0).ids;
+    assert_int_equal(bert_tokenize(enc, TEXT("a b e"), TEXT("b e"), &o, &e), 1);
+    ids = bert_tokenization_window(enc, 0).ids;
     assert_int_equal(ids[1], left ? E : A);
     assert_int_equal(ids[3], left ? E : B);
     /* windows hold everything, and begin at the beginning */
     o.overflowing = true;
     o.max_length = 4;
-    assert_int_equal(bert_encode(enc, TEXT("a b e"), NULL, 0, &o, &e), 2);
-    assert_int_equal(bert_encoder_window(enc, 0).ids[1], A);
-    bert_encoder_free(enc);
+    assert_int_equal(bert_tokenize(enc, TEXT("a b e"), NULL, 0, &o, &e), 2);
+    assert_int_equal(bert_tokenization_window(enc, 0).ids[1], A);
+    bert_tokenization_free(enc);
     bert_tokenizer_close(t);
 }
 

@@ -11,7 +11,7 @@ static void vocabulary_lines_are_trimmed_and_the_last_wins(void **state) {
     static const char vocab[] = "[UNK]\r\n[CLS]\r\n[SEP] \t\r\na\xe3\x80\x80\r\nb\na\n\nc";
     tools x = {open_text("vocab.txt", TEXT(vocab), NULL, &e), NULL};
     assert_non_null(x.t);
-    x.enc = bert_encoder_new(x.t, &e);
+    x.enc = bert_tokenization_new(x.t, &e);
     assert_int_equal(bert_tokenizer_size(x.t), 8);
     expect(x, TEXT("a b c"), IDS(5, 4, 7));
     assert_int_equal(bert_token_id(x.t, "a"), 5);
@@ -50,10 +50,10 @@ static uint64_t fnv(uint64_t h, const int32_t *v, size_t n) {
     return h;
 }
 
-static uint64_t hash_windows(const bert_encoder *enc, int windows) {
+static uint64_t hash_windows(const bert_tokenization *enc, int windows) {
     uint64_t h = 0xcbf29ce484222325u;
     for (int i = 0; i < windows; i++) {
-        bert_encoding w = bert_encoder_window(enc, i);
+        bert_token_window w = bert_tokenization_window(enc, i);
         size_t n = (size_t)w.n;
         h = fnv(h, &w.n, 1);
         h = fnv(h, w.ids, n);
@@ -73,17 +73,17 @@ static void check_case(const tools *all, const json_t *c) {
     for (int i = 0; i < 6; i++)
         value[i] = (int)json_integer_value(json_array_get(option, (size_t)i));
     tools x = all[json_integer_value(json_array_get(c, 0))];
-    const bert_encode_options o = {
+    const bert_tokenize_options o = {
         value[0], (bert_truncation)value[1], value[2], value[3], true, value[4], value[5]};
     bert_error e = {0};
-    int windows = bert_encode(x.enc, json_string_value(text), json_string_length(text),
-                              json_string_value(pair), json_string_length(pair), &o, &e);
+    int windows = bert_tokenize(x.enc, json_string_value(text), json_string_length(text),
+                                json_string_value(pair), json_string_length(pair), &o, &e);
     if (json_is_null(ids)) {
         assert_int_equal(windows, BERT_EINVAL);
         return;
     }
     assert_true(windows > 0);
-    bert_encoding w = bert_encoder_window(x.enc, 0);
+    bert_token_window w = bert_tokenization_window(x.enc, 0);
     assert_int_equal(w.n, json_array_size(ids));
     for (int i = 0; i < w.n; i++)
         assert_int_equal(w.ids[i], json_integer_value(json_array_get(ids, (size_t)i)));
@@ -121,7 +121,7 @@ static void check_golden(bool saved) {
             assert_string_equal(e.message, "");
             test_remove(d);
         }
-        all[i].enc = bert_encoder_new(all[i].t, &e);
+        all[i].enc = bert_tokenization_new(all[i].t, &e);
         assert_non_null(all[i].enc);
     }
     json_array_foreach(json_object_get(golden, "cases"), i, item) check_case(all, item);
@@ -271,7 +271,7 @@ static void directories_are_read_as_transformers_does(void **state) {
     bert_error e = {0};
     tools x = {bert_tokenizer_open(d, NULL, &e), NULL};
     assert_string_equal(e.message, "");
-    x.enc = bert_encoder_new(x.t, &e);
+    x.enc = bert_tokenization_new(x.t, &e);
     assert_int_equal(bert_tokenizer_size(x.t), 29);
     assert_int_equal(bert_tokenizer_max_length(x.t), 77);
     assert_int_equal(bert_tokenizer_special(x.t).mask, MASK);
@@ -304,7 +304,7 @@ static void older_files_say_which_tokens_are_special_and_how(void **state) {
     put_file(d, "added_tokens.json", "{\"<One>\": 27, \"<Two>\": 28}");
     tools x = {bert_tokenizer_open(d, NULL, &e), NULL};
     assert_string_equal(e.message, "");
-    x.enc = bert_encoder_new(x.t, &e);
+    x.enc = bert_tokenization_new(x.t, &e);
     assert_int_equal(bert_tokenizer_special(x.t).mask, MASK);
     expect(x, TEXT("\xe2\x80\x8b"), NO_IDS); /* nothing is kept of the first text */
     expect_offsets(x, TEXT("a [MASK]"), IDS(0, 1, 1, 8));
@@ -332,7 +332,7 @@ static void a_generic_class_leaves_the_normalizer_to_tokenizer_json(void **state
         bert_error e = {0};
         tools x = {bert_tokenizer_open(d, NULL, &e), NULL};
         assert_string_equal(e.message, "");
-        x.enc = bert_encoder_new(x.t, &e);
+        x.enc = bert_tokenization_new(x.t, &e);
         expect(x, TEXT("B"), &rows[i].id, 1);
         close_tools(x);
     }
@@ -357,9 +357,9 @@ static void type_ids_are_0_where_a_model_does_not_take_them(void **state) {
             bert_error e = {0};
             tools x = {bert_tokenizer_open(again ? saved : d, NULL, &e), NULL};
             assert_string_equal(e.message, "");
-            x.enc = bert_encoder_new(x.t, &e);
-            assert_int_equal(bert_encode(x.enc, TEXT("a"), TEXT("b"), NULL, &e), 1);
-            const bert_encoding w = bert_encoder_window(x.enc, 0);
+            x.enc = bert_tokenization_new(x.t, &e);
+            assert_int_equal(bert_tokenize(x.enc, TEXT("a"), TEXT("b"), NULL, &e), 1);
+            const bert_token_window w = bert_tokenization_window(x.enc, 0);
             assert_int_equal(w.n, 5);
             assert_int_equal(w.type_ids[1], 0);
             assert_int_equal(w.type_ids[3], rows[i].second);
@@ -433,10 +433,10 @@ static void public_vocabularies(void **state) {
         char *vocab = bert_path_join(d, "vocab.txt");
         tools x = {bert_tokenizer_open(d, NULL, &e), NULL};
         assert_string_equal(e.message, "");
-        x.enc = bert_encoder_new(x.t, &e);
+        x.enc = bert_tokenization_new(x.t, &e);
         assert_int_equal(bert_tokenizer_size(x.t), rows[i].size);
-        assert_int_equal(bert_encode(x.enc, TEXT("Hello world!"), NULL, 0, NULL, &e), 1);
-        bert_encoding w = bert_encoder_window(x.enc, 0);
+        assert_int_equal(bert_tokenize(x.enc, TEXT("Hello world!"), NULL, 0, NULL, &e), 1);
+        bert_token_window w = bert_tokenization_window(x.enc, 0);
         assert_int_equal(w.n, 5);
         assert_memory_equal(w.ids, rows[i].ids, 5 * sizeof *w.ids);
         close_tools(x);

@@ -32,16 +32,16 @@ def load(path=os.environ.get("LIBBERT", os.path.join(ROOT, "build", "libbert.so"
     lib.bert_tokenizer_open.argtypes = [c.c_char_p, c.POINTER(TokenizerOptions), c.POINTER(Error)]
     lib.bert_tokenizer_close.argtypes = [c.c_void_p]
     lib.bert_tokenizer_save.argtypes = [c.c_void_p, c.c_char_p, c.POINTER(Error)]
-    lib.bert_encoder_new.restype = c.c_void_p
-    lib.bert_encoder_new.argtypes = [c.c_void_p, c.POINTER(Error)]
-    lib.bert_encoder_free.argtypes = [c.c_void_p]
-    lib.bert_encode.argtypes = [c.c_void_p, c.c_char_p, c.c_size_t, c.c_char_p, c.c_size_t,
+    lib.bert_tokenization_new.restype = c.c_void_p
+    lib.bert_tokenization_new.argtypes = [c.c_void_p, c.POINTER(Error)]
+    lib.bert_tokenization_free.argtypes = [c.c_void_p]
+    lib.bert_tokenize.argtypes = [c.c_void_p, c.c_char_p, c.c_size_t, c.c_char_p, c.c_size_t,
                                 c.POINTER(EncodeOptions), c.POINTER(Error)]
-    lib.bert_encoder_window.restype = Encoding
-    lib.bert_encoder_window.argtypes = [c.c_void_p, c.c_int]
-    lib.bert_encoder_full_length.argtypes = [c.c_void_p]
-    lib.bert_encode_ids.restype = c.c_int64
-    lib.bert_encode_ids.argtypes = [c.c_void_p, c.c_char_p, c.c_size_t, I32, c.c_size_t, c.POINTER(Error)]
+    lib.bert_tokenization_window.restype = Encoding
+    lib.bert_tokenization_window.argtypes = [c.c_void_p, c.c_int]
+    lib.bert_tokenization_full_length.argtypes = [c.c_void_p]
+    lib.bert_tokenize_ids.restype = c.c_int64
+    lib.bert_tokenize_ids.argtypes = [c.c_void_p, c.c_char_p, c.c_size_t, I32, c.c_size_t, c.POINTER(Error)]
     lib.bert_decode.restype = c.c_int64
     lib.bert_decode.argtypes = [c.c_void_p, I32, c.c_size_t, c.c_bool, c.c_char_p, c.c_size_t, c.POINTER(Error)]
     return lib
@@ -59,12 +59,12 @@ class Tokenizer:
         self.t = self.lib.bert_tokenizer_open(path.encode(), c.byref(o), c.byref(self.e))
         if not self.t:
             raise Failed(self.e.code, self.e.message.decode())
-        self.enc = self.lib.bert_encoder_new(self.t, None)
+        self.enc = self.lib.bert_tokenization_new(self.t, None)
         self.default = EncodeOptions(add_special_tokens=True)
         self.room = (c.c_int32 * 4096)()
 
     def close(self):
-        self.lib.bert_encoder_free(self.enc)
+        self.lib.bert_tokenization_free(self.enc)
         self.lib.bert_tokenizer_close(self.t)
 
     def save(self, directory):
@@ -76,7 +76,7 @@ class Tokenizer:
         a = text if isinstance(text, bytes) else text.encode()
         b = pair.encode() if pair is not None else None
         self.e = Error()
-        n = self.lib.bert_encode(self.enc, a, len(a), b, len(b) if b else 0,
+        n = self.lib.bert_tokenize(self.enc, a, len(a), b, len(b) if b else 0,
                                  c.byref(options or self.default), c.byref(self.e))
         if n < 0:
             raise Failed(n, self.e.message.decode())
@@ -84,7 +84,7 @@ class Tokenizer:
 
     def window(self, i=0):
         """ids, type ids, word ids, sequence ids (None as -1), offsets flat, special mask."""
-        w = self.lib.bert_encoder_window(self.enc, i)
+        w = self.lib.bert_tokenization_window(self.enc, i)
         n = w.n
         return (w.ids[:n], w.type_ids[:n], w.word_ids[:n], w.sequence_ids[:n], w.offsets[:2 * n], w.special[:n])
 
@@ -95,7 +95,7 @@ class Tokenizer:
         a = text if isinstance(text, bytes) else text.encode()
         if len(self.room) < len(a) + 8:
             self.room = (c.c_int32 * (2 * len(a) + 8))()
-        n = self.lib.bert_encode_ids(self.enc, a, len(a), self.room, len(self.room), None)
+        n = self.lib.bert_tokenize_ids(self.enc, a, len(a), self.room, len(self.room), None)
         return self.room[:n]
 
     def decode(self, ids, skip=True):

@@ -39,7 +39,7 @@ def tokenizers(sections):
         key = (r["text"], r["threads"], who)
         best[key] = max(best.get(key, 0), r["mb_per_second"])
     for (text, threads, who), speed in best.items():
-        if who == "bert_encode_batch" and (text, threads, "nanotoken") in best:
+        if who == "bert_tokenize_batch" and (text, threads, "nanotoken") in best:
             yield text, f"{threads} thread{'s'[:threads > 1]}", speed / best[text, threads, "nanotoken"]
 
 

@@ -8,9 +8,9 @@ import pool
 from engines import Engine
 
 ENGINES = [  # name, what it gives, kind, precision of the worker, argument of "tokenize"
-    ("bert_encode_batch", "ids, offsets, words", "ours", "none", "all"),
+    ("bert_tokenize_batch", "ids, offsets, words", "ours", "none", "all"),
     ("tokenizers", "ids, offsets, words", "tokenizers", "lines", "all"),
-    ("bert_encode_ids", "ids", "ours", "none", "ids"),
+    ("bert_tokenize_ids", "ids", "ours", "none", "ids"),
     ("nanotoken, of lines", "ids", "nanotoken", "lines", "ids"),
     ("nanotoken, of a file", "ids", "nanotoken", "file", "ids"),
 ]
@@ -62,7 +62,7 @@ def one_text(context, text):
         runners = []
         for name, gives, kind, precision, what in ENGINES:
             if what == "ids" and kind == "ours" and threads > 1:
-                continue  # one thread is what it has; bert_encode_batch is for more
+                continue  # one thread is what it has; bert_tokenize_batch is for more
             with context.with_threads(threads):
                 w = pool.start(context, Engine(name, "", kind, precision), tokenizer)
             if w:

@@ -78,13 +78,13 @@ int bert_dataset_begin(bert_dataset_builder *b, const char *where, const char *u
         int rc = bert_label_names_read(options->label_names, options->label_column, &b->given, e);
         if (rc) return rc;
     }
-    b->encoder = bert_encoder_new(tokenizer, e);
-    return b->encoder ? BERT_OK : e->code;
+    b->tokenization = bert_tokenization_new(tokenizer, e);
+    return b->tokenization ? BERT_OK : e->code;
 }
 
 void bert_dataset_abandon(bert_dataset_builder *b) {
     bert_dataset_free(b->set);
-    bert_encoder_free(b->encoder);
+    bert_tokenization_free(b->tokenization);
     bert_raw_labels_free(&b->raw);
     bert_labels_free(&b->given);
     *b = (bert_dataset_builder){0};
@@ -150,7 +150,7 @@ static int look_at_text(bert_dataset_builder *b, const bert_text *text, int64_t 
 int bert_dataset_add(bert_dataset_builder *b, const bert_text *text, const bert_text *fields,
                      int64_t line, bert_error *e) {
     bert_dataset *d = b->set;
-    bert_encode_options o = bert_encode_default();
+    bert_tokenize_options o = bert_tokenize_default();
     if (!text->text) return bert_dataset_fail(b, line, e, BERT_EINVAL, "the text is NULL");
     int rc = fields ? bert_labels_add(b, fields, line, e) : BERT_OK;
     if (rc) return rc == BERT_LABEL_MISSING ? BERT_OK : rc;
@@ -160,11 +160,11 @@ int bert_dataset_add(bert_dataset_builder *b, const bert_text *text, const bert_
         o.max_length = d->max_length;
     }
     bert_error local = {0};
-    int windows =
-        bert_encode(b->encoder, text->text, text->bytes, text->pair, text->pair_bytes, &o, &local);
+    int windows = bert_tokenize(b->tokenization, text->text, text->bytes, text->pair,
+                                text->pair_bytes, &o, &local);
     if (windows < 0) return bert_dataset_fail(b, line, e, windows, "%s", local.message);
-    bert_encoding w = bert_encoder_window(b->encoder, 0);
-    int32_t full = bert_encoder_full_length(b->encoder);
+    bert_token_window w = bert_tokenization_window(b->tokenization, 0);
+    int32_t full = bert_tokenization_full_length(b->tokenization);
     if (w.n > d->max_length) return bert_dataset_too_long(b, full, line, e);
     if (w.n < 1) return bert_dataset_fail(b, line, e, BERT_EINVAL, "the text has no tokens");
     rc = bert_dataset_add_sequence(b, w.ids, text->pair ? w.type_ids : NULL, w.n, e);

@@ -57,7 +57,7 @@ struct bert_dataset_builder {
     bert_dataset *set;
     const bert_model *base;
     const bert_dataset_options *options;
-    bert_encoder *encoder;
+    bert_tokenization *tokenization;
     bert_raw_labels raw;
     bert_labels given; /* names from elsewhere (options->label_names), or none */
     bert_label_lists lists;

@@ -1,6 +1,6 @@
 #include "data/metric_squad.h"
+#include "text/code_points.h"
 #include "text/python_str.h"
-#include "text/utf8.h"
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 #include "data/predictions.h"
 #include "base/error.h"
 #include "data/dataset.h"
-#include "text/utf8.h"
+#include "text/code_points.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

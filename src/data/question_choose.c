@@ -1,6 +1,6 @@
 #include "data/question_choose.h"
 #include "base/error.h"
-#include "text/utf8.h"
+#include "text/code_points.h"
 #include <math.h>
 
 /* ---- A window */

@@ -1,6 +1,6 @@
 #include "data/question_place.h"
+#include "text/code_points.h"
 #include "text/python_str.h"
-#include "text/utf8.h"
 #include <string.h>
 
 static bool is(uint32_t c, int flag) {

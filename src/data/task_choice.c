@@ -88,16 +88,16 @@ static int ending_text(job *j, const bert_choice_row *row, int i, bert_text *out
 static int add_ending(job *j, const bert_text *t, int64_t line, bert_error *e) {
     bert_dataset_builder *b = j->b;
     bert_dataset *d = b->set;
-    bert_encode_options o = bert_encode_default();
+    bert_tokenize_options o = bert_tokenize_default();
     bert_error local = {0};
     if (b->options->overflow != BERT_OVERFLOW_ERROR) {
         o.truncation = BERT_TRUNCATE_LONGEST_FIRST;
         o.max_length = d->max_length;
     }
-    int rc = bert_encode(b->encoder, t->text, t->bytes, t->pair, t->pair_bytes, &o, &local);
+    int rc = bert_tokenize(b->tokenization, t->text, t->bytes, t->pair, t->pair_bytes, &o, &local);
     if (rc < 0) return bert_dataset_fail(b, line, e, rc, "%s", local.message);
-    bert_encoding w = bert_encoder_window(b->encoder, 0);
-    int32_t full = bert_encoder_full_length(b->encoder);
+    bert_token_window w = bert_tokenization_window(b->tokenization, 0);
+    int32_t full = bert_tokenization_full_length(b->tokenization);
     if (w.n > d->max_length) return bert_dataset_too_long(b, full, line, e);
     d->truncated += full > w.n;
     d->dropped += full - w.n;

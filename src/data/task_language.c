@@ -127,19 +127,19 @@ static int end_document(corpus *c, bert_error *e) {
     return 0;
 }
 
-static int add_sentence(corpus *c, bert_encoder *enc, const bert_text *t, bert_error *e) {
+static int add_sentence(corpus *c, bert_tokenization *enc, const bert_text *t, bert_error *e) {
     const size_t used = c->sentences ? (size_t)c->sentence[c->sentences] : 0;
     int rc = bert_grow(&c->sentence, (size_t)c->sentences + 2, sizeof *c->sentence, e);
     /* A token has a byte at least. */
     if (!rc) rc = bert_grow(&c->ids, used + t->bytes, sizeof *c->ids, e);
     if (rc) return rc;
     if (!c->sentences) c->sentence[0] = 0;
-    int64_t n = bert_encode_ids(enc, t->text, t->bytes, c->ids + used, t->bytes, e);
+    int64_t n = bert_tokenize_ids(enc, t->text, t->bytes, c->ids + used, t->bytes, e);
     if (n < 0) return (int)n;
     if ((size_t)n > t->bytes) {
         rc = bert_grow(&c->ids, used + (size_t)n, sizeof *c->ids, e);
         if (rc) return rc;
-        bert_encode_ids(enc, t->text, t->bytes, c->ids + used, (size_t)n, e);
+        bert_tokenize_ids(enc, t->text, t->bytes, c->ids + used, (size_t)n, e);
     }
     if (n) c->sentence[++c->sentences] = (int64_t)used + n;
     return 0;
@@ -163,7 +163,7 @@ static int read_corpus(bert_dataset_builder *b, const char *path, corpus *c, ber
         size_t blank = 0;
         while (blank < row.text.bytes && strchr(" \t\r", row.text.text[blank])) blank++;
         rc = blank == row.text.bytes ? end_document(c, e)
-                                     : add_sentence(c, b->encoder, &row.text, e);
+                                     : add_sentence(c, b->tokenization, &row.text, e);
         if (!rc) rc = check_line(b, c, row.line, e);
         if (rc) break;
     }

@@ -71,7 +71,7 @@ static void note_remark(job *j, remark what, int64_t question) {
 /* ---- A window */
 
 /* The tokens of the answer where the window holds all of it, else [CLS] twice. */
-static void find_answer(const job *j, const bert_encoding *w, int32_t position[2]) {
+static void find_answer(const job *j, const bert_token_window *w, int32_t position[2]) {
     position[0] = position[1] = 0;
     int32_t first = 0, last = w->n - 1;
     while (first < w->n && w->sequence_ids[first] != 1) first++;
@@ -87,7 +87,7 @@ static void find_answer(const job *j, const bert_encoding *w, int32_t position[2
     position[1] = end + 1;
 }
 
-static int add_window(job *j, const bert_encoding *w, bert_error *e) {
+static int add_window(job *j, const bert_token_window *w, bert_error *e) {
     bert_dataset *d = j->b->set;
     bert_questions *q = j->q;
     const size_t row = (size_t)d->rows, at = d->start ? (size_t)d->start[d->sequences] : 0;
@@ -123,10 +123,10 @@ static int add_windows(job *j, const bert_text *context, bert_error *e) {
                                                            : length < 384 ? length / 3
                                                                           : 128;
     const bert_text both = {j->asked.text, j->asked.bytes, context->text, context->bytes};
-    int n = bert_encode_question(j->b->encoder, &both, length, stride, e);
+    int n = bert_tokenize_question(j->b->tokenization, &both, length, stride, e);
     int rc = n < 0 ? n : 0;
     for (int i = 0; i < n && !rc; i++) {
-        bert_encoding w = bert_encoder_window(j->b->encoder, i);
+        bert_token_window w = bert_tokenization_window(j->b->tokenization, i);
         rc = add_window(j, &w, e);
     }
     return rc;

@@ -49,12 +49,12 @@ static int keep_word(bert_sentence_reader *s, const char *word, size_t bytes, co
 
 int bert_sentence_word(bert_sentence_reader *s, const char *word, size_t bytes, const char *label,
                        size_t label_bytes, int64_t line, bert_error *e) {
-    bert_encode_options o = bert_encode_default();
+    bert_tokenize_options o = bert_tokenize_default();
     o.add_special_tokens = false;
     bert_error local = {0};
-    int rc = bert_encode(s->b->encoder, word, bytes, NULL, 0, &o, &local);
+    int rc = bert_tokenize(s->b->tokenization, word, bytes, NULL, 0, &o, &local);
     if (rc < 0) return bert_dataset_fail(s->b, line, e, rc, "%s", local.message);
-    bert_encoding w = bert_encoder_window(s->b->encoder, 0);
+    bert_token_window w = bert_tokenization_window(s->b->tokenization, 0);
     rc = bert_grow(&s->word_end, (size_t)s->words + 1, sizeof *s->word_end, e);
     if (!rc) rc = bert_grow(&s->ids, (size_t)s->tokens + (size_t)w.n, sizeof *s->ids, e);
     if (!rc) rc = keep_word(s, word, bytes, label, label_bytes, line, e);

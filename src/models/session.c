@@ -77,7 +77,7 @@ void bert_session_free(bert_session *s) {
     for (int i = 0; i < lanes(s); i++) bert_lane_free(&s->apart[i]);
     bert_lane_free(&s->together);
     free(s->apart);
-    bert_encoder_free(s->encoder);
+    bert_tokenization_free(s->tokenization);
     bert_arena_free(&s->results);
     free(s->hidden.data);
     free(s->hidden_states.data);
@@ -101,11 +101,11 @@ size_t bert_session_memory(const bert_session *s) {
     return bytes + bert_params_packed_bytes(s->model->params);
 }
 
-bert_encoder *bert_session_encoder(bert_session *s, bert_error *e) {
-    if (s->encoder) return s->encoder;
+bert_tokenization *bert_session_tokenization(bert_session *s, bert_error *e) {
+    if (s->tokenization) return s->tokenization;
     const bert_tokenizer *t = bert_model_need_tokenizer(s->model, e);
-    if (t) s->encoder = bert_encoder_new(t, e);
-    return s->encoder;
+    if (t) s->tokenization = bert_tokenization_new(t, e);
+    return s->tokenization;
 }
 
 const float *bert_session_first_rows(const bert_session *s) {

@@ -24,10 +24,10 @@ struct bert_session {
     const bert_model *model;
     bert_session_options options;
     bert_lane together;
-    bert_lane *apart;      /* one a thread; made when first needed */
-    bool packed;           /* the weights */
-    bert_encoder *encoder; /* of the tasks; made when first needed */
-    bert_arena results;    /* of the latest task */
+    bert_lane *apart;                /* one a thread; made when first needed */
+    bool packed;                     /* the weights */
+    bert_tokenization *tokenization; /* of the tasks; made when first needed */
+    bert_arena results;              /* of the latest task */
     bert_buffer_f32 hidden, hidden_states, attentions;
     const float **layer_pointers; /* hidden_states [L + 1], then attentions [L] */
     int32_t *starts;              /* [2 capacity] of each chunk, then of first-token rows */
@@ -42,7 +42,7 @@ const float *bert_session_first_rows(const bert_session *s);
  * of them are not wanted with. */
 int bert_session_run_part(bert_session *s, const bert_inputs *inputs, unsigned want,
                           int32_t skip_layers, bert_outputs *out, bert_error *e);
-bert_encoder *bert_session_encoder(bert_session *s, bert_error *e);
+bert_tokenization *bert_session_tokenization(bert_session *s, bert_error *e);
 /* BERT_EINTERRUPTED once bert_session_cancel() says so, else 0. */
 int bert_session_check(const bert_session *s, bert_error *e);
 #endif

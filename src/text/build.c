@@ -1,7 +1,7 @@
 #include "base/error.h"
+#include "text/code_points.h"
 #include "text/load.h"
 #include "text/normalize.h"
-#include "text/utf8.h"
 #include <stdlib.h>
 
 const char *const bert_token_model_names[BERT_TOKEN_MODELS] = {

@@ -1,6 +1,6 @@
 #include "text/json_vocab.h"
 #include "base/error.h"
-#include "text/utf8.h"
+#include "text/code_points.h"
 #include <stdlib.h>
 
 typedef struct {

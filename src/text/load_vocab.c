@@ -1,7 +1,7 @@
 #include "base/error.h"
 #include "base/file.h"
+#include "text/code_points.h"
 #include "text/load.h"
-#include "text/utf8.h"
 #include <stdlib.h>
 
 /* Length of a line without the white space at its end. */

@@ -1,7 +1,7 @@
 /* Lower case before a tokenizer that keeps case: the normaliser that sentence-transformers puts in
  * front of it. */
+#include "text/code_points.h"
 #include "text/tokenizer.h"
-#include "text/utf8.h"
 #include <string.h>
 
 enum { DOTTED_I = 0x130, DOT_ABOVE = 0x307 };

@@ -1,5 +1,5 @@
+#include "text/code_points.h"
 #include "text/tokenizer.h"
-#include "text/utf8.h"
 
 static bool is_char(uint32_t c, int flag) {
     return bert_unicode_of(c)->flags & flag;

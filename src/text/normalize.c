@@ -1,5 +1,5 @@
 #include "text/normalize.h"
-#include "text/utf8.h"
+#include "text/code_points.h"
 #include <stdlib.h>
 
 enum {

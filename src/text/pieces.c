@@ -1,70 +1,70 @@
 /* A word to the tokens it is made of. */
-#include "text/encoder.h"
-#include "text/utf8.h"
+#include "text/code_points.h"
+#include "text/tokenization.h"
 
-/* Hashes of the beginnings of word + at that a token may have, in enc->hashes; how many bytes the
+/* Hashes of the beginnings of word + at that a token may have, in tok->hashes; how many bytes the
  * longest of them has. A continuation's begins with the prefix, and so do the steps of the filter.
  */
-static size_t hash_beginnings(const bert_encoder *enc, const uint8_t *word, size_t at,
+static size_t hash_beginnings(const bert_tokenization *tok, const uint8_t *word, size_t at,
                               size_t bytes) {
-    const bert_tokenizer *t = enc->t;
+    const bert_tokenizer *t = tok->t;
     const size_t before = at ? t->prefix_bytes : 0, longest = t->vocabulary.longest;
     uint64_t hash = at ? t->continuation : BERT_VOCAB_START;
     if (longest <= before) return 0;
     size_t n = bytes - at < longest - before ? bytes - at : longest - before;
     for (size_t i = 0; i < n; i++) {
-        enc->hashes[i] = hash = bert_vocab_hash(hash, word[at + i]);
+        tok->hashes[i] = hash = bert_vocab_hash(hash, word[at + i]);
         if (!((before + i + 1) % BERT_VOCAB_STEP) && !bert_vocab_may_begin(&t->vocabulary, hash))
             return i;
     }
     return n;
 }
 
-/* Longest match first; pieces go to enc->found and enc->ends. */
-static int wordpiece(bert_encoder *enc, const uint8_t *word, size_t bytes) {
-    const bert_tokenizer *t = enc->t;
+/* Longest match first; pieces go to tok->found and tok->ends. */
+static int wordpiece(bert_tokenization *tok, const uint8_t *word, size_t bytes) {
+    const bert_tokenizer *t = tok->t;
     int n = 0;
     for (size_t at = 0; at < bytes; n++) {
-        size_t length = hash_beginnings(enc, word, at, bytes);
+        size_t length = hash_beginnings(tok, word, at, bytes);
         int32_t id = -1;
         for (; length; length--) {
             if (at + length < bytes && bert_utf8_continues(word[at + length])) continue;
-            id = bert_vocab_probe(&t->vocabulary, t->tokens, enc->hashes[length - 1], t->prefix,
+            id = bert_vocab_probe(&t->vocabulary, t->tokens, tok->hashes[length - 1], t->prefix,
                                   at ? t->prefix_bytes : 0, word + at, length);
             if (id >= 0) break;
         }
         if (!length) return 0; /* one failure spoils the word */
         at += length;
-        enc->found[n] = id;
-        enc->ends[n] = (uint32_t)at;
+        tok->found[n] = id;
+        tok->ends[n] = (uint32_t)at;
     }
     return n;
 }
 
-static int wordlevel(bert_encoder *enc, const uint8_t *word, size_t bytes) {
-    int32_t id = bert_vocabulary_find(enc->t, (const char *)word, bytes);
+static int wordlevel(bert_tokenization *tok, const uint8_t *word, size_t bytes) {
+    int32_t id = bert_vocabulary_find(tok->t, (const char *)word, bytes);
     if (id < 0) return 0;
-    enc->found[0] = id;
-    enc->ends[0] = (uint32_t)bytes;
+    tok->found[0] = id;
+    tok->ends[0] = (uint32_t)bytes;
     return 1;
 }
 
-typedef int split_word(bert_encoder *enc, const uint8_t *word, size_t bytes);
+typedef int split_word(bert_tokenization *tok, const uint8_t *word, size_t bytes);
 static split_word *const models[BERT_TOKEN_MODELS] = {
     [BERT_WORDPIECE] = wordpiece,
     [BERT_WORDLEVEL] = wordlevel,
 };
 
-int bert_find_pieces(bert_encoder *enc, const uint8_t *word, size_t bytes) {
-    int n = models[enc->t->model](enc, word, bytes);
+int bert_find_pieces(bert_tokenization *tok, const uint8_t *word, size_t bytes) {
+    int n = models[tok->t->model](tok, word, bytes);
     if (!n) {
-        enc->found[0] = enc->t->unk;
-        enc->ends[n++] = (uint32_t)bytes;
+        tok->found[0] = tok->t->unk;
+        tok->ends[n++] = (uint32_t)bytes;
     }
     uint32_t at = 0, chars = 0;
     for (int i = 0; i < n; i++) {
-        for (; at < enc->ends[i]; at++) chars += !bert_utf8_continues(word[at]);
-        enc->chars[i] = chars;
+        for (; at < tok->ends[i]; at++) chars += !bert_utf8_continues(word[at]);
+        tok->chars[i] = chars;
     }
     return n;
 }

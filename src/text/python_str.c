@@ -1,5 +1,5 @@
 #include "text/python_str.h"
-#include "text/utf8.h"
+#include "text/code_points.h"
 
 enum { CAPITAL_I_DOT = 0x130, DOT = 0x307, SIGMA = 0x3a3, FINAL_SIGMA = 0x3c2 };
 

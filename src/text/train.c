@@ -5,9 +5,9 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/rng.h"
+#include "text/code_points.h"
 #include "text/load.h"
 #include "text/normalize.h"
-#include "text/utf8.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

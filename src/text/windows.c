@@ -1,11 +1,11 @@
 #include "text/windows.h"
 #include "base/error.h"
-#include "text/encoder.h"
+#include "text/tokenization.h"
 #include <limits.h>
 #include <stdlib.h>
 
-bert_encode_options bert_encode_default(void) {
-    return (bert_encode_options){.add_special_tokens = true};
+bert_tokenize_options bert_tokenize_default(void) {
+    return (bert_tokenize_options){.add_special_tokens = true};
 }
 
 /* ------------------------------------------------------------------------ Truncation */
@@ -18,7 +18,7 @@ typedef struct {
     int32_t windows;
 } cut;
 
-static int cut_sequence(cut *c, int32_t length, int32_t keep, const bert_encode_options *o,
+static int cut_sequence(cut *c, int32_t length, int32_t keep, const bert_tokenize_options *o,
                         bert_error *e) {
     *c = (cut){length, keep, o->stride, o->truncate_left, 1};
     if (keep >= length) {
@@ -91,66 +91,66 @@ static int share_room(int64_t n[2], bool pair, int32_t room, bert_truncation how
 
 /* --------------------------------------------------------------------------- Windows */
 
-static int reserve_tokens(bert_encoder *enc, size_t n, bert_error *e) {
-    if (enc->window_capacity && n <= enc->window_capacity) return BERT_OK;
-    size_t capacity = enc->window_capacity + enc->window_capacity / 2;
+static int reserve_tokens(bert_tokenization *tok, size_t n, bert_error *e) {
+    if (tok->window_capacity && n <= tok->window_capacity) return BERT_OK;
+    size_t capacity = tok->window_capacity + tok->window_capacity / 2;
     if (capacity < n) capacity = n;
     if (capacity < 128) capacity = 128;
-    void **const blocks[] = {(void **)&enc->ids,      (void **)&enc->type_ids,
-                             (void **)&enc->word_ids, (void **)&enc->sequence_ids,
-                             (void **)&enc->offsets,  (void **)&enc->special};
-    const size_t sizes[] = {sizeof *enc->ids,          sizeof *enc->type_ids, sizeof *enc->word_ids,
-                            sizeof *enc->sequence_ids, sizeof *enc->offsets,  sizeof *enc->special};
+    void **const blocks[] = {(void **)&tok->ids,      (void **)&tok->type_ids,
+                             (void **)&tok->word_ids, (void **)&tok->sequence_ids,
+                             (void **)&tok->offsets,  (void **)&tok->special};
+    const size_t sizes[] = {sizeof *tok->ids,          sizeof *tok->type_ids, sizeof *tok->word_ids,
+                            sizeof *tok->sequence_ids, sizeof *tok->offsets,  sizeof *tok->special};
     for (int i = 0; i < 6; i++) {
         void *p = capacity < SIZE_MAX / 8 ? realloc(*blocks[i], capacity * sizes[i]) : NULL;
         if (!p) return bert_fail_memory(e, capacity * sizes[i]);
         *blocks[i] = p;
     }
-    enc->window_capacity = capacity;
+    tok->window_capacity = capacity;
     return BERT_OK;
 }
 
-static size_t put_special(bert_encoder *enc, size_t at, const bert_piece *p) {
-    enc->ids[at] = p->id;
-    enc->type_ids[at] = enc->t->no_types ? 0 : p->type_id;
-    enc->word_ids[at] = enc->sequence_ids[at] = -1;
-    enc->offsets[at][0] = enc->offsets[at][1] = 0;
-    enc->special[at] = 1;
+static size_t put_special(bert_tokenization *tok, size_t at, const bert_piece *p) {
+    tok->ids[at] = p->id;
+    tok->type_ids[at] = tok->t->no_types ? 0 : p->type_id;
+    tok->word_ids[at] = tok->sequence_ids[at] = -1;
+    tok->offsets[at][0] = tok->offsets[at][1] = 0;
+    tok->special[at] = 1;
     return at + 1;
 }
 
 /* With no post-processor the reference forgets the sequence ids of further windows of a pair; here
  * they are kept. */
-static size_t put_sequence(bert_encoder *enc, size_t at, int sequence, int32_t start, int32_t stop,
-                           int32_t type_id) {
-    const bert_tokens *s = &enc->sequences[sequence];
+static size_t put_sequence(bert_tokenization *tok, size_t at, int sequence, int32_t start,
+                           int32_t stop, int32_t type_id) {
+    const bert_tokens *s = &tok->sequences[sequence];
     size_t n = (size_t)(stop - start);
     if (!n) return at;
-    memcpy(enc->ids + at, s->ids + start, n * sizeof *enc->ids);
-    memcpy(enc->word_ids + at, s->words + start, n * sizeof *enc->word_ids);
-    memcpy(enc->offsets + at, s->offsets + start, n * sizeof *enc->offsets);
-    memset(enc->special + at, 0, n);
+    memcpy(tok->ids + at, s->ids + start, n * sizeof *tok->ids);
+    memcpy(tok->word_ids + at, s->words + start, n * sizeof *tok->word_ids);
+    memcpy(tok->offsets + at, s->offsets + start, n * sizeof *tok->offsets);
+    memset(tok->special + at, 0, n);
     for (size_t i = at; i < at + n; i++) {
-        enc->type_ids[i] = enc->t->no_types ? 0 : type_id;
-        enc->sequence_ids[i] = sequence;
+        tok->type_ids[i] = tok->t->no_types ? 0 : type_id;
+        tok->sequence_ids[i] = sequence;
     }
     return at + n;
 }
 
 /* Window (i, j): the i-th cut of A with the j-th of B, in the template. The reference gives types
  * to the first cuts by the template, and to the others by the sequence. */
-static size_t put_window(bert_encoder *enc, size_t at, const bert_template *template, bool specials,
-                         const cut cuts[2], const int32_t index[2]) {
+static size_t put_window(bert_tokenization *tok, size_t at, const bert_template *template,
+                         bool specials, const cut cuts[2], const int32_t index[2]) {
     for (int k = 0; k < template->n; k++) {
         const bert_piece *p = &template->pieces[k];
         if (p->kind == BERT_PIECE_SPECIAL) {
-            if (specials) at = put_special(enc, at, p);
+            if (specials) at = put_special(tok, at, p);
             continue;
         }
         int s = p->kind == BERT_PIECE_B;
         int32_t start, stop;
         cut_window(&cuts[s], index[s], &start, &stop);
-        at = put_sequence(enc, at, s, start, stop, index[s] ? s : p->type_id);
+        at = put_sequence(tok, at, s, start, stop, index[s] ? s : p->type_id);
     }
     return at;
 }
@@ -158,8 +158,8 @@ static size_t put_window(bert_encoder *enc, size_t at, const bert_template *temp
 /* All windows of the pair in the reference's order: the first cuts; each further cut of the outer
  * sequence (the first in the template) with every cut of the inner one; then the first of the outer
  * with the further ones of the inner. */
-static int put_windows(bert_encoder *enc, const bert_template *template, const cut cuts[2],
-                       const bert_encode_options *o, bert_error *e) {
+static int put_windows(bert_tokenization *tok, const bert_template *template, const cut cuts[2],
+                       const bert_tokenize_options *o, bert_error *e) {
     int outer = 0;
     for (int k = template->n; k--;)
         if (template->pieces[k].kind != BERT_PIECE_SPECIAL)
@@ -170,18 +170,18 @@ static int put_windows(bert_encoder *enc, const bert_template *template, const c
     if (windows >= INT32_MAX)
         return bert_fail(e, BERT_EINVAL, "the pair has %lld windows; use a larger max_length",
                          (long long)windows);
-    if ((size_t)windows + 1 > enc->starts_capacity) {
-        size_t *starts = realloc(enc->starts, ((size_t)windows + 1) * sizeof *starts);
+    if ((size_t)windows + 1 > tok->starts_capacity) {
+        size_t *starts = realloc(tok->starts, ((size_t)windows + 1) * sizeof *starts);
         if (!starts) return bert_fail_memory(e, ((size_t)windows + 1) * sizeof *starts);
-        enc->starts = starts;
-        enc->starts_capacity = (size_t)windows + 1;
+        tok->starts = starts;
+        tok->starts_capacity = (size_t)windows + 1;
     }
     size_t most = (o->add_special_tokens ? (size_t) template->specials : 0);
     for (int s = 0; s < 2; s++) most += (size_t)(cuts[s].keep ? cuts[s].keep : cuts[s].length);
     if (most > INT32_MAX)
         return bert_fail(e, BERT_EINVAL, "the text has more than %d tokens", INT32_MAX);
     if (most && (size_t)windows > SIZE_MAX / 16 / most) return bert_fail_memory(e, SIZE_MAX);
-    int rc = reserve_tokens(enc, most * (size_t)windows, e);
+    int rc = reserve_tokens(tok, most * (size_t)windows, e);
     if (rc) return rc;
     size_t at = 0;
     int32_t w = 0;
@@ -191,57 +191,58 @@ static int put_windows(bert_encoder *enc, const bert_template *template, const c
                 int32_t index[2];
                 index[outer] = i;
                 index[!outer] = j;
-                at = put_window(enc, at, template, o->add_special_tokens, cuts, index);
-                enc->starts[++w] = at;
+                at = put_window(tok, at, template, o->add_special_tokens, cuts, index);
+                tok->starts[++w] = at;
             }
-    enc->windows = w;
+    tok->windows = w;
     return BERT_OK;
 }
 
-static int check(const bert_encoder *enc, const char *text, size_t text_bytes, const char *pair,
-                 size_t pair_bytes, const bert_encode_options *o, bert_error *e) {
-    if (!enc || (!text && text_bytes))
-        return bert_fail(e, BERT_EINVAL, "bert_encode: an argument is NULL");
+static int check(const bert_tokenization *tok, const char *text, size_t text_bytes,
+                 const char *pair, size_t pair_bytes, const bert_tokenize_options *o,
+                 bert_error *e) {
+    if (!tok || (!text && text_bytes))
+        return bert_fail(e, BERT_EINVAL, "bert_tokenize: an argument is NULL");
     if (text_bytes > INT32_MAX || (pair && pair_bytes > INT32_MAX))
         return bert_fail(e, BERT_EINVAL,
-                         "bert_encode: a text of %zu bytes; offsets reach %d: split it",
+                         "bert_tokenize: a text of %zu bytes; offsets reach %d: split it",
                          text_bytes > INT32_MAX ? text_bytes : pair_bytes, INT32_MAX);
     if (o->truncation < BERT_TRUNCATE_NONE || o->truncation > BERT_TRUNCATE_ONLY_SECOND)
-        return bert_fail(e, BERT_EINVAL, "bert_encode: truncation %d is none of the strategies",
+        return bert_fail(e, BERT_EINVAL, "bert_tokenize: truncation %d is none of the strategies",
                          (int)o->truncation);
     if (o->truncation != BERT_TRUNCATE_NONE && (o->max_length < 0 || o->stride < 0))
         return bert_fail(e, BERT_EINVAL,
-                         "bert_encode: max_length %d and stride %d must not be negative",
+                         "bert_tokenize: max_length %d and stride %d must not be negative",
                          o->max_length, o->stride);
     return BERT_OK;
 }
 
-int bert_encode(bert_encoder *enc, const char *text, size_t text_bytes, const char *pair,
-                size_t pair_bytes, const bert_encode_options *options, bert_error *e) {
+int bert_tokenize(bert_tokenization *tok, const char *text, size_t text_bytes, const char *pair,
+                  size_t pair_bytes, const bert_tokenize_options *options, bert_error *e) {
     BERT_DOOR(e);
-    bert_encode_options o = options ? *options : bert_encode_default();
-    int rc = check(enc, text, text_bytes, pair, pair_bytes, &o, e);
+    bert_tokenize_options o = options ? *options : bert_tokenize_default();
+    int rc = check(tok, text, text_bytes, pair, pair_bytes, &o, e);
     if (rc) return rc;
-    if (enc->t->truncate_left && !o.overflowing) o.truncate_left = true;
-    enc->windows = 0;
-    enc->byte_offsets = o.byte_offsets;
-    rc = bert_read_text(enc, text ? text : "", text_bytes, &enc->sequences[0], true, e);
-    enc->sequences[1].n = 0;
-    if (!rc && pair) rc = bert_read_text(enc, pair, pair_bytes, &enc->sequences[1], true, e);
+    if (tok->t->truncate_left && !o.overflowing) o.truncate_left = true;
+    tok->windows = 0;
+    tok->byte_offsets = o.byte_offsets;
+    rc = bert_read_text(tok, text ? text : "", text_bytes, &tok->sequences[0], true, e);
+    tok->sequences[1].n = 0;
+    if (!rc && pair) rc = bert_read_text(tok, pair, pair_bytes, &tok->sequences[1], true, e);
     if (rc) return rc;
-    const bert_template *template = pair ? &enc->t->pair : &enc->t->single;
-    int64_t n[2] = {(int64_t)enc->sequences[0].n, (int64_t)enc->sequences[1].n};
+    const bert_template *template = pair ? &tok->t->pair : &tok->t->single;
+    int64_t n[2] = {(int64_t)tok->sequences[0].n, (int64_t)tok->sequences[1].n};
     int32_t specials = o.add_special_tokens ? template->specials : 0;
     if (n[0] + n[1] + specials > INT32_MAX)
-        return bert_fail(e, BERT_EINVAL, "bert_encode: the text has more than %d tokens",
+        return bert_fail(e, BERT_EINVAL, "bert_tokenize: the text has more than %d tokens",
                          INT32_MAX);
-    enc->full_length = (int32_t)(n[0] + n[1] + specials);
+    tok->full_length = (int32_t)(n[0] + n[1] + specials);
     if (o.truncation != BERT_TRUNCATE_NONE) {
         if (o.max_length < specials)
             return bert_fail(e, BERT_EINVAL,
                              "max_length %d does not leave room for the %d special tokens",
                              o.max_length, specials);
-        if (o.stride && o.stride > o.max_length - enc->t->single.specials)
+        if (o.stride && o.stride > o.max_length - tok->t->single.specials)
             return bert_fail(e, BERT_EINVAL,
                              "stride %d is more than max_length %d leaves for a text", o.stride,
                              o.max_length);
@@ -249,45 +250,45 @@ int bert_encode(bert_encoder *enc, const char *text, size_t text_bytes, const ch
     }
     cut cuts[2];
     for (int s = 0; s < 2 && !rc; s++)
-        rc = cut_sequence(&cuts[s], (int32_t)enc->sequences[s].n, (int32_t)n[s], &o, e);
-    if (!rc) rc = put_windows(enc, template, cuts, &o, e);
-    return rc ? rc : enc->windows;
+        rc = cut_sequence(&cuts[s], (int32_t)tok->sequences[s].n, (int32_t)n[s], &o, e);
+    if (!rc) rc = put_windows(tok, template, cuts, &o, e);
+    return rc ? rc : tok->windows;
 }
 
-bert_encoding bert_encoder_window(const bert_encoder *enc, int i) {
-    if (!enc || i < 0 || i >= enc->windows) return (bert_encoding){0};
-    size_t at = enc->starts[i];
-    return (bert_encoding){.n = (int32_t)(enc->starts[i + 1] - at),
-                           .ids = enc->ids + at,
-                           .type_ids = enc->type_ids + at,
-                           .word_ids = enc->word_ids + at,
-                           .sequence_ids = enc->sequence_ids + at,
-                           .offsets = (const int32_t(*)[2])enc->offsets + at,
-                           .special_tokens_mask = enc->special + at};
+bert_token_window bert_tokenization_window(const bert_tokenization *tok, int i) {
+    if (!tok || i < 0 || i >= tok->windows) return (bert_token_window){0};
+    size_t at = tok->starts[i];
+    return (bert_token_window){.n = (int32_t)(tok->starts[i + 1] - at),
+                               .ids = tok->ids + at,
+                               .type_ids = tok->type_ids + at,
+                               .word_ids = tok->word_ids + at,
+                               .sequence_ids = tok->sequence_ids + at,
+                               .offsets = (const int32_t(*)[2])tok->offsets + at,
+                               .special_tokens_mask = tok->special + at};
 }
 
-int bert_encode_windows(bert_encoder *enc, const bert_text *text, const bert_encode_options *o,
-                        bert_error *e) {
-    int n = bert_encode(enc, text->text, text->bytes, text->pair, text->pair_bytes, o, e);
+int bert_tokenize_windows(bert_tokenization *tok, const bert_text *text,
+                          const bert_tokenize_options *o, bert_error *e) {
+    int n = bert_tokenize(tok, text->text, text->bytes, text->pair, text->pair_bytes, o, e);
     for (int i = 0; o->overflowing && i < n; i++)
-        if (bert_encoder_window(enc, i).n > o->max_length)
+        if (bert_tokenization_window(tok, i).n > o->max_length)
             return bert_fail(e, BERT_EINVAL, "max_length %d leaves no room to read a text in",
                              o->max_length);
     return n;
 }
 
-int bert_encode_question(bert_encoder *enc, const bert_text *both, int32_t max_length,
-                         int32_t stride, bert_error *e) {
-    bert_encode_options o = bert_encode_default();
+int bert_tokenize_question(bert_tokenization *tok, const bert_text *both, int32_t max_length,
+                           int32_t stride, bert_error *e) {
+    bert_tokenize_options o = bert_tokenize_default();
     o.truncation = BERT_TRUNCATE_ONLY_SECOND;
     o.max_length = max_length;
     o.stride = stride;
     o.overflowing = true;
     bert_error local = {0};
-    enc->sequences[0].n = 0;
-    int n = bert_encode_windows(enc, both, &o, &local);
+    tok->sequences[0].n = 0;
+    int n = bert_tokenize_windows(tok, both, &o, &local);
     if (n >= 0) return n;
-    const int32_t tokens = (int32_t)enc->sequences[0].n, specials = enc->t->pair.specials;
+    const int32_t tokens = (int32_t)tok->sequences[0].n, specials = tok->t->pair.specials;
     if (local.code == BERT_EINVAL && tokens >= max_length - specials)
         return bert_fail(e, BERT_EINVAL,
                          "the question has %d tokens, which leaves no room for its context in "
@@ -296,12 +297,13 @@ int bert_encode_question(bert_encoder *enc, const bert_text *both, int32_t max_l
     return bert_fail(e, n, "%s", local.message);
 }
 
-int32_t bert_encoder_full_length(const bert_encoder *enc) {
-    return enc ? enc->full_length : 0;
+int32_t bert_tokenization_full_length(const bert_tokenization *tok) {
+    return tok ? tok->full_length : 0;
 }
 
-int32_t bert_encoder_char_to_token(const bert_encoder *enc, int w, int32_t pos, int sequence) {
-    bert_encoding x = bert_encoder_window(enc, w);
+int32_t bert_tokenization_char_to_token(const bert_tokenization *tok, int w, int32_t pos,
+                                        int sequence) {
+    bert_token_window x = bert_tokenization_window(tok, w);
     for (int32_t i = 0; i < x.n; i++)
         if (x.sequence_ids[i] == sequence && x.offsets[i][0] <= pos && pos < x.offsets[i][1])
             return i;

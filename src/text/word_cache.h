@@ -1,7 +1,7 @@
 /* What words became, so that one seen again is not split again; for put.h alone. */
 #ifndef BERT_TEXT_WORD_CACHE_H
 #define BERT_TEXT_WORD_CACHE_H
-#include "text/encoder.h"
+#include "text/tokenization.h"
 #include <stddef.h>
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
@@ -16,25 +16,26 @@ static uint64_t hash_long(const uint64_t key[BERT_LONG_WORD / 8]) {
     return mix(mix(key[0], key[1]) ^ key[2], key[3]);
 }
 
-ALWAYS_INLINE bert_short_entry *short_bucket(const bert_encoder *enc, uint64_t hash, int choice) {
-    return enc->short_words[hash << choice * BERT_SHORT_BITS >> (64 - BERT_SHORT_BITS)];
+ALWAYS_INLINE bert_short_entry *short_bucket(const bert_tokenization *tok, uint64_t hash,
+                                             int choice) {
+    return tok->short_words[hash << choice * BERT_SHORT_BITS >> (64 - BERT_SHORT_BITS)];
 }
 
 /* The second of a bucket without a branch, which would be guessed wrongly as often as not. */
-ALWAYS_INLINE bert_short_entry *find_short(const bert_encoder *enc, uint64_t hash, uint64_t k0,
+ALWAYS_INLINE bert_short_entry *find_short(const bert_tokenization *tok, uint64_t hash, uint64_t k0,
                                            uint64_t k1) {
     for (int choice = 0; choice < 2; choice++) {
-        bert_short_entry *s = short_bucket(enc, hash, choice);
+        bert_short_entry *s = short_bucket(tok, hash, choice);
         s += !!((s->key[0] ^ k0) | (s->key[1] ^ k1));
         if (s->key[0] == k0 && s->key[1] == k1) return s;
     }
     return NULL;
 }
 
-static void pack(const bert_encoder *enc, int n, uint32_t *pieces, uint8_t *chars) {
+static void pack(const bert_tokenization *tok, int n, uint32_t *pieces, uint8_t *chars) {
     for (int i = 0; i < n; i++) {
-        pieces[i] = (uint32_t)enc->found[i] | enc->ends[i] << ID_BITS;
-        chars[i] = (uint8_t)enc->chars[i];
+        pieces[i] = (uint32_t)tok->found[i] | tok->ends[i] << ID_BITS;
+        chars[i] = (uint8_t)tok->chars[i];
     }
 }
 
@@ -46,15 +47,15 @@ typedef struct {
     int bits;
 } word_table;
 
-static word_table short_table(const bert_encoder *enc) {
-    return (word_table){(uint8_t *)enc->short_words, sizeof(bert_short_entry),
-                        sizeof enc->short_words[0]->key, offsetof(bert_short_entry, n),
+static word_table short_table(const bert_tokenization *tok) {
+    return (word_table){(uint8_t *)tok->short_words, sizeof(bert_short_entry),
+                        sizeof tok->short_words[0]->key, offsetof(bert_short_entry, n),
                         BERT_SHORT_BITS};
 }
 
-static word_table long_table(const bert_encoder *enc) {
-    return (word_table){(uint8_t *)enc->long_words, sizeof(bert_long_entry),
-                        sizeof enc->long_words[0]->key, offsetof(bert_long_entry, n),
+static word_table long_table(const bert_tokenization *tok) {
+    return (word_table){(uint8_t *)tok->long_words, sizeof(bert_long_entry),
+                        sizeof tok->long_words[0]->key, offsetof(bert_long_entry, n),
                         BERT_LONG_BITS};
 }
 
@@ -64,8 +65,9 @@ static uint8_t *place_in(const word_table *t, uint64_t hash, int i) {
     return t->entries + (bucket * BERT_WAYS + (uint64_t)(i % BERT_WAYS)) * t->size;
 }
 
-static bert_long_entry *find_long(const bert_encoder *enc, uint64_t hash, const uint64_t *key) {
-    const word_table t = long_table(enc);
+static bert_long_entry *find_long(const bert_tokenization *tok, uint64_t hash,
+                                  const uint64_t *key) {
+    const word_table t = long_table(tok);
     for (int i = 0; i < 2 * BERT_WAYS; i++) {
         bert_long_entry *l = (void *)place_in(&t, hash, i);
         if (!memcmp(l->key, key, sizeof l->key)) return l;
@@ -108,23 +110,23 @@ static void *make_room(const word_table *t, uint64_t hash) {
     return NULL;
 }
 
-static void remember_short(bert_encoder *enc, uint64_t hash, const uint64_t *key, int n,
+static void remember_short(bert_tokenization *tok, uint64_t hash, const uint64_t *key, int n,
                            uint8_t still) {
-    const word_table t = short_table(enc);
+    const word_table t = short_table(tok);
     bert_short_entry *s = make_room(&t, hash);
     if (!s) return;
     memcpy(s->key, key, sizeof s->key);
     s->n = (uint8_t)(n | still);
-    pack(enc, n, s->pieces, s->chars);
+    pack(tok, n, s->pieces, s->chars);
 }
 
-static void remember_long(bert_encoder *enc, uint64_t hash, const uint64_t *key, int n,
+static void remember_long(bert_tokenization *tok, uint64_t hash, const uint64_t *key, int n,
                           uint8_t still) {
-    const word_table t = long_table(enc);
+    const word_table t = long_table(tok);
     bert_long_entry *l = make_room(&t, hash);
     if (!l) return;
     memcpy(l->key, key, sizeof l->key);
     l->n = (uint8_t)(n | still);
-    pack(enc, n, l->pieces, l->chars);
+    pack(tok, n, l->pieces, l->chars);
 }
 #endif

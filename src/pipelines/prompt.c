@@ -1,11 +1,11 @@
 /* Prompts: what sentence-transformers puts before each text. */
 #include "base/error.h"
 #include "base/grow.h"
-#include "tasks/pack.h"
+#include "pipelines/pack.h"
 #include "text/tokenizer.h"
 #include <string.h>
 
-int bert_task_prompt(const bert_model *m, const bert_task_options *o, const char **prompt,
+int bert_task_prompt(const bert_model *m, const bert_text_options *o, const char **prompt,
                      bert_error *e) {
     bert_error local = {0};
     *prompt =
@@ -26,21 +26,21 @@ int bert_task_lower(const bert_tokenizer *t, const char *text, size_t *n, char *
 }
 
 /* A token that the template, or the text, has as a special one. */
-static bool is_special(const bert_tokenizer *t, const bert_encoding *w, int32_t i) {
+static bool is_special(const bert_tokenizer *t, const bert_token_window *w, int32_t i) {
     const bert_special_ids s = bert_tokenizer_special(t);
     const int32_t id = w->ids[i];
     return w->special_tokens_mask[i] || id == s.pad || id == s.unk || id == s.cls || id == s.sep ||
            id == s.mask;
 }
 
-int bert_task_prompt_tokens(bert_session *s, const bert_task_options *o, const char *prompt,
+int bert_task_prompt_tokens(bert_session *s, const bert_text_options *o, const char *prompt,
                             int32_t *tokens, bert_error *e) {
     *tokens = 0;
     if (!*prompt) return 0;
     const int32_t limit = bert_task_max_length(s->model, o, e);
-    bert_encoder *enc = limit < 0 ? NULL : bert_session_encoder(s, e);
+    bert_tokenization *enc = limit < 0 ? NULL : bert_session_tokenization(s, e);
     if (!enc) return limit < 0 ? limit : e->code;
-    bert_encode_options options = bert_encode_default();
+    bert_tokenize_options options = bert_tokenize_default();
     options.truncation = BERT_TRUNCATE_LONGEST_FIRST;
     options.max_length = limit;
     size_t n = strlen(prompt);
@@ -48,10 +48,10 @@ int bert_task_prompt_tokens(bert_session *s, const bert_task_options *o, const c
     int rc = bert_task_lowers(s->model)
                  ? bert_task_lower(bert_model_tokenizer(s->model), prompt, &n, &lowered, e)
                  : 0;
-    int windows = rc ? rc : bert_encode(enc, lowered ? lowered : prompt, n, NULL, 0, &options, e);
+    int windows = rc ? rc : bert_tokenize(enc, lowered ? lowered : prompt, n, NULL, 0, &options, e);
     bert_grown_free(lowered);
     if (windows < 0) return windows;
-    const bert_encoding w = bert_encoder_window(enc, 0);
+    const bert_token_window w = bert_tokenization_window(enc, 0);
     *tokens = w.n && is_special(bert_model_tokenizer(s->model), &w, w.n - 1) ? w.n - 1 : w.n;
     return 0;
 }

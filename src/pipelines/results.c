@@ -1,4 +1,4 @@
-#include "tasks/results.h"
+#include "pipelines/results.h"
 #include "base/error.h"
 #include <string.h>
 

@@ -1,12 +1,12 @@
 /* bert_answer_question and bert_answer_batch, as transformers' QuestionAnsweringPipeline (4.57, the
  * last with one) does it: windows over the context, a softmax over the context's tokens and [CLS]
  * of each, the best spans of all windows together, those of the same text added up. */
-#include "tasks/answer.h"
+#include "pipelines/answer.h"
 #include "base/error.h"
 #include "cpu/host.h"
-#include "tasks/texts.h"
+#include "pipelines/texts.h"
+#include "text/code_points.h"
 #include "text/python_str.h"
-#include "text/utf8.h"
 #include "text/windows.h"
 #include <stdlib.h>
 #include <string.h>
@@ -84,7 +84,7 @@ static int add_answer(job *j, int32_t start, int32_t end, double score, bert_err
 /* ---- One window */
 
 /* The first or the last offset of the word that token i of the window belongs to. */
-static int32_t word_edge(const bert_encoding *w, int32_t i, int edge) {
+static int32_t word_edge(const bert_token_window *w, int32_t i, int edge) {
     const int step = edge ? 1 : -1;
     int32_t k = i;
     while (k + step >= 0 && k + step < w->n && w->sequence_ids[k + step] == w->sequence_ids[i] &&
@@ -93,13 +93,14 @@ static int32_t word_edge(const bert_encoding *w, int32_t i, int edge) {
     return w->offsets[k][edge];
 }
 
-static void probabilities(const float *logits, int column, const bert_encoding *w, float *out) {
+static void probabilities(const float *logits, int column, const bert_token_window *w, float *out) {
     for (int32_t i = 0; i < w->n; i++)
         out[i] = w->sequence_ids[i] == 1 || i == 0 ? logits[2 * i + column] : -10000.0f;
     bert_host_softmax(out, 1, w->n);
 }
 
-static int read_window(void *context, const bert_encoding *w, const float *logits, bert_error *e) {
+static int read_window(void *context, const bert_token_window *w, const float *logits,
+                       bert_error *e) {
     job *j = context;
     int32_t first = 0, last = w->n - 1;
     while (first < w->n && w->sequence_ids[first] != 1) first++;
@@ -149,17 +150,17 @@ static int end_text(void *context, int32_t windows, bert_error *e) {
     return 0;
 }
 
-static int encode(void *own, bert_encoder *enc, const bert_text *t, int32_t number,
+static int encode(void *own, bert_tokenization *enc, const bert_text *t, int32_t number,
                   bert_text_info *info, bert_error *e) {
     const job *j = own;
     const bool question = t->text && t->bytes;
     int windows =
         question && t->pair && t->pair_bytes
-            ? bert_encode_question(enc, t, j->o.max_length, j->o.doc_stride, e)
+            ? bert_tokenize_question(enc, t, j->o.max_length, j->o.doc_stride, e)
             : bert_fail(e, BERT_EINVAL, "the %s is empty", question ? "context" : "question");
     if (windows < 0 && j->named) bert_error_prefix(e, "text %d: ", (int)number);
     if (windows > 0 && info)
-        *info = (bert_text_info){.tokens = bert_encoder_full_length(enc), .windows = windows};
+        *info = (bert_text_info){.tokens = bert_tokenization_full_length(enc), .windows = windows};
     return windows;
 }
 

@@ -4,9 +4,9 @@
 #include "base/grow.h"
 #include "cpu/host.h"
 #include "data/tags.h"
-#include "tasks/texts.h"
+#include "pipelines/texts.h"
+#include "text/code_points.h"
 #include "text/tokenizer.h"
-#include "text/utf8.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -78,7 +78,7 @@ static const char *part_of_text(job *j, int32_t start, int32_t end, bert_error *
 
 /* ---- Tokens */
 
-static int read_tokens(job *j, const bert_encoding *w, float *scores, bert_error *e) {
+static int read_tokens(job *j, const bert_token_window *w, float *scores, bert_error *e) {
     const int32_t unknown = bert_tokenizer_special(j->tokenizer).unk;
     int n = 0;
     for (int32_t i = 0; i < w->n; i++) {
@@ -232,7 +232,8 @@ static int make_room(job *j, size_t tokens, bert_error *e) {
     return 0;
 }
 
-static int read_window(void *context, const bert_encoding *w, const float *logits, bert_error *e) {
+static int read_window(void *context, const bert_token_window *w, const float *logits,
+                       bert_error *e) {
     job *j = context;
     int rc = make_room(j, (size_t)w->n, e);
     if (rc) return rc;
@@ -305,7 +306,7 @@ static int tag(job *j, bert_texts *t, bert_error *e) {
 }
 
 int bert_tag_batch(bert_session *s, const bert_text *texts, int32_t n,
-                   const bert_task_options *options, bert_aggregation aggregation,
+                   const bert_text_options *options, bert_aggregation aggregation,
                    const char *ignore, const bert_entity **out, const int32_t **start,
                    bert_text_info *info, bert_error *e) {
     BERT_DOOR(e);
@@ -315,7 +316,7 @@ int bert_tag_batch(bert_session *s, const bert_text *texts, int32_t n,
     bert_texts t = {.s = s,
                     .texts = texts,
                     .n = n,
-                    .options = options ? *options : bert_task_default(),
+                    .options = options ? *options : bert_text_default(),
                     .info = info};
     job j = {.model = s->model,
              .tokenizer = bert_model_tokenizer(s->model),
@@ -330,7 +331,7 @@ int bert_tag_batch(bert_session *s, const bert_text *texts, int32_t n,
     return j.entities.count;
 }
 
-int bert_tag(bert_session *s, const bert_text *text, const bert_task_options *options,
+int bert_tag(bert_session *s, const bert_text *text, const bert_text_options *options,
              bert_aggregation aggregation, const char *ignore, const bert_entity **out,
              bert_text_info *info, bert_error *e) {
     BERT_DOOR(e);

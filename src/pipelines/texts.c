@@ -1,4 +1,4 @@
-#include "tasks/texts.h"
+#include "pipelines/texts.h"
 #include "base/error.h"
 #include "base/grow.h"
 #include <stdlib.h>
@@ -69,7 +69,7 @@ static int encode(bert_texts *t, bert_error *e) {
     bert_text text = t->texts[t->at];
     bert_text_info *info = t->info ? &t->info[t->at] : NULL;
     const int32_t number = t->alike ? t->at / t->alike : t->at;
-    bert_encoder *enc = t->s->encoder;
+    bert_tokenization *enc = t->s->tokenization;
     int rc = put_prompt(t, &text, e);
     if (!rc) rc = put_lower(t, &text, e);
     if (rc) return rc;
@@ -89,7 +89,8 @@ static int take_windows(bert_texts *t, bert_error *e) {
     const int32_t text = t->at - t->pack.first;
     int rc = 0;
     while (t->window < t->windows && !rc) {
-        rc = bert_windows_add(&t->pack, bert_encoder_window(t->s->encoder, t->window++), text, e);
+        rc = bert_windows_add(&t->pack, bert_tokenization_window(t->s->tokenization, t->window++),
+                              text, e);
         if (t->encodings && is_full(t)) break;
     }
     t->pack.texts = text + 1;
@@ -145,7 +146,7 @@ static int run(bert_texts *t, bert_error *e) {
         return bert_fail(e, BERT_EINVAL, "keep_going: there is no info to say which texts failed");
     t->max_length = bert_task_max_length(t->s->model, &t->options, e);
     if (t->max_length < 0) return t->max_length;
-    if (!bert_session_encoder(t->s, e)) return e->code;
+    if (!bert_session_tokenization(t->s, e)) return e->code;
     t->pack.encodings = t->encodings;
     int rc = 0;
     while (t->at < t->n && !rc) {
@@ -204,7 +205,7 @@ static int read_pack(void *context, const bert_windows *p, bert_error *e) {
     bert_outputs out;
     int rc = bert_windows_logits(s, &in, r->reader->head, &out, e);
     for (int32_t i = 0; i < p->windows && !rc; i++) {
-        const bert_encoding w = bert_windows_at(p, i);
+        const bert_token_window w = bert_windows_at(p, i);
         const float *logits = out.logits + labels * (size_t)p->start[i];
         rc = begin_text(r, p->first + p->text[i], e);
         if (!rc) rc = r->reader->read(r->reader->context, &w, logits, e);

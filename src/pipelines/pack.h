@@ -1,6 +1,6 @@
 /* Texts to packed windows: what every task does before the model runs. */
-#ifndef BERT_TASKS_PACK_H
-#define BERT_TASKS_PACK_H
+#ifndef BERT_PIPELINES_PACK_H
+#define BERT_PIPELINES_PACK_H
 #include "models/session.h"
 
 /* Windows end to end, and the text each came from. A text that failed has a place among the texts,
@@ -12,15 +12,15 @@ typedef struct {
     int32_t *start;  /* [windows + 1] */
     int32_t *text;   /* [windows]: 0 .. texts-1 */
     int32_t *ids, *type_ids;
-    bool encodings; /* the rest of a bert_encoding is kept too: */
+    bool encodings; /* the rest of a bert_token_window is kept too: */
     int32_t *word_ids, *sequence_ids, (*offsets)[2];
     uint8_t *special;
 } bert_windows;
 void bert_windows_free(bert_windows *p);
-int bert_windows_add(bert_windows *p, bert_encoding w, int32_t text, bert_error *e);
+int bert_windows_add(bert_windows *p, bert_token_window w, int32_t text, bert_error *e);
 bert_inputs bert_windows_inputs(const bert_windows *p);
 /* Window w, of a pack that keeps encodings. */
-bert_encoding bert_windows_at(const bert_windows *p, int32_t w);
+bert_token_window bert_windows_at(const bert_windows *p, int32_t w);
 /* The windows of text k of p as a pack of their own; false where it has none. What it points to is
  * p's but for start and text, which are to be freed. */
 bool bert_windows_of(const bert_windows *p, int32_t k, bert_windows *one, bert_error *e);
@@ -32,11 +32,11 @@ int bert_windows_logits(bert_session *s, const bert_inputs *in, const char *head
                         bert_error *e);
 
 /* What is put before each text: "" where there is nothing. */
-int bert_task_prompt(const bert_model *m, const bert_task_options *o, const char **prompt,
+int bert_task_prompt(const bert_model *m, const bert_text_options *o, const char **prompt,
                      bert_error *e);
 /* How many tokens at the front of a text are a prompt's, as sentence-transformers counts them:
  * those of the prompt alone, less a special token at its end. */
-int bert_task_prompt_tokens(bert_session *s, const bert_task_options *o, const char *prompt,
+int bert_task_prompt_tokens(bert_session *s, const bert_text_options *o, const char *prompt,
                             int32_t *tokens, bert_error *e);
 /* Whether sentence-transformers puts texts in lower case, which the tokenizer does not. */
 bool bert_task_lowers(const bert_model *m);
@@ -44,10 +44,10 @@ bool bert_task_lowers(const bert_model *m);
 int bert_task_lower(const bert_tokenizer *t, const char *text, size_t *n, char **out,
                     bert_error *e);
 /* The limit that options and checkpoint set, in tokens; or a negative error. */
-int32_t bert_task_max_length(const bert_model *m, const bert_task_options *options, bert_error *e);
+int32_t bert_task_max_length(const bert_model *m, const bert_text_options *options, bert_error *e);
 /* Encodes one text under the options into enc's windows: their number, or a negative error that
  * calls it text `number`. info may be NULL. */
-int bert_task_encode(bert_encoder *enc, const bert_text *t, int32_t number,
-                     const bert_task_options *o, int32_t max_length, bert_text_info *info,
+int bert_task_encode(bert_tokenization *enc, const bert_text *t, int32_t number,
+                     const bert_text_options *o, int32_t max_length, bert_text_info *info,
                      bert_error *e);
 #endif

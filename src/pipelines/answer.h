@@ -1,6 +1,6 @@
 /* From the scores of tokens to answers. */
-#ifndef BERT_TASKS_ANSWER_H
-#define BERT_TASKS_ANSWER_H
+#ifndef BERT_PIPELINES_ANSWER_H
+#define BERT_PIPELINES_ANSWER_H
 #include <bert.h>
 
 /* A span of tokens of one window. */

@@ -2,7 +2,7 @@
 #include "base/error.h"
 #include "base/grow.h"
 #include "cpu/host.h"
-#include "tasks/texts.h"
+#include "pipelines/texts.h"
 #include "text/tokenizer.h"
 #include <stdlib.h>
 #include <string.h>
@@ -169,7 +169,7 @@ static int check(job *j, bert_error *e) {
 }
 
 int bert_fill_batch(bert_session *s, const bert_text *texts, int32_t n,
-                    const bert_task_options *options, int32_t top_k, const char *const *targets,
+                    const bert_text_options *options, int32_t top_k, const char *const *targets,
                     int32_t targets_count, const bert_fill_result **out, const int32_t **start,
                     bert_text_info *info, bert_error *e) {
     BERT_DOOR(e);
@@ -179,7 +179,7 @@ int bert_fill_batch(bert_session *s, const bert_text *texts, int32_t n,
     job j = {.texts = {.s = s,
                        .texts = texts,
                        .n = n,
-                       .options = options ? *options : bert_task_default(),
+                       .options = options ? *options : bert_text_default(),
                        .info = info,
                        .run = run,
                        .context = &j,
@@ -204,7 +204,7 @@ int bert_fill_batch(bert_session *s, const bert_text *texts, int32_t n,
     return j.results.count;
 }
 
-int bert_fill(bert_session *s, const bert_text *text, const bert_task_options *options,
+int bert_fill(bert_session *s, const bert_text *text, const bert_text_options *options,
               int32_t top_k, const char *const *targets, int32_t targets_count,
               const bert_fill_result **out, bert_text_info *info, bert_error *e) {
     BERT_DOOR(e);

@@ -1,21 +1,21 @@
 /* Texts through a model, pack by pack: the one loop of all tasks. */
-#ifndef BERT_TASKS_TEXTS_H
-#define BERT_TASKS_TEXTS_H
-#include "tasks/pack.h"
-#include "tasks/results.h"
+#ifndef BERT_PIPELINES_TEXTS_H
+#define BERT_PIPELINES_TEXTS_H
+#include "pipelines/pack.h"
+#include "pipelines/results.h"
 
 typedef struct {
     bert_session *s;
     const bert_text *texts;
     int32_t n;
-    bert_task_options options; /* max_length, overflow, stride and keep_going count */
+    bert_text_options options; /* max_length, overflow, stride and keep_going count */
     bert_text_info *info;      /* [n] or NULL */
     void *context;
     /* What a task does with a pack of whole texts (with encodings: a text's windows may go on in
      * the next one). */
     int (*run)(void *context, const bert_windows *p, bert_error *e);
     /* Instead of bert_task_encode(), or NULL; and what it is given. */
-    int (*encode)(void *own, bert_encoder *enc, const bert_text *t, int32_t number,
+    int (*encode)(void *own, bert_tokenization *enc, const bert_text *t, int32_t number,
                   bert_text_info *info, bert_error *e);
     void *own;
     const char *prompt; /* put before each text; NULL: nothing */
@@ -45,7 +45,7 @@ typedef struct {
     void *context;
     bert_results *results;
     void (*begin)(void *context, int32_t text); /* or NULL */
-    int (*read)(void *context, const bert_encoding *w, const float *logits, bert_error *e);
+    int (*read)(void *context, const bert_token_window *w, const float *logits, bert_error *e);
     int (*end)(void *context, int32_t windows,
                bert_error *e); /* all windows of the text are read */
 } bert_window_reader;

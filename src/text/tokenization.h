@@ -1,7 +1,7 @@
 /* Working memory of an encoder (encoder.c), shared by encode.c (text to tokens) and windows.c
  * (tokens to windows). */
-#ifndef BERT_TEXT_ENCODER_H
-#define BERT_TEXT_ENCODER_H
+#ifndef BERT_TEXT_TOKENIZATION_H
+#define BERT_TEXT_TOKENIZATION_H
 #include "text/normalize.h"
 #include "text/tokenizer.h"
 
@@ -53,7 +53,7 @@ typedef struct {
     int32_t word; /* number of the next one */
 } bert_tokens;
 
-struct bert_encoder {
+struct bert_tokenization {
     const bert_tokenizer *t;
     void *entries; /* the memory of the next two, which begin with a cache line */
     bert_short_entry (*short_words)[BERT_WAYS];
@@ -99,7 +99,7 @@ struct bert_encoder {
 
     bert_tokens sequences[2];
 
-    /* windows of the latest bert_encode */
+    /* windows of the latest bert_tokenize */
     int32_t *ids, *type_ids, *word_ids, *sequence_ids;
     int32_t (*offsets)[2];
     uint8_t *special;
@@ -110,9 +110,9 @@ struct bert_encoder {
 };
 
 /* Reads one text into tokens: ids only, or everything. */
-int bert_read_text(bert_encoder *enc, const char *text, size_t bytes, bert_tokens *out, bool full,
-                   bert_error *e);
-/* The pieces of a word, normalised, into enc->found, ends and chars; how many: one at least, unk
+int bert_read_text(bert_tokenization *tok, const char *text, size_t bytes, bert_tokens *out,
+                   bool full, bert_error *e);
+/* The pieces of a word, normalised, into tok->found, ends and chars; how many: one at least, unk
  * where the vocabulary has none. */
-int bert_find_pieces(bert_encoder *enc, const uint8_t *word, size_t bytes);
+int bert_find_pieces(bert_tokenization *tok, const uint8_t *word, size_t bytes);
 #endif

@@ -1,6 +1,6 @@
 /* bert_classify: scores of a sequence classification head. */
 #include "base/error.h"
-#include "tasks/texts.h"
+#include "pipelines/texts.h"
 
 typedef struct {
     bert_session *s;
@@ -28,7 +28,7 @@ static int run(void *context, const bert_windows *p, bert_error *e) {
 }
 
 int bert_classify(bert_session *s, const bert_text *texts, int32_t n,
-                  const bert_task_options *options, bert_scores scores, float *out,
+                  const bert_text_options *options, bert_scores scores, float *out,
                   bert_text_info *info, bert_error *e) {
     BERT_DOOR(e);
     if (bert_need(s, "session", e)) return BERT_EINVAL;
@@ -39,7 +39,7 @@ int bert_classify(bert_session *s, const bert_text *texts, int32_t n,
     bert_texts t = {.s = s,
                     .texts = texts,
                     .n = n,
-                    .options = options ? *options : bert_task_default(),
+                    .options = options ? *options : bert_text_default(),
                     .info = info,
                     .run = run,
                     .context = &j};

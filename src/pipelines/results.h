@@ -1,6 +1,6 @@
 /* Lists of results, one for each text, that belong to the session until its next task. */
-#ifndef BERT_TASKS_RESULTS_H
-#define BERT_TASKS_RESULTS_H
+#ifndef BERT_PIPELINES_RESULTS_H
+#define BERT_PIPELINES_RESULTS_H
 #include "models/session.h"
 
 typedef struct {

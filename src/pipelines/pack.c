@@ -1,4 +1,4 @@
-#include "tasks/pack.h"
+#include "pipelines/pack.h"
 #include "base/error.h"
 #include "base/grow.h"
 #include "cpu/host.h"
@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-bert_task_options bert_task_default(void) {
-    return (bert_task_options){.normalize = -1};
+bert_text_options bert_text_default(void) {
+    return (bert_text_options){.normalize = -1};
 }
 
 bert_text bert_text_of(const char *text) {
@@ -41,7 +41,7 @@ void bert_windows_free(bert_windows *p) {
     *p = (bert_windows){0};
 }
 
-int32_t bert_task_max_length(const bert_model *m, const bert_task_options *options, bert_error *e) {
+int32_t bert_task_max_length(const bert_model *m, const bert_text_options *options, bert_error *e) {
     int32_t model = bert_model_max_length(m);
     if (options->max_length > model)
         return bert_fail(e, BERT_EINVAL, "max_length is %d; the model takes %d tokens",
@@ -67,7 +67,7 @@ static int grow(bert_windows *p, size_t windows, size_t tokens, bert_error *e) {
     return 0;
 }
 
-int bert_windows_add(bert_windows *p, bert_encoding w, int32_t text, bert_error *e) {
+int bert_windows_add(bert_windows *p, bert_token_window w, int32_t text, bert_error *e) {
     const size_t used = p->windows ? (size_t)p->start[p->windows] : 0, n = (size_t)w.n;
     int rc = grow(p, (size_t)p->windows + 1, used + n, e);
     if (rc) return rc;
@@ -90,15 +90,15 @@ bert_inputs bert_windows_inputs(const bert_windows *p) {
         .n = p->windows, .start = p->start, .ids = p->ids, .type_ids = p->type_ids};
 }
 
-bert_encoding bert_windows_at(const bert_windows *p, int32_t w) {
+bert_token_window bert_windows_at(const bert_windows *p, int32_t w) {
     const size_t at = (size_t)p->start[w];
-    return (bert_encoding){.n = p->start[w + 1] - p->start[w],
-                           .ids = p->ids + at,
-                           .type_ids = p->type_ids + at,
-                           .word_ids = p->word_ids + at,
-                           .sequence_ids = p->sequence_ids + at,
-                           .offsets = (const int32_t(*)[2])p->offsets + at,
-                           .special_tokens_mask = p->special + at};
+    return (bert_token_window){.n = p->start[w + 1] - p->start[w],
+                               .ids = p->ids + at,
+                               .type_ids = p->type_ids + at,
+                               .word_ids = p->word_ids + at,
+                               .sequence_ids = p->sequence_ids + at,
+                               .offsets = (const int32_t(*)[2])p->offsets + at,
+                               .special_tokens_mask = p->special + at};
 }
 
 bool bert_windows_of(const bert_windows *p, int32_t k, bert_windows *one, bert_error *e) {
@@ -130,8 +130,8 @@ bool bert_windows_of(const bert_windows *p, int32_t k, bert_windows *one, bert_e
     return true;
 }
 
-static bert_encode_options encode_options(const bert_task_options *o, int32_t max_length) {
-    bert_encode_options out = bert_encode_default();
+static bert_tokenize_options encode_options(const bert_text_options *o, int32_t max_length) {
+    bert_tokenize_options out = bert_tokenize_default();
     if (o->overflow == BERT_OVERFLOW_ERROR) return out;
     out.truncation = BERT_TRUNCATE_LONGEST_FIRST;
     out.max_length = max_length;
@@ -142,15 +142,15 @@ static bert_encode_options encode_options(const bert_task_options *o, int32_t ma
     return out;
 }
 
-int bert_task_encode(bert_encoder *enc, const bert_text *t, int32_t number,
-                     const bert_task_options *o, int32_t max_length, bert_text_info *info,
+int bert_task_encode(bert_tokenization *enc, const bert_text *t, int32_t number,
+                     const bert_text_options *o, int32_t max_length, bert_text_info *info,
                      bert_error *e) {
     if (!t->text) return bert_fail(e, BERT_EINVAL, "text %d is NULL", number);
-    const bert_encode_options options = encode_options(o, max_length);
+    const bert_tokenize_options options = encode_options(o, max_length);
     bert_error local = {0};
-    int windows = bert_encode_windows(enc, t, &options, &local);
+    int windows = bert_tokenize_windows(enc, t, &options, &local);
     if (windows < 0) return bert_fail(e, windows, "text %d: %s", number, local.message);
-    const int32_t length = bert_encoder_full_length(enc);
+    const int32_t length = bert_tokenization_full_length(enc);
     if (o->overflow == BERT_OVERFLOW_ERROR && length > max_length) {
         int shown = t->bytes < 40 ? (int)t->bytes : 40;
         return bert_fail(e, BERT_ETOOLONG,
@@ -159,7 +159,7 @@ int bert_task_encode(bert_encoder *enc, const bert_text *t, int32_t number,
                          number, shown, t->text, length, max_length);
     }
     if (info) {
-        const int32_t first = bert_encoder_window(enc, 0).n;
+        const int32_t first = bert_tokenization_window(enc, 0).n;
         const int32_t read = o->overflow == BERT_OVERFLOW_TRUNCATE ? first : length;
         *info = (bert_text_info){.tokens = read, .dropped = length - read, .windows = windows};
     }

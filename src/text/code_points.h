@@ -1,6 +1,6 @@
 /* UTF-8, one code point at a time. */
-#ifndef BERT_TEXT_UTF8_H
-#define BERT_TEXT_UTF8_H
+#ifndef BERT_TEXT_CODE_POINTS_H
+#define BERT_TEXT_CODE_POINTS_H
 #include "text/unicode.h"
 #include <stdbool.h>
 #include <stddef.h>

@@ -6,19 +6,20 @@
 
 /* What a thread has: its encoder, and in the latest batch the text that failed. */
 typedef struct {
-    bert_encoder *encoder;
+    bert_tokenization *tokenization;
     int failed;
     bert_error error;
 } lane;
 
-struct bert_encoder_pool {
+struct bert_tokenization_pool {
     bert_threads *threads;
     lane *lanes; /* [threads] */
 };
 
-bert_encoder_pool *bert_encoder_pool_new(const bert_tokenizer *t, int threads, bert_error *e) {
+bert_tokenization_pool *bert_tokenization_pool_new(const bert_tokenizer *t, int threads,
+                                                   bert_error *e) {
     BERT_DOOR(e);
-    bert_encoder_pool *pool = calloc(1, sizeof *pool);
+    bert_tokenization_pool *pool = calloc(1, sizeof *pool);
     if (!pool) {
         bert_fail_memory(e, sizeof *pool);
         return NULL;
@@ -29,18 +30,19 @@ bert_encoder_pool *bert_encoder_pool_new(const bert_tokenizer *t, int threads, b
         pool->lanes = calloc(n, sizeof *pool->lanes);
         if (!pool->lanes) bert_fail_memory(e, n * sizeof *pool->lanes);
         size_t made = 0;
-        while (pool->lanes && made < n && (pool->lanes[made].encoder = bert_encoder_new(t, e)))
+        while (pool->lanes && made < n &&
+               (pool->lanes[made].tokenization = bert_tokenization_new(t, e)))
             made++;
         if (made == n) return pool;
     }
-    bert_encoder_pool_free(pool);
+    bert_tokenization_pool_free(pool);
     return NULL;
 }
 
-void bert_encoder_pool_free(bert_encoder_pool *pool) {
+void bert_tokenization_pool_free(bert_tokenization_pool *pool) {
     if (!pool) return;
     for (int i = 0; pool->lanes && i < bert_threads_count(pool->threads); i++)
-        bert_encoder_free(pool->lanes[i].encoder);
+        bert_tokenization_free(pool->lanes[i].tokenization);
     free(pool->lanes);
     bert_threads_free(pool->threads);
     free(pool);
@@ -49,16 +51,17 @@ void bert_encoder_pool_free(bert_encoder_pool *pool) {
 typedef struct {
     lane *lanes;
     const bert_text *texts;
-    const bert_encode_options *options;
-    bert_encoded_fn *encoded;
+    const bert_tokenize_options *options;
+    bert_tokenized_fn *encoded;
     void *context;
     atomic_int failed; /* the first text that is known to have failed, or n */
 } batch;
 
 static int encode_one(const batch *b, lane *l, int i, bert_error *e) {
     const bert_text *t = &b->texts[i];
-    int rc = bert_encode(l->encoder, t->text, t->bytes, t->pair, t->pair_bytes, b->options, e);
-    return rc < 0 ? rc : b->encoded(b->context, i, l->encoder, e);
+    int rc =
+        bert_tokenize(l->tokenization, t->text, t->bytes, t->pair, t->pair_bytes, b->options, e);
+    return rc < 0 ? rc : b->encoded(b->context, i, l->tokenization, e);
 }
 
 /* A thread's texts come in ascending order, so after an error there is nothing left for it. */
@@ -75,13 +78,13 @@ static void encode_texts(void *context, int begin, int end, int thread) {
     }
 }
 
-int bert_encode_batch(bert_encoder_pool *pool, const bert_text *texts, int32_t n,
-                      const bert_encode_options *options, bert_encoded_fn *encoded, void *context,
-                      bert_error *e) {
+int bert_tokenize_batch(bert_tokenization_pool *pool, const bert_text *texts, int32_t n,
+                        const bert_tokenize_options *options, bert_tokenized_fn *encoded,
+                        void *context, bert_error *e) {
     BERT_DOOR(e);
     enum { GRAIN = 16 };
     if (!pool || n < 0 || (!texts && n) || !encoded)
-        return bert_fail(e, BERT_EINVAL, "bert_encode_batch: an argument is NULL, or n negative");
+        return bert_fail(e, BERT_EINVAL, "bert_tokenize_batch: an argument is NULL, or n negative");
     batch b = {.lanes = pool->lanes,
                .texts = texts,
                .options = options,

@@ -3,7 +3,7 @@
 #include "base/error.h"
 #include "base/finite.h"
 #include "models/pooling.h"
-#include "tasks/texts.h"
+#include "pipelines/texts.h"
 #include "text/tokenizer.h"
 #include <stdlib.h>
 #include <string.h>
@@ -33,7 +33,7 @@ static int check_refused(const bert_model *m, bert_error *e) {
     return 0;
 }
 
-static void choose_poolings(const bert_model *m, const bert_task_options *o, plan *p) {
+static void choose_poolings(const bert_model *m, const bert_text_options *o, plan *p) {
     p->pooling[0] = o->pooling;
     p->poolings = 1;
     if (o->pooling == BERT_POOLING_DEFAULT) {
@@ -44,7 +44,7 @@ static void choose_poolings(const bert_model *m, const bert_task_options *o, pla
         p->pooling[p->poolings++] = o->joined[i];
 }
 
-static void choose_normalize(const bert_model *m, const bert_task_options *o, plan *p) {
+static void choose_normalize(const bert_model *m, const bert_text_options *o, plan *p) {
     p->modules = !m->sentence.refused.code;
     p->normalize = o->normalize != 0;
     p->normalize_last =
@@ -52,7 +52,7 @@ static void choose_normalize(const bert_model *m, const bert_task_options *o, pl
 }
 
 /* Sizes of the vectors, whether or not there is something wrong. */
-static void lay_out(const bert_model *m, const bert_task_options *o, plan *p) {
+static void lay_out(const bert_model *m, const bert_text_options *o, plan *p) {
     *p = (plan){.skip_layers = o->skip_layers};
     choose_poolings(m, o, p);
     choose_normalize(m, o, p);
@@ -63,7 +63,7 @@ static void lay_out(const bert_model *m, const bert_task_options *o, plan *p) {
     p->size = most > 0 && most < p->made ? most : p->made;
 }
 
-static int check_sizes(const bert_model *m, const bert_task_options *o, const plan *p,
+static int check_sizes(const bert_model *m, const bert_text_options *o, const plan *p,
                        bert_error *e) {
     int32_t made;
     int rc = p->modules ? bert_modules_size(&m->sentence.modules, p->pooled, &made, e) : 0;
@@ -84,7 +84,7 @@ static int check_pooler(const bert_model *m, const plan *p, bert_error *e) {
     return bert_fail(e, BERT_EINVAL, "%s has no pooler; use another pooling", m->path);
 }
 
-static int make_plan(bert_session *s, const bert_task_options *o, plan *p, bert_error *e) {
+static int make_plan(bert_session *s, const bert_text_options *o, plan *p, bert_error *e) {
     const bert_model *m = s->model;
     lay_out(m, o, p);
     int rc = o->pooling == BERT_POOLING_DEFAULT ? check_refused(m, e) : 0;
@@ -99,9 +99,9 @@ static int make_plan(bert_session *s, const bert_task_options *o, plan *p, bert_
     return rc;
 }
 
-int32_t bert_model_embedding_size(const bert_model *m, const bert_task_options *options) {
+int32_t bert_model_embedding_size(const bert_model *m, const bert_text_options *options) {
     if (!m) return 0;
-    const bert_task_options o = options ? *options : bert_task_default();
+    const bert_text_options o = options ? *options : bert_text_default();
     plan p;
     lay_out(m, &o, &p);
     return p.size;
@@ -179,7 +179,7 @@ static int run(void *context, const bert_windows *w, bert_error *e) {
     return rc;
 }
 
-int bert_embed(bert_session *s, const bert_text *texts, int32_t n, const bert_task_options *options,
+int bert_embed(bert_session *s, const bert_text *texts, int32_t n, const bert_text_options *options,
                float *out, bert_text_info *info, bert_error *e) {
     BERT_DOOR(e);
     if (bert_need(s, "session", e)) return BERT_EINVAL;
@@ -188,7 +188,7 @@ int bert_embed(bert_session *s, const bert_text *texts, int32_t n, const bert_ta
     bert_texts t = {.s = s,
                     .texts = texts,
                     .n = n,
-                    .options = options ? *options : bert_task_default(),
+                    .options = options ? *options : bert_text_default(),
                     .info = info,
                     .run = run,
                     .context = &j};

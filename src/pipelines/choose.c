@@ -2,7 +2,7 @@
  * what the head says of each pair. */
 #include "base/error.h"
 #include "cpu/host.h"
-#include "tasks/texts.h"
+#include "pipelines/texts.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,12 +27,12 @@ static int run(void *context, const bert_windows *p, bert_error *e) {
 }
 
 static int score_pairs(job *j, const bert_text *pairs, int32_t n, int32_t alike,
-                       const bert_task_options *options, bert_text_info *info, bert_error *e) {
+                       const bert_text_options *options, bert_text_info *info, bert_error *e) {
     bert_error local = {0};
     bert_texts t = {.s = j->s,
                     .texts = pairs,
                     .n = n,
-                    .options = options ? *options : bert_task_default(),
+                    .options = options ? *options : bert_text_default(),
                     .info = info,
                     .run = run,
                     .context = j,
@@ -58,7 +58,7 @@ static bool one_failed(bert_text_info *info, int32_t n, float *out) {
 
 int bert_choose_batch(bert_session *s, const bert_text *prompts, int32_t n,
                       const bert_text *endings, const int32_t *start,
-                      const bert_task_options *options, float *out, bert_text_info *info,
+                      const bert_text_options *options, float *out, bert_text_info *info,
                       bert_error *e) {
     BERT_DOOR(e);
     if (bert_need(s, "session", e)) return BERT_EINVAL;
@@ -86,7 +86,7 @@ int bert_choose_batch(bert_session *s, const bert_text *prompts, int32_t n,
 }
 
 int bert_choose(bert_session *s, const bert_text *prompt, const bert_text *endings, int32_t n,
-                const bert_task_options *options, float *out, bert_text_info *info, bert_error *e) {
+                const bert_text_options *options, float *out, bert_text_info *info, bert_error *e) {
     BERT_DOOR(e);
     const int32_t start[] = {0, n};
     return bert_choose_batch(s, prompt, 1, endings, start, options, out, info, e);
@@ -170,7 +170,7 @@ static bert_text *make_pairs(const bert_text *texts, int32_t n, char **hypothesi
 }
 
 static int zero_shot(job *j, const bert_text *texts, int32_t n, char **said, int32_t labels,
-                     const bert_task_options *task, bert_text_info *info, bert_error *e) {
+                     const bert_text_options *task, bert_text_info *info, bert_error *e) {
     const size_t rows = (size_t)n * (size_t)labels * (size_t)j->cols;
     bert_text *pairs = make_pairs(texts, n, said, labels, e);
     j->rows = pairs ? malloc((rows + 1) * sizeof *j->rows) : NULL;
@@ -182,7 +182,7 @@ static int zero_shot(job *j, const bert_text *texts, int32_t n, char **said, int
 
 int bert_zero_shot_batch(bert_session *s, const bert_text *texts, int32_t n,
                          const char *const *labels, int32_t labels_count,
-                         const bert_zero_shot_options *options, const bert_task_options *task,
+                         const bert_zero_shot_options *options, const bert_text_options *task,
                          float *out, bert_text_info *info, bert_error *e) {
     BERT_DOOR(e);
     if (bert_need(s, "session", e)) return BERT_EINVAL;
@@ -206,7 +206,7 @@ int bert_zero_shot_batch(bert_session *s, const bert_text *texts, int32_t n,
 }
 
 int bert_zero_shot(bert_session *s, const bert_text *text, const char *const *labels, int32_t n,
-                   const bert_zero_shot_options *options, const bert_task_options *task, float *out,
+                   const bert_zero_shot_options *options, const bert_text_options *task, float *out,
                    bert_text_info *info, bert_error *e) {
     BERT_DOOR(e);
     return bert_zero_shot_batch(s, text, 1, labels, n, options, task, out, info, e);

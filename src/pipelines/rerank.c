@@ -2,7 +2,7 @@
 #include "base/error.h"
 #include "models/problem.h"
 #include "models/torch_act.h"
-#include "tasks/pack.h"
+#include "pipelines/pack.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,7 +57,7 @@ static bert_text *make_pairs(const bert_text *query, const char *prompt, const b
     return pairs;
 }
 
-static int classify(bert_session *s, const bert_text *pairs, int32_t n, const bert_task_options *o,
+static int classify(bert_session *s, const bert_text *pairs, int32_t n, const bert_text_options *o,
                     float *logits, bert_text_info *info, bert_error *e) {
     const int32_t labels = s->model->config.num_labels;
     float *both = calloc((size_t)n * (size_t)labels + 1, sizeof *both);
@@ -70,12 +70,12 @@ static int classify(bert_session *s, const bert_text *pairs, int32_t n, const be
 }
 
 int bert_rerank(bert_session *s, const bert_text *query, const bert_text *texts, int32_t n,
-                const bert_task_options *options, bert_scores scores, float *out, float *logits,
+                const bert_text_options *options, bert_scores scores, float *out, float *logits,
                 bert_text_info *info, bert_error *e) {
     BERT_DOOR(e);
     if (bert_need(s, "session", e) || bert_need(query, "query", e)) return BERT_EINVAL;
     if (!query->text) return bert_fail(e, BERT_EINVAL, "the query is NULL");
-    const bert_task_options o = options ? *options : bert_task_default();
+    const bert_text_options o = options ? *options : bert_text_default();
     bert_torch_act *act;
     const char *prompt = "";
     bert_error local = {0};

@@ -1,0 +1,546 @@
+#include "base/error.h"
+#include "text/code_points.h"
+#include "text/put.h"
+#include <stdlib.h>
+#if defined __SSE2__ && defined __x86_64__
+#include <emmintrin.h>
+#endif
+
+/* ------------------------------------------------------- Normalised characters to words */
+
+static void end_word(bert_tokenization *tok) {
+    size_t bytes = tok->word_bytes, chars = tok->word_chars;
+    tok->word_bytes = tok->word_chars = 0;
+    if (!chars || tok->failed) return; /* failed: there may be no buffer */
+    if (tok->t->model == BERT_WORDPIECE && chars > (size_t)tok->t->max_chars) {
+        put_token(tok, tok->t->unk, tok->word_place);
+        return;
+    }
+    const bert_span *places = tok->full ? tok->places : NULL;
+    /* A word with a NUL could be taken for a shorter one by its padded key. */
+    if (bytes > BERT_LONG_WORD || memchr(tok->word, 0, bytes)) {
+        put_found(tok, (size_t)bert_find_pieces(tok, tok->word, bytes), places, 0);
+        return;
+    }
+    uint64_t key[BERT_LONG_WORD / 8] = {0};
+    memcpy(key, tok->word, bytes);
+    put_word(tok, key, bytes, 0, places, 0);
+}
+
+static bool grow_word(bert_tokenization *tok) {
+    size_t capacity = tok->word_capacity ? 2 * tok->word_capacity : 512;
+    uint8_t *word = realloc(tok->word, capacity);
+    if (word) tok->word = word;
+    bert_span *places = realloc(tok->places, capacity * sizeof *places);
+    if (places) tok->places = places;
+    if (word && places)
+        tok->word_capacity = capacity;
+    else
+        tok->failed = true;
+    return !tok->failed;
+}
+
+static void append(bert_tokenization *tok, uint32_t c, bert_span at) {
+    if (!tok->word_chars++) tok->word_place = at;
+    tok->word_place.end = at.end;
+    /* A word that is too long is [UNK] whatever it says. */
+    if (tok->t->model == BERT_WORDPIECE && tok->word_chars > (size_t)tok->t->max_chars) return;
+    if (tok->word_bytes + 4 > tok->word_capacity && !grow_word(tok)) return;
+    int n = bert_utf8_put(c, tok->word + tok->word_bytes);
+    if (tok->full)
+        for (int i = 0; i < n; i++) tok->places[tok->word_bytes + (size_t)i] = at;
+    tok->word_bytes += (size_t)n;
+}
+
+static void put_bert(void *context, uint32_t c, const bert_unicode *u, bert_span at) {
+    bert_tokenization *tok = context;
+    bool alone = u->flags & BERT_CHAR_PUNCTUATION;
+    if (alone || u->flags & BERT_CHAR_SPACE) end_word(tok);
+    if (u->flags & BERT_CHAR_SPACE) return;
+    append(tok, c, at);
+    if (alone) end_word(tok);
+}
+
+static void put_words(void *context, uint32_t c, const bert_unicode *u, bert_span at) {
+    bert_tokenization *tok = context;
+    int class = u->flags & (BERT_CHAR_SPACE | BERT_CHAR_WORD);
+    if (class != tok->word_class) end_word(tok);
+    tok->word_class = class;
+    if (!(class & BERT_CHAR_SPACE)) append(tok, c, at);
+}
+
+static void put_whitespace(void *context, uint32_t c, const bert_unicode *u, bert_span at) {
+    bert_tokenization *tok = context;
+    if (u->flags & BERT_CHAR_SPACE)
+        end_word(tok);
+    else
+        append(tok, c, at);
+}
+
+static bert_put_fn *const splits[BERT_SPLITS] = {
+    [BERT_SPLIT_BERT] = put_bert,
+    [BERT_SPLIT_WORDS] = put_words,
+    [BERT_SPLIT_WHITESPACE] = put_whitespace,
+};
+
+/* ----------------------------------------------------------------- Text to characters */
+
+/* Decodes one code point and says where it is. */
+static uint32_t next_char(bert_tokenization *tok, const uint8_t **p, const uint8_t *end,
+                          bert_span *at) {
+    const uint8_t *start = *p;
+    at->start = (int32_t)((size_t)(start - tok->text) - tok->skew);
+    uint32_t c = bert_utf8_next(p, end);
+    if (!tok->byte_offsets) tok->skew += (size_t)(*p - start) - 1;
+    at->end = (int32_t)((size_t)(*p - tok->text) - tok->skew);
+    return c;
+}
+
+/* Reads from p until nothing is left in the making, or to the end. */
+ALWAYS_INLINE const uint8_t *read_chars(bert_tokenization *tok, const uint8_t *p,
+                                        const uint8_t *end, bert_put_fn *put) {
+    while (p < end) {
+        bert_span at;
+        uint32_t c = next_char(tok, &p, end, &at);
+        bert_normalizer_put(&tok->normalize, c, at, put, tok);
+        if (!tok->word_chars && !tok->normalize.n) return p;
+    }
+    bert_normalizer_flush(&tok->normalize, put, tok);
+    end_word(tok);
+    return p;
+}
+
+static const uint8_t *read_slowly(bert_tokenization *tok, const uint8_t *p, const uint8_t *end) {
+    if (tok->t->quick) return read_chars(tok, p, end, put_bert);
+    return read_chars(tok, p, end, splits[tok->t->split]);
+}
+
+/* ------------------------------------------------------------- Text that stays as it is */
+
+ALWAYS_INLINE size_t place_of(const bert_tokenization *tok, const uint8_t *p) {
+    return (size_t)(p - tok->text) - tok->skew;
+}
+
+/* Leaves behind the characters that end at p and begin a number of bytes before it. */
+ALWAYS_INLINE void pass(bert_tokenization *tok, size_t bytes, size_t chars) {
+    if (!tok->byte_offsets) tok->skew += bytes - chars;
+}
+
+typedef enum { CHAR_WORD, CHAR_ALONE, CHAR_SPACE, CHAR_HARD } char_kind;
+
+/* HARD: normalisation changes it, or may change what follows; but ASCII in lower case is easy. */
+ALWAYS_INLINE char_kind kind_of(const bert_tokenization *tok, uint32_t c) {
+    const bert_unicode *u = bert_unicode_of(c);
+    if ((u->flags & tok->still_of) == tok->still)
+        return u->lower && c >= 0x80 && tok->t->normalizer.lowercase ? CHAR_HARD : CHAR_WORD;
+    if (u->rank || u->nfd_length || u->lower || u->flags & tok->lost) return CHAR_HARD;
+    if (u->flags & tok->alone) return CHAR_ALONE;
+    return u->flags & BERT_CHAR_SPACE ? CHAR_SPACE : CHAR_HARD;
+}
+
+/* The bytes and characters of the word at p, if it stays as it is and what follows does, too, and
+ * it is not too long for the cache; else 0. */
+ALWAYS_INLINE size_t still_word(const bert_tokenization *tok, const uint8_t *p, const uint8_t *end,
+                                size_t *chars) {
+    const uint8_t *s = p, *stop = p;
+    size_t n = 0;
+    for (; s < end; n++, stop = s) {
+        const uint32_t c = *s < 0x80 ? *s++ : bert_utf8_next_quickly(&s, end);
+        if (!c || c == BERT_REPLACEMENT) return 0;
+        const char_kind kind = kind_of(tok, c);
+        if (kind == CHAR_HARD) return 0;
+        if (kind != CHAR_WORD) break;
+        if (s - p > BERT_LONG_WORD) return 0;
+    }
+    *chars = n;
+    return (size_t)(stop - p);
+}
+
+/* The id of a character that is a word. */
+ALWAYS_INLINE int32_t ideograph_id(bert_tokenization *tok, uint32_t c, const uint8_t *p) {
+    uint32_t *known = &tok->ideographs[c - BERT_IDEOGRAPH];
+    if (!*known) {
+        const int32_t id = bert_vocabulary_find(tok->t, (const char *)p, 3);
+        *known = (uint32_t)(id < 0 ? tok->t->unk : id) + 1;
+    }
+    return (int32_t)(*known - 1);
+}
+
+/* n bytes at p, padded with zeros; left: those that may be read. */
+ALWAYS_INLINE void load_key(const uint8_t *p, size_t left, size_t n,
+                            uint64_t key[BERT_LONG_WORD / 8]) {
+    enum { SIZE = BERT_LONG_WORD, WORDS = SIZE / 8 };
+    static const uint64_t keep[2 * WORDS] = {~(uint64_t)0, ~(uint64_t)0, ~(uint64_t)0,
+                                             ~(uint64_t)0};
+    uint8_t tail[SIZE] = {0};
+    uint64_t mask[WORDS];
+    if (left < SIZE) p = memcpy(tail, p, left);
+    memcpy(key, p, SIZE);
+    memcpy(mask, (const uint8_t *)keep + SIZE - n, SIZE);
+    for (int i = 0; i < WORDS; i++) key[i] &= mask[i];
+}
+
+static void lower_ascii(uint64_t key[BERT_LONG_WORD / 8]) {
+    uint8_t bytes[BERT_LONG_WORD];
+    memcpy(bytes, key, sizeof bytes);
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] |= bytes[i] >= 'A' && bytes[i] <= 'Z' ? 0x20 : 0;
+    memcpy(key, bytes, sizeof bytes);
+}
+
+/* What is at p: one character that stands alone, or a word. */
+ALWAYS_INLINE const uint8_t *read_still(bert_tokenization *tok, const uint8_t *p,
+                                        const uint8_t *end, bool full) {
+    const uint8_t *after = p;
+    const uint32_t c = *p < 0x80 ? *after++ : bert_utf8_next_quickly(&after, end);
+    size_t bytes = (size_t)(after - p), chars = 1, base = place_of(tok, p);
+    if (c - BERT_IDEOGRAPH < BERT_IDEOGRAPHS && tok->alone & BERT_CHAR_CJK) {
+        const size_t to = base + (tok->byte_offsets ? bytes : 1);
+        put_one(tok, full, ideograph_id(tok, c, p), (bert_span){(int32_t)base, (int32_t)to});
+        pass(tok, bytes, 1);
+        return after;
+    }
+    const char_kind kind = c == BERT_REPLACEMENT ? CHAR_HARD : kind_of(tok, c);
+    if (kind == CHAR_WORD) bytes = still_word(tok, p, end, &chars);
+    if (kind == CHAR_HARD || !bytes) return read_slowly(tok, p, end);
+    if (kind != CHAR_SPACE) {
+        uint64_t key[BERT_LONG_WORD / 8];
+        load_key(p, (size_t)(end - p), bytes, key);
+        if (tok->t->normalizer.lowercase) lower_ascii(key);
+        put_word(tok, key, bytes, BERT_STILL, NULL, base);
+    }
+    pass(tok, bytes, chars);
+    return p + bytes;
+}
+
+/* A run whose words are not known. */
+static void read_run(bert_tokenization *tok, const uint8_t *p, const uint8_t *end) {
+    if (tok->full)
+        while (p < end) p = read_still(tok, p, end, true);
+    else
+        while (p < end) p = read_still(tok, p, end, false);
+}
+
+/* ---------------------------------------------------------------------- The line of runs */
+
+ALWAYS_INLINE void put_short_run(bert_tokenization *tok, bool full, const bert_run *r) {
+    bert_short_entry *s = find_short(tok, r->hash, r->key[0], r->key[1]);
+    if (!s && r->ascii) {
+        const uint64_t key[BERT_LONG_WORD / 8] = {r->key[0], r->key[1]};
+        put_uncommon_word(tok, key, r->bytes, 0, NULL, place_of(tok, r->at));
+    } else if (!s || !(r->ascii || s->n & BERT_STILL))
+        read_run(tok, r->at, r->at + r->bytes);
+    else {
+        put_short(tok, full, s, 0, NULL, place_of(tok, r->at));
+        if (!r->ascii) pass(tok, r->bytes, s->chars[(s->n & BERT_PIECES) - 1]);
+    }
+}
+
+static void put_long_run(bert_tokenization *tok, const bert_run *r) {
+    uint64_t key[BERT_LONG_WORD / 8];
+    load_key(r->at, (size_t)(tok->text_end - r->at), r->bytes, key);
+    if (tok->t->normalizer.lowercase) lower_ascii(key);
+    bert_long_entry *l = find_long(tok, r->hash, key);
+    if (!l || !(l->n & BERT_STILL))
+        read_run(tok, r->at, r->at + r->bytes);
+    else {
+        put_long(tok, l, 0, NULL, place_of(tok, r->at));
+        pass(tok, r->bytes, l->chars[(l->n & BERT_PIECES) - 1]);
+    }
+}
+
+ALWAYS_INLINE void put_ascii(bert_tokenization *tok, bool full, const uint8_t *p) {
+    const int32_t at = (int32_t)place_of(tok, p);
+    put_one(tok, full, tok->t->ascii_ids[*p], (bert_span){at, at + 1});
+}
+
+ALWAYS_INLINE void put_runs(bert_tokenization *tok, bool full) {
+    const bert_run *end = tok->waiting + tok->n_waiting;
+    tok->n_waiting = 0;
+    for (const bert_run *r = tok->waiting; r < end; r++)
+        if (r->kind == BERT_RUN_SHORT)
+            put_short_run(tok, full, r);
+        else if (r->kind == BERT_RUN_TOKEN)
+            put_ascii(tok, full, r->at);
+        else if (r->kind == BERT_RUN_LONG)
+            put_long_run(tok, r);
+        else
+            read_run(tok, r->at, r->at + r->bytes);
+}
+
+static void put_all_runs(bert_tokenization *tok) {
+    if (tok->full)
+        put_runs(tok, true);
+    else
+        put_runs(tok, false);
+}
+
+ALWAYS_INLINE bert_run *line_up(bert_tokenization *tok) {
+    if (tok->n_waiting == BERT_MAX_WAITING) put_all_runs(tok);
+    return &tok->waiting[tok->n_waiting++];
+}
+
+/* Whether the text up to p is not mostly ASCII. */
+static bool not_ascii(const bert_tokenization *tok, const uint8_t *p) {
+    enum { PART = 4, AT_LEAST = 64 };
+    return tok->others >= AT_LEAST && tok->others > (size_t)(p - tok->text) / PART;
+}
+
+static void count_others(bert_tokenization *tok, const uint8_t *end, size_t bytes) {
+    tok->others += bytes;
+    tok->line_up |= not_ascii(tok, end);
+}
+
+ALWAYS_INLINE void next_ascii(bert_tokenization *tok, bool full, const uint8_t *p) {
+    if (!tok->line_up) {
+        put_ascii(tok, full, p);
+        return;
+    }
+    bert_run *r = line_up(tok);
+    r->kind = BERT_RUN_TOKEN;
+    r->at = p;
+}
+
+ALWAYS_INLINE void next_short_run(bert_tokenization *tok, bool full, bert_run run) {
+    if (!run.ascii) count_others(tok, run.at + run.bytes, run.bytes);
+    if (!tok->line_up) {
+        put_short_run(tok, full, &run);
+        return;
+    }
+    *line_up(tok) = run;
+    __builtin_prefetch(short_bucket(tok, run.hash, 0));
+    __builtin_prefetch(short_bucket(tok, run.hash, 1));
+}
+
+#if !(defined __SSE2__ && defined __x86_64__)
+static bool in_run(uint8_t c) {
+    const uint8_t low = c | 0x20;
+    return c >= 0x80 || (low >= 'a' && low <= 'z') || (c >= '0' && c <= '9');
+}
+#endif
+
+/* Length of the run at the start of 16 bytes (16: all), of which so many are left, and the run
+ * itself, its ASCII in lower case if asked for, padded with zeros; whether it is ASCII. */
+ALWAYS_INLINE unsigned find_run(const uint8_t *p, size_t left, bool lowercase, uint64_t key[2],
+                                bool *ascii) {
+    uint8_t tail[16] = {0};
+    if (left < sizeof tail) p = memcpy(tail, p, left);
+#if defined __SSE2__ && defined __x86_64__
+    static const uint8_t keep[32] = {255, 255, 255, 255, 255, 255, 255, 255,
+                                     255, 255, 255, 255, 255, 255, 255, 255};
+    const __m128i bit5 = _mm_set1_epi8(0x20);
+    __m128i v = _mm_loadu_si128((const __m128i *)p), low = _mm_or_si128(v, bit5);
+    __m128i letter = _mm_and_si128(_mm_cmpgt_epi8(low, _mm_set1_epi8('a' - 1)),
+                                   _mm_cmplt_epi8(low, _mm_set1_epi8('z' + 1)));
+    __m128i digit = _mm_and_si128(_mm_cmpgt_epi8(v, _mm_set1_epi8('0' - 1)),
+                                  _mm_cmplt_epi8(v, _mm_set1_epi8('9' + 1)));
+    unsigned mask = (unsigned)_mm_movemask_epi8(_mm_or_si128(_mm_or_si128(letter, digit), v));
+    unsigned n = (unsigned)__builtin_ctz(~mask);
+    *ascii = !((unsigned)_mm_movemask_epi8(v) & ((1u << n) - 1));
+    if (lowercase) v = _mm_or_si128(v, _mm_and_si128(letter, bit5));
+    v = _mm_and_si128(v, _mm_loadu_si128((const __m128i *)(keep + 16 - n)));
+    key[0] = (uint64_t)_mm_cvtsi128_si64(v);
+    key[1] = (uint64_t)_mm_cvtsi128_si64(_mm_unpackhi_epi64(v, v));
+    return n;
+#else
+    uint8_t bytes[16] = {0}, all = 0;
+    unsigned n = 0;
+    for (; n < 16 && in_run(p[n]); n++) {
+        all |= p[n];
+        bytes[n] = lowercase && p[n] >= 'A' && p[n] <= 'Z' ? p[n] | 0x20 : p[n];
+    }
+    *ascii = all < 0x80;
+    memcpy(key, bytes, sizeof bytes);
+    return n;
+#endif
+}
+
+static bool begins_with_ideograph(const uint8_t *p) {
+    return *p >= 0xe4 && *p <= 0xe9;
+}
+
+/* Begins to look r up, if the cache may have it. */
+static void begin_long_run(const bert_tokenization *tok, bert_run *r) {
+    if (r->bytes > BERT_LONG_WORD || begins_with_ideograph(r->at)) return;
+    uint64_t key[BERT_LONG_WORD / 8];
+    load_key(r->at, (size_t)(tok->text_end - r->at), r->bytes, key);
+    if (tok->t->normalizer.lowercase) lower_ascii(key);
+    memcpy(r->key, key, sizeof r->key);
+    const bool is_short = r->bytes == BERT_SHORT_WORD;
+    r->kind = is_short ? BERT_RUN_SHORT : BERT_RUN_LONG;
+    r->hash = is_short ? mix(key[0], key[1]) : hash_long(key);
+    const word_table t = is_short ? short_table(tok) : long_table(tok);
+    for (int i = 0; i < 2 * BERT_WAYS; i++) __builtin_prefetch(place_in(&t, r->hash, i));
+}
+
+/* A run of 16 bytes or more. */
+static const uint8_t *next_long_run(bert_tokenization *tok, const uint8_t *p, const uint8_t *end) {
+    bert_run run = {.at = p, .kind = BERT_RUN_OTHER, .ascii = true};
+    const uint8_t *stop = p;
+    for (unsigned n = BERT_SHORT_WORD; n == BERT_SHORT_WORD && stop < end; stop += n) {
+        bool ascii;
+        n = find_run(stop, (size_t)(end - stop), false, run.key, &ascii);
+        run.ascii &= ascii;
+    }
+    if (stop < end && tok->t->ascii[*stop] > BERT_ASCII_PUNCTUATION) {
+        put_all_runs(tok);
+        return read_slowly(tok, p, end);
+    }
+    run.bytes = (size_t)(stop - p);
+    if (!run.ascii) count_others(tok, stop, run.bytes);
+    begin_long_run(tok, &run);
+    *line_up(tok) = run;
+    if (!tok->line_up) put_all_runs(tok);
+    return stop;
+}
+
+/* BertPreTokenizer's rules: runs end at a space, at punctuation or at the end. Others of ASCII go
+ * to read_slowly. */
+ALWAYS_INLINE void read_quickly(bert_tokenization *tok, const uint8_t *p, const uint8_t *end,
+                                bool full) {
+    const bert_tokenizer *t = tok->t;
+    const bool lowercase = t->normalizer.lowercase;
+    while (p < end) {
+        bert_run run = {.kind = BERT_RUN_SHORT, .at = p};
+        const size_t left = (size_t)(end - p);
+        run.bytes = find_run(p, left, lowercase, run.key, &run.ascii);
+        if (run.bytes == BERT_SHORT_WORD) {
+            p = next_long_run(tok, p, end);
+            continue;
+        }
+        const uint8_t after = run.bytes < left ? p[run.bytes] : ' ';
+        if (t->ascii[after] > BERT_ASCII_PUNCTUATION) {
+            put_all_runs(tok);
+            p = read_slowly(tok, p, end);
+            continue;
+        }
+        if (run.bytes) {
+            run.hash = mix(run.key[0], run.key[1]);
+            next_short_run(tok, full, run);
+            p += run.bytes;
+            if (p == end) break;
+        }
+        if (t->ascii[after] == BERT_ASCII_PUNCTUATION) next_ascii(tok, full, p);
+        p++;
+    }
+    put_runs(tok, full);
+}
+
+/* --------------------------------------------------------------------- Added tokens */
+
+static bool keep_in_stretch(bert_tokenization *tok) {
+    size_t capacity = tok->stretch_capacity ? 2 * tok->stretch_capacity : 1024;
+    uint8_t *stretch = realloc(tok->stretch, capacity);
+    if (stretch) tok->stretch = stretch;
+    bert_span *places = realloc(tok->stretch_places, capacity * sizeof *places);
+    if (places) tok->stretch_places = places;
+    if (stretch && places)
+        tok->stretch_capacity = capacity;
+    else
+        tok->failed = true;
+    return !tok->failed;
+}
+
+static void put_stretch(void *context, uint32_t c, const bert_unicode *u, bert_span at) {
+    (void)u;
+    bert_tokenization *tok = context;
+    if (tok->stretch_bytes + 4 > tok->stretch_capacity && !keep_in_stretch(tok)) return;
+    int n = bert_utf8_put(c, tok->stretch + tok->stretch_bytes);
+    for (int i = 0; i < n; i++) tok->stretch_places[tok->stretch_bytes + (size_t)i] = at;
+    tok->stretch_bytes += (size_t)n;
+}
+
+static void split_stretch(bert_tokenization *tok, size_t from, size_t to) {
+    bert_put_fn *put = splits[tok->t->split];
+    const uint8_t *p = tok->stretch + from, *end = tok->stretch + to;
+    while (p < end) {
+        bert_span at = tok->stretch_places[p - tok->stretch];
+        uint32_t c = bert_utf8_next(&p, end);
+        put(tok, c, bert_unicode_of(c), at);
+    }
+    end_word(tok);
+}
+
+/* Some added tokens are looked for in normalised text: normalise all of it, then look, then split
+ * what is between them. */
+static void read_stretch(bert_tokenization *tok, const uint8_t *p, const uint8_t *end) {
+    tok->stretch_bytes = 0;
+    while (p < end) {
+        bert_span at;
+        uint32_t c = next_char(tok, &p, end, &at);
+        bert_normalizer_put(&tok->normalize, c, at, put_stretch, tok);
+    }
+    bert_normalizer_flush(&tok->normalize, put_stretch, tok);
+    bert_matcher m = {
+        .t = tok->t, .trie = &tok->t->normalized, .text = tok->stretch, .n = tok->stretch_bytes};
+    size_t start, stop, done = 0;
+    for (int32_t i; (i = bert_match_next(&m, &start, &stop)) >= 0; done = stop) {
+        if (done < start) split_stretch(tok, done, start);
+        put_token(tok, tok->t->added[i].id,
+                  (bert_span){tok->stretch_places[start].start, tok->stretch_places[stop - 1].end});
+    }
+    /* Before the first character that is kept there is no buffer. */
+    if (done < tok->stretch_bytes) split_stretch(tok, done, tok->stretch_bytes);
+}
+
+static void read_segment(bert_tokenization *tok, const uint8_t *p, const uint8_t *end) {
+    if (tok->t->n_normalized)
+        read_stretch(tok, p, end);
+    else if (!tok->t->quick)
+        while (p < end) p = read_slowly(tok, p, end);
+    else if (tok->full)
+        read_quickly(tok, p, end, true);
+    else
+        read_quickly(tok, p, end, false);
+}
+
+/* Code points from..to, backwards if to < from. */
+static size_t count_chars(const bert_tokenization *tok, const uint8_t *from, const uint8_t *to) {
+    size_t n = 0;
+    if (tok->byte_offsets) return (size_t)(to - from);
+    for (; from < to; n++) bert_utf8_next(&from, to);
+    return n;
+}
+
+int bert_read_text(bert_tokenization *tok, const char *text, size_t bytes, bert_tokens *out,
+                   bool full, bert_error *e) {
+    const bert_tokenizer *t = tok->t;
+    tok->text = (const uint8_t *)text;
+    tok->text_end = tok->text + bytes;
+    tok->skew = 0;
+    tok->others = 0;
+    tok->full = full;
+    tok->failed = false;
+    tok->out = out;
+    tok->normalize.failed = false;
+    out->n = 0;
+    out->word = 0;
+    bert_matcher m = {.t = t, .trie = &t->raw, .text = tok->text, .n = bytes};
+    size_t start, stop, done = 0;
+    for (int32_t i; t->n_raw && (i = bert_match_next(&m, &start, &stop)) >= 0; done = stop) {
+        if (done < start) read_segment(tok, tok->text + done, tok->text + start);
+        const uint8_t *a = tok->text + start, *b = tok->text + stop, *d = tok->text + done;
+        /* A token that took the spaces after it may overlap one that begins with them. */
+        size_t at = (size_t)(d - tok->text) - tok->skew;
+        at = start < done ? at - count_chars(tok, a, d) : (size_t)(a - tok->text) - tok->skew;
+        size_t to = at + count_chars(tok, a, b);
+        put_token(tok, t->added[i].id, (bert_span){(int32_t)at, (int32_t)to});
+        tok->skew = stop - to;
+    }
+    if (done < bytes) read_segment(tok, tok->text + done, tok->text_end);
+    tok->line_up = not_ascii(tok, tok->text_end); /* so will be the next one */
+    if (tok->failed || tok->normalize.failed)
+        return bert_fail(e, BERT_ENOMEM, "out of memory while tokenizing %zu bytes of text", bytes);
+    return BERT_OK;
+}
+
+int64_t bert_tokenize_ids(bert_tokenization *tok, const char *text, size_t text_bytes, int32_t *ids,
+                          size_t capacity, bert_error *e) {
+    BERT_DOOR(e);
+    if (!tok || (!text && text_bytes) || (!ids && capacity))
+        return bert_fail(e, BERT_EINVAL, "bert_tokenize_ids: an argument is NULL");
+    bert_tokens out = {.ids = ids, .capacity = capacity};
+    tok->byte_offsets = true;
+    int rc = bert_read_text(tok, text ? text : "", text_bytes, &out, false, e);
+    return rc ? rc : (int64_t)out.n;
+}
