@@ -33,7 +33,6 @@ enum { ROOMS = sizeof rooms / sizeof *rooms };
 static const struct {
     const char *file, *include;
 } exceptions[] = {
-    {"src/pipelines/tag.c", "data/tags.h"}, /* schemes of tags, which have nothing of datasets */
     {NULL, NULL},
 };
 enum { EXCEPTIONS = sizeof exceptions / sizeof *exceptions - 1 };

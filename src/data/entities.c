@@ -1,5 +1,5 @@
 /* Entities in sequences of tags, as seqeval finds them. */
-#include "data/tags.h"
+#include "text/tags.h"
 #include <string.h>
 
 static bool in(char c, const char *set) {

@@ -3,7 +3,7 @@
 #ifndef BERT_DATA_SENTENCES_H
 #define BERT_DATA_SENTENCES_H
 #include "data/dataset.h"
-#include "data/tags.h"
+#include "text/tags.h"
 
 typedef struct {
     bert_tags *tags;

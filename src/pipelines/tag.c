@@ -3,9 +3,9 @@
 #include "base/error.h"
 #include "base/grow.h"
 #include "cpu/host.h"
-#include "data/tags.h"
 #include "pipelines/texts.h"
 #include "text/code_points.h"
+#include "text/tags.h"
 #include "text/tokenizer.h"
 #include <stdlib.h>
 #include <string.h>

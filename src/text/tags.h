@@ -1,7 +1,7 @@
 /* Labels of words as tags: a prefix that says where in an entity a word stands, and the entity's
  * type. B-PER, I-PER and O are tags of the scheme IOB2. */
-#ifndef BERT_DATA_TAGS_H
-#define BERT_DATA_TAGS_H
+#ifndef BERT_TEXT_TAGS_H
+#define BERT_TEXT_TAGS_H
 #include <bert.h>
 
 typedef enum {

@@ -1,4 +1,4 @@
-#include "data/tags.h"
+#include "text/tags.h"
 #include "base/error.h"
 #include <stdlib.h>
 #include <string.h>
