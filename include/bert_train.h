@@ -321,7 +321,6 @@ typedef struct {
     const int64_t *rows;        /* [row_count] row numbers in the dataset */
     int32_t row_count;          /* n, or n / row_sequences */
     int32_t row_sequences;      /* adjacent sequences that are a row (choices, views); 0: one */
-    int32_t task;               /* which head, for models with several */
     const float *class_weights; /* [num_labels] of single-label losses, or NULL */
     float label_smoothing;      /* of single-label losses */
     int32_t batches;            /* whose gradients are added up; 0: this one only */

@@ -1,5 +1,5 @@
-/* The sample code in the comments of the public headers compiles: it stands here as it stands there,
- * and runs. */
+/* What the public headers promise: their sample code compiles (it stands here as it stands there) and
+ * runs, and what reports errors begins with the public door. */
 #include "models.h"
 #include "tiny.h"
 #include <ctype.h>
@@ -109,10 +109,75 @@ static void samples_stand_here_as_in_the_headers(void **state) {
     assert_true(found >= 10);
 }
 
+/* ---- The public door: what reports errors begins with it (base/error.h) */
+
+/* All of src/, end to end. */
+static char *all_sources(void) {
+    char *text = NULL, *more;
+    size_t used = 0;
+    FILE *list = popen("cat '" BERT_SOURCE_DIR "'/src/*/*.c", "r");
+    assert_non_null(list);
+    enum { BLOCK = 1 << 20 };
+    size_t got;
+    do {
+        more = realloc(text, used + BLOCK + 1);
+        assert_non_null(more);
+        text = more;
+        got = fread(text + used, 1, BLOCK, list);
+        used += got;
+    } while (got);
+    text[used] = 0;
+    assert_int_equal(pclose(list), 0);
+    return text;
+}
+
+/* Where the body of the function `name` begins, or NULL: its definition is at a line's beginning. */
+static const char *body_of(const char *sources, const char *name) {
+    for (const char *at = sources; (at = strstr(at, name)); at++) {
+        const char *open = at + strlen(name), *line = at, *brace = strstr(open, ") {\n"),
+                   *semicolon = strchr(open, ';');
+        while (line > sources && line[-1] != '\n') line--;
+        if (*open != '(' || isspace((unsigned char)*line) ||
+            (at > line && at[-1] != ' ' && at[-1] != '*'))
+            continue;
+        if (brace && (!semicolon || brace < semicolon)) return brace + 4;
+    }
+    return NULL;
+}
+
+static void what_reports_errors_begins_with_the_door(void **state) {
+    (void)state;
+    static const char *const headers[] = {"include/bert.h", "include/bert_train.h"};
+    static const char last[] = "bert_error *e);";
+    char *sources = all_sources();
+    int found = 0;
+    for (int i = 0; i < 2; i++) {
+        char *text = whole_file(headers[i]);
+        for (char *at = text; (at = strstr(at, "\nBERT_API ")); at++) {
+            char *end = strchr(at, ';'), *open = strchr(at, '('), name[80] = "";
+            if (!end || !open || open > end || strncmp(end + 1 - strlen(last), last, strlen(last)))
+                continue;
+            char *begin = open;
+            while (isalnum((unsigned char)begin[-1]) || begin[-1] == '_') begin--;
+            snprintf(name, sizeof name, "%.*s", (int)(open - begin), begin);
+            if (!strcmp(name, "bert_error_clear")) continue;
+            const char *body = body_of(sources, name);
+            if (!body) fail_msg("%s is nowhere defined", name);
+            if (strncmp(body + strspn(body, " "), "BERT_DOOR(e);", 13))
+                fail_msg("%s does not begin with BERT_DOOR(e)", name);
+            found++;
+        }
+        free(text);
+    }
+    free(sources);
+    assert_true(found > 80);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(samples_run),
         cmocka_unit_test(samples_stand_here_as_in_the_headers),
+        cmocka_unit_test(what_reports_errors_begins_with_the_door),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

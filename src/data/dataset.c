@@ -191,16 +191,13 @@ void bert_dataset_leave_out(bert_dataset *d, const bool *out) {
 
 bert_dataset *bert_dataset_finish(bert_dataset_builder *b, bert_error *e) {
     bert_dataset *d = b->set;
-    bert_error local = {0};
     const char *place = *b->unit == ':' ? "line" : "row";
-    bert_notes_sum_up(&d->notes, "row", place, &local);
-    if (!d->rows && !local.code) {
+    bert_notes_sum_up(&d->notes, "row", place, e);
+    if (!d->rows && !e->code) {
         const char *why = bert_notes_at(&d->notes, d->notes.n - 1);
-        bert_fail(&local, BERT_EINVAL, "%s: no rows%s%s", d->where, why ? ": " : "",
-                  why ? why : "");
+        bert_fail(e, BERT_EINVAL, "%s: no rows%s%s", d->where, why ? ": " : "", why ? why : "");
     }
-    if (local.code || d->task->resolve(b, &local)) {
-        bert_fail(e, local.code, "%s", local.message);
+    if (e->code || d->task->resolve(b, e)) {
         bert_dataset_abandon(b);
         return NULL;
     }
@@ -216,17 +213,15 @@ bert_dataset *bert_dataset_of(const bert_text *texts, const char *const *labels,
     if (bert_need(base, "model to tokenize for", e)) return NULL;
     bert_dataset_options o = options ? *options : bert_dataset_default();
     bert_dataset_builder b;
-    bert_error local = {0};
-    int rc = bert_dataset_begin(&b, "row", " ", base, &o, &local);
+    int rc = bert_dataset_begin(&b, "row", " ", base, &o, e);
     for (int64_t i = 0; i < n && !rc; i++) {
         bert_text label = bert_text_of(labels ? labels[i] : NULL);
         if (labels && !labels[i])
-            rc = bert_dataset_fail(&b, i, &local, BERT_EINVAL, "the row has no label");
+            rc = bert_dataset_fail(&b, i, e, BERT_EINVAL, "the row has no label");
         else
-            rc = bert_dataset_add(&b, &texts[i], labels ? &label : NULL, i, &local);
+            rc = bert_dataset_add(&b, &texts[i], labels ? &label : NULL, i, e);
     }
     if (!rc) return bert_dataset_finish(&b, e);
-    bert_fail(e, local.code, "%s", local.message);
     bert_dataset_abandon(&b);
     return NULL;
 }

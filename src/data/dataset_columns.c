@@ -75,9 +75,8 @@ int bert_dataset_add_column(bert_dataset *d, const bert_column *column, bert_err
         return bert_fail(e, BERT_EINVAL, "%s: the column \"%.60s\" is of %lld %s; there are %lld",
                          d->where, name, (long long)column->count, units[column->per],
                          (long long)items);
-    bert_error local = {0};
-    bert_column *made = bert_columns_grow(&d->columns, column, &local);
-    if (!made) return bert_fail(e, local.code, "%s", local.message);
+    bert_column *made = bert_columns_grow(&d->columns, column, e);
+    if (!made) return e->code;
     memcpy(bert_column_ints(made), column->data, bert_column_bytes(made, items));
     return BERT_OK;
 }

@@ -99,22 +99,20 @@ bert_dataset *bert_dataset_open(const char *path, const bert_model *base,
     if (bert_need(base, "model to tokenize for", e)) return NULL;
     bert_dataset_options o = options ? *options : bert_dataset_default();
     bert_dataset_builder b;
-    bert_error local = {0};
     char *names = strdup(o.label_column ? o.label_column : ""), *columns[MAX_COLUMNS];
-    int rc = names ? bert_dataset_begin(&b, path, ":", base, &o, &local)
-                   : bert_fail_memory(e, MAX_COLUMNS);
+    int rc =
+        names ? bert_dataset_begin(&b, path, ":", base, &o, e) : bert_fail_memory(e, MAX_COLUMNS);
     if (!names) return NULL;
     if (!rc && strchr(names, ',')) {
         b.columns = columns;
-        rc = split_columns(&b, names, &local);
+        rc = split_columns(&b, names, e);
     }
-    if (!rc) rc = b.set->task->read(&b, path, &local);
+    if (!rc) rc = b.set->task->read(&b, path, e);
     bert_dataset *d = NULL;
     if (!rc)
-        d = bert_dataset_finish(&b, &local);
+        d = bert_dataset_finish(&b, e);
     else
         bert_dataset_abandon(&b);
     free(names);
-    if (!d) bert_fail(e, local.code, "%s", local.message);
     return d;
 }

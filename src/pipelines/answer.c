@@ -200,7 +200,6 @@ static int answer_texts(bert_session *s, const bert_text *texts, int32_t n, bool
                         const int32_t **start, bert_text_info *info, bert_error *e) {
     *out = NULL;
     if (bert_need(s, "session", e)) return BERT_EINVAL;
-    bert_error local = {0};
     job j = {.o = options ? *options : bert_answer_default(), .named = named, .texts = texts};
     bert_texts t = {.s = s,
                     .texts = texts,
@@ -209,10 +208,10 @@ static int answer_texts(bert_session *s, const bert_text *texts, int32_t n, bool
                     .info = info,
                     .encode = encode,
                     .own = &j};
-    int rc = answer(&j, &t, &local);
+    int rc = answer(&j, &t, e);
     free(j.spans);
     free(j.start);
-    if (rc) return bert_fail(e, rc, "%s", local.message);
+    if (rc) return rc;
     *out = (const bert_answer *)(const void *)j.results.items;
     if (start) *start = j.results.start;
     return j.results.count;

@@ -28,7 +28,6 @@ static int run(void *context, const bert_windows *p, bert_error *e) {
 
 static int score_pairs(job *j, const bert_text *pairs, int32_t n, int32_t alike,
                        const bert_text_options *options, bert_text_info *info, bert_error *e) {
-    bert_error local = {0};
     bert_texts t = {.s = j->s,
                     .texts = pairs,
                     .n = n,
@@ -38,8 +37,8 @@ static int score_pairs(job *j, const bert_text *pairs, int32_t n, int32_t alike,
                     .context = j,
                     .alike = alike};
     bert_arena_reset(&j->s->results);
-    int rc = bert_texts_run(&t, &local);
-    return rc ? bert_fail(e, rc, "%s", local.message) : 0;
+    int rc = bert_texts_run(&t, e);
+    return rc;
 }
 
 /* A text of which a pair has failed has failed: all its pairs say so, and its scores are zeros. */
@@ -190,11 +189,10 @@ int bert_zero_shot_batch(bert_session *s, const bert_text *texts, int32_t n,
     const char *pattern = o.hypothesis_template ? o.hypothesis_template : "This example is {}.";
     const int32_t entail = entailment_label(s->model), several = labels_count;
     job j = {.s = s, .head = "sequence-classification", .cols = s->model->config.num_labels};
-    bert_error local = {0};
-    int rc = check_zero_shot(s->model, entail, labels_count, &local);
-    char **said = rc ? NULL : hypotheses(pattern, labels, labels_count, &local);
-    if (!local.code && n > 0) zero_shot(&j, texts, n, said, labels_count, task, info, &local);
-    for (int32_t i = 0; i < n && !local.code; i++) {
+    int rc = check_zero_shot(s->model, entail, labels_count, e);
+    char **said = rc ? NULL : hypotheses(pattern, labels, labels_count, e);
+    if (!e->code && n > 0) zero_shot(&j, texts, n, said, labels_count, task, info, e);
+    for (int32_t i = 0; i < n && !e->code; i++) {
         const size_t first = (size_t)i * (size_t)several;
         if (!one_failed(task && task->keep_going ? info + first : NULL, several, out + first))
             zero_shot_scores(j.rows + first * (size_t)j.cols, j.cols, several, entail,
@@ -202,7 +200,7 @@ int bert_zero_shot_batch(bert_session *s, const bert_text *texts, int32_t n,
     }
     free_hypotheses(said, labels_count);
     free(j.rows);
-    return local.code ? bert_fail(e, local.code, "%s", local.message) : 0;
+    return e->code;
 }
 
 int bert_zero_shot(bert_session *s, const bert_text *text, const char *const *labels, int32_t n,

@@ -34,7 +34,6 @@ int bert_classify(bert_session *s, const bert_text *texts, int32_t n,
     if (bert_need(s, "session", e)) return BERT_EINVAL;
     if ((unsigned)scores >= BERT_SCORES_COUNT)
         return bert_fail(e, BERT_EINVAL, "there is no function %d of scores", (int)scores);
-    bert_error local = {0};
     job j = {.s = s, .scores = scores, .out = out};
     bert_texts t = {.s = s,
                     .texts = texts,
@@ -44,7 +43,7 @@ int bert_classify(bert_session *s, const bert_text *texts, int32_t n,
                     .run = run,
                     .context = &j};
     bert_arena_reset(&s->results);
-    int rc = bert_texts_run(&t, &local);
+    int rc = bert_texts_run(&t, e);
     if (!rc) bert_texts_clear(&t, out, s->model->config.num_labels);
-    return rc ? bert_fail(e, rc, "%s", local.message) : 0;
+    return rc;
 }

@@ -183,7 +183,6 @@ int bert_embed(bert_session *s, const bert_text *texts, int32_t n, const bert_te
                float *out, bert_text_info *info, bert_error *e) {
     BERT_DOOR(e);
     if (bert_need(s, "session", e)) return BERT_EINVAL;
-    bert_error local = {0};
     job j = {.s = s, .out = out};
     bert_texts t = {.s = s,
                     .texts = texts,
@@ -193,10 +192,10 @@ int bert_embed(bert_session *s, const bert_text *texts, int32_t n, const bert_te
                     .run = run,
                     .context = &j};
     bert_arena_reset(&s->results);
-    int rc = make_plan(s, &t.options, &j.plan, &local);
+    int rc = make_plan(s, &t.options, &j.plan, e);
     t.prompt = j.plan.prompt;
     t.lowers = bert_task_lowers(s->model);
-    if (!rc) rc = bert_texts_run(&t, &local);
+    if (!rc) rc = bert_texts_run(&t, e);
     if (!rc) bert_texts_clear(&t, out, j.plan.size);
-    return rc ? bert_fail(e, rc, "%s", local.message) : 0;
+    return rc;
 }

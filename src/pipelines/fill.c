@@ -175,7 +175,6 @@ int bert_fill_batch(bert_session *s, const bert_text *texts, int32_t n,
     BERT_DOOR(e);
     *out = NULL;
     if (bert_need(s, "session", e)) return BERT_EINVAL;
-    bert_error local = {0};
     job j = {.texts = {.s = s,
                        .texts = texts,
                        .n = n,
@@ -187,17 +186,17 @@ int bert_fill_batch(bert_session *s, const bert_text *texts, int32_t n,
              .top_k = top_k,
              .targets_count = targets_count};
     int32_t *ids = NULL;
-    int rc = check(&j, &local);
-    if (!rc && targets_count && !(ids = target_ids(j.tokenizer, targets, targets_count, &local)))
-        rc = local.code;
+    int rc = check(&j, e);
+    if (!rc && targets_count && !(ids = target_ids(j.tokenizer, targets, targets_count, e)))
+        rc = e->code;
     j.targets = ids;
-    if (!rc) rc = bert_results_new(&j.results, s, sizeof(bert_fill_result), n, &local);
-    if (!rc) rc = bert_texts_run(&j.texts, &local);
+    if (!rc) rc = bert_results_new(&j.results, s, sizeof(bert_fill_result), n, e);
+    if (!rc) rc = bert_texts_run(&j.texts, e);
     bert_grown_free(j.places);
     bert_grown_free(j.ids);
     bert_grown_free(j.scores);
     free(ids);
-    if (rc) return bert_fail(e, rc, "%s", local.message);
+    if (rc) return rc;
     bert_results_begin(&j.results, n);
     *out = (const bert_fill_result *)(const void *)j.results.items;
     if (start) *start = j.results.start;

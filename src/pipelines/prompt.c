@@ -7,10 +7,9 @@
 
 int bert_task_prompt(const bert_model *m, const bert_text_options *o, const char **prompt,
                      bert_error *e) {
-    bert_error local = {0};
     *prompt =
-        o->prompt ? o->prompt : bert_sentence_prompt(&m->sentence, o->prompt_name, m->path, &local);
-    return *prompt ? 0 : bert_fail(e, local.code, "%s", local.message);
+        o->prompt ? o->prompt : bert_sentence_prompt(&m->sentence, o->prompt_name, m->path, e);
+    return *prompt ? 0 : e->code;
 }
 
 bool bert_task_lowers(const bert_model *m) {

@@ -78,21 +78,19 @@ int bert_rerank(bert_session *s, const bert_text *query, const bert_text *texts,
     const bert_text_options o = options ? *options : bert_text_default();
     bert_torch_act *act;
     const char *prompt = "";
-    bert_error local = {0};
-    int rc = choose(s->model, scores, &act, &local);
+    int rc = choose(s->model, scores, &act, e);
     /* The prompts of an encoder of sentences are not a cross-encoder's. */
     const bool asked = o.prompt || o.prompt_name;
     if (!rc && (asked || s->model->sentence.cross_encoder))
-        rc = bert_task_prompt(s->model, &o, &prompt, &local);
+        rc = bert_task_prompt(s->model, &o, &prompt, e);
     char *prompted = NULL;
-    bert_text *pairs = rc ? NULL : make_pairs(query, prompt, texts, n, &prompted, &local);
+    bert_text *pairs = rc ? NULL : make_pairs(query, prompt, texts, n, &prompted, e);
     float *values = logits ? logits : out;
-    if (pairs) rc = classify(s, pairs, n, &o, values, info, &local);
+    if (pairs) rc = classify(s, pairs, n, &o, values, info, e);
     const bert_text_info *codes = o.keep_going ? info : NULL;
-    for (int32_t i = 0; i < n && !rc && !local.code; i++)
+    for (int32_t i = 0; i < n && !rc && !e->code; i++)
         out[i] = codes && codes[i].code ? 0 : (float)act((double)values[i]);
     free(pairs);
     free(prompted);
-    rc = rc ? rc : local.code;
-    return rc ? bert_fail(e, rc, "%s", local.message) : 0;
+    return rc ? rc : e->code;
 }

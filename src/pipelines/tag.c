@@ -312,7 +312,6 @@ int bert_tag_batch(bert_session *s, const bert_text *texts, int32_t n,
     BERT_DOOR(e);
     *out = NULL;
     if (bert_need(s, "session", e)) return BERT_EINVAL;
-    bert_error local = {0};
     bert_texts t = {.s = s,
                     .texts = texts,
                     .n = n,
@@ -324,8 +323,8 @@ int bert_tag_batch(bert_session *s, const bert_text *texts, int32_t n,
              .how = aggregation,
              .ignore = ignore ? ignore : "O",
              .labels = s->model->config.num_labels};
-    int rc = tag(&j, &t, &local);
-    if (rc) return bert_fail(e, rc, "%s", local.message);
+    int rc = tag(&j, &t, e);
+    if (rc) return rc;
     *out = (const bert_entity *)(const void *)j.entities.items;
     if (start) *start = j.entities.start;
     return j.entities.count;

@@ -76,6 +76,7 @@ static int fail_none(const bert_training_args *a, bert_error *e) {
 }
 
 int bert_training_check_output(const bert_training_args *a, const char *model, bert_error *e) {
+    BERT_DOOR(e);
     if (bert_need(a, "arguments", e) || bert_need(model, "path of a model", e)) return BERT_EINVAL;
     const char *dir = a->output_dir, *from = resumed(a);
     if (!*dir) return BERT_OK;
