@@ -518,7 +518,8 @@ BERT_API int bert_dataset_set(bert_dataset_options *o, const char *name, const c
 BERT_API bert_dataset *bert_dataset_open(const char *path, const bert_model *base,
                                          const bert_dataset_options *options, bert_error *e);
 /* The same from memory; labels[i] is what the label column would hold, labels NULL: none are
- * known. Rows are called row 0, 1, ... in messages. */
+ * known. Of sequence-classification, the task whose rows are texts (BERT_EUNSUPPORTED of others).
+ * Rows are called row 0, 1, ... in messages. */
 BERT_API bert_dataset *bert_dataset_of(const bert_text *texts, const char *const *labels, int64_t n,
                                        const bert_model *base, const bert_dataset_options *options,
                                        bert_error *e);

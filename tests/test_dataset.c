@@ -343,8 +343,32 @@ static void sets_may_lie_in_files(void **state) {
     end(&w);
 }
 
+/* A task that makes more of a file than texts has nothing of that from memory. */
+static void rows_in_memory_are_of_one_task(void **state) {
+    (void)state;
+    char *d = test_directory();
+    tiny_model(d, 3, "single_label_classification", 0);
+    bert_error e = {0};
+    bert_model *base = bert_model_open(d, &(bert_model_options){.head = "none"}, &e);
+    assert_non_null(base);
+    const bert_text texts[] = {bert_text_of("a b")};
+    static const char *const tasks[] = {"masked-lm", "pretraining", "token-classification",
+                                        "question-answering", "multiple-choice"};
+    for (size_t i = 0; i < sizeof tasks / sizeof *tasks; i++) {
+        bert_dataset_options o = bert_dataset_default();
+        o.task = tasks[i];
+        bert_error_clear(&e);
+        assert_null(bert_dataset_of(texts, NULL, 1, base, &o, &e));
+        assert_int_equal(e.code, BERT_EUNSUPPORTED);
+        assert_non_null(strstr(e.message, tasks[i]));
+    }
+    bert_model_close(base);
+    test_remove(d);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(rows_in_memory_are_of_one_task),
         cmocka_unit_test(labels_are_found_in_the_data),
         cmocka_unit_test(several_labels_a_row),
         cmocka_unit_test(bad_files_say_where),

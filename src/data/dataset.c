@@ -214,6 +214,10 @@ bert_dataset *bert_dataset_of(const bert_text *texts, const char *const *labels,
     bert_dataset_options o = options ? *options : bert_dataset_default();
     bert_dataset_builder b;
     int rc = bert_dataset_begin(&b, "row", " ", base, &o, e);
+    if (!rc && b.set->task->labels != BERT_LABELLED_ROWS)
+        rc = bert_fail(e, BERT_EUNSUPPORTED,
+                       "rows in memory are texts with labels: %s is read from a file",
+                       b.set->task->name);
     for (int64_t i = 0; i < n && !rc; i++) {
         bert_text label = bert_text_of(labels ? labels[i] : NULL);
         if (labels && !labels[i])
