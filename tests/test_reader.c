@@ -69,6 +69,11 @@ static const file_case cases[] = {
     {"a.csv", "text,label\n", {0}, "!a.csv: has a header and no rows"},
     {"a.csv", "text,label\na,1\nb\n", {0}, "!a.csv:3: 1 field where the header has 2"},
     {"a.csv", "text,label\n\"a,1\n", {0}, "!a.csv:2: a quoted field that starts here does not end"},
+    /* Looked at for a header, and not whole: nothing of it is read. */
+    {"a.csv",
+     "x,\"\"\naaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa,\"b, ",
+     {0},
+     "!a.csv:2: a quoted field that starts here does not end"},
     {"a.csv", "text,label\n\"a\"b,1\n", {0}, "!a.csv:2: text after a closing quote"},
     {"a.csv",
      "text,label\na,1\n",

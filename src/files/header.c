@@ -172,13 +172,14 @@ static sample *take_sample(bert_reader *r, bert_error *e) {
         return NULL;
     }
     s->fields = r->fields < SAMPLE_FIELDS ? r->fields : SAMPLE_FIELDS;
+    bert_error ignored = {0};
     bool memory = true;
     do {
         for (int c = 0; c < s->fields && c < r->fields; c++)
             memory &= (s->cell[s->rows][c] = strdup(r->field[c])) != NULL;
         s->rows++;
     } while (memory && s->rows < SAMPLE_ROWS && bert_lines_ahead(r->lines) < SAMPLE_BYTES &&
-             bert_record_next(r, NULL) > 0);
+             bert_record_next(r, &ignored) > 0);
     bert_lines_rewind(r->lines);
     if (memory && bert_record_next(r, e) > 0) return s;
     if (!memory) bert_fail_memory(e, sizeof *s);
@@ -362,8 +363,10 @@ static int check_second(bert_reader *r, int known, bert_error *e) {
     char list[200] = "";
     size_t used = 0;
     if (known > 1 && !r->field[0][0]) known = 1; /* doc, doc */
-    if (bert_record_next(r, NULL) > 0) names = known_names(r);
-    for (int i = 0; i < r->fields && used < sizeof list; i++)
+    bert_error ignored = {0};                    /* of a record that is read again */
+    const bool whole = bert_record_next(r, &ignored) > 0;
+    if (whole) names = known_names(r);
+    for (int i = 0; whole && i < r->fields && used < sizeof list; i++)
         used +=
             (size_t)snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", r->field[i]);
     bert_lines_rewind(r->lines);

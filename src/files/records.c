@@ -272,7 +272,10 @@ int bert_record_next(bert_reader *r, bert_error *e) {
     } while (!n && !r->format->blank_is_row);
     r->first_line = bert_lines_number(r->lines);
     begin_fields(r);
-    if ((rc = r->format->split(r, n, e))) return rc;
+    if ((rc = r->format->split(r, n, e))) {
+        r->fields = 0; /* nobody has pointed them to what was read of them */
+        return rc;
+    }
     point_fields(r);
     return 1;
 }
