@@ -238,9 +238,9 @@ static int open_job(arguments *a, const char *name, job *j, screen *s, bert_erro
     base.from_scratch = a->from_scratch;
     j->base = bert_model_open(name, &base, e);
     if (j->base) model_notes(&a->common, j->base);
-    int rc = j->base ? bert_training_check_output(&a->training, bert_model_path(j->base), e)
-                     : BERT_EINVAL;
-    if (!rc) rc = open_data(a, j, e);
+    int rc = j->base ? open_data(a, j, e) : BERT_EINVAL;
+    /* what is wrong with a file is said whatever lies in the output directory */
+    if (!rc) rc = bert_training_check_output(&a->training, bert_model_path(j->base), e);
     if (rc) return rc;
     bert_model_options o = bert_dataset_model(j->train);
     o.seed = (uint64_t)a->training.seed;

@@ -58,12 +58,12 @@ static void finished_work_is_safe(void **state) {
     expect(1, bert(TRAIN "-o g --max-steps 1"));
     says(err, "g holds a trained model");
     expect(0, bert(TRAIN "-o g --max-steps 1 --overwrite_output_dir"));
-    /* Before any data is read. */
+    /* What is wrong with the data is said first, whatever lies there. */
     expect(1, bert("train m --train-file no.csv -o g --max-steps 1"));
-    says(err, "g holds a trained model");
-    expect(1, bert("train m --train-file no.csv -o m/config.json --max-steps 1"));
+    says(err, "no.csv: cannot open");
+    expect(1, bert("train m --train-file train.csv -o m/config.json --max-steps 1"));
     says(err, "is not a directory");
-    expect(1, bert("train m --train-file no.csv -o new --resume-from-checkpoint True"));
+    expect(1, bert("train m --train-file train.csv -o new --resume-from-checkpoint True"));
     says(err, "holds no checkpoint to resume from");
     expect(1, bert("train g --train-file train.csv -o ./g --max-steps 1 --overwrite-output-dir"));
     says(err, "holds the model that is to be trained");
