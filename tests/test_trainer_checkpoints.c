@@ -346,6 +346,9 @@ static void a_second_run_into_a_directory_is_refused(void **state) {
     check(&w, !bert_make_directory(path, &w.e));
     int other = open(w.args.output_dir, O_RDONLY | O_DIRECTORY);
     assert_int_equal(flock(other, LOCK_EX), 0);
+    /* a look at the directory, by who has not taken it */
+    check(&w, !bert_training_check_output(&w.args, w.dir, &w.e));
+    assert_true(there(&w, ".new-checkpoint-5"));
     assert_int_equal(train_watched(&w, &(watcher){0}), BERT_EINVAL);
     assert_non_null(strstr(w.e.message, "another training"));
     assert_true(there(&w, ".new-checkpoint-5"));

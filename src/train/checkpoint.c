@@ -268,7 +268,7 @@ static void path_of(char *out, size_t capacity, const char *output_dir, int64_t 
     snprintf(out, capacity, "%s/" PREFIX "%lld", output_dir, (long long)step);
 }
 
-static void remove_litter(const char *output_dir) {
+void bert_checkpoint_sweep(const char *output_dir) {
     for (bool again = true; again;) {
         DIR *d = opendir(output_dir);
         char *path = NULL;
@@ -294,7 +294,6 @@ int bert_checkpoint_remove_all(const char *output_dir, bert_error *e) {
 }
 
 char *bert_checkpoint_latest(const char *output_dir) {
-    remove_litter(output_dir);
     int64_t latest = -1;
     for (int64_t step = -1; (step = next_step(output_dir, step)) >= 0;) latest = step;
     char *path = latest < 0 ? NULL : malloc(strlen(output_dir) + 64);

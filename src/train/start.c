@@ -126,8 +126,10 @@ static int take_directory(const bert_trainer *t, int *lock, bert_error *e) {
     int rc = bert_make_directory(a->output_dir, e);
     if (!rc) rc = bert_directory_lock(a->output_dir, lock, e);
     if (rc) return rc;
+    bert_checkpoint_sweep(a->output_dir);
+    if (*resumed(a)) return BERT_OK;
     char *latest = bert_checkpoint_latest(a->output_dir);
-    if (!*resumed(a)) rc = make_free(t, latest, e);
+    rc = make_free(t, latest, e);
     free(latest);
     return rc;
 }

@@ -127,9 +127,11 @@ int bert_checkpoint_load(bert_trainer *t, const char *directory, bert_error *e);
 int bert_checkpoint_load_weights(bert_trainer *t, const char *directory, bert_error *e);
 /* All of output_dir's. */
 int bert_checkpoint_remove_all(const char *output_dir, bert_error *e);
-/* The newest checkpoint of output_dir in malloc'ed memory; NULL when there is none. Removes what a
- * killed run left half-written. */
+/* The newest checkpoint of output_dir in malloc'ed memory; NULL when there is none. */
 char *bert_checkpoint_latest(const char *output_dir);
+/* Removes what a killed run left half-written: for who holds the directory's lock, since what a run
+ * is writing looks the same. */
+void bert_checkpoint_sweep(const char *output_dir);
 /* The run's operations as transformers estimates them: 6 for each token and parameter, tables of
  * embeddings left out. */
 double bert_trainer_flos(const bert_trainer *t);
