@@ -155,6 +155,11 @@ bool bert_file_exists(const char *path) {
     return !stat(path, &st) && !S_ISDIR(st.st_mode);
 }
 
+bool bert_file_has_suffix(const char *path, const char *suffix) {
+    const size_t n = strlen(path), m = strlen(suffix);
+    return n > m && !strcasecmp(path + n - m, suffix);
+}
+
 char *bert_path_join(const char *dir, const char *name) {
     size_t a = strlen(dir), b = strlen(name);
     char *p = malloc(a + b + 2);

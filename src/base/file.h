@@ -25,6 +25,8 @@ int bert_read_file(const char *path, size_t limit, char **data, size_t *size, be
 const char *bert_file_instead(const char *data, size_t size);
 
 bool bert_file_exists(const char *path);
+/* Whether a file's name ends so (".jsonl"), in either case, with something in front of it. */
+bool bert_file_has_suffix(const char *path, const char *suffix);
 /* "dir/name" in malloc'ed memory; NULL: out of memory. */
 char *bert_path_join(const char *dir, const char *name);
 int bert_make_directory(const char *path, bert_error *e); /* with its parents; existing is fine */

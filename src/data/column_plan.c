@@ -1,5 +1,6 @@
 #include "data/column_plan.h"
 #include "base/error.h"
+#include "base/file.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -138,11 +139,6 @@ static void sample_free(sample *s) {
     free(s->text);
 }
 
-static bool ends_with(const char *s, const char *suffix) {
-    const size_t n = strlen(s), m = strlen(suffix);
-    return n > m && !strcasecmp(s + n - m, suffix);
-}
-
 static bool may_be_word(const bert_word_line *l) {
     return !bert_blank_line(l->text, l->bytes) && !bert_document_line(l->text, l->bytes);
 }
@@ -151,7 +147,8 @@ static bool may_be_word(const bert_word_line *l) {
 static char separator_of(const char *path, const bert_word_line *first) {
     static const char usual[] = ",;\t";
     for (const char *c = usual; *c; c++)
-        if ((*c == '\t' || ends_with(path, ".csv")) && memchr(first->text, *c, first->bytes))
+        if ((*c == '\t' || bert_file_has_suffix(path, ".csv")) &&
+            memchr(first->text, *c, first->bytes))
             return *c;
     return ' ';
 }

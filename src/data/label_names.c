@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/stat.h>
 
 enum { MOST = 1 << 20, LARGEST_FILE = 64 << 20, UNUSUAL = 100 };
@@ -206,8 +205,7 @@ static char *file_of(const char *path) {
 }
 
 static bool is_json(const char *path, const char *text) {
-    const size_t n = strlen(path);
-    return (n > 5 && !strcasecmp(path + n - 5, ".json")) || text[strspn(text, " \t\r\n")] == '{';
+    return bert_file_has_suffix(path, ".json") || text[strspn(text, " \t\r\n")] == '{';
 }
 
 static int read_file(const char *path, const char *column, bert_labels *out, bert_error *e) {

@@ -1,21 +1,20 @@
 #include "data/predictions.h"
 #include "base/error.h"
+#include "base/file.h"
 #include "data/dataset.h"
 #include "text/code_points.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 /* ---- The file */
 
 static const char *suffix_of(const bert_prediction_rows *how, const char *path, bert_error *e) {
     char known[200] = "";
-    const size_t n = strlen(path);
     for (int i = 0; how->suffixes[i]; i++) {
-        const size_t m = strlen(how->suffixes[i]), used = strlen(known);
-        if (n > m && !strcasecmp(path + n - m, how->suffixes[i])) return how->suffixes[i];
+        const size_t used = strlen(known);
+        if (bert_file_has_suffix(path, how->suffixes[i])) return how->suffixes[i];
         snprintf(known + used, sizeof known - used, "%s%s", i ? ", " : "", how->suffixes[i]);
     }
     bert_fail(e, BERT_EINVAL, "%s: predictions of this task are written as %s", path, known);

@@ -1,5 +1,6 @@
 #include "data/question_file.h"
 #include "base/error.h"
+#include "base/file.h"
 #include "files/json_rows.h"
 #include <string.h>
 
@@ -60,14 +61,11 @@ static int fail_at(const job *j, const json_t *object, int code, bert_error *e, 
 
 static int need_json(const char *path, bert_error *e) {
     static const char *const others[] = {".csv", ".tsv", ".parquet", ".arrow", ".xlsx"};
-    const size_t n = strlen(path);
-    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
-        const size_t m = strlen(others[i]);
-        if (n > m && !strcasecmp(path + n - m, others[i]))
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (bert_file_has_suffix(path, others[i]))
             return bert_fail(e, BERT_EUNSUPPORTED,
                              "%s: a %s file has no room for the places of answers: " READ, path,
                              others[i] + 1);
-    }
     return BERT_OK;
 }
 

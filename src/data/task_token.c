@@ -1,12 +1,12 @@
 /* Token classification: sentences of labelled words. */
 #include "base/error.h"
+#include "base/file.h"
 #include "base/grow.h"
 #include "data/metric_entity.h"
 #include "data/predictions.h"
 #include "data/sentence_reader.h"
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 enum { NONE = -100 }; /* the label that losses leave out */
 
@@ -161,13 +161,8 @@ int bert_sentence_end(bert_sentence_reader *s, bert_error *e) {
 
 /* ---- The file */
 
-static bool ends_with(const char *s, const char *suffix) {
-    const size_t n = strlen(s), m = strlen(suffix);
-    return n > m && !strcasecmp(s + n - m, suffix);
-}
-
 static int read_file(bert_sentence_reader *s, const char *path, bert_error *e) {
-    const bool json = ends_with(path, ".jsonl") || ends_with(path, ".json");
+    const bool json = bert_file_has_suffix(path, ".jsonl") || bert_file_has_suffix(path, ".json");
     int rc = (json ? bert_read_word_lists : bert_read_word_lines)(s, path, e);
     if (!rc) rc = bert_sentence_end(s, e);
     if (!rc && s->empty)

@@ -1,7 +1,7 @@
 #include "files/foreign.h"
+#include "base/file.h"
 #include <stdbool.h>
 #include <string.h>
-#include <strings.h>
 
 #define FROM_DATASETS "with datasets: load_dataset(..)[\"train\"].to_json(\"data.jsonl\")"
 #define FROM_PANDAS ".to_json(\"data.jsonl\", orient=\"records\", lines=True)"
@@ -69,10 +69,7 @@ const char *bert_foreign_data(const char *data, size_t size) {
 }
 
 const char *bert_foreign_name(const char *path) {
-    const size_t n = strlen(path);
-    for (int i = 0; i < KINDS; i++) {
-        const size_t m = kinds[i].suffix ? strlen(kinds[i].suffix) : 0;
-        if (m && n > m && !strcasecmp(path + n - m, kinds[i].suffix)) return kinds[i].is;
-    }
+    for (int i = 0; i < KINDS; i++)
+        if (kinds[i].suffix && bert_file_has_suffix(path, kinds[i].suffix)) return kinds[i].is;
     return NULL;
 }

@@ -1,5 +1,6 @@
 /* Records of txt, csv, tsv and JSON files, and their fields. */
 #include "base/error.h"
+#include "base/file.h"
 #include "base/number.h"
 #include "files/reader.h"
 #include <math.h>
@@ -7,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 int bert_record_fail(const bert_reader *r, bert_error *e, const char *format, ...) {
     bert_error local = {0};
@@ -244,11 +244,8 @@ static const bert_record_format formats[] = {
 enum { FORMATS = sizeof formats / sizeof *formats };
 
 const bert_record_format *bert_record_format_of(const char *path) {
-    const size_t n = strlen(path);
-    for (int i = 0; i < FORMATS; i++) {
-        const size_t m = strlen(formats[i].suffix);
-        if (n > m && !strcasecmp(path + n - m, formats[i].suffix)) return &formats[i];
-    }
+    for (int i = 0; i < FORMATS; i++)
+        if (bert_file_has_suffix(path, formats[i].suffix)) return &formats[i];
     return NULL;
 }
 

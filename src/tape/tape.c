@@ -112,21 +112,25 @@ bool bert_tape_ready_(const bert_tape *t, const bert_tensor *const *xs, size_t n
     return true;
 }
 
-void *bert_tape_fail(bert_tape *t, const bert_op *op, int code, const char *format, ...) {
-    if (t->error.code) return NULL;
-    va_list args;
-    va_start(args, format);
+static void *fail(bert_tape *t, const bert_op *op, int code, const char *format, va_list args) {
+    if (!t || t->error.code) return NULL;
     bert_fail_v(&t->error, code, format, args);
-    va_end(args);
     if (op) bert_error_prefix(&t->error, "%s: ", op->name);
     return NULL;
 }
 
-void *bert_tape_set_error(bert_tape *t, int code, const char *format, ...) {
-    if (!t || t->error.code) return NULL;
+void *bert_tape_fail(bert_tape *t, const bert_op *op, int code, const char *format, ...) {
     va_list args;
     va_start(args, format);
-    bert_fail_v(&t->error, code, format, args);
+    fail(t, op, code, format, args);
+    va_end(args);
+    return NULL;
+}
+
+void *bert_tape_set_error(bert_tape *t, int code, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    fail(t, NULL, code, format, args);
     va_end(args);
     return NULL;
 }
