@@ -1,61 +1,11 @@
 /* Multiple choice as well-known files have it: each of them is the same set as plain columns are.
  */
 #include "data/dataset.h"
-#include "tiny.h"
-
-typedef struct {
-    char *dir;
-    bert_model *base;
-    bert_dataset_options options;
-    bert_error e;
-} world;
-
-static void begin(world *w) {
-    memset(w, 0, sizeof *w);
-    w->dir = test_directory();
-    tiny_model(w->dir, 3, "single_label_classification", 0);
-    w->base = bert_model_open(w->dir, &(bert_model_options){.head = "none"}, &w->e);
-    if (!w->base) fail_msg("%s", w->e.message);
-    w->options = bert_dataset_default();
-    w->options.task = "multiple-choice";
-}
-
-static void end(world *w) {
-    bert_model_close(w->base);
-    test_remove(w->dir);
-}
-
-static bert_dataset *open_text(world *w, const char *name, const char *text) {
-    tiny_write(w->dir, name, text);
-    char *path = bert_path_join(w->dir, name);
-    bert_error_clear(&w->e);
-    bert_dataset *d = bert_dataset_open(path, w->base, &w->options, &w->e);
-    free(path);
-    return d;
-}
-
-static bert_dataset *must(world *w, const char *name, const char *text) {
-    bert_dataset *d = open_text(w, name, text);
-    if (!d) fail_msg("%s: %s", text, w->e.message);
-    return d;
-}
-
-static void refused(world *w, const char *name, const char *text, const char *says) {
-    bert_dataset *d = open_text(w, name, text);
-    assert_null(d);
-    if (!strstr(w->e.message, says)) fail_msg("\"%s\", not \"%s\"", w->e.message, says);
-}
-
-static bool notes(const bert_dataset *d, const char *part) {
-    const char *line;
-    for (int i = 0; (line = bert_dataset_note(d, i)); i++)
-        if (strstr(line, part)) return true;
-    return false;
-}
+#include "data_world.h"
 
 static void same(world *w, const bert_dataset *want, const char *name, const char *text,
                  const char *note) {
-    bert_dataset *d = must(w, name, text);
+    bert_dataset *d = open_or_fail(w, name, text);
     if (d->rows != want->rows || d->group != want->group ||
         d->start[d->sequences] != want->start[want->sequences] ||
         memcmp(bert_dataset_ints(d, "ids"), bert_dataset_ints(want, "ids"),
@@ -63,7 +13,7 @@ static void same(world *w, const bert_dataset *want, const char *name, const cha
         memcmp(bert_dataset_ints(d, "labels"), bert_dataset_ints(want, "labels"),
                (size_t)d->rows * sizeof(int32_t)))
         fail_msg("read as another set: %s", text);
-    if (!notes(d, note)) fail_msg("it does not say \"%s\": %s", note, bert_dataset_note(d, 0));
+    if (!notes_say(d, note)) fail_msg("it does not say \"%s\": %s", note, bert_dataset_note(d, 0));
     bert_dataset_free(d);
 }
 
@@ -73,11 +23,11 @@ typedef struct {
 
 static void all_same(const char *plain, const file *files, size_t n) {
     world w;
-    begin(&w);
-    bert_dataset *want = must(&w, "plain.csv", plain);
+    begin_task(&w, "multiple-choice");
+    bert_dataset *want = open_or_fail(&w, "plain.csv", plain);
     for (size_t i = 0; i < n; i++) same(&w, want, files[i].name, files[i].text, files[i].note);
     bert_dataset_free(want);
-    end(&w);
+    end_task(&w);
 }
 
 static void a_question_and_its_endings(void **state) {
@@ -159,7 +109,7 @@ static void a_context_and_a_question(void **state) {
 static void what_is_no_choice(void **state) {
     (void)state;
     world w;
-    begin(&w);
+    begin_task(&w, "multiple-choice");
     refused(&w, "a.jsonl", "{\"question\":\"w1\",\"answer\":0}\n", "no endings to choose from");
     refused(&w, "a.jsonl", "{\"question\":\"w1\",\"choices\":[\"w2\",\"w3\"]}\n",
             "no column is known as the label: --label-column NAME");
@@ -178,22 +128,23 @@ static void what_is_no_choice(void **state) {
     w.options.text_column = "nothing";
     refused(&w, "a.jsonl", "{\"question\":\"w1\",\"choices\":[\"w2\",\"w3\"],\"answer\":0}\n",
             "column 'nothing' is not there; the columns are question, choices, answer");
-    end(&w);
+    end_task(&w);
 }
 
 /* A set to validate with is counted as the one to train on is. */
 static void counted_from_one_twice(void **state) {
     (void)state;
     world w;
-    begin(&w);
-    bert_dataset *train = must(&w, "t.csv", "question,A,B,C,label\nw1,w2,w3,w4,1\nw1,w2,w3,w4,3\n");
+    begin_task(&w, "multiple-choice");
+    bert_dataset *train =
+        open_or_fail(&w, "t.csv", "question,A,B,C,label\nw1,w2,w3,w4,1\nw1,w2,w3,w4,3\n");
     assert_int_equal(bert_dataset_ints(train, "labels")[1], 2);
     w.options.like = train;
-    bert_dataset *d = must(&w, "v.csv", "question,A,B,C,label\nw1,w2,w3,w4,2\n");
+    bert_dataset *d = open_or_fail(&w, "v.csv", "question,A,B,C,label\nw1,w2,w3,w4,2\n");
     assert_int_equal(bert_dataset_ints(d, "labels")[0], 1);
     bert_dataset_free(d);
     bert_dataset_free(train);
-    end(&w);
+    end_task(&w);
 }
 
 int main(void) {

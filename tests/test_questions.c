@@ -2,63 +2,12 @@
  * said. */
 #include "data/question.h"
 #include "data/question_place.h"
-#include "tiny.h"
+#include "data_world.h"
 #include "train/evaluate.h"
 #include <jansson.h>
 
-typedef struct {
-    char *dir;
-    bert_model *base;
-    bert_dataset_options options;
-    bert_error e;
-} world;
-
-static void begin(world *w) {
-    memset(w, 0, sizeof *w);
-    w->dir = test_directory();
-    tiny_model(w->dir, 3, "single_label_classification", 0);
-    w->base = bert_model_open(w->dir, &(bert_model_options){.head = "none"}, &w->e);
-    if (!w->base) fail_msg("%s", w->e.message);
-    w->options = bert_dataset_default();
-    w->options.task = "question-answering";
-}
-
-static void end(world *w) {
-    bert_model_close(w->base);
-    test_remove(w->dir);
-}
-
-static bert_dataset *open_text(world *w, const char *name, const char *text) {
-    tiny_write(w->dir, name, text);
-    char *path = bert_path_join(w->dir, name);
-    bert_error_clear(&w->e);
-    bert_dataset *d = bert_dataset_open(path, w->base, &w->options, &w->e);
-    free(path);
-    return d;
-}
-
-static bert_dataset *must(world *w, const char *name, const char *text) {
-    bert_dataset *d = open_text(w, name, text);
-    if (!d) fail_msg("%s", w->e.message);
-    return d;
-}
-
-static void refused(world *w, const char *name, const char *text, int code, const char *says) {
-    bert_dataset *d = open_text(w, name, text);
-    assert_null(d);
-    if (w->e.code != code || !strstr(w->e.message, says))
-        fail_msg("%d \"%s\", not %d \"..%s..\"", w->e.code, w->e.message, code, says);
-}
-
-static bool says(const bert_dataset *d, const char *what) {
-    const char *line;
-    for (int i = 0; (line = bert_dataset_note(d, i)); i++)
-        if (strstr(line, what)) return true;
-    return false;
-}
-
 static void must_say(const bert_dataset *d, const char *what) {
-    if (!says(d, what)) fail_msg("nothing says \"%s\"", what);
+    if (!notes_say(d, what)) fail_msg("nothing says \"%s\"", what);
 }
 
 /* ---- Places */
@@ -155,9 +104,9 @@ static void every_shape_is_the_same(void **state) {
         {"a.json", "[{\"paragraphs\": [" QAS "]}]"},
     };
     world w;
-    begin(&w);
+    begin_task(&w, "question-answering");
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
-        bert_dataset *d = must(&w, files[i].name, files[i].text);
+        bert_dataset *d = open_or_fail(&w, files[i].name, files[i].text);
         const bert_questions *q = d->state;
         assert_int_equal(q->count, 2);
         assert_int_equal(q->contexts_count, 1);
@@ -171,7 +120,7 @@ static void every_shape_is_the_same(void **state) {
         assert_null(bert_dataset_note(d, 1));
         bert_dataset_free(d);
     }
-    end(&w);
+    end_task(&w);
 }
 
 /* A row with so much of it, of one context. */
@@ -183,7 +132,7 @@ static void row(char *out, const char *id, const char *answers, const char *more
 static void doubtful_rows_are_said(void **state) {
     (void)state;
     world w;
-    begin(&w);
+    begin_task(&w, "question-answering");
     char text[8192] = "";
     row(text, "\"id\": \"right\"", "{\"text\": [\"w3\"], \"answer_start\": [6]}", "");
     row(text, "\"id\": \"found\"", "{\"text\": [\"w3\"], \"answer_start\": [60]}", "");
@@ -196,7 +145,7 @@ static void doubtful_rows_are_said(void **state) {
     row(text, "\"id\": 3", "{\"text\": [\"\"], \"answer_start\": [-1]}", "");
     row(text, "\"id\": 4", "{\"text\": \"w3\", \"answer_start\": 6}", ", \"is_impossible\": true");
     row(text, "\"id\": 8", "{\"text\": [\"w9\", \"w4\"], \"answer_start\": [6, 9]}", "");
-    bert_dataset *d = must(&w, "a.jsonl", text);
+    bert_dataset *d = open_or_fail(&w, "a.jsonl", text);
     const bert_questions *q = d->state;
     assert_int_equal(q->count, 11);
     assert_int_equal(q->unanswerable, 6);
@@ -225,76 +174,78 @@ static void doubtful_rows_are_said(void **state) {
     bert_model_close(m);
     bert_loader_free(l);
     bert_dataset_free(d);
-    end(&w);
+    end_task(&w);
 }
 
 static void rows_that_say_nothing_are_errors(void **state) {
     (void)state;
     world w;
-    begin(&w);
-    refused(&w, "a.jsonl", ONE "\n{\"id\": \"b\", " CONTEXT ", " COLUMNS "}\n", BERT_EFORMAT,
-            "a.jsonl:2: no \"question\"");
-    refused(&w, "a.jsonl", "{\"id\": \"b\", \"question\": null, " CONTEXT ", " COLUMNS "}\n",
-            BERT_EFORMAT, "a.jsonl:1: question b has no text \"question\"");
-    refused(&w, "a.jsonl", ONE "\n\n{\"question\": \"w1\", \"passage\": \"w1\", " COLUMNS "}\n",
-            BERT_EFORMAT, "a.jsonl:3: a question has no \"context\" (pair_column");
-    refused(&w, "a.jsonl", "{\"question\": \"w1\", \"context\": [\"w1\"], " COLUMNS "}\n",
-            BERT_EFORMAT, "a list as \"context\"");
-    refused(&w, "a.jsonl", "{\"id\": 3, \"question\": \"w1\", " CONTEXT "}\n", BERT_EFORMAT,
-            "a.jsonl:1: question 3: needs an array \"answers\"");
-    refused(&w, "a.jsonl", "{\"question\": \"w1\", " CONTEXT ", \"answers\": \"w1\"}\n",
-            BERT_EFORMAT, "here it is a text");
-    refused(&w, "a.jsonl",
-            "{\"question\": \"w1\", " CONTEXT
-            ", \"answers\": {\"text\": [\"w1\"], \"answer_start\": []}}\n",
-            BERT_EFORMAT, "the same length");
-    refused(&w, "a.jsonl",
-            "{\"question\": \"w1\", " CONTEXT
-            ", \"answers\": [{\"text\": [\"w1\"], \"answer_start\": 0}]}\n",
-            BERT_EFORMAT, "a text and a whole number");
-    refused(&w, "a.jsonl",
-            "{\"question\": \"w1\", " CONTEXT
-            ", \"answers\": [{\"text\": \"w1\", \"answer_start\": \"0\"}]}\n",
-            BERT_EFORMAT, "a whole number");
-    refused(&w, "a.jsonl", "{\"question\": \"w1\", " CONTEXT ", \"is_impossible\": \"no\"}\n",
-            BERT_EFORMAT, "is_impossible");
-    refused(&w, "a.json", "{\"data\": [1]}", BERT_EFORMAT, "here are none");
-    refused(&w, "a.csv", "question,context,answers\n", BERT_EUNSUPPORTED, "a csv file");
-    refused(&w, "a.jsonl", "{\"header\": {\"dataset\": \"x\"}}\n", BERT_EUNSUPPORTED, "MRQA");
-    refused(&w, "a.jsonl",
-            "{" CONTEXT ", \"qas\": [{\"question\": \"w1\", \"answers\": [\"w1\"], "
-            "\"detected_answers\": []}]}\n",
-            BERT_EUNSUPPORTED, "MRQA");
-    refused(&w, "a.json", "{\"data\": [{\"storyId\": \"x\", \"text\": \"w1\"}]}", BERT_EUNSUPPORTED,
-            "NewsQA");
-    end(&w);
+    begin_task(&w, "question-answering");
+    refused_with(&w, "a.jsonl", ONE "\n{\"id\": \"b\", " CONTEXT ", " COLUMNS "}\n", BERT_EFORMAT,
+                 "a.jsonl:2: no \"question\"");
+    refused_with(&w, "a.jsonl", "{\"id\": \"b\", \"question\": null, " CONTEXT ", " COLUMNS "}\n",
+                 BERT_EFORMAT, "a.jsonl:1: question b has no text \"question\"");
+    refused_with(&w, "a.jsonl",
+                 ONE "\n\n{\"question\": \"w1\", \"passage\": \"w1\", " COLUMNS "}\n", BERT_EFORMAT,
+                 "a.jsonl:3: a question has no \"context\" (pair_column");
+    refused_with(&w, "a.jsonl", "{\"question\": \"w1\", \"context\": [\"w1\"], " COLUMNS "}\n",
+                 BERT_EFORMAT, "a list as \"context\"");
+    refused_with(&w, "a.jsonl", "{\"id\": 3, \"question\": \"w1\", " CONTEXT "}\n", BERT_EFORMAT,
+                 "a.jsonl:1: question 3: needs an array \"answers\"");
+    refused_with(&w, "a.jsonl", "{\"question\": \"w1\", " CONTEXT ", \"answers\": \"w1\"}\n",
+                 BERT_EFORMAT, "here it is a text");
+    refused_with(&w, "a.jsonl",
+                 "{\"question\": \"w1\", " CONTEXT
+                 ", \"answers\": {\"text\": [\"w1\"], \"answer_start\": []}}\n",
+                 BERT_EFORMAT, "the same length");
+    refused_with(&w, "a.jsonl",
+                 "{\"question\": \"w1\", " CONTEXT
+                 ", \"answers\": [{\"text\": [\"w1\"], \"answer_start\": 0}]}\n",
+                 BERT_EFORMAT, "a text and a whole number");
+    refused_with(&w, "a.jsonl",
+                 "{\"question\": \"w1\", " CONTEXT
+                 ", \"answers\": [{\"text\": \"w1\", \"answer_start\": \"0\"}]}\n",
+                 BERT_EFORMAT, "a whole number");
+    refused_with(&w, "a.jsonl", "{\"question\": \"w1\", " CONTEXT ", \"is_impossible\": \"no\"}\n",
+                 BERT_EFORMAT, "is_impossible");
+    refused_with(&w, "a.json", "{\"data\": [1]}", BERT_EFORMAT, "here are none");
+    refused_with(&w, "a.csv", "question,context,answers\n", BERT_EUNSUPPORTED, "a csv file");
+    refused_with(&w, "a.jsonl", "{\"header\": {\"dataset\": \"x\"}}\n", BERT_EUNSUPPORTED, "MRQA");
+    refused_with(&w, "a.jsonl",
+                 "{" CONTEXT ", \"qas\": [{\"question\": \"w1\", \"answers\": [\"w1\"], "
+                 "\"detected_answers\": []}]}\n",
+                 BERT_EUNSUPPORTED, "MRQA");
+    refused_with(&w, "a.json", "{\"data\": [{\"storyId\": \"x\", \"text\": \"w1\"}]}",
+                 BERT_EUNSUPPORTED, "NewsQA");
+    end_task(&w);
 }
 
 static void members_may_have_other_names(void **state) {
     (void)state;
     world w;
-    begin(&w);
+    begin_task(&w, "question-answering");
     w.options.text_column = "q";
     w.options.pair_column = "passage";
     w.options.label_column = "gold";
-    bert_dataset *d = must(&w, "a.jsonl",
-                           "{\"q\": \"w0\", \"passage\": \"w1 w2\", \"gold\": [{\"text\": \"w2\", "
-                           "\"answer_start\": 3}], \"question\": 3, \"answers\": \"?\"}\n");
+    bert_dataset *d =
+        open_or_fail(&w, "a.jsonl",
+                     "{\"q\": \"w0\", \"passage\": \"w1 w2\", \"gold\": [{\"text\": \"w2\", "
+                     "\"answer_start\": 3}], \"question\": 3, \"answers\": \"?\"}\n");
     assert_int_equal(bert_dataset_ints(d, "start_positions")[0], 4);
     bert_dataset_free(d);
-    end(&w);
+    end_task(&w);
 }
 
 static void answers_that_are_nowhere_are_not_trained_on(void **state) {
     (void)state;
     world w;
-    begin(&w);
+    begin_task(&w, "question-answering");
     char text[2048] = "";
     row(text, "\"id\": 1", "{\"text\": [\"w8\"], \"answer_start\": [6]}", "");
     row(text, "\"id\": 2", "{\"text\": [\"w9\"], \"answer_start\": [6]}", "");
     for (int lost = 1; lost >= 0; lost--) {
         if (!lost) row(text, "\"id\": 3", "null", "");
-        bert_dataset *d = must(&w, "a.jsonl", text);
+        bert_dataset *d = open_or_fail(&w, "a.jsonl", text);
         bert_model *m = bert_dataset_open_model(d, &w.e);
         if (!m) fail_msg("%s", w.e.message);
         bert_training_args a = bert_training_default();
@@ -312,7 +263,7 @@ static void answers_that_are_nowhere_are_not_trained_on(void **state) {
         bert_model_close(m);
         bert_dataset_free(d);
     }
-    end(&w);
+    end_task(&w);
 }
 
 /* ---- Which script */
@@ -324,7 +275,7 @@ static void version_of(world *w, const char *version, const char *more, bool two
              "{%s%s \"data\": [{\"paragraphs\": [{" CONTEXT
              ", \"qas\": [{\"question\": \"w0\", \"id\": \"a\", " COLUMNS "%s}]}]}]}",
              version, *version ? "," : "", more);
-    bert_dataset *d = must(w, "v.json", text);
+    bert_dataset *d = open_or_fail(w, "v.json", text);
     const bert_questions *q = d->state;
     assert_int_equal(q->version_2, two);
     assert_int_equal(q->unanswerable, 0);
@@ -338,7 +289,7 @@ static void files_of_version_2(void **state) {
     (void)state;
     static const char one[] = "exact_match,f1", two[] = "exact_match,f1,HasAns_exact,HasAns_f1";
     world w;
-    begin(&w);
+    begin_task(&w, "question-answering");
     version_of(&w, "", "", false, one);
     version_of(&w, "\"version\": \"1.1\"", "", false, one);
     version_of(&w, "\"version\": \"v1.0\"", "", false, one);
@@ -347,14 +298,14 @@ static void files_of_version_2(void **state) {
     version_of(&w, "\"version\": \"2.0\"", "", true, two);
     version_of(&w, "\"version\": 2.0", "", true, two);
     version_of(&w, "\"version\": \"1.1\"", ", \"is_impossible\": false", true, two);
-    bert_dataset *d =
-        must(&w, "a.jsonl", "{\"question\": \"w0\", " CONTEXT ", \"answers\": null}\n" ONE "\n");
+    bert_dataset *d = open_or_fail(
+        &w, "a.jsonl", "{\"question\": \"w0\", " CONTEXT ", \"answers\": null}\n" ONE "\n");
     assert_null(d->task->usual(d));
     bert_dataset_free(d);
-    d = must(&w, "a.jsonl", "{\"question\": \"w0\", " CONTEXT ", \"answers\": null}\n");
+    d = open_or_fail(&w, "a.jsonl", "{\"question\": \"w0\", " CONTEXT ", \"answers\": null}\n");
     assert_string_equal(d->task->usual(d), "exact_match,f1,NoAns_exact,NoAns_f1");
     bert_dataset_free(d);
-    end(&w);
+    end_task(&w);
 }
 
 /* ---- From tokens to text */
@@ -379,15 +330,16 @@ static double exact_of(world *w, const bert_dataset *d, int32_t first, int32_t l
 static void odd_contexts(void **state) {
     (void)state;
     world w;
-    begin(&w);
+    begin_task(&w, "question-answering");
     /* A zero byte, which the tokenizer drops, is a character to Python; CRLF and an emoji. */
-    bert_dataset *d = must(&w, "a.jsonl",
-                           "{\"question\": \"w0\", \"context\": \"w1 w\\u00002 \\ud83d\\ude00\\r\\n"
-                           "w4\", \"answers\": [{\"text\": \"w\\u00002\", \"answer_start\": 3}]}");
+    bert_dataset *d =
+        open_or_fail(&w, "a.jsonl",
+                     "{\"question\": \"w0\", \"context\": \"w1 w\\u00002 \\ud83d\\ude00\\r\\n"
+                     "w4\", \"answers\": [{\"text\": \"w\\u00002\", \"answer_start\": 3}]}");
     const bert_questions *q = d->state;
     assert_int_equal(q->questions[0].context.bytes, 15);
     assert_int_equal(q->questions[0].gold[0].bytes, 3);
-    assert_false(says(d, "place"));
+    assert_false(notes_say(d, "place"));
     assert_int_equal(bert_dataset_ints(d, "ids")[bert_dataset_ints(d, "start_positions")[0]],
                      5 + 2);
     assert_float_equal(exact_of(&w, d, bert_dataset_ints(d, "start_positions")[0],
@@ -397,21 +349,21 @@ static void odd_contexts(void **state) {
                                 bert_dataset_ints(d, "end_positions")[0] + 1),
                        0, 0);
     bert_dataset_free(d);
-    d = must(&w, "a.jsonl",
-             "{\"question\": \"w0\", \"context\": \"x\", \"answers\": [{\"text\": \"x\", "
-             "\"answer_start\": 0}]}");
+    d = open_or_fail(&w, "a.jsonl",
+                     "{\"question\": \"w0\", \"context\": \"x\", \"answers\": [{\"text\": \"x\", "
+                     "\"answer_start\": 0}]}");
     assert_float_equal(exact_of(&w, d, 3, 3), 100, 0);
     bert_dataset_free(d);
-    d = must(&w, "a.jsonl", "{\"question\": \" \", \"context\": \"\", \"answers\": null}");
+    d = open_or_fail(&w, "a.jsonl", "{\"question\": \" \", \"context\": \"\", \"answers\": null}");
     must_say(d, "1 question is blank");
     assert_float_equal(exact_of(&w, d, 1, 1), 100, 0); /* nothing to choose from */
     bert_dataset_free(d);
-    refused(&w, "a.jsonl",
-            "{\"id\": \"long\", \"question\": \"w1 w1 w1 w1 w1 w1 w1 w1 w1 w1 w1 w1 w1 w1 w1 w1 "
-            "w1 w1 w1 w1\", \"context\": \"x\", \"answers\": null}",
-            BERT_EINVAL,
-            "a.jsonl:1: question long: the question has 20 tokens, which leaves no room");
-    end(&w);
+    refused_with(
+        &w, "a.jsonl",
+        "{\"id\": \"long\", \"question\": \"w1 w1 w1 w1 w1 w1 w1 w1 w1 w1 w1 w1 w1 w1 w1 w1 "
+        "w1 w1 w1 w1\", \"context\": \"x\", \"answers\": null}",
+        BERT_EINVAL, "a.jsonl:1: question long: the question has 20 tokens, which leaves no room");
+    end_task(&w);
 }
 
 /* ---- Predictions */
@@ -433,7 +385,7 @@ static char *predicted(world *w, const bert_model *m, const bert_dataset *d, con
 static void predictions_are_squads(void **state) {
     (void)state;
     world w;
-    begin(&w);
+    begin_task(&w, "question-answering");
     bert_model_options mo = bert_model_default();
     mo.head = "question-answering";
     bert_model *m = bert_model_open(w.dir, &mo, &w.e);
@@ -445,7 +397,7 @@ static void predictions_are_squads(void **state) {
     static const char none[] = "{\"question\": \"w5\", \"id\": 7, " CONTEXT ", \"answers\": null}";
     char text[2048];
     snprintf(text, sizeof text, ONE "\n%s\n" ONE "\n", none);
-    bert_dataset *d = must(&w, "a.jsonl", text);
+    bert_dataset *d = open_or_fail(&w, "a.jsonl", text);
     char *got = predicted(&w, m, d, "p.json");
     assert_string_equal(got, "{\n    \"a\": \"\",\n    \"7\": \"\"\n}\n");
     free(got);
@@ -455,7 +407,7 @@ static void predictions_are_squads(void **state) {
     free(got);
     bert_dataset_free(d);
     /* Of SQuAD 1.1 there is always an answer, and it is a part of the context. */
-    d = must(&w, "a.json", "{\"data\": [" ONE "]}");
+    d = open_or_fail(&w, "a.json", "{\"data\": [" ONE "]}");
     got = predicted(&w, m, d, "p.jsonl");
     json_t *record = json_loads(got, 0, NULL);
     const char *answer = json_string_value(json_object_get(record, "prediction"));
@@ -467,7 +419,7 @@ static void predictions_are_squads(void **state) {
     free(got);
     bert_dataset_free(d);
     bert_model_close(m);
-    end(&w);
+    end_task(&w);
 }
 
 int main(void) {

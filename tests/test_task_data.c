@@ -1,48 +1,10 @@
 /* What each task makes of its files, and that it learns from them. */
 #include "data/question.h"
-#include "tiny.h"
-
-typedef struct {
-    char *dir;
-    bert_model *base;
-    bert_dataset_options options;
-    bert_error e;
-} world;
-
-static void begin(world *w, const char *task) {
-    memset(w, 0, sizeof *w);
-    w->dir = test_directory();
-    tiny_model(w->dir, 3, "single_label_classification", 0);
-    w->base = bert_model_open(w->dir, &(bert_model_options){.head = "none"}, &w->e);
-    if (!w->base) fail_msg("%s", w->e.message);
-    w->options = bert_dataset_default();
-    w->options.task = task;
-}
-
-static void end(world *w) {
-    bert_model_close(w->base);
-    test_remove(w->dir);
-}
-
-static bert_dataset *open_text(world *w, const char *name, const char *text) {
-    tiny_write(w->dir, name, text);
-    char *path = bert_path_join(w->dir, name);
-    bert_error_clear(&w->e);
-    bert_dataset *d = bert_dataset_open(path, w->base, &w->options, &w->e);
-    free(path);
-    return d;
-}
+#include "data_world.h"
 
 static bert_dataset *must(world *w, bert_dataset *d) {
     if (!d) fail_msg("%s", w->e.message);
     return d;
-}
-
-static void refused(world *w, const char *name, const char *text, int code, const char *says) {
-    bert_dataset *d = open_text(w, name, text);
-    assert_null(d);
-    if (w->e.code != code || !strstr(w->e.message, says))
-        fail_msg("%d \"%s\", not %d \"..%s..\"", w->e.code, w->e.message, code, says);
 }
 
 /* ids of the tiny vocabulary: w0 is 5 */
@@ -51,7 +13,7 @@ enum { CLS = 2, SEP = 3, W = 5 };
 static void sentences_of_words(void **state) {
     (void)state;
     world w;
-    begin(&w, "token-classification");
+    begin_task(&w, "token-classification");
     bert_dataset *d =
         must(&w, open_text(&w, "a.conll", "-DOCSTART- O\n\nw1 X B-B\nw2w3 Y O\n\n\nw4  Z B-A\r\n"));
     assert_int_equal(bert_dataset_size(d), 2);
@@ -83,23 +45,24 @@ static void sentences_of_words(void **state) {
     d = must(&w, open_text(&w, "b.conll", "\xef\xbb\xbf-DOCSTART- O\n\nw1 O\nw2 B\n"));
     assert_int_equal(bert_dataset_size(d), 1);
     bert_dataset_free(d);
-    refused(&w, "b.conll", "w1 O\nw2\n", BERT_EFORMAT, "b.conll:2: \"w2\" has no label");
-    refused(&w, "b.jsonl", "{\"tokens\": [\"w1\"]}\n", BERT_EFORMAT, "b.jsonl:1");
-    refused(&w, "c.jsonl", "{\"tokens\": [", BERT_EFORMAT, "c.jsonl:1: an object that starts here");
-    refused(&w, "c.conll", "w1 O\nw2 O\n", BERT_EINVAL, "one class");
-    refused(&w, "d.conll", "", BERT_EINVAL, "no rows");
+    refused_with(&w, "b.conll", "w1 O\nw2\n", BERT_EFORMAT, "b.conll:2: \"w2\" has no label");
+    refused_with(&w, "b.jsonl", "{\"tokens\": [\"w1\"]}\n", BERT_EFORMAT, "b.jsonl:1");
+    refused_with(&w, "c.jsonl", "{\"tokens\": [", BERT_EFORMAT,
+                 "c.jsonl:1: an object that starts here");
+    refused_with(&w, "c.conll", "w1 O\nw2 O\n", BERT_EINVAL, "one class");
+    refused_with(&w, "d.conll", "", BERT_EINVAL, "no rows");
     w.options.task = "dancing";
-    refused(&w, "a.conll", "w1 O\n", BERT_EINVAL, "token-classification");
-    end(&w);
+    refused_with(&w, "a.conll", "w1 O\n", BERT_EINVAL, "token-classification");
+    end_task(&w);
 }
 
 static void long_sentences(void **state) {
     (void)state;
     world w;
-    begin(&w, "token-classification");
+    begin_task(&w, "token-classification");
     const char *text = "w0 A\nw1 B\nw2 A\nw3 B\nw4 A\n";
     w.options.max_length = 4;
-    refused(&w, "a.conll", text, BERT_ETOOLONG, "a.conll:1: the text has 7 tokens");
+    refused_with(&w, "a.conll", text, BERT_ETOOLONG, "a.conll:1: the text has 7 tokens");
     w.options.overflow = BERT_OVERFLOW_TRUNCATE;
     bert_dataset *d = must(&w, open_text(&w, "a.conll", text));
     assert_int_equal(bert_dataset_size(d), 1);
@@ -115,7 +78,7 @@ static void long_sentences(void **state) {
         assert_int_equal(bert_dataset_ints(d, "labels")[at], i % 2);
     }
     bert_dataset_free(d);
-    end(&w);
+    end_task(&w);
 }
 
 /* Where the tokenizer truncates left, the end of a text is kept, whatever the task. */
@@ -131,7 +94,7 @@ static void ends_are_kept_where_the_checkpoint_says_so(void **state) {
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         world w;
-        begin(&w, rows[i].task);
+        begin_task(&w, rows[i].task);
         tiny_write(w.dir, "tokenizer_config.json", "{\"truncation_side\": \"left\"}");
         bert_model_close(w.base);
         w.base = bert_model_open(w.dir, &(bert_model_options){.head = "none"}, &w.e);
@@ -146,7 +109,7 @@ static void ends_are_kept_where_the_checkpoint_says_so(void **state) {
         assert_int_equal(d->dropped, rows[i].first - W);
         if (!i) assert_int_equal(bert_dataset_ints(d, "labels")[1], 1); /* B, which w3 has */
         bert_dataset_free(d);
-        end(&w);
+        end_task(&w);
     }
 }
 
@@ -160,7 +123,7 @@ static const char squad[] =
 static void windows_of_contexts(void **state) {
     (void)state;
     world w;
-    begin(&w, "question-answering");
+    begin_task(&w, "question-answering");
     bert_dataset *d = must(&w, open_text(&w, "a.json", squad));
     const bert_questions *q = d->state;
     assert_int_equal(bert_dataset_size(d), 2);
@@ -194,19 +157,20 @@ static void windows_of_contexts(void **state) {
     }
     assert_true(held >= 2);
     bert_dataset_free(d);
-    refused(&w, "b.json", "{\"rows\": []}", BERT_EFORMAT, "\"data\"");
-    refused(&w, "c.json", "{\"data\": [{\"paragraphs\": [{\"context\": \"w1\"}]}]}", BERT_EFORMAT,
-            "\"qas\"");
-    refused(&w, "d.json",
-            "{\"data\": [{\"paragraphs\": [{\"context\": \"w1\", \"qas\": [{\"question\": \"w2\", "
-            "\"id\": \"x\", \"answers\": [{\"text\": \"w1\"}]}]}]}]}",
-            BERT_EFORMAT, "question x");
-    refused(&w, "e.json", "{\"data\": []}", BERT_EINVAL, "no rows");
-    refused(&w, "g.json",
-            "{\"data\": [{\"paragraphs\": [{\"context\": \"w1\", \"qas\": [{\"id\": \"x\", "
-            "\"question\": \"w1 w2 w3 w4 w5 w6 w7 w8\", \"is_impossible\": true}]}]}]}",
-            BERT_EINVAL, "g.json: question x: ");
-    end(&w);
+    refused_with(&w, "b.json", "{\"rows\": []}", BERT_EFORMAT, "\"data\"");
+    refused_with(&w, "c.json", "{\"data\": [{\"paragraphs\": [{\"context\": \"w1\"}]}]}",
+                 BERT_EFORMAT, "\"qas\"");
+    refused_with(
+        &w, "d.json",
+        "{\"data\": [{\"paragraphs\": [{\"context\": \"w1\", \"qas\": [{\"question\": \"w2\", "
+        "\"id\": \"x\", \"answers\": [{\"text\": \"w1\"}]}]}]}]}",
+        BERT_EFORMAT, "question x");
+    refused_with(&w, "e.json", "{\"data\": []}", BERT_EINVAL, "no rows");
+    refused_with(&w, "g.json",
+                 "{\"data\": [{\"paragraphs\": [{\"context\": \"w1\", \"qas\": [{\"id\": \"x\", "
+                 "\"question\": \"w1 w2 w3 w4 w5 w6 w7 w8\", \"is_impossible\": true}]}]}]}",
+                 BERT_EINVAL, "g.json: question x: ");
+    end_task(&w);
 }
 
 /* exact_match of a window whose best span is the answer, with 4, and no answer at all has 5. */
@@ -239,7 +203,7 @@ static double measured(world *w) {
 static void answers_are_chosen_by_the_options(void **state) {
     (void)state;
     world w;
-    begin(&w, "question-answering");
+    begin_task(&w, "question-answering");
     assert_true(measured(&w) == 0); /* none has more */
     w.options.null_score_diff_threshold = 0.5;
     assert_true(measured(&w) == 0);
@@ -251,14 +215,14 @@ static void answers_are_chosen_by_the_options(void **state) {
     assert_true(measured(&w) == 100);
     w.options.max_answer_length = 1; /* of two tokens */
     assert_true(measured(&w) == 0);
-    refused(&w, "a.json", (w.options.n_best_size = 101, squad), BERT_EINVAL, "n_best_size");
-    end(&w);
+    refused_with(&w, "a.json", (w.options.n_best_size = 101, squad), BERT_EINVAL, "n_best_size");
+    end_task(&w);
 }
 
 static void rows_of_endings(void **state) {
     (void)state;
     world w;
-    begin(&w, "multiple-choice");
+    begin_task(&w, "multiple-choice");
     bert_dataset *d = must(&w, open_text(&w, "a.csv",
                                          "sent1,sent2,ending0,ending1,label\nw1,w2,w3,w4 w5,1\n"
                                          "w6,,w7,w8,0\n"));
@@ -280,14 +244,14 @@ static void rows_of_endings(void **state) {
     bert_dataset_free(d);
     w.options.label_column = NULL;
     w.options.overflow = BERT_OVERFLOW_WINDOW;
-    refused(&w, "a.tsv", "q\tw1\tw2\tw3\t1\n", BERT_EUNSUPPORTED, "windows");
+    refused_with(&w, "a.tsv", "q\tw1\tw2\tw3\t1\n", BERT_EUNSUPPORTED, "windows");
     w.options.overflow = BERT_OVERFLOW_ERROR;
-    refused(&w, "b.tsv", "q\tw1\tw2\tw3\t2\n", BERT_EINVAL, "0 to 1");
-    refused(&w, "c.tsv", "q\tw1\tw2\t0\n", BERT_EFORMAT, "no endings");
+    refused_with(&w, "b.tsv", "q\tw1\tw2\tw3\t2\n", BERT_EINVAL, "0 to 1");
+    refused_with(&w, "c.tsv", "q\tw1\tw2\t0\n", BERT_EFORMAT, "no endings");
     w.options.text_column = "sent1";
-    refused(&w, "e.csv", "sent1,ending0,ending1,label\nw1,w2,w3,0\nw1,w2,,1\n", BERT_EFORMAT,
-            "e.csv:3: ending 1 is empty");
-    end(&w);
+    refused_with(&w, "e.csv", "sent1,ending0,ending1,label\nw1,w2,w3,0\nw1,w2,,1\n", BERT_EFORMAT,
+                 "e.csv:3: ending 1 is empty");
+    end_task(&w);
 }
 
 /* ---- Masks */
@@ -347,7 +311,7 @@ static char *lines_of_words(int documents) {
 static void masks_are_drawn_as_bert_does(void **state) {
     (void)state;
     world w;
-    begin(&w, "masked-lm");
+    begin_task(&w, "masked-lm");
     char *text = lines_of_words(0);
     w.options.line_by_line = true;
     bert_dataset *d = must(&w, open_text(&w, "a.txt", text));
@@ -374,9 +338,10 @@ static void masks_are_drawn_as_bert_does(void **state) {
     bert_dataset_free(d);
     w.options.max_length = 8; /* the lines' own length */
     bert_dataset_free(must(&w, open_text(&w, "a.txt", text)));
-    refused(&w, "c.txt", "w1\nw1 w2 w3 w4 w5 w6 w7\n", BERT_ETOOLONG, "c.txt:2: the text has 9");
+    refused_with(&w, "c.txt", "w1\nw1 w2 w3 w4 w5 w6 w7\n", BERT_ETOOLONG,
+                 "c.txt:2: the text has 9");
     w.options.overflow = BERT_OVERFLOW_WINDOW;
-    refused(&w, "c.txt", "w1\nw1 w2 w3 w4 w5 w6 w7\n", BERT_EUNSUPPORTED, "windows");
+    refused_with(&w, "c.txt", "w1\nw1 w2 w3 w4 w5 w6 w7\n", BERT_EUNSUPPORTED, "windows");
     w.options.overflow = BERT_OVERFLOW_TRUNCATE;
     d = must(&w, open_text(&w, "c.txt", "w1\nw1 w2 w3 w4 w5 w6 w7\n"));
     assert_int_equal(d->dropped, 1);
@@ -395,15 +360,15 @@ static void masks_are_drawn_as_bert_does(void **state) {
     c = count_masks(&w, d);
     assert_float_equal(c.hidden / c.tokens, 8.0 / 15, 0.02); /* round(20 * 0.4) of 15 words or so */
     bert_dataset_free(d);
-    refused(&w, "b.txt", "\n \n", BERT_EINVAL, "no text");
+    refused_with(&w, "b.txt", "\n \n", BERT_EINVAL, "no text");
     free(text);
-    end(&w);
+    end_task(&w);
 }
 
 static void pairs_are_half_random(void **state) {
     (void)state;
     world w;
-    begin(&w, "pretraining");
+    begin_task(&w, "pretraining");
     char *text = lines_of_words(1);
     bert_dataset *d = must(&w, open_text(&w, "a.txt", text));
     int64_t random = 0;
@@ -416,7 +381,7 @@ static void pairs_are_half_random(void **state) {
     }
     assert_true(random > d->rows / 4 && random < 3 * d->rows / 4);
     bert_dataset_free(d);
-    refused(&w, "b.txt", "w1 w2\n", BERT_EINVAL, "no two sentences");
+    refused_with(&w, "b.txt", "w1 w2\n", BERT_EINVAL, "no two sentences");
     /* One document, with a sentence as long as a row in it. */
     d = must(&w, open_text(&w, "c.txt",
                            "w0 w1 w0 w1 w0 w1 w0 w1 w0 w1 w0 w1 w0 w1 w0 w1 w0 w1\nw2\n"
@@ -426,7 +391,7 @@ static void pairs_are_half_random(void **state) {
     assert_int_equal(bert_dataset_ints(d, "ids")[end_of_last - 2], W + 4);
     bert_dataset_free(d);
     free(text);
-    end(&w);
+    end_task(&w);
 }
 
 static float *copy_of(bert_tape *t, const bert_tensor *x) {
@@ -443,7 +408,7 @@ static void logits_of_some_tokens(void **state) {
     static const char *const tasks[] = {"masked-lm", "pretraining"};
     for (int i = 0; i < 2; i++) {
         world w;
-        begin(&w, tasks[i]);
+        begin_task(&w, tasks[i]);
         char *text = lines_of_words(1);
         bert_dataset *d = must(&w, open_text(&w, "a.txt", text));
         bert_model *m = bert_dataset_open_model(d, &w.e);
@@ -510,7 +475,7 @@ static void logits_of_some_tokens(void **state) {
         bert_loader_free(l);
         bert_model_close(m);
         bert_dataset_free(d);
-        end(&w);
+        end_task(&w);
     }
 }
 
@@ -552,7 +517,7 @@ static void every_task_learns(void **state) {
     world w;
     char text[16384];
     double loss;
-    begin(&w, "token-classification");
+    begin_task(&w, "token-classification");
     size_t n = 0;
     for (int r = 0; r < 40; r++)
         for (int i = 0; i <= 5; i++) {
@@ -564,9 +529,9 @@ static void every_task_learns(void **state) {
     bert_dataset *d = must(&w, open_text(&w, "a.conll", text));
     assert_true(trained(&w, d, 10, "f1", &loss) > 0.9);
     bert_dataset_free(d);
-    end(&w);
+    end_task(&w);
 
-    begin(&w, "multiple-choice");
+    begin_task(&w, "multiple-choice");
     n = (size_t)snprintf(text, sizeof text, "prompt,ending0,ending1,label\n");
     for (int r = 0; r < 60; r++) {
         int right = tiny_word(r, 0) % 2, a = tiny_word(r, 1) % 17, b = tiny_word(r, 2) % 17 + 17;
@@ -576,9 +541,9 @@ static void every_task_learns(void **state) {
     d = must(&w, open_text(&w, "a.csv", text));
     assert_true(trained(&w, d, 15, "accuracy", &loss) > 0.85);
     bert_dataset_free(d);
-    end(&w);
+    end_task(&w);
 
-    begin(&w, "masked-lm");
+    begin_task(&w, "masked-lm");
     char *lines = lines_of_words(0);
     w.options.line_by_line = true;
     d = must(&w, open_text(&w, "a.txt", lines));
@@ -586,17 +551,17 @@ static void every_task_learns(void **state) {
     assert_true(trained(&w, d, 60, "masked_accuracy", &loss) > 0.25);
     bert_dataset_free(d);
     free(lines);
-    end(&w);
+    end_task(&w);
 
-    begin(&w, "pretraining");
+    begin_task(&w, "pretraining");
     lines = lines_of_words(1);
     d = must(&w, open_text(&w, "a.txt", lines));
     trained(&w, d, 5, "next_sentence_accuracy", &loss);
     bert_dataset_free(d);
     free(lines);
-    end(&w);
+    end_task(&w);
 
-    begin(&w, "question-answering");
+    begin_task(&w, "question-answering");
     n = (size_t)snprintf(text, sizeof text, "{\"data\": [{\"paragraphs\": [");
     for (int r = 0; r < 40; r++) {
         int at = r % 4, k;
@@ -613,7 +578,7 @@ static void every_task_learns(void **state) {
     d = must(&w, open_text(&w, "a.json", text));
     assert_true(trained(&w, d, 15, "exact_match", &loss) > 90);
     bert_dataset_free(d);
-    end(&w);
+    end_task(&w);
 }
 
 int main(void) {

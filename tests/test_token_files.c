@@ -1,47 +1,20 @@
 /* Files of labelled words: which columns or lists are read, what is left out, what the tags are,
  * and what is refused because it is doubtful. */
 #include "data/sentences.h"
-#include "tiny.h"
-
-typedef struct {
-    char *dir;
-    bert_model *base;
-    bert_dataset_options options;
-    bert_error e;
-} world;
+#include "data_world.h"
 
 static int begin(void **state) {
     world *w = calloc(1, sizeof *w);
-    w->dir = test_directory();
-    tiny_model(w->dir, 3, "single_label_classification", 0);
-    w->base = bert_model_open(w->dir, &(bert_model_options){.head = "none"}, &w->e);
-    w->options = bert_dataset_default();
-    w->options.task = "token-classification";
+    assert_non_null(w);
+    begin_task(w, "token-classification");
     *state = w;
-    return !w->base;
-}
-
-static int end(void **state) {
-    world *w = *state;
-    bert_model_close(w->base);
-    test_remove(w->dir);
-    free(w);
     return 0;
 }
 
-static bert_dataset *open_text(world *w, const char *name, const char *text) {
-    tiny_write(w->dir, name, text);
-    char *path = bert_path_join(w->dir, name);
-    bert_error_clear(&w->e);
-    bert_dataset *d = bert_dataset_open(path, w->base, &w->options, &w->e);
-    free(path);
-    return d;
-}
-
-static void refused(world *w, const char *name, const char *text, const char *says) {
-    bert_dataset *d = open_text(w, name, text);
-    assert_null(d);
-    if (!strstr(w->e.message, says)) fail_msg("\"%s\", not \"..%s..\"", w->e.message, says);
+static int end(void **state) {
+    end_task(*state);
+    free(*state);
+    return 0;
 }
 
 /* The words with their labels, "w1/O w2/B-A | w3/O", and what is said of the file. */
