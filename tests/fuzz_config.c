@@ -1,7 +1,7 @@
 /* libFuzzer target: any text as config.json; what is accepted has sizes that cannot overflow. */
 #include "base/error.h"
 #include "files/json.h"
-#include "models/arch.h"
+#include "models/config_file.h"
 #include <stdlib.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

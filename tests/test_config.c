@@ -1,7 +1,6 @@
 /* config.json: defaults, ranges, labels, what is refused, and what save writes. */
 #include "models.h"
-#include "models/arch.h"
-#include "models/config.h"
+#include "models/config_file.h"
 
 typedef struct {
     bert_config c;

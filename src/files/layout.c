@@ -1,6 +1,4 @@
 #include "files/layout.h"
-#include "base/file.h"
-#include <stdlib.h>
 #include <string.h>
 
 bool bert_layout_inside(const char *path) {
@@ -20,8 +18,7 @@ const char *bert_layout_class(const char *type) {
     return name;
 }
 
-/* The path of the first Transformer; "" where none has one of its own. */
-static const char *transformer_path(const json_t *modules) {
+const char *bert_layout_transformer(const json_t *modules) {
     size_t i;
     json_t *module;
     json_array_foreach((json_t *)modules, i, module) {
@@ -31,17 +28,4 @@ static const char *transformer_path(const json_t *modules) {
         if (name && path && !strcmp(name, "Transformer")) return path;
     }
     return "";
-}
-
-char *bert_layout_folder(const bert_pretrained *p) {
-    bert_error local = {0}; /* of a malformed file, which whoever reads the modules tells */
-    json_t *modules = bert_pretrained_json(p, "modules.json", &local);
-    if (local.code == BERT_ENOMEM) return NULL;
-    const char *path = transformer_path(modules);
-    char *config = bert_path_join(path, "config.json");
-    const bool own = *path && bert_layout_inside(path) && config && bert_pretrained_has(p, config);
-    char *folder = config ? strdup(own ? path : "") : NULL;
-    free(config);
-    json_decref(modules);
-    return folder;
 }

@@ -56,6 +56,22 @@ bool bert_pretrained_recognises(const char *path) {
 
 /* ---- Opening */
 
+/* The folder of the module that holds config.json, weights and tokenizer, malloc'ed: "", the
+ * checkpoint itself, or what its modules.json calls the path of its Transformer, if there is a
+ * config.json. NULL: out of memory. */
+static char *folder_of(const bert_pretrained *p) {
+    bert_error local = {0}; /* of a malformed file, which whoever reads the modules tells */
+    json_t *modules = bert_pretrained_json(p, "modules.json", &local);
+    if (local.code == BERT_ENOMEM) return NULL;
+    const char *path = bert_layout_transformer(modules);
+    char *config = bert_path_join(path, "config.json");
+    const bool own = *path && bert_layout_inside(path) && config && bert_pretrained_has(p, config);
+    char *folder = config ? strdup(own ? path : "") : NULL;
+    free(config);
+    json_decref(modules);
+    return folder;
+}
+
 static bert_pretrained *open_as(const bert_pretrained_kind *kind, const char *path, bert_error *e) {
     bert_pretrained *p = calloc(1, sizeof *p);
     if (!p || !(p->path = strdup(path))) {
@@ -65,7 +81,7 @@ static bert_pretrained *open_as(const bert_pretrained_kind *kind, const char *pa
     }
     p->kind = kind;
     p->place = kind->open(path, e);
-    if (p->place && !(p->folder = bert_layout_folder(p))) bert_fail_memory(e, strlen(path));
+    if (p->place && !(p->folder = folder_of(p))) bert_fail_memory(e, strlen(path));
     if (p->folder) return p;
     bert_pretrained_close(p);
     return NULL;

@@ -4,30 +4,8 @@
  * a row, and makes up what it holds under another form. */
 #ifndef BERT_FILES_PRETRAINED_H
 #define BERT_FILES_PRETRAINED_H
-#include "files/tensors.h"
+#include "files/pretrained_kind.h"
 #include <jansson.h>
-
-/* What a kind of place does. Called by several threads at once, but for open and close. */
-typedef struct {
-    const char *name;
-    bool (*recognises)(const char *path);
-    void *(*open)(const char *path, bert_error *e);
-    void (*close)(void *place);
-    bool (*has)(const void *place, const char *part);
-    /* A part as malloc'ed text with a NUL behind it; limit: refuse more bytes, 0: none. */
-    int (*read)(const void *place, const char *part, size_t limit, char **text, size_t *bytes,
-                bert_error *e);
-    /* The tensors of a folder, "" the place itself. NULL without an error: there are none. */
-    bert_tensors *(*tensors)(const void *place, const char *folder, bert_error *e);
-    /* The parts in a folder, not those in folders of its own: calls `each` until that fails. NULL:
-     * it has no folders. */
-    int (*list)(const void *place, const char *folder,
-                int (*each)(void *context, const char *part, bert_error *e), void *context,
-                bert_error *e);
-    /* Fails saying why it has no config.json, or no tensors, and what to do. NULL: it is just said
-     * that it has none. */
-    int (*lacks)(const void *place, const char *folder, bool config, bert_error *e);
-} bert_pretrained_kind;
 
 /* Makes a kind known; asked after those that are here already. It must stay valid. */
 int bert_pretrained_register(const bert_pretrained_kind *kind, bert_error *e);
@@ -42,8 +20,7 @@ bert_pretrained *bert_pretrained_directory(const char *path, bert_error *e);
 void bert_pretrained_close(bert_pretrained *p); /* NULL-safe */
 const char *bert_pretrained_path(const bert_pretrained *p);
 
-/* The folder in it that holds config.json, weights and tokenizer: "", or what modules.json says
- * (layout.h). */
+/* The folder in it that holds config.json, weights and tokenizer: "", or what modules.json says. */
 const char *bert_pretrained_folder(const bert_pretrained *p);
 /* "path/part" for messages, and the path alone for "", malloc'ed; NULL: out of memory. */
 char *bert_pretrained_where(const bert_pretrained *p, const char *part);

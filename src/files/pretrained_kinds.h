@@ -1,7 +1,7 @@
 /* The stock kinds of checkpoints, each in a file of its own. */
 #ifndef BERT_FILES_PRETRAINED_KINDS_H
 #define BERT_FILES_PRETRAINED_KINDS_H
-#include "files/pretrained.h"
+#include "files/pretrained_kind.h"
 
 extern const bert_pretrained_kind bert_pretrained_in_directory;
 #endif

@@ -4,7 +4,7 @@
 #define BERT_MODELS_ARCH_H
 #include "models/builder.h"
 #include "models/config.h"
-#include "models/trunk.h"
+#include "models/pass.h"
 
 /* A tensor that repeats another one: it is not written unless it differs, and stands in for it
  * where a file has no other, or, where it counts, in any case. */
@@ -21,7 +21,7 @@ typedef struct {
     bert_head_layout layout;
 } bert_arch_head;
 
-struct bert_arch {
+typedef struct bert_arch {
     const char *model_type; /* config.json's name */
     const char
         *class_prefix;  /* of transformers' classes: "Bert" of BertForSequenceClassification */
@@ -41,14 +41,14 @@ struct bert_arch {
 
     int32_t (*max_length)(const bert_config *c); /* tokens a sequence may have */
     size_t state_size; /* of what build keeps for embed, block and finish */
-    /* Makes the parameters, in the order in which files have them: b->trunk->words, and what the
+    /* Makes the parameters, in the order in which files have them: b->words, and what the
      * family's state points to. */
     int (*build)(bert_builder *b, void *state);
     const char *pooler; /* name of the pooler's linear, or NULL: the family has none */
     bert_trunk_embed_fn *embed;
     bert_trunk_block_fn *block;
     bert_trunk_finish_fn *finish; /* after the last block; NULL: nothing */
-};
+} bert_arch;
 
 extern const bert_arch *const bert_archs[]; /* ends with NULL */
 /* BERT_EUNSUPPORTED names the type and the supported ones. */

@@ -35,10 +35,6 @@ static int reserve_sequences(bert_session *s, size_t count, bert_error *e) {
 
 /* ---- Lanes */
 
-void bert_lane_free(bert_lane *lane) {
-    bert_tape_free(lane->tape);
-}
-
 static int make_lanes(bert_session *s, bert_error *e) {
     const int n = bert_threads_count(s->together.tape->threads);
     if (!s->apart) s->apart = calloc((size_t)n, sizeof *s->apart);
@@ -107,10 +103,10 @@ static int run_chunk(bert_session *s, const bert_trunk_run *run, bert_lane *lane
                           .start = own,
                           .ids = all->ids + begin,
                           .type_ids = all->type_ids ? all->type_ids + begin : NULL}};
-    bert_trunk_watch watch = {.check = watch_check,
-                              .context = &r,
-                              .first_rows = run->first_rows,
-                              .skip_layers = run->skip_layers};
+    bert_watch watch = {.check = watch_check,
+                        .context = &r,
+                        .first_rows = run->first_rows,
+                        .skip_layers = run->skip_layers};
     if (run->want & BERT_WANT_HIDDEN_STATES) watch.hidden = watch_hidden;
     if (run->want & BERT_WANT_ATTENTIONS) {
         watch.attentions = watch_attentions;

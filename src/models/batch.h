@@ -14,5 +14,4 @@ typedef struct {
 /* Fills s->hidden [rows, H] and, where wanted, hidden_states [L + 1, tokens, H] and attentions [L,
  * weights]. */
 int bert_session_trunk(bert_session *s, bert_trunk_run *run, bert_error *e);
-void bert_lane_free(bert_lane *lane);
 #endif

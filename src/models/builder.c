@@ -45,7 +45,7 @@ int bert_build_table(bert_builder *b, const char *name, int32_t rows, int32_t co
 }
 
 void *bert_build_alloc(bert_builder *b, size_t bytes) {
-    void *p = bert_arena_calloc(&b->trunk->memory, bytes);
+    void *p = bert_arena_calloc(b->memory, bytes);
     if (!p) bert_fail_memory(b->e, bytes);
     return p;
 }

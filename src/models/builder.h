@@ -2,15 +2,17 @@
  * parameter told what it is. */
 #ifndef BERT_MODELS_BUILDER_H
 #define BERT_MODELS_BUILDER_H
-#include "models/trunk.h"
+#include "base/arena.h"
+#include <bert_train.h>
 
 typedef struct {
     bert_params *params;
     const char *prefix; /* in front of each name */
     const bert_config *config;
-    const void *own; /* the family's own configuration, or NULL */
-    bert_trunk *trunk;
+    const void *own;    /* the family's own configuration, or NULL */
+    bert_arena *memory; /* that lives as long as the trunk */
     bert_error *e;
+    bert_param *words; /* set by who builds: the table of word embeddings */
 } bert_builder;
 
 enum { BERT_BELOW = -1 }; /* the layer of what lies below layer 0 */

@@ -1,11 +1,9 @@
-/* config.json: reading it by a table of keys, and writing it back. */
+/* What a configuration is made of: keys, as a table, and labels. config_file.h reads one. */
 #ifndef BERT_MODELS_CONFIG_H
 #define BERT_MODELS_CONFIG_H
 #include <bert.h>
 #include <jansson.h>
 #include <stddef.h>
-
-typedef struct bert_arch bert_arch;
 
 typedef enum { BERT_KEY_INT, BERT_KEY_FLOAT, BERT_KEY_BOOL, BERT_KEY_STRING } bert_key_type;
 
@@ -61,13 +59,9 @@ enum {
 #define BERT_OWN_FLOAT(key, type, member, def, min, max)                                           \
     { key, BERT_KEY_FLOAT, true, offsetof(type, member), min, max, def, NULL }
 
-/* where: the file's name for messages. Fills *c, *labels, *arch and *own, the architecture's own
- * configuration: malloc'ed, the caller's in any case, or NULL. */
-int bert_config_read(const json_t *json, const char *where, bert_config *c, bert_labels *labels,
-                     const bert_arch **arch, void **own, bert_error *e);
-/* What save writes: the file as it was read (keys that mean nothing to us included) with the
- * architecture, the labels and the problem type as they are now, and float32 as the type. A new
- * reference, or NULL. */
-json_t *bert_config_write(const json_t *original, const bert_config *c, const bert_labels *labels,
-                          bert_error *e);
+/* What the tables say of config.json, into *c and own, the architecture's own configuration. where:
+ * the file's name for messages. */
+int bert_config_read_keys(const json_t *json, const bert_config_key *keys,
+                          const bert_config_fixed *fixed, bert_config *c, void *own,
+                          const char *where, bert_error *e);
 #endif

@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "files/json.h"
+#include "models/config_file.h"
 #include "models/registry.h"
 #include <limits.h>
 #include <pthread.h>

@@ -1,9 +1,9 @@
 /* The inside of a model. */
 #ifndef BERT_MODELS_MODEL_H
 #define BERT_MODELS_MODEL_H
-#include "models/arch.h"
 #include "models/problem.h"
 #include "models/sentence.h"
+#include "models/trunk.h"
 #include "models/weights.h"
 
 struct bert_model {

@@ -52,7 +52,7 @@ static int build_embeddings(bert_builder *b, const bert_post_norm_names *names, 
                              &s->embeddings_norm);
     if (rc) return rc;
     s->word->padding = c->pad_token_id;
-    b->trunk->words = s->word;
+    b->words = s->word;
     return BERT_OK;
 }
 

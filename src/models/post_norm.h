@@ -5,6 +5,7 @@
 #define BERT_MODELS_POST_NORM_H
 #include "models/builder.h"
 #include "models/config.h"
+#include "models/pass.h"
 
 typedef struct {
     /* Without prefix and without ".weight" or ".bias"; token_type NULL: there are no types. */

@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "files/json.h"
 #include "files/layout.h"
+#include "models/config_file.h"
 #include "models/model.h"
 #include <stdlib.h>
 #include <string.h>

@@ -1,22 +1,23 @@
 #include "models/trunk.h"
 #include "base/error.h"
-#include "models/arch.h"
 #include "tape/tape.h"
 
 int bert_trunk_new(bert_params *ps, const bert_arch *arch, const bert_config *c, const void *own,
                    const char *prefix, bert_trunk *k, bert_error *e) {
     *k = (bert_trunk){.arch = arch, .layers = c->num_hidden_layers};
-    bert_builder b = {.params = ps, .prefix = prefix, .config = c, .own = own, .trunk = k, .e = e};
+    bert_builder b = {
+        .params = ps, .prefix = prefix, .config = c, .own = own, .memory = &k->memory, .e = e};
     ps->part = BERT_PART_TRUNK;
     k->state = bert_build_alloc(&b, arch->state_size);
     int rc = k->state ? arch->build(&b, k->state) : BERT_ENOMEM;
+    k->words = b.words;
     ps->layer = k->layers; /* whatever comes now lies above them */
     return rc;
 }
 
 int bert_trunk_add_pooler(bert_params *ps, const bert_config *c, const char *prefix, bert_trunk *k,
                           bert_error *e) {
-    bert_builder b = {.params = ps, .prefix = prefix, .config = c, .trunk = k, .e = e};
+    bert_builder b = {.params = ps, .prefix = prefix, .config = c, .memory = &k->memory, .e = e};
     ps->part = BERT_PART_POOLER;
     return bert_build_linear(&b, k->arch->pooler, k->layers, c->hidden_size, c->hidden_size,
                              &k->pooler);
@@ -29,22 +30,14 @@ void bert_trunk_free(bert_trunk *k) {
 
 /* ---- The one forward pass: training and inference, every architecture */
 
-bert_tensor *bert_pass_attention(bert_tape *t, const bert_pass *pass, bert_tensor *qkv,
-                                 const bert_attention_spec *spec) {
-    const bert_trunk_watch *watch = pass->watch;
-    float *shown =
-        watch && watch->attentions ? watch->attentions(watch->context, pass->layer) : NULL;
-    return bert_attention_shown(t, qkv, spec, pass->in->start, pass->in->n, shown);
-}
-
-static void check(bert_tape *t, const bert_trunk_watch *watch) {
+static void check(bert_tape *t, const bert_watch *watch) {
     if (!watch || !watch->check) return;
     bert_error e = {0};
     int rc = watch->check(watch->context, &e);
     if (rc) bert_tape_fail(t, NULL, rc, "%s", e.message);
 }
 
-static void show(bert_tape *t, const bert_trunk_watch *watch, int layer, const bert_tensor *x) {
+static void show(bert_tape *t, const bert_watch *watch, int layer, const bert_tensor *x) {
     if (!x || !watch || !watch->hidden) return;
     bert_error e = {0};
     int rc = watch->hidden(watch->context, layer, bert_tensor_read(t, x), &e);
@@ -55,7 +48,7 @@ static void show(bert_tape *t, const bert_trunk_watch *watch, int layer, const b
 typedef struct {
     const bert_trunk *trunk;
     bert_inputs in;
-    const bert_trunk_watch *watch;
+    const bert_watch *watch;
     int layer;
 } segment;
 
@@ -73,7 +66,7 @@ static bert_tensor *run_segment(bert_tape *t, const void *context, bert_tensor *
 }
 
 bert_tensor *bert_trunk_forward(bert_tape *t, const bert_trunk *k, const bert_inputs *in,
-                                const bert_trunk_watch *watch) {
+                                const bert_watch *watch) {
     segment s = {.trunk = k, .in = *in, .watch = watch};
     if (t->options.record) { /* the caller's array may be gone when backward runs a layer again */
         s.in.start = bert_tape_copy(t, in->start, ((size_t)in->n + 1) * sizeof *in->start);

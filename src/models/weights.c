@@ -3,7 +3,6 @@
 #include "base/file.h"
 #include "base/finite.h"
 #include "device/device.h"
-#include "models/arch.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

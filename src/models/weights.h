@@ -3,7 +3,7 @@
 #define BERT_MODELS_WEIGHTS_H
 #include "base/notes.h"
 #include "files/pretrained.h"
-#include "models/config.h"
+#include "models/arch.h"
 #include "tape/params.h"
 #include <stdatomic.h>
 

@@ -1,0 +1,104 @@
+/* The forward pass for use: nothing is recorded. */
+#include "base/error.h"
+#include "base/finite.h"
+#include "models/batch.h"
+#include "tape/tape.h"
+
+/* A value that is not finite comes from the weights, or from a product that overflowed. */
+static int check_finite(const bert_session *s, const float *x, size_t n, const char *what,
+                        bert_error *e) {
+    if (!x || bert_finite(x, n)) return 0;
+    int rc = bert_params_check_finite(s->model->params, e);
+    return rc ? rc : bert_fail(e, BERT_ENUMERIC, "the %s hold a value that is not finite", what);
+}
+
+/* Pooler and head see the whole batch at once, so that a head may look across sequences. */
+static int compute_head(bert_session *s, const bert_trunk_run *r, bert_outputs *out,
+                        bert_error *e) {
+    const bert_model *m = s->model;
+    bert_inputs in = *r->in;
+    if (r->first_rows) {
+        for (int32_t i = 0; i <= in.n; i++) s->starts[i] = i;
+        in.start = s->starts;
+    }
+    bert_tape *tape = s->together.tape;
+    bert_tape_reset(tape);
+    bert_tensor *hidden =
+        bert_tensor_over(tape, s->hidden.data, in.start[in.n], m->config.hidden_size);
+    bert_tensor *pooled = NULL, *logits = NULL;
+    if (r->want & BERT_WANT_POOLER && m->trunk.pooler.weight)
+        pooled = bert_pooler(tape, m, hidden, &in);
+    if (r->want & BERT_WANT_LOGITS && m->head.name)
+        logits = bert_head_forward(tape, m, hidden, &(bert_batch){.inputs = in});
+    out->pooler_output = bert_tensor_read(tape, pooled);
+    out->logits = bert_tensor_read(tape, logits);
+    int rc = bert_tape_error(tape, e);
+    if (rc) return rc;
+    if (logits) {
+        out->logit_rows = bert_tensor_rows(logits);
+        out->logit_cols = bert_tensor_cols(logits);
+    }
+    if (pooled)
+        rc = check_finite(s, out->pooler_output, bert_tensor_size(pooled), "pooler's output", e);
+    if (logits && !rc) rc = check_finite(s, out->logits, bert_tensor_size(logits), "logits", e);
+    return rc;
+}
+
+static int run_head(bert_session *s, const bert_trunk_run *r, bert_outputs *out, bert_error *e) {
+    bert_threads *threads = s->together.tape->threads;
+    int rc = bert_session_check(s, e);
+    if (rc) return rc;
+    bert_threads_begin(threads, false);
+    rc = compute_head(s, r, out, e);
+    bert_threads_end(threads);
+    return rc;
+}
+
+int bert_session_run(bert_session *s, const bert_inputs *inputs, unsigned want, bert_outputs *out,
+                     bert_error *e) {
+    BERT_DOOR(e);
+    return bert_session_run_part(s, inputs, want, 0, out, e);
+}
+
+int bert_session_run_part(bert_session *s, const bert_inputs *inputs, unsigned want,
+                          int32_t skip_layers, bert_outputs *out, bert_error *e) {
+    *out = (bert_outputs){0};
+    if (bert_need(s, "session", e)) return BERT_EINVAL;
+    const bert_model *m = s->model;
+    int rc = bert_inputs_check(m, inputs, e);
+    if (rc) return rc;
+    bert_trunk_run r = {.in = inputs, .want = want, .skip_layers = skip_layers};
+    const unsigned whole = BERT_WANT_HIDDEN_STATES | BERT_WANT_ATTENTIONS;
+    bool head_takes_it = !(want & BERT_WANT_LOGITS) || !m->head.name || m->head.first_token;
+    r.first_rows = want & BERT_SKIP_HIDDEN && !(want & whole) && head_takes_it &&
+                   skip_layers < m->config.num_hidden_layers; /* the embeddings have no fewer */
+    rc = bert_session_trunk(s, &r, e);
+    const size_t rows = (size_t)(r.first_rows ? inputs->n : inputs->start[inputs->n]);
+    if (!rc)
+        rc = check_finite(s, s->hidden.data, rows * (size_t)m->config.hidden_size, "hidden states",
+                          e);
+    if (!rc && want & (BERT_WANT_POOLER | BERT_WANT_LOGITS)) rc = run_head(s, &r, out, e);
+    if (!rc) rc = bert_weight_source_check(&m->weights, e);
+    if (rc) {
+        *out = (bert_outputs){0};
+        return rc;
+    }
+    const bert_config *c = &m->config;
+    const size_t tokens = (size_t)inputs->start[inputs->n], layers = (size_t)c->num_hidden_layers;
+    out->tokens = inputs->start[inputs->n];
+    out->hidden_size = c->hidden_size;
+    out->layers = c->num_hidden_layers;
+    out->heads = c->num_attention_heads;
+    if (!(want & BERT_SKIP_HIDDEN)) out->last_hidden_state = s->hidden.data;
+    if (want & BERT_WANT_HIDDEN_STATES) {
+        for (size_t i = 0; i <= layers; i++)
+            s->layer_pointers[i] = s->hidden_states.data + i * tokens * (size_t)c->hidden_size;
+        out->hidden_states = s->layer_pointers;
+    }
+    if (want & BERT_WANT_ATTENTIONS) {
+        for (size_t i = 0; i < layers; i++)
+            s->layer_pointers[layers + 1 + i] = s->attentions.data + i * r.weights;
+        out->attentions = s->layer_pointers + layers + 1;
+    }
+    return 0;
+}

@@ -1,0 +1,131 @@
+#include "plain_rows.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* linear, feed_forward, matmul. */
+
+/* y (+)= a b, whose elements are at i * row + j * col. */
+typedef struct {
+    const float *data;
+    size_t row, col;
+} strided;
+
+static void multiply(float *y, size_t ld, bool add, strided a, strided b, size_t rows, size_t cols,
+                     size_t depth) {
+    for (size_t i = 0; i < rows; i++)
+        for (size_t j = 0; j < cols; j++) {
+            double s = add ? (double)y[i * ld + j] : 0;
+            for (size_t k = 0; k < depth; k++)
+                s += (double)a.data[i * a.row + k * a.col] * (double)b.data[k * b.row + j * b.col];
+            y[i * ld + j] = (float)s;
+        }
+}
+
+/* y, of row length ld, = x w^T + bias */
+static void linear(float *y, size_t ld, const float *x, const bert_weight *w, size_t rows) {
+    const size_t in = (size_t)w->cols, out = (size_t)w->rows;
+    const float *bias = plain_at(w->bias);
+    multiply(y, ld, false, (strided){x, in, 1}, (strided){plain_at(w->value), 1, in}, rows, out,
+             in);
+    for (size_t i = 0; i < rows && bias; i++)
+        for (size_t j = 0; j < out; j++) y[i * ld + j] += bias[j];
+}
+
+static void linear_back(const bert_weight *w, const float *x, const float *dy, size_t ld,
+                        size_t rows, float *dx, bool add, float *dw, float *db) {
+    const size_t in = (size_t)w->cols, out = (size_t)w->rows;
+    if (dw) multiply(dw, in, true, (strided){dy, 1, ld}, (strided){x, in, 1}, out, in, rows);
+    for (size_t i = 0; i < rows && db; i++)
+        for (size_t j = 0; j < out; j++) db[j] += dy[i * ld + j];
+    if (dx)
+        multiply(dx, in, add, (strided){dy, ld, 1}, (strided){plain_at(w->value), in, 1}, rows, in,
+                 out);
+}
+
+static int linear_forward(bert_worker *worker, const bert_call *c) {
+    (void)worker;
+    const bert_linear_with *n = c->with;
+    const plain_view v = plain_see(c, NULL);
+    size_t first = 0;
+    for (int i = 0; i < n->count; first += (size_t)n->w[i++].rows)
+        linear(v.y + first, v.cols, v.a, &n->w[i], v.rows);
+    if (n->pre) memcpy(plain_at(n->pre), v.y, v.size * sizeof *v.y);
+    plain_activate(n->act, v.y, v.y, v.size);
+    return 0;
+}
+
+static int linear_backward(bert_worker *worker, const bert_call *c, const bert_flow *f) {
+    (void)worker;
+    const bert_linear_with *n = c->with;
+    const plain_view v = plain_see(c, f);
+    size_t first = 0;
+    if (n->pre) plain_activate_back(n->act, v.dy, v.dy, plain_at(n->pre), v.size);
+    for (int i = 0; i < n->count; first += (size_t)n->w[i++].rows)
+        linear_back(&n->w[i], v.a, v.dy + first, v.cols, v.rows, v.da, f->add[0] || i, v.dp[2 * i],
+                    v.dp[2 * i + 1]);
+    return 0;
+}
+
+static int feed_forward_forward(bert_worker *worker, const bert_call *c) {
+    (void)worker;
+    const bert_feed_forward_with *n = c->with;
+    const plain_view v = plain_see(c, NULL);
+    const size_t inner = (size_t)n->up.rows, size = v.rows * inner;
+    float *h = malloc(size * sizeof *h);
+    if (!h) return BERT_ENOMEM;
+    linear(h, inner, v.a, &n->up, v.rows);
+    if (n->pre) memcpy(plain_at(n->pre), h, size * sizeof *h);
+    plain_activate(n->act, h, h, size);
+    linear(v.y, v.cols, h, &n->down, v.rows);
+    free(h);
+    return 0;
+}
+
+static int feed_forward_backward(bert_worker *worker, const bert_call *c, const bert_flow *f) {
+    (void)worker;
+    const bert_feed_forward_with *n = c->with;
+    const plain_view v = plain_see(c, f);
+    const size_t inner = (size_t)n->up.rows, size = v.rows * inner;
+    float *h = calloc(size, sizeof *h), *dh = calloc(size, sizeof *dh);
+    if (h && dh) {
+        plain_activate(n->act, h, plain_at(n->pre), size);
+        linear_back(&n->down, h, v.dy, v.cols, v.rows, dh, false, v.dp[2], v.dp[3]);
+        plain_activate_back(n->act, dh, dh, plain_at(n->pre), size);
+        linear_back(&n->up, v.a, dh, inner, v.rows, v.da, f->add[0], v.dp[0], v.dp[1]);
+    }
+    const int rc = h && dh ? 0 : BERT_ENOMEM;
+    free(h);
+    free(dh);
+    return rc;
+}
+
+static int matmul_forward(bert_worker *worker, const bert_call *c) {
+    (void)worker;
+    const bool swapped = ((const bert_matmul_with *)c->with)->transpose_b;
+    const plain_view v = plain_see(c, NULL);
+    const size_t depth = (size_t)c->x[0].cols, b = (size_t)c->x[1].cols;
+    multiply(v.y, v.cols, false, (strided){v.a, depth, 1},
+             swapped ? (strided){v.b, 1, b} : (strided){v.b, b, 1}, v.rows, v.cols, depth);
+    return 0;
+}
+
+static int matmul_backward(bert_worker *worker, const bert_call *c, const bert_flow *f) {
+    (void)worker;
+    const bool swapped = ((const bert_matmul_with *)c->with)->transpose_b;
+    const plain_view v = plain_see(c, f);
+    const size_t depth = (size_t)c->x[0].cols, b = (size_t)c->x[1].cols;
+    const strided dy = {v.dy, v.cols, 1}, turned = {v.dy, 1, v.cols};
+    if (v.da)
+        multiply(v.da, depth, f->add[0], dy, swapped ? (strided){v.b, b, 1} : (strided){v.b, 1, b},
+                 v.rows, depth, v.cols);
+    if (v.db && swapped)
+        multiply(v.db, b, f->add[1], turned, (strided){v.a, depth, 1}, v.cols, depth, v.rows);
+    else if (v.db)
+        multiply(v.db, b, f->add[1], (strided){v.a, 1, depth}, dy, depth, v.cols, v.rows);
+    return 0;
+}
+
+PLAIN_ROW(linear);
+PLAIN_ROW(feed_forward);
+PLAIN_ROW(matmul);
