@@ -19,6 +19,7 @@ const command *const commands[] = {
     &train_command,
     &evaluate_command,
     &info_command,
+    &convert_command,
     &bench_command,
     NULL,
 };

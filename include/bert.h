@@ -321,6 +321,41 @@ BERT_API int32_t bert_model_max_length(const bert_model *m);
  * cross-encoder's with a classifier; under other heads they are left out. */
 BERT_API int bert_model_save(const bert_model *m, const char *directory, bert_error *e);
 
+/* A checkpoint in another form. Each weight passes through memory on its own. */
+typedef struct {
+    const char *format;     /* "safetensors", or another one of bert_convert_form_at() */
+    const char *dtype;      /* of floats: "f32", "f16", "bf16" ..; NULL: as they are stored */
+    int64_t max_shard_size; /* bytes of a file of weights: 5,000,000,000 */
+    bool drop_unused; /* without the tensors that the library does not use, another head's say */
+    /* Unless NULL, only the tensors whose name it says yes to. */
+    bool (*keep)(const char *name, void *context);
+    /* Unless NULL, told after each tensor how much is written; not 0: stop, and leave nothing. */
+    int (*progress)(void *context, int64_t bytes, int64_t total);
+    void *context;
+} bert_convert_options;
+BERT_API bert_convert_options bert_convert_default(void);
+typedef struct {
+    int64_t bytes;           /* of weights */
+    int32_t tensors, unused; /* written; those among them that the library does not use */
+    int32_t files;           /* that hold them */
+} bert_convert_result;
+/* name_or_path: as bert_model_open() takes it. to: a directory that is not there yet, or is empty
+ * (or, of a format that is a file, a file that is not there), which appears whole or not at all.
+ * Tensors have today's names in transformers, floats are rounded to the nearest (BERT_ENUMERIC
+ * where one is too large for the type, or not finite), config.json says the type; tokenizer,
+ * sentence-transformers' files and model card are copied as they are. options and result may be
+ * NULL. */
+BERT_API int bert_convert(const char *name_or_path, const char *to,
+                          const bert_convert_options *options, bert_convert_result *result,
+                          bert_error *e);
+typedef struct {
+    const char *name, *help;
+    const char *const *dtypes; /* what dtype may be; ended by NULL */
+    bool file;                 /* one file, not a directory */
+} bert_convert_form;
+/* The formats; false past the end. */
+BERT_API bool bert_convert_form_at(int i, bert_convert_form *out);
+
 /* ----------------------------------------------------------------- 4. Session */
 
 /* A set of threads, for sessions that share it: shared. threads 0: as many as there are cores, 1 to

@@ -419,25 +419,39 @@ static json_t *header_of(const bert_stored_tensor *tensors, int n, const char *c
     return NULL;
 }
 
-int bert_safetensors_save(const char *path, const bert_stored_tensor *tensors, int n,
-                          const char *const *metadata, bert_error *e) {
-    json_t *header = header_of(tensors, n, metadata);
+static int put_tensor(const bert_safetensors_content *c, const bert_stored_tensor *t,
+                      bert_writer *w, bert_error *e) {
+    return c->put ? c->put(c->context, t, w, e) : bert_writer_put(w, t->data, t->bytes, e);
+}
+
+static int put_all(const bert_safetensors_content *c, const char *header, bert_writer *w,
+                   bert_error *e) {
+    const size_t align = c->align ? c->align : 8, used = strlen(header);
+    const size_t padded = (used + 8 + align - 1) / align * align - 8;
+    unsigned char length[8];
+    for (int i = 0; i < 8; i++) length[i] = (unsigned char)((uint64_t)padded >> 8 * i);
+    int rc = bert_writer_put(w, length, 8, e);
+    if (!rc) rc = bert_writer_put(w, header, used, e);
+    for (size_t i = used; i < padded && !rc; i++) rc = bert_writer_put(w, " ", 1, e);
+    for (int i = 0; i < c->n && !rc; i++) rc = put_tensor(c, &c->tensors[i], w, e);
+    return rc;
+}
+
+int bert_safetensors_write(const char *path, const bert_safetensors_content *c, bert_error *e) {
+    json_t *header = header_of(c->tensors, c->n, c->metadata);
     char *text = header ? json_dumps(header, JSON_COMPACT) : NULL;
     json_decref(header);
     if (!text) return bert_fail(e, BERT_ENOMEM, "%s: out of memory while writing its header", path);
-    size_t used = strlen(text), padded = (used + 7) / 8 * 8;
-    unsigned char length[8];
-    for (int i = 0; i < 8; i++) length[i] = (unsigned char)((uint64_t)padded >> 8 * i);
-    int rc = 0;
     bert_writer *w = bert_writer_open(path, e);
-    if (!w) rc = e->code;
-    if (!rc) rc = bert_writer_put(w, length, 8, e);
-    if (!rc) rc = bert_writer_put(w, text, used, e);
-    if (!rc) rc = bert_writer_put(w, "       ", padded - used, e);
-    for (int i = 0; i < n && !rc; i++)
-        rc = bert_writer_put(w, tensors[i].data, tensors[i].bytes, e);
+    int rc = w ? put_all(c, text, w, e) : e->code;
     free(text);
     if (!rc) return bert_writer_commit(w, e);
     bert_writer_abort(w);
     return rc;
+}
+
+int bert_safetensors_save(const char *path, const bert_stored_tensor *tensors, int n,
+                          const char *const *metadata, bert_error *e) {
+    const bert_safetensors_content c = {.tensors = tensors, .n = n, .metadata = metadata};
+    return bert_safetensors_write(path, &c, e);
 }

@@ -1,7 +1,7 @@
 /* safetensors: https://huggingface.co/docs/safetensors, strict as the reference reader. */
 #ifndef BERT_FILES_SAFETENSORS_H
 #define BERT_FILES_SAFETENSORS_H
-#include <bert.h>
+#include "base/file.h"
 
 #define BERT_MAX_DIMS 8
 typedef enum {
@@ -45,7 +45,18 @@ bool bert_safetensors_read(const bert_safetensors *s, const void *at, void *to, 
 /* Elements as float32 into out (F64, F32, F16, BF16). BERT_EUNSUPPORTED for other types. */
 int bert_stored_to_float(const bert_stored_tensor *t, float *out, bert_error *e);
 
-/* Writes a file, atomically; metadata is pairs of strings ended by NULL, or NULL. */
+/* What is written: tensors in this order, whose bytes `put` writes (NULL: they lie at data). */
+typedef struct {
+    const bert_stored_tensor *tensors;
+    int n;
+    const char *const *metadata; /* pairs of strings ended by NULL; or NULL */
+    size_t align;                /* of the data in the file, a power of two; 0: 8 */
+    int (*put)(void *context, const bert_stored_tensor *t, bert_writer *w, bert_error *e);
+    void *context;
+} bert_safetensors_content;
+/* Writes a file, atomically. */
+int bert_safetensors_write(const char *path, const bert_safetensors_content *c, bert_error *e);
+/* The same of tensors that lie in memory. */
 int bert_safetensors_save(const char *path, const bert_stored_tensor *tensors, int n,
                           const char *const *metadata, bert_error *e);
 #endif

@@ -243,13 +243,14 @@ static int take_notes(bert_model *m, const char *name, bert_error *e) {
 }
 
 static bert_model *open_model(const char *name, const bert_head *own,
-                              const bert_model_options *options, bert_error *e) {
+                              const bert_model_options *options, bool raw, bert_error *e) {
     const bert_model_options o = options ? *options : bert_model_default();
     bert_model *m = calloc(1, sizeof *m);
     if (!m) {
         bert_fail_memory(e, sizeof *m);
         return NULL;
     }
+    m->weights.raw = raw;
     char directory[4096];
     int rc = name ? bert_resolve(name, directory, sizeof directory, e)
                   : bert_fail(e, BERT_EINVAL, "a model needs a name or a path");
@@ -275,7 +276,7 @@ static bert_model *open_model(const char *name, const bert_head *own,
 bert_model *bert_model_open(const char *name_or_path, const bert_model_options *options,
                             bert_error *e) {
     BERT_DOOR(e);
-    return open_model(name_or_path, NULL, options, e);
+    return open_model(name_or_path, NULL, options, false, e);
 }
 
 bert_model *bert_model_open_head(const char *name_or_path, const bert_head *head,
@@ -285,7 +286,17 @@ bert_model *bert_model_open_head(const char *name_or_path, const bert_head *head
         bert_fail(e, BERT_EINVAL, "a head needs a name and a forward function");
         return NULL;
     }
-    return open_model(name_or_path, head, options, e);
+    return open_model(name_or_path, head, options, false, e);
+}
+
+bert_model *bert_model_open_stored(const char *name, bert_error *e) {
+    bert_model_options o = bert_model_default();
+    bert_error why = {0};
+    bert_model *m = open_model(name, NULL, &o, true, &why);
+    o.head = "none";
+    if (!m && why.code != BERT_ENOMEM) m = open_model(name, NULL, &o, true, NULL);
+    if (!m) bert_fail(e, why.code, "%s", why.message);
+    return m;
 }
 
 void bert_model_close(bert_model *m) {

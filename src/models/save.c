@@ -10,8 +10,27 @@
 
 /* Files of the tokenizer, to be copied when they are of a kind we do not read. */
 static const char *const tokenizer_files[] = {
-    "tokenizer.json",          "vocab.txt",         "tokenizer_config.json",
-    "special_tokens_map.json", "added_tokens.json", NULL,
+    "tokenizer.json",
+    "vocab.txt",
+    "vocab.json",
+    "merges.txt",
+    "sentencepiece.bpe.model",
+    "spiece.model",
+    "spm.model",
+    "bpe.codes",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    NULL,
+};
+/* What else belongs to a checkpoint. */
+static const char *const other_files[] = {
+    "preprocessor_config.json",
+    "processor_config.json",
+    "README.md",
+    "LICENSE",
+    "LICENSE.txt",
+    NULL,
 };
 
 /* A part beside the others of the model's folder, or of the checkpoint itself. */
@@ -25,11 +44,15 @@ static int copy_named(const bert_model *m, const char *folder, const char *name,
     return rc;
 }
 
-static int copy_tokenizer(const bert_model *m, const char *directory, bert_error *e) {
+static int copy_list(const bert_model *m, const char *folder, const char *const *names,
+                     const char *directory, bert_error *e) {
     int rc = 0;
-    for (const char *const *name = tokenizer_files; *name && !rc; name++)
-        rc = copy_named(m, bert_pretrained_folder(m->from), *name, directory, e);
+    for (; *names && !rc; names++) rc = copy_named(m, folder, *names, directory, e);
     return rc;
+}
+
+static int copy_tokenizer(const bert_model *m, const char *directory, bert_error *e) {
+    return copy_list(m, bert_pretrained_folder(m->from), tokenizer_files, directory, e);
 }
 
 /* ---- sentence-transformers' files. They say how a text's vector is made of the encoder's output:
@@ -78,6 +101,12 @@ static int save_sentence(const bert_model *m, const char *directory, bert_error 
     free(path);
     json_decref(list);
     return rc;
+}
+
+int bert_model_copy_files(const bert_model *m, const char *directory, bert_error *e) {
+    int rc = copy_tokenizer(m, directory, e);
+    if (!rc) rc = copy_list(m, "", other_files, directory, e);
+    return rc ? rc : save_sentence(m, directory, e);
 }
 
 static int save_config(const bert_model *m, const char *directory, bert_error *e) {

@@ -170,6 +170,10 @@ int bert_weight_source_find(void *context, const char *name, int32_t rows, int32
     if (!same_shape(t, rows, cols)) return misshapen(s, t, rows, cols, e);
     int rc = add_used(s, t, e);
     if (rc) return rc;
+    if (s->raw) {
+        *value = t->data;
+        return 1;
+    }
     const bool direct = t->dtype == BERT_F32 && (uintptr_t)t->data % _Alignof(float) == 0;
     *value = direct ? t->data : convert(s, t, count, e);
     if (!*value) return e->code;
@@ -202,17 +206,54 @@ static bool is_used(const bert_weight_source *s, const bert_stored_tensor *t) {
     return false;
 }
 
-static bool is_redundant(const bert_weight_source *s, const char *name) {
-    /* No weights: the numbers 0, 1, 2, ... and zeros, that transformers 3 and 4 stored. */
+/* No weights: the numbers 0, 1, 2, ... and zeros, that transformers 3 and 4 stored. */
+static bool is_buffer(const char *name) {
     const char *dot = strrchr(name, '.');
     static const char *const buffers[] = {"position_ids", "token_type_ids"};
     for (int i = 0; i < 2; i++)
         if (!strcmp(dot ? dot + 1 : name, buffers[i])) return true;
+    return false;
+}
+
+static bool is_redundant(const bert_weight_source *s, const char *name) {
+    if (is_buffer(name)) return true;
     for (const bert_copy *copy = s->arch->copies; copy->name; copy++)
         if (!strcmp(name, copy->name) || (copy->counts && !strcmp(name, copy->original) &&
                                           bert_tensors_find(s->file, copy->name)))
             return true;
     return false;
+}
+
+const bert_stored_tensor *bert_weight_source_stored(const bert_weight_source *s,
+                                                    const void *value) {
+    for (int i = 0; i < s->used_count; i++)
+        if (s->used[i]->data == value) return s->used[i];
+    return NULL;
+}
+
+bool bert_weight_source_keeps(const bert_weight_source *s, const bert_stored_tensor *t) {
+    if (is_used(s, t)) return false;
+    for (const bert_copy *copy = s->arch->copies; copy->name; copy++) {
+        const bert_stored_tensor *both[] = {bert_tensors_find(s->file, copy->name),
+                                            find_tensor(s, copy->original)};
+        const bool other = both[0] && both[1] && both[0] != both[1];
+        if (other && t == both[0]) return bert_weight_source_differs((void *)(uintptr_t)s, t->name);
+        if (other && t == both[1] && copy->counts) return !is_used(s, both[0]);
+    }
+    return !is_buffer(t->name);
+}
+
+char *bert_weight_source_name(const bert_stored_tensor *t) {
+    const size_t n = strlen(t->name);
+    for (size_t i = 1; i < sizeof renamed / sizeof *renamed; i++) {
+        const char *old = renamed[i].other;
+        const size_t tail = strlen(old);
+        char *name;
+        if (tail > n || strcmp(t->name + n - tail, old)) continue;
+        if (asprintf(&name, "%.*s%s", (int)(n - tail), t->name, renamed[i].suffix) < 0) return NULL;
+        return name;
+    }
+    return strdup(t->name);
 }
 
 int bert_weight_source_finish(bert_weight_source *s, bert_error *e) {

@@ -18,7 +18,8 @@ typedef struct {
     const bert_arch *arch;
     bert_part part; /* of what is being made: a missing tensor of the trunk is an error, others are
                        initialised and reported as new */
-    bool resized;   /* num_labels is not the checkpoint's: a misshapen tensor of the head is new */
+    bool raw;     /* values are only to be saved: they are the stored bytes, whatever their type */
+    bool resized; /* num_labels is not the checkpoint's: a misshapen tensor of the head is new */
     const bert_stored_tensor **used;
     int used_count, used_capacity;
     bert_names added, unused, missing;
@@ -45,6 +46,12 @@ int bert_weight_source_finish(bert_weight_source *s, bert_error *e);
 /* Says which tensors look like the encoder's and are not used; layers: of the configuration. */
 int bert_weight_source_notes(const bert_weight_source *s, int32_t layers, bert_notes *notes,
                              bert_error *e);
+/* The tensor that a value of a raw source is, or NULL. */
+const bert_stored_tensor *bert_weight_source_stored(const bert_weight_source *s, const void *value);
+/* Whether a tensor of the file says something that no parameter does. */
+bool bert_weight_source_keeps(const bert_weight_source *s, const bert_stored_tensor *t);
+/* A tensor's name as it is called today: malloc'ed, NULL: out of memory. */
+char *bert_weight_source_name(const bert_stored_tensor *t);
 void bert_weight_source_free(bert_weight_source *s); /* not the struct itself */
 /* Whether a tensor is there, under any of the names it may have. */
 bool bert_weight_source_has(const bert_weight_source *s, const char *name);

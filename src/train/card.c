@@ -1,9 +1,9 @@
 /* README.md of a trained model: the card that the hub and people read. */
+#include "base/directory.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "data/dataset.h"
 #include "data/task.h"
-#include "train/directory.h"
 #include "train/trainer.h"
 #include <math.h>
 #include <stdlib.h>

@@ -1,11 +1,11 @@
 /* checkpoint-<step>/: what a run needs to go on as if it had never stopped. */
+#include "base/directory.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/finite.h"
 #include "files/json.h"
 #include "files/pretrained.h"
 #include "tape/params.h"
-#include "train/directory.h"
 #include "train/trainer.h"
 #include <dirent.h>
 #include <math.h>

@@ -1,8 +1,8 @@
 #include "train/html.h"
+#include "base/directory.h"
 #include "base/error.h"
 #include "data/dataset.h"
 #include "data/task.h"
-#include "train/directory.h"
 #include "train/html_page.h"
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* The beginning of a run: anew or from a checkpoint, in a directory where it destroys nothing. */
+#include "base/directory.h"
 #include "base/error.h"
 #include "base/file.h"
-#include "train/directory.h"
 #include "train/trainer.h"
 #include <math.h>
 #include <stdlib.h>

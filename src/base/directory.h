@@ -1,6 +1,6 @@
 /* Directories that appear and disappear whole. */
-#ifndef BERT_TRAIN_DIRECTORY_H
-#define BERT_TRAIN_DIRECTORY_H
+#ifndef BERT_BASE_DIRECTORY_H
+#define BERT_BASE_DIRECTORY_H
 #include <bert.h>
 
 /* Puts the finished directory `from` in the place of `to`, which may be there already, durably. */

@@ -1,4 +1,4 @@
-#include "train/directory.h"
+#include "base/directory.h"
 #include "base/error.h"
 #include <errno.h>
 #include <fcntl.h>

@@ -1,0 +1,445 @@
+/* Checkpoints in other forms: what is saved is opened again, of every family and head, to the same
+ * bytes; types are rounded as they should be; nothing is written over. */
+#include "files/narrow.h"
+#include "models.h"
+#include "models/arch.h"
+#include "tiny.h"
+#include <dirent.h>
+#include <sys/stat.h>
+
+/* ---- Narrow floats, against exact arithmetic in double */
+
+static double half_value(uint16_t h) {
+    const int exponent = h >> 10 & 31, mantissa = h & 1023;
+    const double m = exponent ? ldexp(1024 + mantissa, exponent - 25) : ldexp(mantissa, -24);
+    return h >> 15 ? -m : m;
+}
+
+static double bfloat16_value(uint16_t h) {
+    const uint32_t bits = (uint32_t)h << 16;
+    float x;
+    memcpy(&x, &bits, sizeof x);
+    return (double)x;
+}
+
+/* All that is between a number and the next one goes to the nearer, the middle to the even. */
+static void check_between(uint16_t (*narrow)(float), double (*value)(uint16_t), uint16_t h) {
+    const double a = value(h), b = value((uint16_t)(h + 1)), middle = (a + b) / 2;
+    const float m = (float)middle;
+    assert_true((double)m == middle);
+    assert_int_equal(narrow((float)a), h);
+    assert_int_equal(narrow(m), h % 2 ? h + 1 : h);
+    assert_int_equal(narrow(nextafterf(m, (float)a)), h);
+    assert_int_equal(narrow(nextafterf(m, (float)b)), h + 1);
+}
+
+static void floats_are_rounded(void **state) {
+    (void)state;
+    for (int sign = 0; sign < 2; sign++) {
+        for (int h = 0; h < 0x7bff; h++)
+            check_between(bert_to_half, half_value, (uint16_t)(h | sign << 15));
+        for (int h = 0x80; h < 0x7f7f; h++) /* below lie subnormals of float32 */
+            check_between(bert_to_bfloat16, bfloat16_value, (uint16_t)(h | sign << 15));
+    }
+    assert_int_equal(bert_to_half(65519.996f), 0x7bff);
+    assert_int_equal(bert_to_half(65520), 0x7c00);
+    assert_int_equal(bert_to_half(-INFINITY), 0xfc00);
+    assert_true((bert_to_half(NAN) & 0x7fff) > 0x7c00);
+    assert_true((bert_to_bfloat16(NAN) & 0x7fff) > 0x7f80);
+    const float x[] = {1, 65519, 65520, 3e38f, 3.4e38f};
+    assert_int_equal(bert_narrow_overflow(BERT_F16, x, 5), 2);
+    assert_int_equal(bert_narrow_overflow(BERT_BF16, x, 5), 4);
+    assert_int_equal(bert_narrow_overflow(BERT_F32, x, 5), 5);
+}
+
+/* ---- Files */
+
+static char *in_directory(const char *d, const char *name) {
+    char *path = bert_path_join(d, name);
+    assert_non_null(path);
+    return path;
+}
+
+static char *contents(const char *d, const char *name, size_t *n) {
+    char *path = in_directory(d, name), *data;
+    bert_error e = {0};
+    if (bert_read_file(path, 0, &data, n, &e)) fail_msg("%s", e.message);
+    free(path);
+    return data;
+}
+
+static bool there(const char *d, const char *name) {
+    char *path = in_directory(d, name);
+    const bool found = bert_file_exists(path);
+    free(path);
+    return found;
+}
+
+static void same_file(const char *a, const char *b, const char *name) {
+    size_t n, m;
+    char *x = contents(a, name, &n), *y = contents(b, name, &m);
+    if (n != m || memcmp(x, y, n)) fail_msg("%s/%s and %s/%s differ", a, name, b, name);
+    free(x);
+    free(y);
+}
+
+static int entries(const char *directory) {
+    DIR *d = opendir(directory);
+    int n = -2;
+    assert_non_null(d);
+    while (readdir(d)) n++;
+    closedir(d);
+    return n;
+}
+
+static bert_model *open_model(const char *d) {
+    bert_error e = {0};
+    bert_model *m = bert_model_open(d, NULL, &e);
+    if (!m) fail_msg("%s", e.message);
+    return m;
+}
+
+static void convert(const char *from, const char *to, const bert_convert_options *o,
+                    bert_convert_result *r) {
+    bert_error e = {0};
+    if (bert_convert(from, to, o, r, &e)) fail_msg("%s -> %s: %s", from, to, e.message);
+}
+
+/* Hidden states and logits of a few ids; malloc'ed. */
+static float *results(const char *d, size_t *n) {
+    static const int32_t ids[] = {2, 7, 8, 9, 3, 2, 11, 3}, start[] = {0, 5, 8};
+    const bert_inputs in = {.n = 2, .start = start, .ids = ids};
+    bert_error e = {0};
+    bert_model *m = open_model(d);
+    bert_session *s = bert_session_new(m, NULL, &e);
+    bert_outputs o;
+    test_ok(e, bert_session_run(s, &in, BERT_WANT_LOGITS, &o, &e));
+    const size_t hidden = (size_t)o.tokens * (size_t)o.hidden_size,
+                 logits = o.logits ? (size_t)o.logit_rows * (size_t)o.logit_cols : 0;
+    float *all = malloc((hidden + logits) * sizeof *all);
+    assert_non_null(all);
+    memcpy(all, o.last_hidden_state, hidden * sizeof *all);
+    if (logits) memcpy(all + hidden, o.logits, logits * sizeof *all);
+    *n = hidden + logits;
+    bert_session_free(s);
+    bert_model_close(m);
+    return all;
+}
+
+static void same_results(const char *a, const char *b, double tolerance) {
+    size_t n, m;
+    float *x = results(a, &n), *y = results(b, &m);
+    assert_int_equal(n, m);
+    for (size_t i = 0; i < n; i++)
+        if (!(fabs((double)x[i] - (double)y[i]) <= tolerance))
+            fail_msg("%s and %s: result %zu is %g and %g", a, b, i, (double)x[i], (double)y[i]);
+    free(x);
+    free(y);
+}
+
+/* ---- Every class of every family: saved, opened, saved, and converted */
+
+static const struct {
+    size_t offset;
+    int value;
+} sizes[] = {
+    {offsetof(bert_config, vocab_size), TEST_VOCAB},
+    {offsetof(bert_config, hidden_size), TEST_HIDDEN},
+    {offsetof(bert_config, num_hidden_layers), TEST_LAYERS},
+    {offsetof(bert_config, num_attention_heads), TEST_HEADS},
+    {offsetof(bert_config, intermediate_size), TEST_INNER},
+    {offsetof(bert_config, max_position_embeddings), TEST_POSITIONS},
+    {offsetof(bert_config, type_vocab_size), 2},
+};
+
+static void write_config(const char *d, const bert_arch *a, const char *class_name) {
+    char name[128];
+    snprintf(name, sizeof name, "%s%s", a->class_prefix, class_name);
+    json_t *config = json_pack("{s:s, s:[s]}", "model_type", a->model_type, "architectures", name);
+    for (const bert_config_key *k = a->keys; k->name; k++)
+        for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+            if (!k->own && k->offset == sizes[i].offset)
+                json_object_set_new(config, k->name, json_integer(sizes[i].value));
+    char *text = json_dumps(config, JSON_INDENT(2));
+    test_write(d, "config.json", text);
+    free(text);
+    json_decref(config);
+}
+
+static void save_new(const char *from, const char *to) {
+    bert_model_options o = bert_model_default();
+    bert_error e = {0};
+    o.from_scratch = true;
+    bert_model *m = bert_model_open(from, &o, &e);
+    if (!m) fail_msg("%s: %s", from, e.message);
+    test_ok(e, bert_model_save(m, to, &e));
+    bert_model_close(m);
+}
+
+static void save_again(const char *from, const char *to) {
+    bert_error e = {0};
+    bert_model *m = open_model(from);
+    assert_null(bert_model_new_parameter(m, 0));
+    assert_null(bert_model_unused_tensor(m, 0));
+    test_ok(e, bert_model_save(m, to, &e));
+    bert_model_close(m);
+}
+
+static void check_class(const bert_arch *a, const char *class_name) {
+    char *d = test_directory(), *of[4];
+    static const char *const names[] = {"saved", "again", "converted", "half"};
+    for (int i = 0; i < 4; i++) of[i] = in_directory(d, names[i]);
+    write_config(d, a, class_name);
+    save_new(d, of[0]);
+    save_again(of[0], of[1]);
+    same_file(of[0], of[1], "model.safetensors");
+    same_file(of[0], of[1], "config.json");
+    convert(of[0], of[2], NULL, NULL);
+    same_file(of[0], of[2], "model.safetensors");
+    same_results(of[0], of[2], 0);
+    bert_convert_options o = bert_convert_default();
+    o.dtype = "bf16";
+    convert(of[0], of[3], &o, NULL);
+    same_results(of[0], of[3], 0.1);
+    for (int i = 0; i < 4; i++) free(of[i]);
+    test_remove(d);
+}
+
+static void every_class_comes_back(void **state) {
+    (void)state;
+    for (const bert_arch *const *a = bert_archs; *a; a++) {
+        check_class(*a, "Model");
+        for (const bert_arch_head *h = (*a)->heads; h->head; h++) check_class(*a, h->class_name);
+    }
+}
+
+/* ---- What is in the directory */
+
+static json_t *config_of(const char *d) {
+    char *path = in_directory(d, "config.json");
+    json_t *c = bert_json_load(path, NULL);
+    assert_non_null(c);
+    free(path);
+    return c;
+}
+
+static void says_type(const char *d, const char *key, const char *type) {
+    json_t *c = config_of(d);
+    const char *said = json_string_value(json_object_get(c, key));
+    if (type)
+        assert_string_equal(said, type);
+    else
+        assert_null(said);
+    json_decref(c);
+}
+
+static void types_are_said(void **state) {
+    (void)state;
+    char *d = test_directory(), *m = in_directory(d, "m"), *half = in_directory(d, "half"),
+         *back = in_directory(d, "back"), *again = in_directory(d, "again");
+    mkdir(m, 0777);
+    tiny_model(m, 3, "", 0);
+    test_write(m, "README.md", "# a card\n");
+    bert_convert_options o = bert_convert_default();
+    bert_convert_result r;
+    o.dtype = "f16";
+    convert(m, half, &o, &r);
+    assert_int_equal(r.files, 1);
+    assert_int_equal(r.unused, 0);
+    says_type(half, "dtype", "float16");
+    says_type(half, "torch_dtype", NULL);
+    same_file(m, half, "README.md");
+    same_file(m, half, "vocab.txt");
+    o.dtype = "f32"; /* what is half the width comes back whole, */
+    convert(half, back, &o, &r);
+    says_type(back, "dtype", "float32");
+    same_results(half, back, 0);
+    o.dtype = "f16"; /* and is the same again */
+    convert(back, again, &o, NULL);
+    same_file(half, again, "model.safetensors");
+    same_file(half, again, "config.json");
+    o.dtype = NULL;
+    test_remove(again);
+    again = in_directory(d, "again");
+    convert(half, again, &o, NULL);
+    same_file(half, again, "model.safetensors");
+    free(m), free(half), free(back), free(again);
+    test_remove(d);
+}
+
+static void weights_are_cut(void **state) {
+    (void)state;
+    char *d = test_directory(), *m = in_directory(d, "m"), *cut = in_directory(d, "cut"),
+         *whole = in_directory(d, "whole"), *joined = in_directory(d, "joined");
+    mkdir(m, 0777);
+    tiny_model(m, 3, "", 0);
+    convert(m, whole, NULL, NULL);
+    bert_convert_options o = bert_convert_default();
+    bert_convert_result r;
+    o.max_shard_size = 20000;
+    convert(m, cut, &o, &r);
+    assert_true(r.files > 2);
+    assert_false(there(cut, "model.safetensors"));
+    char first[64];
+    snprintf(first, sizeof first, "model-00001-of-%05d.safetensors", r.files);
+    assert_true(there(cut, first));
+    char *path = in_directory(cut, "model.safetensors.index.json");
+    json_t *index = bert_json_load(path, NULL), *meta = json_object_get(index, "metadata");
+    assert_int_equal(json_integer_value(json_object_get(meta, "total_size")), r.bytes);
+    assert_int_equal(json_object_size(json_object_get(index, "weight_map")), r.tensors);
+    json_decref(index);
+    free(path);
+    same_results(m, cut, 0);
+    convert(cut, joined, NULL, NULL);
+    same_file(whole, joined, "model.safetensors");
+    free(m), free(cut), free(whole), free(joined);
+    test_remove(d);
+}
+
+/* A checkpoint as TensorFlow's were converted, with heads that its class has not. */
+static void old_checkpoint(const char *d) {
+    test_weights w = {.n = 0};
+    test_tensors(&w, "BertForMaskedLM", 0);
+    for (int i = 0; i < w.n; i++) {
+        char *end = strstr(w.names[i], "LayerNorm.weight");
+        if (end) memcpy(end, "LayerNorm.gamma", sizeof "LayerNorm.gamma");
+        if ((end = strstr(w.names[i], "LayerNorm.bias")))
+            memcpy(end, "LayerNorm.beta", sizeof "LayerNorm.beta");
+    }
+    test_add(&w, "cls.seq_relationship.weight", "cls.seq_relationship.weight", 2, TEST_HIDDEN);
+    test_add(&w, "bert.embeddings.position_ids", "bert.embeddings.position_ids", TEST_POSITIONS, 0);
+    test_add(&w, "cls.predictions.decoder.weight", "bert.embeddings.word_embeddings.weight",
+             TEST_VOCAB, TEST_HIDDEN);
+    test_write_weights(d, &w);
+    test_weights_free(&w);
+}
+
+static bool holds(const char *d, const char *name) {
+    char *path = in_directory(d, "model.safetensors");
+    bert_error e = {0};
+    bert_safetensors *s = bert_safetensors_open(path, &e);
+    if (!s) fail_msg("%s", e.message);
+    const bool found = bert_safetensors_find(s, name) != NULL;
+    bert_safetensors_close(s);
+    free(path);
+    return found;
+}
+
+static void other_heads_are_kept(void **state) {
+    (void)state;
+    char *d = test_directory(), *m = in_directory(d, "m"), *to = in_directory(d, "to"),
+         *less = in_directory(d, "less");
+    mkdir(m, 0777);
+    old_checkpoint(m);
+    write_config(m, bert_archs[0], "ForSequenceClassification"); /* whose head is not there */
+    bert_convert_options o = bert_convert_default();
+    bert_convert_result r;
+    convert(m, to, &o, &r);
+    assert_true(holds(to, "bert.embeddings.LayerNorm.weight"));
+    assert_true(holds(to, "cls.predictions.transform.LayerNorm.weight"));
+    assert_true(holds(to, "cls.predictions.bias"));
+    assert_true(holds(to, "cls.seq_relationship.weight"));
+    assert_false(holds(to, "cls.predictions.decoder.weight")); /* tied */
+    assert_false(holds(to, "bert.embeddings.position_ids"));
+    assert_false(holds(to, "classifier.weight")); /* nobody trained one */
+    assert_true(r.unused > 4);
+    o.drop_unused = true;
+    convert(m, less, &o, &r);
+    assert_int_equal(r.unused, 0);
+    assert_false(holds(less, "cls.predictions.bias"));
+    free(m), free(to), free(less);
+    test_remove(d);
+}
+
+static void class_is_kept(void **state) {
+    (void)state;
+    char *d = test_directory(), *m = in_directory(d, "m"), *to = in_directory(d, "to");
+    mkdir(m, 0777);
+    old_checkpoint(m);
+    write_config(m, bert_archs[0], "ForSomethingElse");
+    convert(m, to, NULL, NULL);
+    assert_true(holds(to, "bert.embeddings.word_embeddings.weight")); /* as in its file */
+    assert_true(holds(to, "cls.predictions.bias"));
+    json_t *c = config_of(to);
+    assert_string_equal(json_string_value(json_array_get(json_object_get(c, "architectures"), 0)),
+                        "BertForSomethingElse");
+    json_decref(c);
+    free(m), free(to);
+    test_remove(d);
+}
+
+/* ---- What is refused, and leaves nothing */
+
+static void refused(const char *m, const char *to, const bert_convert_options *o, int code,
+                    const char *part) {
+    bert_error e = {0};
+    assert_int_equal(bert_convert(m, to, o, NULL, &e), code);
+    if (!strstr(e.message, part)) fail_msg("\"%s\" is not in: %s", part, e.message);
+}
+
+static int stop_soon(void *context, int64_t bytes, int64_t total) {
+    assert_true(bytes > 0 && bytes <= total);
+    return ++*(int *)context == 5;
+}
+
+static void nothing_is_destroyed(void **state) {
+    (void)state;
+    char *d = test_directory(), *m = in_directory(d, "m"), *to = in_directory(d, "to"),
+         *file = in_directory(d, "file");
+    mkdir(m, 0777);
+    tiny_model(m, 3, "", 0);
+    test_write(d, "file", "mine");
+    bert_convert_options o = bert_convert_default();
+    refused(m, m, &o, BERT_EINVAL, "nothing is written over");
+    refused(m, file, &o, BERT_EIO, "not a directory");
+    o.format = "onnx";
+    refused(m, to, &o, BERT_EINVAL, "there are safetensors");
+    o = bert_convert_default();
+    o.dtype = "f8";
+    refused(m, to, &o, BERT_EINVAL, "f32, f16, bf16");
+    int calls = 0;
+    o = bert_convert_default();
+    o.progress = stop_soon;
+    o.context = &calls;
+    refused(m, to, &o, BERT_EINTERRUPTED, "nothing was written");
+    assert_int_equal(entries(d), 2);
+    mkdir(to, 0777); /* an empty one is no loss */
+    convert(m, to, NULL, NULL);
+    assert_true(there(to, "model.safetensors"));
+    assert_int_equal(entries(d), 3);
+    free(m), free(to), free(file);
+    test_remove(d);
+}
+
+static void too_large_is_refused(void **state) {
+    (void)state;
+    char *d = test_directory(), *m = in_directory(d, "m"), *to = in_directory(d, "to");
+    mkdir(m, 0777);
+    write_config(m, bert_archs[0], "Model");
+    test_weights w = {.n = 0};
+    test_tensors(&w, "BertModel", 0);
+    float *x =
+        (float *)(uintptr_t)w.tensors[test_find(&w, "encoder.layer.1.output.dense.weight")].data;
+    x[17] = 70000;
+    test_write_weights(m, &w);
+    bert_convert_options o = bert_convert_default();
+    o.dtype = "f16";
+    refused(m, to, &o, BERT_ENUMERIC, "encoder.layer.1.output.dense.weight holds 70000");
+    x[17] = NAN;
+    test_write_weights(m, &w);
+    refused(m, to, NULL, BERT_ENUMERIC, "not finite");
+    assert_int_equal(entries(d), 1);
+    test_weights_free(&w);
+    free(m), free(to);
+    test_remove(d);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(floats_are_rounded),   cmocka_unit_test(every_class_comes_back),
+        cmocka_unit_test(types_are_said),       cmocka_unit_test(weights_are_cut),
+        cmocka_unit_test(other_heads_are_kept), cmocka_unit_test(class_is_kept),
+        cmocka_unit_test(nothing_is_destroyed), cmocka_unit_test(too_large_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
