@@ -29,7 +29,7 @@ static int set_size(const option *o, void *target, const char *value, bert_error
     if (*end == 'B' || *end == 'b') end++;
     if (end == value || *end || errno || !(number * unit >= 1) || number * unit > 1e18)
         return fail_usage(e, "--%s: '%s' is not a size such as 5GB or 500MB", o->name, value);
-    *(int64_t *)((char *)target + o->offset) = (int64_t)(number * unit);
+    *(int64_t *)target = (int64_t)(number * unit);
     return 0;
 }
 

@@ -5,10 +5,10 @@
 #include <math.h>
 #include <signal.h>
 
-static const char *const names[] = {"tokenize", "encode",   "embed",         "similarity",
-                                    "rerank",   "classify", "answer",        "choose",
-                                    "fill",     "tag",      "next-sentence", "train-tokenizer",
-                                    "train",    "evaluate", "info",          "bench"};
+static const char *const names[] = {
+    "tokenize", "encode",   "embed", "similarity", "rerank",        "classify",
+    "answer",   "choose",   "fill",  "tag",        "next-sentence", "train-tokenizer",
+    "train",    "evaluate", "info",  "convert",    "bench"};
 
 /* ---- Usage */
 
