@@ -204,7 +204,7 @@ static void bad_tokenizer_files_are_named(void **state) {
                    "BPE");
     expect_refused("BertPreTokenizer", "Split", BERT_EUNSUPPORTED, "Split");
     expect_refused("BertNormalizer", "Sequence", BERT_EUNSUPPORTED, "Sequence");
-    expect_refused("BertProcessing", "ByteLevel", BERT_EUNSUPPORTED, "ByteLevel");
+    expect_refused("BertProcessing", "Odd", BERT_EUNSUPPORTED, "RobertaProcessing");
     expect_refused("\"type\": \"WordPiece\", \"prefix\"", "\"type\": \"Fuse\", \"prefix\"",
                    BERT_EUNSUPPORTED, "Fuse");
     expect_refused("\"1.0\"", "\"2.0\"", BERT_EUNSUPPORTED, "version");

@@ -157,7 +157,7 @@ def pairs(directory, n="100000", seed="1"):
         a = string(r, 20)
         b = string(r, 20) if r.random() < .7 else None
         special = r.random() < .8
-        how, length, left = r.choice(list(STRATEGIES)), r.randrange(3, 40), r.random() < .3
+        how, length, left = r.choice(list(STRATEGIES)), r.randrange(4, 40), r.random() < .3
         stride = r.randrange(6) if r.random() < .7 else 0
         options = libbert.EncodeOptions(special, how, length, stride, True, left, False)
         case = (a, b, special, STRATEGIES[how], length, stride, left)

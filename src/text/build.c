@@ -16,10 +16,9 @@ const char *const bert_split_names[BERT_SPLITS] = {
 const char *const bert_special_keys[BERT_SPECIALS] = {"pad_token", "unk_token", "cls_token",
                                                       "sep_token", "mask_token"};
 
-void bert_tokenizer_defaults(bert_tokenizer *t) {
-    static const char *const names[BERT_SPECIALS] = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"};
-    memcpy(t->special_names, names, sizeof names);
-    t->unk_token = "[UNK]";
+void bert_tokenizer_defaults(bert_tokenizer *t, const char *const names[BERT_SPECIALS]) {
+    memcpy(t->special_names, names, sizeof t->special_names);
+    t->unk_token = names[BERT_SPECIAL_UNK];
     t->prefix = t->decoder_prefix = "##";
     t->max_chars = BERT_MAX_CHARS;
     t->normalizer = (bert_normalizer){.present = true,
@@ -191,6 +190,33 @@ static int finish_added(bert_tokenizer *t, bert_error *e) {
     return rc;
 }
 
+static bool is_space(uint32_t c) {
+    enum { BYTE_LEVEL_SPACE = 0x120 };
+    return c == BYTE_LEVEL_SPACE || bert_unicode_of(c)->flags & BERT_CHAR_SPACE;
+}
+
+bert_spaces bert_spaces_of(const char *token, size_t n) {
+    const uint8_t *begin = (const uint8_t *)token, *p = begin, *end = begin + n;
+    bert_spaces s = {0};
+    while (p < end && s.start < UINT16_MAX && is_space(bert_utf8_next(&p, end))) s.start++;
+    for (p = end; p > begin && s.end < UINT16_MAX; s.end++) {
+        if (!is_space(bert_utf8_before(begin, p))) break;
+        do p--;
+        while (p > begin && bert_utf8_continues(*p));
+    }
+    return s;
+}
+
+static int finish_spaces(bert_tokenizer *t, bert_error *e) {
+    if (!t->trims) return BERT_OK;
+    const size_t bytes = (size_t)t->size * sizeof *t->spaces;
+    t->spaces = bert_arena_calloc(&t->arena, bytes);
+    if (!t->spaces) return bert_fail_memory(e, bytes);
+    for (int32_t i = 0; i < t->size; i++)
+        if (t->tokens[i]) t->spaces[i] = bert_spaces_of(t->tokens[i], strlen(t->tokens[i]));
+    return BERT_OK;
+}
+
 static void finish_ascii(bert_tokenizer *t) {
     for (int c = 0; c < 128; c++) {
         const bert_unicode *u = bert_unicode_of((uint32_t)c);
@@ -229,5 +255,6 @@ int bert_tokenizer_finish(bert_tokenizer *t, const char *where, bert_error *e) {
     t->quick = t->split == BERT_SPLIT_BERT &&
                (t->model != BERT_WORDPIECE || t->max_chars >= BERT_LONG_WORD);
     finish_ascii(t);
-    return finish_added(t, e);
+    int rc = finish_spaces(t, e);
+    return rc ? rc : finish_added(t, e);
 }

@@ -68,6 +68,7 @@ void bert_tokenization_free(bert_tokenization *tok) {
         free(tok->sequences[i].ids);
         free(tok->sequences[i].words);
         free(tok->sequences[i].offsets);
+        free(tok->sequences[i].spaced);
     }
     void *const blocks[] = {tok->entries,    tok->word,           tok->places,  tok->found,
                             tok->ends,       tok->hashes,         tok->stretch, tok->chars,

@@ -181,10 +181,10 @@ static bool is_known(const bert_tokenizer *t, const char *content) {
     return bert_trie_find(&t->contents, content, strlen(content)) >= 0;
 }
 
-/* value: a name, or an object with a name and flags. */
-static int add_special(bert_tokenizer *t, const json_t *value, const char *name, const char *where,
-                       bert_error *e) {
-    bert_added_token token = {.content = name, .id = -1};
+/* value: a name, or an object with a name and flags; lstrip: what a name alone has. */
+static int add_special(bert_tokenizer *t, const json_t *value, const char *name, bool lstrip,
+                       const char *where, bert_error *e) {
+    bert_added_token token = {.content = name, .id = -1, .lstrip = lstrip};
     if (!name || is_known(t, name)) return BERT_OK;
     int rc = json_is_object(value) ? bert_added_token_of(value, &token, where, e) : 0;
     token.special = true;
@@ -253,21 +253,23 @@ static int add_extra(bert_tokenizer *t, const siblings *s, bert_error *e) {
     size_t i;
     int rc = 0;
     json_array_foreach(s->extra, i, value) {
-        if (!rc) rc = add_special(t, value, content_of(value), s->extra_file, e);
+        if (!rc) rc = add_special(t, value, content_of(value), false, s->extra_file, e);
     }
     json_object_foreach(s->extra, key, value) {
-        if (!rc) rc = add_special(t, value, content_of(value), s->extra_file, e);
+        if (!rc) rc = add_special(t, value, content_of(value), false, s->extra_file, e);
     }
     return rc;
 }
 
-/* Tokens that the files beside a tokenizer.json or vocab.txt name. */
-static int add_tokens(bert_tokenizer *t, const siblings *s, bool vocab_only, bert_error *e) {
+/* Tokens that the files beside a tokenizer.json or (family) a vocab.txt name. */
+static int add_tokens(bert_tokenizer *t, const siblings *s, const bert_tokenizer_family *family,
+                      bert_error *e) {
     int rc = add_listed(t, s, json_object_get(s->config, decoder_key), false, config_file, e);
-    for (int i = 0; !rc && vocab_only && i < BERT_SPECIALS; i++) {
+    for (int i = 0; !rc && family && i < BERT_SPECIALS; i++) {
         const char *name = t->special_names[i];
+        const bool lstrip = i == BERT_SPECIAL_MASK && family->mask_takes_space;
         if (name && bert_vocabulary_find(t, name, strlen(name)) >= 0)
-            rc = add_special(t, s->special[i], name, vocab_file, e);
+            rc = add_special(t, s->special[i], name, lstrip, vocab_file, e);
     }
     if (!rc) rc = add_listed(t, s, s->added, true, added_file, e);
     return rc ? rc : add_extra(t, s, e);
@@ -284,15 +286,27 @@ static int find_id(const bert_tokenizer *t, bert_special s, const char *where, i
     return bert_fail(e, BERT_EFORMAT, "%s: the vocabulary lacks %s", where, name);
 }
 
-static int check_class(const siblings *s, const source *from, const char *path, bool json,
-                       bert_error *e) {
+static const bert_tokenizer_family *find_family(const siblings *s, const source *from, bool json,
+                                                bert_error *e) {
     /* A configuration of the model that cannot be read is not the tokenizer's to complain of. */
     bert_error ignored = {0};
     json_t *model = load_object(from, model_file, &ignored);
-    if (ignored.code == BERT_ENOMEM) return bert_fail(e, BERT_ENOMEM, "%s", ignored.message);
-    int rc = bert_tokenizer_class_check(s->config, model, json, path, e);
+    if (ignored.code == BERT_ENOMEM) bert_fail(e, BERT_ENOMEM, "%s", ignored.message);
+    const bert_tokenizer_family *f =
+        e->code ? NULL : bert_tokenizer_family_of(s->config, model, json, from->where, e);
     json_decref(model);
-    return rc;
+    return f;
+}
+
+/* The template of a tokenizer whose files hold none. */
+static int set_templates(bert_tokenizer *t, const bert_tokenizer_family *family, const char *where,
+                         bert_error *e) {
+    bert_ends ends = {.cls = t->special_names[BERT_SPECIAL_CLS],
+                      .sep = t->special_names[BERT_SPECIAL_SEP]};
+    int rc = find_id(t, BERT_SPECIAL_CLS, where, &ends.cls_id, e);
+    if (!rc) rc = find_id(t, BERT_SPECIAL_SEP, where, &ends.sep_id, e);
+    t->trims = family->trims;
+    return rc ? rc : bert_set_templates(t, family->post, &ends, e);
 }
 
 static bool ends_with(const char *s, const char *end) {
@@ -317,22 +331,16 @@ static int load(bert_tokenizer *t, const source *from, const bert_tokenizer_opti
     const bool json = ends_with(from->part, ".json");
     siblings s;
     int rc = load_siblings(&s, from, e);
-    if (!rc) rc = check_class(&s, from, path, json, e);
-    bert_tokenizer_defaults(t);
+    const bert_tokenizer_family *family = rc ? NULL : find_family(&s, from, json, e);
+    if (!rc && !family) rc = e->code;
+    if (!rc) bert_tokenizer_defaults(t, family->names);
     if (!rc) rc = load_main(t, from, json, e);
     if (!rc) rc = read_config(t, s.config, json, e);
     if (!rc) rc = read_special_names(t, &s, s.config, e);
     if (!rc) rc = read_special_names(t, &s, s.map, e);
     if (!rc && !json) t->unk_token = t->special_names[BERT_SPECIAL_UNK];
-    if (!rc) rc = add_tokens(t, &s, !json, e);
-    if (!rc && !json) {
-        int32_t cls, sep;
-        rc = find_id(t, BERT_SPECIAL_CLS, path, &cls, e);
-        if (!rc) rc = find_id(t, BERT_SPECIAL_SEP, path, &sep, e);
-        if (!rc)
-            rc = bert_bert_templates(t, t->special_names[BERT_SPECIAL_CLS], cls,
-                                     t->special_names[BERT_SPECIAL_SEP], sep, e);
-    }
+    if (!rc) rc = add_tokens(t, &s, json ? NULL : family, e);
+    if (!rc && !json) rc = set_templates(t, family, path, e);
     if (!rc && options) rc = apply_options(t, options, e);
     if (!rc) rc = bert_tokenizer_finish(t, path, e);
     free_siblings(&s);

@@ -4,8 +4,8 @@
 #include "files/json.h"
 #include "text/tokenizer.h"
 
-/* Defaults: WordPiece with BERT's names and normaliser, nothing in the vocabulary. */
-void bert_tokenizer_defaults(bert_tokenizer *t);
+/* Defaults: WordPiece with these names and BERT's normaliser, nothing in the vocabulary. */
+void bert_tokenizer_defaults(bert_tokenizer *t, const char *const names[BERT_SPECIALS]);
 
 /* The model's vocabulary: room for `bytes` of text and about so many tokens, then each
  * token. A token given twice keeps its last id; an id given twice is an
@@ -24,9 +24,9 @@ int bert_load_tokenizer_json(bert_tokenizer *t, const char *text, size_t bytes, 
 int bert_load_vocab_txt(bert_tokenizer *t, const char *text, size_t bytes, const char *where,
                         bert_error *e);
 
-/* [CLS] A [SEP] and [CLS] A [SEP] B [SEP]. */
-int bert_bert_templates(bert_tokenizer *t, const char *cls, int32_t cls_id, const char *sep,
-                        int32_t sep_id, bert_error *e);
+/* The usual templates: [CLS] A [SEP] and [CLS] A [SEP] B [SEP], RoBERTa's, or A and A B. The names
+ * are not copied. */
+int bert_set_templates(bert_tokenizer *t, bert_post post, const bert_ends *ends, bert_error *e);
 
 /* Fills in what follows from the rest; the last step. */
 int bert_tokenizer_finish(bert_tokenizer *t, const char *where, bert_error *e);

@@ -64,8 +64,7 @@ static json_t *template_json(const bert_template *template) {
     return list;
 }
 
-static json_t *post_processor_json(const bert_tokenizer *t) {
-    if (!t->has_template) return json_null();
+static json_t *templates_json(const bert_tokenizer *t) {
     json_t *specials = json_object();
     const bert_template *templates[] = {&t->single, &t->pair};
     int rc = 0;
@@ -84,6 +83,23 @@ static json_t *post_processor_json(const bert_tokenizer *t) {
     return json_pack("{ss so so so}", "type", "TemplateProcessing", "single",
                      template_json(&t->single), "pair", template_json(&t->pair), "special_tokens",
                      specials);
+}
+
+static json_t *roberta_json(const bert_tokenizer *t) {
+    const bert_piece *cls = t->single.pieces, *sep = cls + 2;
+    return json_pack("{ss s[si] s[si] sb sb}", "type", "RobertaProcessing", "sep", sep->token,
+                     sep->id, "cls", cls->token, cls->id, "trim_offsets", t->trims,
+                     "add_prefix_space", t->trim_keeps_prefix);
+}
+
+static json_t *post_processor_json(const bert_tokenizer *t) {
+    if (t->post == BERT_POST_ROBERTA) return roberta_json(t);
+    json_t *templates = t->post == BERT_POST_TEMPLATE ? templates_json(t) : json_null();
+    if (!t->trims) return templates;
+    json_t *trims = json_pack("{ss sb sb sb}", "type", "ByteLevel", "add_prefix_space",
+                              t->trim_keeps_prefix, "trim_offsets", true, "use_regex", true);
+    if (t->post == BERT_POST_NONE) return trims;
+    return json_pack("{ss s[oo]}", "type", "Sequence", "processors", trims, templates);
 }
 
 static json_t *model_json(const bert_tokenizer *t) {
@@ -153,7 +169,7 @@ static bool has_bert_templates(const bert_tokenizer *t) {
     const bert_template *both[] = {&t->single, &t->pair};
     for (int k = 0; k < 2; k++) {
         const bert_piece *p = both[k]->pieces;
-        if (!t->has_template || both[k]->n != 3 + 2 * k ||
+        if (t->post != BERT_POST_TEMPLATE || t->trims || both[k]->n != 3 + 2 * k ||
             !is_special_piece(t, p, BERT_SPECIAL_CLS, 0) || p[1].kind != BERT_PIECE_A ||
             p[1].type_id != 0 || !is_special_piece(t, p + 2, BERT_SPECIAL_SEP, 0))
             return false;

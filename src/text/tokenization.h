@@ -45,12 +45,20 @@ enum { BERT_MAX_WAITING = 32 };
 /* Unified ideographs: no case, no decomposition, no flag but BERT_CHAR_CJK. */
 enum { BERT_IDEOGRAPH = 0x4e00, BERT_IDEOGRAPHS = 0x9fff + 1 - BERT_IDEOGRAPH };
 
+/* An added token that was found with spaces around it. */
+typedef struct {
+    size_t token;
+    bert_spaces spaces;
+} bert_spaced;
+
 /* Tokens of one sequence before truncation. */
 typedef struct {
     int32_t *ids, *words;
     bert_span *offsets;
     size_t n, capacity;
     int32_t word; /* number of the next one */
+    bert_spaced *spaced;
+    size_t n_spaced, spaced_capacity;
 } bert_tokens;
 
 struct bert_tokenization {

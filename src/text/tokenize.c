@@ -428,6 +428,24 @@ ALWAYS_INLINE void read_quickly(bert_tokenization *tok, const uint8_t *p, const 
 
 /* --------------------------------------------------------------------- Added tokens */
 
+/* text[0 .. n): where the token was found, with the spaces that it took. */
+static void put_added(bert_tokenization *tok, int32_t i, const uint8_t *text, size_t n,
+                      bert_span place) {
+    bert_tokens *o = tok->out;
+    const size_t token = o->n;
+    put_token(tok, tok->t->added[i].id, place);
+    if (!tok->t->trims || !tok->full || tok->failed) return;
+    if (o->n_spaced == o->spaced_capacity) {
+        const size_t capacity = 2 * o->spaced_capacity + 16;
+        bert_spaced *spaced = realloc(o->spaced, capacity * sizeof *spaced);
+        tok->failed = !spaced;
+        if (!spaced) return;
+        o->spaced = spaced;
+        o->spaced_capacity = capacity;
+    }
+    o->spaced[o->n_spaced++] = (bert_spaced){token, bert_spaces_of((const char *)text, n)};
+}
+
 static bool keep_in_stretch(bert_tokenization *tok) {
     size_t capacity = tok->stretch_capacity ? 2 * tok->stretch_capacity : 1024;
     uint8_t *stretch = realloc(tok->stretch, capacity);
@@ -476,7 +494,7 @@ static void read_stretch(bert_tokenization *tok, const uint8_t *p, const uint8_t
     size_t start, stop, done = 0;
     for (int32_t i; (i = bert_match_next(&m, &start, &stop)) >= 0; done = stop) {
         if (done < start) split_stretch(tok, done, start);
-        put_token(tok, tok->t->added[i].id,
+        put_added(tok, i, tok->stretch + start, stop - start,
                   (bert_span){tok->stretch_places[start].start, tok->stretch_places[stop - 1].end});
     }
     /* Before the first character that is kept there is no buffer. */
@@ -515,6 +533,7 @@ int bert_read_text(bert_tokenization *tok, const char *text, size_t bytes, bert_
     tok->normalize.failed = false;
     out->n = 0;
     out->word = 0;
+    out->n_spaced = 0;
     bert_matcher m = {.t = t, .trie = &t->raw, .text = tok->text, .n = bytes};
     size_t start, stop, done = 0;
     for (int32_t i; t->n_raw && (i = bert_match_next(&m, &start, &stop)) >= 0; done = stop) {
@@ -524,7 +543,7 @@ int bert_read_text(bert_tokenization *tok, const char *text, size_t bytes, bert_
         size_t at = (size_t)(d - tok->text) - tok->skew;
         at = start < done ? at - count_chars(tok, a, d) : (size_t)(a - tok->text) - tok->skew;
         size_t to = at + count_chars(tok, a, b);
-        put_token(tok, t->added[i].id, (bert_span){(int32_t)at, (int32_t)to});
+        put_added(tok, i, a, stop - start, (bert_span){(int32_t)at, (int32_t)to});
         tok->skew = stop - to;
     }
     if (done < bytes) read_segment(tok, tok->text + done, tok->text_end);

@@ -61,6 +61,19 @@ typedef struct {
     int n, specials;
 } bert_template;
 
+/* What is put around texts. TEMPLATE: as the templates say; ROBERTA: likewise, but all types are
+ * 0. */
+typedef enum { BERT_POST_NONE, BERT_POST_TEMPLATE, BERT_POST_ROBERTA, BERT_POSTS } bert_post;
+/* The two special tokens of the usual templates. */
+typedef struct {
+    const char *cls, *sep;
+    int32_t cls_id, sep_id;
+} bert_ends;
+/* How many characters at a token's start and end are spaces, or stand for one. */
+typedef struct {
+    uint16_t start, end;
+} bert_spaces;
+
 typedef enum {
     BERT_SPECIAL_PAD,
     BERT_SPECIAL_UNK,
@@ -98,8 +111,11 @@ struct bert_tokenizer {
     bert_first_bytes first_bytes[2]; /* of the tokens in raw, in normalized */
     bool encode_special_tokens;
 
-    bool has_template; /* false: no post-processor, A and A B */
+    bert_post post;
     bert_template single, pair;
+    bool trims;             /* offsets are without the spaces of their tokens */
+    bool trim_keeps_prefix; /* but for those at the start, which may have been put there */
+    bert_spaces *spaces;    /* [size], by id; if trims */
 
     bool has_decoder, decoder_cleanup;
     bool clean_up_spaces; /* tokenizer_config.json's clean_up_tokenization_spaces */
@@ -115,6 +131,9 @@ struct bert_tokenizer {
     uint8_t ascii[128];     /* bert_ascii */
     int32_t ascii_ids[128]; /* of punctuation */
 };
+
+/* The spaces of a token's text: white space, and U+0120, which is a byte-level one. */
+bert_spaces bert_spaces_of(const char *token, size_t n);
 
 /* What transformers' decode does to a decoded text, in place, where the tokenizer asks for it:
  * "it ' s" becomes "it's". Returns the new length. */

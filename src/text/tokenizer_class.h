@@ -1,13 +1,22 @@
 /* tokenizer_class: what a checkpoint's tokenizer is, whatever its files look like. */
 #ifndef BERT_TEXT_TOKENIZER_CLASS_H
 #define BERT_TEXT_TOKENIZER_CLASS_H
-#include <bert.h>
+#include "text/tokenizer.h"
 #include <jansson.h>
 
-/* Whether files that look like BERT's WordPiece are meant to be read as that. config:
- * tokenizer_config.json, model: config.json, where an older checkpoint names the class; either may
- * be NULL. whole: there is a tokenizer.json, which says everything but what a class does in code.
- * BERT_EUNSUPPORTED names the class; path: the tokenizer's file, for the message. */
-int bert_tokenizer_class_check(const json_t *config, const json_t *model, bool whole,
-                               const char *path, bert_error *e);
+/* What transformers' tokenizers of a family have where no tokenizer.json says it. */
+typedef struct {
+    const char *class_name, *model_type; /* config.json's, where nothing names the class */
+    const char *names[BERT_SPECIALS];
+    bert_post post;
+    bool trims;            /* offsets are without the spaces of their tokens */
+    bool mask_takes_space; /* the mask's name has the space before it (lstrip) */
+} bert_tokenizer_family;
+
+/* The family of a tokenizer that is read from `path`. config: tokenizer_config.json, model:
+ * config.json, where an older checkpoint names the class; either may be NULL. whole: there is a
+ * tokenizer.json, which says everything but what a class does in code. NULL: BERT_EUNSUPPORTED
+ * names the class. */
+const bert_tokenizer_family *bert_tokenizer_family_of(const json_t *config, const json_t *model,
+                                                      bool whole, const char *path, bert_error *e);
 #endif

@@ -119,6 +119,28 @@ static size_t put_special(bert_tokenization *tok, size_t at, const bert_piece *p
     return at + 1;
 }
 
+/* The spaces of a token: of its text in the vocabulary, or as an added one was found. */
+static bert_spaces spaces_of(const bert_tokenizer *t, const bert_tokens *s, size_t token,
+                             const bert_spaced **added) {
+    const bert_spaced *end = s->spaced + s->n_spaced;
+    while (*added < end && (*added)->token < token) ++*added;
+    return *added < end && (*added)->token == token ? (*added)->spaces : t->spaces[s->ids[token]];
+}
+
+/* Takes the spaces of tokens off the n offsets of a window that begins with token `start`. */
+static void trim_offsets(const bert_tokenizer *t, const bert_tokens *s, size_t start, size_t n,
+                         int32_t (*offsets)[2]) {
+    const bert_spaced *added = s->spaced;
+    for (size_t i = 0; i < n; i++) {
+        const bert_spaces x = spaces_of(t, s, start + i, &added);
+        int32_t *o = offsets[i];
+        const bool first = !i || !o[0];
+        if (x.start && !(first && t->trim_keeps_prefix))
+            o[0] = o[0] + x.start < o[1] ? o[0] + x.start : o[1];
+        if (x.end && o[1] >= x.end) o[1] = o[1] - x.end > o[0] ? o[1] - x.end : o[0];
+    }
+}
+
 /* With no post-processor the reference forgets the sequence ids of further windows of a pair; here
  * they are kept. */
 static size_t put_sequence(bert_tokenization *tok, size_t at, int sequence, int32_t start,
@@ -130,6 +152,7 @@ static size_t put_sequence(bert_tokenization *tok, size_t at, int sequence, int3
     memcpy(tok->word_ids + at, s->words + start, n * sizeof *tok->word_ids);
     memcpy(tok->offsets + at, s->offsets + start, n * sizeof *tok->offsets);
     memset(tok->special + at, 0, n);
+    if (tok->t->trims) trim_offsets(tok->t, s, (size_t)start, n, tok->offsets + at);
     for (size_t i = at; i < at + n; i++) {
         tok->type_ids[i] = tok->t->no_types ? 0 : type_id;
         tok->sequence_ids[i] = sequence;
@@ -138,7 +161,7 @@ static size_t put_sequence(bert_tokenization *tok, size_t at, int sequence, int3
 }
 
 /* Window (i, j): the i-th cut of A with the j-th of B, in the template. The reference gives types
- * to the first cuts by the template, and to the others by the sequence. */
+ * to the first cuts by the template, and to the others by the sequence; RoBERTa's are all 0. */
 static size_t put_window(bert_tokenization *tok, size_t at, const bert_template *template,
                          bool specials, const cut cuts[2], const int32_t index[2]) {
     for (int k = 0; k < template->n; k++) {
@@ -150,7 +173,8 @@ static size_t put_window(bert_tokenization *tok, size_t at, const bert_template 
         int s = p->kind == BERT_PIECE_B;
         int32_t start, stop;
         cut_window(&cuts[s], index[s], &start, &stop);
-        at = put_sequence(tok, at, s, start, stop, index[s] ? s : p->type_id);
+        const bool other = index[s] && !(specials && tok->t->post == BERT_POST_ROBERTA);
+        at = put_sequence(tok, at, s, start, stop, other ? s : p->type_id);
     }
     return at;
 }
