@@ -4,6 +4,7 @@
 
 typedef struct {
     common common;
+    bool formats;
 } arguments;
 
 static json_t *names(const char *(*at)(const bert_model *, int), const bert_model *m) {
@@ -114,9 +115,28 @@ static bert_model *open_encoder(const char *name, const common *c, bert_error *e
     return m;
 }
 
+/* What this build reads pictures with. */
+static int show_formats(const common *c, bert_error *e) {
+    char library[80];
+    const char *name;
+    json_t *o = json_object(), *images = json_object();
+    for (int i = 0; images && bert_image_format_at(i, &name, library, sizeof library); i++)
+        json_object_set_new(images, name, json_string(library));
+    if (o) json_object_set_new(o, "images", images);
+    if (o && output_json(c)) return output_line(o, e);
+    json_t *v;
+    if (!json_object_size(images))
+        printf("no pictures: the module libbert-image.so is not there\n");
+    json_object_foreach(images, name, v) printf("%-24s %s\n", name, json_string_value(v));
+    json_decref(o);
+    return o ? 0 : fail_memory(e);
+}
+
 static int run(void *args, int operands, char **operand, bert_error *e) {
-    (void)operands;
+    const arguments *a = args;
     const common *c = args;
+    if (a->formats) return show_formats(c, e);
+    if (!operands) return fail_usage(e, "a MODEL is needed, or --formats");
     bert_model *m = open_encoder(operand[0], c, e);
     if (!m) return BERT_EINVAL;
     json_t *o = describe(m);
@@ -125,13 +145,20 @@ static int run(void *args, int operands, char **operand, bert_error *e) {
     return rc;
 }
 
+static const option options[] = {
+    {"formats", 0, NULL, "the formats of pictures that this build reads, instead of a model",
+     set_true, offsetof(arguments, formats), 0},
+    {0},
+};
+
 const command info_command = {
     .name = "info",
     .operands = "MODEL",
     .help = "what a model is: shape, parameters, labels, limits",
-    .min_operands = 1,
+    .min_operands = 0,
     .max_operands = 1,
     .groups = TAKES_OUTPUT,
+    .options = options,
     .size = sizeof(arguments),
     .run = run,
 };

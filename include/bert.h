@@ -1,7 +1,7 @@
 /* bert.h: load a tokenizer and a checkpoint, encode text, use the result.
  *
  * A manual in the order of use: 1 errors, 2 tokenizer, 3 model, 4 session (forward pass), 5 tasks
- * (text in, answer out), 6 files, 7 machine. Training is in bert_train.h.
+ * (text in, answer out), 6 files, 7 pictures, 8 machine. Training is in bert_train.h.
  *
  * Conventions
  *   - Functions that can fail return 0 (BERT_OK) or a negative BERT_E... code, or NULL where they
@@ -794,7 +794,86 @@ BERT_API int bert_resolve(const char *name, char *directory, size_t capacity, be
  * as well, which is written to directory. */
 BERT_API bool bert_resolve_hidden(const char *name, char *directory, size_t capacity);
 
-/* ----------------------------------------------------------------- 7. Machine */
+/* ---------------------------------------------------------------- 7. Pictures */
+
+/* Pictures as Pillow reads them, and as transformers' image processors (those of Pillow) make them
+ * ready for a model: the same bits. PNG, JPEG and WebP are read by the system's libraries, which a
+ * module brings, libbert-image.so: it is loaded when the first picture is decoded. */
+typedef struct bert_image bert_image;
+typedef struct {
+    int32_t width, height;
+    int32_t channels; /* 1: grey; 3: red, green, blue */
+    int32_t bits;     /* of a sample: 8, or 16 (grey only) */
+    /* Of 16 bits: the values that become 0 and 1; own_range: those of the picture itself, its least
+     * and its largest, for nobody said more. */
+    double low, high;
+    bool own_range;
+} bert_image_info;
+typedef struct {
+    int64_t max_pixels; /* more are refused before memory is taken; 0: 178956970, Pillow's limit */
+    /* Of 16-bit grey: the values that become 0 and 1, what lies outside is held there. Both 0: the
+     * range of the picture itself. Such pictures keep their bits up to the model. */
+    double range_low, range_high;
+} bert_image_options;
+BERT_API bert_image_options bert_image_default(void);
+/* A file, or what is in one. Turned upright as EXIF (or XMP) says; alpha is dropped, not blended;
+ * palettes and CMYK become RGB. A file that is cut off or damaged, or no picture, is BERT_EFORMAT,
+ * too many pixels are BERT_ETOOLONG, a module that is not there is BERT_ENOTFOUND. options may be
+ * NULL. */
+BERT_API bert_image *bert_image_open(const char *path, const bert_image_options *options,
+                                     bert_error *e);
+BERT_API bert_image *bert_image_decode(const void *bytes, size_t n,
+                                       const bert_image_options *options, bert_error *e);
+/* Of samples in memory [height, width, channels], uint8_t or uint16_t, which are copied; of 16 bits
+ * low and high count as range_low and range_high do. */
+BERT_API bert_image *bert_image_of(const void *samples, const bert_image_info *info, bert_error *e);
+BERT_API void bert_image_free(bert_image *image);
+BERT_API bert_image_info bert_image_about(const bert_image *image);
+/* [height, width, channels]: uint8_t, or uint16_t of 16 bits; the picture's. */
+BERT_API const void *bert_image_samples(const bert_image *image);
+/* Format i of those that this build reads: "PNG"; library (or NULL) is filled with the name and
+ * version of what reads it. False past the end, and where the module is not there. */
+BERT_API bool bert_image_format_at(int i, const char **name, char *library, size_t capacity);
+
+/* Pillow's filters under its numbers. */
+typedef enum {
+    BERT_RESAMPLE_NEAREST,
+    BERT_RESAMPLE_LANCZOS,
+    BERT_RESAMPLE_BILINEAR,
+    BERT_RESAMPLE_BICUBIC,
+    BERT_RESAMPLE_BOX,
+    BERT_RESAMPLE_HAMMING,
+    BERT_RESAMPLE_COUNT
+} bert_resample;
+/* A new picture, of 8 bits as the old one, as Image.resize() of Pillow 13 makes it. */
+BERT_API bert_image *bert_image_resize(const bert_image *image, int32_t width, int32_t height,
+                                       bert_resample filter, bert_error *e);
+
+/* preprocessor_config.json: what is done to a picture, in this order. */
+typedef struct {
+    bool do_resize, do_center_crop, do_rescale, do_normalize;
+    int32_t height, width; /* of the resized picture, */
+    int32_t shortest_edge; /* unless this is given: of its shorter side, and the other one fits */
+    bert_resample resample;
+    int32_t crop_height, crop_width; /* from the middle; what is smaller gets zeros around it */
+    double rescale_factor;           /* 1 / 255 */
+    float image_mean[3], image_std[3];
+    int32_t channels; /* 3, or 1: colours become grey before anything else */
+} bert_image_processor;
+/* What a model_type has where its checkpoint says nothing. */
+BERT_API bert_image_processor bert_image_processor_default(const char *model_type);
+/* A checkpoint's: processor_config.json or preprocessor_config.json, old or new, else the default
+ * one of its model_type. BERT_EUNSUPPORTED names a processor that is not known. */
+BERT_API int bert_image_processor_open(const char *name_or_path, bert_image_processor *p,
+                                       bert_error *e);
+/* The size of what becomes of a picture. */
+BERT_API int bert_image_processed_size(const bert_image_processor *p, int32_t width, int32_t height,
+                                       int32_t *out_width, int32_t *out_height, bert_error *e);
+/* pixel_values: out [channels, height, width], as large as bert_image_processed_size() says. */
+BERT_API int bert_image_process(const bert_image *image, const bert_image_processor *p, float *out,
+                                bert_error *e);
+
+/* ----------------------------------------------------------------- 8. Machine */
 
 /* What the machine and the build offer: kernel level in use ("avx512"), and the list of levels ("c
  * avx2 avx512"). The environment variable BERT_ISA caps the level. */

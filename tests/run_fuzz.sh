@@ -20,6 +20,12 @@ seed fuzz_config '{"model_type":"bert","hidden_size":12,"num_attention_heads":3,
 seed fuzz_tokenizer '\0The [MASK] caf\xc3\xa9, na\xc3\xafve \xe4\xb8\xad\xe6\x96\x87.'
 seed fuzz_tokenizer_json '\0{"model":{"type":"WordPiece","vocab":{"[UNK]":0,"a":1},"unk_token":"[UNK]"}}'
 seed fuzz_tokenizer_json '\1[UNK]\n[CLS]\n[SEP]\na\n##b\n'
+seed fuzz_images '\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\1\0\0\0\1\x8\2\0\0\0\x90\x77\x53\xde\0\0\0\x0cIDAT\x78\x9c\x63\xf8\xcf\xc0\0\0\3\1\1\0\x18\xdd\x8d\xb0\0\0\0\0IEND\xae\x42\x60\x82'
+# Small pictures of other kinds, as hexadecimal digits in the goldens.
+mkdir -p "$work/fuzz_images"
+awk -F'"' '/\.(jpg|webp)"/ {print $2, $4}' tests/golden/images.json | while read -r name digits; do
+    printf "$(echo "$digits" | sed 's/../\\x&/g')" >"$work/fuzz_images/$name"
+done
 
 failed=0 ran=0
 for target in build-fuzz/fuzz_*; do

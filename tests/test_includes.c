@@ -18,6 +18,8 @@ static const row rooms[] = {
     {"src/cpu", "base device", "bert.h"},
     {"src/files", "base", "bert.h"},
     {"src/text", "base files", "bert.h"},
+    {"src/image", "base files", "bert.h"},
+    {"src/image/formats", "image", "bert.h"},
     {"src/tape", "base device", "bert.h bert_train.h"},
     {"src/heads", "", "bert.h bert_train.h"}, /* as anybody's head */
     {"src/models", "base files device tape cpu/host.h heads/heads.h", "bert.h bert_train.h"},

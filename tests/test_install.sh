@@ -51,3 +51,7 @@ check "$work/project/build/with_bert_static"
 nm -D --defined-only "$libdir/libbert.so" | sed 's/.* //' | grep -v '^bert_' && {
     echo "names outside bert_ are exported"; exit 1; }
 "$work/prefix/bin/bert" --version
+# Modules are found where they are installed, by the tool and from beside the library.
+if [ -e "$build/libbert-image.so" ]; then
+    "$work/prefix/bin/bert" info --formats --json | grep -q '"images":{"' || { echo "no pictures"; exit 1; }
+fi

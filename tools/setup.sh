@@ -16,6 +16,9 @@ build  have_pkgconf   pkg-config
 build  have_libc      libc6-dev
 build  have_jansson   libjansson-dev
 build  have_cmocka    libcmocka-dev
+build  have_png       libpng-dev
+build  have_jpeg      libjpeg-dev
+build  have_webp      libwebp-dev
 model  have_pip       python3-pip
 model  have_unzip     unzip
 model  have_roots     ca-certificates
@@ -32,6 +35,9 @@ have_pkgconf() { have pkg-config; }
 have_libc() { echo '#include <stdio.h>' | cc -E - >/dev/null 2>&1; }
 have_jansson() { module jansson; }
 have_cmocka() { module cmocka; }
+have_png() { module libpng; }
+have_jpeg() { module libjpeg; }
+have_webp() { module libwebp; }
 have_pip() { python3 -m pip --version >/dev/null 2>&1; }
 have_unzip() { have unzip; }
 have_roots() { [ -e /etc/ssl/certs/ca-certificates.crt ] || [ ! -e /etc/debian_version ]; }
