@@ -49,8 +49,12 @@ static void note_taken(arguments *a, const char *name, const char *ours) {
 /* What the file says that is an option of ours but no training argument: files, columns, lengths.
  */
 static int set_other_option(arguments *a, const char *name, const json_t *v, bert_error *e) {
+    static json_t *kept; /* strings that options point to */
     char text[64];
     const char *value = typed_value(v, text, sizeof text);
+    if (!kept) kept = json_array();
+    if (value && json_array_append_new(kept, json_string(value))) return fail_memory(e);
+    if (value) value = json_string_value(json_array_get(kept, json_array_size(kept) - 1));
     const bert_foreign f = bert_training_foreign(name, value ? value : "");
     if (!value || f.kind != BERT_FOREIGN_TAKEN) return 0;
     if (strcmp(f.name, name)) note_taken(a, name, f.name);
@@ -61,7 +65,6 @@ static int set_other_option(arguments *a, const char *name, const json_t *v, ber
 }
 
 static int set_arguments_file(const option *o, void *target, const char *value, bert_error *e) {
-    static json_t *files; /* whose strings are options */
     (void)o;
     arguments *a = target;
     int rc = bert_training_load(&a->training, value, e);
@@ -69,12 +72,11 @@ static int set_arguments_file(const option *o, void *target, const char *value, 
     if (rc) return rc;
     json_t *file = json_load_file(value, 0, NULL), *v;
     const char *name;
-    if (!files) files = json_array();
     if (!file) return fail(e, BERT_EFORMAT, "%s: is not plain JSON", value);
-    if (json_array_append_new(files, file)) return fail_memory(e);
     json_object_foreach(file, name, v) {
         if (!rc) rc = set_other_option(a, name, v, e);
     }
+    json_decref(file);
     return rc;
 }
 

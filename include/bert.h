@@ -390,13 +390,14 @@ typedef struct bert_column bert_column; /* bert_train.h */
 typedef struct {
     int32_t n;
     const int32_t *start;    /* [n + 1], start[0] = 0; every sequence has at least one token */
-    const int32_t *ids;      /* [start[n]] */
+    const int32_t *ids;      /* [start[n]]; NULL where the model reads columns instead (pixels) */
     const int32_t *type_ids; /* [start[n]], or NULL for all 0 */
     /* Heads of the vocabulary (masked-lm, pretraining): tokens, 0 to start[n] - 1, whose logits are
      * wanted, a row each; NULL: all. A matrix of all tokens and words is mostly waste. */
     const int32_t *logit_tokens; /* [logit_tokens_count] */
     int32_t logit_tokens_count;
-    const bert_column *columns; /* [column_count] in training: all that the rows carry, by name */
+    const bert_column *columns; /* [column_count] what is read beside ids (pixels); in training all
+                                   that the rows carry, by name */
     int32_t column_count;
 } bert_inputs;
 

@@ -296,6 +296,10 @@ struct bert_column {
     int32_t width;    /* numbers of an item */
     int64_t count;    /* items: rows, sequences, tokens */
     const void *data; /* [count, width] of the type */
+    /* NULL: an item for each row (sequence, token). Else there is any number of them, none included:
+     * items start[i] .. start[i + 1] - 1 are of row i; [rows + 1]. Boxes in a picture, answers of a
+     * question. */
+    const int64_t *start;
 };
 /* NULL: there is none of that name. */
 BERT_API const bert_column *bert_inputs_column(const bert_inputs *in, const char *name);
@@ -304,8 +308,8 @@ BERT_API const bert_column *bert_inputs_column(const bert_inputs *in, const char
  * only what its head reads:
  *
  *     bert_column where[] = {
- *         {"start_positions", BERT_COLUMN_INT32, BERT_PER_ROW, 1, n, starts},
- *         {"end_positions", BERT_COLUMN_INT32, BERT_PER_ROW, 1, n, ends},
+ *         {.name = "start_positions", .width = 1, .count = n, .data = starts}, // int32, of rows
+ *         {.name = "end_positions", .width = 1, .count = n, .data = ends},
  *     };
  *     bert_batch b = {.inputs = {.n = n, .start = start, .ids = ids, .columns = where,
  *                                .column_count = 2}};
@@ -318,9 +322,14 @@ typedef struct {
     const int32_t *labels;
     int32_t label_count; /* how many labels there are; 0: n */
     const float *targets;
-    const int64_t *rows;        /* [row_count] row numbers in the dataset */
-    int32_t row_count;          /* n, or n / row_sequences */
-    int32_t row_sequences;      /* adjacent sequences that are a row (choices, views); 0: one */
+    const int64_t *rows;   /* [row_count] row numbers in the dataset */
+    int32_t row_count;     /* n, or n / row_sequences */
+    int32_t row_sequences; /* adjacent sequences that are a row (choices, views); 0: one, or
+                                   row_start says */
+    /* [row_count + 1] in sequences: which are a row's, whether all have as many or not, as
+     * bert_max_groups() takes them (views of an example). NULL in a batch made by hand:
+     * row_sequences each. */
+    const int32_t *row_start;
     const float *class_weights; /* [num_labels] of single-label losses, or NULL */
     float label_smoothing;      /* of single-label losses */
     int32_t batches;            /* whose gradients are added up; 0: this one only */
@@ -436,53 +445,67 @@ BERT_API int bert_optimizer_step(bert_optimizer *o, double lr, double max_norm, 
  */
 typedef struct bert_dataset bert_dataset;
 
+/* What a task has options for, by name; the value as text. */
+typedef struct {
+    const char *name, *value;
+} bert_task_option;
+enum { BERT_TASK_OPTIONS = 16 };
+
 typedef struct {
     const char *task; /* a name of bert_dataset_task_at(), NULL for the first,
                          "sequence-classification"; not looked at with like */
     /* As in bert_reader_options. Several label columns, "toxic,insult", hold 0 or 1 each:
      * multi-label. */
     const char *text_column, *pair_column, *label_column;
-    const char *label_separator; /* "|": a field holds any number of labels: multi-label */
-    const char *problem_type; /* NULL: multi-label where the two above say so or labels are lists,
-                                 regression where labels are numbers that are not all integers, else
-                                 single label */
-    /* Names of the classes, where the file has their numbers, 0 for the first: "a,b,c", or a file:
-     * a name a line, a list in JSON, id2label (config.json) or datasets' features
-     * (dataset_info.json). A label that is neither a name nor a number of one is an error. NULL:
-     * what the file has. */
-    const char *label_names;
-    /* Labels that say there is none: "a,b", or "none". Rows that have them are left out, which is
-     * said (bert_dataset_note); so are rows whose label is null or empty. NULL: nan and its like;
-     * -1 beside classes numbered from 0 to 2 or more; -100 beside numbers; - beside words; None, NA
-     * and NULL beside numbers. Where it may be a class too, it is an error. */
-    const char *missing_label;
-    /* Two classes: the one that precision, recall, f1 and roc_auc are of (scikit-learn's
-     * pos_label); NULL: that of `like`, or the second. */
-    const char *positive_label;
+    const char *problem_type; /* NULL: multi-label where label_column or label_separator say so or
+                                 labels are lists, regression where labels are numbers that are not
+                                 all integers, else single label */
     bool model_labels; /* the labels are the model's, and any other is an error: evaluation */
     const bert_dataset
         *like;          /* labels and problem type of this dataset (validation, test), or NULL */
     int32_t max_length; /* tokens, specials included; 0: the checkpoint's limit */
     bert_overflow overflow; /* for longer texts: BERT_OVERFLOW_ERROR (default) or _TRUNCATE */
-    int32_t doc_stride;     /* question answering: tokens that windows of a context share; 0: 128 */
-    /* How question answering is measured, as run_qa.py names it: candidates of a window's starts
-     * and ends, tokens of an answer (0: 20 and 30), and how much better than the best answer none
-     * must be, where there may be none. */
-    int32_t n_best_size, max_answer_length;
-    double null_score_diff_threshold;
-    bool label_all_tokens;  /* token classification: not the first token of a word only */
-    double mlm_probability; /* masked-lm, pretraining: part of the tokens that is hidden; 0: 0.15 */
-    bool whole_word_mask;   /* hide words, not pieces of them */
-    bool line_by_line;      /* masked-lm: a row a line, not all text in pieces of max_length */
     bool keep_texts;        /* what each row says is kept, as predictions need it */
     bool allow_one_class;   /* else a set in which every row has the same label is an error, as
                                training on it learns nothing; not looked at with like and
                                model_labels */
+    /* The options that the task has beside these (the next comment says which), up to a NULL name;
+     * a value that is NULL is not set. Strings must stay until the set is open:
+     *
+     *     bert_dataset_options o = {.task = "question-answering",
+     *                               .task_options = {{"doc_stride", "64"}, {"n_best_size", "10"}}};
+     */
+    bert_task_option task_options[BERT_TASK_OPTIONS];
 } bert_dataset_options;
 BERT_API bert_dataset_options bert_dataset_default(void);
 /* The tasks that can be trained, by name; i counts from 0, NULL past the end. */
 BERT_API const char *bert_dataset_task_at(int i);
-/* The rows behind the options of tasks: flags, JSON and help come from them. */
+/* Options of tasks, as flags, JSON and help of bert train have them, too:
+ *
+ *   labelled rows and words
+ *     label_names: names of the classes, where the file has their numbers, 0 for the first: "a,b,c",
+ *     or a file: a name a line, a list in JSON, id2label (config.json) or datasets' features
+ *     (dataset_info.json). A label that is neither a name nor a number of one is an error. Not set:
+ *     what the file has.
+ *   sequence-classification
+ *     label_separator ("|"): a field holds any number of labels: multi-label.
+ *     missing_label ("a,b", or "none"): labels that say there is none. Rows that have them are left
+ *     out, which is said (bert_dataset_note); so are rows whose label is null or empty. Not set: nan
+ *     and its like; -1 beside classes numbered from 0 to 2 or more; -100 beside numbers; - beside
+ *     words; None, NA and NULL beside numbers. Where it may be a class too, it is an error.
+ *     positive_label: of two classes, the one that precision, recall, f1 and roc_auc are of
+ *     (scikit-learn's pos_label). Not set: that of `like`, or the second.
+ *   token-classification
+ *     label_all_tokens: not the first token of a word only.
+ *   question-answering, as run_qa.py names them
+ *     doc_stride: tokens that windows of a context share; n_best_size: candidates of a window's
+ *     starts and ends; max_answer_length: most tokens of an answer; null_score_diff_threshold: how
+ *     much better than the best answer none must be, where there may be none.
+ *   masked-lm, pretraining
+ *     mlm_probability: part of the tokens that is hidden; whole_word_mask: hide words, not pieces of
+ *     them; line_by_line (masked-lm): a row a line, not all text in pieces of max_length.
+ *
+ * One that the task does not have is not used, which is said in a note. */
 typedef struct {
     const char *name;     /* "doc_stride" */
     const char *type;     /* "number", "integer", "true|false", "text", or what it may be: "NAME" */
@@ -491,8 +514,8 @@ typedef struct {
     const char *task;     /* that has it, or the first of several */
 } bert_dataset_option;
 BERT_API bool bert_dataset_option_at(int i, bert_dataset_option *out); /* false past the end */
-/* name with _ or -; value as text, which must stay where the option is one. Unknown names and
- * values out of range are errors that say what is right. */
+/* Sets one of task_options: name with _ or -; value as text, NULL: it is not set any more. Unknown
+ * names and values out of range are errors that say what is right. */
 BERT_API int bert_dataset_set(bert_dataset_options *o, const char *name, const char *value,
                               bert_error *e);
 

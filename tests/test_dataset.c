@@ -75,7 +75,7 @@ static void several_labels_a_row(void **state) {
     (void)state;
     world w;
     begin(&w);
-    w.options.label_separator = "|";
+    set_option(&w.options, "label_separator", "|");
     bert_dataset *d =
         must(&w, open_text(&w, "a.jsonl",
                            "{\"text\": \"w1\", \"label\": [\"b\", \"a\"]}\n"
@@ -87,7 +87,7 @@ static void several_labels_a_row(void **state) {
     assert_int_equal(bert_dataset_label_rows(d, 1), 2);
     bert_dataset_free(d);
 
-    w.options.label_separator = NULL;
+    set_option(&w.options, "label_separator", NULL);
     d = must(&w, open_text(&w, "l.jsonl",
                            "{\"text\": \"w1\", \"label\": [\"b\"]}\n"
                            "{\"text\": \"w2\", \"label\": [\"b\", \"a\"]}\n"));

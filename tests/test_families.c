@@ -92,12 +92,10 @@ static void fill_batch(const json_t *c, bert_inputs in, golden_batch *g) {
         g->owned[2] = test_ints(first);
         g->owned[3] = test_ints(json_object_get(c, "end_positions"));
         for (int i = 0; i < 2; i++)
-            g->positions[i] = (bert_column){i ? "end_positions" : "start_positions",
-                                            BERT_COLUMN_INT32,
-                                            BERT_PER_ROW,
-                                            1,
-                                            in.n,
-                                            g->owned[2 + i]};
+            g->positions[i] = (bert_column){.name = i ? "end_positions" : "start_positions",
+                                            .width = 1,
+                                            .count = in.n,
+                                            .data = g->owned[2 + i]};
         g->batch.inputs.columns = g->positions;
         g->batch.inputs.column_count = 2;
     }

@@ -83,7 +83,7 @@ static void numbers_become_the_names(void **state) {
     base.head = "none";
     w.base = bert_model_open(w.dir, &base, &w.e);
     bert_dataset_options o = bert_dataset_default(), like;
-    o.label_names = "neg,neu,pos";
+    set_option(&o, "label_names", "neg,neu,pos");
     bert_dataset *d = open_text(&w, "a.csv", "text,label\nw1,2\nw2,0\nw3,neu\nw4,1.0\n", &o);
     if (!d) fail_msg("%s", w.e.message);
     static const int32_t want[] = {2, 0, 1, 1};
@@ -93,7 +93,7 @@ static void numbers_become_the_names(void **state) {
     /* Numbers of another order beside a set that has the names. */
     like = o;
     like.like = d;
-    like.label_names = "pos,neg";
+    set_option(&like, "label_names", "pos,neg");
     bert_dataset *v = open_text(&w, "v.csv", "text,label\nw1,0\nw2,1\nw2,neg\n", &like);
     if (!v) fail_msg("%s", w.e.message);
     assert_int_equal(bert_dataset_row_label(v, 0), 2);
@@ -103,14 +103,14 @@ static void numbers_become_the_names(void **state) {
     assert_null(open_text(&w, "b.csv", "text,label\nw1,2\nw2,3\n", &o));
     assert_non_null(strstr(w.e.message, "b.csv:3: label \"3\" is not one of the names given: neg"));
     bert_error_clear(&w.e);
-    like.label_names = "pos,other";
+    set_option(&like, "label_names", "pos,other");
     assert_null(open_text(&w, "v.csv", "text,label\nw1,0\nw2,1\n", &like));
     assert_non_null(strstr(w.e.message, "v.csv:3: label \"1\" (other) is not one of neg, neu"));
     bert_error_clear(&w.e);
     bert_dataset_free(d);
 
     o.task = "token-classification";
-    o.label_names = "O,B-X,I-X";
+    set_option(&o, "label_names", "O,B-X,I-X");
     d = open_text(&w, "t.jsonl", "{\"tokens\": [\"w1\", \"w2\"], \"ner_tags\": [1, 0]}\n", &o);
     if (!d) fail_msg("%s", w.e.message);
     assert_int_equal(bert_dataset_num_labels(d), 3);

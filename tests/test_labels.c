@@ -216,9 +216,9 @@ static void check(const char *dir, const bert_model *base, const label_case *c) 
     char problem[64] = "", got[2000], *text = file_of(c), *path = bert_path_join(dir, c->name);
     if (c->problem)
         snprintf(problem, sizeof problem, "%.*s", (int)strcspn(c->problem, ";"), c->problem);
-    o.label_names = c->names;
-    o.missing_label = c->missing;
-    o.label_separator = c->separator;
+    set_option(&o, "label_names", c->names);
+    set_option(&o, "missing_label", c->missing);
+    set_option(&o, "label_separator", c->separator);
     o.problem_type = c->problem ? problem : NULL;
     tiny_write(dir, c->name, text);
     bert_dataset *d = bert_dataset_open(path, base, &o, &e);
@@ -279,7 +279,7 @@ static void the_positive_class(void **state) {
     assert_string_equal(bert_dataset_positive_label(d), "none");
     assert_true(says(d, "f1 are of 'none', the second class; positive_label chooses"));
     bert_dataset_free(d);
-    o.positive_label = "hate";
+    set_option(&o, "positive_label", "hate");
     d = bert_dataset_open(path, m, &o, &e);
     assert_string_equal(bert_dataset_positive_label(d), "hate");
     bert_dataset_options like = {.like = d};
@@ -287,14 +287,14 @@ static void the_positive_class(void **state) {
     assert_string_equal(bert_dataset_positive_label(v), "hate");
     bert_dataset_free(v);
     bert_dataset_free(d);
-    o.positive_label = "love";
+    set_option(&o, "positive_label", "love");
     assert_null(bert_dataset_open(path, m, &o, &e));
     assert_non_null(strstr(e.message, "positive_label \"love\" is neither hate nor none"));
     bert_error_clear(&e);
     tiny_write(dir, "a.tsv", "text\tlabel\nw1\thate\nw2\tnone\nw3\tlove\n");
     assert_null(bert_dataset_open(path, m, &o, &e));
     assert_non_null(strstr(e.message, "is for two classes"));
-    o.positive_label = NULL;
+    set_option(&o, "positive_label", NULL);
     bert_error_clear(&e);
     d = bert_dataset_open(path, m, &o, &e);
     assert_null(bert_dataset_positive_label(d));

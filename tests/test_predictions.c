@@ -138,7 +138,7 @@ static void several_labels_and_values(void **state) {
     (void)state;
     world w;
     bert_dataset_options o = bert_dataset_default();
-    o.label_separator = "|";
+    set_option(&o, "label_separator", "|");
     begin(&w, 2, "multi_label_classification", "sequence-classification",
           "text\tlabel\nw1\tLABEL_1|LABEL_0\nw2\t\n", "a.tsv", o);
     write_out(&w);

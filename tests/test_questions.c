@@ -392,8 +392,8 @@ static void predictions_are_squads(void **state) {
     if (!m) fail_msg("%s", w.e.message);
     w.options.keep_texts = true;
     w.options.max_length = 8; /* several windows */
-    w.options.doc_stride = 1;
-    w.options.null_score_diff_threshold = -100; /* "" it is */
+    set_option(&w.options, "doc_stride", "1");
+    set_option(&w.options, "null_score_diff_threshold", "-100"); /* "" it is */
     static const char none[] = "{\"question\": \"w5\", \"id\": 7, " CONTEXT ", \"answers\": null}";
     char text[2048];
     snprintf(text, sizeof text, ONE "\n%s\n" ONE "\n", none);

@@ -53,7 +53,12 @@ static bert_dataset *texts_of(world *w, float **seconds) {
         const int32_t length = bert_dataset_row(d, r, &ids, NULL);
         for (int32_t i = 0; i < length; i++) (*seconds)[n++] = (float)ids[i] / 10;
     }
-    const bert_column c = {"seconds", BERT_COLUMN_FLOAT32, BERT_PER_TOKEN, 1, n, *seconds};
+    const bert_column c = {.name = "seconds",
+                           .type = BERT_COLUMN_FLOAT32,
+                           .per = BERT_PER_TOKEN,
+                           .width = 1,
+                           .count = n,
+                           .data = *seconds};
     check(w, !bert_dataset_add_column(d, &c, &w->e));
     return d;
 }
@@ -127,8 +132,8 @@ static void rows_and_sequences(void **state) {
     int32_t *pixels = malloc((size_t)rows * 3 * sizeof *pixels);
     for (int64_t i = 0; i < 3 * rows; i++) pixels[i] = (int32_t)i;
     const bert_column both[] = {
-        {"of_row", BERT_COLUMN_INT32, BERT_PER_ROW, 3, rows, pixels},
-        {"of_sequence", BERT_COLUMN_INT32, BERT_PER_SEQUENCE, 3, rows, pixels},
+        {"of_row", BERT_COLUMN_INT32, BERT_PER_ROW, 3, rows, pixels, NULL},
+        {"of_sequence", BERT_COLUMN_INT32, BERT_PER_SEQUENCE, 3, rows, pixels, NULL},
     };
     for (int i = 0; i < 2; i++) check(&w, !bert_dataset_add_column(w.train, &both[i], &w.e));
     const bert_loader_options o = {.batch_size = 4, .shuffle = true, .seed = 5};
@@ -157,25 +162,65 @@ static void what_does_not_fit_is_refused(void **state) {
     const float x[8] = {0};
     const int64_t rows = bert_dataset_size(w.train);
     float *all = calloc((size_t)rows, sizeof *all);
+    int64_t *back = calloc((size_t)rows + 1, sizeof *back);
+    back[1] = 4;
+    back[rows] = 3;
     const struct {
         bert_column column;
         const char *message;
     } cases[] = {
-        {{"x", BERT_COLUMN_FLOAT32, BERT_PER_ROW, 1, rows - 1, x}, "rows; there are"},
-        {{"x", BERT_COLUMN_FLOAT32, BERT_PER_TOKEN, 1, rows, x}, "tokens; there are"},
-        {{"labels", BERT_COLUMN_FLOAT32, BERT_PER_ROW, 1, rows, all}, "of its own"},
-        {{"targets", BERT_COLUMN_FLOAT32, BERT_PER_ROW, 1, rows, all}, "of its own"},
-        {{"", BERT_COLUMN_FLOAT32, BERT_PER_ROW, 1, rows, all}, "needs a name"},
-        {{"x", BERT_COLUMN_FLOAT32, BERT_PER_ROW, 0, rows, all}, "a width"},
-        {{"x", BERT_COLUMN_FLOAT32, BERT_PER_LOGIT_TOKEN, 1, rows, all}, "rows, sequences or"},
-        {{"x", BERT_COLUMN_FLOAT32, BERT_PER_ROW, 1, rows, NULL}, "data"},
+        {{"x", BERT_COLUMN_FLOAT32, BERT_PER_ROW, 1, rows - 1, x, NULL}, "rows; there are"},
+        {{"x", BERT_COLUMN_FLOAT32, BERT_PER_TOKEN, 1, rows, x, NULL}, "tokens; there are"},
+        {{"labels", BERT_COLUMN_FLOAT32, BERT_PER_ROW, 1, rows, all, NULL}, "of its own"},
+        {{"targets", BERT_COLUMN_FLOAT32, BERT_PER_ROW, 1, rows, all, NULL}, "of its own"},
+        {{"", BERT_COLUMN_FLOAT32, BERT_PER_ROW, 1, rows, all, NULL}, "needs a name"},
+        {{"x", BERT_COLUMN_FLOAT32, BERT_PER_ROW, 0, rows, all, NULL}, "a width"},
+        {{"x", BERT_COLUMN_FLOAT32, BERT_PER_LOGIT_TOKEN, 1, rows, all, NULL},
+         "rows, sequences or"},
+        {{"x", BERT_COLUMN_FLOAT32, BERT_PER_ROW, 1, rows, NULL, NULL}, "data"},
+        {{"x", BERT_COLUMN_FLOAT32, BERT_PER_ROW, 1, 3, x, back}, "does not rise from 0"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         bert_error e = {0};
         assert_int_equal(bert_dataset_add_column(w.train, &cases[i].column, &e), BERT_EINVAL);
         if (!strstr(e.message, cases[i].message)) fail_msg("%zu: %s", i, e.message);
     }
+    free(back);
     free(all);
+    end(&w);
+}
+
+/* Row i has i % 3 numbers, i of them being the first. */
+static void any_number_of_items(void **state) {
+    (void)state;
+    world w;
+    begin(&w, 0);
+    const int64_t rows = bert_dataset_size(w.train);
+    int64_t *start = calloc((size_t)rows + 1, sizeof *start);
+    int32_t *items = malloc(3 * (size_t)rows * sizeof *items);
+    for (int64_t i = 0; i < rows; i++) {
+        start[i + 1] = start[i] + i % 3;
+        for (int64_t k = start[i]; k < start[i + 1]; k++) items[k] = (int32_t)(i + k - start[i]);
+    }
+    const bert_column c = {
+        .name = "any", .width = 1, .count = start[rows], .data = items, .start = start};
+    check(&w, !bert_dataset_add_column(w.train, &c, &w.e));
+    const bert_loader_options o = {.batch_size = 5, .shuffle = true, .seed = 5};
+    bert_loader *l = bert_loader_new(w.train, &o, &w.e);
+    for (int64_t i = 0; i < bert_loader_batches(l); i++) {
+        bert_batch b;
+        check(&w, !bert_loader_get(l, 0, i, &b, &w.e));
+        const bert_column *any = bert_inputs_column(&b.inputs, "any");
+        assert_int_equal(any->start[b.row_count], any->count);
+        for (int32_t r = 0; r < b.row_count; r++) {
+            assert_int_equal(any->start[r + 1] - any->start[r], b.rows[r] % 3);
+            for (int64_t k = any->start[r]; k < any->start[r + 1]; k++)
+                assert_int_equal(((const int32_t *)any->data)[k], b.rows[r] + k - any->start[r]);
+        }
+    }
+    bert_loader_free(l);
+    free(start);
+    free(items);
     end(&w);
 }
 
@@ -186,8 +231,8 @@ static void rows_leave_every_column(void **state) {
     bert_error e = {0};
     bert_columns all = {0};
     const bert_column like[] = {
-        {"a", BERT_COLUMN_INT32, BERT_PER_ROW, 2, 3, NULL},
-        {"b", BERT_COLUMN_FLOAT32, BERT_PER_TOKEN, 1, 6, NULL},
+        {"a", BERT_COLUMN_INT32, BERT_PER_ROW, 2, 3, NULL, NULL},
+        {"b", BERT_COLUMN_FLOAT32, BERT_PER_TOKEN, 1, 6, NULL, NULL},
     };
     int32_t *a = bert_column_ints(bert_columns_grow(&all, &like[0], &e));
     float *b = bert_column_floats(bert_columns_grow(&all, &like[1], &e));
@@ -195,9 +240,17 @@ static void rows_leave_every_column(void **state) {
         a[i] = i;
         b[i] = (float)i;
     }
+    /* Of the rows 2, 0 and 3 items. */
+    static const int64_t counts[] = {2, 0, 3};
+    for (int i = 0; i < 3; i++) {
+        const int32_t items[] = {10 * i, 10 * i + 1, 10 * i + 2};
+        const bert_column any = {.name = "any", .width = 1, .count = counts[i], .data = items};
+        assert_int_equal(bert_columns_append_any(&all, &any, &e), 0);
+    }
     const int64_t start[] = {0, 1, 3, 6};
     const bool out[] = {false, true, false};
-    bert_columns_leave_out(&all, start, 3, out);
+    const bert_shape shape = {3, 1, NULL, start};
+    bert_columns_leave_out(&all, &shape, out);
     const int32_t rows[] = {0, 1, 4, 5};
     const float tokens[] = {0, 3, 4, 5};
     assert_int_equal(bert_columns_find(&all, "a")->count, 2);
@@ -205,6 +258,13 @@ static void rows_leave_every_column(void **state) {
     assert_memory_equal(a, rows, sizeof rows);
     assert_memory_equal(b, tokens, sizeof tokens);
     assert_null(bert_columns_find(&all, "c"));
+    const bert_column *any = bert_columns_find(&all, "any");
+    static const int64_t starts[] = {0, 2, 5};
+    static const int32_t items[] = {0, 1, 20, 21, 22};
+    assert_int_equal(any->count, 5);
+    assert_int_equal(bert_columns_units(any), 2);
+    assert_memory_equal(any->start, starts, sizeof starts);
+    assert_memory_equal(any->data, items, sizeof items);
     bert_columns_free(&all);
 }
 
@@ -215,7 +275,7 @@ static void a_large_column_is_in_a_file(void **state) {
     bert_grow_in_memory = 4096;
     bert_error e = {0};
     bert_columns all = {0};
-    bert_column like = {"n", BERT_COLUMN_INT32, BERT_PER_TOKEN, 1, 0, NULL};
+    bert_column like = {"n", BERT_COLUMN_INT32, BERT_PER_TOKEN, 1, 0, NULL, NULL};
     for (int32_t i = 0; i < 10000; i++) {
         like.count = i + 1;
         bert_column *c = bert_columns_grow(&all, &like, &e);
@@ -234,6 +294,7 @@ int main(void) {
         cmocka_unit_test(batches_have_it),
         cmocka_unit_test(rows_and_sequences),
         cmocka_unit_test(what_does_not_fit_is_refused),
+        cmocka_unit_test(any_number_of_items),
         cmocka_unit_test(rows_leave_every_column),
         cmocka_unit_test(a_large_column_is_in_a_file),
     };

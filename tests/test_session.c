@@ -110,7 +110,7 @@ static bert_batch batch_of(const json_t *c, bert_inputs in, bert_column columns[
     for (int i = 0; i < MORE_COLUMNS; i++)
         if ((a = json_object_get(c, more_columns[i])))
             columns[b.inputs.column_count++] = (bert_column){
-                more_columns[i], BERT_COLUMN_INT32, BERT_PER_ROW, 1, in.n, test_ints(a)};
+                .name = more_columns[i], .width = 1, .count = in.n, .data = test_ints(a)};
     if ((a = json_object_get(c, "choices"))) b.row_sequences = (int32_t)json_integer_value(a);
     return b;
 }

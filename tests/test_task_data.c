@@ -100,7 +100,7 @@ static void ends_are_kept_where_the_checkpoint_says_so(void **state) {
         w.base = bert_model_open(w.dir, &(bert_model_options){.head = "none"}, &w.e);
         w.options.max_length = rows[i].max_length;
         w.options.overflow = BERT_OVERFLOW_TRUNCATE;
-        w.options.line_by_line = true;
+        set_option(&w.options, "line_by_line", "true");
         bert_dataset *d = must(&w, open_text(&w, rows[i].file, rows[i].text));
         assert_int_equal(d->start[1], rows[i].max_length);
         assert_int_equal(bert_dataset_ints(d, "ids")[0], CLS);
@@ -143,7 +143,7 @@ static void windows_of_contexts(void **state) {
     bert_model_close(m);
     bert_dataset_free(d);
     w.options.max_length = 9; /* [CLS] w0 ? [SEP], then 4 tokens of the context, [SEP] */
-    w.options.doc_stride = 2;
+    set_option(&w.options, "doc_stride", "2");
     d = must(&w, open_text(&w, "a.json", squad));
     q = d->state;
     int held = 0;
@@ -205,17 +205,18 @@ static void answers_are_chosen_by_the_options(void **state) {
     world w;
     begin_task(&w, "question-answering");
     assert_true(measured(&w) == 0); /* none has more */
-    w.options.null_score_diff_threshold = 0.5;
+    set_option(&w.options, "null_score_diff_threshold", "0.5");
     assert_true(measured(&w) == 0);
-    w.options.null_score_diff_threshold = 1;
+    set_option(&w.options, "null_score_diff_threshold", "1");
     assert_true(measured(&w) == 100);
-    w.options.n_best_size = 1; /* [CLS] comes before the answer's ends */
+    set_option(&w.options, "n_best_size", "1"); /* [CLS] comes before the answer's ends */
     assert_true(measured(&w) == 0);
-    w.options.n_best_size = 2;
+    set_option(&w.options, "n_best_size", "2");
     assert_true(measured(&w) == 100);
-    w.options.max_answer_length = 1; /* of two tokens */
+    set_option(&w.options, "max_answer_length", "1"); /* of two tokens */
     assert_true(measured(&w) == 0);
-    refused_with(&w, "a.json", (w.options.n_best_size = 101, squad), BERT_EINVAL, "n_best_size");
+    refused_with(&w, "a.json", (set_option(&w.options, "n_best_size", "101"), squad), BERT_EINVAL,
+                 "n_best_size");
     end_task(&w);
 }
 
@@ -313,7 +314,7 @@ static void masks_are_drawn_as_bert_does(void **state) {
     world w;
     begin_task(&w, "masked-lm");
     char *text = lines_of_words(0);
-    w.options.line_by_line = true;
+    set_option(&w.options, "line_by_line", "true");
     bert_dataset *d = must(&w, open_text(&w, "a.txt", text));
     assert_int_equal(bert_dataset_size(d), 60);
     mask_counts c = count_masks(&w, d);
@@ -348,14 +349,15 @@ static void masks_are_drawn_as_bert_does(void **state) {
     bert_dataset_free(d);
     w.options.overflow = BERT_OVERFLOW_ERROR;
     w.options.max_length = 0;
-    w.options.line_by_line = false; /* pieces of 20 tokens, [CLS] and [SEP] of the lines in them */
+    set_option(&w.options, "line_by_line",
+               "false"); /* pieces of 20 tokens, [CLS] and [SEP] of the lines in them */
     d = must(&w, open_text(&w, "a.txt", text));
     assert_int_equal(bert_dataset_size(d), 60 * 8 / TINY_LENGTH);
     for (int64_t i = 0; i < d->rows; i++)
         assert_int_equal(d->start[i + 1] - d->start[i], TINY_LENGTH);
     bert_dataset_free(d);
-    w.options.mlm_probability = 0.4;
-    w.options.whole_word_mask = true;
+    set_option(&w.options, "mlm_probability", "0.4");
+    set_option(&w.options, "whole_word_mask", "true");
     d = must(&w, open_text(&w, "a.txt", text));
     c = count_masks(&w, d);
     assert_float_equal(c.hidden / c.tokens, 8.0 / 15, 0.02); /* round(20 * 0.4) of 15 words or so */
@@ -545,7 +547,7 @@ static void every_task_learns(void **state) {
 
     begin_task(&w, "masked-lm");
     char *lines = lines_of_words(0);
-    w.options.line_by_line = true;
+    set_option(&w.options, "line_by_line", "true");
     d = must(&w, open_text(&w, "a.txt", lines));
     /* A word follows from its neighbours; by chance 0.03 are right. */
     assert_true(trained(&w, d, 60, "masked_accuracy", &loss) > 0.25);

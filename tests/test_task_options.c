@@ -48,12 +48,21 @@ static void values_are_what_they_say(void **state) {
     check_set(&o, "null-score-diff-threshold", "-1.5");
     check_set(&o, "whole-word-mask", "yes");
     check_set(&o, "label_names", "a,b");
-    assert_int_equal(o.doc_stride, 64);
-    assert_float_equal(o.null_score_diff_threshold, -1.5, 0);
-    assert_true(o.whole_word_mask);
-    assert_string_equal(o.label_names, "a,b");
-    check_set(&o, "whole_word_mask", "false");
-    assert_false(o.whole_word_mask);
+    static const char *const want[][2] = {{"doc_stride", "64"},
+                                          {"null_score_diff_threshold", "-1.5"},
+                                          {"whole_word_mask", "yes"},
+                                          {"label_names", "a,b"}};
+    for (int i = 0; i < 4; i++) {
+        assert_string_equal(o.task_options[i].name, want[i][0]);
+        assert_string_equal(o.task_options[i].value, want[i][1]);
+    }
+    assert_null(o.task_options[4].name);
+    check_set(&o, "whole_word_mask", "false"); /* a later one counts */
+    assert_string_equal(o.task_options[2].value, "false");
+    check_set(&o, "label-names", NULL);
+    assert_null(o.task_options[3].value);
+    check_set(&o, "positive_label", NULL);
+    assert_null(o.task_options[4].name);
     const char *const wrong[][3] = {
         {"doc_stride", "0", "whole number from 1"},
         {"doc_stride", "3.5", "whole number from 1"},

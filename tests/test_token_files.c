@@ -184,11 +184,11 @@ static void numbers(void **state) {
     refused(w, "a.jsonl", text, "the tags are numbers, 0 to 2: label_names");
     refused(w, "a.conll", "w1 0\nw2 1\n", "label_names");
     refused(w, "a.conll", "w1 0\nw2 B-A\n", "a.conll:1: the tag \"0\" is a number");
-    w->options.label_names = "O,B-B,I-B,B-A";
+    set_option(&w->options, "label_names", "O,B-B,I-B,B-A");
     reads(w, "a.jsonl", text, want, "IOB2: 2 entity types");
     bert_dataset *train = open_text(w, "t.jsonl", text);
     assert_non_null(train);
-    w->options.label_names = NULL;
+    set_option(&w->options, "label_names", NULL);
     w->options.like = train;
     reads(w, "a.jsonl", text, want, "they mean the training file's names: 0 O, 1 B-B");
     bert_dataset_free(train);

@@ -18,6 +18,12 @@ enum {
     TINY_ROWS = 64
 };
 
+/* An option of a task; value NULL: not set. */
+static inline void set_option(bert_dataset_options *o, const char *name, const char *value) {
+    bert_error e = {0};
+    if (bert_dataset_set(o, name, value, &e)) fail_msg("%s", e.message);
+}
+
 static inline uint32_t tiny_hash(uint32_t seed, uint32_t i) {
     uint32_t h = seed + i * 0x9E3779B9u;
     h = (h ^ h >> 16) * 0x85EBCA6Bu;

@@ -38,7 +38,7 @@ static inline void begin_with(world *w, const char *problem, double dropout, int
     tiny_fill(&w->rows, problem, 0, rows);
     tiny_fill(&w->held, problem, rows, held);
     bert_dataset_options d = bert_dataset_default();
-    if (!strcmp(problem, "multi_label_classification")) d.label_separator = "|";
+    if (!strcmp(problem, "multi_label_classification")) set_option(&d, "label_separator", "|");
     w->train = bert_dataset_of(w->rows.texts, w->rows.labels, rows, w->base, &d, &w->e);
     check(w, w->train);
     assert_string_equal(bert_dataset_problem_type(w->train), problem);

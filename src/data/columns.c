@@ -34,22 +34,33 @@ bert_column *bert_columns_find(const bert_columns *c, const char *name) {
     return NULL;
 }
 
+/* What a column is, with how many units its start is of. */
+typedef struct {
+    bert_column column; /* which stands for it */
+    int64_t units;
+} stored;
+
+static int64_t *start_of(const bert_column *c) {
+    return (int64_t *)(uintptr_t)c->start;
+}
+
 static void free_column(bert_column *c) {
     if (!c) return;
     free((void *)(uintptr_t)c->name);
     bert_grown_free(data_of(c));
+    bert_grown_free(start_of(c));
     free(c);
 }
 
 static bert_column *add(bert_columns *c, const bert_column *like, bert_error *e) {
     bert_column **at = realloc(c->at, ((size_t)c->n + 1) * sizeof *at);
     if (at) c->at = at;
-    bert_column *made = at ? calloc(1, sizeof *made) : NULL;
+    stored *made = at ? calloc(1, sizeof *made) : NULL;
     if (made)
-        *made = (bert_column){
+        made->column = (bert_column){
             .name = strdup(like->name), .type = like->type, .per = like->per, .width = like->width};
-    if (made && made->name) return c->at[c->n++] = made;
-    free_column(made);
+    if (made && made->column.name) return c->at[c->n++] = &made->column;
+    if (made) free_column(&made->column);
     bert_fail_memory(e, sizeof *made);
     return NULL;
 }
@@ -62,24 +73,87 @@ bert_column *bert_columns_grow(bert_columns *c, const bert_column *like, bert_er
     return one;
 }
 
-/* Items [from, to) come to lie behind those that stay, at `used`. */
-static void keep(bert_column *c, int64_t *used, int64_t from, int64_t to) {
-    char *data = data_of(c);
-    memmove(data + bert_column_bytes(c, *used), data + bert_column_bytes(c, from),
-            bert_column_bytes(c, to - from));
-    *used += to - from;
+int bert_columns_append(bert_columns *c, const bert_column *like, bert_error *e) {
+    const bert_column *there = bert_columns_find(c, like->name);
+    const int64_t before = there ? there->count : 0;
+    bert_column more = *like;
+    more.count += before;
+    const bert_column *one = bert_columns_grow(c, &more, e);
+    if (!one) return e->code;
+    if (like->count)
+        memcpy((char *)data_of(one) + bert_column_bytes(one, before), like->data,
+               bert_column_bytes(one, like->count));
+    return BERT_OK;
 }
 
-void bert_columns_leave_out(bert_columns *c, const int64_t *start, int64_t rows, const bool *out) {
+/* Room in the start of a column for that of so many units. */
+static int grow_start(bert_column *c, int64_t units, bert_error *e) {
+    const bool first = !c->start;
+    int rc = bert_grow(&c->start, (size_t)units + 1, sizeof *c->start, e);
+    if (!rc && first) start_of(c)[0] = 0;
+    return rc;
+}
+
+int bert_columns_append_any(bert_columns *c, const bert_column *like, bert_error *e) {
+    int rc = bert_columns_append(c, like, e);
+    if (rc) return rc;
+    stored *one = (stored *)bert_columns_find(c, like->name);
+    rc = grow_start(&one->column, one->units + 1, e);
+    if (!rc) start_of(&one->column)[++one->units] = one->column.count;
+    return rc;
+}
+
+int bert_columns_copy(bert_columns *c, const bert_column *from, int64_t units, bert_error *e) {
+    int rc = bert_columns_append(c, from, e);
+    if (rc || !from->start) return rc;
+    stored *one = (stored *)bert_columns_find(c, from->name);
+    if ((rc = grow_start(&one->column, units, e))) return rc;
+    memcpy(start_of(&one->column), from->start, ((size_t)units + 1) * sizeof *from->start);
+    one->units = units;
+    return BERT_OK;
+}
+
+int64_t bert_columns_units(const bert_column *c) {
+    return c->start ? ((const stored *)c)->units : c->count;
+}
+
+/* ---- Units and items */
+
+int64_t bert_shape_unit(const bert_shape *s, bert_column_per per, int64_t row) {
+    if (per == BERT_PER_ROW) return row;
+    const int64_t sequence = s->row ? s->row[row] : row * s->group;
+    if (per == BERT_PER_SEQUENCE) return sequence;
+    return s->start ? s->start[sequence] : 0;
+}
+
+int64_t bert_column_item(const bert_column *c, int64_t unit) {
+    return c->start ? c->start[unit] : unit;
+}
+
+/* Units [from, to) and their items come to lie behind those that stay. */
+static void keep(stored *s, int64_t *units, int64_t from, int64_t to) {
+    bert_column *c = &s->column;
+    const int64_t first = bert_column_item(c, from), end = bert_column_item(c, to);
+    char *data = data_of(c);
+    if (end > first)
+        memmove(data + bert_column_bytes(c, c->count), data + bert_column_bytes(c, first),
+                bert_column_bytes(c, end - first));
+    for (int64_t u = from; c->start && u < to; u++)
+        start_of(c)[*units + u - from + 1] = c->count + c->start[u + 1] - first;
+    c->count += end - first;
+    *units += to - from;
+}
+
+void bert_columns_leave_out(bert_columns *c, const bert_shape *shape, const bool *out) {
     for (int i = 0; i < c->n; i++) {
-        bert_column *one = c->at[i];
-        int64_t used = 0;
-        for (int64_t row = 0; row < rows; row++) {
-            if (out[row]) continue;
-            const bool tokens = one->per == BERT_PER_TOKEN;
-            keep(one, &used, tokens ? start[row] : row, tokens ? start[row + 1] : row + 1);
-        }
-        one->count = used;
+        stored *one = (stored *)c->at[i];
+        int64_t units = 0;
+        one->column.count = 0;
+        for (int64_t row = 0; row < shape->rows; row++)
+            if (!out[row])
+                keep(one, &units, bert_shape_unit(shape, one->column.per, row),
+                     bert_shape_unit(shape, one->column.per, row + 1));
+        if (one->column.start) one->units = units;
     }
 }
 

@@ -3,7 +3,7 @@
 #include "base/error.h"
 #include "base/grow.h"
 #include "data/label_names.h"
-#include "data/label_text.h"
+#include "data/label_options.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +19,7 @@ void bert_dataset_free(bert_dataset *d) {
     free(d->where);
     free(d->model);
     bert_grown_free(d->start);
+    bert_grown_free(d->row);
     bert_columns_free(&d->columns);
     bert_notes_free(&d->notes);
     bert_kept_free(&d->kept);
@@ -51,35 +52,65 @@ int bert_dataset_tally(bert_dataset_builder *b, int64_t line, const char *what, 
     return bert_notes_tally(&b->set->notes, line, what, e);
 }
 
+static int make_set(bert_dataset_builder *b, const bert_task *task, const char *where,
+                    bert_error *e) {
+    bert_dataset *d = b->set = calloc(1, sizeof *d);
+    if (!d) return bert_fail_memory(e, sizeof *d);
+    d->task = task;
+    d->group = d->most = 1;
+    d->where = strdup(where);
+    d->model = strdup(bert_model_path(b->base));
+    d->device = bert_model_device(b->base);
+    return d->where && d->model ? BERT_OK : bert_fail_memory(e, sizeof *d);
+}
+
+static int set_length(bert_dataset_builder *b, bert_error *e) {
+    const bert_dataset_options *o = b->options;
+    const bert_task *task = b->set->task;
+    const int32_t limit = bert_model_max_length(b->base);
+    if (o->max_length < 0 || o->max_length > limit)
+        return bert_fail(e, BERT_EINVAL, "max_length %d: the model takes 1 to %d tokens",
+                         (int)o->max_length, (int)limit);
+    if (o->overflow == BERT_OVERFLOW_WINDOW && !(task->windows && task->windows(o)))
+        return bert_fail(e, BERT_EUNSUPPORTED,
+                         "a dataset cannot be read in windows: choose to truncate long texts, or "
+                         "to refuse them");
+    b->set->max_length = o->max_length  ? o->max_length
+                         : task->inputs ? limit
+                                        : bert_model_text_limit(b->base);
+    return BERT_OK;
+}
+
+/* What a text needs, where rows are read as such. */
+static int begin_texts(bert_dataset_builder *b, bert_error *e) {
+    if (b->set->task->inputs) return BERT_OK;
+    const bert_tokenizer *t = bert_model_need_tokenizer(b->base, e);
+    if (t) b->tokenization = bert_tokenization_new(t, e);
+    return b->tokenization ? BERT_OK : e->code;
+}
+
+static int check_options(bert_dataset_builder *b, bert_error *e) {
+    const char *unused[BERT_TASK_OPTIONS];
+    const int n = bert_task_check_options(b->set->task, b->options, unused, e);
+    int rc = n < 0 ? n : BERT_OK;
+    for (int i = 0; i < n && !rc && !b->options->like; i++)
+        rc = bert_dataset_say(b, e, "%s is not used: it is no option of %s", unused[i],
+                              b->set->task->name);
+    return rc;
+}
+
 int bert_dataset_begin(bert_dataset_builder *b, const char *where, const char *unit,
                        const bert_model *base, const bert_dataset_options *options, bert_error *e) {
     *b = (bert_dataset_builder){.base = base, .options = options, .unit = unit};
     const bert_task *task = options->like ? options->like->task : bert_task_find(options->task, e);
     if (!task) return BERT_EINVAL;
-    b->set = calloc(1, sizeof *b->set);
-    if (b->set) b->set->task = task;
-    if (b->set) b->set->group = 1;
-    if (b->set) b->set->where = strdup(where);
-    if (b->set) b->set->model = strdup(bert_model_path(base));
-    if (b->set) b->set->device = bert_model_device(base);
-    if (!b->set || !b->set->where || !b->set->model) return bert_fail_memory(e, sizeof *b->set);
-    int32_t limit = bert_model_max_length(base);
-    if (options->max_length < 0 || options->max_length > limit)
-        return bert_fail(e, BERT_EINVAL, "max_length %d: the model takes 1 to %d tokens",
-                         (int)options->max_length, (int)limit);
-    if (options->overflow == BERT_OVERFLOW_WINDOW && !(task->windows && task->windows(options)))
-        return bert_fail(e, BERT_EUNSUPPORTED,
-                         "a dataset cannot be read in windows: choose to truncate long texts, or "
-                         "to refuse them");
-    b->set->max_length = options->max_length ? options->max_length : bert_model_text_limit(base);
-    const bert_tokenizer *tokenizer = bert_model_need_tokenizer(base, e);
-    if (!tokenizer) return e->code;
-    if (options->label_names && task->labels) {
-        int rc = bert_label_names_read(options->label_names, options->label_column, &b->given, e);
-        if (rc) return rc;
-    }
-    b->tokenization = bert_tokenization_new(tokenizer, e);
-    return b->tokenization ? BERT_OK : e->code;
+    const char *names = bert_label_names_of(options);
+    int rc = make_set(b, task, where, e);
+    if (!rc) rc = check_options(b, e);
+    if (!rc) rc = set_length(b, e);
+    if (!rc && names && task->labels)
+        rc = bert_label_names_read(names, options->label_column, &b->given, e);
+    return rc ? rc : begin_texts(b, e);
 }
 
 void bert_dataset_abandon(bert_dataset_builder *b) {
@@ -90,12 +121,8 @@ void bert_dataset_abandon(bert_dataset_builder *b) {
     *b = (bert_dataset_builder){0};
 }
 
-int bert_dataset_add_sequence(bert_dataset_builder *b, const int32_t *ids, const int32_t *type_ids,
-                              int32_t n, bert_error *e) {
-    bert_dataset *d = b->set;
-    int rc = bert_grow(&d->start, (size_t)d->sequences + 2, sizeof *d->start, e);
-    if (rc) return rc;
-    if (!d->sequences) d->start[0] = 0;
+static int add_ids(bert_dataset *d, const int32_t *ids, const int32_t *type_ids, int32_t n,
+                   bert_error *e) {
     const int64_t at = d->start[d->sequences];
     const size_t bytes = (size_t)n * sizeof *ids;
     /* The first pair: all before it were texts. */
@@ -111,7 +138,44 @@ int bert_dataset_add_sequence(bert_dataset_builder *b, const int32_t *ids, const
         memcpy(types + at, type_ids, bytes);
     else if (pairs)
         memset(types + at, 0, bytes);
-    d->start[++d->sequences] = at + n;
+    return BERT_OK;
+}
+
+int bert_dataset_add_sequence(bert_dataset_builder *b, const int32_t *ids, const int32_t *type_ids,
+                              int32_t n, bert_error *e) {
+    bert_dataset *d = b->set;
+    int rc = bert_grow(&d->start, (size_t)d->sequences + 2, sizeof *d->start, e);
+    if (rc) return rc;
+    if (!d->sequences) d->start[0] = 0;
+    if (ids) rc = add_ids(d, ids, type_ids, n, e);
+    if (rc) return rc;
+    d->start[d->sequences + 1] = d->start[d->sequences] + n;
+    d->sequences++;
+    return BERT_OK;
+}
+
+int bert_dataset_end_row(bert_dataset_builder *b, bert_error *e) {
+    bert_dataset *d = b->set;
+    const bert_shape s = bert_dataset_shape(d);
+    const int64_t n =
+        d->sequences - (d->rows ? bert_shape_unit(&s, BERT_PER_SEQUENCE, d->rows) : 0);
+    if (n < 1 || n > INT32_MAX)
+        return bert_fail(e, BERT_EINVAL, "%s: row %lld has no sequence", d->where,
+                         (long long)d->rows + 1);
+    if (!d->rows) d->group = (int32_t)n;
+    if (!d->row && n == d->group) {
+        d->most = d->group;
+        d->rows++;
+        return BERT_OK;
+    }
+    /* The first row with another number: from now on each says where it begins. */
+    const bool first = !d->row;
+    int rc = bert_grow(&d->row, (size_t)d->rows + 2, sizeof *d->row, e);
+    if (rc) return rc;
+    for (int64_t r = 0; first && r <= d->rows; r++) d->row[r] = r * d->group;
+    d->row[++d->rows] = d->sequences;
+    d->group = 0;
+    if (n > d->most) d->most = (int32_t)n;
     return BERT_OK;
 }
 
@@ -124,69 +188,38 @@ int bert_dataset_too_long(const bert_dataset_builder *b, int32_t tokens, int64_t
                              (int)bert_model_max_length(b->base));
 }
 
-/* A text, and the second one of a pair. */
-static int keep_text(bert_kept *k, const bert_text *text, int64_t line, bert_error *e) {
-    int rc = bert_kept_row(k, line, e);
-    if (!rc) rc = bert_kept_add(k, text->text, text->bytes, e);
-    if (!rc && text->pair) rc = bert_kept_add(k, text->pair, text->pair_bytes, e);
-    return rc;
-}
-
-/* What a text should not be. */
-static int look_at_text(bert_dataset_builder *b, const bert_text *text, int64_t line,
-                        bert_error *e) {
-    const bool empty = !text->bytes, pair = text->pair != NULL;
-    const bool zero = (!empty && memchr(text->text, 0, text->bytes)) ||
-                      (pair && text->pair_bytes && memchr(text->pair, 0, text->pair_bytes));
-    int rc = 0;
-    if (empty || (pair && !text->pair_bytes))
-        rc = bert_dataset_tally(b, line,
-                                pair ? "with an empty text in the pair" : "with an empty text", e);
-    return rc || !zero
-               ? rc
-               : bert_dataset_tally(b, line, "with zero bytes in the text, which are dropped", e);
-}
-
-int bert_dataset_add(bert_dataset_builder *b, const bert_text *text, const bert_text *fields,
-                     int64_t line, bert_error *e) {
-    bert_dataset *d = b->set;
-    bert_tokenize_options o = bert_tokenize_default();
-    if (!text->text) return bert_dataset_fail(b, line, e, BERT_EINVAL, "the text is NULL");
-    int rc = fields ? bert_labels_add(b, fields, line, e) : BERT_OK;
-    if (rc) return rc == BERT_LABEL_MISSING ? BERT_OK : rc;
-    if ((rc = look_at_text(b, text, line, e))) return rc;
-    if (b->options->overflow == BERT_OVERFLOW_TRUNCATE) {
-        o.truncation = BERT_TRUNCATE_LONGEST_FIRST;
-        o.max_length = d->max_length;
-    }
-    bert_error local = {0};
-    int windows = bert_tokenize(b->tokenization, text->text, text->bytes, text->pair,
-                                text->pair_bytes, &o, &local);
-    if (windows < 0) return bert_dataset_fail(b, line, e, windows, "%s", local.message);
-    bert_token_window w = bert_tokenization_window(b->tokenization, 0);
-    int32_t full = bert_tokenization_full_length(b->tokenization);
-    if (w.n > d->max_length) return bert_dataset_too_long(b, full, line, e);
-    if (w.n < 1) return bert_dataset_fail(b, line, e, BERT_EINVAL, "the text has no tokens");
-    rc = bert_dataset_add_sequence(b, w.ids, text->pair ? w.type_ids : NULL, w.n, e);
-    if (!rc && b->options->keep_texts) rc = keep_text(&d->kept, text, line, e);
-    if (rc) return rc;
-    d->rows++;
-    d->truncated += full > w.n;
-    d->dropped += full - w.n;
-    return BERT_OK;
-}
-
 void bert_dataset_leave_out(bert_dataset *d, const bool *out) {
-    bert_columns_leave_out(&d->columns, d->start, d->rows, out);
-    int64_t rows = 0, used = 0;
-    for (int64_t row = 0, begin = 0, end; row < d->rows; row++, begin = end) {
-        end = d->start[row + 1];
+    const bert_shape before = bert_dataset_shape(d);
+    bert_columns_leave_out(&d->columns, &before, out);
+    int64_t rows = 0, sequences = 0, used = 0, begin = 0;
+    for (int64_t row = 0, first = 0, last; row < d->rows; row++, first = last) {
+        last = bert_shape_unit(&before, BERT_PER_SEQUENCE, row + 1);
+        for (int64_t s = first, end; s < last; s++, begin = end) {
+            end = d->start[s + 1];
+            if (out[row]) continue;
+            used += end - begin;
+            d->start[++sequences] = used;
+        }
         if (out[row]) continue;
-        used += end - begin;
-        d->start[++rows] = used;
+        rows++;
+        if (d->row) d->row[rows] = sequences;
     }
     bert_kept_leave_out(&d->kept, out);
-    d->rows = d->sequences = rows;
+    d->rows = rows;
+    d->sequences = sequences;
+}
+
+/* Every column has all its items. */
+static int check_columns(const bert_dataset *d, bert_error *e) {
+    for (int i = 0; i < d->columns.n; i++) {
+        const bert_column *c = d->columns.at[i];
+        const int64_t has = bert_columns_units(c), all = bert_dataset_units(d, c->per);
+        if (has != all)
+            return bert_fail(e, BERT_EINVAL, "%s: the column \"%s\" is of %lld %s; there are %lld",
+                             d->where, c->name, (long long)has, bert_unit_name(c->per),
+                             (long long)all);
+    }
+    return BERT_OK;
 }
 
 bert_dataset *bert_dataset_finish(bert_dataset_builder *b, bert_error *e) {
@@ -197,37 +230,13 @@ bert_dataset *bert_dataset_finish(bert_dataset_builder *b, bert_error *e) {
         const char *why = bert_notes_at(&d->notes, d->notes.n - 1);
         bert_fail(e, BERT_EINVAL, "%s: no rows%s%s", d->where, why ? ": " : "", why ? why : "");
     }
-    if (e->code || d->task->resolve(b, e)) {
+    if (e->code || d->task->resolve(b, e) || check_columns(d, e)) {
         bert_dataset_abandon(b);
         return NULL;
     }
     b->set = NULL;
     bert_dataset_abandon(b);
     return d;
-}
-
-bert_dataset *bert_dataset_of(const bert_text *texts, const char *const *labels, int64_t n,
-                              const bert_model *base, const bert_dataset_options *options,
-                              bert_error *e) {
-    BERT_DOOR(e);
-    if (bert_need(base, "model to tokenize for", e)) return NULL;
-    bert_dataset_options o = options ? *options : bert_dataset_default();
-    bert_dataset_builder b;
-    int rc = bert_dataset_begin(&b, "row", " ", base, &o, e);
-    if (!rc && b.set->task->labels != BERT_LABELLED_ROWS)
-        rc = bert_fail(e, BERT_EUNSUPPORTED,
-                       "rows in memory are texts with labels: %s is read from a file",
-                       b.set->task->name);
-    for (int64_t i = 0; i < n && !rc; i++) {
-        bert_text label = bert_text_of(labels ? labels[i] : NULL);
-        if (labels && !labels[i])
-            rc = bert_dataset_fail(&b, i, e, BERT_EINVAL, "the row has no label");
-        else
-            rc = bert_dataset_add(&b, &texts[i], labels ? &label : NULL, i, e);
-    }
-    if (!rc) return bert_dataset_finish(&b, e);
-    bert_dataset_abandon(&b);
-    return NULL;
 }
 
 /* ---- What it is */
@@ -293,7 +302,8 @@ int64_t bert_dataset_label_rows(const bert_dataset *d, int32_t i) {
 }
 
 static int64_t row_start(const bert_dataset *d, int64_t row) {
-    return d->start[row * d->group];
+    const bert_shape s = bert_dataset_shape(d);
+    return bert_shape_unit(&s, BERT_PER_TOKEN, row);
 }
 
 /* Of all its sequences. */
@@ -350,8 +360,8 @@ int bert_dataset_summarize(const bert_dataset *d, bert_dataset_summary *out, ber
 int32_t bert_dataset_row(const bert_dataset *d, int64_t row, const int32_t **ids,
                          const int32_t **type_ids) {
     if (row < 0 || row >= d->rows) return BERT_EINVAL;
-    const int32_t *types = bert_dataset_ints(d, "type_ids");
-    *ids = bert_dataset_ints(d, "ids") + row_start(d, row);
+    const int32_t *all = bert_dataset_ints(d, "ids"), *types = bert_dataset_ints(d, "type_ids");
+    *ids = all ? all + row_start(d, row) : NULL;
     if (type_ids) *type_ids = types ? types + row_start(d, row) : NULL;
     return length_of(d, row);
 }
@@ -364,65 +374,4 @@ int32_t bert_dataset_row_label(const bert_dataset *d, int64_t row) {
 const float *bert_dataset_row_targets(const bert_dataset *d, int64_t row) {
     const float *targets = bert_dataset_floats(d, "targets");
     return targets && row >= 0 && row < d->rows ? targets + row * d->num_labels : NULL;
-}
-
-/* ---- Duplicates */
-
-typedef struct {
-    const bert_dataset *set;
-    const int32_t *ids, *types; /* of the set */
-} tokens;
-
-static tokens tokens_of(const bert_dataset *d) {
-    return (tokens){d, bert_dataset_ints(d, "ids"), bert_dataset_ints(d, "type_ids")};
-}
-
-static uint64_t hash_row(const tokens *d, int64_t row) {
-    uint64_t h = 0xcbf29ce484222325u;
-    for (int64_t i = row_start(d->set, row); i < row_start(d->set, row + 1); i++) {
-        uint64_t token = (uint32_t)d->ids[i];
-        if (d->types && d->types[i]) token |= (uint64_t)1 << 32;
-        h = (h ^ token) * 0x9e3779b97f4a7c15u;
-        h ^= h >> 29;
-    }
-    return h;
-}
-
-static bool same_row(const tokens *a, int64_t i, const tokens *b, int64_t j) {
-    const int32_t n = length_of(a->set, i);
-    const int64_t x = row_start(a->set, i), y = row_start(b->set, j);
-    if (n != length_of(b->set, j) || memcmp(a->ids + x, b->ids + y, (size_t)n * sizeof *a->ids))
-        return false;
-    for (int32_t k = 0; k < n; k++)
-        if ((a->types ? a->types[x + k] : 0) != (b->types ? b->types[y + k] : 0)) return false;
-    return true;
-}
-
-/* The slot of a row of a with the tokens of row j of b, or the empty one where it would be. */
-static size_t find_row(const int64_t *table, size_t slots, const tokens *a, const tokens *b,
-                       int64_t j) {
-    size_t s = (size_t)hash_row(b, j) & (slots - 1);
-    while (table[s] && !same_row(a, table[s] - 1, b, j)) s = (s + 1) & (slots - 1);
-    return s;
-}
-
-int64_t bert_dataset_duplicates(const bert_dataset *a, const bert_dataset *b, bert_error *e) {
-    BERT_DOOR(e);
-    if (bert_need(a, "dataset to compare", e) || bert_need(b, "dataset to compare with", e))
-        return BERT_EINVAL;
-    size_t slots = 16;
-    while (slots < 2 * (size_t)a->rows) slots *= 2;
-    int64_t *table = calloc(slots, sizeof *table); /* row + 1, or 0 */
-    if (!table) return bert_fail_memory(e, slots * sizeof *table);
-    const tokens x = tokens_of(a), y = tokens_of(b);
-    int64_t found = 0;
-    for (int64_t i = 0; i < a->rows; i++) {
-        size_t s = find_row(table, slots, &x, &x, i);
-        if (table[s] && a == b) found++;
-        if (!table[s]) table[s] = i + 1;
-    }
-    for (int64_t j = 0; a != b && j < b->rows; j++)
-        found += table[find_row(table, slots, &x, &y, j)] != 0;
-    free(table);
-    return found;
 }

@@ -21,9 +21,10 @@ struct bert_dataset {
     bool sorted_names; /* the names of its classes are texts that were sorted */
     bool guessed;      /* as bert_reader_guessed() */
     bert_notes notes;  /* how the file was read */
-    int32_t group;     /* sequences of a row: 1, or the choices of multiple choice */
-    bool from_one;     /* these are counted from 1 in its file */
-    int64_t sequences; /* rows * group */
+    int32_t group;     /* sequences of each row: 1, its choices, views; 0: of each another number */
+    int32_t most;      /* sequences of a row at most */
+    int64_t sequences; /* of all rows */
+    int64_t *row;      /* [rows + 1] in sequences where group is 0; else NULL; grown */
     bert_kept kept; /* with keep_texts: what the rows said, as their task's predictions need it */
     int64_t *start; /* [sequences + 1] in tokens; grown (base/grow.h) */
     bert_columns columns;
@@ -59,7 +60,7 @@ struct bert_dataset_builder {
     const bert_dataset_options *options;
     bert_tokenization *tokenization;
     bert_raw_labels raw;
-    bert_labels given; /* names from elsewhere (options->label_names), or none */
+    bert_labels given; /* names from elsewhere (label_names), or none */
     bert_label_lists lists;
     int64_t plain_rows, plain_line; /* whose label is no list */
     int64_t odd_line;               /* of the first row that has not one label; or 0 */
@@ -72,6 +73,10 @@ struct bert_dataset_builder {
     int columns_count;
 };
 
+bert_shape bert_dataset_shape(const bert_dataset *d);
+/* How many rows, sequences or tokens there are; "rows", "sequences" or "tokens". */
+int64_t bert_dataset_units(const bert_dataset *d, bert_column_per per);
+const char *bert_unit_name(bert_column_per per);
 /* Data of a column by name, which stays until it grows; NULL: there is none. */
 int32_t *bert_dataset_ints(const bert_dataset *d, const char *name);
 float *bert_dataset_floats(const bert_dataset *d, const char *name);
@@ -97,11 +102,12 @@ bert_reader *bert_dataset_reader(bert_dataset_builder *b, const char *path, bert
 /* Says in the set's notes what the reader says of the file. Returns r; or NULL, r is closed then.
  */
 bert_reader *bert_dataset_say_reader(bert_dataset_builder *b, bert_reader *r, bert_error *e);
-/* One sequence of n tokens; type_ids NULL: all 0. The row is not counted: set->rows is the
- * caller's.
- */
+/* One sequence of n tokens; type_ids NULL: all 0; ids NULL: its tokens have none, what they are made
+ * of is in another column. */
 int bert_dataset_add_sequence(bert_dataset_builder *b, const int32_t *ids, const int32_t *type_ids,
                               int32_t n, bert_error *e);
+/* The sequences since the row before are a row: one at least. */
+int bert_dataset_end_row(bert_dataset_builder *b, bert_error *e);
 /* BERT_ETOOLONG in the words of every task. */
 int bert_dataset_too_long(const bert_dataset_builder *b, int32_t tokens, int64_t line,
                           bert_error *e);

@@ -3,6 +3,21 @@
 #include "data/dataset.h"
 #include <string.h>
 
+bert_shape bert_dataset_shape(const bert_dataset *d) {
+    return (bert_shape){d->rows, d->group, d->row, d->start};
+}
+
+int64_t bert_dataset_units(const bert_dataset *d, bert_column_per per) {
+    return per == BERT_PER_ROW        ? d->rows
+           : per == BERT_PER_SEQUENCE ? d->sequences
+           : d->sequences             ? d->start[d->sequences]
+                                      : 0;
+}
+
+const char *bert_unit_name(bert_column_per per) {
+    return per == BERT_PER_ROW ? "rows" : per == BERT_PER_SEQUENCE ? "sequences" : "tokens";
+}
+
 int32_t *bert_dataset_ints(const bert_dataset *d, const char *name) {
     return bert_column_ints(bert_columns_find(&d->columns, name));
 }
@@ -50,15 +65,15 @@ static bool is_ours(const char *name) {
     return false;
 }
 
-static int64_t items_of(const bert_dataset *d, bert_column_per per) {
-    return per == BERT_PER_ROW        ? d->rows
-           : per == BERT_PER_SEQUENCE ? d->sequences
-                                      : d->start[d->sequences];
+/* A start is from 0 to the number of items, never back. */
+static bool is_start(const bert_column *c, int64_t units) {
+    bool rises = c->start[0] == 0 && c->start[units] == c->count;
+    for (int64_t i = 0; i < units && rises; i++) rises = c->start[i] <= c->start[i + 1];
+    return rises;
 }
 
 int bert_dataset_add_column(bert_dataset *d, const bert_column *column, bert_error *e) {
     BERT_DOOR(e);
-    static const char *const units[] = {"rows", "sequences", "tokens"};
     if (bert_need(d, "dataset to add a column to", e) || bert_need(column, "column to add", e))
         return BERT_EINVAL;
     const char *name = column->name;
@@ -70,13 +85,16 @@ int bert_dataset_add_column(bert_dataset *d, const bert_column *column, bert_err
     if (bert_columns_find(&d->columns, name) || is_ours(name))
         return bert_fail(e, BERT_EINVAL, "%s: the set has a column \"%.60s\" of its own", d->where,
                          name);
-    const int64_t items = items_of(d, column->per);
-    if (column->count != items)
+    const int64_t units = bert_dataset_units(d, column->per);
+    if (!column->start && column->count != units)
         return bert_fail(e, BERT_EINVAL, "%s: the column \"%.60s\" is of %lld %s; there are %lld",
-                         d->where, name, (long long)column->count, units[column->per],
-                         (long long)items);
-    bert_column *made = bert_columns_grow(&d->columns, column, e);
-    if (!made) return e->code;
-    memcpy(bert_column_ints(made), column->data, bert_column_bytes(made, items));
-    return BERT_OK;
+                         d->where, name, (long long)column->count, bert_unit_name(column->per),
+                         (long long)units);
+    if (column->start && !is_start(column, units))
+        return bert_fail(e, BERT_EINVAL,
+                         "%s: the start of the column \"%.60s\" does not rise from 0 to its %lld "
+                         "items over %lld %s",
+                         d->where, name, (long long)column->count, (long long)units,
+                         bert_unit_name(column->per));
+    return bert_columns_copy(&d->columns, column, units, e);
 }

@@ -1,6 +1,7 @@
 /* Datasets from files. */
 #include "base/error.h"
 #include "data/dataset.h"
+#include "data/label_options.h"
 #include "data/predictions.h"
 #include <stdlib.h>
 #include <string.h>
@@ -69,25 +70,11 @@ static int read_rows(bert_dataset_builder *b, const char *path, bert_error *e) {
     return rc;
 }
 
-static const bert_option_row label_options[] = {
-    BERT_OPTION(label_separator, BERT_OPTION_TEXT, NULL, "",
-                "a field holds several labels, separated by this"),
-    BERT_OPTION(label_names, BERT_OPTION_TEXT, "a,b,c|FILE", "",
-                "what the labels 0, 1, .. are called: by commas, a file of a name a line, or JSON: "
-                "a list, id2label, datasets' features"),
-    BERT_OPTION(missing_label, BERT_OPTION_TEXT, "TEXT[,TEXT]|none", "",
-                "rows with this label have none and are left out (default: nan, -1 beside classes "
-                "0 to 2 or more, -)"),
-    BERT_OPTION(positive_label, BERT_OPTION_TEXT, "NAME", "",
-                "of two classes: the one that precision, recall and f1 are of (the second)"),
-    {0},
-};
-
 const bert_task bert_task_sequence_classification = {
     .name = "sequence-classification",
     .pipeline = "text-classification",
     .labels = BERT_LABELLED_ROWS,
-    .options = label_options,
+    .options = (const bert_option_row *const[]){bert_label_names_option, bert_label_options, NULL},
     .read = read_rows,
     .resolve = bert_dataset_resolve,
     .predictions = &bert_row_predictions,

@@ -1,6 +1,7 @@
 /* What a file of labels should not be taken for without a word: one slip among many numbers turns a
  * regression into classes, and classes into a regression. */
 #include "base/error.h"
+#include "data/label_options.h"
 #include "data/label_text.h"
 #include <ctype.h>
 #include <math.h>
@@ -94,7 +95,7 @@ static int check(const bert_dataset_builder *b, const looks *l, bert_error *e) {
 int bert_labels_check_numbers(const bert_dataset_builder *b, bert_error *e) {
     const bert_dataset_options *o = b->options;
     const bool said = o->like || o->model_labels || o->problem_type || b->given.n || b->columns;
-    if (said || o->label_separator || b->lists.rows || !b->raw.start) return 0;
+    if (said || bert_label_separator_of(o) || b->lists.rows || !b->raw.start) return 0;
     int64_t *rows = bert_labels_count(b, e);
     if (!rows) return BERT_ENOMEM;
     const looks l = look(&b->raw, rows);

@@ -1,6 +1,7 @@
 /* The labels of a row, from what its label columns hold. */
 #include "base/error.h"
 #include "data/label_list.h"
+#include "data/label_options.h"
 #include "data/label_text.h"
 #include <string.h>
 
@@ -109,7 +110,7 @@ static int add_list(bert_dataset_builder *b, const bert_list *l, const bert_text
 /* ---- A field */
 
 static int add_separated(bert_dataset_builder *b, bert_text rest, int64_t line, bert_error *e) {
-    const char *separator = b->options->label_separator;
+    const char *separator = bert_label_separator_of(b->options);
     const size_t n = strlen(separator);
     int rc = BERT_OK;
     while (rest.bytes && !rc) {
@@ -125,7 +126,7 @@ static int add_separated(bert_dataset_builder *b, bert_text rest, int64_t line, 
 }
 
 static int add_field(bert_dataset_builder *b, bert_text field, int64_t line, bert_error *e) {
-    const char *separator = b->options->label_separator;
+    const char *separator = bert_label_separator_of(b->options);
     bert_list list;
     int rc = b->field_is_list ? bert_list_split(field.text, field.bytes, '|', &list, e)
                               : bert_list_parse(field.text, field.bytes, &list, e);
@@ -143,7 +144,7 @@ static int add_field(bert_dataset_builder *b, bert_text field, int64_t line, ber
 }
 
 static bool is_missing(const bert_dataset_builder *b, const bert_text *field) {
-    const char *separator = b->options->label_separator;
+    const char *separator = bert_label_separator_of(b->options);
     return !field->bytes && !b->field_is_list && !(separator && *separator);
 }
 

@@ -1,5 +1,6 @@
 /* What lists of labels mean: 0 and 1 at the place of each label, numbers of classes, or names. */
 #include "base/error.h"
+#include "data/label_options.h"
 #include "data/label_text.h"
 #include <string.h>
 
@@ -15,7 +16,7 @@ static bool natural(const char *s) {
 
 /* Some lists, and some rows that are none, as text: one of them is a slip. */
 static int check_mixture(const bert_dataset_builder *b, bert_error *e) {
-    if (!b->lists.as_text || !b->plain_rows || b->options->label_separator) return 0;
+    if (!b->lists.as_text || !b->plain_rows || bert_label_separator_of(b->options)) return 0;
     return bert_fail(e, BERT_EINVAL,
                      "%s: the label is the text of a list in line %lld and none in line %lld; with "
                      "label_separator \"|\" both are read as several labels",
@@ -74,7 +75,8 @@ int bert_labels_of_lists(bert_dataset_builder *b, bool *hot, bert_error *e) {
         return bert_dataset_fail(b, l->first_line, e, BERT_EUNSUPPORTED,
                                  "the label is a list of numbers that are neither 0 or 1 for each "
                                  "label, nor numbers of classes");
-    const bool one = !b->odd_line && !b->options->label_separator && !b->options->problem_type;
+    const bool one =
+        !b->odd_line && !bert_label_separator_of(b->options) && !b->options->problem_type;
     return bert_dataset_say(b, e, "labels are lists of names%s%s", l->as_text ? ", as text" : "",
                             one ? ", one in each: classes, unless problem_type is "
                                   "multi_label_classification"

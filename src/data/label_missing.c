@@ -1,5 +1,6 @@
 /* Marks for "no gold label". */
 #include "base/error.h"
+#include "data/label_options.h"
 #include "data/label_text.h"
 #include <limits.h>
 #include <stdlib.h>
@@ -137,13 +138,13 @@ static int check_rest(const search *m, bert_error *e) {
         if (m->missing[i] && !is_nan(m->r->text[i])) mark = i;
     }
     if (mark < 0 || left != 1 || m->b->lists.rows || m->known.n || m->b->options->allow_one_class ||
-        m->b->options->label_separator)
+        bert_label_separator_of(m->b->options))
         return 0;
     return in_doubt(m, mark, ", without which one class is left", e);
 }
 
 static int find(search *m, bert_error *e) {
-    const char *said = m->b->options->missing_label;
+    const char *said = bert_missing_label_of(m->b->options);
     const char *problem = m->b->options->problem_type;
     const bert_dataset *like = m->b->options->like;
     const bool regression = like ? like->problem == BERT_PROBLEM_REGRESSION

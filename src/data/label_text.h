@@ -11,7 +11,7 @@ bool bert_labels_all(const bert_raw_labels *r, bool (*is)(const char *));
 bool bert_label_is_number(const char *s);
 
 /* The names that are known before the file is read: those of options->like, of the model with
- * options->model_labels, or options->label_names; n 0: none are. */
+ * options->model_labels, or label_names; n 0: none are. */
 bert_labels bert_labels_known(const bert_dataset_builder *b);
 /* What a label is called: itself, or the name that was given for its number; NULL where names were
  * given and it has none. */

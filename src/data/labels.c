@@ -3,6 +3,7 @@
 #include "base/grow.h"
 #include "base/number.h"
 #include "base/rng.h"
+#include "data/label_options.h"
 #include "data/label_text.h"
 #include "files/utf8.h"
 #include <ctype.h>
@@ -207,9 +208,9 @@ static int choose_problem(bert_dataset_builder *b, bert_error *e) {
     bool numbers = !b->given.n && bert_labels_all(&b->raw, bert_label_is_number) &&
                    !bert_labels_all(&b->raw, bert_label_is_integer);
     const bool several = b->hot || (b->lists.rows && b->odd_line) || b->lists.named;
-    d->problem = b->columns || o->label_separator || several ? BERT_PROBLEM_MULTI_LABEL
-                 : numbers                                   ? BERT_PROBLEM_REGRESSION
-                                                             : BERT_PROBLEM_SINGLE_LABEL;
+    d->problem = b->columns || bert_label_separator_of(o) || several ? BERT_PROBLEM_MULTI_LABEL
+                 : numbers                                           ? BERT_PROBLEM_REGRESSION
+                                                                     : BERT_PROBLEM_SINGLE_LABEL;
     return BERT_OK;
 }
 
@@ -396,7 +397,7 @@ static int check_single(const bert_dataset_builder *b, bert_error *e) {
 /* Which of two classes is the positive one. */
 static int choose_positive(bert_dataset_builder *b, bert_error *e) {
     bert_dataset *d = b->set;
-    const char *wanted = b->options->positive_label;
+    const char *wanted = bert_positive_label_of(b->options);
     const bert_dataset *like = b->options->like;
     const bool two = d->problem == BERT_PROBLEM_SINGLE_LABEL && d->num_labels == 2;
     d->positive = like && like->num_labels == 2 ? like->positive : 1;

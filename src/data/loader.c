@@ -7,32 +7,44 @@
 
 enum { GROUP_BATCHES = 50 }; /* rows of so many batches are sorted by length together */
 
+/* What is kept of a column from batch to batch. */
+typedef struct {
+    int64_t room, units_room; /* items, and units of a start */
+    int64_t items, units;     /* that the batch has already */
+} gathered;
+
 struct bert_loader {
     const bert_dataset *set;
+    bert_shape shape; /* of it */
     bert_loader_options options;
     int64_t *order; /* [rows] of epoch, or NULL: the order of the file */
     int64_t epoch;
     int64_t *rows; /* of a batch, as are all of these */
-    int32_t *start;
-    bert_column *columns; /* [column_count] those of the set, and the labels that its task draws */
-    int64_t *room;        /* [column_count] items */
+    int32_t *row_start, *start;
+    bert_column *columns; /* [column_count] those of the set, and those that its task draws */
+    gathered *at;         /* [column_count] */
     int32_t column_count;
-    int32_t *masked; /* tokens; with room for those of the labels */
+    int32_t *logit_tokens; /* with room for all tokens; NULL: no column is of them */
 };
+
+static int drawn_columns(const bert_task *t) {
+    int n = 0;
+    while (t->drawn && t->drawn[n].name) n++;
+    return n;
+}
 
 /* False: no memory. */
 static bool take_columns(bert_loader *l) {
-    static const bert_column drawn = {
-        .name = "labels", .type = BERT_COLUMN_INT32, .per = BERT_PER_LOGIT_TOKEN, .width = 1};
     const bert_columns *all = &l->set->columns;
-    const int n = all->n + (l->set->task->mask != NULL);
+    const int n = all->n + drawn_columns(l->set->task);
     l->columns = calloc((size_t)n + 1, sizeof *l->columns);
-    l->room = calloc((size_t)n + 1, sizeof *l->room);
-    if (!l->columns || !l->room) return false;
+    l->at = calloc((size_t)n + 1, sizeof *l->at);
+    if (!l->columns || !l->at) return false;
     l->column_count = n;
     for (int i = 0; i < n; i++) {
-        l->columns[i] = i < all->n ? *all->at[i] : drawn;
+        l->columns[i] = i < all->n ? *all->at[i] : l->set->task->drawn[i - all->n];
         l->columns[i].data = NULL;
+        l->columns[i].start = NULL;
     }
     return true;
 }
@@ -42,9 +54,9 @@ bert_loader *bert_loader_new(const bert_dataset *d, const bert_loader_options *o
     BERT_DOOR(e);
     if (bert_need(d, "dataset to load", e) || bert_need(options, "batch size", e)) return NULL;
     int32_t n = options->batch_size;
-    if (n < 1 || (int64_t)n * d->group * d->max_length > INT32_MAX) {
+    if (n < 1 || (int64_t)n * d->most * d->max_length > INT32_MAX) {
         bert_fail(e, BERT_EINVAL, "batch size %d: at least 1, and at most %d", (int)n,
-                  (int)(INT32_MAX / d->max_length / d->group));
+                  (int)(INT32_MAX / d->max_length / d->most));
         return NULL;
     }
     if (options->drop_last && d->rows < n) {
@@ -58,28 +70,38 @@ bert_loader *bert_loader_new(const bert_dataset *d, const bert_loader_options *o
         return NULL;
     }
     l->set = d;
+    l->shape = bert_dataset_shape(d);
     l->options = *options;
     l->epoch = -1;
     size_t k = (size_t)n < (size_t)d->rows ? (size_t)n : (size_t)d->rows;
     bool ordered = options->shuffle || options->group_by_length;
     if (ordered) l->order = malloc((size_t)d->rows * sizeof *l->order);
     l->rows = malloc(k * sizeof *l->rows);
-    l->start = malloc((k * (size_t)d->group + 1) * sizeof *l->start);
-    if ((!ordered || l->order) && l->rows && l->start && take_columns(l)) return l;
+    l->row_start = malloc((k + 1) * sizeof *l->row_start);
+    l->start = malloc((k * (size_t)d->most + 1) * sizeof *l->start);
+    if ((!ordered || l->order) && l->rows && l->row_start && l->start && take_columns(l)) return l;
     bert_fail_memory(e, (size_t)d->rows * sizeof *l->order);
     bert_loader_free(l);
     return NULL;
+}
+
+static int64_t *start_of(const bert_column *c) {
+    return (int64_t *)(uintptr_t)c->start;
 }
 
 void bert_loader_free(bert_loader *l) {
     if (!l) return;
     free(l->order);
     free(l->rows);
+    free(l->row_start);
     free(l->start);
-    for (int32_t i = 0; i < l->column_count; i++) free(bert_column_ints(&l->columns[i]));
+    for (int32_t i = 0; i < l->column_count; i++) {
+        free(bert_column_ints(&l->columns[i]));
+        free(start_of(&l->columns[i]));
+    }
     free(l->columns);
-    free(l->room);
-    free(l->masked);
+    free(l->at);
+    free(l->logit_tokens);
     free(l);
 }
 
@@ -100,6 +122,11 @@ static int longest_first(const void *a, const void *b) {
     return (x->place > y->place) - (x->place < y->place);
 }
 
+static int64_t tokens_of(const bert_loader *l, int64_t row) {
+    return bert_shape_unit(&l->shape, BERT_PER_TOKEN, row + 1) -
+           bert_shape_unit(&l->shape, BERT_PER_TOKEN, row);
+}
+
 /* As transformers' LengthGroupedSampler: pieces of the shuffled order are sorted by length, and the
  * longest row of all comes first, so that memory that is too little shows at once. */
 static int group_by_length(bert_loader *l, bert_error *e) {
@@ -108,18 +135,15 @@ static int group_by_length(bert_loader *l, bert_error *e) {
     entry *entries = malloc((size_t)piece * sizeof *entries);
     if (!entries) return bert_fail_memory(e, (size_t)piece * sizeof *entries);
     int64_t longest = 0;
-    const int64_t *start = l->set->start, group = l->set->group;
     for (int64_t first = 0; first < rows; first += piece) {
         int64_t n = rows - first < piece ? rows - first : piece;
         for (int64_t i = 0; i < n; i++) {
             int64_t row = l->order[first + i];
-            entries[i] = (entry){start[(row + 1) * group] - start[row * group], i, row};
+            entries[i] = (entry){tokens_of(l, row), i, row};
         }
         qsort(entries, (size_t)n, sizeof *entries, longest_first);
         for (int64_t i = 0; i < n; i++) l->order[first + i] = entries[i].row;
-        int64_t a = l->order[first], b = l->order[longest];
-        if (start[(a + 1) * group] - start[a * group] > start[(b + 1) * group] - start[b * group])
-            longest = first;
+        if (tokens_of(l, l->order[first]) > tokens_of(l, l->order[longest])) longest = first;
     }
     int64_t swap = l->order[0];
     l->order[0] = l->order[longest];
@@ -143,29 +167,100 @@ static int set_epoch(bert_loader *l, int64_t epoch, bert_error *e) {
 
 /* ---- A batch */
 
-/* The first item of row i, whose tokens begin at `start`. */
-static int64_t first_item(const bert_column *c, int64_t i, int32_t group, int64_t start) {
-    return c->per == BERT_PER_ROW ? i : c->per == BERT_PER_SEQUENCE ? i * group : start;
+/* Rows first, first + 1 .. of the order, and where their sequences and tokens begin. */
+static void place_rows(bert_loader *l, int64_t first, int32_t n) {
+    int32_t sequence = 0;
+    l->start[0] = l->row_start[0] = 0;
+    for (int32_t i = 0; i < n; i++) {
+        const int64_t row = l->rows[i] = l->order ? l->order[first + i] : first + i;
+        const int64_t from = bert_shape_unit(&l->shape, BERT_PER_SEQUENCE, row),
+                      to = bert_shape_unit(&l->shape, BERT_PER_SEQUENCE, row + 1);
+        for (int64_t s = from; s < to; s++, sequence++)
+            l->start[sequence + 1] =
+                l->start[sequence] + (int32_t)(l->set->start[s + 1] - l->set->start[s]);
+        l->row_start[i + 1] = sequence;
+    }
 }
 
-/* Room in every column for a batch of n rows, whose items it then has. */
-static int reserve(bert_loader *l, int32_t n, bert_error *e) {
-    const int32_t group = l->set->group;
-    for (int32_t i = 0; i < l->column_count; i++) {
-        bert_column *c = &l->columns[i];
-        c->count = first_item(c, n, group, l->start[n * group]);
-        if (c->count <= l->room[i]) continue;
-        const int64_t items = c->count + c->count / 2;
-        free(bert_column_ints(c));
-        c->data = malloc(bert_column_bytes(c, items));
-        l->room[i] = c->data ? items : 0;
-        if (!c->data) return bert_fail_memory(e, bert_column_bytes(c, items));
-        if (c->per != BERT_PER_LOGIT_TOKEN) continue;
-        int32_t *masked = realloc(l->masked, (size_t)items * sizeof *masked);
-        if (!masked) return bert_fail_memory(e, (size_t)items * sizeof *masked);
-        l->masked = masked;
-    }
+/* How many units of a kind the n rows have. */
+static int64_t units_of(const bert_loader *l, bert_column_per per, int32_t n) {
+    return per == BERT_PER_ROW        ? n
+           : per == BERT_PER_SEQUENCE ? l->row_start[n]
+                                      : l->start[l->row_start[n]];
+}
+
+/* Items of a row of the set: from *first on, before *end. */
+static void items_of(const bert_loader *l, const bert_column *c, int64_t row, int64_t *first,
+                     int64_t *end) {
+    *first = bert_column_item(c, bert_shape_unit(&l->shape, c->per, row));
+    *end = bert_column_item(c, bert_shape_unit(&l->shape, c->per, row + 1));
+}
+
+/* Room in column k for so many items, which it then has. */
+static int reserve(bert_loader *l, int32_t k, int64_t count, bert_error *e) {
+    bert_column *c = &l->columns[k];
+    c->count = count;
+    if (count <= l->at[k].room && c->data) return BERT_OK;
+    const int64_t items = count + count / 2 + 1;
+    free(bert_column_ints(c));
+    c->data = malloc(bert_column_bytes(c, items));
+    l->at[k].room = c->data ? items : 0;
+    if (!c->data) return bert_fail_memory(e, bert_column_bytes(c, items));
+    if (c->per != BERT_PER_LOGIT_TOKEN) return BERT_OK;
+    int32_t *tokens = realloc(l->logit_tokens, (size_t)items * sizeof *tokens);
+    if (!tokens) return bert_fail_memory(e, (size_t)items * sizeof *tokens);
+    l->logit_tokens = tokens;
     return BERT_OK;
+}
+
+static int reserve_start(bert_loader *l, int32_t k, int64_t units, bert_error *e) {
+    bert_column *c = &l->columns[k];
+    if (units > l->at[k].units_room || !c->start) {
+        const size_t room = (size_t)(units + units / 2 + 1);
+        free(start_of(c));
+        c->start = malloc(room * sizeof *c->start);
+        l->at[k].units_room = c->start ? (int64_t)room - 1 : 0;
+        if (!c->start) return bert_fail_memory(e, room * sizeof *c->start);
+    }
+    start_of(c)[0] = 0;
+    return BERT_OK;
+}
+
+static int reserve_all(bert_loader *l, int32_t n, bert_error *e) {
+    int rc = BERT_OK;
+    for (int32_t k = 0; k < l->column_count && !rc; k++) {
+        const bert_column *c = k < l->set->columns.n ? l->set->columns.at[k] : NULL;
+        const int64_t units = units_of(l, l->columns[k].per, n);
+        int64_t count = c && c->start ? 0 : units, first, end;
+        for (int32_t i = 0; c && c->start && i < n; i++) {
+            items_of(l, c, l->rows[i], &first, &end);
+            count += end - first;
+        }
+        l->at[k].items = l->at[k].units = 0;
+        rc = reserve(l, k, count, e);
+        if (!rc && c && c->start) rc = reserve_start(l, k, units, e);
+    }
+    return rc;
+}
+
+/* The next row of the batch: what column k of the set has of it. */
+static void copy_items(bert_loader *l, int32_t k, int64_t row) {
+    const bert_column *c = l->set->columns.at[k];
+    bert_column *out = &l->columns[k];
+    gathered *at = &l->at[k];
+    int64_t first, end;
+    items_of(l, c, row, &first, &end);
+    if (end > first)
+        memcpy((char *)bert_column_ints(out) + bert_column_bytes(c, at->items),
+               (const char *)c->data + bert_column_bytes(c, first),
+               bert_column_bytes(c, end - first));
+    if (c->start) {
+        const int64_t from = bert_shape_unit(&l->shape, c->per, row),
+                      to = bert_shape_unit(&l->shape, c->per, row + 1);
+        for (int64_t u = from; u < to; u++)
+            start_of(out)[++at->units] = at->items + c->start[u + 1] - first;
+    }
+    at->items += end - first;
 }
 
 /* NULL: there is none of that name. */
@@ -178,40 +273,34 @@ static int32_t *column_ints(const bert_loader *l, const char *name) {
     return bert_column_ints(column(l, name));
 }
 
-/* The labels that the task draws; the last column. */
-static int32_t *drawn_labels(const bert_loader *l) {
-    return bert_column_ints(&l->columns[l->column_count - 1]);
+bert_column *bert_prepared_column(bert_preparation *p, const char *name) {
+    for (int32_t i = 0; i < p->column_count; i++)
+        if (!strcmp(p->columns[i].name, name)) return &p->columns[i];
+    return NULL;
 }
 
-/* Row i of the batch. */
-static int copy_row(bert_loader *l, int64_t epoch, int32_t i) {
-    const bert_dataset *d = l->set;
-    const int32_t group = d->group, start = l->start[i * group], end = l->start[(i + 1) * group];
-    const int64_t row = l->rows[i], from = d->start[row * group];
-    for (int32_t k = 0; k < d->columns.n; k++) {
-        const bert_column *c = d->columns.at[k], *out = &l->columns[k];
-        const int64_t first = first_item(c, row, group, from),
-                      items = first_item(c, row + 1, group, from + end - start) - first,
-                      to = first_item(c, i, group, start);
-        memcpy((char *)bert_column_ints(out) + bert_column_bytes(c, to),
-               (const char *)c->data + bert_column_bytes(c, first), bert_column_bytes(c, items));
+/* What the task does with the batch; then the labels that all read. */
+static int prepare(bert_loader *l, int64_t epoch, bert_batch *b, bert_error *e) {
+    const bert_task *task = l->set->task;
+    bert_preparation p = {.set = l->set,
+                          .seed = l->options.seed,
+                          .epoch = epoch,
+                          .batch = b,
+                          .columns = l->columns,
+                          .column_count = l->column_count,
+                          .logit_tokens = l->logit_tokens,
+                          .logit_token_count = -1};
+    int rc = task->prepare ? task->prepare(&p, e) : BERT_OK;
+    if (rc) return rc;
+    if (p.logit_token_count >= 0) {
+        b->inputs.logit_tokens = l->logit_tokens;
+        b->inputs.logit_tokens_count = p.logit_token_count;
     }
-    if (!d->task->mask) return BERT_OK;
-    return d->task->mask(d, l->options.seed, epoch, row, column_ints(l, "ids") + start,
-                         drawn_labels(l) + start, end - start);
-}
-
-/* Leaves the first token of each row and those that are masked, the only ones whose words the loss
- * asks about. */
-static void keep_masked(bert_loader *l, int32_t rows) {
-    int32_t kept = 0, *labels = drawn_labels(l);
-    for (int32_t i = 0; i < rows; i++)
-        for (int32_t k = l->start[i]; k < l->start[i + 1]; k++) {
-            if (k > l->start[i] && labels[k] < 0) continue;
-            l->masked[kept] = k;
-            labels[kept++] = labels[k];
-        }
-    l->columns[l->column_count - 1].count = kept;
+    const bert_column *labels = column(l, "labels");
+    b->labels = bert_column_ints(labels);
+    b->label_count = labels ? (int32_t)labels->count : b->row_count;
+    b->targets = bert_column_floats(column(l, "targets"));
+    return BERT_OK;
 }
 
 int bert_loader_get(bert_loader *l, int64_t epoch, int64_t index, bert_batch *out, bert_error *e) {
@@ -226,38 +315,22 @@ int bert_loader_get(bert_loader *l, int64_t epoch, int64_t index, bert_batch *ou
     int64_t first = index * l->options.batch_size;
     int32_t n = d->rows - first < l->options.batch_size ? (int32_t)(d->rows - first)
                                                         : l->options.batch_size;
-    const int32_t group = d->group;
-    l->start[0] = 0;
-    for (int32_t i = 0; i < n; i++) {
-        int64_t row = l->rows[i] = l->order ? l->order[first + i] : first + i;
-        for (int32_t g = 0; g < group; g++) {
-            const int64_t *from = &d->start[row * group + g];
-            int32_t *to = &l->start[i * group + g];
-            to[1] = to[0] + (int32_t)(from[1] - from[0]);
-        }
-    }
-    rc = reserve(l, n, e);
+    place_rows(l, first, n);
+    rc = reserve_all(l, n, e);
     if (rc) return rc;
     for (int32_t i = 0; i < n; i++)
-        if (copy_row(l, epoch, i)) return bert_fail_memory(e, (size_t)l->start[n * group]);
-    if (d->task->mask) keep_masked(l, n);
-    const bert_column *labels = column(l, "labels");
-    const int32_t label_count = labels ? (int32_t)labels->count : n;
+        for (int32_t k = 0; k < d->columns.n; k++) copy_items(l, k, l->rows[i]);
     *out = (bert_batch){
-        .inputs = {.n = n * group,
+        .inputs = {.n = l->row_start[n],
                    .start = l->start,
                    .ids = column_ints(l, "ids"),
                    .type_ids = column_ints(l, "type_ids"),
-                   .logit_tokens = l->masked,
-                   .logit_tokens_count = d->task->mask ? label_count : 0,
                    .columns = l->columns,
                    .column_count = l->column_count},
-        .labels = bert_column_ints(labels),
-        .label_count = label_count,
-        .targets = bert_column_floats(column(l, "targets")),
         .rows = l->rows,
         .row_count = n,
-        .row_sequences = group > 1 ? group : 0,
+        .row_sequences = d->group > 1 ? d->group : 0,
+        .row_start = l->row_start,
     };
-    return BERT_OK;
+    return prepare(l, epoch, out, e);
 }

@@ -409,7 +409,8 @@ bert_metrics *bert_metrics_for(const bert_dataset *d, const char *names, bert_er
     if ((!names || !*names) && d->task->usual) names = d->task->usual(d);
     if (d->task->scorer_of) return bert_metrics_with(d->task->scorer_of(d), names, e);
     if (d->task->scorer) return bert_metrics_with(d->task->scorer, names, e);
-    if (d->group > 1) /* a row is right or not; which place the right ending had means nothing */
+    /* A row is right or not; which place the right one had means nothing. */
+    if (d->task->outputs == BERT_OUTPUT_CHOICE)
         return bert_metrics_new("single_label_classification", d->group,
                                 names && *names ? names : "accuracy", e);
     if (!bert_dataset_is_labelled(d)) return bert_metrics_with(&loss_alone, names, e);

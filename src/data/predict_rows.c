@@ -91,7 +91,7 @@ static json_t *record_of(prediction *r) {
     if (!o) return NULL;
     put(r, o, "line", json_integer((json_int_t)d->kept.line[r->row]));
     put(r, o, "text", string_at(r, 0));
-    if (d->group > 1) {
+    if (d->task->outputs == BERT_OUTPUT_CHOICE) {
         add_choice(r, o);
         return o;
     }
@@ -110,7 +110,7 @@ static json_t *record_of(prediction *r) {
 static int write_batch(bert_predictions *p, const bert_batch *b, const float *logits, int32_t cols,
                        bert_error *e) {
     const bert_dataset *d = p->set;
-    const int32_t n = b->row_sequences ? b->row_sequences : cols;
+    const int32_t n = cols;
     const bert_config c = {.num_labels = n};
     float *scores = malloc((size_t)n * sizeof *scores);
     if (!scores) return bert_fail_memory(e, (size_t)n * sizeof *scores);

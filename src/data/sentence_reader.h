@@ -10,6 +10,7 @@ typedef struct {
     int32_t *ids;
     int32_t *word_end; /* [words] in ids */
     int32_t tokens, words;
+    bool label_all;             /* every token of a word has its label, not the first alone */
     int64_t line;               /* of its first word */
     int32_t *row, *row_labels;  /* [max_length] */
     int64_t empty, first_empty; /* words that give no tokens, and the line of the first */

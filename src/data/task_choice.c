@@ -11,6 +11,11 @@
 #define NO_LABEL "left out: no gold label"
 #define OTHER_NUMBER "left out: another number of endings than the first row"
 
+/* What a set keeps. */
+typedef struct {
+    bool from_one; /* endings are counted from 1 in its file */
+} numbers;
+
 typedef struct {
     bert_dataset_builder *b;
     bert_reader *reader; /* of tables; NULL: JSON */
@@ -168,7 +173,6 @@ static int add_row(void *to, const bert_choice_row *row, bert_error *e) {
                                  "%d ending%s: two are needed at least", row->n,
                                  row->n == 1 ? "" : "s");
     if (d->rows && row->n != d->group) return bert_dataset_tally(j->b, row->line, OTHER_NUMBER, e);
-    d->group = row->n;
     int rc = right_ending(j, row, &label, e);
     int32_t *labels = rc ? NULL : bert_dataset_grow_ints(d, "labels", BERT_PER_ROW, d->rows + 1, e);
     if (!rc && !labels) rc = e->code;
@@ -178,8 +182,8 @@ static int add_row(void *to, const bert_choice_row *row, bert_error *e) {
         if (!rc) rc = add_ending(j, &t, row->line, e);
     }
     if (!rc && j->b->options->keep_texts) rc = keep_texts(j, row, e);
-    if (!rc) labels[d->rows++] = label;
-    return rc;
+    if (!rc) labels[d->rows] = label;
+    return rc ? rc : bert_dataset_end_row(j->b, e);
 }
 
 static int read_table(job *j, const char *path, bert_error *e) {
@@ -213,8 +217,11 @@ static int check_numbers(job *j, bert_error *e) {
         return bert_dataset_fail(j->b, j->last_line, e, BERT_EINVAL,
                                  "label \"%d\" is not the number of an ending, 0 to %d",
                                  (int)d->group, (int)d->group - 1);
-    d->from_one = j->last_line || (like && like->from_one && !j->zero);
-    if (!d->from_one || !d->rows) return 0;
+    numbers *own = d->state = malloc(sizeof *own);
+    if (!own) return bert_fail_memory(e, sizeof *own);
+    const bool as_like = like && ((const numbers *)like->state)->from_one && !j->zero;
+    own->from_one = j->last_line || as_like;
+    if (!own->from_one || !d->rows) return 0;
     int32_t *labels = bert_dataset_row_labels(d);
     for (int64_t i = 0; i < d->rows; i++) labels[i]--;
     return bert_dataset_say(j->b, e, "endings are counted from 1: labels are 1 to %d, none is 0",
@@ -245,5 +252,6 @@ const bert_task bert_task_multiple_choice = {
     .outputs = BERT_OUTPUT_CHOICE,
     .read = read_rows,
     .resolve = resolve,
+    .free_state = free,
     .predictions = &bert_row_predictions,
 };

@@ -10,6 +10,21 @@
 
 enum { NONE = -100 };
 
+/* Of masked-lm alone, and of both. */
+static const bert_option_row by_line[] = {
+    {"line_by_line", BERT_OPTION_SWITCH, NULL, "",
+     "masked-lm: a row a line, not all text in pieces"},
+    {0},
+};
+enum { PROBABILITY, WHOLE_WORD };
+static const bert_option_row mask_options[] = {
+    [PROBABILITY] = {"mlm_probability", BERT_OPTION_PART, NULL, "0.15",
+                     "masked-lm, pretraining: part of the tokens that is hidden"},
+    [WHOLE_WORD] = {"whole_word_mask", BERT_OPTION_SWITCH, NULL, "",
+                    "the same: hide words, not pieces of them"},
+    {0},
+};
+
 /* What masking asks about each id. */
 enum { SPECIAL = 1, CONTINUES = 2 };
 typedef struct {
@@ -32,8 +47,8 @@ static language *language_new(const bert_tokenizer *t, const bert_dataset_option
     if (l) {
         *l = (language){.size = bert_tokenizer_size(t),
                         .mask = s.mask,
-                        .probability = o->mlm_probability > 0 ? o->mlm_probability : 0.15,
-                        .whole_word = o->whole_word_mask};
+                        .probability = bert_option_number(o, &mask_options[PROBABILITY]),
+                        .whole_word = bert_option_on(o, &mask_options[WHOLE_WORD])};
         l->kind = calloc((size_t)l->size, 1);
     }
     if (!l || !l->kind) {
@@ -90,10 +105,10 @@ static int hide_words(const language *l, bert_rng *r, int32_t *ids, int32_t *lab
     return begins ? 0 : BERT_ENOMEM;
 }
 
-static int mask(const bert_dataset *d, uint64_t seed, int64_t epoch, int64_t row, int32_t *ids,
-                int32_t *labels, int32_t n) {
-    const language *l = d->state;
-    bert_rng r = {.seed = seed + (uint64_t)epoch * 0x9e3779b97f4a7c15u,
+static int mask_row(const bert_preparation *p, int64_t row, int32_t *ids, int32_t *labels,
+                    int32_t n) {
+    const language *l = p->set->state;
+    bert_rng r = {.seed = p->seed + (uint64_t)p->epoch * 0x9e3779b97f4a7c15u,
                   .stream = bert_rng_stream("masks") + (uint64_t)row};
     for (int32_t i = 0; i < n; i++) labels[i] = NONE;
     if (l->whole_word) return hide_words(l, &r, ids, labels, n);
@@ -101,6 +116,36 @@ static int mask(const bert_dataset *d, uint64_t seed, int64_t epoch, int64_t row
         if (bert_rng_uniform(&r) < l->probability && !(l->kind[ids[i]] & SPECIAL))
             hide(l, &r, &ids[i], &labels[i]);
     return 0;
+}
+
+/* Leaves the first token of each row and those that are masked, the only ones whose words the loss
+ * asks about. */
+static void keep_masked(bert_preparation *p, bert_column *drawn) {
+    const bert_inputs *in = &p->batch->inputs;
+    int32_t kept = 0, *labels = bert_column_ints(drawn);
+    for (int32_t i = 0; i < in->n; i++)
+        for (int32_t k = in->start[i]; k < in->start[i + 1]; k++) {
+            if (k > in->start[i] && labels[k] < 0) continue;
+            p->logit_tokens[kept] = k;
+            labels[kept++] = labels[k];
+        }
+    drawn->count = p->logit_token_count = kept;
+}
+
+/* What was hidden, of the tokens whose logits are wanted. */
+static const bert_column hidden_words[] = {
+    {.name = "labels", .type = BERT_COLUMN_INT32, .per = BERT_PER_LOGIT_TOKEN, .width = 1}, {0}};
+
+static int mask(bert_preparation *p, bert_error *e) {
+    const int32_t *start = p->batch->inputs.start;
+    bert_column *drawn = bert_prepared_column(p, "labels");
+    int32_t *ids = bert_column_ints(bert_prepared_column(p, "ids"));
+    for (int32_t i = 0; i < p->batch->row_count; i++)
+        if (mask_row(p, p->batch->rows[i], ids + start[i], bert_column_ints(drawn) + start[i],
+                     start[i + 1] - start[i]))
+            return bert_fail_memory(e, (size_t)start[p->batch->row_count]);
+    keep_masked(p, drawn);
+    return BERT_OK;
 }
 
 /* ---- Text to sentences of ids */
@@ -147,7 +192,7 @@ static int add_sentence(corpus *c, bert_tokenization *enc, const bert_text *t, b
 
 /* Of a line that is a row by itself; others come in pieces, however long. */
 static int check_line(const bert_dataset_builder *b, const corpus *c, int64_t line, bert_error *e) {
-    const bool is_row = b->options->line_by_line && !b->set->task->windows(b->options);
+    const bool is_row = bert_option_on(b->options, by_line) && !b->set->task->windows(b->options);
     if (!is_row || b->options->overflow != BERT_OVERFLOW_ERROR || !c->sentences) return 0;
     const int64_t tokens = c->sentence[c->sentences] - c->sentence[c->sentences - 1] + 2;
     return tokens > b->set->max_length ? bert_dataset_too_long(b, (int32_t)tokens, line, e) : 0;
@@ -183,9 +228,6 @@ static int begin(bert_dataset_builder *b, const char *path, corpus *c, bert_erro
     if (b->set->max_length < 8)
         return bert_fail(e, BERT_EINVAL, "max_length %d: 8 tokens at least",
                          (int)b->set->max_length);
-    if (b->options->mlm_probability < 0 || b->options->mlm_probability >= 1)
-        return bert_fail(e, BERT_EINVAL, "mlm_probability %g: from 0 to 1",
-                         b->options->mlm_probability);
     b->set->state = language_new(t, b->options, e);
     return b->set->state ? read_corpus(b, path, c, e) : BERT_ENOMEM;
 }
@@ -201,7 +243,7 @@ static int add_line(bert_dataset_builder *b, const int32_t *ids, int64_t n, int3
     memcpy(row + 1, ids, (size_t)kept * sizeof *row);
     row[kept + 1] = s.sep;
     int rc = bert_dataset_add_sequence(b, row, NULL, kept + 2, e);
-    b->set->rows += !rc;
+    if (!rc) rc = bert_dataset_end_row(b, e);
     b->set->truncated += n > kept;
     b->set->dropped += n - kept;
     return rc;
@@ -217,22 +259,22 @@ static int add_pieces(bert_dataset_builder *b, const corpus *c, int32_t *row, be
             row[n++] = i < first ? s.cls : i < last ? c->ids[i] : s.sep;
             if (n < most) continue;
             rc = bert_dataset_add_sequence(b, row, NULL, n, e);
-            b->set->rows += !rc;
+            if (!rc) rc = bert_dataset_end_row(b, e);
             n = 0;
         }
     }
     if (rc || b->set->rows) return rc; /* a last piece that is not full is left out */
     rc = bert_dataset_add_sequence(b, row, NULL, n, e);
-    b->set->rows += !rc;
-    return rc;
+    return rc ? rc : bert_dataset_end_row(b, e);
 }
 
 static int read_masked(bert_dataset_builder *b, const char *path, bert_error *e) {
     corpus c = {0};
     int32_t *row = malloc((size_t)b->set->max_length * sizeof *row);
     int rc = row ? begin(b, path, &c, e) : bert_fail_memory(e, (size_t)b->set->max_length);
-    if (!rc && !b->options->line_by_line) rc = add_pieces(b, &c, row, e);
-    for (int64_t i = 0; i < c.sentences && !rc && b->options->line_by_line; i++)
+    const bool lines = bert_option_on(b->options, by_line);
+    if (!rc && !lines) rc = add_pieces(b, &c, row, e);
+    for (int64_t i = 0; i < c.sentences && !rc && lines; i++)
         rc = add_line(b, c.ids + c.sentence[i], c.sentence[i + 1] - c.sentence[i], row, e);
     corpus_free(&c);
     free(row);
@@ -270,8 +312,8 @@ static int add_pair(pairs *p, int64_t a0, int64_t a1, int64_t b0, int64_t b1, bo
     int32_t *labels =
         bert_dataset_grow_ints(d, "next_sentence_label", BERT_PER_ROW, d->rows + 1, e);
     int rc = labels ? bert_dataset_add_sequence(p->b, p->row, p->types, n, e) : e->code;
-    if (!rc) labels[d->rows++] = random; /* 0: is the next one */
-    return rc;
+    if (!rc) labels[d->rows] = random; /* 0: is the next one */
+    return rc ? rc : bert_dataset_end_row(p->b, e);
 }
 
 /* A piece of another document, of about `wanted` tokens. */
@@ -387,7 +429,7 @@ static int resolve(bert_dataset_builder *b, bert_error *e) {
 }
 
 static bool in_pieces(const bert_dataset_options *o) {
-    return !o->line_by_line;
+    return !bert_option_on(o, by_line);
 }
 
 static bool always(const bert_dataset_options *o) {
@@ -395,28 +437,18 @@ static bool always(const bert_dataset_options *o) {
     return true;
 }
 
-/* Those of both are the last ones. */
-static const bert_option_row options[] = {
-    BERT_OPTION(line_by_line, BERT_OPTION_SWITCH, NULL, "",
-                "masked-lm: a row a line, not all text in pieces"),
-    BERT_OPTION(mlm_probability, BERT_OPTION_PART, NULL, "0.15",
-                "masked-lm, pretraining: part of the tokens that is hidden"),
-    BERT_OPTION(whole_word_mask, BERT_OPTION_SWITCH, NULL, "",
-                "the same: hide words, not pieces of them"),
-    {0},
-};
-
 const bert_task bert_task_masked_lm = {
     .name = "masked-lm",
     .pipeline = "fill-mask",
     .outputs = BERT_OUTPUT_WORDS,
-    .options = options,
+    .options = (const bert_option_row *const[]){by_line, mask_options, NULL},
     .windows = in_pieces,
     .read = read_masked,
     .resolve = resolve,
     .scorer = &scorer,
     .usual = usual_masked,
-    .mask = mask,
+    .drawn = hidden_words,
+    .prepare = mask,
     .free_state = language_free,
 };
 
@@ -424,11 +456,12 @@ const bert_task bert_task_pretraining = {
     .name = "pretraining",
     .pipeline = "fill-mask",
     .outputs = BERT_OUTPUT_WORDS,
-    .options = options + 1,
+    .options = (const bert_option_row *const[]){mask_options, NULL},
     .windows = always,
     .read = read_pairs,
     .resolve = resolve,
     .scorer = &scorer,
-    .mask = mask,
+    .drawn = hidden_words,
+    .prepare = mask,
     .free_state = language_free,
 };

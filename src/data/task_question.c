@@ -11,6 +11,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { DOC_STRIDE, N_BEST_SIZE, MAX_ANSWER_LENGTH, NULL_SCORE_DIFF_THRESHOLD };
+static const bert_option_row options[] = {
+    [DOC_STRIDE] = {"doc_stride", BERT_OPTION_COUNT, NULL, "128",
+                    "question answering: tokens that windows share"},
+    [N_BEST_SIZE] = {"n_best_size", BERT_OPTION_COUNT, NULL, "20",
+                     "its metrics: candidates of a start and an end"},
+    [MAX_ANSWER_LENGTH] = {"max_answer_length", BERT_OPTION_COUNT, NULL, "30",
+                           "the same: most tokens of an answer"},
+    [NULL_SCORE_DIFF_THRESHOLD] = {"null_score_diff_threshold", BERT_OPTION_NUMBER, NULL, "0",
+                                   "the same: how much better than an answer none must be"},
+    {0},
+};
+
 static void free_text(bert_text *t) {
     free((void *)(uintptr_t)t->text);
 }
@@ -113,15 +126,18 @@ static int add_window(job *j, const bert_token_window *w, bert_error *e) {
         if (!all) return e->code;
         all[row] = position[i];
     }
-    d->rows++;
-    return 0;
+    return bert_dataset_end_row(j->b, e);
+}
+
+/* As set; else 128, or what leaves room in short windows. */
+static int32_t stride_of(const bert_dataset_options *o, int32_t length) {
+    const bool short_windows = length < 384 && !bert_option_given(o, &options[DOC_STRIDE]);
+    return short_windows ? length / 3 : bert_option_count(o, &options[DOC_STRIDE]);
 }
 
 static int add_windows(job *j, const bert_text *context, bert_error *e) {
     const bert_dataset_options *o = j->b->options;
-    const int32_t length = j->b->set->max_length, stride = o->doc_stride  ? o->doc_stride
-                                                           : length < 384 ? length / 3
-                                                                          : 128;
+    const int32_t length = j->b->set->max_length, stride = stride_of(o, length);
     const bert_text both = {j->asked.text, j->asked.bytes, context->text, context->bytes};
     int n = bert_tokenize_question(j->b->tokenization, &both, length, stride, e);
     int rc = n < 0 ? n : 0;
@@ -254,13 +270,11 @@ static int add_question(void *context, const bert_question_row *row, bert_error 
 /* ---- The file */
 
 static int set_measure(bert_questions *q, const bert_dataset_options *o, bert_error *e) {
-    q->n_best_size = o->n_best_size ? o->n_best_size : 20;
-    q->max_answer_length = o->max_answer_length ? o->max_answer_length : 30;
-    q->null_score_diff_threshold = o->null_score_diff_threshold;
-    if (q->n_best_size > 0 && q->n_best_size <= BERT_N_BEST_MAX && q->max_answer_length > 0)
-        return 0;
-    return bert_fail(e, BERT_EINVAL, "n_best_size is 1 to %d, max_answer_length 1 or more",
-                     BERT_N_BEST_MAX);
+    q->n_best_size = bert_option_count(o, &options[N_BEST_SIZE]);
+    q->max_answer_length = bert_option_count(o, &options[MAX_ANSWER_LENGTH]);
+    q->null_score_diff_threshold = bert_option_number(o, &options[NULL_SCORE_DIFF_THRESHOLD]);
+    if (q->n_best_size <= BERT_N_BEST_MAX) return 0;
+    return bert_fail(e, BERT_EINVAL, "n_best_size is 1 to %d", BERT_N_BEST_MAX);
 }
 
 static int by_id(const void *a, const void *b) {
@@ -366,23 +380,11 @@ static int has_answers(const bert_dataset *d, bert_error *e) {
                      "%s: no answer is in its context: there is nothing to train on", d->where);
 }
 
-static const bert_option_row options[] = {
-    BERT_OPTION(doc_stride, BERT_OPTION_COUNT, NULL, "128",
-                "question answering: tokens that windows share"),
-    BERT_OPTION(n_best_size, BERT_OPTION_COUNT, NULL, "20",
-                "its metrics: candidates of a start and an end"),
-    BERT_OPTION(max_answer_length, BERT_OPTION_COUNT, NULL, "30",
-                "the same: most tokens of an answer"),
-    BERT_OPTION(null_score_diff_threshold, BERT_OPTION_NUMBER, NULL, "0",
-                "the same: how much better than an answer none must be"),
-    {0},
-};
-
 const bert_task bert_task_question_answering = {
     .name = "question-answering",
     .pipeline = "question-answering",
     .outputs = BERT_OUTPUT_SPAN,
-    .options = options,
+    .options = (const bert_option_row *const[]){options, NULL},
     .windows = in_windows,
     .read = read_questions,
     .resolve = resolve,

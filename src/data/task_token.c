@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/grow.h"
+#include "data/label_options.h"
 #include "data/metric_entity.h"
 #include "data/predictions.h"
 #include "data/sentence_reader.h"
@@ -112,14 +113,14 @@ static int32_t add_row(bert_sentence_reader *s, int32_t first, bert_error *e) {
         if (tokens) s->all->token[number] = begins + 1 + n;
         for (int32_t k = 0; k < tokens; k++, n++) {
             s->row[1 + n] = s->ids[begin + k];
-            s->row_labels[1 + n] = k && !b->options->label_all_tokens ? NONE : (int32_t)number;
+            s->row_labels[1 + n] = k && !s->label_all ? NONE : (int32_t)number;
         }
     }
     s->row[1 + n] = special.sep;
     s->row_labels[1 + n] = NONE;
     int rc = bert_dataset_add_sequence(b, s->row, NULL, n + 2, e);
     if (!rc) rc = keep_labels(b, s->row_labels, n + 2, e);
-    b->set->rows += !rc;
+    if (!rc) rc = bert_dataset_end_row(b, e);
     return rc ? rc : word;
 }
 
@@ -175,6 +176,12 @@ static int read_file(bert_sentence_reader *s, const char *path, bert_error *e) {
     return rc;
 }
 
+static const bert_option_row all_tokens[] = {
+    {"label_all_tokens", BERT_OPTION_SWITCH, NULL, "",
+     "token classification: not the first token of a word only"},
+    {0},
+};
+
 static int read_tokens(bert_dataset_builder *b, const char *path, bert_error *e) {
     const size_t length = (size_t)b->set->max_length;
     if (length < 3)
@@ -183,6 +190,7 @@ static int read_tokens(bert_dataset_builder *b, const char *path, bert_error *e)
         return bert_fail(e, BERT_EINVAL, "label_column: a word has one label, not several (%s)",
                          b->options->label_column);
     bert_sentence_reader s = {.b = b,
+                              .label_all = bert_option_on(b->options, all_tokens),
                               .all = calloc(1, sizeof *s.all),
                               .row = malloc(length * sizeof *s.row),
                               .row_labels = malloc(length * sizeof *s.row_labels)};
@@ -206,17 +214,11 @@ static bool may_continue(const bert_dataset_options *o) {
     return true;
 }
 
-static const bert_option_row options[] = {
-    BERT_OPTION(label_all_tokens, BERT_OPTION_SWITCH, NULL, "",
-                "token classification: not the first token of a word only"),
-    {0},
-};
-
 const bert_task bert_task_token_classification = {
     .name = "token-classification",
     .pipeline = "token-classification",
     .labels = BERT_LABELLED_TOKENS,
-    .options = options,
+    .options = (const bert_option_row *const[]){bert_label_names_option, all_tokens, NULL},
     .windows = may_continue,
     .read = read_tokens,
     .resolve = bert_sentences_resolve,

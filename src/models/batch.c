@@ -101,7 +101,7 @@ static int run_chunk(bert_session *s, const bert_trunk_run *run, bert_lane *lane
                    .chunk = chunk,
                    .in = {.n = chunk.n,
                           .start = own,
-                          .ids = all->ids + begin,
+                          .ids = all->ids ? all->ids + begin : NULL,
                           .type_ids = all->type_ids ? all->type_ids + begin : NULL}};
     bert_watch watch = {.check = watch_check,
                         .context = &r,

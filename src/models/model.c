@@ -419,7 +419,9 @@ bert_params *bert_model_params(const bert_model *m) {
 
 int bert_inputs_check(const bert_model *m, const bert_inputs *in, bert_error *e) {
     const bert_config *c = &m->config;
-    if (!in || in->n < 1 || !in->start || !in->ids || in->start[0] != 0)
+    /* A family without a table of words reads something else than ids: columns. */
+    const bool reads_ids = m->trunk.words != NULL;
+    if (!in || in->n < 1 || !in->start || (reads_ids && !in->ids) || in->start[0] != 0)
         return bert_fail(e, BERT_EINVAL, "inputs: at least one sequence, with start[0] = 0");
     const int32_t longest = bert_model_max_length(m);
     for (int32_t i = 0; i < in->n; i++) {
@@ -430,7 +432,7 @@ int bert_inputs_check(const bert_model *m, const bert_inputs *in, bert_error *e)
             return bert_fail(e, BERT_ETOOLONG,
                              "inputs: sequence %d has %d tokens; the model takes %d", i, length,
                              longest);
-        for (int32_t j = in->start[i]; j < in->start[i + 1]; j++) {
+        for (int32_t j = in->start[i]; reads_ids && j < in->start[i + 1]; j++) {
             if (in->ids[j] < 0 || in->ids[j] >= c->vocab_size)
                 return bert_fail(e, BERT_EINVAL,
                                  "inputs: sequence %d has the id %d; ids are 0 to %d", i,

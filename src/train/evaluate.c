@@ -14,9 +14,12 @@ static bool fits(const bert_head *h, const bert_task *task) {
 
 /* Something to learn or to be measured by. */
 static bool has_more_than_inputs(const bert_dataset *d) {
-    for (int i = 0; i < d->columns.n; i++)
-        if (strcmp(d->columns.at[i]->name, "ids") && strcmp(d->columns.at[i]->name, "type_ids"))
-            return true;
+    static const char *const texts[] = {"ids", "type_ids", NULL};
+    for (int i = 0; i < d->columns.n; i++) {
+        const char *const *name = d->task->inputs ? d->task->inputs : texts;
+        while (*name && strcmp(*name, d->columns.at[i]->name)) name++;
+        if (!*name) return true;
+    }
     return false;
 }
 
@@ -39,13 +42,13 @@ int bert_dataset_check_model(const bert_dataset *d, const bert_model *m, bert_er
                          "bert_dataset_model(), or the data with the model's labels",
                          d->where, bert_problem_name(d->problem), (int)d->num_labels,
                          bert_problem_name(problem), (int)c->num_labels);
-    if (!d->task->mask && !has_more_than_inputs(d))
+    if (!d->task->drawn && !has_more_than_inputs(d))
         return bert_fail(e, BERT_EINVAL, "%s: the rows have no labels", d->where);
     if (d->max_length > bert_model_max_length(m))
         return bert_fail(e, BERT_ETOOLONG, "%s: rows of up to %d tokens; the model takes %d",
                          d->where, (int)d->max_length, (int)bert_model_max_length(m));
     const int32_t *ids = bert_dataset_ints(d, "ids");
-    for (int64_t i = 0; i < d->start[d->sequences]; i++)
+    for (int64_t i = 0; ids && i < d->start[d->sequences]; i++)
         if (ids[i] >= c->vocab_size)
             return bert_fail(e, BERT_EINVAL, "%s: holds token %d; the model has %d", d->where,
                              (int)ids[i], (int)c->vocab_size);
@@ -64,7 +67,8 @@ static int run_batch(const bert_evaluation *v, bert_batch *b, bert_metrics *metr
     const float *x = bert_tensor_read(v->tape, logits), *value = bert_tensor_read(v->tape, loss);
     int rc = bert_tape_error(v->tape, e);
     if (rc) return rc;
-    const int32_t width = b->row_sequences ? b->row_sequences : labels;
+    const bool choice = v->model->head.outputs == BERT_OUTPUT_CHOICE;
+    const int32_t width = choice ? b->row_sequences : labels;
     const int64_t scores = (int64_t)bert_tensor_rows(logits) * bert_tensor_cols(logits);
     const bool by_row = !bert_metrics_scorer(metrics);
     if (by_row && scores != (int64_t)b->row_count * width)
