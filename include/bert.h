@@ -267,6 +267,8 @@ typedef enum {
     BERT_ACT_LEAKY_RELU,
     BERT_ACT_COUNT
 } bert_act;
+/* Which half of the columns of a gated layer is activated. */
+typedef enum { BERT_GATE_NONE, BERT_GATE_FIRST, BERT_GATE_SECOND } bert_gate;
 
 /* Weights, configuration and tokenizer of one checkpoint. The weight file is mapped; shared once
  * opened. */

@@ -112,18 +112,25 @@ BERT_API int bert_params_merge_adapters(bert_params *ps, bert_error *e);
 
 typedef struct {
     bert_param *weight; /* [out, in], as PyTorch stores it */
-    bert_param *bias;   /* [1, out] */
+    bert_param *bias;   /* [1, out]; NULL: none */
 } bert_linear;
 /* "name.weight" N(0, initializer_range), "name.bias" 0. */
 BERT_API int bert_linear_new(bert_params *ps, const char *name, int32_t in, int32_t out,
                              bert_linear *l, bert_error *e);
+/* The same without a bias. */
+BERT_API int bert_linear_new_unbiased(bert_params *ps, const char *name, int32_t in, int32_t out,
+                                      bert_linear *l, bert_error *e);
 
 typedef struct {
-    bert_param *weight, *bias; /* [1, size] each; saved as name.weight, name.bias */
+    bert_param *weight,
+        *bias; /* [1, size] each; saved as name.weight, name.bias. bias NULL: none */
     float eps;
 } bert_layer_norm;
 BERT_API int bert_layer_norm_new(bert_params *ps, const char *name, int32_t size, float eps,
                                  bert_layer_norm *n, bert_error *e);
+/* The same without a bias. */
+BERT_API int bert_layer_norm_new_unbiased(bert_params *ps, const char *name, int32_t size,
+                                          float eps, bert_layer_norm *n, bert_error *e);
 
 /* --------------------------------------------------- 2. Tape and operations */
 
@@ -191,6 +198,12 @@ BERT_API bert_tensor *bert_linear_cat(bert_tape *t, const bert_linear *ls, int c
  * of the inner size for backward, not two. */
 BERT_API bert_tensor *bert_feed_forward(bert_tape *t, bert_linear up, bert_act act,
                                         bert_linear down, bert_tensor *x);
+/* The same with a gate (GLU: Shazeer 2020, arXiv:2002.05202): down(act(a) b), elementwise, where a
+ * is the half of the columns of up(x) that `gate` names, and b the other one. up: a linear of twice
+ * the inner size, or (count 2) one for each half. */
+BERT_API bert_tensor *bert_feed_forward_gated(bert_tape *t, const bert_linear *up, int count,
+                                              bert_gate gate, bert_act act, bert_linear down,
+                                              bert_tensor *x);
 BERT_API bert_tensor *bert_activate(bert_tape *t, bert_tensor *x, bert_act act);
 /* A b, or a b^T. */
 BERT_API bert_tensor *bert_matmul(bert_tape *t, bert_tensor *a, bert_tensor *b, bool transpose_b);

@@ -209,8 +209,8 @@ static int layer_norm_forward(bert_worker *w, const bert_call *c) {
             variance += (SUMMED(j) - mean) * (SUMMED(j) - mean) / (double)v.cols;
         const double inverse = 1 / sqrt(variance + (double)n->eps);
         for (size_t j = 0; j < v.cols; j++)
-            v.y[r * v.cols + j] =
-                (float)((SUMMED(j) - mean) * inverse * (double)gamma[j] + (double)beta[j]);
+            v.y[r * v.cols + j] = (float)((SUMMED(j) - mean) * inverse * (double)gamma[j] +
+                                          (beta ? (double)beta[j] : 0));
         if (stats) stats[2 * r] = (float)mean;
         if (stats) stats[2 * r + 1] = (float)inverse;
     }

@@ -67,18 +67,45 @@ static int linear_backward(bert_worker *worker, const bert_call *c, const bert_f
     return 0;
 }
 
+/* up(x), as a matrix of all its columns. */
+static void up_of(const bert_feed_forward_with *n, float *both, const float *x, size_t rows) {
+    const size_t width = (size_t)bert_feed_forward_width(n);
+    linear(both, width, x, &n->up[0], rows);
+    if (n->count > 1) linear(both + n->up[0].rows, width, x, &n->up[1], rows);
+}
+
+/* h [rows, inner] of up(x); with dh, whose place the gradient of up(x) takes, its backward. */
+static void inner_of(const bert_feed_forward_with *n, float *h, const float *both, size_t rows,
+                     const float *dh, float *dboth) {
+    const size_t inner = (size_t)n->down.cols, width = (size_t)bert_feed_forward_width(n);
+    const size_t first = n->gate == BERT_GATE_SECOND ? inner : 0, other = inner - first;
+    for (size_t r = 0; r < rows; r++) {
+        const float *a = both + r * width + first, *b = both + r * width + other;
+        float value[1];
+        for (size_t j = 0; j < inner; j++) {
+            plain_activate(n->act, value, a + j, 1);
+            const float gate = n->gate == BERT_GATE_NONE ? 1 : b[j];
+            if (!dh) h[r * inner + j] = *value * gate;
+            if (!dh) continue;
+            const float d = dh[r * inner + j], scaled = d * gate;
+            plain_activate_back(n->act, dboth + r * width + first + j, &scaled, a + j, 1);
+            if (n->gate != BERT_GATE_NONE) dboth[r * width + other + j] = d * *value;
+        }
+    }
+}
+
 static int feed_forward_forward(bert_worker *worker, const bert_call *c) {
     (void)worker;
     const bert_feed_forward_with *n = c->with;
     const plain_view v = plain_see(c, NULL);
-    const size_t inner = (size_t)n->up.rows, size = v.rows * inner;
-    float *h = malloc(size * sizeof *h);
-    if (!h) return BERT_ENOMEM;
-    linear(h, inner, v.a, &n->up, v.rows);
-    if (n->pre) memcpy(plain_at(n->pre), h, size * sizeof *h);
-    plain_activate(n->act, h, h, size);
+    const size_t inner = (size_t)n->down.cols, size = v.rows * (size_t)bert_feed_forward_width(n);
+    float *both = malloc((size + v.rows * inner) * sizeof *both), *h = both + size;
+    if (!both) return BERT_ENOMEM;
+    up_of(n, both, v.a, v.rows);
+    if (n->pre) memcpy(plain_at(n->pre), both, size * sizeof *both);
+    inner_of(n, h, both, v.rows, NULL, NULL);
     linear(v.y, v.cols, h, &n->down, v.rows);
-    free(h);
+    free(both);
     return 0;
 }
 
@@ -86,18 +113,20 @@ static int feed_forward_backward(bert_worker *worker, const bert_call *c, const 
     (void)worker;
     const bert_feed_forward_with *n = c->with;
     const plain_view v = plain_see(c, f);
-    const size_t inner = (size_t)n->up.rows, size = v.rows * inner;
-    float *h = calloc(size, sizeof *h), *dh = calloc(size, sizeof *dh);
-    if (h && dh) {
-        plain_activate(n->act, h, plain_at(n->pre), size);
-        linear_back(&n->down, h, v.dy, v.cols, v.rows, dh, false, v.dp[2], v.dp[3]);
-        plain_activate_back(n->act, dh, dh, plain_at(n->pre), size);
-        linear_back(&n->up, v.a, dh, inner, v.rows, v.da, f->add[0], v.dp[0], v.dp[1]);
-    }
-    const int rc = h && dh ? 0 : BERT_ENOMEM;
-    free(h);
-    free(dh);
-    return rc;
+    const size_t inner = (size_t)n->down.cols, width = (size_t)bert_feed_forward_width(n);
+    float *dboth = calloc(v.rows * (width + 2 * inner), sizeof *dboth), *h = dboth + v.rows * width,
+          *dh = h + v.rows * inner;
+    if (!dboth) return BERT_ENOMEM;
+    const float *both = plain_at(n->pre);
+    float *const *down = v.dp + 2 * n->count;
+    inner_of(n, h, both, v.rows, NULL, NULL);
+    linear_back(&n->down, h, v.dy, v.cols, v.rows, dh, false, down[0], down[1]);
+    inner_of(n, NULL, both, v.rows, dh, dboth);
+    for (int i = 0, first = 0; i < n->count; first += n->up[i++].rows)
+        linear_back(&n->up[i], v.a, dboth + first, width, v.rows, v.da, f->add[0] || i, v.dp[2 * i],
+                    v.dp[2 * i + 1]);
+    free(dboth);
+    return 0;
 }
 
 static int matmul_forward(bert_worker *worker, const bert_call *c) {

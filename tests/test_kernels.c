@@ -58,6 +58,14 @@ static void levels_agree_with_portable_c(void **state) {
             for (size_t i = 0; i < n; i++) close_to(y[i], z[i], 1e-6, 1e-7, level->name);
             k->act[act].backward(y, dy, x, n), c->act[act].backward(z, dy, x, n);
             for (size_t i = 0; i < n; i++) close_to(y[i], z[i], 2e-6, 1e-6, level->name);
+            k->act[act].gate(y, x, dy, n), c->act[act].gate(z, x, dy, n);
+            for (size_t i = 0; i < n; i++) close_to(y[i], z[i], 2e-6, 1e-6, level->name);
+            float *dk = zeros(2 * n + 1), *dc = zeros(2 * n + 1);
+            k->act[act].gate_backward(dk, dk + n, dy, x, dy, n);
+            c->act[act].gate_backward(dc, dc + n, dy, x, dy, n);
+            for (size_t i = 0; i < 2 * n; i++) close_to(dk[i], dc[i], 2e-6, 1e-6, level->name);
+            assert_true(dk[2 * n] == 0);
+            free(dk), free(dc);
             bert_block_epilogue e = {.bias = dy, .residual = dy, .residual_stride = (ptrdiff_t)n};
             k->act[act].epilogue[BERT_SUMS_EXACT](y, (ptrdiff_t)n, x, (int)n, 1, (int)n, &e);
             c->act[act].epilogue[BERT_SUMS_EXACT](z, (ptrdiff_t)n, x, (int)n, 1, (int)n, &e);

@@ -26,6 +26,11 @@ REFUSE(linear_act, bert_linear_act(v->t, v->l, v->y, (bert_act)99))
 REFUSE(cat, bert_linear_cat(v->t, &v->l, 4, v->y))
 REFUSE(bias, bert_linear_apply(v->t, (bert_linear){v->l.weight, v->n.bias}, v->y))
 REFUSE(feed, bert_feed_forward(v->t, v->l, BERT_ACT_GELU, v->l, v->y))
+REFUSE(gate, bert_feed_forward_gated(v->t, &v->l, 1, BERT_GATE_NONE, BERT_ACT_GELU, v->l, v->y))
+REFUSE(gate_many, bert_feed_forward_gated(v->t, (bert_linear[3]){v->l, v->l, v->l}, 3,
+                                          BERT_GATE_FIRST, BERT_ACT_GELU, v->l, v->y))
+REFUSE(gate_down,
+       bert_feed_forward_gated(v->t, &v->l, 1, BERT_GATE_FIRST, BERT_ACT_GELU, v->l, v->y))
 REFUSE(matmul, bert_matmul(v->t, v->x, v->y, false))
 REFUSE(matmul_t, bert_matmul(v->t, v->x, v->y, true))
 REFUSE(add, bert_add(v->t, v->x, v->y))
@@ -69,6 +74,9 @@ static const struct {
     {refuse_cat, "linear: 4 linears; 1 to 3 can be joined"},
     {refuse_bias, "linear: n.bias has 5 elements, l.weight gives 2 columns"},
     {refuse_feed, "linear: input has 2 columns, l.weight takes 5"},
+    {refuse_gate, "feed_forward: there is no gate 0"},
+    {refuse_gate_many, "feed_forward: 3 linears are no gate"},
+    {refuse_gate_down, "linear: input has 1 columns, l.weight takes 5"},
     {refuse_matmul, "matmul: [4, 6] times [3, 5]"},
     {refuse_matmul_t, "matmul: [4, 6] times [3, 5] transposed"},
     {refuse_add, "add: [4, 6] and [3, 5]"},

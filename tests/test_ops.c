@@ -124,6 +124,37 @@ static void naive_feed_forward(double *y, const double *const *in, int arg) {
     naive_linear(y, 3, h, in[3], in[4], 6, 5, 3);
 }
 
+/* arg: the activation, and from 100 on the second half is the one that is activated. */
+static bert_tensor *run_gated(env *v, int arg) {
+    const bert_linear up = {v->p[1], v->p[2]}, down = {v->p[3], v->p[4]};
+    return bert_feed_forward_gated(v->t, &up, 1, arg < 100 ? BERT_GATE_FIRST : BERT_GATE_SECOND,
+                                   (bert_act)(arg % 100), down, v->x[0]);
+}
+static bert_tensor *run_gated_of_two(env *v, int arg) {
+    const bert_linear up[] = {{v->p[1], NULL}, {v->p[2], v->p[3]}}, down = {v->p[4], NULL};
+    return bert_feed_forward_gated(v->t, up, 2, arg < 100 ? BERT_GATE_FIRST : BERT_GATE_SECOND,
+                                   (bert_act)(arg % 100), down, v->x[0]);
+}
+static void naive_gate(double *h, const double *both, int arg) {
+    const int a = arg < 100 ? 0 : 5;
+    for (int i = 0; i < 30; i++)
+        h[i] = act_value((bert_act)(arg % 100), both[i / 5 * 10 + a + i % 5]) *
+               both[i / 5 * 10 + 5 - a + i % 5];
+}
+static void naive_gated(double *y, const double *const *in, int arg) {
+    double both[6 * 10], h[6 * 5];
+    naive_linear(both, 10, in[0], in[1], in[2], 6, 7, 10);
+    naive_gate(h, both, arg);
+    naive_linear(y, 3, h, in[3], in[4], 6, 5, 3);
+}
+static void naive_gated_of_two(double *y, const double *const *in, int arg) {
+    double both[6 * 10], h[6 * 5];
+    naive_linear(both, 10, in[0], in[1], NULL, 6, 7, 5);
+    naive_linear(both + 5, 10, in[0], in[2], in[3], 6, 7, 5);
+    naive_gate(h, both, arg);
+    naive_linear(y, 3, h, in[4], NULL, 6, 5, 3);
+}
+
 /* Leaves from `first` on as the adapter of a weight. */
 static bert_param *with_adapter(const env *v, int weight, int first) {
     static bert_adapter d;
@@ -173,6 +204,17 @@ static void naive_adapted_feed(double *y, const double *const *in, int arg) {
     const double *const merged[] = {in[0], in[1], in[2],
                                     naive_adapted(w, in[3], in[5], in[6], 3, 5, 2), in[4]};
     naive_feed_forward(y, merged, arg);
+}
+
+static bert_tensor *run_adapted_gate(env *v, int arg) {
+    with_adapter(v, 1, 5);
+    return run_gated(v, arg);
+}
+static void naive_adapted_gate(double *y, const double *const *in, int arg) {
+    double w[70];
+    const double *const merged[] = {in[0], naive_adapted(w, in[1], in[5], in[6], 10, 7, 2), in[2],
+                                    in[3], in[4]};
+    naive_gated(y, merged, arg);
 }
 
 static const int32_t tied_ids[] = {2, 0, 2, 4};
@@ -254,11 +296,15 @@ static void naive_dropout(double *y, const double *const *in, int arg) {
 }
 
 enum { NORM_ROWS = 70, NORM_COLS = 6 };
+/* 1: with a residual of its own, 2: with x as its residual; 4: without a bias */
 static bert_tensor *run_layer_norm(env *v, int arg) {
-    bert_layer_norm n = {v->p[1], v->p[2], 1e-3f};
+    bert_layer_norm n = {v->p[1], arg & 4 ? NULL : v->p[2], 1e-3f};
+    arg &= 3;
     return bert_layer_norm_apply(v->t, &n, v->x[0], arg ? v->x[arg == 1 ? 3 : 0] : NULL);
 }
 static void naive_layer_norm(double *y, const double *const *in, int arg) {
+    const bool biased = !(arg & 4);
+    arg &= 3;
     for (int r = 0; r < NORM_ROWS; r++) {
         double x[NORM_COLS], mean = 0, var = 0;
         for (int c = 0; c < NORM_COLS; c++) {
@@ -268,7 +314,8 @@ static void naive_layer_norm(double *y, const double *const *in, int arg) {
         }
         for (int c = 0; c < NORM_COLS; c++) var += (x[c] - mean) * (x[c] - mean) / NORM_COLS;
         for (int c = 0; c < NORM_COLS; c++)
-            y[r * NORM_COLS + c] = (x[c] - mean) / sqrt(var + (double)1e-3f) * in[1][c] + in[2][c];
+            y[r * NORM_COLS + c] =
+                (x[c] - mean) / sqrt(var + (double)1e-3f) * in[1][c] + (biased ? in[2][c] : 0);
     }
 }
 
@@ -523,6 +570,12 @@ static void naive_checkpoint(double *y, const double *const *in, int arg) {
     { X(6, 7), P(4, 7), P(1, 4), P(5, 7), P(1, 5), P(3, 7), P(1, 3) }
 #define FEED                                                                                       \
     { X(6, 7), P(5, 7), P(1, 5), P(3, 5), P(1, 3) }
+#define GATED                                                                                      \
+    { X(6, 7), P(10, 7), P(1, 10), P(3, 5), P(1, 3) }
+#define GATED_OF_TWO                                                                               \
+    { X(6, 7), P(5, 7), P(5, 7), P(1, 5), P(3, 5) }
+#define ADAPTED_GATE                                                                               \
+    { X(6, 7), P(10, 7), P(1, 10), P(3, 5), P(1, 3), P(2, 7), P(10, 2) }
 #define ADAPTED                                                                                    \
     { X(6, 7), P(5, 7), P(1, 5), P(2, 7), P(5, 2) }
 #define ADAPTED_CAT                                                                                \
@@ -554,6 +607,16 @@ static const op_case cases[] = {
      FEED, false},
     {"feed_forward none", &bert_op_feed_forward, BERT_ACT_NONE, run_feed_forward,
      naive_feed_forward, FEED, false},
+    {"feed_forward gate first", &bert_op_feed_forward, BERT_ACT_GELU, run_gated, naive_gated, GATED,
+     false},
+    {"feed_forward gate second", &bert_op_feed_forward, 100 + BERT_ACT_SILU, run_gated, naive_gated,
+     GATED, false},
+    {"feed_forward gate of two", &bert_op_feed_forward, BERT_ACT_GELU_NEW, run_gated_of_two,
+     naive_gated_of_two, GATED_OF_TWO, false},
+    {"feed_forward second of two", &bert_op_feed_forward, 100 + BERT_ACT_SILU, run_gated_of_two,
+     naive_gated_of_two, GATED_OF_TWO, false},
+    {"feed_forward gate adapted", &bert_op_feed_forward, 100 + BERT_ACT_GELU, run_adapted_gate,
+     naive_adapted_gate, ADAPTED_GATE, false},
     {"matmul", &bert_op_matmul, 0, run_matmul, naive_matmul, {X(4, 5), X(5, 6)}, false},
     {"matmul b^T", &bert_op_matmul, 1, run_matmul, naive_matmul, {X(4, 5), X(6, 5)}, false},
     {"add", &bert_op_add, 1, run_add, naive_add, {X(4, 5), X(4, 5)}, false},
@@ -594,6 +657,9 @@ static const op_case cases[] = {
     {"layer_norm", &bert_op_layer_norm, 0, run_layer_norm, naive_layer_norm, NORM, false},
     {"layer_norm + r", &bert_op_layer_norm, 1, run_layer_norm, naive_layer_norm, NORM, false},
     {"layer_norm + x", &bert_op_layer_norm, 2, run_layer_norm, naive_layer_norm, NORM, false},
+    {"layer_norm unbiased", &bert_op_layer_norm, 4, run_layer_norm, naive_layer_norm, NORM, false},
+    {"layer_norm unbiased + r", &bert_op_layer_norm, 5, run_layer_norm, naive_layer_norm, NORM,
+     false},
     {"softmax", &bert_op_softmax, 0, run_softmax, naive_softmax_rows, {X(4, 9)}, false},
     {"normalize_rows",
      &bert_op_normalize_rows,

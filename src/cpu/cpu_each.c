@@ -47,13 +47,19 @@ static void norm_groups(const void *context, size_t begin, size_t end, int threa
 }
 
 static int layer_norm_forward(bert_worker *w, const bert_call *c) {
-    const norm o = {.with = c->with,
+    bert_layer_norm_with with = *(const bert_layer_norm_with *)c->with;
+    const size_t bytes = (size_t)c->y.cols * sizeof(float);
+    float *zeros = with.beta ? NULL : bert_worker_take(w, (size_t)c->y.cols);
+    if (!with.beta && !zeros) return BERT_ENOMEM;
+    if (zeros) with.beta = memset(zeros, 0, bytes);
+    const norm o = {.with = &with,
                     .y = c->y.data,
                     .x = c->x[0].data,
                     .residual = c->x[1].data,
                     .rows = (size_t)c->y.rows,
                     .cols = (size_t)c->y.cols};
     bert_loop(w->threads, o.rows, bert_rows_grain(o.cols), norm_rows, &o);
+    bert_worker_give(w, zeros);
     return 0;
 }
 

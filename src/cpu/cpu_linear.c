@@ -183,11 +183,11 @@ const bert_op_row bert_cpu_linear = {linear_forward, linear_backward};
 
 /* ---- feed_forward, keeping neither the activations nor their gradient */
 
-static int feed_forward_forward(bert_worker *w, const bert_call *c) {
+static int plain_feed_forward(bert_worker *w, const bert_call *c) {
     const bert_feed_forward_with *n = c->with;
     const bert_matrix *x = &c->x[0];
-    const int inner = n->up.rows, rows = x->rows;
-    const weight_use up = use_of(w, &n->up, 1, rows), down = use_of(w, &n->down, 1, rows);
+    const int inner = n->up[0].rows, rows = x->rows;
+    const weight_use up = use_of(w, n->up, 1, rows), down = use_of(w, &n->down, 1, rows);
     const bert_gemm_kernel *g = bert_cpu()->gemm[w->precision];
     const bool as_words = up == KEPT && down == KEPT && bert_words_wanted(g, rows, inner);
     float *h = bert_worker_take(w, as_words ? bert_words_bytes(g, rows, inner) / sizeof(float)
@@ -195,10 +195,7 @@ static int feed_forward_forward(bert_worker *w, const bert_call *c) {
     if (!h) return BERT_ENOMEM;
     const bert_words words = bert_words_at(g, h, rows, inner);
     const left_side made = {.x = h, .words = as_words ? &words : NULL};
-    /* not of down, whose input differs more from text to text than an example tells */
-    int rc = learn_balance(w, &n->up, 1, x);
-    if (!rc)
-        rc = product(w, &n->up, 1, up, (left_side){.x = x->data}, h, rows, inner,
+    int rc = product(w, n->up, 1, up, (left_side){.x = x->data}, h, rows, inner,
                      (bert_epilogue){.act = n->act, .pre = n->pre, .words = made.words});
     if (!rc)
         rc = product(w, &n->down, 1, down, made, c->y.data, rows, c->y.cols, (bert_epilogue){0});
@@ -206,21 +203,113 @@ static int feed_forward_forward(bert_worker *w, const bert_call *c) {
     return rc;
 }
 
-static int feed_forward_backward(bert_worker *w, const bert_call *c, const bert_flow *f) {
+/* The halves of up(x) [rows, 2 inner], and what is made of them. */
+typedef struct {
+    bert_act act;
+    size_t inner;
+    const float *a, *b; /* of the first row: what is activated, and the other */
+    float *h;           /* [rows, inner]: forward's result, backward's gradient */
+    float *da, *db;     /* beside each other as a and b are */
+} gated;
+
+static gated gated_of(const bert_feed_forward_with *n, const float *both, float *h, float *dboth) {
+    const size_t inner = (size_t)n->down.cols;
+    const size_t a = n->gate == BERT_GATE_FIRST ? 0 : inner, b = inner - a;
+    return (gated){.act = n->act,
+                   .inner = inner,
+                   .a = both + a,
+                   .b = both + b,
+                   .h = h,
+                   .da = dboth ? dboth + a : NULL,
+                   .db = dboth ? dboth + b : NULL};
+}
+
+static void gate_rows(const void *context, size_t begin, size_t end, int thread) {
+    (void)thread;
+    const gated *o = context;
+    for (size_t r = begin, i = 2 * begin * o->inner; r < end; r++, i += 2 * o->inner)
+        bert_cpu()->act[o->act].gate(o->h + i / 2, o->a + i, o->b + i, o->inner);
+}
+
+static void gate_backward_rows(const void *context, size_t begin, size_t end, int thread) {
+    (void)thread;
+    const gated *o = context;
+    for (size_t r = begin, i = 2 * begin * o->inner; r < end; r++, i += 2 * o->inner)
+        bert_cpu()->act[o->act].gate_backward(o->da + i, o->db + i, o->h + i / 2, o->a + i,
+                                              o->b + i, o->inner);
+}
+
+static void gate(bert_worker *w, size_t rows, bert_loop_fn *fn, gated o) {
+    bert_loop(w->threads, rows, bert_rows_grain(2 * o.inner), fn, &o);
+}
+
+static int gated_feed_forward(bert_worker *w, const bert_call *c) {
     const bert_feed_forward_with *n = c->with;
     const bert_matrix *x = &c->x[0];
-    const size_t size = (size_t)x->rows * (size_t)n->up.rows;
+    const int width = bert_feed_forward_width(n), rows = x->rows;
+    const size_t size = (size_t)rows * (size_t)width;
+    float *own = n->pre ? NULL : bert_worker_take(w, size), *both = n->pre ? n->pre : own;
+    float *h = bert_worker_take(w, size / 2);
+    int rc = both && h ? 0 : BERT_ENOMEM;
+    if (!rc)
+        rc = product(w, n->up, n->count, use_of(w, n->up, n->count, rows),
+                     (left_side){.x = x->data}, both, rows, width, (bert_epilogue){0});
+    if (!rc) gate(w, (size_t)rows, gate_rows, gated_of(n, both, h, NULL));
+    if (!rc)
+        rc = product(w, &n->down, 1, use_of(w, &n->down, 1, rows), (left_side){.x = h}, c->y.data,
+                     rows, c->y.cols, (bert_epilogue){0});
+    bert_worker_give(w, h);
+    bert_worker_give(w, own);
+    return rc;
+}
+
+static int feed_forward_forward(bert_worker *w, const bert_call *c) {
+    const bert_feed_forward_with *n = c->with;
+    /* not of down, whose input differs more from text to text than an example tells */
+    int rc = learn_balance(w, n->up, n->count, &c->x[0]);
+    if (rc) return rc;
+    return n->gate == BERT_GATE_NONE ? plain_feed_forward(w, c) : gated_feed_forward(w, c);
+}
+
+static int plain_feed_backward(bert_worker *w, const bert_call *c, const bert_flow *f) {
+    const bert_feed_forward_with *n = c->with;
+    const bert_matrix *x = &c->x[0];
+    const size_t size = (size_t)x->rows * (size_t)n->up[0].rows;
     float *h = bert_worker_take(w, size); /* the activations, and then their gradient */
     if (!h) return BERT_ENOMEM;
     bert_loop_act(w->threads, n->act, h, n->pre, size);
     int rc = linears_backward(w, &n->down, 1, h, f->dy, x->rows, f->dp + 2, (input_grad){.dx = h});
     if (!rc) {
         bert_loop_act_backward(w->threads, n->act, h, h, n->pre, size);
-        rc = linears_backward(w, &n->up, 1, x->data, h, x->rows, f->dp,
+        rc = linears_backward(w, n->up, 1, x->data, h, x->rows, f->dp,
                               (input_grad){f->dx[0], f->add[0]});
     }
     bert_worker_give(w, h);
     return rc;
+}
+
+static int gated_feed_backward(bert_worker *w, const bert_call *c, const bert_flow *f) {
+    const bert_feed_forward_with *n = c->with;
+    const bert_matrix *x = &c->x[0];
+    const size_t rows = (size_t)x->rows, size = rows * (size_t)bert_feed_forward_width(n);
+    float *h = bert_worker_take(w, size / 2), *dboth = bert_worker_take(w, size);
+    int rc = h && dboth ? 0 : BERT_ENOMEM;
+    if (!rc) gate(w, rows, gate_rows, gated_of(n, n->pre, h, NULL));
+    if (!rc)
+        rc = linears_backward(w, &n->down, 1, h, f->dy, x->rows, f->dp + 2 * n->count,
+                              (input_grad){.dx = h});
+    if (!rc) gate(w, rows, gate_backward_rows, gated_of(n, n->pre, h, dboth));
+    if (!rc)
+        rc = linears_backward(w, n->up, n->count, x->data, dboth, x->rows, f->dp,
+                              (input_grad){f->dx[0], f->add[0]});
+    bert_worker_give(w, dboth);
+    bert_worker_give(w, h);
+    return rc;
+}
+
+static int feed_forward_backward(bert_worker *w, const bert_call *c, const bert_flow *f) {
+    const bert_feed_forward_with *n = c->with;
+    return n->gate == BERT_GATE_NONE ? plain_feed_backward(w, c, f) : gated_feed_backward(w, c, f);
 }
 
 const bert_op_row bert_cpu_feed_forward = {feed_forward_forward, feed_forward_backward};

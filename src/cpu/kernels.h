@@ -10,6 +10,11 @@
 typedef void bert_act_forward_fn(float *y, const float *x, size_t n);
 /* dx[i] = dy[i] * f'(x[i]); x is the input of f; dx may be dy. */
 typedef void bert_act_backward_fn(float *dx, const float *dy, const float *x, size_t n);
+/* y[i] = f(a[i]) * b[i] */
+typedef void bert_gate_fn(float *y, const float *a, const float *b, size_t n);
+/* da[i] = dy[i] * b[i] * f'(a[i]), db[i] = dy[i] * f(a[i]) */
+typedef void bert_gate_backward_fn(float *da, float *db, const float *dy, const float *a,
+                                   const float *b, size_t n);
 
 /* A left operand as blocks read it: unit of depth u of row i (of part p, where there are several)
  * is at data + i row + u unit + p part. */
@@ -126,6 +131,8 @@ typedef struct {
     struct {
         bert_act_forward_fn *forward;
         bert_act_backward_fn *backward;
+        bert_gate_fn *gate;
+        bert_gate_backward_fn *gate_backward;
         bert_epilogue_fn *epilogue[BERT_SUMS_KINDS];
     } act[BERT_ACT_COUNT]; /* BERT_ACT_NONE copies */
 

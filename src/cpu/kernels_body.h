@@ -79,6 +79,12 @@ INLINE float sum_4(const vf s[4]) {
     EPILOGUE(name, bytes_epilogue, const bert_left left_side = *e.left,                            \
              const quantized_group columns = quantized_columns_at(e.right, i), SUMS_OF_BYTES)
 
+#define GATE_BACK(name, get, put)                                                                  \
+    {                                                                                              \
+        const vf d = get(dy + i), x = get(a + i);                                                  \
+        put(da + i, d * get(b + i) * name##_slope(x));                                             \
+        put(db + i, d * name(x));                                                                  \
+    }
 #define LOOPS(name)                                                                                \
     static void name##_forward(float *y, const float *x, size_t n) {                               \
         FOR_LANES(n, store(y + i, name(load(x + i))),                                              \
@@ -89,6 +95,14 @@ INLINE float sum_4(const vf s[4]) {
                   store_part(dx + i,                                                               \
                              load_part(dy + i, left, 0) * name##_slope(load_part(x + i, left, 0)), \
                              left));                                                               \
+    }                                                                                              \
+    static void name##_gate(float *y, const float *a, const float *b, size_t n) {                  \
+        FOR_LANES(n, store(y + i, name(load(a + i)) * load(b + i)),                                \
+                  store_part(y + i, name(PART(a + i)) * PART(b + i), left));                       \
+    }                                                                                              \
+    static void name##_gate_backward(float *da, float *db, const float *dy, const float *a,        \
+                                     const float *b, size_t n) {                                   \
+        FOR_LANES(n, GATE_BACK(name, WHOLE, store), GATE_BACK(name, PART, PUT_PART));              \
     }
 #define ACTIVATION(name)                                                                           \
     EPILOGUE_OF_FLOATS(name)                                                                       \
@@ -393,6 +407,8 @@ void FILL(bert_kernels *k) {
 #define ACT(id, name, coarse)                                                                      \
     k->act[id].forward = name##_forward;                                                           \
     k->act[id].backward = name##_backward;                                                         \
+    k->act[id].gate = name##_gate;                                                                 \
+    k->act[id].gate_backward = name##_gate_backward;                                               \
     k->act[id].epilogue[BERT_SUMS_EXACT] = name##_epilogue;                                        \
     k->act[id].epilogue[BERT_SUMS_COARSE] = coarse##_epilogue;                                     \
     k->act[id].epilogue[BERT_SUMS_QUANTIZED] = coarse##_bytes_epilogue

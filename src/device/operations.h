@@ -116,12 +116,19 @@ typedef struct {
     bert_act act;
     float *pre; /* kept: what act was given; NULL as well where act is none */
 } bert_linear_with;
-/* y = down(act(up(x))). dp: of up's weight and bias, of down's. */
+/* y = down(h), where h = act(up(x)), up being the weights one below another; or, where there is a
+ * gate, act(a) b elementwise, a being the half of up(x) that it names and b the other. dp: of the
+ * weight and bias of each of up, of down's. */
 typedef struct {
-    bert_weight up, down;
+    bert_weight up[2], down;
+    int count; /* of up */
+    bert_gate gate;
     bert_act act;
     float *pre; /* kept: up(x) */
 } bert_feed_forward_with;
+static inline int32_t bert_feed_forward_width(const bert_feed_forward_with *n) {
+    return n->up[0].rows + (n->count > 1 ? n->up[1].rows : 0); /* of up(x) */
+}
 /* y = a b, or a b^T */
 typedef struct {
     bool transpose_b;
@@ -146,7 +153,7 @@ typedef struct {
 /* y = gamma (x + residual - mean) / sqrt(var + eps) + beta of each row, x[1] being the residual or
  * nothing. dx[0] is of the sum, so of both. dp: of gamma and beta. */
 typedef struct {
-    const float *gamma, *beta;
+    const float *gamma, *beta; /* beta NULL: 0 */
     float eps;
     float *stats; /* kept: [rows, 2] mean, 1 / sqrt(var + eps) */
 } bert_layer_norm_with;

@@ -1,6 +1,7 @@
 #include "models/builder.h"
 #include "base/error.h"
 #include "tape/params.h"
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -17,20 +18,32 @@ static void name_of(const bert_builder *b, const char *format, int layer, const 
         snprintf(out, MAX_PARAMETER_NAME, "%s%s%s", b->prefix, format, suffix);
 }
 
-int bert_build_linear(bert_builder *b, const char *name, int layer, int32_t in, int32_t out,
-                      bert_linear *l) {
+int bert_build_linear_biased(bert_builder *b, const char *name, int layer, int32_t in, int32_t out,
+                             bool biased, bert_linear *l) {
     char full[MAX_PARAMETER_NAME];
     name_of(b, name, layer, "", full);
     b->params->layer = layer;
-    return bert_linear_new(b->params, full, in, out, l, b->e);
+    return biased ? bert_linear_new(b->params, full, in, out, l, b->e)
+                  : bert_linear_new_unbiased(b->params, full, in, out, l, b->e);
+}
+
+int bert_build_linear(bert_builder *b, const char *name, int layer, int32_t in, int32_t out,
+                      bert_linear *l) {
+    return bert_build_linear_biased(b, name, layer, in, out, true, l);
+}
+
+int bert_build_norm_biased(bert_builder *b, const char *name, int layer, int32_t size, float eps,
+                           bool biased, bert_layer_norm *n) {
+    char full[MAX_PARAMETER_NAME];
+    name_of(b, name, layer, "", full);
+    b->params->layer = layer;
+    return biased ? bert_layer_norm_new(b->params, full, size, eps, n, b->e)
+                  : bert_layer_norm_new_unbiased(b->params, full, size, eps, n, b->e);
 }
 
 int bert_build_norm(bert_builder *b, const char *name, int layer, int32_t size, float eps,
                     bert_layer_norm *n) {
-    char full[MAX_PARAMETER_NAME];
-    name_of(b, name, layer, "", full);
-    b->params->layer = layer;
-    return bert_layer_norm_new(b->params, full, size, eps, n, b->e);
+    return bert_build_norm_biased(b, name, layer, size, eps, true, n);
 }
 
 int bert_build_table(bert_builder *b, const char *name, int32_t rows, int32_t cols,
@@ -48,4 +61,22 @@ void *bert_build_alloc(bert_builder *b, size_t bytes) {
     void *p = bert_arena_calloc(b->memory, bytes);
     if (!p) bert_fail_memory(b->e, bytes);
     return p;
+}
+
+int bert_build_rotation(bert_builder *b, int32_t size, int32_t positions, float base, float scale,
+                        const bert_rotation **r) {
+    const size_t half = (size_t)size / 2, n = (size_t)positions * half;
+    bert_rotation *made = bert_build_alloc(b, sizeof *made);
+    float *turns = bert_build_alloc(b, 2 * n * sizeof *turns);
+    if (!made || !turns) return BERT_ENOMEM;
+    for (size_t i = 0; i < half; i++) {
+        const float frequency = scale / powf(base, (float)(2 * i) / (float)size);
+        for (size_t p = 0; p < (size_t)positions; p++) {
+            turns[p * half + i] = cosf((float)p * frequency);
+            turns[n + p * half + i] = sinf((float)p * frequency);
+        }
+    }
+    *made = (bert_rotation){size, positions, turns, turns + n};
+    *r = made;
+    return BERT_OK;
 }

@@ -23,8 +23,18 @@ int bert_build_linear(bert_builder *b, const char *name, int layer, int32_t in, 
                       bert_linear *l);
 int bert_build_norm(bert_builder *b, const char *name, int layer, int32_t size, float eps,
                     bert_layer_norm *n);
+/* The same without a bias, unless `biased`. */
+int bert_build_linear_biased(bert_builder *b, const char *name, int layer, int32_t in, int32_t out,
+                             bool biased, bert_linear *l);
+int bert_build_norm_biased(bert_builder *b, const char *name, int layer, int32_t size, float eps,
+                           bool biased, bert_layer_norm *n);
 /* A table of embeddings, below the layers. */
 int bert_build_table(bert_builder *b, const char *name, int32_t rows, int32_t cols, bert_param **p);
+/* Rotary position embeddings of `positions` places: column pair i of size / 2 turns by the place
+ * times scale base^(-2i / size), all in float32 as the reference has it. Scale is 1, but for NTK's
+ * factor f: base f, and scale f^(-2 / size). *r lives as long as the trunk. */
+int bert_build_rotation(bert_builder *b, int32_t size, int32_t positions, float base, float scale,
+                        const bert_rotation **r);
 /* Zeroed memory that lives as long as the trunk; NULL sets b->e. */
 void *bert_build_alloc(bert_builder *b, size_t bytes);
 #endif

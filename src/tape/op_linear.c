@@ -85,24 +85,68 @@ bert_tensor *bert_linear_cat(bert_tape *t, const bert_linear *ls, int count, ber
     return linear(t, ls, count, x, BERT_ACT_NONE);
 }
 
-/* ---- feed_forward: y = down(act(up(x))) */
+/* ---- feed_forward: y = down(h), where h = act(up(x)), or act(a) b of its halves */
 
 const bert_op bert_op_feed_forward = {"feed_forward", BERT_OP_feed_forward, bert_op_backward, true};
 
+/* The same of the operations there are, which take adapters. */
+static bert_tensor *feed_by_parts(bert_tape *t, const bert_linear *up, int count, bert_gate gate,
+                                  bert_act act, bert_linear down, bert_tensor *x) {
+    if (gate == BERT_GATE_NONE) return linear(t, &down, 1, linear(t, up, 1, x, act), BERT_ACT_NONE);
+    const int32_t inner = down.weight->cols;
+    bert_tensor *both = linear(t, up, count, x, BERT_ACT_NONE);
+    bert_tensor *first = bert_slice(t, both, 0, inner), *second = bert_slice(t, both, inner, inner);
+    bert_tensor *a = gate == BERT_GATE_FIRST ? first : second, *b = a == first ? second : first;
+    return linear(t, &down, 1, bert_mul(t, bert_activate(t, a, act), b), BERT_ACT_NONE);
+}
+
+/* up and down fit x and, by the gate, each other. */
+static bool feed_fits(bert_tape *t, const bert_linear *up, int count, bert_gate gate,
+                      const bert_linear *down, int32_t cols) {
+    if (count < 1 || count > 2)
+        return bert_tape_fail(t, &bert_op_feed_forward, BERT_EINVAL, "%d linears are no gate",
+                              count);
+    if (!linears_fit(t, up, count, cols)) return false;
+    int32_t width = 0;
+    for (int i = 0; i < count; i++) width += up[i].weight->rows;
+    const int32_t halves = gate == BERT_GATE_NONE ? 1 : 2;
+    if (width % halves)
+        return bert_tape_fail(t, &bert_op_feed_forward, BERT_EINVAL,
+                              "%d columns have no halves, one of which is a gate", width);
+    return linears_fit(t, down, 1, width / halves);
+}
+
+static bert_tensor *feed(bert_tape *t, const bert_linear *up, int count, bert_gate gate,
+                         bert_act act, bert_linear down, bert_tensor *x) {
+    const bert_op *op = &bert_op_feed_forward;
+    if (!bert_tape_ready(t, x) || !act_known(t, act) ||
+        !feed_fits(t, up, count, gate, &down, x->cols))
+        return NULL;
+    bert_linear all[BERT_LINEARS_MAX] = {0};
+    bert_feed_forward_with with = {
+        .count = count, .gate = gate, .act = act, .down = bert_weight_of(down)};
+    for (int i = 0; i < count; i++) with.up[i] = bert_weight_of(all[i] = up[i]);
+    all[count] = down;
+    if (has_adapter(all, count + 1)) return feed_by_parts(t, up, count, gate, act, down, x);
+    const bert_sources from = {.a = x, .linears = all, .linears_count = count + 1};
+    bert_tensor *y = bert_tape_result(t, op, x->rows, down.weight->rows, from);
+    if (y && y->node)
+        with.pre = bert_tape_floats(t, (size_t)x->rows * (size_t)bert_feed_forward_width(&with));
+    return bert_op_forward(t, op, y, from, &with, sizeof with);
+}
+
 bert_tensor *bert_feed_forward(bert_tape *t, bert_linear up, bert_act act, bert_linear down,
                                bert_tensor *x) {
-    const bert_op *op = &bert_op_feed_forward;
-    if (!bert_tape_ready(t, x) || !act_known(t, act) || !linears_fit(t, &up, 1, x->cols) ||
-        !linears_fit(t, &down, 1, up.weight->rows))
-        return NULL;
-    const bert_linear both[] = {up, down};
-    if (has_adapter(both, 2)) return linear(t, &down, 1, linear(t, &up, 1, x, act), BERT_ACT_NONE);
-    const bert_sources from = {.a = x, .linears = both, .linears_count = 2};
-    bert_tensor *y = bert_tape_result(t, op, x->rows, down.weight->rows, from);
-    bert_feed_forward_with with = {
-        .up = bert_weight_of(up), .down = bert_weight_of(down), .act = act};
-    if (y && y->node) with.pre = bert_tape_floats(t, (size_t)x->rows * (size_t)up.weight->rows);
-    return bert_op_forward(t, op, y, from, &with, sizeof with);
+    return feed(t, &up, 1, BERT_GATE_NONE, act, down, x);
+}
+
+bert_tensor *bert_feed_forward_gated(bert_tape *t, const bert_linear *up, int count, bert_gate gate,
+                                     bert_act act, bert_linear down, bert_tensor *x) {
+    if (!bert_tape_ready(t, x)) return NULL;
+    if (gate != BERT_GATE_FIRST && gate != BERT_GATE_SECOND)
+        return bert_tape_fail(t, &bert_op_feed_forward, BERT_EINVAL, "there is no gate %d",
+                              (int)gate);
+    return feed(t, up, count, gate, act, down, x);
 }
 
 /* ---- matmul: y = a b or a b^T */

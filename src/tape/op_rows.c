@@ -30,7 +30,7 @@ bert_tensor *bert_layer_norm_apply(bert_tape *t, const bert_layer_norm *l, bert_
                                    bert_tensor *residual) {
     const bert_op *op = &bert_op_layer_norm;
     if (!bert_tape_ready(t, x)) return NULL;
-    if (!l || !is_row(l->weight, x->cols) || !is_row(l->bias, x->cols))
+    if (!l || !is_row(l->weight, x->cols) || (l->bias && !is_row(l->bias, x->cols)))
         return bert_tape_fail(t, op, BERT_EINVAL, "input has %d columns, %s is for %d", x->cols,
                               l && l->weight ? l->weight->name : "(null)",
                               l && l->weight ? l->weight->cols : 0);
@@ -39,7 +39,8 @@ bert_tensor *bert_layer_norm_apply(bert_tape *t, const bert_layer_norm *l, bert_
                               x->cols, residual->rows, residual->cols);
     const bert_sources from = {.a = x, .b = residual, .params = {l->weight, l->bias}};
     bert_tensor *y = bert_tape_result(t, op, x->rows, x->cols, from);
-    bert_layer_norm_with with = {.gamma = l->weight->value, .beta = l->bias->value, .eps = l->eps};
+    bert_layer_norm_with with = {.gamma = l->weight->value, .eps = l->eps};
+    if (l->bias) with.beta = l->bias->value;
     if (y && y->node) with.stats = bert_tape_floats(t, 2 * (size_t)x->rows);
     return bert_op_forward(t, op, y, from, &with, sizeof with);
 }

@@ -347,30 +347,53 @@ static bert_param *member(bert_params *ps, const char *name, const char *suffix,
     return p;
 }
 
+static int new_linear(bert_params *ps, const char *name, int32_t in, int32_t out, bool biased,
+                      bert_linear *l, bert_error *e) {
+    if (!ps || !name || !l) return bert_fail(e, BERT_EINVAL, "linear: an argument is NULL");
+    bert_linear new = {member(ps, name, ".weight", out, in, BERT_INIT_NORMAL, e), NULL};
+    if (new.weight && biased) new.bias = member(ps, name, ".bias", 1, out, BERT_INIT_ZERO, e);
+    if (!new.weight || (biased && !new.bias)) return e->code;
+    new.weight->kind = BERT_KIND_WEIGHT; /* whatever its name */
+    if (biased) new.bias->kind = BERT_KIND_BIAS;
+    *l = new;
+    return BERT_OK;
+}
+
 int bert_linear_new(bert_params *ps, const char *name, int32_t in, int32_t out, bert_linear *l,
                     bert_error *e) {
     BERT_DOOR(e);
-    if (!ps || !name || !l) return bert_fail(e, BERT_EINVAL, "linear: an argument is NULL");
-    bert_linear new = {member(ps, name, ".weight", out, in, BERT_INIT_NORMAL, e), NULL};
-    if (new.weight) new.bias = member(ps, name, ".bias", 1, out, BERT_INIT_ZERO, e);
-    if (!new.bias) return e->code;
-    new.weight->kind = BERT_KIND_WEIGHT; /* whatever its name */
-    new.bias->kind = BERT_KIND_BIAS;
-    *l = new;
+    return new_linear(ps, name, in, out, true, l, e);
+}
+
+int bert_linear_new_unbiased(bert_params *ps, const char *name, int32_t in, int32_t out,
+                             bert_linear *l, bert_error *e) {
+    BERT_DOOR(e);
+    return new_linear(ps, name, in, out, false, l, e);
+}
+
+static int new_norm(bert_params *ps, const char *name, int32_t size, float eps, bool biased,
+                    bert_layer_norm *norm, bert_error *e) {
+    if (!ps || !name || !norm) return bert_fail(e, BERT_EINVAL, "layer_norm: an argument is NULL");
+    if (!(eps >= 0))
+        return bert_fail(e, BERT_EINVAL, "layer_norm %s: eps is %g", name, (double)eps);
+    bert_layer_norm new = {.eps = eps};
+    new.weight = member(ps, name, ".weight", 1, size, BERT_INIT_ONE, e);
+    if (new.weight && biased) new.bias = member(ps, name, ".bias", 1, size, BERT_INIT_ZERO, e);
+    if (!new.weight || (biased && !new.bias)) return e->code;
+    new.weight->kind = BERT_KIND_NORM; /* whatever its name */
+    if (biased) new.bias->kind = BERT_KIND_NORM;
+    *norm = new;
     return BERT_OK;
 }
 
 int bert_layer_norm_new(bert_params *ps, const char *name, int32_t size, float eps,
                         bert_layer_norm *norm, bert_error *e) {
     BERT_DOOR(e);
-    if (!ps || !name || !norm) return bert_fail(e, BERT_EINVAL, "layer_norm: an argument is NULL");
-    if (!(eps >= 0))
-        return bert_fail(e, BERT_EINVAL, "layer_norm %s: eps is %g", name, (double)eps);
-    bert_layer_norm new = {.eps = eps};
-    new.weight = member(ps, name, ".weight", 1, size, BERT_INIT_ONE, e);
-    if (new.weight) new.bias = member(ps, name, ".bias", 1, size, BERT_INIT_ZERO, e);
-    if (!new.bias) return e->code;
-    new.weight->kind = new.bias->kind = BERT_KIND_NORM; /* whatever its name */
-    *norm = new;
-    return BERT_OK;
+    return new_norm(ps, name, size, eps, true, norm, e);
+}
+
+int bert_layer_norm_new_unbiased(bert_params *ps, const char *name, int32_t size, float eps,
+                                 bert_layer_norm *norm, bert_error *e) {
+    BERT_DOOR(e);
+    return new_norm(ps, name, size, eps, false, norm, e);
 }
