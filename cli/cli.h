@@ -134,6 +134,8 @@ int terminal_width(int fd);
 /* The first columns of text that fit, with no control characters; into out, which holds 4 * columns
  * + 4 bytes. */
 void fit(const bert_text *text, int columns, char *out);
+/* "1.3 GB". */
+void format_bytes(int64_t bytes, char *out, size_t capacity);
 /* Columns that UTF-8 text takes: its characters, not its bytes. */
 int columns_of(const char *text);
 /* Prints text at the left of a column that is this wide, or all of it where it is wider. */

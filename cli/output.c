@@ -193,3 +193,11 @@ void print_column(const char *text, int columns) {
     for (const char *p = text; *p; p++) putchar((unsigned char)*p < 32 || *p == 127 ? ' ' : *p);
     printf("%*s", used < columns ? columns - used : 0, "");
 }
+
+void format_bytes(int64_t bytes, char *out, size_t capacity) {
+    static const char *const units[] = {"B", "kB", "MB", "GB", "TB"};
+    double x = (double)bytes;
+    int unit = 0;
+    while (x >= 999.5 && unit < 4) x /= 1000, unit++;
+    snprintf(out, capacity, x < 9.95 && unit ? "%.1f %s" : "%.0f %s", x, units[unit]);
+}

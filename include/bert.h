@@ -1,7 +1,7 @@
 /* bert.h: load a tokenizer and a checkpoint, encode text, use the result.
  *
  * A manual in the order of use: 1 errors, 2 tokenizer, 3 model, 4 session (forward pass), 5 tasks
- * (text in, answer out), 6 files, 7 pictures, 8 machine. Training is in bert_train.h.
+ * (text in, answer out), 6 files, 7 hub, 8 pictures, 9 machine. Training is in bert_train.h.
  *
  * Conventions
  *   - Functions that can fail return 0 (BERT_OK) or a negative BERT_E... code, or NULL where they
@@ -788,16 +788,42 @@ typedef struct {
 BERT_API int bert_save_matrices(const char *path, const bert_named_matrix *matrices, int n,
                                 bert_error *e);
 
-/* The directory that a model name stands for: a directory as it is, else "org/name[@revision]" in
- * the hub's cache ($HF_HUB_CACHE, $HF_HOME/hub, ~/.cache/huggingface/hub), else "name" in
- * $BERT_HOME/models or ~/.cache/bert/models. Writes at most capacity bytes. Not found: the message
- * says where it looked. */
+/* --------------------------------------------------------------------- 7. Hub */
+
+/* Models by name, "org/name" or "name", with "@revision" behind it where another one than main is
+ * meant: in the hub's cache ($HF_HUB_CACHE, $HF_HOME/hub, ~/.cache/huggingface/hub), which
+ * huggingface_hub reads and writes as well, and in our own store ($BERT_HOME/models,
+ * ~/.cache/bert/models). Nothing is fetched, and no network library loaded, unless bert_pull() is
+ * called or the options of bert_model_open() or bert_tokenizer_open() ask for it. */
+
+/* The directory that a model name stands for: a directory as it is, else what the caches hold under
+ * that name. Writes at most capacity bytes. Not found: the message says where it looked. */
 BERT_API int bert_resolve(const char *name, char *directory, size_t capacity, bert_error *e);
 /* Whether `name` is a directory here, as bert_resolve() takes it, and that of a model in the cache
  * as well, which is written to directory. */
 BERT_API bool bert_resolve_hidden(const char *name, char *directory, size_t capacity);
 
-/* ---------------------------------------------------------------- 7. Pictures */
+/* A model in the caches: a snapshot of a repository, or a directory of our own store. */
+typedef struct {
+    const char *name, *path;
+    const char *commit;   /* "" in our own store */
+    const char *refs;     /* revisions that lead to it, by commas ("main, v1"); may be "" */
+    const char *lacks;    /* a file that a model needs and is not there; NULL: it is whole */
+    int64_t bytes, files; /* of its files, each counted once */
+    int64_t modified;     /* seconds since 1970 */
+} bert_cached_model;
+/* What the caches hold, by name. Shared. */
+typedef struct bert_cached bert_cached;
+BERT_API bert_cached *bert_cached_open(bert_error *e);
+BERT_API void bert_cached_close(bert_cached *c);
+BERT_API int bert_cached_count(const bert_cached *c);
+/* NULL past the end. */
+BERT_API const bert_cached_model *bert_cached_at(const bert_cached *c, int i);
+/* Removes all revisions of a model from the hub's cache, or a directory of our own store. What other
+ * models share with it stays; one that is being fetched is an error. freed: bytes, or NULL. */
+BERT_API int bert_cached_remove(const char *name, int64_t *freed, bert_error *e);
+
+/* ---------------------------------------------------------------- 8. Pictures */
 
 /* Pictures as Pillow reads them, and as transformers' image processors (those of Pillow) make them
  * ready for a model: the same bits. PNG, JPEG and WebP are read by the system's libraries, which a
@@ -876,7 +902,7 @@ BERT_API int bert_image_processed_size(const bert_image_processor *p, int32_t wi
 BERT_API int bert_image_process(const bert_image *image, const bert_image_processor *p, float *out,
                                 bert_error *e);
 
-/* ----------------------------------------------------------------- 8. Machine */
+/* ----------------------------------------------------------------- 9. Machine */
 
 /* What the machine and the build offer: kernel level in use ("avx512"), and the list of levels ("c
  * avx2 avx512"). The environment variable BERT_ISA caps the level. */

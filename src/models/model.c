@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "files/json.h"
+#include "hub/hub.h"
 #include "models/config_file.h"
 #include "models/registry.h"
 #include <limits.h>
@@ -251,7 +252,7 @@ static bert_model *open_model(const char *name, const bert_head *own,
         return NULL;
     }
     m->weights.raw = raw;
-    char directory[4096];
+    char directory[4096] = "";
     int rc = name ? bert_resolve(name, directory, sizeof directory, e)
                   : bert_fail(e, BERT_EINVAL, "a model needs a name or a path");
     if (!rc) m->from = bert_pretrained_open(directory, e);
@@ -260,6 +261,7 @@ static bert_model *open_model(const char *name, const bert_head *own,
         rc = bert_fail_memory(e, strlen(directory));
     if (!rc) m->path = bert_pretrained_path(m->from);
     if (rc) {
+        bert_hub_explain(directory, e);
         bert_model_close(m);
         return NULL;
     }
@@ -269,6 +271,7 @@ static bert_model *open_model(const char *name, const bert_head *own,
     int tokenizer_rc = tokenizer_finish(&job, e);
     if (!rc && !tokenizer_rc) rc = take_notes(m, name, e);
     if (!rc && !tokenizer_rc) return m;
+    bert_hub_explain(directory, e);
     bert_model_close(m);
     return NULL;
 }

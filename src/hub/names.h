@@ -1,0 +1,35 @@
+/* Names of the hub: "name" or "org/name", with "@revision" behind it. */
+#ifndef BERT_HUB_NAMES_H
+#define BERT_HUB_NAMES_H
+#include <bert.h>
+
+enum { BERT_HUB_ID = 200, BERT_HUB_COMMIT = 41 };
+
+typedef struct {
+    char id[BERT_HUB_ID];
+    char revision[BERT_HUB_ID]; /* "main" where none was given */
+    bool revision_given;
+} bert_hub_name;
+
+/* Letters, digits, - _ and .; at most 96 a part; neither - nor . at an end; no "--", "..", ".git". */
+bool bert_hub_is_id(const char *id);
+/* A branch, tag, refs/pr/4 or commit: what git takes, and a path that leads nowhere else. */
+bool bert_hub_is_revision(const char *revision);
+bool bert_hub_is_commit(const char *s); /* 40 hexadecimal digits */
+/* False: it can be no model of the hub's. */
+bool bert_hub_parse(const char *name, bert_hub_name *out);
+/* The same with a reason; revision: one that was given beside the name, or NULL. */
+int bert_hub_name_of(const char *name, const char *revision, bert_hub_name *out, bert_error *e);
+
+/* "models--org--name". */
+void bert_hub_folder(const char *id, char *out, size_t capacity);
+/* The id of such a folder; false: it is none. */
+bool bert_hub_unfold(const char *folder, char *id, size_t capacity);
+
+/* A file's path in a repository that may become one of ours: relative, no "..", "." or empty part,
+ * no backslash, drive letter or control character. */
+bool bert_hub_is_path(const char *path);
+
+/* How many letters differ, were added or left out, at most `most` + 1. */
+int bert_hub_distance(const char *a, const char *b, int most);
+#endif
