@@ -29,7 +29,8 @@ void print_usage(FILE *f) {
         fprintf(f, "  %-15s %s\n", commands[i]->name, commands[i]->help);
     fprintf(f,
             "\n"
-            "MODEL is a directory with config.json, model.safetensors and a tokenizer, or the\n"
+            "MODEL is a directory with config.json, weights (model.safetensors or\n"
+            "pytorch_model.bin) and a tokenizer, or the\n"
             "name of a model in the cache. Texts come as operands, from -i FILE (.txt: one a\n"
             "line; .csv, .tsv, .jsonl) or from standard input. Results go to standard output:\n"
             "columns on a terminal, else one JSON object a line.\n\n"

@@ -94,12 +94,12 @@ static void they_are_trained_saved_loaded_and_merged(void **state) {
     assert_true(distance(before, after) > 1e-2);
 
     test_ok(e, bert_model_save_filtered(m, saved, is_adapter, NULL, &e));
-    bert_safetensors *f = bert_safetensors_open(file, &e);
+    bert_tensors *f = bert_tensors_open(&bert_safetensors_format, file, &e);
     assert_non_null(f);
-    assert_int_equal(bert_safetensors_count(f), 2 * 3 * TEST_LAYERS);
+    assert_int_equal(bert_tensors_count(f), 2 * 3 * TEST_LAYERS);
     assert_non_null(
-        bert_safetensors_find(f, "bert.encoder.layer.1.attention.self.query.lora_A.weight"));
-    bert_safetensors_close(f);
+        bert_tensors_find(f, "bert.encoder.layer.1.attention.self.query.lora_A.weight"));
+    bert_tensors_close(f);
     bert_model *other = open_adapted(d, false);
     assert_int_equal(bert_params_load(bert_model_params(other), file, &e), 2 * 3 * TEST_LAYERS);
     hidden_of(other, BERT_PRECISION_HIGHEST, loaded);

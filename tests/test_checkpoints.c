@@ -205,12 +205,12 @@ static void weights_of_other_programs_are_named(void **state) {
         const char *file, *says;
     } rows[] = {
         {"readme.txt", "nor weights in another format"},
+        {"model.pt", "call it pytorch_model.bin"},
         {"model.onnx", "model.onnx (ONNX)"},
         {"ggml-model-q8_0.gguf", "ggml-model-q8_0.gguf (llama.cpp's format)"},
         {"flax_model.msgpack", "from_flax=True"},
         {"bert_model.ckpt.index", "bert_model.ckpt.index (a TensorFlow checkpoint"},
         {"tf_model.h5", "tf_model.h5 (TensorFlow's format)"},
-        {"pytorch_model.bin", "torch.load('pytorch_model.bin'"}, /* before those above */
         {"adapter_model.safetensors", "an adapter (PEFT)"},
     };
     char *d = test_directory();

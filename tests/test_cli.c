@@ -184,18 +184,18 @@ static void encode_writes(void **state) {
     char path[4200];
     snprintf(path, sizeof path, "%s/e.safetensors", home);
     bert_error e = {0};
-    bert_safetensors *s = bert_safetensors_open(path, &e);
+    bert_tensors *s = bert_tensors_open(&bert_safetensors_format, path, &e);
     if (!s) fail_msg("%s", e.message);
-    const bert_stored_tensor *t = bert_safetensors_find(s, "last_hidden_state");
+    const bert_stored_tensor *t = bert_tensors_find(s, "last_hidden_state");
     assert_true(t && t->dims == 2 && t->shape[0] == 12 && t->shape[1] == TINY_HIDDEN);
-    t = bert_safetensors_find(s, "pooler_output");
+    t = bert_tensors_find(s, "pooler_output");
     assert_true(t && t->dims == 2 && t->shape[0] == 3);
-    t = bert_safetensors_find(s, "start");
+    t = bert_tensors_find(s, "start");
     assert_true(t && t->dims == 1 && t->shape[0] == 4);
     int32_t start[4];
     memcpy(start, t->data, sizeof start);
     assert_true(start[0] == 0 && start[1] == 4 && start[2] == 7 && start[3] == 12);
-    bert_safetensors_close(s);
+    bert_tensors_close(s);
     expect(2, bert("encode m -i texts.txt -o ./texts.txt"));
     expect(0, bert("tokenize m -i texts.txt"));
     /* What is no file is not replaced by one, and a link stays a link. */

@@ -317,10 +317,10 @@ static void old_checkpoint(const char *d) {
 static bool holds(const char *d, const char *name) {
     char *path = in_directory(d, "model.safetensors");
     bert_error e = {0};
-    bert_safetensors *s = bert_safetensors_open(path, &e);
+    bert_tensors *s = bert_tensors_open(&bert_safetensors_format, path, &e);
     if (!s) fail_msg("%s", e.message);
-    const bool found = bert_safetensors_find(s, name) != NULL;
-    bert_safetensors_close(s);
+    const bool found = bert_tensors_find(s, name) != NULL;
+    bert_tensors_close(s);
     free(path);
     return found;
 }

@@ -480,14 +480,13 @@ static void processors_that_make_no_sense_are_refused(void **state) {
 
 /* ---- The large set, where it is */
 
-static const bert_stored_tensor *tensor(const bert_safetensors *s, const char *kind,
-                                        const char *name) {
+static const bert_stored_tensor *tensor(const bert_tensors *s, const char *kind, const char *name) {
     char full[200];
     snprintf(full, sizeof full, "%s/%s", kind, name);
-    return bert_safetensors_find(s, full);
+    return bert_tensors_find(s, full);
 }
 
-static void check_config(const bert_safetensors *s, const char *config, const json_t *json,
+static void check_config(const bert_tensors *s, const char *config, const json_t *json,
                          const char *name, const bert_image *image, long *values, long *wrong) {
     char kind[100];
     snprintf(kind, sizeof kind, "pil/%s", config);
@@ -516,7 +515,7 @@ static void the_large_set_is_pillows_to_the_bit(void **state) {
     snprintf(directory, sizeof directory, "%.*s",
              (int)(strlen(folder) - strlen("/pixels.safetensors")), folder);
     bert_error e = {0};
-    bert_safetensors *s = bert_safetensors_open(folder, &e);
+    bert_tensors *s = bert_tensors_open(&bert_safetensors_format, folder, &e);
     snprintf(path, sizeof path, "%s/manifest.json", directory);
     json_t *manifest = bert_json_load(path, &e), *row, *config;
     if (!s || !manifest) fail_msg("%s", e.message);
@@ -553,7 +552,7 @@ static void the_large_set_is_pillows_to_the_bit(void **state) {
     assert_int_equal(wrong, 0);
     assert_true(pictures > 10);
     json_decref(manifest);
-    bert_safetensors_close(s);
+    bert_tensors_close(s);
 }
 
 int main(void) {

@@ -22,7 +22,7 @@ typedef struct {
     char *text; /* the file */
     part parts[MOST];
     int n;
-    bert_stored_tensor tensors[MOST];
+    char *data[MOST]; /* of tensors */
     int tensor_count;
 } archive;
 
@@ -41,7 +41,7 @@ static bool recognises(const char *path) {
 
 static void close_archive(void *place) {
     archive *a = place;
-    for (int i = 0; i < a->tensor_count; i++) free((void *)(uintptr_t)a->tensors[i].data);
+    for (int i = 0; i < a->tensor_count; i++) free(a->data[i]);
     free(a->text);
     free(a);
 }
@@ -86,8 +86,8 @@ static int read_part(const void *place, const char *name, size_t limit, char **t
     return 0;
 }
 
-static void *open_tensors(const char *path, bert_error *e) {
-    archive *a = open_archive(path, e);
+static void *open_tensors(const bert_tensor_file *in, bert_error *e) {
+    archive *a = open_archive(in->path, e);
     for (int i = 0; a && i < a->n; i++) {
         long long rows, cols;
         static const char format[] = "tensor:%lld,%lld:%*s";
@@ -96,12 +96,14 @@ static void *open_tensors(const char *path, bert_error *e) {
         char *data = malloc(p->bytes);
         assert_non_null(data);
         swap(data, p->data, p->bytes);
-        a->tensors[a->tensor_count++] = (bert_stored_tensor){.name = strrchr(p->name, ':') + 1,
-                                                             .dtype = BERT_F32,
-                                                             .dims = cols ? 2 : 1,
-                                                             .shape = {rows, cols},
-                                                             .data = data,
-                                                             .bytes = p->bytes};
+        a->data[a->tensor_count++] = data;
+        const bert_stored_tensor t = {.name = strrchr(p->name, ':') + 1,
+                                      .dtype = BERT_F32,
+                                      .dims = cols ? 2 : 1,
+                                      .shape = {rows, cols},
+                                      .data = data,
+                                      .bytes = p->bytes};
+        test_ok(*e, bert_tensor_list_add(in->list, &t, e));
     }
     tensors_open += a != NULL;
     return a;
@@ -112,22 +114,7 @@ static void close_tensors(void *file) {
     tensors_open--;
 }
 
-static int count(const void *file) {
-    return ((const archive *)file)->tensor_count;
-}
-
-static const bert_stored_tensor *at(const void *file, int i) {
-    return &((const archive *)file)->tensors[i];
-}
-
-static const bert_stored_tensor *find(const void *file, const char *name) {
-    for (int i = 0; i < count(file); i++)
-        if (!strcmp(at(file, i)->name, name)) return at(file, i);
-    return NULL;
-}
-
-static const bert_tensor_format own_format = {
-    .open = open_tensors, .close = close_tensors, .count = count, .at = at, .find = find};
+static const bert_tensor_format own_format = {.open = open_tensors, .close = close_tensors};
 
 static bert_tensors *tensors(const void *place, const char *folder, bert_error *e) {
     const part *p = find_part(place, "path");
@@ -174,10 +161,10 @@ static void put_tensors(FILE *f, const char *directory) {
     char path[4400];
     bert_error e = {0};
     snprintf(path, sizeof path, "%s/model.safetensors", directory);
-    bert_safetensors *s = bert_safetensors_open(path, &e);
+    bert_tensors *s = bert_tensors_open(&bert_safetensors_format, path, &e);
     if (!s) fail_msg("%s", e.message);
-    for (int i = 0; i < bert_safetensors_count(s); i++) {
-        const bert_stored_tensor *t = bert_safetensors_at(s, i);
+    for (int i = 0; i < bert_tensors_count(s); i++) {
+        const bert_stored_tensor *t = bert_tensors_at(s, i);
         char name[128], *data = malloc(t->bytes);
         assert_non_null(data);
         swap(data, t->data, t->bytes);
@@ -186,7 +173,7 @@ static void put_tensors(FILE *f, const char *directory) {
         put(f, name, data, t->bytes);
         free(data);
     }
-    bert_safetensors_close(s);
+    bert_tensors_close(s);
 }
 
 /* What lies in the directory as one file, beside it. */

@@ -1,6 +1,6 @@
 /* sentence-transformers' checkpoints: against golden/sentences.json of tools/golden_sentences.py.
  */
-#include "models.h"
+#include "torch_file.h"
 
 typedef struct {
     char *directory;
@@ -380,7 +380,7 @@ static const struct {
     const char *extra; /* one more tensor */
 } denses[] = {
     {"{\"in_features\": 24, \"out_features\": 4, \"bias\": false}", NULL, 0, 4, 24, NULL},
-    {"{\"in_features\": 24, \"out_features\": 4, \"bias\": false}", "is not there", BERT_ENOTFOUND,
+    {"{\"in_features\": 24, \"out_features\": 4, \"bias\": false}", "holds neither", BERT_ENOTFOUND,
      0, 0, NULL},
     {"{\"in_features\": 24, \"out_features\": 4}", "linear.bias", BERT_EFORMAT, 4, 24, NULL},
     {"{\"in_features\": 24, \"out_features\": 4, \"bias\": false}", "another shape", BERT_EFORMAT,
@@ -427,12 +427,18 @@ static void a_dense_is_checked(void **state) {
         bert_error_clear(&f.e);
         assert_int_equal(bert_model_embedding_size(f.model, NULL), rc ? TEST_HIDDEN : 4);
         shut(&f);
-        if (!denses[i].rows) { /* what only a pickle holds is said to be so */
+        if (!denses[i].rows) { /* what PyTorch saved is read where there is nothing else */
             write_below(f.directory, "2_Dense/pytorch_model.bin", "PK");
             open_case(&f, f.directory);
-            assert_int_equal(bert_embed(f.session, &text, 1, NULL, out, NULL, &f.e),
-                             BERT_EUNSUPPORTED);
-            assert_non_null(strstr(f.e.message, "pytorch_model.bin"));
+            assert_int_equal(bert_embed(f.session, &text, 1, NULL, out, NULL, &f.e), BERT_EFORMAT);
+            assert_non_null(strstr(f.e.message, "2_Dense/pytorch_model.bin"));
+            shut(&f);
+            test_add(&w, "linear.weight", "x", 4, TEST_HIDDEN);
+            test_write_torch(folder, "pytorch_model.bin", &w);
+            test_weights_free(&w);
+            open_case(&f, f.directory);
+            test_ok(f.e, bert_embed(f.session, &text, 1, NULL, out, NULL, &f.e));
+            assert_int_equal(bert_model_embedding_size(f.model, NULL), 4);
             shut(&f);
         }
         test_remove(f.directory);

@@ -80,6 +80,16 @@ bool bert_mapping_read(const bert_mapping *m, const void *at, void *to, size_t b
     return true;
 }
 
+void bert_mapping_release(const bert_mapping *m, const void *at, size_t bytes) {
+    const uintptr_t first = (uintptr_t)at, start = (uintptr_t)m->data;
+    if (!m->data || first < start || first - start > m->size || bytes > m->size - (first - start))
+        return;
+    /* Only whole pages: their neighbours belong to others. */
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    const uintptr_t begin = (first + page - 1) / page * page, end = (first + bytes) / page * page;
+    if (begin < end) madvise((void *)begin, end - begin, MADV_DONTNEED);
+}
+
 int bert_read_file(const char *path, size_t limit, char **data, size_t *size, bert_error *e) {
     *data = NULL;
     *size = 0;

@@ -15,6 +15,9 @@ void bert_unmap_file(bert_mapping *m);
  * nobody will touch again, costs half of touching them. False: it is not of this mapping, or cannot
  * be read. */
 bool bert_mapping_read(const bert_mapping *m, const void *at, void *to, size_t bytes);
+/* Gives the whole pages of what lies at `at` back to the system: who reads there again has them read
+ * from the file. Nothing happens where it is not of this mapping. */
+void bert_mapping_release(const bert_mapping *m, const void *at, size_t bytes);
 
 /* Reads a whole file (or stdin for "-") into malloc'ed memory with a NUL after it. limit: refuse
  * more bytes; 0: none. */

@@ -6,10 +6,7 @@
 #define WITH_TRANSFORMERS_4(flag)                                                                  \
     "transformers 4 converts it: AutoModelForPreTraining.from_pretrained(DIRECTORY, " flag         \
     "=True).save_pretrained(DIRECTORY)"
-#define FROM_TORCH(file)                                                                           \
-    "make one of it: python -c \"import torch, safetensors.torch as s; s.save_file({k: "           \
-    "v.contiguous().clone() for k, v in torch.load('" file                                         \
-    "', map_location='cpu').items()}, 'model.safetensors')\""
+#define CALL_IT(name) "call it " name " if these are the model's weights, under transformers' names"
 #define OF_ANOTHER_ENGINE "use the checkpoint that it was made from"
 
 /* Best first. suffix: of the file's name, or all of it. */
@@ -20,10 +17,6 @@ static const struct {
      "merge it into that with merge_and_unload() and save the result"},
     {"adapter_model.bin", "an adapter (PEFT) of another model",
      "merge it into that with merge_and_unload() and save the result"},
-    {"pytorch_model.bin", "PyTorch's format", FROM_TORCH("pytorch_model.bin")},
-    {"pytorch_model.bin.index.json", "an index of files in PyTorch's format",
-     "transformers converts them: AutoModelForPreTraining.from_pretrained(DIRECTORY)"
-     ".save_pretrained(DIRECTORY)"},
     {"tf_model.h5", "TensorFlow's format", WITH_TRANSFORMERS_4("from_tf")},
     {"tf_model.h5.index.json", "TensorFlow's format", WITH_TRANSFORMERS_4("from_tf")},
     {".ckpt.index", "a TensorFlow checkpoint, as Google's",
@@ -35,12 +28,11 @@ static const struct {
     {".onnx", "ONNX", OF_ANOTHER_ENGINE},
     {"openvino_model.xml", "OpenVINO's format", OF_ANOTHER_ENGINE},
     {"rust_model.ot", "rust-bert's format", OF_ANOTHER_ENGINE},
-    {".pt", "PyTorch's format", "save it again as model.safetensors, under transformers' names"},
-    {".pth", "PyTorch's format", "save it again as model.safetensors, under transformers' names"},
+    {".pt", "PyTorch's format under another name", CALL_IT("pytorch_model.bin")},
+    {".pth", "PyTorch's format under another name", CALL_IT("pytorch_model.bin")},
     {".ckpt", "PyTorch Lightning's or TensorFlow's format",
      "save it again as model.safetensors, under transformers' names"},
-    {".safetensors", "safetensors under another name",
-     "rename it to model.safetensors if these are the weights"},
+    {".safetensors", "safetensors under another name", CALL_IT("model.safetensors")},
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
@@ -54,12 +46,13 @@ static int kind_of(const char *name) {
     return KINDS;
 }
 
-bool bert_foreign_weights(const char *directory, char *out, size_t capacity) {
+bool bert_foreign_weights(const char *directory, bool usual, char *out, size_t capacity) {
     DIR *d = opendir(directory);
     int best = KINDS;
     char name[64] = "";
     for (struct dirent *entry; d && (entry = readdir(d));) {
         const int kind = kind_of(entry->d_name);
+        if (usual && kind < KINDS && *kinds[kind].suffix == '.') continue;
         /* of two of a kind the first by name, whatever the order of the directory */
         const bool first = kind == best && strcmp(entry->d_name, name) < 0;
         if (kind >= best && !(first && kind < KINDS)) continue;
@@ -68,6 +61,7 @@ bool bert_foreign_weights(const char *directory, char *out, size_t capacity) {
     }
     if (d) closedir(d);
     if (best == KINDS) return false;
+    if (!out) return true;
     snprintf(out, capacity, "but %s (%s), which is not read; %s", name, kinds[best].is,
              kinds[best].advice);
     return true;

@@ -5,6 +5,7 @@
 #include <stddef.h>
 
 /* Whether a directory holds weights that this library does not read: their file, what it is and how
- * to have model.safetensors of it, to be said behind "DIRECTORY holds no model.safetensors". */
-bool bert_foreign_weights(const char *directory, char *out, size_t capacity);
+ * to have model.safetensors of it, to be said behind "DIRECTORY holds no model.safetensors". usual:
+ * only files that have the name which transformers or peft give them. out NULL: nothing is said. */
+bool bert_foreign_weights(const char *directory, bool usual, char *out, size_t capacity);
 #endif

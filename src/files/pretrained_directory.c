@@ -3,6 +3,8 @@
 #include "base/file.h"
 #include "files/foreign_weights.h"
 #include "files/pretrained_kinds.h"
+#include "files/safetensors.h"
+#include "files/torch.h"
 #include <dirent.h>
 #include <limits.h>
 #include <stdio.h>
@@ -17,6 +19,8 @@ static const struct {
 } weights[] = {
     {"model.safetensors", &bert_safetensors_format},
     {"model.safetensors.index.json", &bert_safetensors_format},
+    {"pytorch_model.bin", &bert_torch_format},
+    {"pytorch_model.bin.index.json", &bert_torch_format},
 };
 
 /* The place is its path. "" is this directory. */
@@ -47,6 +51,13 @@ static int read_part(const void *place, const char *part, size_t limit, char **t
     int rc = path ? bert_read_file(path, limit, text, bytes, e) : bert_fail_memory(e, strlen(part));
     free(path);
     return rc;
+}
+
+bool bert_pretrained_has_weights(const char *directory) {
+    bool found = bert_foreign_weights(directory, true, NULL, 0);
+    for (size_t i = 0; i < sizeof weights / sizeof *weights; i++)
+        found |= has(directory, weights[i].name);
+    return found;
 }
 
 static bert_tensors *tensors(const void *place, const char *folder, bert_error *e) {
@@ -92,22 +103,23 @@ static int lacks_config(const char *directory, bert_error *e) {
                          "%s, a directory here, holds no config.json, and hides the model of that "
                          "name in the cache: move it away, or give %.200s",
                          directory, hidden);
-    if (bert_foreign_weights(directory, foreign, sizeof foreign))
+    if (bert_foreign_weights(directory, false, foreign, sizeof foreign))
         return bert_fail(e, BERT_ENOTFOUND, "%s holds no config.json, %s", directory, foreign);
     return bert_fail(e, BERT_ENOTFOUND,
-                     "%s holds no config.json; a model is a directory with config.json, "
-                     "model.safetensors and a tokenizer",
+                     "%s holds no config.json; a model is a directory with config.json, weights "
+                     "(model.safetensors or pytorch_model.bin) and a tokenizer",
                      directory);
 }
 
 static int lacks_weights(const char *directory, bert_error *e) {
     char foreign[400];
-    if (bert_foreign_weights(directory, foreign, sizeof foreign))
-        return bert_fail(e, BERT_EUNSUPPORTED, "%s holds no model.safetensors, %s", directory,
+    if (bert_foreign_weights(directory, false, foreign, sizeof foreign))
+        return bert_fail(e, BERT_EUNSUPPORTED,
+                         "%s holds neither model.safetensors nor pytorch_model.bin, %s", directory,
                          foreign);
     return bert_fail(e, BERT_ENOTFOUND,
-                     "%s holds no model.safetensors, nor weights in another format; was all of the "
-                     "model downloaded?",
+                     "%s holds neither model.safetensors nor pytorch_model.bin, nor weights in "
+                     "another format; was all of the model downloaded?",
                      directory);
 }
 

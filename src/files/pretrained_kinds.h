@@ -4,4 +4,6 @@
 #include "files/pretrained_kind.h"
 
 extern const bert_pretrained_kind bert_pretrained_in_directory;
+/* Whether a directory holds weights in files of the usual names, in whatever format. */
+bool bert_pretrained_has_weights(const char *directory);
 #endif

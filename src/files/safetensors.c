@@ -2,56 +2,17 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "files/json.h"
+#include "files/tensors.h"
 #include <stdlib.h>
 #include <string.h>
 
 #define AGAIN "a download that was cut off? fetch it again"
-enum { MAX_HEADER = 100000000, MAX_SHARDS = 10000 };
+enum { MAX_HEADER = 100000000 };
 
-static const struct {
-    const char *name;
-    size_t size;
-} dtypes[BERT_DTYPE_COUNT] = {
-    [BERT_F64] = {"F64", 8},   [BERT_F32] = {"F32", 4}, [BERT_F16] = {"F16", 2},
-    [BERT_BF16] = {"BF16", 2}, [BERT_I64] = {"I64", 8}, [BERT_I32] = {"I32", 4},
-    [BERT_I16] = {"I16", 2},   [BERT_I8] = {"I8", 1},   [BERT_U8] = {"U8", 1},
-    [BERT_BOOL] = {"BOOL", 1},
-};
-
-const char *bert_dtype_name(bert_dtype d) {
-    return dtypes[d].name;
-}
-
-size_t bert_dtype_size(bert_dtype d) {
-    return dtypes[d].size;
-}
-
-/* One mapped file; header owns the strings that tensors and metadata point into. */
+/* One file; its header owns the strings that tensors and metadata point into. */
 typedef struct {
-    char *path;
-    bert_mapping map;
     json_t *header;
-} shard;
-
-struct bert_safetensors {
-    shard *shards;
-    int shard_count;
-    bert_stored_tensor *tensors; /* in file order */
-    int count, capacity;
-    int *by_name; /* indices of tensors, sorted by name */
-};
-
-bool bert_safetensors_read(const bert_safetensors *s, const void *at, void *to, size_t bytes) {
-    for (int i = 0; i < s->shard_count; i++)
-        if (bert_mapping_read(&s->shards[i].map, at, to, bytes)) return true;
-    return false;
-}
-
-static int dtype_of(const char *name) {
-    for (int d = 0; d < BERT_DTYPE_COUNT; d++)
-        if (!strcmp(dtypes[d].name, name)) return d;
-    return -1;
-}
+} safetensors;
 
 /* Shape, dtype and data_offsets of one entry; begin and end are relative to the data. */
 static int parse_entry(const char *path, const char *name, const json_t *v, bert_stored_tensor *t,
@@ -63,7 +24,7 @@ static int parse_entry(const char *path, const char *name, const json_t *v, bert
         return bert_fail(e, BERT_EFORMAT,
                          "%s: tensor %s: must have exactly dtype, shape and two data_offsets", path,
                          name);
-    int d = dtype_of(json_string_value(dtype));
+    const int d = bert_dtype_of(json_string_value(dtype));
     if (d < 0)
         return bert_fail(e, BERT_EUNSUPPORTED, "%s: tensor %s: dtype %s is not supported", path,
                          name, json_string_value(dtype));
@@ -72,7 +33,7 @@ static int parse_entry(const char *path, const char *name, const json_t *v, bert
         return bert_fail(e, BERT_EUNSUPPORTED, "%s: tensor %s: %zu dimensions; at most %d", path,
                          name, dims, BERT_MAX_DIMS);
     *t = (bert_stored_tensor){.name = name, .dtype = (bert_dtype)d, .dims = (int)dims};
-    uint64_t bytes = dtypes[d].size;
+    uint64_t bytes = bert_dtype_size((bert_dtype)d);
     bool zero = false;
     for (size_t i = 0; i < dims; i++) {
         const json_t *n = json_array_get(shape, i);
@@ -113,17 +74,6 @@ static int compare_data(const void *a, const void *b) {
     return x->bytes != y->bytes ? (x->bytes < y->bytes ? -1 : 1) : strcmp(x->name, y->name);
 }
 
-static int grow(bert_safetensors *s, size_t more, bert_error *e) {
-    size_t need = (size_t)s->count + more;
-    if (need > INT32_MAX / 2) return bert_fail(e, BERT_EFORMAT, "too many tensors: %zu", need);
-    if (need <= (size_t)s->capacity) return 0;
-    bert_stored_tensor *p = realloc(s->tensors, need * sizeof *p);
-    if (!p) return bert_fail_memory(e, need * sizeof *p);
-    s->tensors = p;
-    s->capacity = (int)need;
-    return 0;
-}
-
 static int check_metadata(const char *path, const json_t *metadata, bert_error *e) {
     const char *key;
     json_t *value;
@@ -161,237 +111,90 @@ static int header_length(const char *path, const bert_mapping *map, uint64_t *n,
     return 0;
 }
 
-/* Maps a file and adds its tensors to s. */
-static int add_file(bert_safetensors *s, const char *path, bert_error *e) {
-    shard *f = &s->shards[s->shard_count++];
-    f->path = strdup(path);
-    if (!f->path) return bert_fail_memory(e, strlen(path) + 1);
-    int rc = bert_map_file(path, &f->map, e);
-    if (rc) return rc;
-    uint64_t n;
-    if ((rc = header_length(path, &f->map, &n, e))) return rc;
-    const unsigned char *p = f->map.data;
-    f->header = bert_json_parse_exact((const char *)p + 8, (size_t)n, path, e);
-    if (!f->header) return e->code;
-    if (!json_is_object(f->header))
-        return bert_fail(e, BERT_EFORMAT, "%s: the header is not an object", path);
-
-    const unsigned char *data = p + 8 + n;
-    uint64_t size = f->map.size - 8 - n;
-    int first = s->count;
-    if ((rc = grow(s, json_object_size(f->header), e))) return rc;
+/* The entries of the header, as the data begin at `data` and have `size` bytes. */
+static int add_entries(const char *path, json_t *header, const unsigned char *data, uint64_t size,
+                       bert_tensor_list *to, bert_error *e) {
     const char *name;
     json_t *value;
-    json_object_foreach(f->header, name, value) {
+    int rc;
+    json_object_foreach(header, name, value) {
         if (!strcmp(name, "__metadata__")) {
             if ((rc = check_metadata(path, value, e))) return rc;
             continue;
         }
         uint64_t begin = 0, end = 0;
-        bert_stored_tensor *t = &s->tensors[s->count];
-        if ((rc = parse_entry(path, name, value, t, &begin, &end, e))) return rc;
+        bert_stored_tensor t;
+        if ((rc = parse_entry(path, name, value, &t, &begin, &end, e))) return rc;
         if (end > size)
             return bert_fail(
                 e, BERT_EFORMAT,
                 "%s: truncated: tensor %s ends at byte %llu of the data, which has %llu; " AGAIN,
                 path, name, (unsigned long long)end, (unsigned long long)size);
-        t->data = data + begin;
-        s->count++;
+        t.data = data + begin;
+        if ((rc = bert_tensor_list_add(to, &t, e))) return rc;
     }
-    if (s->count > first)
-        qsort(s->tensors + first, (size_t)(s->count - first), sizeof *s->tensors, compare_data);
+    return 0;
+}
+
+/* In the order of the data, which they fill without holes. */
+static int check_order(const char *path, bert_tensor_list *to, int first, const unsigned char *data,
+                       uint64_t size, bert_error *e) {
+    if (to->count > first)
+        qsort(to->items + first, (size_t)(to->count - first), sizeof *to->items, compare_data);
     const unsigned char *at = data;
-    for (int i = first; i < s->count; i++) {
-        const bert_stored_tensor *t = &s->tensors[i];
+    for (int i = first; i < to->count; i++) {
+        const bert_stored_tensor *t = &to->items[i];
         if (t->data != at)
             return bert_fail(
                 e, BERT_EFORMAT, "%s: tensor %s: %s before it in the data", path, t->name,
                 (const unsigned char *)t->data < at ? "overlaps the tensor" : "a hole");
         at += t->bytes;
     }
-    if (at != data + size)
-        return bert_fail(e, BERT_EFORMAT, "%s: %zu bytes after the last tensor", path,
-                         (size_t)(data + size - at));
-    return 0;
+    if (at == data + size) return 0;
+    return bert_fail(e, BERT_EFORMAT, "%s: %zu bytes after the last tensor", path,
+                     (size_t)(data + size - at));
 }
 
-static int compare_text(const void *a, const void *b) {
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-/* model.safetensors.index.json: { "weight_map": { tensor: file } }. */
-static int add_index(bert_safetensors *s, const char *path, bert_error *e) {
-    json_t *index = bert_json_load(path, e);
-    if (!index) return e->code;
-    const json_t *map = json_object_get(index, "weight_map");
-    const char **files = NULL, *slash = strrchr(path, '/');
-    char *directory = slash ? strndup(path, (size_t)(slash - path + 1)) : strdup(".");
-    int rc = 0, n = 0;
-    if (!directory)
-        rc = bert_fail_memory(e, strlen(path));
-    else if (!json_is_object(map) || !json_object_size(map))
-        rc = bert_fail(e, BERT_EFORMAT, "%s: weight_map is missing or empty", path);
-    else if (!(files = malloc(json_object_size(map) * sizeof *files)))
-        rc = bert_fail_memory(e, json_object_size(map) * sizeof *files);
-    const char *name;
-    json_t *value;
-    if (!rc) {
-        json_object_foreach((json_t *)map, name, value) {
-            const char *file = json_string_value(value);
-            /* A file name, not a path: an index must not reach outside of its directory. */
-            if (!file || !*file || strchr(file, '/')) {
-                rc = bert_fail(e, BERT_EFORMAT, "%s: weight_map: %s: must be a file name", path,
-                               name);
-                break;
-            }
-            files[n++] = file;
-        }
-    }
-    if (!rc) {
-        qsort(files, (size_t)n, sizeof *files, compare_text);
-        int unique = 0;
-        for (int i = 0; i < n; i++)
-            if (!unique || strcmp(files[unique - 1], files[i])) files[unique++] = files[i];
-        n = unique;
-        if (n > MAX_SHARDS) rc = bert_fail(e, BERT_EFORMAT, "%s: names %d files", path, n);
-    }
-    if (!rc && !(s->shards = calloc((size_t)n, sizeof *s->shards)))
-        rc = bert_fail_memory(e, (size_t)n * sizeof *s->shards);
-    for (int i = 0; i < n && !rc; i++) {
-        char *file = bert_path_join(directory, files[i]);
-        rc = file ? add_file(s, file, e) : bert_fail_memory(e, strlen(files[i]));
-        free(file);
-    }
-    free(files);
-    free(directory);
-    json_decref(index);
-    return rc;
-}
-
-static int compare_by_name(const void *a, const void *b, void *tensors) {
-    const bert_stored_tensor *t = tensors;
-    return strcmp(t[*(const int *)a].name, t[*(const int *)b].name);
-}
-
-static int sort_names(bert_safetensors *s, const char *path, bert_error *e) {
-    s->by_name = malloc((size_t)(s->count ? s->count : 1) * sizeof *s->by_name);
-    if (!s->by_name) return bert_fail_memory(e, (size_t)s->count * sizeof *s->by_name);
-    for (int i = 0; i < s->count; i++) s->by_name[i] = i;
-    qsort_r(s->by_name, (size_t)s->count, sizeof *s->by_name, compare_by_name, s->tensors);
-    for (int i = 1; i < s->count; i++) {
-        const char *name = s->tensors[s->by_name[i]].name;
-        if (!strcmp(s->tensors[s->by_name[i - 1]].name, name))
-            return bert_fail(e, BERT_EFORMAT, "%s: tensor %s is in two shards", path, name);
-    }
-    return 0;
-}
-
-bert_safetensors *bert_safetensors_open(const char *path, bert_error *e) {
-    bert_safetensors *s = calloc(1, sizeof *s);
-    if (!s) {
-        bert_fail_memory(e, sizeof *s);
-        return NULL;
-    }
-    size_t n = strlen(path);
-    int rc;
-    if (n > 5 && !strcmp(path + n - 5, ".json"))
-        rc = add_index(s, path, e);
-    else if (!(s->shards = calloc(1, sizeof *s->shards)))
-        rc = bert_fail_memory(e, sizeof *s->shards);
-    else
-        rc = add_file(s, path, e);
-    if (!rc) rc = sort_names(s, path, e);
-    if (!rc) return s;
-    bert_safetensors_close(s);
-    return NULL;
-}
-
-void bert_safetensors_close(bert_safetensors *s) {
-    if (!s) return;
-    for (int i = 0; i < s->shard_count; i++) {
-        bert_unmap_file(&s->shards[i].map);
-        json_decref(s->shards[i].header);
-        free(s->shards[i].path);
-    }
-    free(s->shards);
-    free(s->tensors);
-    free(s->by_name);
+static void close_file(void *file) {
+    safetensors *s = file;
+    json_decref(s->header);
     free(s);
 }
 
-int bert_safetensors_count(const bert_safetensors *s) {
-    return s->count;
+static int read_file(safetensors *s, const bert_tensor_file *in, bert_error *e) {
+    uint64_t n;
+    int rc = header_length(in->path, in->map, &n, e);
+    if (rc) return rc;
+    const unsigned char *data = in->map->data + 8 + n;
+    const uint64_t size = in->map->size - 8 - n;
+    const int first = in->list->count;
+    s->header = bert_json_parse_exact((const char *)in->map->data + 8, (size_t)n, in->path, e);
+    if (!s->header) return e->code;
+    if (!json_is_object(s->header))
+        return bert_fail(e, BERT_EFORMAT, "%s: the header is not an object", in->path);
+    rc = add_entries(in->path, s->header, data, size, in->list, e);
+    return rc ? rc : check_order(in->path, in->list, first, data, size, e);
 }
 
-const bert_stored_tensor *bert_safetensors_at(const bert_safetensors *s, int i) {
-    return i >= 0 && i < s->count ? &s->tensors[i] : NULL;
-}
-
-const bert_stored_tensor *bert_safetensors_find(const bert_safetensors *s, const char *name) {
-    int low = 0, high = s->count;
-    while (low < high) {
-        int middle = (low + high) / 2;
-        const bert_stored_tensor *t = &s->tensors[s->by_name[middle]];
-        int order = strcmp(name, t->name);
-        if (!order) return t;
-        if (order < 0)
-            high = middle;
-        else
-            low = middle + 1;
-    }
+static void *open_file(const bert_tensor_file *in, bert_error *e) {
+    safetensors *s = calloc(1, sizeof *s);
+    if (!s) bert_fail_memory(e, sizeof *s);
+    if (!s || !read_file(s, in, e)) return s;
+    close_file(s);
     return NULL;
 }
 
-const char *bert_safetensors_metadata(const bert_safetensors *s, const char *key) {
-    const json_t *metadata = json_object_get(s->shards[0].header, "__metadata__");
+static const char *metadata_of(const void *file, const char *key) {
+    const json_t *metadata = json_object_get(((const safetensors *)file)->header, "__metadata__");
     return json_string_value(json_object_get(metadata, key));
 }
 
-static float half_to_float(uint16_t h) {
-    uint32_t sign = (uint32_t)(h & 0x8000) << 16, exponent = h >> 10 & 31, mantissa = h & 1023;
-    union {
-        uint32_t bits;
-        float value;
-    } u;
-    if (exponent == 0) { /* zero and subnormals: mantissa * 2^-24 */
-        u.value = (float)mantissa * 0x1p-24f;
-        u.bits |= sign;
-    } else
-        u.bits = sign | (exponent == 31 ? 255u : exponent + 112) << 23 | mantissa << 13;
-    return u.value;
-}
-
-int bert_stored_to_float(const bert_stored_tensor *t, float *out, bert_error *e) {
-    const unsigned char *p = t->data;
-    size_t n = t->bytes / dtypes[t->dtype].size;
-    switch (t->dtype) {
-    case BERT_F32:
-        if (n) memcpy(out, p, n * 4);
-        return 0;
-    case BERT_F64:
-        for (size_t i = 0; i < n; i++) {
-            double x;
-            memcpy(&x, p + 8 * i, 8);
-            out[i] = (float)x;
-        }
-        return 0;
-    case BERT_F16:
-    case BERT_BF16:
-        for (size_t i = 0; i < n; i++) {
-            uint16_t h;
-            memcpy(&h, p + 2 * i, 2);
-            uint32_t bits = (uint32_t)h << 16;
-            if (t->dtype == BERT_F16)
-                out[i] = half_to_float(h);
-            else
-                memcpy(&out[i], &bits, 4);
-        }
-        return 0;
-    default:
-        return bert_fail(e, BERT_EUNSUPPORTED, "tensor %s: has dtype %s where floats are needed",
-                         t->name, dtypes[t->dtype].name);
-    }
-}
+const bert_tensor_format bert_safetensors_format = {
+    .suffix = ".safetensors",
+    .open = open_file,
+    .close = close_file,
+    .metadata = metadata_of,
+};
 
 /* The header of a file with these tensors in this order. */
 static json_t *header_of(const bert_stored_tensor *tensors, int n, const char *const *metadata) {
@@ -409,8 +212,8 @@ static json_t *header_of(const bert_stored_tensor *tensors, int n, const char *c
         json_t *shape = json_array();
         for (int d = 0; d < t->dims; d++)
             bad |= json_array_append_new(shape, json_integer(t->shape[d]));
-        json_t *entry = json_pack("{s:s, s:o, s:[I, I]}", "dtype", dtypes[t->dtype].name, "shape",
-                                  shape, "data_offsets", at, at + (json_int_t)t->bytes);
+        json_t *entry = json_pack("{s:s, s:o, s:[I, I]}", "dtype", bert_dtype_name(t->dtype),
+                                  "shape", shape, "data_offsets", at, at + (json_int_t)t->bytes);
         bad |= json_object_set_new(header, t->name, entry);
         at += (json_int_t)t->bytes;
     }

@@ -28,8 +28,7 @@ bert_convert_options bert_convert_default(void) {
 static bert_dtype type_of(const bert_saving *s, const bert_saved_tensor *i) {
     if (!i->from) return s->given ? s->dtype : BERT_F32;
     const bert_dtype d = i->from->dtype;
-    const bool whole = d >= BERT_I64 && d <= BERT_BOOL;
-    if (whole || (bert_is_float_dtype(d) && !s->given)) return d;
+    if (!bert_dtype_has_floats(d) || (bert_is_float_dtype(d) && !s->given)) return d;
     return s->given ? s->dtype : BERT_F32;
 }
 
@@ -59,6 +58,7 @@ static int add(bert_saving *s, char *name, const bert_stored_tensor *from, const
         i->as.shape[1] = p->cols;
     }
     i->as.name = name;
+    i->as.strides = NULL;
     i->as.dtype = type_of(s, i);
     i->as.bytes = numbers(&i->as) * bert_dtype_size(i->as.dtype);
     i->as.data = i;
@@ -112,7 +112,7 @@ const float *bert_saving_floats(bert_saving *s, const bert_saved_tensor *item, b
     bert_arena_reset(&s->scratch);
     if (!t)
         x = bert_device_view(s->model->params->device, item->param->value, n, &s->scratch);
-    else if (t->dtype == BERT_F32 && (uintptr_t)t->data % _Alignof(float) == 0)
+    else if (t->dtype == BERT_F32 && !t->strides && (uintptr_t)t->data % _Alignof(float) == 0)
         x = t->data;
     else if ((own = bert_arena_alloc(&s->scratch, n * sizeof *own)) &&
              !bert_stored_to_float(t, own, e))
@@ -138,14 +138,23 @@ static int fail_overflow(const bert_saved_tensor *i, float x, bert_error *e) {
         i->as.name, (double)x, bert_dtype_torch_name(i->as.dtype));
 }
 
+/* The bytes of a tensor as they are stored, row after row. */
+static int put_stored(bert_saving *s, const bert_stored_tensor *t, bert_writer *w, bert_error *e) {
+    if (!t->strides) return bert_writer_put(w, t->data, t->bytes, e);
+    bert_arena_reset(&s->scratch);
+    void *rows = bert_arena_alloc(&s->scratch, t->bytes);
+    if (!rows) return bert_fail_memory(e, t->bytes);
+    bert_stored_copy(t, rows);
+    return bert_writer_put(w, rows, t->bytes, e);
+}
+
 static int put_floats(bert_saving *s, const bert_saved_tensor *i, bert_writer *w, bert_error *e) {
     const float *x = bert_saving_floats(s, i, e);
     const bert_dtype d = i->as.dtype;
     const size_t n = numbers(&i->as);
     unsigned char out[CHUNK * sizeof(double)];
     int rc = x ? 0 : e->code;
-    if (!rc && i->from && i->from->dtype == d)
-        return bert_writer_put(w, i->from->data, i->as.bytes, e);
+    if (!rc && i->from && i->from->dtype == d) return put_stored(s, i->from, w, e);
     for (size_t at = 0; at < n && !rc; at += CHUNK) {
         const size_t count = n - at < CHUNK ? n - at : CHUNK;
         const size_t broken = bert_narrow_overflow(d, x + at, count);
@@ -159,8 +168,7 @@ static int put_floats(bert_saving *s, const bert_saved_tensor *i, bert_writer *w
 static int put_tensor(void *context, const bert_stored_tensor *t, bert_writer *w, bert_error *e) {
     bert_saving *s = context;
     const bert_saved_tensor *i = t->data;
-    int rc = bert_is_float_dtype(t->dtype) ? put_floats(s, i, w, e)
-                                           : bert_writer_put(w, i->from->data, t->bytes, e);
+    int rc = bert_is_float_dtype(t->dtype) ? put_floats(s, i, w, e) : put_stored(s, i->from, w, e);
     if (i->from) bert_weight_source_done(&s->model->weights, i->from->data, i->from->bytes, true);
     return rc ? rc : bert_saving_step(s, t->bytes, e);
 }

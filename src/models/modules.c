@@ -48,25 +48,10 @@ static int take(const bert_tensors *file, const wanted *w, bert_error *e) {
                : bert_fail(e, BERT_ENUMERIC, "%s: %s is not finite", path, w->name);
 }
 
-/* What is not there has to be written by sentence-transformers, which also reads pickles. */
-static int no_weights(const bert_module_place *at, bert_error *e) {
-    char *pickle = bert_path_join(at->folder, "pytorch_model.bin");
-    if (!pickle) return bert_fail_memory(e, strlen(at->folder));
-    const bool there = bert_pretrained_has(at->from, pickle);
-    free(pickle);
-    if (!there)
-        return bert_fail(e, BERT_ENOTFOUND, "%s%smodel.safetensors is not there", at->shown,
-                         at->shown[strlen(at->shown) - 1] == '/' ? "" : "/");
-    return bert_fail(e, BERT_EUNSUPPORTED,
-                     "%s holds pytorch_model.bin but no model.safetensors; save the model again "
-                     "with save_pretrained(.., safe_serialization=True)",
-                     at->shown);
-}
-
 /* Exactly the tensors that are wanted, as sentence-transformers asks. */
 static int read_weights(const bert_module_place *at, const wanted *list, int n, bert_error *e) {
     bert_tensors *file = bert_pretrained_tensors(at->from, at->folder, e);
-    int rc = e->code ? e->code : file ? 0 : no_weights(at, e);
+    int rc = e->code ? e->code : file ? 0 : bert_pretrained_lacks(at->from, at->folder, false, e);
     for (int i = 0; i < n && !rc; i++) rc = take(file, &list[i], e);
     for (int i = 0; !rc && i < bert_tensors_count(file); i++) {
         const char *name = bert_tensors_at(file, i)->name;

@@ -1,7 +1,7 @@
 /* Parameters from a file, where not all of a model is in it: adapters, a head. */
 #include "base/error.h"
 #include "device/device.h"
-#include "files/tensors.h"
+#include "files/safetensors.h"
 #include "tape/params.h"
 #include <stdlib.h>
 

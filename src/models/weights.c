@@ -3,11 +3,10 @@
 #include "base/file.h"
 #include "base/finite.h"
 #include "device/device.h"
+#include "files/safetensors.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 enum { MAX_TENSOR_NAME = 256 };
 
@@ -57,9 +56,7 @@ bool bert_weight_source_differs(void *context, const char *name) {
     const bert_stored_tensor *t = bert_tensors_find(s->file, name), *original = NULL;
     for (const bert_copy *copy = s->arch->copies; copy->name; copy++)
         if (!strcmp(copy->name, name)) original = find_tensor(s, copy->original);
-    return t && original && t != original &&
-           (t->dtype != original->dtype || t->bytes != original->bytes ||
-            memcmp(t->data, original->data, t->bytes));
+    return t && original && t != original && !bert_stored_equal(t, original);
 }
 
 bool bert_weight_source_has(const bert_weight_source *s, const char *name) {
@@ -171,10 +168,11 @@ int bert_weight_source_find(void *context, const char *name, int32_t rows, int32
     int rc = add_used(s, t, e);
     if (rc) return rc;
     if (s->raw) {
-        *value = t->data;
+        *value = (const void *)t; /* two tensors may share their data */
         return 1;
     }
-    const bool direct = t->dtype == BERT_F32 && (uintptr_t)t->data % _Alignof(float) == 0;
+    const bool direct =
+        t->dtype == BERT_F32 && !t->strides && (uintptr_t)t->data % _Alignof(float) == 0;
     *value = direct ? t->data : convert(s, t, count, e);
     if (!*value) return e->code;
     /* Matrices are looked at when they are first used; rows of a table that a text uses show in the
@@ -189,11 +187,7 @@ void bert_weight_source_done(void *context, const float *value, size_t bytes, bo
     while (i < s->used_count && s->used[i]->data != (const void *)value) i++;
     if (i == s->used_count) return; /* converted, and looked at then */
     if (!finite) s->not_finite = s->used[i]->name;
-    /* Only whole pages: their neighbours belong to other tensors. */
-    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-    uintptr_t begin = ((uintptr_t)value + page - 1) / page * page;
-    uintptr_t end = ((uintptr_t)value + bytes) / page * page;
-    if (begin < end) madvise((void *)begin, end - begin, MADV_DONTNEED);
+    bert_tensors_release(s->file, value, bytes);
 }
 
 bool bert_weight_source_read(void *context, const float *at, float *to, size_t bytes) {
@@ -227,7 +221,7 @@ static bool is_redundant(const bert_weight_source *s, const char *name) {
 const bert_stored_tensor *bert_weight_source_stored(const bert_weight_source *s,
                                                     const void *value) {
     for (int i = 0; i < s->used_count; i++)
-        if (s->used[i]->data == value) return s->used[i];
+        if (s->used[i] == value) return s->used[i];
     return NULL;
 }
 
@@ -300,7 +294,10 @@ int bert_weight_source_notes(const bert_weight_source *s, int32_t layers, bert_n
         if (!count++) first = s->unused.items[i];
         if (layer > most) most = layer;
     }
-    if (!count) return 0;
+    int rc = 0;
+    for (int i = 0; s->file && bert_tensors_note(s->file, i) && !rc; i++)
+        rc = bert_notes_say(notes, e, "%s", bert_tensors_note(s->file, i));
+    if (!count || rc) return rc;
     char why[100] = "";
     if (most >= layers)
         snprintf(why, sizeof why, ": it has num_hidden_layers %d, they have %ld layers", layers,

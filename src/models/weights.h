@@ -18,7 +18,7 @@ typedef struct {
     const bert_arch *arch;
     bert_part part; /* of what is being made: a missing tensor of the trunk is an error, others are
                        initialised and reported as new */
-    bool raw;     /* values are only to be saved: they are the stored bytes, whatever their type */
+    bool raw; /* values are only to be saved: they stand for what is stored, whatever its type */
     bool resized; /* num_labels is not the checkpoint's: a misshapen tensor of the head is new */
     const bert_stored_tensor **used;
     int used_count, used_capacity;

@@ -5,6 +5,7 @@
 #include "base/finite.h"
 #include "files/json.h"
 #include "files/pretrained.h"
+#include "files/safetensors.h"
 #include "tape/params.h"
 #include "train/trainer.h"
 #include <dirent.h>
@@ -357,7 +358,8 @@ static const bert_stored_tensor *find(const bert_tensors *s, const char *prefix,
     char *name = joined(prefix, bert_param_name(p));
     const bert_stored_tensor *found = name ? bert_tensors_find(s, name) : NULL;
     free(name);
-    bool fits = found && found->dtype == dtype && found->bytes == elements * bert_dtype_size(dtype);
+    bool fits = found && found->dtype == dtype && !found->strides &&
+                found->bytes == elements * bert_dtype_size(dtype);
     return fits ? found : NULL;
 }
 

@@ -2,24 +2,12 @@
 #include "base/directory.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "files/pretrained_kinds.h"
 #include "train/trainer.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-
-static bool holds_weights(const char *directory) {
-    static const char *const names[] = {"model.safetensors", "model.safetensors.index.json",
-                                        "pytorch_model.bin", "pytorch_model.bin.index.json",
-                                        "tf_model.h5",       "flax_model.msgpack"};
-    bool found = false;
-    for (size_t i = 0; i < sizeof names / sizeof *names && !found; i++) {
-        char *path = bert_path_join(directory, names[i]);
-        found = path && bert_file_exists(path);
-        free(path);
-    }
-    return found;
-}
 
 /* Whether path/below is the directory, however both are spelled. */
 static bool is_same(const char *path, const char *below, const char *directory) {
@@ -44,7 +32,7 @@ static const char *resumed(const bert_training_args *a) {
 static int check_free(const bert_training_args *a, const char *model, const char *latest,
                       bert_error *e) {
     const char *dir = a->output_dir;
-    if (!latest && !holds_weights(dir)) return BERT_OK;
+    if (!latest && !bert_pretrained_has_weights(dir)) return BERT_OK;
     if (is_same(model, ".", dir) || (latest && is_same(model, "..", dir)))
         return bert_fail(e, BERT_EINVAL,
                          "%s holds the model that is to be trained: choose another output_dir, or "
@@ -66,7 +54,7 @@ static int make_free(const bert_trainer *t, const char *latest, bert_error *e) {
     const bert_training_args *a = &t->args;
     if (!bert_trainer_writes(t)) return BERT_OK;
     int rc = check_free(a, bert_model_path(t->model), latest, e);
-    if (!rc && a->overwrite_output_dir && (latest || holds_weights(a->output_dir)))
+    if (!rc && a->overwrite_output_dir && (latest || bert_pretrained_has_weights(a->output_dir)))
         rc = bert_checkpoint_remove_all(a->output_dir, e);
     return rc;
 }
@@ -105,7 +93,7 @@ static int resume(bert_trainer *t, const char *latest, bert_error *e) {
     if (!rc) rc = bert_checkpoint_load(t, from, e);
     if (rc || t->run.global_step < t->max_steps) return rc;
     bert_trainer_set_ending(t, BERT_END_NOTHING);
-    t->is_whole = holds_weights(a->output_dir);
+    t->is_whole = bert_pretrained_has_weights(a->output_dir);
     return BERT_OK;
 }
 

@@ -1,0 +1,226 @@
+/* pytorch_model.bin: what torch saved is read as torch reads it, and a model of it is the model of
+ * the same weights as safetensors. */
+#include "files/torch.h"
+#include "torch_file.h"
+#include <sys/stat.h>
+
+static void path_of(char *out, const char *directory, const char *name) {
+    snprintf(out, 4600, "%s/%s", directory, name);
+}
+
+static bert_tensors *open_or_fail(const char *path) {
+    bert_error e = {0};
+    bert_tensors *t = bert_tensors_open(&bert_torch_format, path, &e);
+    if (!t) fail_msg("%s", e.message);
+    return t;
+}
+
+/* ---- Golden files */
+
+static const char *const names_of_types[][2] = {
+    {"float64", "F64"}, {"float32", "F32"}, {"float16", "F16"}, {"bfloat16", "BF16"},
+    {"int64", "I64"},   {"int32", "I32"},   {"int16", "I16"},   {"int8", "I8"},
+    {"uint8", "U8"},    {"bool", "BOOL"}};
+
+static void check_golden(const bert_tensors *file, const json_t *want) {
+    const char *name = json_string_value(json_object_get(want, "name"));
+    const char *dtype = json_string_value(json_object_get(want, "dtype"));
+    const json_t *shape = json_object_get(want, "shape"), *values = json_object_get(want, "values");
+    const bert_stored_tensor *t = bert_tensors_find(file, name);
+    if (!t) fail_msg("%s: no %s", bert_tensors_path(file), name);
+    size_t i = 0;
+    while (strcmp(names_of_types[i][0], dtype)) i++;
+    assert_string_equal(bert_dtype_name(t->dtype), names_of_types[i][1]);
+    assert_int_equal(t->dims, json_array_size(shape));
+    for (i = 0; i < json_array_size(shape); i++)
+        assert_int_equal(t->shape[i], json_integer_value(json_array_get(shape, i)));
+    const size_t n = json_array_size(values);
+    assert_int_equal(t->bytes, n * bert_dtype_size(t->dtype));
+    float out[64];
+    bert_error e = {0};
+    const int rc = bert_stored_to_float(t, out, &e);
+    assert_int_equal(rc, strstr(dtype, "float") ? 0 : BERT_EUNSUPPORTED);
+    for (i = 0; i < n && !rc; i++)
+        if (out[i] != (float)json_number_value(json_array_get(values, i)))
+            fail_msg("%s: %s[%zu] is %g", bert_tensors_path(file), name, i, (double)out[i]);
+}
+
+static void what_torch_saved_is_read(void **state) {
+    (void)state;
+    static const char folder[] = BERT_SOURCE_DIR "/tests/golden/torch/";
+    bert_error e = {0};
+    json_t *golden = bert_json_load(BERT_SOURCE_DIR "/tests/golden/torch/torch.json", &e);
+    assert_non_null(golden);
+    const json_t *files = json_object_get(golden, "files"),
+                 *tensors = json_object_get(golden, "tensors");
+    assert_int_equal(json_array_size(files), 5);
+    for (size_t i = 0; i < json_array_size(files); i++) {
+        char path[4600];
+        const char *name = json_string_value(json_array_get(files, i));
+        snprintf(path, sizeof path, "%s%s", folder, name);
+        bert_tensors *t = open_or_fail(path);
+        assert_int_equal(bert_tensors_count(t), json_array_size(tensors));
+        for (size_t k = 0; k < json_array_size(tensors); k++)
+            check_golden(t, json_array_get(tensors, k));
+        /* which lie where they are: tied ones once, and only those in another order have strides */
+        assert_ptr_equal(bert_tensors_find(t, "plain")->data, bert_tensors_find(t, "tied")->data);
+        assert_null(bert_tensors_find(t, "query")->strides);
+        assert_non_null(bert_tensors_find(t, "transposed")->strides);
+        assert_true(bert_stored_equal(bert_tensors_find(t, "plain"), bert_tensors_find(t, "tied")));
+        const bool nested = !strcmp(name, "model.bin") || !strcmp(name, "state_dict.bin");
+        assert_int_equal(bert_tensors_note(t, 0) != NULL, nested);
+        if (nested) assert_non_null(strstr(bert_tensors_note(t, 0), "the weights are those under"));
+        bert_tensors_close(t);
+    }
+    json_decref(golden);
+}
+
+/* ---- Models */
+
+enum { TEXTS = 2 };
+static void hidden_of(const char *directory, float *out) {
+    bert_error e = {0};
+    bert_model *m = bert_model_open(directory, NULL, &e);
+    if (!m) fail_msg("%s", e.message);
+    bert_session *s = bert_session_new(m, NULL, &e);
+    const bert_text texts[TEXTS] = {bert_text_of("The cat sat on the mat."),
+                                    bert_text_of("she walked")};
+    assert_non_null(s);
+    for (int turn = 0; turn < 2; turn++) /* the second one packs, and gives pages back */
+        test_ok(e, bert_embed(s, texts, TEXTS, NULL, out, NULL, &e));
+    bert_session_free(s);
+    bert_model_close(m);
+}
+
+static char *model_in(test_weights *w, const char *architecture) {
+    char *d = test_directory(), path[4600];
+    test_model(d, architecture, 2, "");
+    test_tensors(w, architecture, 2);
+    path_of(path, d, "model.safetensors");
+    assert_int_equal(unlink(path), 0);
+    return d;
+}
+
+static void a_model_is_the_same_from_either_format(void **state) {
+    (void)state;
+    float of_torch[TEXTS * TEST_HIDDEN], of_safetensors[TEXTS * TEST_HIDDEN];
+    test_weights w = {.n = 0};
+    char *d = model_in(&w, "BertModel");
+    test_write_torch(d, "pytorch_model.bin", &w);
+    hidden_of(d, of_torch);
+    /* safetensors go before: with other weights the result is another one */
+    float *first = (float *)(uintptr_t)w.tensors[0].data;
+    test_write_weights(d, &w);
+    hidden_of(d, of_safetensors);
+    assert_memory_equal(of_torch, of_safetensors, sizeof of_torch);
+    for (int i = 0; i < TEST_VOCAB * TEST_HIDDEN; i++) first[i] = 1 / (float)(i + 1);
+    test_write_weights(d, &w);
+    hidden_of(d, of_safetensors);
+    assert_memory_not_equal(of_torch, of_safetensors, sizeof of_torch);
+    test_weights_free(&w);
+    test_remove(d);
+}
+
+static void shards_are_one_model(void **state) {
+    (void)state;
+    float whole[TEXTS * TEST_HIDDEN], sharded[TEXTS * TEST_HIDDEN];
+    test_weights w = {.n = 0}, part[2] = {{.n = 0}, {.n = 0}};
+    char *d = model_in(&w, "BertModel"), path[4600], text[8000];
+    test_write_torch(d, "pytorch_model.bin", &w);
+    hidden_of(d, whole);
+    path_of(path, d, "pytorch_model.bin");
+    assert_int_equal(unlink(path), 0);
+    size_t n = (size_t)snprintf(text, sizeof text,
+                                "{\"metadata\": {\"total_size\": 1}, "
+                                "\"weight_map\": {");
+    for (int i = 0; i < w.n; i++) {
+        test_weights *to = &part[i % 2];
+        to->tensors[to->n++] = w.tensors[i];
+        /* whichever file the index says: it is the union that counts */
+        n += (size_t)snprintf(text + n, sizeof text - n, "%s\"%s\": \"part-%d.bin\"", i ? ", " : "",
+                              w.names[i], i / 2 % 2);
+    }
+    snprintf(text + n, sizeof text - n, "}}");
+    test_write_torch(d, "part-0.bin", &part[0]);
+    test_write_torch(d, "part-1.bin", &part[1]);
+    test_write(d, "pytorch_model.bin.index.json", text);
+    hidden_of(d, sharded);
+    assert_memory_equal(sharded, whole, sizeof whole);
+    test_weights_free(&w);
+    test_remove(d);
+}
+
+static void decoders_are_tied_by_their_storage(void **state) {
+    (void)state;
+    static const char word[] = "bert.embeddings.word_embeddings.weight",
+                      decoder[] = "cls.predictions.decoder.weight";
+    test_weights w = {.n = 0};
+    char *d = model_in(&w, "BertForMaskedLM");
+    for (int own = 0; own < 2; own++) {
+        bert_error e = {0};
+        if (own) test_remove_tensor(&w, decoder);
+        test_add(&w, decoder, own ? decoder : word, TEST_VOCAB, TEST_HIDDEN);
+        test_write_torch(d, "pytorch_model.bin", &w);
+        bert_model *m = bert_model_open(d, NULL, &e);
+        if (!m) fail_msg("%s", e.message);
+        assert_int_equal(bert_params_find(bert_model_params(m), decoder) != NULL, own);
+        assert_null(bert_model_unused_tensor(m, 0));
+        bert_model_close(m);
+    }
+    test_weights_free(&w);
+    test_remove(d);
+}
+
+/* ---- What is none */
+
+static void files_of_other_kinds_are_named(void **state) {
+    (void)state;
+    char tar[1024] = "pickle", zip[4600];
+    memcpy(tar + 257, "ustar", 5);
+    static const char script[] = "\x80\2}.";
+    const struct {
+        const char *data;
+        size_t n;
+        int code;
+        const char *says;
+    } rows[] = {
+        {"", 0, BERT_EFORMAT, "is empty"},
+        {"x", 1, BERT_EFORMAT, "neither a zip archive nor a pickle"},
+        {tar, sizeof tar, BERT_EUNSUPPORTED, "tar archive"},
+        {"\x80\4\x95\0\0\0\0", 7, BERT_EUNSUPPORTED, "protocol 4"},
+        {"\x89HDF\r\n\x1a\n", 8, BERT_EUNSUPPORTED, "HDF5"},
+        {"\2\0\0\0\0\0\0\0{}", 10, BERT_EFORMAT, "call it model.safetensors"},
+        {"version https://git-lfs.github.com/spec/v1\n", 43, BERT_EFORMAT, "git lfs pull"},
+        {"<!doctype html>", 15, BERT_EFORMAT, "web page"},
+        {"PK\3\4 and no end", 15, BERT_EFORMAT, "fetch it again"},
+    };
+    char *d = test_directory();
+    path_of(zip, d, "pytorch_model.bin");
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        bert_error e = {0};
+        test_write_bytes(zip, rows[i].data, rows[i].n);
+        assert_null(bert_tensors_open(&bert_torch_format, zip, &e));
+        if (e.code != rows[i].code || !strstr(e.message, rows[i].says))
+            fail_msg("%zu: %d %s", i, e.code, e.message);
+    }
+    const test_member jit[] = {{"m/constants.pkl", script, 4}, {"m/data.pkl", script, 4}};
+    test_bytes b = {0};
+    bert_error e = {0};
+    test_put_zip(&b, jit, 2);
+    test_write_bytes(zip, b.data, b.n);
+    assert_null(bert_tensors_open(&bert_torch_format, zip, &e));
+    assert_non_null(strstr(e.message, "TorchScript"));
+    free(b.data);
+    test_remove(d);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_torch_saved_is_read),
+        cmocka_unit_test(a_model_is_the_same_from_either_format),
+        cmocka_unit_test(shards_are_one_model),
+        cmocka_unit_test(decoders_are_tied_by_their_storage),
+        cmocka_unit_test(files_of_other_kinds_are_named),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
