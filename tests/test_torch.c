@@ -171,6 +171,48 @@ static void decoders_are_tied_by_their_storage(void **state) {
     test_remove(d);
 }
 
+/* ---- Names */
+
+/* Every way in which names are met leads to the same model. */
+static void names_are_met_in_many_ways(void **state) {
+    (void)state;
+    static const struct {
+        const char *before, *norms[2];
+        bool bare, said; /* bare: without the family's prefix */
+    } rows[] = {
+        {"", {"weight", "bias"}, false, false},       {"", {"gamma", "beta"}, false, false},
+        {"", {"weight", "bias"}, true, false},        {"", {"gamma", "beta"}, true, false},
+        {"module.", {"weight", "bias"}, false, true}, {"module.", {"gamma", "beta"}, true, true},
+    };
+    float first[TEXTS * TEST_HIDDEN], x[TEXTS * TEST_HIDDEN];
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        test_weights w = {.n = 0}, as = {.n = 0};
+        char *d = model_in(&w, "BertForSequenceClassification");
+        test_add(&w, "bert.embeddings.position_ids", "x", 1, TEST_POSITIONS);
+        as = w;
+        for (int k = 0; k < w.n; k++) {
+            const char *name = w.names[k], *norm = strstr(name, "LayerNorm.");
+            if (rows[i].bare && !strncmp(name, "bert.", 5)) name += 5;
+            const int head = norm ? (int)(norm + 10 - name) : (int)strlen(name);
+            snprintf(as.names[k], sizeof as.names[k], "%s%.*s%s", rows[i].before, head, name,
+                     norm ? rows[i].norms[strcmp(norm + 10, "weight") != 0] : "");
+            as.tensors[k].name = as.names[k];
+        }
+        test_write_torch(d, "pytorch_model.bin", &as);
+        hidden_of(d, i ? x : first);
+        if (i) assert_memory_equal(x, first, sizeof x);
+        bert_error e = {0};
+        bert_model *m = bert_model_open(d, NULL, &e);
+        assert_null(bert_model_new_parameter(m, 0));
+        assert_null(bert_model_unused_tensor(m, 0));
+        const char *note = bert_model_note(m, 0);
+        assert_int_equal(note && strstr(note, "DataParallel"), rows[i].said);
+        bert_model_close(m);
+        test_weights_free(&w);
+        test_remove(d);
+    }
+}
+
 /* ---- What is none */
 
 static void files_of_other_kinds_are_named(void **state) {
@@ -220,6 +262,7 @@ int main(void) {
         cmocka_unit_test(a_model_is_the_same_from_either_format),
         cmocka_unit_test(shards_are_one_model),
         cmocka_unit_test(decoders_are_tied_by_their_storage),
+        cmocka_unit_test(names_are_met_in_many_ways),
         cmocka_unit_test(files_of_other_kinds_are_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -16,6 +16,7 @@ struct bert_tensors {
     int shard_count;
     bert_tensor_list list;
     int *by_name; /* indices of list, sorted by name */
+    bool wrapped; /* names began with "module." */
     bert_notes notes;
 };
 
@@ -59,6 +60,24 @@ static int add_shards(bert_tensors *t, const bert_weight_index *index, bert_erro
     return rc;
 }
 
+/* torch.nn.DataParallel is a module around the model, and all names begin with what it calls that.
+ * transformers would find none of them. */
+static const char wrapping[] = "module.";
+enum { WRAPPING = sizeof wrapping - 1 };
+
+static int unwrap(bert_tensors *t, bert_error *e) {
+    const bert_tensor_list *l = &t->list;
+    for (int i = 0; i < l->count; i++)
+        if (strncmp(l->items[i].name, wrapping, WRAPPING) || !l->items[i].name[WRAPPING]) return 0;
+    if (!l->count) return 0;
+    for (int i = 0; i < l->count; i++) l->items[i].name += WRAPPING;
+    t->wrapped = true;
+    return bert_notes_say(&t->notes, e,
+                          "%s: every name in it begins with \"%s\", as torch.nn.DataParallel saves "
+                          "them; they are read without",
+                          t->path, wrapping);
+}
+
 static int compare_by_name(const void *a, const void *b, void *items) {
     const bert_stored_tensor *t = items;
     return strcmp(t[*(const int *)a].name, t[*(const int *)b].name);
@@ -66,6 +85,8 @@ static int compare_by_name(const void *a, const void *b, void *items) {
 
 static int sort_names(bert_tensors *t, bert_error *e) {
     const bert_tensor_list *l = &t->list;
+    int rc = unwrap(t, e);
+    if (rc) return rc;
     const size_t bytes = ((size_t)l->count + 1) * sizeof *t->by_name;
     t->by_name = malloc(bytes);
     if (!t->by_name) return bert_fail_memory(e, bytes);
@@ -85,7 +106,9 @@ static int check_names(const bert_tensors *t, const bert_weight_index *index, be
     const char *name;
     json_t *value;
     json_object_foreach(index->map, name, value) {
-        if (!bert_tensors_find(t, name))
+        const char *wanted =
+            t->wrapped && !strncmp(name, wrapping, WRAPPING) ? name + WRAPPING : name;
+        if (!bert_tensors_find(t, wanted))
             return bert_fail(e, BERT_EFORMAT,
                              "%s names the tensor %.200s, which is in none of its files", t->path,
                              name);

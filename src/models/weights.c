@@ -16,8 +16,8 @@ static const struct {
     const char *suffix, *other;
 } renamed[] = {
     {"", ""},
-    {".LayerNorm.weight", ".LayerNorm.gamma"},
-    {".LayerNorm.bias", ".LayerNorm.beta"},
+    {"LayerNorm.weight", "LayerNorm.gamma"},
+    {"LayerNorm.bias", "LayerNorm.beta"},
 };
 
 static const bert_stored_tensor *find_renamed(const bert_weight_source *s, const char *prefix,
@@ -200,11 +200,12 @@ static bool is_used(const bert_weight_source *s, const bert_stored_tensor *t) {
     return false;
 }
 
-/* No weights: the numbers 0, 1, 2, ... and zeros, that transformers 3 and 4 stored. */
+/* No weights: the numbers 0, 1, 2, ..., zeros, and what follows from the configuration, that
+ * transformers 3 and 4 stored. */
 static bool is_buffer(const char *name) {
     const char *dot = strrchr(name, '.');
-    static const char *const buffers[] = {"position_ids", "token_type_ids"};
-    for (int i = 0; i < 2; i++)
+    static const char *const buffers[] = {"position_ids", "token_type_ids", "inv_freq"};
+    for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
         if (!strcmp(dot ? dot + 1 : name, buffers[i])) return true;
     return false;
 }
