@@ -288,7 +288,8 @@ BERT_API bert_tensor *bert_forward(bert_tape *t, const bert_model *m, const bert
 BERT_API bert_tensor *bert_cls(bert_tape *t, bert_tensor *hidden, const bert_inputs *inputs);
 BERT_API bert_tensor *bert_pooler(bert_tape *t, const bert_model *m, bert_tensor *hidden,
                                   const bert_inputs *inputs);
-/* The table of word embeddings [vocab_size, H], which is also the decoder of masked words. */
+/* The table of word embeddings [vocab_size, their width], which is also the decoder of masked words.
+ * The width is H unless the family says otherwise (ELECTRA, ALBERT). */
 BERT_API bert_param *bert_model_word_embeddings(const bert_model *m);
 
 /* ------------------------------------------------------------------- 4. Heads */
@@ -361,15 +362,16 @@ BERT_API double bert_batch_items(const bert_batch *b, int32_t num_labels);
 /* How the model's family builds a head that transformers has for it: names of layers, without
  * ".weight" and ".bias", NULL where there is no such layer; and what is between them. */
 typedef struct {
-    const char *dense;   /* from the hidden size to it, in front of the output */
+    const char *dense;   /* from the hidden size to width, in front of the output */
     bert_act act;        /* after it */
     const char *norm;    /* LayerNorm after that */
     const char *output;  /* the last one */
     const char *bias;    /* masked words: of the scores of the vocabulary; its whole name */
     const char *decoder; /* and the matrix, where it is not that of the word embeddings; likewise */
     const char *next;    /* pretraining: the linear of the next sentence */
+    int32_t width;       /* of what dense gives, as wide as word embeddings; 0: the hidden size */
     float input_dropout; /* in front of dense */
-    float dropout;       /* in front of output */
+    float dropout;       /* in front of output and next */
 } bert_head_layout;
 
 /* What a head is made from. */
@@ -383,11 +385,12 @@ typedef struct {
 
 /* What the columns of a head's logits are. */
 typedef enum {
-    BERT_OUTPUT_LABELS, /* config.json's labels: classes, values */
-    BERT_OUTPUT_SPAN,   /* of a token: scores as start and end of the answer */
-    BERT_OUTPUT_CHOICE, /* of a sequence: its score among those of its row */
-    BERT_OUTPUT_NEXT,   /* of a sequence: is the next one, is not */
-    BERT_OUTPUT_WORDS   /* of a token: the vocabulary (and, of pretraining, the two above) */
+    BERT_OUTPUT_LABELS,  /* config.json's labels: classes, values */
+    BERT_OUTPUT_SPAN,    /* of a token: scores as start and end of the answer */
+    BERT_OUTPUT_CHOICE,  /* of a sequence: its score among those of its row */
+    BERT_OUTPUT_NEXT,    /* of a sequence: is the next one, is not */
+    BERT_OUTPUT_WORDS,   /* of a token: the vocabulary (and, of pretraining, the two above) */
+    BERT_OUTPUT_REPLACED /* of a token: that it was replaced by another */
 } bert_output_kind;
 
 /* A head: what it is made of, what it computes, what it is judged by. state_size bytes of zeroed

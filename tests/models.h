@@ -22,7 +22,7 @@ static inline float test_weight(const char *name, size_t i) {
     return norm ? 1 + 0.25f * u : 0.25f * u;
 }
 
-enum { TEST_MAX_TENSORS = 64 };
+enum { TEST_MAX_TENSORS = 128 };
 typedef struct {
     bert_stored_tensor tensors[TEST_MAX_TENSORS];
     char names[TEST_MAX_TENSORS][96];

@@ -15,11 +15,7 @@ static void write_case(const char *directory, const json_t *family, const json_t
     test_write_weights(directory, &w);
     test_weights_free(&w);
     json_t *config = json_deep_copy(json_object_get(family, "config"));
-    const char *const more[] = {"num_labels", "problem_type"};
-    for (int i = 0; i < 2; i++) {
-        json_t *v = json_object_get(json_object_get(c, "config"), more[i]);
-        if (v) json_object_set(config, more[i], v);
-    }
+    json_object_update(config, json_object_get(c, "config"));
     json_object_set(config, "model_type", json_object_get(family, "model_type"));
     json_object_set_new(config, "architectures",
                         json_pack("[O]", json_object_get(c, "architecture")));
@@ -75,30 +71,32 @@ static void check_trunk(const json_t *family, bert_inputs in) {
 /* What of a case a batch holds; the arrays are malloc'ed. */
 typedef struct {
     bert_batch batch;
-    bert_column positions[2];
+    bert_column columns[2];
     void *owned[5];
 } golden_batch;
 
+/* A column of the case's, if it has one of that name. */
+static void add_column(const json_t *c, const char *name, golden_batch *g, int owned) {
+    const json_t *list = json_object_get(c, name);
+    if (!list) return;
+    bert_inputs *in = &g->batch.inputs;
+    g->owned[owned] = test_ints(list);
+    g->columns[in->column_count++] =
+        (bert_column){.name = name, .width = 1, .count = in->n, .data = g->owned[owned]};
+    in->columns = g->columns;
+}
+
 static void fill_batch(const json_t *c, bert_inputs in, golden_batch *g) {
     *g = (golden_batch){.batch = {.inputs = in}};
-    const json_t *labels = json_object_get(c, "labels"), *targets = json_object_get(c, "targets"),
-                 *first = json_object_get(c, "start_positions");
+    const json_t *labels = json_object_get(c, "labels"), *targets = json_object_get(c, "targets");
     if (labels) {
         g->batch.labels = g->owned[0] = test_ints(labels);
         g->batch.label_count = (int32_t)json_array_size(labels);
     }
     if (targets) g->batch.targets = g->owned[1] = test_floats(targets, NULL);
-    if (first) {
-        g->owned[2] = test_ints(first);
-        g->owned[3] = test_ints(json_object_get(c, "end_positions"));
-        for (int i = 0; i < 2; i++)
-            g->positions[i] = (bert_column){.name = i ? "end_positions" : "start_positions",
-                                            .width = 1,
-                                            .count = in.n,
-                                            .data = g->owned[2 + i]};
-        g->batch.inputs.columns = g->positions;
-        g->batch.inputs.column_count = 2;
-    }
+    add_column(c, "start_positions", g, 2);
+    add_column(c, "end_positions", g, 3);
+    add_column(c, "next_sentence_label", g, 4);
 }
 
 /* Choices have ids of their own: sequences of one length. */
@@ -112,6 +110,38 @@ static bert_inputs choices_of(const json_t *c, int32_t start[3], int32_t ids[64]
         start[i + 1] = n;
     }
     return (bert_inputs){.n = 2, .start = start, .ids = ids};
+}
+
+/* The length of each gradient, and its product with a matrix by the formula of weights. */
+static void check_gradients(const bert_model *m, const json_t *golden) {
+    bert_params *ps = bert_model_params(m);
+    for (int i = 0; i < bert_params_count(ps); i++) {
+        const bert_param *p = bert_params_at(ps, i);
+        const json_t *want = json_object_get(golden, bert_param_name(p));
+        if (!want)
+            fail_msg("no gradient of %s (of %zu)", bert_param_name(p), json_object_size(golden));
+        int32_t rows, cols;
+        bert_param_shape(p, &rows, &cols);
+        const size_t n = (size_t)rows * (size_t)cols;
+        float *g = malloc(n * sizeof *g);
+        assert_non_null(g);
+        bert_param_read_grad(p, g);
+        char name[128];
+        snprintf(name, sizeof name, "gradient.%s", bert_param_name(p));
+        double dot = 0, norm = 0;
+        for (size_t k = 0; k < n; k++) {
+            dot += (double)g[k] * (double)test_weight(name, k);
+            norm += (double)g[k] * (double)g[k];
+        }
+        free(g);
+        norm = sqrt(norm);
+        const double want_dot = json_number_value(json_array_get(want, 0)),
+                     want_norm = json_number_value(json_array_get(want, 1));
+        const double tolerance = 1e-5 * want_norm + 2e-6;
+        if (fabs(dot - want_dot) > tolerance || fabs(norm - want_norm) > tolerance)
+            fail_msg("gradient of %s: product %g, length %g; not %g, %g", bert_param_name(p), dot,
+                     norm, want_dot, want_norm);
+    }
 }
 
 static void check_model(const bert_model *m, const json_t *c, const golden_batch *g) {
@@ -130,6 +160,7 @@ static void check_model(const bert_model *m, const json_t *c, const golden_batch
     if (fabs((double)*bert_tensor_read(t, loss) - want) > 1e-5 * (1 + fabs(want)))
         fail_msg("%s: loss %g, not %g", name, (double)*bert_tensor_read(t, loss), want);
     test_ok(e, bert_tape_backward(t, loss, 1, &e));
+    check_gradients(m, json_object_get(c, "gradients"));
     bert_tape_free(t);
 }
 
@@ -162,6 +193,59 @@ static void check_case(const json_t *family, const json_t *c, bert_inputs in) {
     test_remove(again);
 }
 
+/* The cosine of two rows of n numbers, the second from a golden array from `at` on. */
+static double cosine(const float *x, const json_t *golden, size_t at, size_t n) {
+    double xy = 0, xx = 0, yy = 0;
+    for (size_t i = 0; i < n; i++) {
+        const double a = (double)x[i], b = json_number_value(json_array_get(golden, at + i));
+        xy += a * b, xx += a * a, yy += b * b;
+    }
+    return xy / sqrt(xx * yy);
+}
+
+/* The least cosine of a token's last hidden state with transformers'. */
+static void check_precision(const json_t *family, bert_inputs in, bert_precision precision,
+                            double least) {
+    const json_t *golden = json_object_get(family, "trunk"),
+                 *want = json_object_get(golden, "last_hidden_state");
+    char *d = test_directory();
+    write_case(d, family, golden);
+    bert_model *m = open_or_fail(d, NULL);
+    bert_error e = {0};
+    bert_session_options so = bert_session_default();
+    so.precision = precision;
+    bert_session *s = bert_session_new(m, &so, &e);
+    bert_outputs o;
+    test_ok(e, bert_session_run(s, &in, 0, &o, &e));
+    const size_t h = (size_t)o.hidden_size;
+    for (size_t i = 0; i < (size_t)o.tokens; i++) {
+        const double found = cosine(o.last_hidden_state + i * h, want, i * h, h);
+        if (!(found >= least))
+            fail_msg("%s: token %zu has a cosine of %.6f, below %g at precision %d",
+                     json_string_value(json_object_get(family, "model_type")), i, found, least,
+                     (int)precision);
+    }
+    bert_session_free(s);
+    bert_model_close(m);
+    test_remove(d);
+}
+
+static void check_variant(const json_t *family, const json_t *v, bert_inputs in) {
+    char *d = test_directory();
+    write_case(d, family, v);
+    bert_model *m = open_or_fail(d, NULL);
+    bert_error e = {0};
+    bert_session *s = bert_session_new(m, NULL, &e);
+    bert_outputs o;
+    test_ok(e, bert_session_run(s, &in, 0, &o, &e));
+    test_close("last_hidden_state of a variant", o.last_hidden_state,
+               (size_t)o.tokens * (size_t)o.hidden_size, json_object_get(v, "last_hidden_state"),
+               5e-6);
+    bert_session_free(s);
+    bert_model_close(m);
+    test_remove(d);
+}
+
 static void families_compute_what_transformers_does(void **state) {
     (void)state;
     json_t *golden = test_golden("families.json");
@@ -171,15 +255,41 @@ static void families_compute_what_transformers_does(void **state) {
         bert_inputs in = test_inputs(family);
         check_trunk(family, in);
         json_array_foreach(json_object_get(family, "cases"), k, c) check_case(family, c, in);
+        json_array_foreach(json_object_get(family, "variants"), k, c) check_variant(family, c, in);
         test_inputs_free(in);
     }
     json_decref(golden);
 }
 
+static void fewer_bits_stay_close(void **state) {
+    (void)state;
+    json_t *golden = test_golden("families.json"), *family;
+    size_t f;
+    json_array_foreach(json_object_get(golden, "families"), f, family) {
+        bert_inputs in = test_inputs(family);
+        check_precision(family, in, BERT_PRECISION_MEDIUM, 0.9995);
+        check_precision(family, in, BERT_PRECISION_INT8, 0.995);
+        test_inputs_free(in);
+    }
+    json_decref(golden);
+}
+
+/* A family of golden/families.json by its model_type. */
+static const json_t *family_of(const json_t *golden, const char *model_type) {
+    size_t f;
+    json_t *family;
+    json_array_foreach(json_object_get(golden, "families"), f, family) {
+        if (!strcmp(json_string_value(json_object_get(family, "model_type")), model_type))
+            return family;
+    }
+    fail_msg("no family %s", model_type);
+    return NULL;
+}
+
 static void a_head_that_the_family_lacks_is_an_error(void **state) {
     (void)state;
     json_t *golden = test_golden("families.json");
-    const json_t *family = json_array_get(json_object_get(golden, "families"), 1);
+    const json_t *family = family_of(golden, "distilbert");
     char *d = test_directory();
     write_case(d, family, json_object_get(family, "trunk"));
     bert_error e = {0};
@@ -287,6 +397,7 @@ static void a_head_of_ones_own_is_found_again(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(families_compute_what_transformers_does),
+        cmocka_unit_test(fewer_bits_stay_close),
         cmocka_unit_test(a_head_that_the_family_lacks_is_an_error),
         cmocka_unit_test(a_head_of_ones_own_is_found_again),
     };

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Writes tests/golden/families.json: what transformers computes, in float64, for a tiny random model of every class of
-the families beside BERT. The weights come from a formula (weight() of golden_models.py, test_weight() in
-tests/models.h), so that only names, shapes and results are stored.
+the families beside BERT, and the gradients of its loss. The weights come from a formula (weight() of golden_models.py,
+test_weight() in tests/models.h), so that only names, shapes and results are stored; of a gradient, its length and its
+product with a matrix by the same formula.
 
     pip install torch==2.15.0 transformers==5.24.0 numpy==2.4.6
     python tools/golden_families.py
@@ -14,82 +15,136 @@ import numpy as np
 import torch
 import transformers
 
-from golden_models import flat, mean_loss, weight
+from golden_models import weight
 
 VOCAB, LAYERS = 40, 2
-FAMILIES = {
-    "roberta": dict(prefix="Roberta", config=dict(
-        vocab_size=VOCAB, hidden_size=24, num_hidden_layers=LAYERS, num_attention_heads=3, intermediate_size=36,
-        max_position_embeddings=22, type_vocab_size=2, pad_token_id=1, layer_norm_eps=1e-5)),
-    "distilbert": dict(prefix="DistilBert", config=dict(
-        vocab_size=VOCAB, dim=24, n_layers=LAYERS, n_heads=3, hidden_dim=36, max_position_embeddings=20, pad_token_id=0)),
-}
 LENGTHS = (1, 7, 20, 5)
+SIZES = dict(vocab_size=VOCAB, hidden_size=24, num_hidden_layers=LAYERS, num_attention_heads=3, intermediate_size=36)
+ROBERTA = dict(**SIZES, max_position_embeddings=22, type_vocab_size=2, pad_token_id=1, layer_norm_eps=1e-5)
+SEQUENCE, TOKEN, QUESTION = "ForSequenceClassification", "ForTokenClassification", "ForQuestionAnswering"
+CHOICE, MASKED, PRETRAINING = "ForMultipleChoice", "ForMaskedLM", "ForPreTraining"
+COMMON = (SEQUENCE, TOKEN, MASKED, QUESTION, CHOICE)
+
+# variants: what else config.json may say; of them last_hidden_state alone is kept.
+FAMILIES = {
+    "roberta": dict(prefix="Roberta", config=ROBERTA),
+    "xlm-roberta": dict(prefix="XLMRoberta", config=ROBERTA, classes=(SEQUENCE,)),
+    "camembert": dict(prefix="Camembert", config=ROBERTA, classes=(MASKED,)),
+    "distilbert": dict(prefix="DistilBert", types=False, config=dict(
+        vocab_size=VOCAB, dim=24, n_layers=LAYERS, n_heads=3, hidden_dim=36, max_position_embeddings=20, pad_token_id=0)),
+    "electra": dict(prefix="Electra", classes=COMMON + (PRETRAINING,), config=dict(
+        SIZES, embedding_size=16, max_position_embeddings=20, hidden_act="relu"),
+        variants=[dict(embedding_size=24)]),
+    "mpnet": dict(prefix="MPNet", types=False, config=dict(SIZES, max_position_embeddings=22, layer_norm_eps=1e-5)),
+    "albert": dict(prefix="Albert", classes=COMMON + (PRETRAINING,), config=dict(
+        SIZES, num_hidden_layers=3, num_hidden_groups=2, embedding_size=16, max_position_embeddings=20),
+        variants=[dict(embedding_size=24, num_hidden_groups=1), dict(inner_group_num=2)]),
+}
+
+
+def flat(tensors):
+    return [float(f"{x:.7g}") for t in tensors for x in t.detach().reshape(-1).tolist()]
+
+
+def named(m):
+    """Parameters under the names that save_pretrained gives them: not the second one of a tied parameter."""
+    tied = getattr(m, "_tied_weights_keys", None) or {}
+    return [(tied.get(k, k), p) for k, p in m.named_parameters()]
 
 
 def build(family, suffix, **more):
     row = FAMILIES[family]
-    c = getattr(transformers, row["prefix"] + "Config")(**row["config"], **more)
+    c = getattr(transformers, row["prefix"] + "Config")(**{**row["config"], **more})
     c._attn_implementation = "eager"
     m = getattr(transformers, row["prefix"] + suffix)(c).double().eval()
     with torch.no_grad():
-        for k, p in m.named_parameters():
+        for k, p in named(m):
             p.copy_(weight(k, tuple(p.shape)))
     return m
+
+
+def has_types(family):
+    return FAMILIES[family].get("types", True)
 
 
 def sequences(family):
     """The second half of each is type 1 where there are types; one token is the padding id."""
     out, k = [], 0
-    types = family != "distilbert"
     for length in LENGTHS:
         ids = [(k := k + 1) * 7919 % VOCAB for _ in range(length)]
-        out.append(dict(ids=ids, type_ids=[int(types and i >= length / 2) for i in range(length)]))
-    out[1]["ids"][3] = FAMILIES[family]["config"]["pad_token_id"]
+        out.append(dict(ids=ids, type_ids=[int(has_types(family) and i >= length / 2) for i in range(length)]))
+    pad = build(family, "Model").config.pad_token_id
+    out[1]["ids"][3] = 0 if pad is None else pad
     return out
 
 
 def run(family, m, s, **more):
-    if family != "distilbert":
+    if has_types(family):
         more["token_type_ids"] = torch.tensor([s["type_ids"]])
     return m(input_ids=torch.tensor([s["ids"]]), **more)
 
 
 def tensors(m):
-    tied = {id(p) for _, p in m.named_parameters()}
-    assert tied
-    return {k: list(p.shape) for k, p in m.named_parameters()}
+    return {k: list(p.shape) for k, p in named(m)}
 
 
-def case(family, kind, suffix, inputs, arguments, count, logits=lambda o: o.logits, **config):
-    m = build(family, suffix, **config)
-    seqs = sequences(family)
-    outs = [run(family, m, s, **a) for s, a in zip(seqs, arguments)]
+def mean(losses, counts):
+    """Of the items of all sequences; those of a sequence without any are no number."""
+    return sum(l * k for l, k in zip(losses, counts) if k) / sum(counts)
+
+
+def gradients(m, loss):
+    m.zero_grad()
+    loss.backward()
+    out = {}
+    for k, p in named(m):
+        g = torch.zeros_like(p) if p.grad is None else p.grad
+        out[k] = [float(f"{x:.7g}") for x in ((g * weight("gradient." + k, tuple(p.shape))).sum(), g.norm())]
+    return out
+
+
+def case(family, kind, suffix, m, inputs, logits, loss, **config):
     return dict(kind=kind, architecture=FAMILIES[family]["prefix"] + suffix, config=config, tensors=tensors(m),
-                logits=flat(logits(o) for o in outs), loss=mean_loss([o.loss for o in outs], count), **inputs)
+                logits=flat(logits), loss=loss.item(), gradients=gradients(m, loss), **inputs)
+
+
+def simple(family, kind, suffix, inputs, arguments, counts, **config):
+    m = build(family, suffix, **config)
+    outs = [run(family, m, s, **a) for s, a in zip(sequences(family), arguments)]
+    return case(family, kind, suffix, m, inputs, [o.logits for o in outs], mean([o.loss for o in outs], counts), **config)
 
 
 def question(family):
     starts, ends = [0, 3, 20, 1], [0, 6, 2, 7]  # 20 and 7 are outside and ignored
-    m = build(family, "ForQuestionAnswering")
+    m = build(family, QUESTION)
     outs = [run(family, m, s) for s in sequences(family)]
     log = lambda x, p: -torch.log_softmax(x[0], 0)[p]
     first = [log(o.start_logits, p) for o, p, k in zip(outs, starts, LENGTHS) if p < k]
     last = [log(o.end_logits, p) for o, p, k in zip(outs, ends, LENGTHS) if p < k]
-    return dict(kind="question-answering", architecture=FAMILIES[family]["prefix"] + "ForQuestionAnswering", config={},
-                tensors=tensors(m), start_positions=starts, end_positions=ends,
-                logits=flat(torch.stack([o.start_logits[0], o.end_logits[0]], 1) for o in outs),
-                loss=float((sum(first) / len(first) + sum(last) / len(last)) / 2))
+    return case(family, "question-answering", QUESTION, m, dict(start_positions=starts, end_positions=ends),
+                [torch.stack([o.start_logits[0], o.end_logits[0]], 1) for o in outs],
+                (sum(first) / len(first) + sum(last) / len(last)) / 2)
 
 
 def choice(family):
     """Two choices of one length, the second with its ids reversed: no padding."""
-    m = build(family, "ForMultipleChoice")
+    m = build(family, CHOICE)
     ids = sequences(family)[1]["ids"]
     both = [ids, ids[::-1]]
     o = m(input_ids=torch.tensor([both]), labels=torch.tensor([1]))
-    return dict(kind="multiple-choice", architecture=FAMILIES[family]["prefix"] + "ForMultipleChoice", config={},
-                tensors=tensors(m), labels=[1], choices=2, ids=both, logits=flat([o.logits]), loss=float(o.loss))
+    return case(family, "multiple-choice", CHOICE, m, dict(labels=[1], choices=2, ids=both), [o.logits], o.loss)
+
+
+def order(family, words, counted):
+    """ALBERT's: masked words, and the order of two sentences."""
+    m = build(family, PRETRAINING)
+    nexts = [0, 1, 1, 0]
+    outs = [run(family, m, s) for s in sequences(family)]
+    nsp = [torch.nn.functional.cross_entropy(o.sop_logits, torch.tensor([x])) for o, x in zip(outs, nexts)]
+    mlm = [torch.nn.functional.cross_entropy(o.prediction_logits[0], torch.tensor(w)) for o, w in zip(outs, words)]
+    both = [torch.cat([o.prediction_logits[0], o.sop_logits.expand(k, 2)], 1) for o, k in zip(outs, LENGTHS)]
+    return case(family, "pretraining", PRETRAINING, m, dict(labels=sum(words, []), next_sentence_label=nexts), both,
+                mean(mlm, counted) + mean(nsp, [1] * len(nexts)))
 
 
 def cases(family):
@@ -98,23 +153,30 @@ def cases(family):
     rows = [[1.0, 0.0, 1.0], [0.0, 0.0, 0.0], [0.0, 1.0, 0.0], [1.0, 1.0, 1.0]]
     tokens = [[(7 * i + j) % 3 if (i + j) % 3 else -100 for j in range(k)] for i, k in enumerate(LENGTHS)]
     words = [[(11 * i + 5 * j) % VOCAB if (i + j) % 3 else -100 for j in range(k)] for i, k in enumerate(LENGTHS)]
+    replaced = [[(7 * i + j) % 3 % 2 for j in range(k)] for i, k in enumerate(LENGTHS)]
     counted = [sum(x >= 0 for x in row) for row in tokens]
     one = [1] * len(LENGTHS)
-    seq, kind = "ForSequenceClassification", "sequence-classification"
-    out = [
-        case(family, kind, seq, dict(labels=single), [dict(labels=t([x])) for x in single], one, num_labels=3,
-             problem_type="single_label_classification"),
-        case(family, kind, seq, dict(targets=values), [dict(labels=t([x]).double()) for x in values], one, num_labels=1),
-        case(family, kind, seq, dict(targets=sum(rows, [])), [dict(labels=t([x]).double()) for x in rows], one,
-             num_labels=3, problem_type="multi_label_classification"),
-        case(family, "token-classification", "ForTokenClassification", dict(labels=sum(tokens, [])),
-             [dict(labels=t([x])) for x in tokens], counted, num_labels=3),
-        case(family, "masked-lm", "ForMaskedLM", dict(labels=sum(words, [])), [dict(labels=t([x])) for x in words],
-             counted),
-        question(family),
-        choice(family),
-    ]
-    return out
+    kind = "sequence-classification"
+    makers = {
+        SEQUENCE: [
+            lambda: simple(family, kind, SEQUENCE, dict(labels=single), [dict(labels=t([x])) for x in single], one,
+                           num_labels=3, problem_type="single_label_classification"),
+            lambda: simple(family, kind, SEQUENCE, dict(targets=values), [dict(labels=t([x]).double()) for x in values],
+                           one, num_labels=1),
+            lambda: simple(family, kind, SEQUENCE, dict(targets=sum(rows, [])),
+                           [dict(labels=t([x]).double()) for x in rows], one, num_labels=3,
+                           problem_type="multi_label_classification")],
+        TOKEN: [lambda: simple(family, "token-classification", TOKEN, dict(labels=sum(tokens, [])),
+                               [dict(labels=t([x])) for x in tokens], counted, num_labels=3)],
+        MASKED: [lambda: simple(family, "masked-lm", MASKED, dict(labels=sum(words, [])),
+                                [dict(labels=t([x])) for x in words], counted)],
+        QUESTION: [lambda: question(family)],
+        CHOICE: [lambda: choice(family)],
+        PRETRAINING: [lambda: simple(family, "replaced-token-detection", PRETRAINING, dict(labels=sum(replaced, [])),
+                                     [dict(labels=t([x])) for x in replaced], LENGTHS)
+                      if family == "electra" else order(family, words, counted)],
+    }
+    return [make() for suffix in FAMILIES[family].get("classes", COMMON) for make in makers[suffix]]
 
 
 def trunk(family):
@@ -122,18 +184,24 @@ def trunk(family):
     outs = [run(family, m, s, output_hidden_states=True, output_attentions=True) for s in sequences(family)]
     r = dict(architecture=FAMILIES[family]["prefix"] + "Model", tensors=tensors(m),
              last_hidden_state=flat(o.last_hidden_state for o in outs),
-             hidden_states=[flat(o.hidden_states[i] for o in outs) for i in range(LAYERS + 1)],
-             attentions=[flat(o.attentions[i] for o in outs) for i in range(LAYERS)])
+             hidden_states=[flat(h) for h in zip(*(o.hidden_states for o in outs))],
+             attentions=[flat(a) for a in zip(*(o.attentions for o in outs))])
     if getattr(outs[0], "pooler_output", None) is not None:
         r["pooler_output"] = flat(o.pooler_output for o in outs)
     return r
 
 
+def variant(family, config):
+    m = build(family, "Model", **config)
+    return dict(architecture=FAMILIES[family]["prefix"] + "Model", config=config, tensors=tensors(m),
+                last_hidden_state=flat(run(family, m, s).last_hidden_state for s in sequences(family)))
+
+
 def main():
     versions = f"torch {torch.__version__}, transformers {transformers.__version__}, numpy {np.__version__}"
     golden = dict(made_by="tools/golden_families.py", versions=versions, families=[
-        dict(model_type=f, config=FAMILIES[f]["config"], sequences=sequences(f), trunk=trunk(f), cases=cases(f))
-        for f in FAMILIES])
+        dict(model_type=f, config=row["config"], sequences=sequences(f), trunk=trunk(f), cases=cases(f),
+             variants=[variant(f, v) for v in row.get("variants", [])]) for f, row in FAMILIES.items()])
     path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tests", "golden", "families.json")
     with open(path, "w") as f:
         json.dump(golden, f, separators=(",", ":"))

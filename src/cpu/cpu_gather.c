@@ -40,12 +40,17 @@ static int embedding_forward(bert_worker *w, const bert_call *c) {
     return run(w, c, x ? add_rows : gather_rows, with->table, with->ids);
 }
 
+/* The padding's row of the gradient is put back as it was. */
 static int embedding_backward(bert_worker *w, const bert_call *c, const bert_flow *f) {
     const bert_embedding_with *with = c->with;
-    const size_t cols = (size_t)c->y.cols, n = (size_t)c->y.rows;
-    for (size_t i = 0; i < n && with->padding >= 0; i++)
-        if (with->ids[i] == with->padding) memset(f->dy + i * cols, 0, cols * sizeof *f->dy);
-    bert_add_scattered(w->threads, f->dp[0], f->dy, with->ids, n, cols);
+    const size_t cols = (size_t)c->y.cols, bytes = cols * sizeof(float);
+    float *row = with->padding >= 0 ? f->dp[0] + (size_t)with->padding * cols : NULL;
+    float *kept = row ? bert_worker_take(w, cols) : NULL;
+    if (row && !kept) return BERT_ENOMEM;
+    if (row) memcpy(kept, row, bytes);
+    bert_add_scattered(w->threads, f->dp[0], f->dy, with->ids, (size_t)c->y.rows, cols);
+    if (row) memcpy(row, kept, bytes);
+    bert_worker_give(w, kept);
     return 0;
 }
 

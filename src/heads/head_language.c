@@ -2,26 +2,20 @@
 #include "heads.h"
 
 typedef struct {
-    bert_linear transform;
-    bert_layer_norm norm;
-    bert_param *bias, *decoder; /* decoder NULL: the table of word embeddings */
-    bert_act act;
-    bert_linear seq_relationship; /* pretraining only */
+    bert_head_transform transform;
+    bert_param *bias, *decoder;   /* decoder NULL: the table of word embeddings */
+    bert_linear seq_relationship; /* pretraining only, */
+    float dropout;                /* and in front of it */
 } language_head;
 
 static int masked_init(void *self, const bert_head_site *site, bert_error *e) {
     language_head *h = self;
     const bert_config *c = site->config;
     const bert_head_layout *l = site->layout;
-    h->act = l->act;
-    int rc =
-        bert_linear_new(site->params, l->dense, c->hidden_size, c->hidden_size, &h->transform, e);
-    if (!rc)
-        rc = bert_layer_norm_new(site->params, l->norm, c->hidden_size, c->layer_norm_eps, &h->norm,
-                                 e);
+    int rc = bert_head_transform_new(site, &h->transform, e);
     if (rc) return rc;
     if (site->own_decoder) {
-        h->decoder = bert_param_new(site->params, l->decoder, c->vocab_size, c->hidden_size,
+        h->decoder = bert_param_new(site->params, l->decoder, c->vocab_size, h->transform.width,
                                     BERT_INIT_NORMAL, e);
         if (!h->decoder) return e->code;
     }
@@ -35,8 +29,7 @@ static bert_tensor *masked_forward(void *self, bert_tape *t, const bert_model *m
     const bert_inputs *inputs = &batch->inputs;
     if (inputs->logit_tokens)
         hidden = bert_rows(t, hidden, inputs->logit_tokens, inputs->logit_tokens_count);
-    bert_tensor *x = bert_linear_act(t, h->transform, hidden, h->act);
-    x = bert_layer_norm_apply(t, &h->norm, x, NULL);
+    bert_tensor *x = bert_head_transform_apply(t, &h->transform, hidden);
     bert_param *decoder = h->decoder ? h->decoder : bert_model_word_embeddings(m);
     return bert_linear_apply(t, (bert_linear){decoder, h->bias}, x);
 }
@@ -59,6 +52,7 @@ const bert_head bert_head_masked_lm = {
 static int pretraining_init(void *self, const bert_head_site *site, bert_error *e) {
     language_head *h = self;
     int rc = masked_init(self, site, e);
+    h->dropout = site->layout->dropout;
     return rc ? rc
               : bert_linear_new(site->params, site->layout->next, site->config->hidden_size, 2,
                                 &h->seq_relationship, e);
@@ -84,8 +78,8 @@ static bert_tensor *pretraining_forward(void *self, bert_tape *t, const bert_mod
     if (!sequence) return NULL;
     for (int32_t r = 0, i = 0; r < rows; r++) sequence[r] = i = sequence_of(inputs, r, i);
     bert_tensor *words = masked_forward(self, t, m, hidden, batch);
-    bert_tensor *next =
-        bert_linear_apply(t, h->seq_relationship, bert_pooler(t, m, hidden, inputs));
+    bert_tensor *pooled = bert_dropout(t, bert_pooler(t, m, hidden, inputs), h->dropout);
+    bert_tensor *next = bert_linear_apply(t, h->seq_relationship, pooled);
     return bert_concat(t, words, bert_rows(t, next, sequence, rows));
 }
 

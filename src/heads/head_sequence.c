@@ -3,19 +3,19 @@
 
 typedef struct {
     bert_head_layout layout; /* dense NULL: the pooler is what stands in front of the output */
-    bert_linear dense, output;
+    bert_head_transform transform;
+    bert_linear output;
     const char *problem_type;
 } sequence_head;
 
 static int init(sequence_head *h, const bert_head_site *site, int32_t outputs,
                 const char *problem_type, bert_error *e) {
-    const int32_t width = site->config->hidden_size;
     h->layout = *site->layout;
     h->problem_type = problem_type;
-    int rc = h->layout.dense
-                 ? bert_linear_new(site->params, h->layout.dense, width, width, &h->dense, e)
-                 : 0;
-    return rc ? rc : bert_linear_new(site->params, h->layout.output, width, outputs, &h->output, e);
+    int rc = bert_head_transform_new(site, &h->transform, e);
+    return rc ? rc
+              : bert_linear_new(site->params, h->layout.output, h->transform.width, outputs,
+                                &h->output, e);
 }
 
 static bert_tensor *sequence_forward(void *self, bert_tape *t, const bert_model *m,
@@ -24,7 +24,7 @@ static bert_tensor *sequence_forward(void *self, bert_tape *t, const bert_model 
     bert_tensor *x;
     if (h->layout.dense) {
         x = bert_dropout(t, bert_cls(t, hidden, &batch->inputs), h->layout.input_dropout);
-        x = bert_linear_act(t, h->dense, x, h->layout.act);
+        x = bert_head_transform_apply(t, &h->transform, x);
     } else {
         x = bert_pooler(t, m, hidden, &batch->inputs);
     }

@@ -2,6 +2,7 @@
 #include "heads.h"
 
 typedef struct {
+    bert_head_transform transform;
     bert_linear out;
     float dropout;
 } token_head;
@@ -10,15 +11,18 @@ static bert_tensor *token_forward(void *self, bert_tape *t, const bert_model *m,
                                   bert_tensor *hidden, const bert_batch *batch) {
     (void)m, (void)batch;
     const token_head *h = self;
-    return bert_linear_apply(t, h->out, bert_dropout(t, hidden, h->dropout));
+    bert_tensor *x = bert_head_transform_apply(t, &h->transform, hidden);
+    return bert_linear_apply(t, h->out, bert_dropout(t, x, h->dropout));
 }
 
 /* ---- Token classification */
 
 static int init(token_head *h, const bert_head_site *site, int32_t outputs, bert_error *e) {
     h->dropout = site->layout->dropout;
-    return bert_linear_new(site->params, site->layout->output, site->config->hidden_size, outputs,
-                           &h->out, e);
+    int rc = bert_head_transform_new(site, &h->transform, e);
+    return rc ? rc
+              : bert_linear_new(site->params, site->layout->output, h->transform.width, outputs,
+                                &h->out, e);
 }
 
 static int token_init(void *self, const bert_head_site *site, bert_error *e) {
@@ -106,4 +110,43 @@ const bert_head bert_head_question_answering = {
     .forward = token_forward,
     .loss = question_loss,
     .items = question_items,
+};
+
+/* ---- Replaced tokens, ELECTRA's discriminator: labels are 1 for a token that was replaced, 0 for
+ * one that was not, and negative for one that does not count */
+
+static int replaced_init(void *self, const bert_head_site *site, bert_error *e) {
+    return init(self, site, 1, e);
+}
+
+static bert_tensor *replaced_loss(void *self, bert_tape *t, bert_tensor *logits,
+                                  const bert_batch *b, double divisor) {
+    (void)self;
+    const int32_t n = bert_tensor_rows(logits);
+    if (!b->labels || b->label_count != n)
+        return bert_tape_set_error(t, BERT_EINVAL,
+                                   "replaced token detection: the loss needs labels, 0 or 1, of %d "
+                                   "tokens",
+                                   n);
+    int32_t *rows = bert_tape_alloc(t, (size_t)n * sizeof *rows), counted = 0;
+    float *targets = bert_tape_alloc(t, (size_t)n * sizeof *targets);
+    if (!rows || !targets) return NULL;
+    for (int32_t i = 0; i < n; i++) {
+        if (b->labels[i] < 0) continue;
+        rows[counted] = i;
+        targets[counted++] = (float)b->labels[i];
+    }
+    if (!counted)
+        return bert_tape_set_error(t, BERT_EINVAL,
+                                   "replaced token detection: no token of the batch has a label");
+    return bert_bce_with_logits(t, bert_rows(t, logits, rows, counted), targets, divisor);
+}
+
+const bert_head bert_head_replaced_token_detection = {
+    .name = "replaced-token-detection",
+    .outputs = BERT_OUTPUT_REPLACED,
+    .state_size = sizeof(token_head),
+    .init = replaced_init,
+    .forward = token_forward,
+    .loss = replaced_loss,
 };

@@ -9,5 +9,6 @@ const bert_head *const bert_stock_heads[] = {
     &bert_head_next_sentence,
     &bert_head_masked_lm,
     &bert_head_pretraining,
+    &bert_head_replaced_token_detection,
     NULL,
 };

@@ -3,17 +3,23 @@
 #include <stdio.h>
 #include <string.h>
 
-extern const bert_arch bert_arch_bert, bert_arch_roberta, bert_arch_distilbert;
+#define BERT_ARCHS(X)                                                                              \
+    X(bert)                                                                                        \
+    X(roberta)                                                                                     \
+    X(xlm_roberta)                                                                                 \
+    X(camembert)                                                                                   \
+    X(distilbert)                                                                                  \
+    X(electra)                                                                                     \
+    X(mpnet)                                                                                       \
+    X(albert)
+#define DECLARED(name) extern const bert_arch bert_arch_##name;
+BERT_ARCHS(DECLARED)
 
-const bert_arch *const bert_archs[] = {
-    &bert_arch_bert,
-    &bert_arch_roberta,
-    &bert_arch_distilbert,
-    NULL,
-};
+#define LISTED(name) &bert_arch_##name,
+const bert_arch *const bert_archs[] = {BERT_ARCHS(LISTED) NULL};
 
 const bert_arch *bert_arch_find(const char *model_type, const char *where, bert_error *e) {
-    char list[200] = "";
+    char list[300] = "";
     for (const bert_arch *const *a = bert_archs; *a; a++) {
         if (!strcmp((*a)->model_type, model_type)) return *a;
         size_t n = strlen(list);

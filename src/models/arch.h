@@ -29,9 +29,11 @@ typedef struct bert_arch {
     /* What names of tensors begin with behind the prefix: those of the embeddings, and of a layer
      * up to its number. */
     const char *embeddings, *layers;
-    const bert_config_key *keys;      /* how config.json is read; ends with a NULL name */
-    const bert_config_fixed *fixed;   /* what config.json must not change; likewise */
-    void (*complete)(bert_config *c); /* what config.json has no key for; NULL: nothing */
+    const bert_config_key *keys;    /* how config.json is read; ends with a NULL name */
+    const bert_config_fixed *fixed; /* what config.json must not change; likewise */
+    /* What no row of keys says: defaults that depend on others, keys within keys. NULL: nothing. */
+    int (*complete)(const json_t *json, const char *where, bert_config *c, void *own,
+                    bert_error *e);
     size_t own_size;         /* bytes of a configuration of its own, for keys that say own */
     const bert_copy *copies; /* a row of NULLs ends */
     const bert_arch_head *heads;

@@ -86,9 +86,12 @@ static int build(bert_builder *b, void *state) {
 }
 
 /* What the configuration has no key for. */
-static void complete(bert_config *c) {
+static int complete(const json_t *json, const char *where, bert_config *c, void *own,
+                    bert_error *e) {
+    (void)json, (void)where, (void)own, (void)e;
     c->layer_norm_eps = 1e-12f;
     c->classifier_dropout = -1;
+    return 0;
 }
 
 const bert_arch bert_arch_distilbert = {

@@ -1,11 +1,14 @@
 /* RoBERTa: Liu et al. 2019, arXiv:1907.11692. BERT's layers; positions count from the padding id
- * on, and classifiers have a layer of their own in the place of the pooler. */
+ * on, and classifiers have a layer of their own in the place of the pooler. XLM-RoBERTa (Conneau et
+ * al. 2019, arXiv:1911.02116) and CamemBERT (Martin et al. 2019, arXiv:1911.03894) are the same
+ * under other names, with another vocabulary where config.json does not say which. */
 #include "models/arch.h"
 #include "models/post_norm.h"
 #include "models/problem.h"
 #include <string.h>
 
 static const bert_config_key keys[] = {BERT_POST_NORM_KEYS(50265, 1, 0, 3), {0}};
+static const bert_config_key multilingual[] = {BERT_POST_NORM_KEYS(30522, 1, 0, 3), {0}};
 
 static const bert_copy copies[] = {
     {.name = "lm_head.decoder.weight", .original = "embeddings.word_embeddings.weight"},
@@ -51,25 +54,18 @@ static int32_t max_length(const bert_config *c) {
 static int build(bert_builder *b, void *state) {
     bert_post_norm *s = state;
     int rc = bert_post_norm_build(b, &bert_post_norm_bert, s);
-    s->padding = b->config->pad_token_id;
+    if (!rc) bert_post_norm_count_from(s, b->config->pad_token_id);
     return rc;
 }
 
-const bert_arch bert_arch_roberta = {
-    .model_type = "roberta",
-    .class_prefix = "Roberta",
-    .prefix = "roberta.",
-    .embeddings = "embeddings.",
-    .layers = "encoder.layer.",
-    .keys = keys,
-    .fixed = bert_post_norm_fixed,
-    .copies = copies,
-    .heads = heads,
-    .configure = configure,
-    .max_length = max_length,
-    .state_size = sizeof(bert_post_norm),
-    .build = build,
-    .pooler = "pooler.dense",
-    .embed = bert_post_norm_embed,
-    .block = bert_post_norm_block,
-};
+#define LIKE_ROBERTA(type, classes, its_keys)                                                      \
+    {                                                                                              \
+        .model_type = type, .class_prefix = classes, .prefix = "roberta.",                         \
+        .embeddings = "embeddings.", .layers = "encoder.layer.", .keys = its_keys,                 \
+        .fixed = bert_post_norm_fixed, .copies = copies, .heads = heads, .configure = configure,   \
+        .max_length = max_length, .state_size = sizeof(bert_post_norm), .build = build,            \
+        .pooler = "pooler.dense", .embed = bert_post_norm_embed, .block = bert_post_norm_block,    \
+    }
+const bert_arch bert_arch_roberta = LIKE_ROBERTA("roberta", "Roberta", keys),
+                bert_arch_xlm_roberta = LIKE_ROBERTA("xlm-roberta", "XLMRoberta", multilingual),
+                bert_arch_camembert = LIKE_ROBERTA("camembert", "Camembert", multilingual);

@@ -55,9 +55,15 @@ enum {
 #define BERT_BOOL(key, member, def)                                                                \
     { key, BERT_KEY_BOOL, false, BERT_KEY_AT(member), 0, 0, def, NULL }
 #define BERT_PROBABILITY(key, member, def) BERT_FLOAT(key, member, def, 0, 0.999)
-/* A float of the architecture's own configuration. */
+/* The same of a member of the architecture's own configuration, `type`. */
+#define BERT_OWN_INT(key, type, member, def, min, max)                                             \
+    { key, BERT_KEY_INT, true, offsetof(type, member), min, max, def, NULL }
 #define BERT_OWN_FLOAT(key, type, member, def, min, max)                                           \
     { key, BERT_KEY_FLOAT, true, offsetof(type, member), min, max, def, NULL }
+#define BERT_OWN_BOOL(key, type, member, def)                                                      \
+    { key, BERT_KEY_BOOL, true, offsetof(type, member), 0, 0, def, NULL }
+#define BERT_OWN_STRING(key, type, member, def) /* char member[BERT_MAX_NAME] */                   \
+    { key, BERT_KEY_STRING, true, offsetof(type, member), 0, 0, 0, def }
 
 /* What the tables say of config.json, into *c and own, the architecture's own configuration. where:
  * the file's name for messages. */

@@ -157,7 +157,7 @@ int bert_config_read(const json_t *json, const char *where, bert_config *c, bert
     if ((*arch)->own_size && !(*own = calloc(1, (*arch)->own_size)))
         return bert_fail_memory(e, (*arch)->own_size);
     rc = bert_config_read_keys(json, (*arch)->keys, (*arch)->fixed, c, *own, where, e);
-    if (!rc && (*arch)->complete) (*arch)->complete(c);
+    if (!rc && (*arch)->complete) rc = (*arch)->complete(json, where, c, *own, e);
     if (!rc) rc = check_shape(c, where, e);
     if (!rc) rc = read_labels(json, c, labels, where, e);
     if (!rc)

@@ -36,6 +36,9 @@ typedef bert_tensor *bert_trunk_block_fn(bert_tape *t, const void *state, bert_t
 /* What is done with the last layer's result, of [T, H] or [n, H]. */
 typedef bert_tensor *bert_trunk_finish_fn(bert_tape *t, const void *state, bert_tensor *x);
 
+/* Tokens of the longest sequence. */
+int32_t bert_inputs_longest(const bert_inputs *in);
+
 /* bert_attention() of a layer, shown to who wants to see its probabilities. For blocks. */
 bert_tensor *bert_pass_attention(bert_tape *t, const bert_pass *pass, bert_tensor *qkv,
                                  const bert_attention_spec *spec);

@@ -1,6 +1,7 @@
 #include "models/post_norm.h"
 #include "base/error.h"
 #include "tape/tape.h"
+#include <string.h>
 
 const bert_post_norm_names bert_post_norm_bert = {
     .word = "embeddings.word_embeddings",
@@ -24,10 +25,10 @@ const bert_config_fixed bert_post_norm_fixed[] = {
     {0},
 };
 
-static int build_layer(bert_builder *b, const bert_post_norm_names *names, int i,
-                       bert_post_norm_layer *l) {
+int bert_post_norm_layer_new(bert_builder *b, const bert_post_norm_names *names, int layer,
+                             bert_post_norm_layer *l) {
     const bert_config *c = b->config;
-    const int32_t h = c->hidden_size, f = c->intermediate_size;
+    const int32_t h = c->hidden_size, f = c->intermediate_size, i = layer;
     const float eps = c->layer_norm_eps;
     int rc = bert_build_linear(b, names->query, i, h, h, &l->qkv[0]);
     if (!rc) rc = bert_build_linear(b, names->key, i, h, h, &l->qkv[1]);
@@ -40,36 +41,52 @@ static int build_layer(bert_builder *b, const bert_post_norm_names *names, int i
     return rc;
 }
 
-static int build_embeddings(bert_builder *b, const bert_post_norm_names *names, bert_post_norm *s) {
+int bert_post_norm_layers(bert_builder *b, const bert_post_norm_names *names, bert_post_norm *s) {
+    int rc = 0;
+    for (int i = 0; i < b->config->num_hidden_layers && !rc; i++)
+        rc = bert_post_norm_layer_new(b, names, i, &s->layers[i]);
+    return rc;
+}
+
+int bert_post_norm_embeddings(bert_builder *b, const bert_post_norm_names *names, int32_t width,
+                              bert_post_norm *s) {
     const bert_config *c = b->config;
-    const int32_t h = c->hidden_size;
-    int rc = bert_build_table(b, names->word, c->vocab_size, h, &s->word);
-    if (!rc) rc = bert_build_table(b, names->position, c->max_position_embeddings, h, &s->position);
+    int rc = bert_build_table(b, names->word, c->vocab_size, width, &s->word);
+    if (!rc && names->position)
+        rc = bert_build_table(b, names->position, c->max_position_embeddings, width, &s->position);
     if (!rc && names->token_type)
-        rc = bert_build_table(b, names->token_type, c->type_vocab_size, h, &s->token_type);
+        rc = bert_build_table(b, names->token_type, c->type_vocab_size, width, &s->token_type);
     if (!rc)
-        rc = bert_build_norm(b, names->embeddings_norm, BERT_BELOW, h, c->layer_norm_eps,
+        rc = bert_build_norm(b, names->embeddings_norm, BERT_BELOW, width, c->layer_norm_eps,
                              &s->embeddings_norm);
+    if (!rc && names->project)
+        rc = bert_build_linear(b, names->project, BERT_BELOW, width, c->hidden_size, &s->project);
     if (rc) return rc;
     s->word->padding = c->pad_token_id;
     b->words = s->word;
     return BERT_OK;
 }
 
-int bert_post_norm_build(bert_builder *b, const bert_post_norm_names *names, bert_post_norm *s) {
+int bert_post_norm_begin(bert_builder *b, bert_post_norm *s) {
     const bert_config *c = b->config;
     *s = (bert_post_norm){
         .attention = {.heads = c->num_attention_heads, .dropout = c->attention_probs_dropout_prob},
-        .hidden_dropout = c->hidden_dropout_prob,
+        .embeddings_dropout = c->hidden_dropout_prob,
         .attention_output_dropout = c->hidden_dropout_prob,
+        .output_dropout = c->hidden_dropout_prob,
         .padding = -1};
     s->layers = bert_build_alloc(b, (size_t)c->num_hidden_layers * sizeof *s->layers);
-    if (!s->layers) return BERT_ENOMEM;
-    int rc = bert_act_parse(c->hidden_act, &s->act, b->e);
-    if (!rc) rc = build_embeddings(b, names, s);
-    for (int i = 0; i < c->num_hidden_layers && !rc; i++)
-        rc = build_layer(b, names, i, &s->layers[i]);
-    return rc;
+    return s->layers ? bert_act_parse(c->hidden_act, &s->act, b->e) : BERT_ENOMEM;
+}
+
+int bert_post_norm_build(bert_builder *b, const bert_post_norm_names *names, bert_post_norm *s) {
+    int rc = bert_post_norm_begin(b, s);
+    if (!rc) rc = bert_post_norm_embeddings(b, names, b->config->hidden_size, s);
+    return rc ? rc : bert_post_norm_layers(b, names, s);
+}
+
+void bert_post_norm_count_from(bert_post_norm *s, int32_t padding) {
+    s->padding = s->word->padding = s->position->padding = padding;
 }
 
 /* The positions of a sequence's n tokens. */
@@ -80,32 +97,42 @@ static void count_positions(const bert_post_norm *s, const int32_t *ids, int32_t
         positions[j] = s->padding >= 0 && ids[j] == s->padding ? s->padding : next++;
 }
 
-bert_tensor *bert_post_norm_embed(bert_tape *t, const void *state, const bert_inputs *in) {
-    const bert_post_norm *s = state;
-    const int32_t tokens = in->start[in->n];
-    int32_t *positions = bert_tape_alloc(t, (size_t)tokens * sizeof *positions);
-    int32_t *types = NULL;
-    const bool no_types = s->token_type && !in->type_ids; /* all are 0 */
-    if (no_types) types = bert_tape_alloc(t, (size_t)tokens * sizeof *types);
-    if (!positions || (no_types && !types)) return NULL;
-    for (int32_t i = 0; i < in->n; i++)
+/* The positions of all tokens; NULL: out of memory. */
+static int32_t *positions_of(bert_tape *t, const bert_post_norm *s, const bert_inputs *in) {
+    int32_t *positions = bert_tape_alloc(t, (size_t)in->start[in->n] * sizeof *positions);
+    for (int32_t i = 0; positions && i < in->n; i++)
         count_positions(s, in->ids + in->start[i], in->start[i + 1] - in->start[i],
                         positions + in->start[i]);
-    for (int32_t j = 0; types && j < tokens; j++) types[j] = 0;
-    bert_tensor *x = bert_embedding(t, s->word, in->ids, tokens);
-    if (s->token_type) x = bert_embedding_onto(t, x, s->token_type, types ? types : in->type_ids);
-    x = bert_embedding_onto(t, x, s->position, positions);
-    x = bert_layer_norm_apply(t, &s->embeddings_norm, x, NULL);
-    return bert_dropout_over(t, x, s->hidden_dropout);
+    return positions;
 }
 
-bert_tensor *bert_post_norm_block(bert_tape *t, const void *state, bert_tensor *x,
-                                  const bert_pass *pass) {
+/* The types of all tokens, 0 where the inputs have none; NULL: out of memory. */
+static const int32_t *types_of(bert_tape *t, const bert_inputs *in) {
+    if (in->type_ids) return in->type_ids;
+    const size_t bytes = (size_t)in->start[in->n] * sizeof(int32_t);
+    int32_t *types = bert_tape_alloc(t, bytes);
+    return types ? memset(types, 0, bytes) : NULL;
+}
+
+bert_tensor *bert_post_norm_embed(bert_tape *t, const void *state, const bert_inputs *in) {
     const bert_post_norm *s = state;
-    const bert_post_norm_layer *l = &s->layers[pass->layer];
+    const int32_t *positions = s->position ? positions_of(t, s, in) : NULL;
+    const int32_t *types = s->token_type ? types_of(t, in) : NULL;
+    if ((s->position && !positions) || (s->token_type && !types)) return NULL;
+    bert_tensor *x = bert_embedding(t, s->word, in->ids, in->start[in->n]);
+    if (types) x = bert_embedding_onto(t, x, s->token_type, types);
+    if (positions) x = bert_embedding_onto(t, x, s->position, positions);
+    x = bert_layer_norm_apply(t, &s->embeddings_norm, x, NULL);
+    x = bert_dropout_over(t, x, s->embeddings_dropout);
+    return s->project.weight ? bert_linear_apply(t, s->project, x) : x;
+}
+
+bert_tensor *bert_post_norm_apply(bert_tape *t, const bert_post_norm *s,
+                                  const bert_post_norm_layer *l, const bert_attention_spec *spec,
+                                  bert_tensor *x, const bert_pass *pass) {
     const bert_inputs *in = pass->in;
     bert_tensor *qkv = bert_linear_cat(t, l->qkv, 3, x);
-    bert_tensor *a = bert_pass_attention(t, pass, qkv, &s->attention);
+    bert_tensor *a = bert_pass_attention(t, pass, qkv, spec);
     if (pass->first_rows) {
         a = bert_rows(t, a, in->start, in->n);
         x = bert_rows(t, x, in->start, in->n);
@@ -114,5 +141,11 @@ bert_tensor *bert_post_norm_block(bert_tape *t, const void *state, bert_tensor *
                           s->attention_output_dropout);
     x = bert_layer_norm_apply(t, &l->attention_norm, a, x);
     bert_tensor *f = bert_feed_forward(t, l->intermediate, s->act, l->output, x);
-    return bert_layer_norm_apply(t, &l->output_norm, bert_dropout_over(t, f, s->hidden_dropout), x);
+    return bert_layer_norm_apply(t, &l->output_norm, bert_dropout_over(t, f, s->output_dropout), x);
+}
+
+bert_tensor *bert_post_norm_block(bert_tape *t, const void *state, bert_tensor *x,
+                                  const bert_pass *pass) {
+    const bert_post_norm *s = state;
+    return bert_post_norm_apply(t, s, &s->layers[pass->layer], &s->attention, x, pass);
 }

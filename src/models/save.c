@@ -59,7 +59,7 @@ static int copy_tokenizer(const bert_model *m, const char *directory, bert_error
  * they go with an encoder, and those of a cross-encoder with a classifier. */
 
 static bool goes_with_head(const bert_model *m) {
-    static const char *const encoders[] = {"masked-lm", "pretraining"};
+    static const char *const encoders[] = {"masked-lm", "pretraining", "replaced-token-detection"};
     if (!m->sentence.list) return !m->head.name; /* max_seq_length alone */
     if (m->sentence.cross_encoder)
         return m->head.name && !strcmp(m->head.name, "sequence-classification");

@@ -40,9 +40,8 @@ static bert_tensor *embedding(bert_tape *t, bert_param *table, bert_tensor *x, c
                               x->cols);
     const bert_sources from = {.a = x, .params = {table}, .data = x ? x->data : NULL};
     bert_tensor *y = bert_tape_result(t, op, n, table->cols, from);
-    /* The padding's gradient is cleared in dy, which what is below x reads as well. */
     const bert_embedding_with with = {
-        .table = table->value, .ids = keep_numbers(t, y, ids), .padding = x ? -1 : table->padding};
+        .table = table->value, .ids = keep_numbers(t, y, ids), .padding = table->padding};
     return bert_op_forward(t, op, y, from, &with, sizeof with);
 }
 
