@@ -3,6 +3,7 @@
 #include "files/narrow.h"
 #include "models.h"
 #include "models/arch.h"
+#include "plain_device.h"
 #include "tiny.h"
 #include <dirent.h>
 #include <sys/stat.h>
@@ -106,12 +107,14 @@ static void convert(const char *from, const char *to, const bert_convert_options
 }
 
 /* Hidden states and logits of a few ids; malloc'ed. */
-static float *results(const char *d, size_t *n) {
+static float *results(const char *d, bert_precision precision, size_t *n) {
     static const int32_t ids[] = {2, 7, 8, 9, 3, 2, 11, 3}, start[] = {0, 5, 8};
     const bert_inputs in = {.n = 2, .start = start, .ids = ids};
     bert_error e = {0};
     bert_model *m = open_model(d);
-    bert_session *s = bert_session_new(m, NULL, &e);
+    bert_session_options so = bert_session_default();
+    so.precision = precision;
+    bert_session *s = bert_session_new(m, &so, &e);
     bert_outputs o;
     test_ok(e, bert_session_run(s, &in, BERT_WANT_LOGITS, &o, &e));
     const size_t hidden = (size_t)o.tokens * (size_t)o.hidden_size,
@@ -126,15 +129,19 @@ static float *results(const char *d, size_t *n) {
     return all;
 }
 
-static void same_results(const char *a, const char *b, double tolerance) {
+static void same_results_at(bert_precision p, const char *a, const char *b, double tolerance) {
     size_t n, m;
-    float *x = results(a, &n), *y = results(b, &m);
+    float *x = results(a, p, &n), *y = results(b, p, &m);
     assert_int_equal(n, m);
     for (size_t i = 0; i < n; i++)
         if (!(fabs((double)x[i] - (double)y[i]) <= tolerance))
             fail_msg("%s and %s: result %zu is %g and %g", a, b, i, (double)x[i], (double)y[i]);
     free(x);
     free(y);
+}
+
+static void same_results(const char *a, const char *b, double tolerance) {
+    same_results_at(BERT_PRECISION_HIGHEST, a, b, tolerance);
 }
 
 /* ---- Every class of every family: saved, opened, saved, and converted */
@@ -434,12 +441,118 @@ static void too_large_is_refused(void **state) {
     test_remove(d);
 }
 
+/* ---- Ready to run */
+
+static const struct {
+    const char *dtype;
+    bert_precision precision;
+} packings[] = {{"int8", BERT_PRECISION_INT8}, {"bf16", BERT_PRECISION_MEDIUM}};
+
+/* False where this machine has no such products, which is said. */
+static bool pack(const char *from, const char *to, const char *dtype) {
+    bert_convert_options o = bert_convert_default();
+    o.format = "packed";
+    o.dtype = dtype;
+    bert_error e = {0};
+    const int rc = bert_convert(from, to, &o, NULL, &e);
+    if (rc && (rc != BERT_EUNSUPPORTED || !strstr(e.message, "there is nothing to pack for it")))
+        fail_msg("%s", e.message);
+    return !rc;
+}
+
+static void check_packed(const bert_arch *a, const char *class_name) {
+    char *d = test_directory(), *saved = in_directory(d, "saved");
+    write_config(d, a, class_name);
+    save_new(d, saved);
+    for (int i = 0; i < 2; i++) {
+        char *to = in_directory(d, packings[i].dtype);
+        if (pack(saved, to, packings[i].dtype)) {
+            same_results_at(packings[i].precision, saved, to, 0);
+            bert_error e = {0};
+            bert_model_options o = bert_model_default();
+            o.head = "none"; /* under other names */
+            bert_model *m = bert_model_open(to, &o, &e);
+            if (!m) fail_msg("%s", e.message);
+            bert_model_close(m);
+        }
+        free(to);
+    }
+    free(saved);
+    test_remove(d);
+}
+
+static void packed_computes_the_same(void **state) {
+    (void)state;
+    for (const bert_arch *const *a = bert_archs; *a; a++) {
+        check_packed(*a, "Model");
+        check_packed(*a, (*a)->heads[0].class_name);
+    }
+}
+
+static void not_opened(const char *d, const bert_model_options *o, int code, const char *part) {
+    bert_error e = {0};
+    bert_model *m = bert_model_open(d, o, &e);
+    assert_null(m);
+    assert_int_equal(e.code, code);
+    if (!strstr(e.message, part)) fail_msg("\"%s\" is not in: %s", part, e.message);
+}
+
+/* The first place where `was` stands in a file is written over; as long as it. */
+static void edit(const char *d, const char *name, const char *was, const char *is) {
+    size_t n;
+    char *data = contents(d, name, &n), *path = in_directory(d, name);
+    char *at = memmem(data, n, was, strlen(was));
+    assert_non_null(at);
+    memcpy(at, is, strlen(is));
+    bert_error e = {0};
+    test_ok(e, bert_write_file(path, data, n, &e));
+    free(path);
+    free(data);
+}
+
+static void packed_is_refused(void **state) {
+    (void)state;
+    char *d = test_directory(), *m = in_directory(d, "m"), *p = in_directory(d, "p"),
+         *to = in_directory(d, "to");
+    mkdir(m, 0777);
+    tiny_model(m, 3, "", 0);
+    assert_true(pack(m, p, "int8"));
+    bert_error e = {0};
+    bert_model *packed = open_model(p);
+    assert_null(bert_session_new(packed, NULL, &e)); /* of another precision */
+    assert_int_equal(e.code, BERT_EUNSUPPORTED);
+    assert_non_null(strstr(e.message, "--precision int8"));
+    bert_error_clear(&e);
+    assert_int_equal(bert_model_save(packed, to, &e), BERT_EUNSUPPORTED);
+    bert_model_close(packed);
+    refused(p, to, NULL, BERT_EUNSUPPORTED, "cannot be saved");
+    bert_model_options o = bert_model_default();
+    o.trainable = true;
+    not_opened(p, &o, BERT_EUNSUPPORTED, "cannot be trained");
+    o = bert_model_default();
+    o.device = &plain_device;
+    not_opened(p, &o, BERT_EUNSUPPORTED, "nothing packed");
+    edit(p, "packed.safetensors", "cpu 1 int8", "cpu 9 int8"); /* of another version */
+    not_opened(p, NULL, BERT_EUNSUPPORTED, "make it anew here: bert convert");
+    edit(p, "packed.safetensors", "cpu 9 int8", "cpu 1 int8");
+    bert_model_close(open_model(p));
+    edit(p, "packed.safetensors", "layer.1.attention.self.key", "layer.1.attention.self.kez");
+    not_opened(p, NULL, BERT_EFORMAT, "");
+    edit(p, "packed.safetensors", "layer.1.attention.self.kez", "layer.1.attention.self.key");
+    edit(p, "packed.safetensors", "packed.3.data\\\"", "packed.2.data\\\""); /* another's bytes */
+    not_opened(p, NULL, BERT_EFORMAT, "packed");
+    assert_int_equal(entries(d), 2);
+    free(m), free(p), free(to);
+    test_remove(d);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(floats_are_rounded),   cmocka_unit_test(every_class_comes_back),
-        cmocka_unit_test(types_are_said),       cmocka_unit_test(weights_are_cut),
-        cmocka_unit_test(other_heads_are_kept), cmocka_unit_test(class_is_kept),
-        cmocka_unit_test(nothing_is_destroyed), cmocka_unit_test(too_large_is_refused),
+        cmocka_unit_test(floats_are_rounded),       cmocka_unit_test(every_class_comes_back),
+        cmocka_unit_test(types_are_said),           cmocka_unit_test(weights_are_cut),
+        cmocka_unit_test(other_heads_are_kept),     cmocka_unit_test(class_is_kept),
+        cmocka_unit_test(nothing_is_destroyed),     cmocka_unit_test(too_large_is_refused),
+        cmocka_unit_test(packed_computes_the_same), cmocka_unit_test(packed_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

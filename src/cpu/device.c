@@ -126,5 +126,8 @@ const bert_device bert_device_cpu = {
     .norm = norm,
     .step = step,
     .forget = bert_weights_forget,
+    .layout = bert_weights_layout,
+    .copies = bert_weights_copies,
+    .adopt = bert_weights_adopt,
     .ops = {BERT_COMPUTED_OPS(ROW)},
 };

@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "cpu/loops.h"
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 /* Packing takes about as long as multiplying so many rows. */
@@ -10,7 +11,7 @@ enum { ONCE_ROWS = 256 };
 typedef struct copy {
     struct copy *next;
     int count;
-    const bert_memo *of[BERT_LINEARS_MAX]; /* which weights */
+    bert_memo *of[BERT_LINEARS_MAX]; /* which weights */
     uint64_t version[BERT_LINEARS_MAX];
     bool transposed;
     bert_precision precision;
@@ -158,6 +159,17 @@ static void refresh(copy *c, const bert_weight *ws, bert_threads *threads) {
     remember(c, ws, threads);
 }
 
+static bool have_values(const bert_weight *ws, int count, bert_precision precision, bert_error *e) {
+    for (int i = 0; i < count; i++)
+        if (ws[i].memo->packed) {
+            bert_fail(e, BERT_EUNSUPPORTED,
+                      "these weights are packed for another use than this one, at %s",
+                      bert_precision_name(precision));
+            return false;
+        }
+    return true;
+}
+
 const bert_packed *bert_weights_packed(const bert_weight *ws, int count, bool transposed,
                                        bert_precision precision, bert_threads *threads,
                                        bert_error *e) {
@@ -167,7 +179,7 @@ const bert_packed *bert_weights_packed(const bert_weight *ws, int count, bool tr
     while (c && !matches(c, ws, count, transposed, precision)) c = c->next;
     if (c)
         refresh(c, ws, threads);
-    else
+    else if (have_values(ws, count, precision, e))
         c = pack(ws, count, transposed, precision, threads, e);
     pthread_mutex_unlock(&memos->lock);
     return c ? c->packed : NULL;
@@ -181,4 +193,62 @@ void bert_weights_forget(bert_memo *memo) {
         free(c);
     }
     memo->copies = NULL;
+}
+
+/* ---- Copies in files */
+
+int bert_weights_layout(bert_precision p, char out[BERT_KEPT_LAYOUT], bert_error *e) {
+    const bert_kernels *k = bert_cpu();
+    int rc = bert_precision_check(p, bert_precision_name(p), e);
+    if (rc) return rc;
+    if (p != BERT_PRECISION_HIGHEST && k->gemm[p] == k->gemm[BERT_PRECISION_HIGHEST])
+        return bert_fail(e, BERT_EUNSUPPORTED,
+                         "this machine (%s) has no products of %s, which float32 serves: there is "
+                         "nothing to pack for it",
+                         k->isa, bert_precision_name(p));
+    snprintf(out, BERT_KEPT_LAYOUT, "cpu %d %s", BERT_PACKED_VERSION, k->gemm[p]->name);
+    return 0;
+}
+
+int bert_weights_copies(const bert_memo *memo, bert_precision p, bert_kept_fn *each, void *context,
+                        bert_error *e) {
+    for (const copy *c = memo->copies; c; c = c->next) {
+        if (c->precision != p || !c->transposed) continue;
+        bert_kept_copy k = {.cols = c->packed->K,
+                            .count = c->count,
+                            .precision = p,
+                            .data = c->packed->data,
+                            .bytes = c->packed->bytes,
+                            .balance = c->packed->balance};
+        for (int i = 0; i < c->count; i++) {
+            k.of[i] = c->of[i];
+            k.rows[i] = c->packed->cols[i];
+        }
+        int rc = each(context, &k, e);
+        if (rc) return rc;
+    }
+    return 0;
+}
+
+int bert_weights_adopt(const bert_kept_copy *k, bert_error *e) {
+    copy *c = calloc(1, sizeof *c);
+    if (!c) return bert_fail_memory(e, sizeof *c);
+    *c = (copy){.count = k->count, .transposed = true, .precision = k->precision};
+    int cols[BERT_LINEARS_MAX];
+    for (int i = 0; i < k->count; i++) {
+        c->of[i] = k->of[i];
+        c->version[i] = k->of[i]->version;
+        cols[i] = k->rows[i];
+    }
+    c->packed =
+        bert_packed_over(k->precision, k->cols, k->count, cols, k->balance, k->data, k->bytes, e);
+    if (!c->packed) {
+        free(c);
+        return e->code;
+    }
+    for (int i = 0; i < k->count; i++)
+        k->of[i]->balance = (float *)(uintptr_t)k->balance; /* only read from now on */
+    c->next = k->of[0]->copies;
+    k->of[0]->copies = c;
+    return 0;
 }

@@ -23,4 +23,9 @@ int bert_weights_balance(const bert_weight *ws, int count, const float *x, int r
 /* After a product that took it as it lies. finite: of all its sums. */
 void bert_weights_done(const bert_weight *w, bool finite, bert_threads *threads);
 void bert_weights_forget(bert_memo *memo);
+/* layout, copies and adopt of the device. */
+int bert_weights_layout(bert_precision p, char out[BERT_KEPT_LAYOUT], bert_error *e);
+int bert_weights_copies(const bert_memo *memo, bert_precision p, bert_kept_fn *each, void *context,
+                        bert_error *e);
+int bert_weights_adopt(const bert_kept_copy *k, bert_error *e);
 #endif

@@ -1,6 +1,7 @@
 #include "cpu/right.h"
 #include "base/arena.h"
 #include "base/error.h"
+#include "device/device.h"
 #include <stdlib.h>
 
 typedef struct {
@@ -41,8 +42,9 @@ void bert_repack(bert_threads *threads, bert_packed *p, const bert_view *b) {
     bert_threads_run(use, bert_divide_up(p->N, p->kernel->nr), 4, pack_panels, &j);
 }
 
-bert_packed *bert_pack(bert_threads *threads, bert_precision precision, int K, int segments,
-                       const bert_view *b, const int *cols, bert_balance balance, bert_error *e) {
+/* Without data. *spans: a panel has columns of two segments. */
+static bert_packed *shape(bert_precision precision, int K, int segments, const int *cols,
+                          bert_balance balance, bool *spans, bert_error *e) {
     const bert_gemm_kernel *g = bert_gemm_of(precision, K);
     if (!g || segments < 1 || segments > BERT_SEGMENTS_MAX) {
         bert_fail(e, BERT_EINVAL, "no %s product of %d segments on this machine",
@@ -55,19 +57,27 @@ bert_packed *bert_pack(bert_threads *threads, bert_precision precision, int K, i
         return NULL;
     }
     *p = (bert_packed){.kernel = g, .K = K, .segments = segments, .balance = balance};
-    bool spans = false;
+    *spans = false;
     for (int s = 0; s < segments; s++) {
         p->cols[s] = cols[s];
         p->N += cols[s];
-        spans |= s + 1 < segments && p->N % g->nr;
+        *spans |= s + 1 < segments && p->N % g->nr;
     }
     p->panel = bert_panel_bytes(g, K);
     p->bytes = bert_right_bytes(g, p->N, K);
+    return p;
+}
+
+bert_packed *bert_pack(bert_threads *threads, bert_precision precision, int K, int segments,
+                       const bert_view *b, const int *cols, bert_balance balance, bert_error *e) {
+    bool spans;
+    bert_packed *p = shape(precision, K, segments, cols, balance, &spans, e);
+    if (!p) return NULL;
     p->data = bert_aligned_alloc(p->bytes, 1);
     if (p->data && spans) {
         p->gather_threads = bert_threads_count(threads);
-        p->gather = bert_aligned_alloc((size_t)p->gather_threads * (size_t)K * (size_t)g->nr,
-                                       sizeof *p->gather);
+        p->gather = bert_aligned_alloc(
+            (size_t)p->gather_threads * (size_t)K * (size_t)p->kernel->nr, sizeof *p->gather);
     }
     if (!p->data || (spans && !p->gather)) {
         bert_fail_memory(e, p->bytes);
@@ -78,13 +88,27 @@ bert_packed *bert_pack(bert_threads *threads, bert_precision precision, int K, i
     return p;
 }
 
+bert_packed *bert_packed_over(bert_precision precision, int K, int segments, const int *cols,
+                              bert_balance balance, const void *data, size_t bytes, bert_error *e) {
+    bool spans;
+    bert_packed *p = shape(precision, K, segments, cols, balance, &spans, e);
+    if (!p) return NULL;
+    p->data = (unsigned char *)(uintptr_t)data; /* never written to */
+    p->borrowed = true;
+    if (bytes == p->bytes && (uintptr_t)data % BERT_KEPT_ALIGN == 0) return p;
+    bert_fail(e, BERT_EFORMAT, "%zu packed bytes where %zu are needed, at a multiple of %d", bytes,
+              p->bytes, BERT_KEPT_ALIGN);
+    bert_packed_free(p);
+    return NULL;
+}
+
 void bert_packed_free(bert_packed *p) {
     if (!p) return;
-    free(p->data);
+    if (!p->borrowed) free(p->data);
     free(p->gather);
     free(p);
 }
 
 size_t bert_packed_bytes(const bert_packed *p) {
-    return p->bytes;
+    return p->borrowed ? 0 : p->bytes;
 }

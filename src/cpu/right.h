@@ -19,6 +19,7 @@ typedef struct {
     int cols[BERT_SEGMENTS_MAX];
     size_t panel; /* bytes of nr packed columns */
     unsigned char *data;
+    bool borrowed; /* the data are somebody else's */
     bert_balance balance;
     float *gather; /* [threads][K * nr], when a panel spans segments */
     int gather_threads;
@@ -28,10 +29,14 @@ typedef struct {
 /* The operand is `segments` matrices [K, cols[i]] side by side. balance must outlive it. */
 bert_packed *bert_pack(bert_threads *threads, bert_precision precision, int K, int segments,
                        const bert_view *b, const int *cols, bert_balance balance, bert_error *e);
+/* What bert_pack() packed once, on a machine of the same kernels. NULL: it cannot be that. */
+enum { BERT_PACKED_VERSION = 1 }; /* raised where any family packs otherwise */
+bert_packed *bert_packed_over(bert_precision precision, int K, int segments, const int *cols,
+                              bert_balance balance, const void *data, size_t bytes, bert_error *e);
 /* Packs again into the same memory after the values changed. */
 void bert_repack(bert_threads *threads, bert_packed *p, const bert_view *b);
 void bert_packed_free(bert_packed *p);
-size_t bert_packed_bytes(const bert_packed *p);
+size_t bert_packed_bytes(const bert_packed *p); /* of its own */
 
 /* A right operand as it lies. */
 typedef struct {

@@ -67,6 +67,20 @@ struct bert_memos {
     bert_read_fn *read;
 };
 
+/* A copy that a device keeps of weights that stay, as it can be laid in a file and used there: of
+ * W^T, the weights one beside another. */
+typedef struct {
+    bert_memo *of[BERT_LINEARS_MAX];
+    int32_t rows[BERT_LINEARS_MAX], cols; /* of the weights */
+    int count;
+    bert_precision precision;
+    const void *data; /* aligned to BERT_KEPT_ALIGN */
+    size_t bytes;
+    const float *balance; /* [2, cols], or NULL */
+} bert_kept_copy;
+enum { BERT_KEPT_ALIGN = 64, BERT_KEPT_LAYOUT = 80 };
+typedef int bert_kept_fn(void *context, const bert_kept_copy *c, bert_error *e);
+
 /* A parameter in the optimizer's step. */
 typedef struct {
     float *value, *grad; /* grad is cleared by the step */
@@ -111,7 +125,15 @@ struct bert_device {
                 int *broken);
     int (*step)(bert_worker *w, const bert_adamw_step *s, const bert_adamw_item *items, int count);
 
-    void (*forget)(bert_memo *memo);  /* frees copies; NULL: it keeps none */
+    void (*forget)(bert_memo *memo); /* frees copies; NULL: it keeps none */
+    /* Copies in files; NULL all three: it has none. layout: a name that two machines or versions
+     * share only where a copy is the same bytes on both; an error where this precision has no
+     * copies of its own. copies: calls `each` for those that are remembered by this memo. adopt:
+     * takes one up, whose bytes and balance stay where they are as long as the memos. */
+    int (*layout)(bert_precision p, char out[BERT_KEPT_LAYOUT], bert_error *e);
+    int (*copies)(const bert_memo *memo, bert_precision p, bert_kept_fn *each, void *context,
+                  bert_error *e);
+    int (*adopt)(const bert_kept_copy *c, bert_error *e);
     const bert_op_row *ops[BERT_OPS]; /* BERT_COMPUTED_OPS */
 };
 

@@ -21,6 +21,7 @@ static const struct {
     {"model.safetensors.index.json", &bert_safetensors_format},
     {"pytorch_model.bin", &bert_torch_format},
     {"pytorch_model.bin.index.json", &bert_torch_format},
+    {"packed.safetensors", &bert_safetensors_format}, /* models/packed.h */
 };
 
 /* The place is its path. "" is this directory. */

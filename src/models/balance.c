@@ -7,12 +7,19 @@
 
 enum { EXAMPLE_TOKENS = 64 };
 
-static int balance(const bert_model *m, int threads, bert_error *e) {
+/* How the example goes through. */
+typedef struct {
+    bert_precision precision;
+    bool balancing; /* linears learn from it how their int8 products are balanced */
+    bool packing;   /* the device keeps packed copies, as if more rows came */
+} example;
+
+static int pass(const bert_model *m, const example *x, int threads, bert_error *e) {
     const bert_config *c = &m->config;
     bert_tape_options o = bert_tape_default();
     o.threads = threads;
     o.device = m->params->device;
-    o.precision = BERT_PRECISION_MEDIUM;
+    o.precision = x->precision;
     o.record = false;
     bert_tape *t = bert_tape_new(&o, e);
     if (!t) return BERT_ENOMEM;
@@ -21,13 +28,25 @@ static int balance(const bert_model *m, int threads, bert_error *e) {
     const int32_t start[] = {0, limit < EXAMPLE_TOKENS ? limit : EXAMPLE_TOKENS};
     for (int32_t i = 0; i < EXAMPLE_TOKENS; i++)
         ids[i] = (int32_t)((int64_t)i * 7919 % c->vocab_size);
-    t->worker.balancing = true;
+    t->worker.balancing = x->balancing;
+    t->returns = x->packing;
     const bert_inputs in = {.n = 1, .start = start, .ids = ids};
     bert_trunk_forward(t, &m->trunk, &in, NULL);
     int rc = bert_tape_error(t, e);
     bert_tape_free(t);
     bert_params_unused(m->params);
     return rc;
+}
+
+static int balance(const bert_model *m, int threads, bert_error *e) {
+    const example x = {.precision = BERT_PRECISION_MEDIUM, .balancing = true};
+    return pass(m, &x, threads, e);
+}
+
+int bert_model_pack(const bert_model *m, bert_precision p, bert_error *e) {
+    const example x = {.precision = p, .packing = true};
+    int rc = p == BERT_PRECISION_INT8 ? bert_model_balance(m, 0, e) : 0;
+    return rc ? rc : pass(m, &x, 0, e);
 }
 
 int bert_model_balance(const bert_model *m, int threads, bert_error *e) {

@@ -220,8 +220,11 @@ static int write_safetensors(bert_saving *s, bert_error *e) {
 }
 
 static const char *const tensor_types[] = {"f32", "f16", "bf16", NULL};
+static const char *const packed_types[] = {"int8", "bf16", NULL};
 static const bert_saved_form forms[] = {
     {"safetensors", "transformers' directory", tensor_types, false, true, write_safetensors},
+    {"packed", "ready to run on machines of this kind", packed_types, false, false,
+     bert_saving_packed},
 };
 enum { FORMS = sizeof forms / sizeof *forms };
 
@@ -302,7 +305,7 @@ static int write_directory(bert_saving *s, const bert_saved_form *form, const ch
 
 static int write_form(bert_saving *s, const bert_saved_form *form, const char *place,
                       bert_error *e) {
-    int rc = list_tensors(s, e);
+    int rc = form->stored ? list_tensors(s, e) : 0;
     s->to = place;
     if (!rc) rc = form->file ? form->write(s, e) : write_directory(s, form, place, e);
     s->result.bytes = s->done;
@@ -316,7 +319,7 @@ int bert_convert(const char *name_or_path, const char *to, const bert_convert_op
                  bert_convert_result *result, bert_error *e) {
     BERT_DOOR(e);
     const bert_convert_options o = options ? *options : bert_convert_default();
-    bert_saving s = {.options = &o};
+    bert_saving s = {.options = &o, .from = name_or_path};
     if (bert_need(name_or_path, "model to convert", e) || bert_need(to, "place to write to", e))
         return BERT_EINVAL;
     const bert_saved_form *form = find_form(o.format, e);

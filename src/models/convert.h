@@ -16,7 +16,8 @@ typedef struct {
 typedef struct {
     bert_model *model;
     const bert_convert_options *options;
-    const char *to; /* the directory or file that is being written, under its temporary name */
+    const char *from; /* the name of the model, as it was given */
+    const char *to;   /* the directory or file that is being written, under its temporary name */
     bert_saved_tensor *items;
     int count;
     bool given; /* a type of floats is asked for: dtype */
@@ -32,6 +33,9 @@ const float *bert_saving_floats(bert_saving *s, const bert_saved_tensor *item, b
 int bert_saving_step(bert_saving *s, size_t bytes, bert_error *e);
 /* config.json, with the type of most of the weights. */
 int bert_saving_config(const bert_saving *s, bert_error *e);
+
+/* ready to run: packed.safetensors (models/packed.h) */
+int bert_saving_packed(bert_saving *s, bert_error *e);
 
 /* A form that a model is saved in. */
 typedef struct {

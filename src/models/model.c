@@ -196,6 +196,8 @@ static int build(bert_model *m, const bert_model_options *o, bert_error *e) {
     bert_weight_source *w = &m->weights;
     w->arch = m->arch;
     int rc = o->from_scratch ? 0 : bert_weight_source_open(w, m->from, e);
+    if (!rc && (o->trainable || w->raw))
+        rc = bert_packed_refuse(&w->packed, o->trainable ? "trained" : "saved", e);
     if (rc) return rc;
     bert_param_source source = {bert_weight_source_find, w, bert_weight_source_done,
                                 bert_weight_source_read, bert_weight_source_differs};
@@ -209,6 +211,7 @@ static int build(bert_model *m, const bert_model_options *o, bert_error *e) {
     if (wants_pooler(m)) rc = bert_trunk_add_pooler(m->params, &m->config, prefix, &m->trunk, e);
     w->part = m->params->part = BERT_PART_HEAD;
     if (!rc && m->head.name) rc = make_head(m, e);
+    if (!rc && w->packed.copies) rc = bert_model_adopt(m, e);
     if (!rc && w->file) rc = bert_weight_source_finish(w, e);
     if (!rc && w->file) rc = bert_weight_source_check(w, e);
     if (!rc && o->trainable) rc = bert_params_check_finite(m->params, e);
@@ -294,10 +297,10 @@ bert_model *bert_model_open_head(const char *name_or_path, const bert_head *head
 
 bert_model *bert_model_open_stored(const char *name, bert_error *e) {
     bert_model_options o = bert_model_default();
-    bert_error why = {0};
+    bert_error why = {0}, bare = {0};
     bert_model *m = open_model(name, NULL, &o, true, &why);
     o.head = "none";
-    if (!m && why.code != BERT_ENOMEM) m = open_model(name, NULL, &o, true, NULL);
+    if (!m && why.code != BERT_ENOMEM) m = open_model(name, NULL, &o, true, &bare);
     if (!m) bert_fail(e, why.code, "%s", why.message);
     return m;
 }

@@ -45,6 +45,10 @@ bert_model *bert_model_open_stored(const char *name, bert_error *e);
 /* The files beside config.json and the weights, as they are: tokenizer, sentence-transformers',
  * model card. */
 int bert_model_copy_files(const bert_model *m, const char *directory, bert_error *e);
+/* Gives the device the packed copies of a checkpoint's weights. */
+int bert_model_adopt(bert_model *m, bert_error *e);
+/* Has the device pack the trunk's weights for a precision. */
+int bert_model_pack(const bert_model *m, bert_precision p, bert_error *e);
 /* Prepares int8 products, once for a model. */
 int bert_model_balance(const bert_model *m, int threads, bert_error *e);
 #endif

@@ -141,7 +141,8 @@ int bert_model_save_filtered(const bert_model *m, const char *directory, bert_pa
     BERT_DOOR(e);
     if (bert_need(m, "model to save", e) || bert_need(directory, "directory", e))
         return BERT_EINVAL;
-    int rc = bert_make_directory(directory, e);
+    int rc = bert_packed_refuse(&m->weights.packed, "saved", e);
+    if (!rc) rc = bert_make_directory(directory, e);
     if (!rc) rc = save_weights(m, directory, keep, context, e);
     if (!rc) rc = save_config(m, directory, e);
     if (!rc && m->tokenizer) rc = bert_tokenizer_save(m->tokenizer, directory, e);

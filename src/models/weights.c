@@ -158,6 +158,7 @@ int bert_weight_source_find(void *context, const char *name, int32_t rows, int32
     bert_weight_source *s = context;
     const bert_stored_tensor *t = find_tensor(s, name);
     const size_t count = (size_t)rows * (size_t)cols;
+    if (!t && bert_packed_has(&s->packed, s->arch, name)) return BERT_SOURCE_PACKED;
     if (!t && s->part == BERT_PART_TRUNK)
         return note_missing(s, name, count * sizeof(float), value, e);
     if (!t || (!same_shape(t, rows, cols) && s->part != BERT_PART_TRUNK && s->resized)) {
@@ -211,6 +212,7 @@ static bool is_buffer(const char *name) {
 }
 
 static bool is_redundant(const bert_weight_source *s, const char *name) {
+    if (bert_packed_part(&s->packed, name)) return true;
     if (is_buffer(name)) return true;
     for (const bert_copy *copy = s->arch->copies; copy->name; copy++)
         if (!strcmp(name, copy->name) || (copy->counts && !strcmp(name, copy->original) &&
@@ -314,6 +316,7 @@ void bert_weight_source_free(bert_weight_source *s) {
     free_names(&s->added);
     free_names(&s->unused);
     free_names(&s->missing);
+    bert_packed_free_weights(&s->packed);
     free(s->used);
     bert_arena_free(&s->converted);
     bert_tensors_close(s->file);
@@ -325,7 +328,9 @@ int bert_weight_source_open(bert_weight_source *s, const bert_pretrained *from, 
     s->file = bert_pretrained_tensors(from, folder, e);
     if (s->file) s->path = bert_tensors_path(s->file);
     if (e->code) return e->code;
-    return s->file ? 0 : bert_pretrained_lacks(from, folder, false, e);
+    if (!s->file) return bert_pretrained_lacks(from, folder, false, e);
+    const char *says = bert_tensors_metadata(s->file, BERT_PACKED_KEY);
+    return says ? bert_packed_read(&s->packed, says, s->path, e) : 0;
 }
 
 int bert_weight_source_check(const bert_weight_source *s, bert_error *e) {
@@ -340,6 +345,7 @@ int bert_params_check_finite(const bert_params *ps, bert_error *e) {
     for (int i = 0; i < bert_params_count(ps) && !rc; i++) {
         const bert_param *p = bert_params_at(ps, i);
         const size_t n = bert_param_size(p);
+        if (p->memo.packed) continue; /* its scales show in each result */
         const float *value = bert_device_view(ps->device, p->value, n, &copy);
         if (!value)
             rc = bert_fail_memory(e, n * sizeof *value);

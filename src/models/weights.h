@@ -4,6 +4,7 @@
 #include "base/notes.h"
 #include "files/pretrained.h"
 #include "models/arch.h"
+#include "models/packed.h"
 #include "tape/params.h"
 #include <stdatomic.h>
 
@@ -18,6 +19,7 @@ typedef struct {
     const bert_arch *arch;
     bert_part part; /* of what is being made: a missing tensor of the trunk is an error, others are
                        initialised and reported as new */
+    bert_packed_weights packed;
     bool raw; /* values are only to be saved: they stand for what is stored, whatever its type */
     bool resized; /* num_labels is not the checkpoint's: a misshapen tensor of the head is new */
     const bert_stored_tensor **used;

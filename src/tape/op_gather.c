@@ -1,6 +1,8 @@
 /* Rows by number: of a parameter (embedding), of a tensor (rows); and a parameter as it is. */
 #include "tape/tape.h"
 
+#define PACKED "%s is packed for products, and cannot be read"
+
 static bool numbers_fit(bert_tape *t, const bert_op *op, const char *name, int32_t rows,
                         const int32_t *index, int32_t n) {
     if (!index || n < 1) return bert_tape_fail(t, op, BERT_EINVAL, "there are no row numbers");
@@ -34,6 +36,7 @@ static bert_tensor *embedding(bert_tape *t, bert_param *table, bert_tensor *x, c
                               int32_t n) {
     const bert_op *op = &bert_op_embedding;
     if (!table) return bert_tape_fail(t, op, BERT_EINVAL, "the table is NULL");
+    if (table->memo.packed) return bert_tape_fail(t, op, BERT_EUNSUPPORTED, PACKED, table->name);
     if (!numbers_fit(t, op, table->name, table->rows, ids, n)) return NULL;
     if (x && x->cols != table->cols)
         return bert_tape_fail(t, op, BERT_EINVAL, "[%d, %d] onto [%d, %d]", n, table->cols, x->rows,
@@ -81,6 +84,8 @@ const bert_op bert_op_param = {"param", BERT_OP_param, param_backward, false};
 bert_tensor *bert_param_tensor(bert_tape *t, bert_param *p) {
     if (!bert_tape_ready(t)) return NULL;
     if (!p) return bert_tape_fail(t, &bert_op_param, BERT_EINVAL, "the parameter is NULL");
+    if (p->memo.packed)
+        return bert_tape_fail(t, &bert_op_param, BERT_EUNSUPPORTED, PACKED, p->name);
     float *value = (float *)(uintptr_t)p->value; /* tensors' data is written only when made */
     return bert_tape_result(t, &bert_op_param, p->rows, p->cols,
                             (bert_sources){.params = {p}, .data = value});

@@ -149,7 +149,7 @@ bert_param *bert_param_new(bert_params *ps, const char *name, int32_t rows, int3
         bert_arena_rewind(&ps->names, names);
         return NULL;
     }
-    if (p->value) return p; /* tied: it was there */
+    if (p->value || p->memo.packed) return p; /* tied: it was there */
     const float *stored = NULL;
     if (ps->source.find) {
         int rc = ps->source.find(ps->source.context, name, rows, cols, &stored, e);
@@ -158,6 +158,11 @@ bert_param *bert_param_new(bert_params *ps, const char *name, int32_t rows, int3
             return NULL;
         }
         if (rc == 0) stored = NULL;
+        p->memo.packed = rc == BERT_SOURCE_PACKED;
+    }
+    if (p->memo.packed) {
+        ps->items[ps->count++] = p;
+        return p;
     }
     p->initialised = !stored;
     p->memo.mapped = stored && !ps->trainable && ps->device->host;
@@ -208,7 +213,11 @@ float *bert_param_value_mut(bert_param *p) {
 }
 
 void bert_param_read(const bert_param *p, float *to) {
-    p->owner->device->read(to, p->value, bert_param_size(p) * sizeof *to);
+    const size_t bytes = bert_param_size(p) * sizeof *to;
+    if (p->value)
+        p->owner->device->read(to, p->value, bytes);
+    else
+        memset(to, 0, bytes); /* packed: there is none */
 }
 
 int bert_param_write(bert_param *p, const float *from) {

@@ -33,13 +33,15 @@ struct bert_param {
 };
 
 /* Where values come from. find: 1 and *value ([rows, cols] float32 that lives as long as the
- * parameters), 0 when there is no such tensor, or a negative error (there, but of another shape).
+ * parameters), BERT_SOURCE_PACKED where the device is going to adopt what stands for it, 0 when
+ * there is no such tensor, or a negative error (there, but of another shape).
  * done, unless NULL, is told when a value has been packed, or read for the only time that is
  * foreseen, so that the pages of a mapping can be given back (the value must stay readable), and
  * whether all of it is finite: so opening a model need not read it. read, unless NULL, copies a
  * part of a value that is read once, where that is cheaper than touching it, or returns false.
  * differs, unless NULL: there is a tensor of this name, which repeats another one as a rule, but
  * not here. */
+enum { BERT_SOURCE_PACKED = 2 };
 typedef struct {
     int (*find)(void *context, const char *name, int32_t rows, int32_t cols, const float **value,
                 bert_error *e);
