@@ -362,14 +362,17 @@ BERT_API double bert_batch_items(const bert_batch *b, int32_t num_labels);
 /* How the model's family builds a head that transformers has for it: names of layers, without
  * ".weight" and ".bias", NULL where there is no such layer; and what is between them. */
 typedef struct {
-    const char *dense;   /* from the hidden size to width, in front of the output */
-    bert_act act;        /* after it */
-    const char *norm;    /* LayerNorm after that */
-    const char *output;  /* the last one */
-    const char *bias;    /* masked words: of the scores of the vocabulary; its whole name */
+    const char *dense;  /* from the hidden size to width, in front of the output */
+    bert_act act;       /* after it */
+    const char *norm;   /* LayerNorm after that */
+    const char *output; /* the last one */
+    const char
+        *bias; /* masked words: of the scores of the vocabulary; its whole name. NULL: none */
     const char *decoder; /* and the matrix, where it is not that of the word embeddings; likewise */
     const char *next;    /* pretraining: the linear of the next sentence */
     int32_t width;       /* of what dense gives, as wide as word embeddings; 0: the hidden size */
+    bool dense_unbiased, norm_unbiased; /* they have no bias */
+    bool mean;           /* dense reads the mean of a sequence's tokens, not the first one */
     float input_dropout; /* in front of dense */
     float dropout;       /* in front of output and next */
 } bert_head_layout;

@@ -157,6 +157,7 @@ static const struct {
     {offsetof(bert_config, intermediate_size), TEST_INNER},
     {offsetof(bert_config, max_position_embeddings), TEST_POSITIONS},
     {offsetof(bert_config, type_vocab_size), 2},
+    {offsetof(bert_config, pad_token_id), 0},
 };
 
 static void write_config(const char *d, const bert_arch *a, const char *class_name) {
@@ -167,6 +168,7 @@ static void write_config(const char *d, const bert_arch *a, const char *class_na
         for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
             if (!k->own && k->offset == sizes[i].offset)
                 json_object_set_new(config, k->name, json_integer(sizes[i].value));
+    if (a->when) json_object_set_new(config, a->when, json_string(a->is));
     char *text = json_dumps(config, JSON_INDENT(2));
     test_write(d, "config.json", text);
     free(text);

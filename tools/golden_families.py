@@ -7,13 +7,16 @@ product with a matrix by the same formula.
     pip install torch==2.15.0 transformers==5.24.0 numpy==2.4.6
     python tools/golden_families.py
 """
+import copy
 import json
 import os
 import sys
+import tempfile
 
 import numpy as np
 import torch
 import transformers
+from safetensors.torch import load_file, save_file
 
 from golden_models import weight
 
@@ -39,6 +42,17 @@ FAMILIES = {
     "albert": dict(prefix="Albert", classes=COMMON + (PRETRAINING,), config=dict(
         SIZES, num_hidden_layers=3, num_hidden_groups=2, embedding_size=16, max_position_embeddings=20),
         variants=[dict(embedding_size=24, num_hidden_groups=1), dict(inner_group_num=2)]),
+    "modernbert": dict(prefix="ModernBert", types=False, config=dict(
+        SIZES, num_hidden_layers=4, max_position_embeddings=20, local_attention=6, pad_token_id=0, bos_token_id=1,
+        eos_token_id=2, cls_token_id=1, sep_token_id=2),
+        variants=[dict(norm_bias=True, attention_bias=True, mlp_bias=True, global_attn_every_n_layers=2),
+                  dict(layer_types=["sliding_attention"] * 4, local_rope_theta=500.0)]),
+    "nomic_bert": dict(prefix="NomicBert", classes=(SEQUENCE, TOKEN, MASKED), config=dict(
+        SIZES, max_position_embeddings=20)),
+    "gte": dict(prefix="Gte", classes=(SEQUENCE, TOKEN, MASKED), config=dict(
+        SIZES, max_position_embeddings=20, type_vocab_size=2), variants=[dict(type_vocab_size=0), dict(type_vocab_size=1)]),
+    "jina": dict(prefix="JinaBert", classes=(SEQUENCE, TOKEN, MASKED, QUESTION), config=dict(
+        SIZES, max_position_embeddings=20, model_type="bert", position_embedding_type="alibi", feed_forward_type="geglu")),
 }
 
 
@@ -46,21 +60,71 @@ def flat(tensors):
     return [float(f"{x:.7g}") for t in tensors for x in t.detach().reshape(-1).tolist()]
 
 
-def named(m):
-    """Parameters under the names that save_pretrained gives them: not the second one of a tied parameter."""
-    tied = getattr(m, "_tied_weights_keys", None) or {}
-    return [(tied.get(k, k), p) for k, p in m.named_parameters()]
+def saved(m):
+    """What save_pretrained writes: names and layouts are those of files, not those of modules."""
+    with tempfile.TemporaryDirectory() as d:
+        m.save_pretrained(d)
+        return load_file(os.path.join(d, "model.safetensors"))
+
+
+class Jina:
+    """Jina BERT v2 is remote code: transformers' BERT with its positions, its inner layers and its scores replaced."""
+
+    class Nowhere(torch.nn.Module):
+        def forward(self, positions):
+            return 0.0
+
+    class Gated(torch.nn.Module):
+        def __init__(self, c):
+            super().__init__()
+            self.gated_layers = torch.nn.Linear(c.hidden_size, 2 * c.intermediate_size, bias=False)
+            self.wo = torch.nn.Linear(c.intermediate_size, c.hidden_size)
+            self.layernorm = torch.nn.LayerNorm(c.hidden_size, eps=c.layer_norm_eps)
+
+        def forward(self, x):
+            a, b = self.gated_layers(x).chunk(2, -1)
+            return self.layernorm(self.wo(torch.nn.functional.gelu(a) * b) + x)
+
+    @staticmethod
+    def build(suffix, c):
+        m = getattr(transformers, "Bert" + suffix)(c)
+        base = m if suffix == "Model" else m.bert
+        base.embeddings.position_embeddings = Jina.Nowhere()
+        for layer in base.encoder.layer:
+            layer.mlp = Jina.Gated(c)
+            del layer.intermediate, layer.output
+            layer.feed_forward_chunk = layer.mlp.forward
+        m = m.double().eval()
+        with torch.no_grad():
+            for k, p in m.named_parameters():
+                p.copy_(weight(k, tuple(p.shape)))
+        return m
+
+    @staticmethod
+    def bias(heads, length):
+        """Added to scores, as a mask is."""
+        def slopes(n):
+            return [2 ** (-8 * (i + 1) / n) for i in range(n)]
+        p = 2 ** int(np.log2(heads))
+        s = slopes(p) + slopes(2 * p)[0::2][:heads - p]
+        i = torch.arange(length)
+        return -torch.tensor(s).double()[None, :, None, None] * (i[:, None] - i[None, :]).abs()
 
 
 def build(family, suffix, **more):
     row = FAMILIES[family]
+    if family == "jina":
+        c = transformers.BertConfig(**{**row["config"], **more})
+        c._attn_implementation = "eager"
+        return Jina.build(suffix, c)
+    cls = getattr(transformers, row["prefix"] + suffix)
     c = getattr(transformers, row["prefix"] + "Config")(**{**row["config"], **more})
-    c._attn_implementation = "eager"
-    m = getattr(transformers, row["prefix"] + suffix)(c).double().eval()
-    with torch.no_grad():
-        for k, p in named(m):
-            p.copy_(weight(k, tuple(p.shape)))
-    return m
+    with tempfile.TemporaryDirectory() as d:
+        cls(c).double().save_pretrained(d)
+        path = os.path.join(d, "model.safetensors")
+        tensors = {k: weight(k, tuple(v.shape)) for k, v in load_file(path).items()}
+        save_file(tensors, path, metadata={"format": "pt"})
+        return cls.from_pretrained(d, dtype=torch.float64, attn_implementation="eager").eval()
 
 
 def has_types(family):
@@ -79,13 +143,15 @@ def sequences(family):
 
 
 def run(family, m, s, **more):
+    if family == "jina":
+        more["attention_mask"] = Jina.bias(m.config.num_attention_heads, len(s["ids"]))
     if has_types(family):
         more["token_type_ids"] = torch.tensor([s["type_ids"]])
     return m(input_ids=torch.tensor([s["ids"]]), **more)
 
 
 def tensors(m):
-    return {k: list(p.shape) for k, p in named(m)}
+    return {k: list(v.shape) for k, v in saved(m).items()}
 
 
 def mean(losses, counts):
@@ -96,10 +162,13 @@ def mean(losses, counts):
 def gradients(m, loss):
     m.zero_grad()
     loss.backward()
+    values = copy.deepcopy(m)
+    with torch.no_grad():
+        for p, g in zip(values.parameters(), m.parameters()):
+            p.copy_(torch.zeros_like(g) if g.grad is None else g.grad)
     out = {}
-    for k, p in named(m):
-        g = torch.zeros_like(p) if p.grad is None else p.grad
-        out[k] = [float(f"{x:.7g}") for x in ((g * weight("gradient." + k, tuple(p.shape))).sum(), g.norm())]
+    for k, g in saved(values).items():
+        out[k] = [float(f"{x:.7g}") for x in ((g * weight("gradient." + k, tuple(g.shape))).sum(), g.norm())]
     return out
 
 
@@ -192,15 +261,18 @@ def trunk(family):
 
 
 def variant(family, config):
+    """Types are of those that there are."""
     m = build(family, "Model", **config)
+    most = getattr(m.config, "type_vocab_size", 2) - 1
+    seqs = [dict(s, type_ids=[min(x, max(most, 0)) for x in s["type_ids"]]) for s in sequences(family)]
     return dict(architecture=FAMILIES[family]["prefix"] + "Model", config=config, tensors=tensors(m),
-                last_hidden_state=flat(run(family, m, s).last_hidden_state for s in sequences(family)))
+                last_hidden_state=flat(run(family, m, s).last_hidden_state for s in seqs))
 
 
 def main():
     versions = f"torch {torch.__version__}, transformers {transformers.__version__}, numpy {np.__version__}"
     golden = dict(made_by="tools/golden_families.py", versions=versions, families=[
-        dict(model_type=f, config=row["config"], sequences=sequences(f), trunk=trunk(f), cases=cases(f),
+        dict(model_type=row["config"].get("model_type", f), config=row["config"], sequences=sequences(f), trunk=trunk(f), cases=cases(f),
              variants=[variant(f, v) for v in row.get("variants", [])]) for f, row in FAMILIES.items()])
     path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tests", "golden", "families.json")
     with open(path, "w") as f:

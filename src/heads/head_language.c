@@ -3,7 +3,7 @@
 
 typedef struct {
     bert_head_transform transform;
-    bert_param *bias, *decoder;   /* decoder NULL: the table of word embeddings */
+    bert_param *bias, *decoder;   /* NULL: none, the table of word embeddings */
     bert_linear seq_relationship; /* pretraining only, */
     float dropout;                /* and in front of it */
 } language_head;
@@ -19,8 +19,9 @@ static int masked_init(void *self, const bert_head_site *site, bert_error *e) {
                                     BERT_INIT_NORMAL, e);
         if (!h->decoder) return e->code;
     }
-    h->bias = bert_param_new(site->params, l->bias, 1, c->vocab_size, BERT_INIT_ZERO, e);
-    return h->bias ? 0 : e->code;
+    if (l->bias)
+        h->bias = bert_param_new(site->params, l->bias, 1, c->vocab_size, BERT_INIT_ZERO, e);
+    return l->bias && !h->bias ? e->code : 0;
 }
 
 static bert_tensor *masked_forward(void *self, bert_tape *t, const bert_model *m,

@@ -23,7 +23,9 @@ static bert_tensor *sequence_forward(void *self, bert_tape *t, const bert_model 
     const sequence_head *h = self;
     bert_tensor *x;
     if (h->layout.dense) {
-        x = bert_dropout(t, bert_cls(t, hidden, &batch->inputs), h->layout.input_dropout);
+        x = h->layout.mean ? bert_mean_groups(t, hidden, batch->inputs.start, batch->inputs.n)
+                           : bert_cls(t, hidden, &batch->inputs);
+        x = bert_dropout(t, x, h->layout.input_dropout);
         x = bert_head_transform_apply(t, &h->transform, x);
     } else {
         x = bert_pooler(t, m, hidden, &batch->inputs);

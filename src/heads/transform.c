@@ -4,10 +4,13 @@ int bert_head_transform_new(const bert_head_site *site, bert_head_transform *t, 
     const bert_head_layout *l = site->layout;
     const int32_t in = site->config->hidden_size, out = l->width ? l->width : in;
     *t = (bert_head_transform){.act = l->act, .width = l->dense ? out : in};
-    int rc = l->dense ? bert_linear_new(site->params, l->dense, in, out, &t->dense, e) : 0;
+    int (*linear_new)(bert_params *, const char *, int32_t, int32_t, bert_linear *, bert_error *) =
+        l->dense_unbiased ? bert_linear_new_unbiased : bert_linear_new;
+    int (*norm_new)(bert_params *, const char *, int32_t, float, bert_layer_norm *, bert_error *) =
+        l->norm_unbiased ? bert_layer_norm_new_unbiased : bert_layer_norm_new;
+    int rc = l->dense ? linear_new(site->params, l->dense, in, out, &t->dense, e) : 0;
     if (!rc && l->norm)
-        rc = bert_layer_norm_new(site->params, l->norm, out, site->config->layer_norm_eps, &t->norm,
-                                 e);
+        rc = norm_new(site->params, l->norm, out, site->config->layer_norm_eps, &t->norm, e);
     return rc;
 }
 

@@ -11,7 +11,12 @@
     X(distilbert)                                                                                  \
     X(electra)                                                                                     \
     X(mpnet)                                                                                       \
-    X(albert)
+    X(albert)                                                                                      \
+    X(modernbert)                                                                                  \
+    X(nomic_bert)                                                                                  \
+    X(gte)                                                                                         \
+    X(new)                                                                                         \
+    X(jina)
 #define DECLARED(name) extern const bert_arch bert_arch_##name;
 BERT_ARCHS(DECLARED)
 
@@ -21,6 +26,7 @@ const bert_arch *const bert_archs[] = {BERT_ARCHS(LISTED) NULL};
 const bert_arch *bert_arch_find(const char *model_type, const char *where, bert_error *e) {
     char list[300] = "";
     for (const bert_arch *const *a = bert_archs; *a; a++) {
+        if ((*a)->when) continue;
         if (!strcmp((*a)->model_type, model_type)) return *a;
         size_t n = strlen(list);
         snprintf(list + n, sizeof list - n, "%s%s", n ? ", " : "", (*a)->model_type);

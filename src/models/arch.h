@@ -26,11 +26,16 @@ typedef struct bert_arch {
     const char
         *class_prefix;  /* of transformers' classes: "Bert" of BertForSequenceClassification */
     const char *prefix; /* base_model_prefix with its dot, in front of the trunk's names */
+    const char *other_prefix; /* that files may have in its place; NULL: none */
     /* What names of tensors begin with behind the prefix: those of the embeddings, and of a layer
      * up to its number. */
     const char *embeddings, *layers;
-    const bert_config_key *keys;    /* how config.json is read; ends with a NULL name */
-    const bert_config_fixed *fixed; /* what config.json must not change; likewise */
+    /* Of two rows of one model_type: this one is meant where config.json has this value of this
+     * key. It stands behind the plain one, whose when is NULL. */
+    const char *when, *is;
+    const bert_config_alias *aliases; /* other names of keys; a row of NULLs ends. NULL: none */
+    const bert_config_key *keys;      /* how config.json is read; ends with a NULL name */
+    const bert_config_fixed *fixed;   /* what config.json must not change; likewise */
     /* What no row of keys says: defaults that depend on others, keys within keys. NULL: nothing. */
     int (*complete)(const json_t *json, const char *where, bert_config *c, void *own,
                     bert_error *e);

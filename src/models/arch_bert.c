@@ -1,5 +1,5 @@
 /* BERT: Devlin et al. 2018, arXiv:1810.04805. */
-#include "models/arch.h"
+#include "models/arch_bert.h"
 #include "models/post_norm.h"
 #include "models/problem.h"
 #include <string.h>
@@ -8,7 +8,7 @@ static const bert_config_key keys[] = {BERT_POST_NORM_KEYS(30522, 0, -1, 1), {0}
 
 /* The decoder of masked words is the table of word embeddings, unless it differs; its bias has a
  * second name, under which it counts, as in transformers. */
-static const bert_copy copies[] = {
+const bert_copy bert_copies_bert[] = {
     {.name = "cls.predictions.decoder.weight", .original = "embeddings.word_embeddings.weight"},
     {.name = "cls.predictions.decoder.bias", .original = "cls.predictions.bias", .counts = true},
     {0},
@@ -17,7 +17,7 @@ static const bert_copy copies[] = {
 #define PREDICTIONS                                                                                \
     .dense = "cls.predictions.transform.dense", .norm = "cls.predictions.transform.LayerNorm",     \
     .bias = "cls.predictions.bias", .decoder = "cls.predictions.decoder.weight"
-static const bert_arch_head heads[] = {
+const bert_arch_head bert_heads_bert[] = {
     {"sequence-classification", "ForSequenceClassification", true, {.output = "classifier"}},
     {"token-classification", "ForTokenClassification", false, {.output = "classifier"}},
     {"question-answering", "ForQuestionAnswering", false, {.output = "qa_outputs"}},
@@ -28,8 +28,8 @@ static const bert_arch_head heads[] = {
     {0},
 };
 
-static int configure(const bert_config *c, const void *own, const char *head,
-                     bert_head_layout *layout, bert_error *e) {
+int bert_configure_bert(const bert_config *c, const void *own, const char *head,
+                        bert_head_layout *layout, bert_error *e) {
     (void)own, (void)head;
     if (layout->output && !strcmp(layout->output, "classifier"))
         layout->dropout = bert_classifier_dropout(c);
@@ -52,9 +52,9 @@ const bert_arch bert_arch_bert = {
     .layers = "encoder.layer.",
     .keys = keys,
     .fixed = bert_post_norm_fixed,
-    .copies = copies,
-    .heads = heads,
-    .configure = configure,
+    .copies = bert_copies_bert,
+    .heads = bert_heads_bert,
+    .configure = bert_configure_bert,
     .max_length = max_length,
     .state_size = sizeof(bert_post_norm),
     .build = build,

@@ -18,6 +18,11 @@ typedef struct {
     const char *text; /* default of a string */
 } bert_config_key;
 
+/* A name that published files have for a key; it counts where the key itself is absent. */
+typedef struct {
+    const char *name, *key;
+} bert_config_alias;
+
 /* A key with which the model would compute something else than this library does; refused unless
  * absent, null or this value. */
 typedef struct {

@@ -145,6 +145,40 @@ static int find_arch(const json_t *json, bert_config *c, const char *where, cons
     return *arch ? 0 : BERT_EUNSUPPORTED;
 }
 
+/* The row of that model_type that the other keys choose. */
+static const bert_arch *variant_of(const bert_arch *plain, const json_t *json) {
+    for (const bert_arch *const *a = bert_archs; *a; a++) {
+        if (!(*a)->when || strcmp((*a)->model_type, plain->model_type)) continue;
+        const char *value = json_string_value(json_object_get(json, (*a)->when));
+        if (value && !strcmp(value, (*a)->is)) return *a;
+    }
+    return plain;
+}
+
+/* config.json with its keys under the names that the table has: a new reference. */
+static json_t *renamed_keys(const json_t *json, const bert_config_alias *aliases, bert_error *e) {
+    json_t *out = json_copy((json_t *)json);
+    int bad = !out;
+    for (const bert_config_alias *a = aliases; a && a->name && !bad; a++) {
+        json_t *value = json_object_get(json, a->name);
+        if (value && !json_object_get(json, a->key)) bad = json_object_set(out, a->key, value);
+    }
+    if (!bad) return out;
+    json_decref(out);
+    bert_fail_memory(e, 64);
+    return NULL;
+}
+
+static int read_arch(const json_t *json, const char *where, const bert_arch *arch, bert_config *c,
+                     void *own, bert_error *e) {
+    json_t *keys = renamed_keys(json, arch->aliases, e);
+    int rc =
+        keys ? bert_config_read_keys(keys, arch->keys, arch->fixed, c, own, where, e) : BERT_ENOMEM;
+    if (!rc && arch->complete) rc = arch->complete(keys, where, c, own, e);
+    json_decref(keys);
+    return rc ? rc : check_shape(c, where, e);
+}
+
 int bert_config_read(const json_t *json, const char *where, bert_config *c, bert_labels *labels,
                      const bert_arch **arch, void **own, bert_error *e) {
     *c = (bert_config){0};
@@ -154,11 +188,10 @@ int bert_config_read(const json_t *json, const char *where, bert_config *c, bert
     int rc = read_architecture(json, c, where, e);
     if (!rc) rc = find_arch(json, c, where, arch, e);
     if (rc) return rc;
+    *arch = variant_of(*arch, json);
     if ((*arch)->own_size && !(*own = calloc(1, (*arch)->own_size)))
         return bert_fail_memory(e, (*arch)->own_size);
-    rc = bert_config_read_keys(json, (*arch)->keys, (*arch)->fixed, c, *own, where, e);
-    if (!rc && (*arch)->complete) rc = (*arch)->complete(json, where, c, *own, e);
-    if (!rc) rc = check_shape(c, where, e);
+    rc = read_arch(json, where, *arch, c, *own, e);
     if (!rc) rc = read_labels(json, c, labels, where, e);
     if (!rc)
         rc = bert_json_string(json, "problem_type", c->problem_type, sizeof c->problem_type, where,

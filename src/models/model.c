@@ -129,6 +129,7 @@ static int choose_head(bert_model *m, const bert_head *own, const char *name, be
                      ? m->arch->configure(&m->config, m->own, row->head, &m->layout, e)
                      : 0;
         if (rc) return rc;
+        m->head.first_token &= !m->layout.mean;
     }
     /* What the model is saved as. A head of the user's is unknown to transformers, the encoder
      * under it is not. */

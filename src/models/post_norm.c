@@ -25,24 +25,54 @@ const bert_config_fixed bert_post_norm_fixed[] = {
     {0},
 };
 
+static int build_attention(bert_builder *b, const bert_post_norm_names *names, int i,
+                           bert_post_norm_layer *l) {
+    const int32_t h = b->config->hidden_size;
+    const bool biased = !names->unbiased_attention;
+    if (!names->key)
+        return bert_build_linear_biased(b, names->query, i, h, 3 * h, biased, &l->qkv[0]);
+    int rc = bert_build_linear_biased(b, names->query, i, h, h, biased, &l->qkv[0]);
+    if (!rc) rc = bert_build_linear_biased(b, names->key, i, h, h, biased, &l->qkv[1]);
+    if (!rc) rc = bert_build_linear_biased(b, names->value, i, h, h, biased, &l->qkv[2]);
+    return rc;
+}
+
+static int build_inner(bert_builder *b, const bert_post_norm_names *names, int i,
+                       bert_inner_layer *l) {
+    const bert_config *c = b->config;
+    const int32_t h = c->hidden_size, f = c->intermediate_size;
+    const bool both = names->gate && !names->second_half;
+    l->gate = names->gate;
+    l->count = names->second_half ? 2 : 1;
+    int rc = bert_act_parse(c->hidden_act, &l->act, b->e);
+    if (!rc)
+        rc = bert_build_linear_biased(b, names->intermediate, i, h, both ? 2 * f : f,
+                                      !names->unbiased_inner, &l->up[0]);
+    if (!rc && names->second_half)
+        rc = bert_build_linear_biased(b, names->second_half, i, h, f, !names->unbiased_inner,
+                                      &l->up[1]);
+    if (!rc)
+        rc = bert_build_linear_biased(b, names->output, i, f, h, !names->unbiased_output, &l->down);
+    return rc;
+}
+
 int bert_post_norm_layer_new(bert_builder *b, const bert_post_norm_names *names, int layer,
                              bert_post_norm_layer *l) {
-    const bert_config *c = b->config;
-    const int32_t h = c->hidden_size, f = c->intermediate_size, i = layer;
-    const float eps = c->layer_norm_eps;
-    int rc = bert_build_linear(b, names->query, i, h, h, &l->qkv[0]);
-    if (!rc) rc = bert_build_linear(b, names->key, i, h, h, &l->qkv[1]);
-    if (!rc) rc = bert_build_linear(b, names->value, i, h, h, &l->qkv[2]);
-    if (!rc) rc = bert_build_linear(b, names->attention_output, i, h, h, &l->attention_output);
+    const int32_t h = b->config->hidden_size, i = layer;
+    const float eps = b->config->layer_norm_eps;
+    int rc = build_attention(b, names, i, l);
+    if (!rc)
+        rc = bert_build_linear_biased(b, names->attention_output, i, h, h,
+                                      !names->unbiased_attention, &l->attention_output);
     if (!rc) rc = bert_build_norm(b, names->attention_norm, i, h, eps, &l->attention_norm);
-    if (!rc) rc = bert_build_linear(b, names->intermediate, i, h, f, &l->intermediate);
-    if (!rc) rc = bert_build_linear(b, names->output, i, f, h, &l->output);
+    if (!rc) rc = build_inner(b, names, i, &l->inner);
     if (!rc) rc = bert_build_norm(b, names->output_norm, i, h, eps, &l->output_norm);
     return rc;
 }
 
 int bert_post_norm_layers(bert_builder *b, const bert_post_norm_names *names, bert_post_norm *s) {
     int rc = 0;
+    s->qkv = names->key ? 3 : 1;
     for (int i = 0; i < b->config->num_hidden_layers && !rc; i++)
         rc = bert_post_norm_layer_new(b, names, i, &s->layers[i]);
     return rc;
@@ -74,9 +104,10 @@ int bert_post_norm_begin(bert_builder *b, bert_post_norm *s) {
         .embeddings_dropout = c->hidden_dropout_prob,
         .attention_output_dropout = c->hidden_dropout_prob,
         .output_dropout = c->hidden_dropout_prob,
+        .qkv = 3,
         .padding = -1};
     s->layers = bert_build_alloc(b, (size_t)c->num_hidden_layers * sizeof *s->layers);
-    return s->layers ? bert_act_parse(c->hidden_act, &s->act, b->e) : BERT_ENOMEM;
+    return s->layers ? BERT_OK : BERT_ENOMEM;
 }
 
 int bert_post_norm_build(bert_builder *b, const bert_post_norm_names *names, bert_post_norm *s) {
@@ -131,7 +162,7 @@ bert_tensor *bert_post_norm_apply(bert_tape *t, const bert_post_norm *s,
                                   const bert_post_norm_layer *l, const bert_attention_spec *spec,
                                   bert_tensor *x, const bert_pass *pass) {
     const bert_inputs *in = pass->in;
-    bert_tensor *qkv = bert_linear_cat(t, l->qkv, 3, x);
+    bert_tensor *qkv = bert_linear_cat(t, l->qkv, s->qkv, x);
     bert_tensor *a = bert_pass_attention(t, pass, qkv, spec);
     if (pass->first_rows) {
         a = bert_rows(t, a, in->start, in->n);
@@ -140,7 +171,7 @@ bert_tensor *bert_post_norm_apply(bert_tape *t, const bert_post_norm *s,
     a = bert_dropout_over(t, bert_linear_apply(t, l->attention_output, a),
                           s->attention_output_dropout);
     x = bert_layer_norm_apply(t, &l->attention_norm, a, x);
-    bert_tensor *f = bert_feed_forward(t, l->intermediate, s->act, l->output, x);
+    bert_tensor *f = bert_inner_layer_apply(t, &l->inner, x);
     return bert_layer_norm_apply(t, &l->output_norm, bert_dropout_over(t, f, s->output_dropout), x);
 }
 

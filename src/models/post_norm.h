@@ -6,6 +6,7 @@
 #define BERT_MODELS_POST_NORM_H
 #include "models/builder.h"
 #include "models/config.h"
+#include "models/inner_layer.h"
 #include "models/pass.h"
 
 typedef struct {
@@ -13,14 +14,21 @@ typedef struct {
     const char *word, *position, *token_type, *embeddings_norm;
     /* From the embeddings' width to the hidden size; NULL: they are one. */
     const char *project;
-    /* "%d" is the layer. */
+    /* "%d" is the layer. key NULL: query is all three, one below another. */
     const char *query, *key, *value, *attention_output, *attention_norm;
     const char *intermediate, *output, *output_norm;
+    /* A gated inner layer: which half is activated, and the second half, NULL: intermediate is
+     * both. */
+    bert_gate gate;
+    const char *second_half;
+    bool unbiased_attention, unbiased_inner, unbiased_output; /* products without a bias */
 } bert_post_norm_names;
 
 typedef struct {
-    bert_linear qkv[3], attention_output, intermediate, output;
-    bert_layer_norm attention_norm, output_norm;
+    bert_linear qkv[3], attention_output;
+    bert_layer_norm attention_norm;
+    bert_inner_layer inner;
+    bert_layer_norm output_norm;
 } bert_post_norm_layer;
 
 typedef struct {
@@ -28,7 +36,7 @@ typedef struct {
     bert_layer_norm embeddings_norm;
     bert_linear project; /* weight NULL: none */
     bert_post_norm_layer *layers;
-    bert_act act;
+    int qkv; /* linears that are queries, keys and values: 3, or one for all */
     bert_attention_spec attention;
     float embeddings_dropout;
     float attention_output_dropout, output_dropout; /* of a layer's halves */

@@ -42,6 +42,8 @@ static const bert_stored_tensor *find_tensor(const bert_weight_source *s, const 
     const bool prefixed = !strncmp(name, prefix, n);
     const bert_stored_tensor *t = find_renamed(s, "", name);
     if (!t) t = prefixed ? find_renamed(s, "", name + n) : find_renamed(s, prefix, name);
+    if (!t && s->arch->other_prefix)
+        t = find_renamed(s, s->arch->other_prefix, prefixed ? name + n : name);
     for (const bert_copy *copy = s->arch->copies; copy->name; copy++) {
         if ((t && !copy->counts) || strcmp(copy->original, prefixed ? name + n : name)) continue;
         const bert_stored_tensor *stored = bert_tensors_find(s->file, copy->name);

@@ -1,0 +1,248 @@
+/* ModernBERT: Warner et al. 2024, arXiv:2412.13663. A LayerNorm in front of each half of a layer,
+ * rotary positions, gated inner layers, no biases, and two layers of three that see near tokens
+ * only. */
+#include "base/error.h"
+#include "files/json.h"
+#include "models/arch.h"
+#include "models/inner_layer.h"
+#include "models/post_norm.h"
+#include "models/rope.h"
+#include "tape/tape.h"
+#include <string.h>
+
+typedef struct {
+    bool norm_bias, attention_bias, mlp_bias, decoder_bias, classifier_bias;
+    float attention_dropout, embedding_dropout, mlp_dropout;
+    int32_t local_attention, every;
+    char pooling[BERT_MAX_NAME], classifier_act[BERT_MAX_NAME];
+    bert_rope global, local;
+    bool sees_all[BERT_MAX_LAYERS];
+} own_config;
+
+static const bert_config_key keys[] = {
+    BERT_INT("vocab_size", vocab_size, 50368, 1, BERT_MAX_VOCAB),
+    BERT_POST_NORM_SIZES(768, 22, 12, 1152),
+    BERT_INT("max_position_embeddings", max_position_embeddings, 8192, 1, BERT_MAX_POSITIONS),
+    BERT_INT("pad_token_id", pad_token_id, 50283, -1, BERT_MAX_VOCAB),
+    BERT_STRING("hidden_activation", hidden_act, "gelu"),
+    BERT_FLOAT("initializer_range", initializer_range, 0.02, 0, 1e3),
+    BERT_FLOAT("norm_eps", layer_norm_eps, 1e-5, 0, 1),
+    BERT_BOOL("tie_word_embeddings", tie_word_embeddings, true),
+    BERT_PROBABILITY("classifier_dropout", classifier_dropout, 0),
+    BERT_OWN_BOOL("norm_bias", own_config, norm_bias, false),
+    BERT_OWN_BOOL("attention_bias", own_config, attention_bias, false),
+    BERT_OWN_BOOL("mlp_bias", own_config, mlp_bias, false),
+    BERT_OWN_BOOL("decoder_bias", own_config, decoder_bias, true),
+    BERT_OWN_BOOL("classifier_bias", own_config, classifier_bias, false),
+    BERT_OWN_FLOAT("attention_dropout", own_config, attention_dropout, 0, 0, 0.999),
+    BERT_OWN_FLOAT("embedding_dropout", own_config, embedding_dropout, 0, 0, 0.999),
+    BERT_OWN_FLOAT("mlp_dropout", own_config, mlp_dropout, 0, 0, 0.999),
+    BERT_OWN_INT("local_attention", own_config, local_attention, 128, 2, BERT_MAX_POSITIONS),
+    BERT_OWN_INT("global_attn_every_n_layers", own_config, every, 3, 1, BERT_MAX_LAYERS),
+    BERT_OWN_STRING("classifier_pooling", own_config, pooling, "cls"),
+    BERT_OWN_STRING("classifier_activation", own_config, classifier_act, "gelu"),
+    BERT_OWN_FLOAT("global_rope_theta", own_config, global.theta, 160000, 1, 1e12),
+    BERT_OWN_FLOAT("local_rope_theta", own_config, local.theta, 10000, 1, 1e12),
+    {0},
+};
+
+static const bert_config_fixed fixed[] = {
+    {0},
+};
+
+/* layer_types, a name for each layer; else every third one sees all tokens. */
+static int read_layers(const json_t *json, const char *where, const bert_config *c, own_config *o,
+                       bert_error *e) {
+    const json_t *types = json_object_get(json, "layer_types");
+    const int n = c->num_hidden_layers;
+    const bool given = types && !json_is_null(types);
+    if (given && json_array_size(types) != (size_t)n)
+        return bert_fail(e, BERT_EFORMAT, "%s: layer_types must be a list of %d names, one a layer",
+                         where, n);
+    for (int i = 0; i < n; i++) {
+        const char *type = json_string_value(json_array_get(types, (size_t)i));
+        o->sees_all[i] = given ? type && !strcmp(type, "full_attention") : i % o->every == 0;
+        if (given && !o->sees_all[i] && (!type || strcmp(type, "sliding_attention")))
+            return bert_fail(e, BERT_EUNSUPPORTED,
+                             "%s: layer_types: layer %d is \"%.40s\"; supported: full_attention, "
+                             "sliding_attention",
+                             where, i, type ? type : "");
+    }
+    return 0;
+}
+
+static int complete(const json_t *json, const char *where, bert_config *c, void *own,
+                    bert_error *e) {
+    own_config *o = own;
+    const json_t *rope = json_object_get(json, "rope_parameters");
+    o->global.factor = o->local.factor = 1;
+    int rc = read_layers(json, where, c, o, e);
+    if (!rc) rc = bert_rope_read(json_object_get(json, "rope_scaling"), where, &o->global, e);
+    if (!rc) rc = bert_rope_read(json_object_get(rope, "full_attention"), where, &o->global, e);
+    if (!rc) rc = bert_rope_read(json_object_get(rope, "sliding_attention"), where, &o->local, e);
+    if (!rc && strcmp(o->pooling, "cls") && strcmp(o->pooling, "mean"))
+        rc = bert_fail(e, BERT_EUNSUPPORTED,
+                       "%s: classifier_pooling is \"%s\"; supported: cls, mean", where, o->pooling);
+    return rc;
+}
+
+static const bert_copy copies[] = {
+    {.name = "decoder.weight", .original = "embeddings.tok_embeddings.weight"},
+    {0},
+};
+
+#define HEAD .dense = "head.dense", .norm = "head.norm"
+static const bert_arch_head heads[] = {
+    {"sequence-classification", "ForSequenceClassification", false, {HEAD, .output = "classifier"}},
+    {"token-classification", "ForTokenClassification", false, {HEAD, .output = "classifier"}},
+    {"question-answering", "ForQuestionAnswering", false, {HEAD, .output = "classifier"}},
+    {"multiple-choice", "ForMultipleChoice", false, {HEAD, .output = "classifier"}},
+    {"masked-lm",
+     "ForMaskedLM",
+     false,
+     {HEAD, .bias = "decoder.bias", .decoder = "decoder.weight"}},
+    {0},
+};
+
+static int configure(const bert_config *c, const void *own, const char *head,
+                     bert_head_layout *layout, bert_error *e) {
+    const own_config *o = own;
+    layout->dense_unbiased = !o->classifier_bias;
+    layout->norm_unbiased = !o->norm_bias;
+    if (layout->output) layout->dropout = c->classifier_dropout;
+    if (!o->decoder_bias) layout->bias = NULL;
+    if (!strcmp(head, "sequence-classification") || !strcmp(head, "multiple-choice"))
+        layout->mean = !strcmp(o->pooling, "mean");
+    return bert_act_parse(o->classifier_act, &layout->act, e);
+}
+
+static int32_t max_length(const bert_config *c) {
+    return c->max_position_embeddings;
+}
+
+typedef struct {
+    bert_layer_norm attention_norm; /* weight NULL: none, as in layer 0 */
+    bert_linear qkv, attention_output;
+    bert_layer_norm inner_norm;
+    bert_inner_layer inner;
+    const bert_attention_spec *attention;
+} layer;
+
+typedef struct {
+    bert_param *words;
+    bert_layer_norm embeddings_norm, final_norm;
+    layer *layers;
+    bert_attention_spec global, local;
+    float embeddings_dropout, output_dropout;
+} modernbert;
+
+static int build_layer(bert_builder *b, const modernbert *s, int i, layer *l) {
+    const bert_config *c = b->config;
+    const own_config *o = b->own;
+    const int32_t h = c->hidden_size, f = c->intermediate_size;
+    const float eps = c->layer_norm_eps;
+    const bool norm = o->norm_bias, attention = o->attention_bias, inner = o->mlp_bias;
+    l->attention = o->sees_all[i] ? &s->global : &s->local;
+    l->inner = (bert_inner_layer){.count = 1, .gate = BERT_GATE_FIRST, .dropout = o->mlp_dropout};
+    int rc = bert_act_parse(c->hidden_act, &l->inner.act, b->e);
+    if (!rc && i)
+        rc = bert_build_norm_biased(b, "layers.%d.attn_norm", i, h, eps, norm, &l->attention_norm);
+    if (!rc)
+        rc = bert_build_linear_biased(b, "layers.%d.attn.Wqkv", i, h, 3 * h, attention, &l->qkv);
+    if (!rc)
+        rc = bert_build_linear_biased(b, "layers.%d.attn.Wo", i, h, h, attention,
+                                      &l->attention_output);
+    if (!rc) rc = bert_build_norm_biased(b, "layers.%d.mlp_norm", i, h, eps, norm, &l->inner_norm);
+    if (!rc)
+        rc = bert_build_linear_biased(b, "layers.%d.mlp.Wi", i, h, 2 * f, inner, &l->inner.up[0]);
+    if (!rc) rc = bert_build_linear_biased(b, "layers.%d.mlp.Wo", i, f, h, inner, &l->inner.down);
+    return rc;
+}
+
+static int build_embeddings(bert_builder *b, modernbert *s) {
+    const bert_config *c = b->config;
+    const own_config *o = b->own;
+    int rc =
+        bert_build_table(b, "embeddings.tok_embeddings", c->vocab_size, c->hidden_size, &s->words);
+    if (!rc)
+        rc = bert_build_norm_biased(b, "embeddings.norm", BERT_BELOW, c->hidden_size,
+                                    c->layer_norm_eps, o->norm_bias, &s->embeddings_norm);
+    if (rc) return rc;
+    s->words->padding = c->pad_token_id;
+    b->words = s->words;
+    return BERT_OK;
+}
+
+static int build(bert_builder *b, void *state) {
+    modernbert *s = state;
+    const bert_config *c = b->config;
+    const own_config *o = b->own;
+    const bert_attention_spec attention = {.heads = c->num_attention_heads,
+                                           .dropout = o->attention_dropout};
+    *s = (modernbert){.global = attention,
+                      .local = attention,
+                      .embeddings_dropout = o->embedding_dropout,
+                      .output_dropout = o->attention_dropout};
+    s->local.window = o->local_attention / 2;
+    const int n = c->num_hidden_layers;
+    s->layers = bert_build_alloc(b, (size_t)n * sizeof *s->layers);
+    if (!s->layers) return BERT_ENOMEM;
+    int rc = build_embeddings(b, s);
+    if (!rc) rc = bert_rope_build(b, o->global, &s->global.rotation);
+    if (!rc) rc = bert_rope_build(b, o->local, &s->local.rotation);
+    for (int i = 0; i < n && !rc; i++) rc = build_layer(b, s, i, &s->layers[i]);
+    if (!rc)
+        rc = bert_build_norm_biased(b, "final_norm", n - 1, c->hidden_size, c->layer_norm_eps,
+                                    o->norm_bias, &s->final_norm);
+    return rc;
+}
+
+static bert_tensor *embed(bert_tape *t, const void *state, const bert_inputs *in) {
+    const modernbert *s = state;
+    bert_tensor *x = bert_embedding(t, s->words, in->ids, in->start[in->n]);
+    x = bert_layer_norm_apply(t, &s->embeddings_norm, x, NULL);
+    return bert_dropout_over(t, x, s->embeddings_dropout);
+}
+
+static bert_tensor *block(bert_tape *t, const void *state, bert_tensor *x, const bert_pass *pass) {
+    const modernbert *s = state;
+    const layer *l = &s->layers[pass->layer];
+    const bert_inputs *in = pass->in;
+    bert_tensor *a =
+        l->attention_norm.weight ? bert_layer_norm_apply(t, &l->attention_norm, x, NULL) : x;
+    a = bert_pass_attention(t, pass, bert_linear_apply(t, l->qkv, a), l->attention);
+    if (pass->first_rows) {
+        a = bert_rows(t, a, in->start, in->n);
+        x = bert_rows(t, x, in->start, in->n);
+    }
+    a = bert_dropout_over(t, bert_linear_apply(t, l->attention_output, a), s->output_dropout);
+    x = bert_add(t, x, a);
+    bert_tensor *f =
+        bert_inner_layer_apply(t, &l->inner, bert_layer_norm_apply(t, &l->inner_norm, x, NULL));
+    return bert_add(t, x, f);
+}
+
+static bert_tensor *finish(bert_tape *t, const void *state, bert_tensor *x) {
+    return bert_layer_norm_apply(t, &((const modernbert *)state)->final_norm, x, NULL);
+}
+
+const bert_arch bert_arch_modernbert = {
+    .model_type = "modernbert",
+    .class_prefix = "ModernBert",
+    .prefix = "model.",
+    .embeddings = "embeddings.",
+    .layers = "layers.",
+    .keys = keys,
+    .fixed = fixed,
+    .complete = complete,
+    .own_size = sizeof(own_config),
+    .copies = copies,
+    .heads = heads,
+    .configure = configure,
+    .max_length = max_length,
+    .state_size = sizeof(modernbert),
+    .build = build,
+    .embed = embed,
+    .block = block,
+    .finish = finish,
+};

@@ -1,0 +1,17 @@
+/* What config.json says of rotary position embeddings. */
+#ifndef BERT_MODELS_ROPE_H
+#define BERT_MODELS_ROPE_H
+#include "models/builder.h"
+#include <jansson.h>
+
+typedef struct {
+    float theta;
+    float factor; /* of NTK scaling; 1: none */
+} bert_rope;
+
+/* Members of an object such as rope_parameters or rope_scaling; absent ones leave *r as it is. A
+ * type other than "default" and "ntk" is BERT_EUNSUPPORTED. object NULL: nothing. */
+int bert_rope_read(const json_t *object, const char *where, bert_rope *r, bert_error *e);
+/* The tables of a model's heads, as many places as it has positions. */
+int bert_rope_build(bert_builder *b, bert_rope rope, const bert_rotation **r);
+#endif
