@@ -1,5 +1,6 @@
 /* Checkpoints in other forms: what is saved is opened again, of every family and head, to the same
  * bytes; types are rounded as they should be; nothing is written over. */
+#include "files/gguf_write.h"
 #include "files/narrow.h"
 #include "models.h"
 #include "models/arch.h"
@@ -548,13 +549,101 @@ static void packed_is_refused(void **state) {
     test_remove(d);
 }
 
+/* ---- GGUF */
+
+static void q8_is_rounded(void **state) {
+    (void)state;
+    float x[BERT_Q8_BLOCK] = {127, -126.5f, 0.5f, -0.4f, 63.5f};
+    unsigned char out[BERT_Q8_BYTES];
+    uint16_t scale;
+    bert_ggml_narrow(BERT_GGML_Q8_0, x, BERT_Q8_BLOCK, out);
+    memcpy(&scale, out, sizeof scale);
+    assert_int_equal(scale, bert_to_half(1));
+    static const int8_t expected[] = {127, -127, 1, 0, 64, 0}; /* halves away from zero */
+    for (int i = 0; i < 6; i++) assert_int_equal((int8_t)out[2 + i], expected[i]);
+    memset(x, 0, sizeof x);
+    bert_ggml_narrow(BERT_GGML_Q8_0, x, BERT_Q8_BLOCK, out);
+    for (int i = 0; i < BERT_Q8_BYTES; i++) assert_int_equal(out[i], 0);
+    assert_int_equal(bert_ggml_bytes(BERT_GGML_Q8_0, 64), 68);
+    assert_int_equal(bert_ggml_bytes(BERT_GGML_BF16, 64), 128);
+}
+
+static uint64_t number_at(const char *data, size_t at, int bytes) {
+    uint64_t x = 0;
+    for (int i = 0; i < bytes; i++) x |= (uint64_t)(unsigned char)data[at + (size_t)i] << 8 * i;
+    return x;
+}
+
+/* Where a name stands behind its length, as keys and tensors have it; 0: nowhere. */
+static size_t named(const char *data, size_t n, const char *name) {
+    char wanted[128] = {(char)strlen(name)};
+    memcpy(wanted + 8, name, strlen(name));
+    const char *at = memmem(data, n, wanted, 8 + strlen(name));
+    return at ? (size_t)(at - data) + 8 + strlen(name) : 0;
+}
+
+static void gguf_has_its_keys(void **state) {
+    (void)state;
+    char *d = test_directory(), *m = in_directory(d, "m"), *to = in_directory(d, "m.gguf");
+    mkdir(m, 0777);
+    tiny_model(m, 3, "", 0);
+    bert_convert_options o = bert_convert_default();
+    bert_convert_result r;
+    o.format = "gguf";
+    o.dtype = "q8_0";
+    convert(m, to, &o, &r);
+    assert_int_equal(r.tensors, 5 + 16 * TINY_LAYERS + 4); /* pooler and classifier, too */
+    size_t n, at;
+    char *data = contents(d, "m.gguf", &n);
+    assert_memory_equal(data, "GGUF", 4);
+    assert_int_equal(number_at(data, 4, 4), 3);
+    assert_int_equal(number_at(data, 8, 8), r.tensors);
+    assert_true(at = named(data, n, "bert.block_count"));
+    assert_int_equal(number_at(data, at, 4), 4); /* u32 */
+    assert_int_equal(number_at(data, at + 4, 4), TINY_LAYERS);
+    assert_true(at = named(data, n, "tokenizer.ggml.tokens"));
+    assert_int_equal(number_at(data, at + 8, 8), TINY_VOCAB);
+    assert_true(at = named(data, n, "blk.1.ffn_up.weight"));
+    assert_int_equal(number_at(data, at, 4), 2);
+    assert_int_equal(number_at(data, at + 4, 8), TINY_HIDDEN); /* the columns first */
+    assert_int_equal(number_at(data, at + 12, 8), TINY_INNER);
+    assert_int_equal(number_at(data, at + 20, 4), BERT_GGML_Q8_0);
+    assert_true(at = named(data, n, "position_embd.weight"));
+    assert_int_equal(number_at(data, at + 20, 4), BERT_GGML_F32);
+    assert_true(named(data, n, "cls.weight") && named(data, n, "cls.output.bias"));
+    free(data);
+    refused(m, to, &o, BERT_EINVAL, "nothing is written over");
+    free(to);
+    to = in_directory(d, "m.bin");
+    refused(m, to, &o, BERT_EINVAL, ".gguf");
+    free(to);
+    to = in_directory(d, "n.gguf");
+    json_t *config = config_of(m);
+    json_object_set_new(config, "hidden_act", json_string("relu"));
+    char *text = json_dumps(config, 0);
+    test_write(m, "config.json", text);
+    refused(m, to, &o, BERT_EUNSUPPORTED, "hidden_act");
+    assert_int_equal(entries(d), 2);
+    free(text);
+    json_decref(config);
+    free(m), free(to);
+    test_remove(d);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(floats_are_rounded),       cmocka_unit_test(every_class_comes_back),
-        cmocka_unit_test(types_are_said),           cmocka_unit_test(weights_are_cut),
-        cmocka_unit_test(other_heads_are_kept),     cmocka_unit_test(class_is_kept),
-        cmocka_unit_test(nothing_is_destroyed),     cmocka_unit_test(too_large_is_refused),
-        cmocka_unit_test(packed_computes_the_same), cmocka_unit_test(packed_is_refused),
+        cmocka_unit_test(floats_are_rounded),
+        cmocka_unit_test(every_class_comes_back),
+        cmocka_unit_test(types_are_said),
+        cmocka_unit_test(weights_are_cut),
+        cmocka_unit_test(other_heads_are_kept),
+        cmocka_unit_test(class_is_kept),
+        cmocka_unit_test(nothing_is_destroyed),
+        cmocka_unit_test(too_large_is_refused),
+        cmocka_unit_test(packed_computes_the_same),
+        cmocka_unit_test(packed_is_refused),
+        cmocka_unit_test(q8_is_rounded),
+        cmocka_unit_test(gguf_has_its_keys),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -220,9 +220,11 @@ static int write_safetensors(bert_saving *s, bert_error *e) {
 }
 
 static const char *const tensor_types[] = {"f32", "f16", "bf16", NULL};
+static const char *const gguf_types[] = {"f32", "f16", "bf16", "q8_0", NULL};
 static const char *const packed_types[] = {"int8", "bf16", NULL};
 static const bert_saved_form forms[] = {
     {"safetensors", "transformers' directory", tensor_types, false, true, write_safetensors},
+    {"gguf", "one file for llama.cpp", gguf_types, true, true, bert_saving_gguf},
     {"packed", "ready to run on machines of this kind", packed_types, false, false,
      bert_saving_packed},
 };

@@ -37,6 +37,9 @@ int bert_saving_config(const bert_saving *s, bert_error *e);
 /* ready to run: packed.safetensors (models/packed.h) */
 int bert_saving_packed(bert_saving *s, bert_error *e);
 
+/* one file of llama.cpp's */
+int bert_saving_gguf(bert_saving *s, bert_error *e);
+
 /* A form that a model is saved in. */
 typedef struct {
     const char *name;
