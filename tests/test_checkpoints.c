@@ -207,7 +207,6 @@ static void weights_of_other_programs_are_named(void **state) {
         {"readme.txt", "nor weights in another format"},
         {"model.pt", "call it pytorch_model.bin"},
         {"model.onnx", "model.onnx (ONNX)"},
-        {"ggml-model-q8_0.gguf", "ggml-model-q8_0.gguf (llama.cpp's format)"},
         {"flax_model.msgpack", "from_flax=True"},
         {"bert_model.ckpt.index", "bert_model.ckpt.index (a TensorFlow checkpoint"},
         {"tf_model.h5", "tf_model.h5 (TensorFlow's format)"},

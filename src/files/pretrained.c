@@ -17,6 +17,7 @@ struct bert_pretrained {
 /* ---- Kinds */
 
 static const bert_pretrained_kind *const stock[] = {
+    &bert_pretrained_in_gguf,
     &bert_pretrained_in_directory,
 };
 enum { STOCK = sizeof stock / sizeof *stock, MOST = 32 };

@@ -54,8 +54,8 @@ static int read_part(const void *place, const char *part, size_t limit, char **t
     return rc;
 }
 
-bool bert_pretrained_has_weights(const char *directory) {
-    bool found = bert_foreign_weights(directory, true, NULL, 0);
+bool bert_pretrained_has_weights(const char *directory, bool read) {
+    bool found = !read && bert_foreign_weights(directory, true, NULL, 0);
     for (size_t i = 0; i < sizeof weights / sizeof *weights; i++)
         found |= has(directory, weights[i].name);
     return found;

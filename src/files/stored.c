@@ -1,21 +1,29 @@
 #include "files/stored.h"
 #include "base/error.h"
+#include "files/blocks.h"
+#include "files/half.h"
 #include <stdlib.h>
 #include <string.h>
 
 static const struct {
     const char *name;
-    size_t size;
+    size_t size;  /* bytes of a block */
+    size_t block; /* numbers of one; 0: it is a number */
 } dtypes[BERT_DTYPE_COUNT] = {
-    [BERT_F64] = {"F64", 8},         [BERT_F32] = {"F32", 4},
-    [BERT_F16] = {"F16", 2},         [BERT_BF16] = {"BF16", 2},
-    [BERT_I64] = {"I64", 8},         [BERT_I32] = {"I32", 4},
-    [BERT_I16] = {"I16", 2},         [BERT_I8] = {"I8", 1},
-    [BERT_U8] = {"U8", 1},           [BERT_BOOL] = {"BOOL", 1},
-    [BERT_U64] = {"U64", 8},         [BERT_U32] = {"U32", 4},
-    [BERT_U16] = {"U16", 2},         [BERT_F8_E4M3] = {"F8_E4M3", 1},
-    [BERT_F8_E5M2] = {"F8_E5M2", 1}, [BERT_F8_E8M0] = {"F8_E8M0", 1},
-    [BERT_C64] = {"C64", 8},
+    [BERT_F64] = {"F64", 8, 0},         [BERT_F32] = {"F32", 4, 0},
+    [BERT_F16] = {"F16", 2, 0},         [BERT_BF16] = {"BF16", 2, 0},
+    [BERT_I64] = {"I64", 8, 0},         [BERT_I32] = {"I32", 4, 0},
+    [BERT_I16] = {"I16", 2, 0},         [BERT_I8] = {"I8", 1, 0},
+    [BERT_U8] = {"U8", 1, 0},           [BERT_BOOL] = {"BOOL", 1, 0},
+    [BERT_U64] = {"U64", 8, 0},         [BERT_U32] = {"U32", 4, 0},
+    [BERT_U16] = {"U16", 2, 0},         [BERT_F8_E4M3] = {"F8_E4M3", 1, 0},
+    [BERT_F8_E5M2] = {"F8_E5M2", 1, 0}, [BERT_F8_E8M0] = {"F8_E8M0", 1, 0},
+    [BERT_C64] = {"C64", 8, 0},         [BERT_Q8_0] = {"Q8_0", 34, 32},
+    [BERT_Q4_0] = {"Q4_0", 18, 32},     [BERT_Q4_1] = {"Q4_1", 20, 32},
+    [BERT_Q5_0] = {"Q5_0", 22, 32},     [BERT_Q5_1] = {"Q5_1", 24, 32},
+    [BERT_Q2_K] = {"Q2_K", 84, 256},    [BERT_Q3_K] = {"Q3_K", 110, 256},
+    [BERT_Q4_K] = {"Q4_K", 144, 256},   [BERT_Q5_K] = {"Q5_K", 176, 256},
+    [BERT_Q6_K] = {"Q6_K", 210, 256},   [BERT_OTHER] = {"of a kind that is not read", 1, 0},
 };
 
 const char *bert_dtype_name(bert_dtype d) {
@@ -26,27 +34,17 @@ size_t bert_dtype_size(bert_dtype d) {
     return dtypes[d].size;
 }
 
+size_t bert_dtype_block(bert_dtype d) {
+    return dtypes[d].block ? dtypes[d].block : 1;
+}
+
 int bert_dtype_of(const char *name) {
-    for (int d = 0; d < BERT_DTYPE_COUNT; d++)
-        if (!strcmp(dtypes[d].name, name)) return d;
+    for (int d = 0; d < BERT_OTHER; d++)
+        if (!dtypes[d].block && !strcmp(dtypes[d].name, name)) return d;
     return -1;
 }
 
 /* ---- Numbers, n of them one behind the other */
-
-static float half_to_float(uint16_t h) {
-    uint32_t sign = (uint32_t)(h & 0x8000) << 16, exponent = h >> 10 & 31, mantissa = h & 1023;
-    union {
-        uint32_t bits;
-        float value;
-    } u;
-    if (exponent == 0) { /* zero and subnormals: mantissa * 2^-24 */
-        u.value = (float)mantissa * 0x1p-24f;
-        u.bits |= sign;
-    } else
-        u.bits = sign | (exponent == 31 ? 255u : exponent + 112) << 23 | mantissa << 13;
-    return u.value;
-}
 
 static void from_f64(const unsigned char *p, size_t n, float *out) {
     for (size_t i = 0; i < n; i++) {
@@ -61,11 +59,7 @@ static void from_f32(const unsigned char *p, size_t n, float *out) {
 }
 
 static void from_f16(const unsigned char *p, size_t n, float *out) {
-    for (size_t i = 0; i < n; i++) {
-        uint16_t h;
-        memcpy(&h, p + 2 * i, 2);
-        out[i] = half_to_float(h);
-    }
+    for (size_t i = 0; i < n; i++) out[i] = bert_half_at(p + 2 * i);
 }
 
 static void from_bf16(const unsigned char *p, size_t n, float *out) {
@@ -77,9 +71,14 @@ static void from_bf16(const unsigned char *p, size_t n, float *out) {
     }
 }
 
-typedef void convert_fn(const unsigned char *p, size_t n, float *out);
+typedef bert_block_fn convert_fn;
 static convert_fn *const converters[BERT_DTYPE_COUNT] = {
-    [BERT_F64] = from_f64, [BERT_F32] = from_f32, [BERT_F16] = from_f16, [BERT_BF16] = from_bf16};
+    [BERT_F64] = from_f64,        [BERT_F32] = from_f32,        [BERT_F16] = from_f16,
+    [BERT_BF16] = from_bf16,      [BERT_Q8_0] = bert_from_q8_0, [BERT_Q4_0] = bert_from_q4_0,
+    [BERT_Q4_1] = bert_from_q4_1, [BERT_Q5_0] = bert_from_q5_0, [BERT_Q5_1] = bert_from_q5_1,
+    [BERT_Q2_K] = bert_from_q2_k, [BERT_Q3_K] = bert_from_q3_k, [BERT_Q4_K] = bert_from_q4_k,
+    [BERT_Q5_K] = bert_from_q5_k, [BERT_Q6_K] = bert_from_q6_k,
+};
 
 bool bert_dtype_has_floats(bert_dtype d) {
     return converters[d] != NULL;
@@ -123,7 +122,7 @@ int bert_stored_to_float(const bert_stored_tensor *t, float *out, bert_error *e)
     if (t->strides && t->bytes)
         convert_strided(t, convert, out);
     else
-        convert(t->data, t->bytes / dtypes[t->dtype].size, out);
+        convert(t->data, t->bytes / dtypes[t->dtype].size * bert_dtype_block(t->dtype), out);
     return 0;
 }
 

@@ -23,12 +23,25 @@ typedef enum {
     BERT_F8_E5M2,
     BERT_F8_E8M0,
     BERT_C64,
+    /* llama.cpp's, in blocks of several numbers */
+    BERT_Q8_0,
+    BERT_Q4_0,
+    BERT_Q4_1,
+    BERT_Q5_0,
+    BERT_Q5_1,
+    BERT_Q2_K,
+    BERT_Q3_K,
+    BERT_Q4_K,
+    BERT_Q5_K,
+    BERT_Q6_K,
+    BERT_OTHER,
     BERT_DTYPE_COUNT
 } bert_dtype;
 const char *bert_dtype_name(bert_dtype d); /* "F32" */
-size_t bert_dtype_size(bert_dtype d);
-bool bert_dtype_has_floats(bert_dtype d); /* that bert_stored_to_float() reads */
-int bert_dtype_of(const char *name);      /* as safetensors calls it; -1: there is none */
+size_t bert_dtype_size(bert_dtype d);      /* of a block of so many numbers */
+size_t bert_dtype_block(bert_dtype d);     /* 1 but for llama.cpp's */
+bool bert_dtype_has_floats(bert_dtype d);  /* that bert_stored_to_float() reads */
+int bert_dtype_of(const char *name);       /* as safetensors calls it; -1: it has none */
 
 typedef struct {
     const char *name;

@@ -32,7 +32,7 @@ static const char *resumed(const bert_training_args *a) {
 static int check_free(const bert_training_args *a, const char *model, const char *latest,
                       bert_error *e) {
     const char *dir = a->output_dir;
-    if (!latest && !bert_pretrained_has_weights(dir)) return BERT_OK;
+    if (!latest && !bert_pretrained_has_weights(dir, false)) return BERT_OK;
     if (is_same(model, ".", dir) || (latest && is_same(model, "..", dir)))
         return bert_fail(e, BERT_EINVAL,
                          "%s holds the model that is to be trained: choose another output_dir, or "
@@ -54,7 +54,8 @@ static int make_free(const bert_trainer *t, const char *latest, bert_error *e) {
     const bert_training_args *a = &t->args;
     if (!bert_trainer_writes(t)) return BERT_OK;
     int rc = check_free(a, bert_model_path(t->model), latest, e);
-    if (!rc && a->overwrite_output_dir && (latest || bert_pretrained_has_weights(a->output_dir)))
+    if (!rc && a->overwrite_output_dir &&
+        (latest || bert_pretrained_has_weights(a->output_dir, false)))
         rc = bert_checkpoint_remove_all(a->output_dir, e);
     return rc;
 }
@@ -93,7 +94,7 @@ static int resume(bert_trainer *t, const char *latest, bert_error *e) {
     if (!rc) rc = bert_checkpoint_load(t, from, e);
     if (rc || t->run.global_step < t->max_steps) return rc;
     bert_trainer_set_ending(t, BERT_END_NOTHING);
-    t->is_whole = bert_pretrained_has_weights(a->output_dir);
+    t->is_whole = bert_pretrained_has_weights(a->output_dir, false);
     return BERT_OK;
 }
 

@@ -1,0 +1,174 @@
+/* The tensors of a GGUF file under transformers' names. */
+#include "base/arena.h"
+#include "base/error.h"
+#include "files/gguf_bert.h"
+#include "files/utf8.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What llama.cpp calls a part, and BERT and DistilBERT do. */
+typedef struct {
+    const char *part, *as[2];
+} row;
+
+static const row whole[] = {
+    {"token_embd", {"embeddings.word_embeddings", "embeddings.word_embeddings"}},
+    {"position_embd", {"embeddings.position_embeddings", "embeddings.position_embeddings"}},
+    {"token_types", {"embeddings.token_type_embeddings", NULL}},
+    {"token_embd_norm", {"embeddings.LayerNorm", "embeddings.LayerNorm"}},
+    /* RoBERTa's head is what BERT's pooler and classifier are together */
+    {"cls", {"pooler.dense", "pre_classifier"}},
+    {"cls.output", {"classifier", "classifier"}},
+    {NULL, {NULL, NULL}},
+};
+
+#define BERT_LAYER "encoder.layer.%ld."
+#define DISTIL_LAYER "transformer.layer.%ld."
+static const row of_layer[] = {
+    {"attn_q", {BERT_LAYER "attention.self.query", DISTIL_LAYER "attention.q_lin"}},
+    {"attn_k", {BERT_LAYER "attention.self.key", DISTIL_LAYER "attention.k_lin"}},
+    {"attn_v", {BERT_LAYER "attention.self.value", DISTIL_LAYER "attention.v_lin"}},
+    {"attn_output", {BERT_LAYER "attention.output.dense", DISTIL_LAYER "attention.out_lin"}},
+    {"attn_output_norm", {BERT_LAYER "attention.output.LayerNorm", DISTIL_LAYER "sa_layer_norm"}},
+    {"ffn_up", {BERT_LAYER "intermediate.dense", DISTIL_LAYER "ffn.lin1"}},
+    {"ffn_down", {BERT_LAYER "output.dense", DISTIL_LAYER "ffn.lin2"}},
+    {"layer_output_norm", {BERT_LAYER "output.LayerNorm", DISTIL_LAYER "output_layer_norm"}},
+    {NULL, {NULL, NULL}},
+};
+
+typedef struct {
+    bert_gguf header;
+    bert_arena memory; /* of names */
+} gguf;
+
+typedef struct {
+    gguf *file;
+    const bert_tensor_file *in;
+    int family; /* which name of a row */
+    bool classifier;
+    bert_error *e;
+} reader;
+
+/* A tensor's name cut: "blk.3.attn_q.weight" is layer 3, part attn_q, suffix ".weight". */
+typedef struct {
+    char part[256];
+    long layer; /* -1: none */
+    const char *suffix;
+} parted;
+
+static bool split(bert_gguf_text name, parted *p) {
+    char full[256];
+    if (name.n >= sizeof full) return false;
+    memcpy(full, name.text, name.n);
+    full[name.n] = 0;
+    const char *dot = strrchr(full, '.'), *from = full;
+    p->layer = -1;
+    p->suffix = dot && !strcmp(dot, ".weight") ? ".weight" : ".bias";
+    if (!dot || strcmp(dot, p->suffix)) return false;
+    if (!strncmp(full, "blk.", 4)) {
+        char *end;
+        p->layer = strtol(full + 4, &end, 10);
+        if (end == full + 4 || *end != '.' || end >= dot || p->layer < 0) return false;
+        from = end + 1;
+    }
+    snprintf(p->part, sizeof p->part, "%.*s", (int)(dot - from), from);
+    return true;
+}
+
+static int add(reader *r, const char *name, const bert_gguf_tensor *t, int64_t first,
+               int64_t rows) {
+    char *own = bert_arena_strdup(&r->file->memory, name);
+    if (!own) return bert_fail_memory(r->e, strlen(name) + 1);
+    bert_stored_tensor s = {.name = own, .dtype = t->dtype, .dims = t->dims};
+    for (int i = 0; i < t->dims; i++) s.shape[i] = t->shape[i];
+    const size_t step = t->dims && t->shape[0] ? t->bytes / (size_t)t->shape[0] : t->bytes;
+    if (t->dims) s.shape[0] = rows;
+    s.data = t->data + (size_t)first * step;
+    s.bytes = t->dims ? (size_t)rows * step : t->bytes;
+    return bert_tensor_list_add(r->in->list, &s, r->e);
+}
+
+static int add_as(reader *r, const char *format, const parted *p, const bert_gguf_tensor *t,
+                  int64_t first, int64_t rows) {
+    char name[512];
+    const size_t n = (size_t)snprintf(name, sizeof name, format, p->layer);
+    snprintf(name + n, sizeof name - n, "%s", p->suffix);
+    return add(r, name, t, first, rows);
+}
+
+/* Query, key and value one below the other. */
+static int add_qkv(reader *r, const parted *p, const bert_gguf_tensor *t) {
+    const int64_t rows = t->shape[0] / 3;
+    int rc = 0;
+    for (int i = 0; i < 3 && !rc; i++)
+        rc = add_as(r, of_layer[i].as[r->family], p, t, i * rows, rows);
+    return rc;
+}
+
+static const char *name_of(const reader *r, const parted *p) {
+    const row *rows = p->layer < 0 ? whole : of_layer;
+    const bool head = p->layer < 0 && !strncmp(p->part, "cls", 3);
+    if (head && !r->classifier) return NULL;
+    while (rows->part && strcmp(rows->part, p->part)) rows++;
+    return rows->part ? rows->as[r->family] : NULL;
+}
+
+static int add_tensor(reader *r, const bert_gguf_tensor *t) {
+    const int64_t rows = t->dims ? t->shape[0] : 1;
+    parted p;
+    const bool named = split(t->name, &p);
+    if (named && p.layer >= 0 && !strcmp(p.part, "attn_qkv") && t->dims && rows % 3 == 0)
+        return add_qkv(r, &p, t);
+    const char *format = named ? name_of(r, &p) : NULL;
+    if (format) return add_as(r, format, &p, t, 0, rows);
+    char name[256];
+    if (!bert_utf8_valid(t->name.text, t->name.n))
+        return bert_fail(r->e, BERT_EFORMAT, "%s: the name of a tensor is no text", r->in->path);
+    snprintf(name, sizeof name, "%.*s", (int)t->name.n, t->name.text);
+    return add(r, name, t, 0, rows);
+}
+
+/* What the converter of llama.cpp leaves out. */
+static int note(const reader *r) {
+    const bert_gguf *g = &r->file->header;
+    if (r->classifier || r->family) return 0;
+    if (bert_gguf_tensor_named(g, "cls.weight"))
+        return bert_notes_say(r->in->notes, r->e,
+                              "%s: holds a classifier, but not the layer in front of it: only the "
+                              "encoder can be used",
+                              r->in->path);
+    return bert_notes_say(r->in->notes, r->e,
+                          "%s: has no pooler, nor heads: llama.cpp's converter leaves them out",
+                          r->in->path);
+}
+
+static void close_gguf(void *file) {
+    gguf *f = file;
+    bert_gguf_free(&f->header);
+    bert_arena_free(&f->memory);
+    free(f);
+}
+
+static void *open_gguf(const bert_tensor_file *in, bert_error *e) {
+    gguf *f = calloc(1, sizeof *f);
+    int rc = f ? bert_gguf_parse(&f->header, in->map, in->path, e) : bert_fail_memory(e, sizeof *f);
+    reader r = {.file = f, .in = in, .e = e};
+    if (!rc) rc = bert_gguf_check_bert(&f->header, e);
+    if (!rc) {
+        r.family = bert_gguf_is_distilbert(&f->header);
+        r.classifier = bert_gguf_has_classifier(&f->header);
+    }
+    for (int i = 0; !rc && i < f->header.tensor_count; i++)
+        rc = add_tensor(&r, &f->header.tensors[i]);
+    if (!rc) rc = note(&r);
+    if (!rc) return f;
+    if (f) close_gguf(f);
+    return NULL;
+}
+
+const bert_tensor_format bert_gguf_format = {
+    .suffix = ".gguf",
+    .open = open_gguf,
+    .close = close_gguf,
+};

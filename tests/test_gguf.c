@@ -1,0 +1,200 @@
+/* GGUF: llama.cpp's file as a checkpoint, with its configuration, tokenizer and pooling. */
+#include "files/gguf_bert.h"
+#include "models.h"
+#include <sys/stat.h>
+
+#define GOLDEN BERT_SOURCE_DIR "/tests/golden/gguf/"
+enum { TEXTS = 2, MOST = 512 };
+
+static json_t *golden(void) {
+    bert_error e = {0};
+    json_t *json = bert_json_load(GOLDEN "gguf.json", &e);
+    if (!json) fail_msg("%s", e.message);
+    return json;
+}
+
+static bert_model *open_or_fail(const char *path) {
+    bert_error e = {0};
+    bert_model *m = bert_model_open(path, NULL, &e);
+    if (!m) fail_msg("%s: %s", path, e.message);
+    return m;
+}
+
+static void embed(bert_model *m, const json_t *texts, float *out) {
+    bert_error e = {0};
+    bert_text list[TEXTS];
+    bert_session *s = bert_session_new(m, NULL, &e);
+    assert_non_null(s);
+    for (size_t i = 0; i < TEXTS; i++)
+        list[i] = bert_text_of(json_string_value(json_array_get(texts, i)));
+    test_ok(e, bert_embed(s, list, TEXTS, NULL, out, NULL, &e));
+    bert_session_free(s);
+}
+
+/* ---- Numbers */
+
+static void every_type_is_read_to_the_bit(void **state) {
+    (void)state;
+    json_t *json = golden(), *values;
+    const char *name;
+    bert_error e = {0};
+    bert_mapping map;
+    bert_gguf g;
+    int types = 0;
+    test_ok(e, bert_map_file(GOLDEN "types.gguf", &map, &e));
+    test_ok(e, bert_gguf_parse(&g, &map, "types.gguf", &e));
+    json_object_foreach(json_object_get(json, "types"), name, values) {
+        float out[MOST];
+        const bert_gguf_tensor *t = bert_gguf_tensor_named(&g, name);
+        assert_non_null(t);
+        assert_string_equal(bert_dtype_name(t->dtype), name);
+        const size_t n = json_array_size(values);
+        const bert_stored_tensor s = {
+            .name = name, .dtype = t->dtype, .data = t->data, .bytes = t->bytes};
+        assert_int_equal(t->bytes / bert_dtype_size(t->dtype) * bert_dtype_block(t->dtype), n);
+        test_ok(e, bert_stored_to_float(&s, out, &e));
+        for (size_t i = 0; i < n; i++)
+            if (out[i] != (float)json_number_value(json_array_get(values, i)))
+                fail_msg("%s[%zu]: %.9g", name, i, (double)out[i]);
+        types++;
+    }
+    assert_int_equal(types, 12);
+    /* one that is known by its size alone */
+    const bert_gguf_tensor *t = bert_gguf_tensor_named(&g, "IQ4_NL");
+    const bert_stored_tensor s = {.name = "x", .dtype = t->dtype, .data = t->data, .bytes = 18};
+    float out[32];
+    assert_int_equal(bert_stored_to_float(&s, out, &e), BERT_EUNSUPPORTED);
+    bert_gguf_free(&g);
+    bert_unmap_file(&map);
+    json_decref(json);
+}
+
+/* ---- Models */
+
+static void vectors_are_those_of_llama_cpp(void **state) {
+    (void)state;
+    json_t *json = golden(), *vectors;
+    const char *name;
+    json_object_foreach(json_object_get(json, "vectors"), name, vectors) {
+        char path[4600];
+        float out[TEXTS * TEST_HIDDEN];
+        snprintf(path, sizeof path, GOLDEN "%s", name);
+        bert_model *m = open_or_fail(path);
+        const bool cls = !strcmp(name, "cls.gguf");
+        assert_int_equal(bert_model_pooling(m, NULL), cls ? BERT_POOLING_CLS : BERT_POOLING_MEAN);
+        assert_int_equal(bert_tokenizer_max_length(bert_model_tokenizer(m)), TEST_POSITIONS);
+        assert_non_null(strstr(bert_model_note(m, 0), "has no pooler"));
+        embed(m, json_object_get(json, "texts"), out);
+        for (size_t i = 0; i < TEXTS * TEST_HIDDEN; i++) {
+            const double want = json_number_value(
+                json_array_get(json_array_get(vectors, i / TEST_HIDDEN), i % TEST_HIDDEN));
+            /* its GELU is another one, from a table, and it rounds what half precision is multiplied by */
+            if (!(fabs((double)out[i] - want) <= (cls ? 4e-3 : 1e-3)))
+                fail_msg("%s[%zu]: %g, not %g", name, i, (double)out[i], want);
+        }
+        bert_model_close(m);
+    }
+    json_decref(json);
+}
+
+/* The same weights in a directory give the same bits, and the vocabulary is the same again. */
+static void a_file_is_the_model_it_was_made_of(void **state) {
+    (void)state;
+    static const char *const files[] = {"mean.gguf", "fused.gguf"};
+    json_t *json = golden();
+    char *d = test_directory();
+    test_model(d, "BertModel", 2, "");
+    float want[TEXTS * TEST_HIDDEN], got[TEXTS * TEST_HIDDEN];
+    bert_model *m = open_or_fail(d);
+    embed(m, json_object_get(json, "texts"), want);
+    bert_model_close(m);
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        char path[4600];
+        snprintf(path, sizeof path, GOLDEN "%s", files[i]);
+        m = open_or_fail(path);
+        embed(m, json_object_get(json, "texts"), got);
+        assert_memory_equal(got, want, sizeof got);
+        const bert_tokenizer *t = bert_model_tokenizer(m);
+        assert_int_equal(bert_tokenizer_size(t), TEST_VOCAB);
+        for (int32_t id = 0; id < TEST_VOCAB; id++)
+            assert_string_equal(bert_token(t, id), test_words[id]);
+        bert_model_close(m);
+    }
+    json_decref(json);
+    test_remove(d);
+}
+
+static void copy_golden(const char *name, const char *to) {
+    char path[4600], *data;
+    size_t size;
+    bert_error e = {0};
+    snprintf(path, sizeof path, GOLDEN "%s", name);
+    test_ok(e, bert_read_file(path, 0, &data, &size, &e));
+    test_ok(e, bert_write_file(to, data, size, &e));
+    free(data);
+}
+
+static void a_directory_may_hold_one(void **state) {
+    (void)state;
+    char *d = test_directory(), path[4600];
+    snprintf(path, sizeof path, "%s/model-f32.gguf", d);
+    copy_golden("mean.gguf", path);
+    test_write(d, "README.md", "x");
+    bert_model *m = open_or_fail(d);
+    assert_int_equal(bert_model_config(m)->hidden_size, TEST_HIDDEN);
+    assert_non_null(bert_model_tokenizer(m));
+    bert_model_close(m);
+    /* of several one has to be named */
+    bert_error e = {0};
+    snprintf(path, sizeof path, "%s/model-f16.gguf", d);
+    copy_golden("cls.gguf", path);
+    assert_null(bert_model_open(d, NULL, &e));
+    assert_non_null(strstr(e.message, "one of several"));
+    bert_model_close(open_or_fail(path));
+    /* transformers' formats go before */
+    test_model(d, "BertForMaskedLM", 2, "");
+    m = open_or_fail(d);
+    assert_string_equal(bert_model_head(m), "masked-lm");
+    bert_model_close(m);
+    test_remove(d);
+}
+
+static void distilbert_is_told_by_what_it_lacks(void **state) {
+    (void)state;
+    bert_model *m = open_or_fail(GOLDEN "distilbert.gguf");
+    assert_string_equal(bert_model_config(m)->model_type, "distilbert");
+    assert_non_null(bert_params_find(bert_model_params(m), "transformer.layer.1.ffn.lin2.weight"));
+    bert_model_close(m);
+}
+
+static void classifiers_have_their_labels(void **state) {
+    (void)state;
+    bert_error e = {0};
+    bert_model *m = open_or_fail(GOLDEN "labels.gguf");
+    assert_string_equal(bert_model_head(m), "sequence-classification");
+    assert_int_equal(bert_model_config(m)->num_labels, 3);
+    assert_string_equal(bert_model_label(m, 1), "middle");
+    assert_null(bert_model_new_parameter(m, 0));
+    /* and are saved as any model: trained further, or opened elsewhere */
+    char *d = test_directory(), to[4600];
+    snprintf(to, sizeof to, "%s/saved", d);
+    test_ok(e, bert_model_save(m, to, &e));
+    bert_model *saved = open_or_fail(to);
+    for (int32_t id = 0; id < TEST_VOCAB; id++)
+        assert_string_equal(bert_token(bert_model_tokenizer(saved), id), test_words[id]);
+    bert_model_close(saved);
+    bert_model_close(m);
+    test_remove(d);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_type_is_read_to_the_bit),
+        cmocka_unit_test(vectors_are_those_of_llama_cpp),
+        cmocka_unit_test(a_file_is_the_model_it_was_made_of),
+        cmocka_unit_test(a_directory_may_hold_one),
+        cmocka_unit_test(distilbert_is_told_by_what_it_lacks),
+        cmocka_unit_test(classifiers_have_their_labels),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
