@@ -231,6 +231,16 @@ typedef struct {
     int32_t size, positions;
     const float *cos, *sin;
 } bert_rotation;
+/* Relative positions as DeBERTa has them (He et al. 2021, arXiv:2006.03654): of a distance key -
+ * query, row index[distance + reach] of `rows` holds a relative key, a relative query, or both side
+ * by side, of H columns each, heads as in queries and keys. To query times key are added query
+ * times relative key, and key times relative query. index must live as long as the tape's step. */
+typedef struct {
+    bert_tensor *rows;
+    bool keys, queries;   /* which of both the rows hold */
+    const int32_t *index; /* [2 reach + 1] */
+    int32_t reach;
+} bert_relative;
 /* What an attention computes: softmax(scale q k^T + bias), dropout, times v. Zeroed but for heads
  * it is that of the Transformer. */
 typedef struct {
@@ -240,7 +250,10 @@ typedef struct {
     int32_t window; /* a token sees those that are at most so far away; 0: its whole sequence */
     const bert_rotation *rotation; /* NULL: none */
     bert_tensor *bias;             /* [2 reach + 1, heads]: row key - query + reach is added to the
-                                      scores; NULL: none. Relative positions, ALiBi */
+                                      scores; NULL: none. Relative positions by distance */
+    const float *slopes; /* [heads]: slope times distance is taken from the scores (ALiBi: Press et
+                            al. 2022, arXiv:2108.12409); NULL: not. As long as the tape's step */
+    const bert_relative *relative; /* NULL: none; not with bias, rotation or window */
 } bert_attention_spec;
 /* Multi-head self-attention over packed sequences. qkv [T, 3H] = queries, keys, values side by
  * side, heads of H/heads -> [T, H]. No token sees another sequence. */

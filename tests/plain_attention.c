@@ -6,10 +6,14 @@
 /* A query of a head: what it is made of, and its probabilities. */
 typedef struct {
     const bert_attention_with *with;
-    const float *first;              /* queries of the sequence's first token, of the head */
-    const float *bias;               /* of key 0, or NULL */
-    size_t query, length, size, row; /* row: of queries, keys and values */
-    size_t begin, end;               /* keys that it sees */
+    const float *first;   /* queries of the sequence's first token, of the head */
+    const float *bias;    /* of key 0, or NULL */
+    double slope;         /* ALiBi's of the head, or 0 */
+    const int32_t *index; /* of key 0: rows of relative positions, or NULL */
+    const float *relative_keys, *relative_queries; /* of row 0, of the head; or NULL */
+    size_t relative_row;                           /* from one row to the next */
+    size_t query, length, size, row;               /* row: of queries, keys and values */
+    size_t begin, end;                             /* keys that it sees */
     double factor;
     uint64_t mask; /* its first draw */
 } attention;
@@ -18,11 +22,18 @@ static attention attention_of(const bert_call *c, const bert_attention_with *n, 
                               int query) {
     const size_t size = (size_t)n->head_size, row = 3 * size * (size_t)n->heads;
     const int length = n->start[s + 1] - n->start[s], w = n->window;
-    const float *bias = plain_at(c->x[1].data);
+    const float *other = plain_at(c->x[1].data), *bias = n->index ? NULL : other;
+    const size_t relative_queries = n->relative_keys ? row / 3 : 0;
+    const float *relative = n->index ? other + (size_t)h * size : NULL;
     return (attention){
         .with = n,
         .first = (float *)plain_at(c->x[0].data) + (size_t)n->start[s] * row + (size_t)h * size,
         .bias = bias ? bias + (n->reach - query) * n->heads + h : NULL,
+        .slope = n->slopes ? (double)n->slopes[h] : 0,
+        .index = n->index ? n->index + n->reach - query : NULL,
+        .relative_keys = n->relative_keys ? relative : NULL,
+        .relative_queries = n->relative_queries ? relative + relative_queries : NULL,
+        .relative_row = (size_t)c->x[1].cols,
         .query = (size_t)query,
         .length = (size_t)length,
         .size = size,
@@ -52,6 +63,16 @@ static const float *part_of(const attention *a, int which, size_t token) {
 
 enum { MOST_HEAD = 256 };
 
+static double relative_score(const attention *a, size_t key, const double *q, const double *k) {
+    const size_t row = (size_t)a->index[key] * a->relative_row;
+    double s = 0;
+    for (size_t i = 0; i < a->size; i++) {
+        if (a->relative_keys) s += q[i] * (double)a->relative_keys[row + i];
+        if (a->relative_queries) s += k[i] * (double)a->relative_queries[row + i];
+    }
+    return s;
+}
+
 /* p [length], 0 where nothing is seen; returns log(sum(exp(scores))). */
 static double probabilities(const attention *a, float *p) {
     double q[MOST_HEAD], k[MOST_HEAD];
@@ -61,7 +82,8 @@ static double probabilities(const attention *a, float *p) {
         double s = 0;
         turn(a, j, part_of(a, 1, j), k, false);
         for (size_t i = 0; i < a->size; i++) s += q[i] * k[i];
-        p[j] = (float)(s * a->factor);
+        if (a->index) s += relative_score(a, j, q, k);
+        p[j] = (float)(s * a->factor - a->slope * fabs((double)j - (double)a->query));
         if (a->bias) p[j] += a->bias[j * (size_t)a->with->heads];
     }
     return plain_softmax(p + a->begin, p + a->begin, a->end - a->begin);
@@ -99,6 +121,23 @@ static int attention_forward(bert_worker *w, const bert_call *c) {
     return 0;
 }
 
+/* What a score's gradient d gives to query, key and the rows of relative positions. */
+static void relative_back(const attention *a, const bert_call *c, size_t key, double d,
+                          const double *q, const double *k, float *dq, float *dk, float *drows) {
+    const size_t row = (size_t)a->index[key] * a->relative_row;
+    const float *whole = plain_at(c->x[1].data);
+    for (size_t i = 0; i < a->size; i++) {
+        if (a->relative_keys) {
+            dq[i] += (float)(d * (double)a->relative_keys[row + i]);
+            if (drows) drows[a->relative_keys + row + i - whole] += (float)(d * q[i]);
+        }
+        if (a->relative_queries) {
+            dk[i] += (float)(d * (double)a->relative_queries[row + i]);
+            if (drows) drows[a->relative_queries + row + i - whole] += (float)(d * k[i]);
+        }
+    }
+}
+
 /* Adds the gradients of a query, of its keys and of its bias, ds [length] being those of its
  * scores; dqkv and dbias are those of the whole. */
 static void scores_back(const attention *a, const bert_call *c, const float *ds, float *dqkv,
@@ -114,9 +153,10 @@ static void scores_back(const attention *a, const bert_call *c, const float *ds,
             dq[i] += (float)((double)ds[j] * a->factor * k[i]);
             dk[i] = (float)((double)ds[j] * a->factor * q[i]);
         }
+        if (a->index) relative_back(a, c, j, (double)ds[j] * a->factor, q, k, dq, dk, dbias);
         turn(a, j, dk, turned, true);
         for (size_t i = 0; i < a->size; i++) to[i] += (float)turned[i];
-        if (dbias)
+        if (dbias && !a->index)
             dbias[(a->bias - (float *)plain_at(c->x[1].data)) + (ptrdiff_t)j * a->with->heads] +=
                 ds[j];
     }

@@ -151,11 +151,72 @@ static void attention_at_every_precision(void **state) {
     free(qkv), free(dout), free(out), free(dqkv), free(lse), free(want), free(dwant);
 }
 
+/* A window over sequences of several blocks of queries, with dropout. */
+static void windows_of_long_sequences(void **state) {
+    (void)state;
+    static const int32_t start[] = {0, 300, 731};
+    enum { HEADS = 2, SIZE = 24, H = HEADS * SIZE, T = 731 };
+    const bert_attention_plan plan = {.heads = HEADS,
+                                      .head_size = SIZE,
+                                      .start = start,
+                                      .n = 2,
+                                      .window = 70,
+                                      .dropout = .2f,
+                                      .seed = 9,
+                                      .stream = 5};
+    float *qkv = randoms(3 * T * H, 1), *dout = randoms(T * H, 1), *out = zeros(T * H),
+          *dqkv = zeros(3 * T * H), *lse = zeros(T * HEADS);
+    double *want = calloc(T * H, sizeof *want), *dwant = calloc(3 * T * H, sizeof *dwant);
+    float *mask = zeros(HEADS * (300 * 300 + 431 * 431)), *m = mask;
+    for (int q = 0; q < 2; q++)
+        for (int h = 0; h < HEADS; h++) {
+            const int len = start[q + 1] - start[q];
+            for (int i = 0; i < len; i++, m += len) {
+                const uint64_t row = ((uint64_t)(q * HEADS + h) << 16 | (uint64_t)i) << 16;
+                for (int j = 0; j < len; j++) m[j] = 1;
+                bert_cpu()->dropout(m, m, (size_t)len, 0.2f, 9, 5, row);
+            }
+        }
+    reference_attention(2, start, HEADS, SIZE, 70, qkv, mask, want, dout, dwant);
+    bert_threads *t = bert_threads_new(2, NULL);
+    assert_int_equal(bert_attention_forward(t, &plan, qkv, out, lse, NULL), 0);
+    assert_int_equal(bert_attention_backward(t, &plan, qkv, out, dout, lse, dqkv, NULL), 0);
+    for (size_t i = 0; i < T * H; i++) close_to(out[i], want[i], 1e-5, 3e-6, "attention");
+    for (size_t i = 0; i < 3 * T * H; i++)
+        close_to(dqkv[i], dwant[i], 1e-4, 2e-5, "attention gradient");
+    bert_threads_free(t);
+    free(qkv), free(dout), free(out), free(dqkv), free(lse), free(want), free(dwant), free(mask);
+}
+
+/* What a window keeps grows with the length, and not with its square. */
+static size_t scratch_of(int32_t length) {
+    enum { SIZE = 8 };
+    const int32_t start[] = {0, length};
+    const bert_attention_plan plan = {
+        .heads = 1, .head_size = SIZE, .start = start, .n = 1, .window = 16};
+    const size_t n = (size_t)length * SIZE;
+    float *qkv = randoms(3 * n, 1), *out = zeros(n), *dqkv = zeros(3 * n), *lse = zeros(n);
+    bert_threads *t = bert_threads_new(1, NULL);
+    assert_int_equal(bert_attention_forward(t, &plan, qkv, out, lse, NULL), 0);
+    assert_int_equal(bert_attention_backward(t, &plan, qkv, out, out, lse, dqkv, NULL), 0);
+    const size_t bytes = bert_threads_memory(t);
+    bert_threads_free(t);
+    free(qkv), free(out), free(dqkv), free(lse);
+    return bytes;
+}
+
+static void memory_of_a_window_is_linear(void **state) {
+    (void)state;
+    assert_true(scratch_of(8192) < 9 * scratch_of(1024));
+}
+
 int main(void) {
     if (!test_level()) return TEST_SKIPPED;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(attention_forward_and_backward),
         cmocka_unit_test(attention_at_every_precision),
+        cmocka_unit_test(windows_of_long_sequences),
+        cmocka_unit_test(memory_of_a_window_is_linear),
     };
     return test_run_at_level(tests);
 }

@@ -17,6 +17,8 @@ typedef struct {
     }
 static const int32_t bad_ids[] = {0, 9}, bad_groups[] = {0, 2, 2}, far[] = {0, 9}, two[] = {0, 2};
 static const float turns[27];
+static const int32_t bad_rows[] = {0, 1, 3};
+static const bert_relative bad = {.keys = true, .index = bad_rows, .reach = 1};
 static const bert_rotation odd = {3, 9, turns, turns};
 static const int32_t bad_labels[] = {0, 6, 0, 0}, good_labels[4];
 static const float targets[24];
@@ -51,6 +53,25 @@ REFUSE(attention_rotation,
        bert_attention(v->t, bert_constant(v->t, v->x->data, 2, 12, false),
                       &(bert_attention_spec){.heads = 1, .rotation = &odd}, two, 1))
 REFUSE(attention_rows, bert_attention(v->t, v->x, &(bert_attention_spec){.heads = 2}, far, 1))
+REFUSE(attention_relative,
+       bert_attention(v->t, bert_constant(v->t, v->x->data, 2, 12, false),
+                      &(bert_attention_spec){.heads = 1, .relative = &bad}, two, 1))
+REFUSE(attention_relative_cols,
+       bert_attention(v->t, bert_constant(v->t, v->x->data, 2, 12, false),
+                      &(bert_attention_spec){.heads = 1,
+                                             .relative = &(bert_relative){.rows = v->y,
+                                                                          .keys = true,
+                                                                          .index = bad_rows,
+                                                                          .reach = 1}},
+                      two, 1))
+REFUSE(attention_relative_row,
+       bert_attention(v->t, bert_constant(v->t, v->x->data, 2, 15, false),
+                      &(bert_attention_spec){.heads = 1,
+                                             .relative = &(bert_relative){.rows = v->y,
+                                                                          .queries = true,
+                                                                          .index = bad_rows,
+                                                                          .reach = 1}},
+                      two, 1))
 REFUSE(concat, bert_concat(v->t, v->x, v->y))
 REFUSE(slice, bert_slice(v->t, v->x, 4, 3))
 REFUSE(slice_huge, bert_slice(v->t, v->x, 1, INT32_MAX))
@@ -96,6 +117,12 @@ static const struct {
     {refuse_attention_rotation,
      "attention: a rotation of 3 columns; it must be even, and 4 at most"},
     {refuse_attention_rows, "attention: 1 sequences do not cover the 4 rows"},
+    {refuse_attention_relative,
+     "attention: relative positions are [0, 0]; [n, 4] are needed, and an index"},
+    {refuse_attention_relative_cols,
+     "attention: relative positions are [3, 5]; [n, 4] are needed, and an index"},
+    {refuse_attention_relative_row,
+     "attention: distance 1 has row 3; relative positions have 3 rows"},
     {refuse_concat, "concat: [4, 6] beside [3, 5]"},
     {refuse_slice, "slice: columns 4 to 6 of an input that has 6"},
     {refuse_slice_huge, "slice: columns 1 to 2147483647 of an input that has 6"},

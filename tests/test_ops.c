@@ -362,7 +362,8 @@ static bert_tensor *run_attention(env *v, int arg) {
     return bert_attention(v->t, v->x[0], &spec, sequences, 3);
 }
 /* The terms of a score, or'ed together; the last two ways to turn. */
-enum { SCALED = 1, WINDOW = 2, BIASED = 4, TURNED = 8, HALF_TURNED = 16, REACH = 4 };
+enum { SCALED = 1, WINDOW = 2, BIASED = 4, TURNED = 8, HALF_TURNED = 16, SLOPED = 32, REACH = 4 };
+static const float slopes[] = {.5f, .125f};
 static float angles[2][8]; /* cos and sin [5 - 1 positions .., 2 or 1] */
 static bert_rotation rotation_of(int arg) {
     const int half = arg & TURNED ? 2 : 1;
@@ -379,6 +380,7 @@ static bert_tensor *run_attention_terms(env *v, int arg) {
                                       .scale = arg & SCALED ? 0.3f : 0,
                                       .window = arg & WINDOW ? 1 : 0,
                                       .rotation = arg & (TURNED | HALF_TURNED) ? &rotation : NULL,
+                                      .slopes = arg & SLOPED ? slopes : NULL,
                                       .bias = arg & BIASED ? v->x[1] : NULL};
     return bert_attention(v->t, v->x[0], &spec, few, 3);
 }
@@ -407,6 +409,7 @@ static void naive_attention_terms(double *y, const double *const *in, int arg) {
                     naive_turn(k, x + j * 3 * H + H, j, arg);
                     for (int c = 0; c < HEAD; c++) p[seen] += q[c] * k[c];
                     p[seen] *= arg & SCALED ? (double)0.3f : 1 / sqrt(HEAD);
+                    if (arg & SLOPED) p[seen] -= (double)slopes[h] * abs(i - j);
                     if (arg & BIASED) p[seen] += in[1][(j - i + REACH) * HEADS + h];
                     seen++;
                 }
@@ -414,6 +417,46 @@ static void naive_attention_terms(double *y, const double *const *in, int arg) {
                 for (int c = 0; c < HEAD; c++) {
                     double o = 0;
                     for (int j = 0; j < seen; j++) o += p[j] * x[(first + j) * 3 * H + 2 * H + c];
+                    y[(few[s] + i) * H + h * HEAD + c] = o;
+                }
+            }
+}
+/* Relative keys, 1, queries, 2, or both: rows of five distances, the furthest of which share one. */
+enum { KEYS = 1, QUERIES = 2 };
+static const int32_t row_of_distance[] = {1, 1, 0, 3, 2, 4, 4};
+static bert_tensor *run_relative(env *v, int arg) {
+    static const int32_t few[] = {0, 4, 5, 9};
+    const bert_relative relative = {.rows = v->x[1],
+                                    .keys = arg & KEYS,
+                                    .queries = arg & QUERIES,
+                                    .index = row_of_distance,
+                                    .reach = 3};
+    const bert_attention_spec spec = {.heads = HEADS, .scale = .3f, .relative = &relative};
+    return bert_attention(v->t, v->x[0], &spec, few, 3);
+}
+static void naive_relative(double *y, const double *const *in, int arg) {
+    static const int few[] = {0, 4, 5, 9};
+    const int width = arg == (KEYS | QUERIES) ? 2 * H : H, queries = width - H;
+    for (int s = 0; s < 3; s++)
+        for (int h = 0; h < HEADS; h++)
+            for (int i = 0; i < few[s + 1] - few[s]; i++) {
+                const double *x = in[0] + few[s] * 3 * H + h * HEAD, *q = x + i * 3 * H;
+                const int n = few[s + 1] - few[s];
+                double p[4] = {0};
+                for (int j = 0; j < n; j++) {
+                    const double *k = x + j * 3 * H + H;
+                    const double *r = in[1] + row_of_distance[j - i + 3] * width + h * HEAD;
+                    for (int c = 0; c < HEAD; c++) {
+                        p[j] += q[c] * k[c];
+                        if (arg & KEYS) p[j] += q[c] * r[c];
+                        if (arg & QUERIES) p[j] += k[c] * r[queries + c];
+                    }
+                    p[j] *= (double).3f;
+                }
+                naive_softmax(p, p, n);
+                for (int c = 0; c < HEAD; c++) {
+                    double o = 0;
+                    for (int j = 0; j < n; j++) o += p[j] * x[j * 3 * H + 2 * H + c];
                     y[(few[s] + i) * H + h * HEAD + c] = o;
                 }
             }
@@ -582,6 +625,11 @@ static void naive_checkpoint(double *y, const double *const *in, int arg) {
     { X(6, 7), P(4, 7), P(1, 4), P(5, 7), P(1, 5), P(2, 7), P(5, 2) }
 #define ADAPTED_FEED                                                                               \
     { X(6, 7), P(5, 7), P(1, 5), P(3, 5), P(1, 3), P(2, 5), P(3, 2) }
+#define RELATIVE(name, arg, cols)                                                                  \
+    {                                                                                              \
+        name, &bert_op_attention, arg, run_relative, naive_relative, {X(9, 3 * H), X(5, cols)},    \
+            false                                                                                  \
+    }
 #define TERMS(name, arg)                                                                           \
     {                                                                                              \
         name, &bert_op_attention, arg, run_attention_terms, naive_attention_terms,                 \
@@ -677,7 +725,11 @@ static const op_case cases[] = {
     TERMS("attention bias", BIASED),
     TERMS("attention rotation", TURNED),
     TERMS("attention half rotation", HALF_TURNED),
-    TERMS("attention terms", SCALED | WINDOW | BIASED | TURNED),
+    TERMS("attention slopes", SLOPED),
+    TERMS("attention terms", SCALED | WINDOW | BIASED | TURNED | SLOPED),
+    RELATIVE("attention relative keys", KEYS, H),
+    RELATIVE("attention relative queries", QUERIES, H),
+    RELATIVE("attention relative", KEYS | QUERIES, 2 * H),
     {"concat", &bert_op_concat, 0, run_concat, naive_concat, {X(4, 5), X(4, 3)}, false},
     {"slice", &bert_op_slice, 1, run_slice, naive_slice, {X(4, 5)}, false},
     {"reshape", &bert_op_reshape, 0, run_reshape, naive_square, {X(4, 5)}, false},

@@ -18,7 +18,15 @@ typedef struct {
     const float *cos, *sin;
     /* Added to a scaled score: bias [2 reach + 1, heads], row key - query + reach. NULL: none. */
     const float *bias;
-    int reach;
+    /* slopes[head] times the distance of key and query is taken from a scaled score. NULL: not. */
+    const float *slopes;
+    /* Query times relative key and key times relative query are added to query times key: rows of
+     * `relative` [rows, one or two times H], of relative keys, queries, or both side by side; that
+     * of a distance is index[key - query + reach]. relative NULL: none. Not with a window. */
+    const float *relative;
+    bool relative_keys, relative_queries;
+    const int32_t *index;
+    int reach;     /* of bias or relative */
     float dropout; /* of probabilities; 0: none */
     uint64_t seed,
         stream; /* of the dropout mask, a function of (sequence index, head, query, key) */
@@ -28,9 +36,10 @@ typedef struct {
  * for each sequence in turn [heads, len, len], before dropout. 0 or BERT_ENOMEM. */
 int bert_attention_forward(bert_threads *threads, const bert_attention_plan *plan, const float *qkv,
                            float *out, float *lse, float *probabilities);
-/* dqkv [T, 3H] is written (not added to). Probabilities are recomputed from qkv and lse. dbias:
- * NULL, or [n, heads, 2 reach + 1], the gradient of the bias from each head of each sequence. */
+/* dqkv [T, 3H] is written (not added to). Probabilities are recomputed from qkv and lse. dx: NULL,
+ * or added to: of the bias [n, heads, 2 reach + 1], a part from each head of each sequence; or of
+ * relative, of its shape. */
 int bert_attention_backward(bert_threads *threads, const bert_attention_plan *plan,
                             const float *qkv, const float *out, const float *dout, const float *lse,
-                            float *dqkv, float *dbias);
+                            float *dqkv, float *dx);
 #endif

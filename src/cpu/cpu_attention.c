@@ -15,7 +15,12 @@ static bert_attention_plan plan_of(const bert_worker *w, const bert_call *c) {
                                  .turned = n->turned,
                                  .cos = n->cos,
                                  .sin = n->sin,
-                                 .bias = c->x[1].data,
+                                 .bias = n->index ? NULL : c->x[1].data,
+                                 .slopes = n->slopes,
+                                 .relative = n->index ? c->x[1].data : NULL,
+                                 .relative_keys = n->relative_keys,
+                                 .relative_queries = n->relative_queries,
+                                 .index = n->index,
                                  .reach = n->reach,
                                  .dropout = n->dropout,
                                  .seed = n->seed,
@@ -46,11 +51,12 @@ static int attention_backward(bert_worker *w, const bert_call *c, const bert_flo
     const size_t parts = (size_t)n->n * (size_t)n->heads * (size_t)(2 * n->reach + 1);
     /* a bias alone may be what is trained */
     float *own = f->dx[0] ? NULL : bert_worker_take(w, bert_matrix_size(&c->x[0]));
-    float *dbias = f->dx[1] ? bert_worker_take(w, parts) : NULL;
-    if ((!f->dx[0] && !own) || (f->dx[1] && !dbias)) return BERT_ENOMEM;
+    float *dbias = f->dx[1] && plan.bias ? bert_worker_take(w, parts) : NULL;
+    if ((!f->dx[0] && !own) || (f->dx[1] && plan.bias && !dbias)) return BERT_ENOMEM;
     if (dbias) memset(dbias, 0, parts * sizeof *dbias);
+    if (f->dx[1]) memset(f->dx[1], 0, bert_matrix_size(&c->x[1]) * sizeof(float));
     int rc = bert_attention_backward(w->threads, &plan, c->x[0].data, c->y.data, f->dy, n->lse,
-                                     own ? own : f->dx[0], dbias);
+                                     own ? own : f->dx[0], dbias ? dbias : f->dx[1]);
     if (dbias && !rc) sum_bias(&plan, dbias, f->dx[1]);
     bert_worker_give(w, dbias);
     bert_worker_give(w, own);

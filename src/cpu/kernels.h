@@ -157,6 +157,13 @@ typedef struct {
     void (*softmax)(float *x, ptrdiff_t ld, int rows, int cols, float scale, float *lse);
     /* x = exp(factor * x - shift), in place. */
     void (*exp_shifted)(float *x, size_t n, float factor, float shift);
+    /* y and x are two halves of `half` numbers, pairs of which are turned by cos and sin: back, the
+     * other way. y may be x. */
+    void (*rotate)(float *y, const float *x, const float *cos, const float *sin, size_t half,
+                   bool back);
+    /* y[i] += c[index[i] - first] + p[i ld + index[i] - first]; c or p may be NULL. */
+    void (*add_relative)(float *y, const float *c, const float *p, ptrdiff_t ld,
+                         const int32_t *index, int first, size_t n);
     /* dx = y * (dy - sum(dy * y)) of each row. dx may be dy. */
     void (*softmax_backward)(float *dx, const float *dy, const float *y, int rows, int cols);
 

@@ -314,6 +314,25 @@ static void exp_shifted(float *x, size_t n, float factor, float shift) {
               store_part(x + i, exp_v(load_part(x + i, left, 0) * factor - shift), left));
 }
 
+static void rotate(float *y, const float *x, const float *cos, const float *sin, size_t half,
+                   bool back) {
+    const float sign = back ? -1 : 1;
+#define ROTATE(get, put)                                                                           \
+    {                                                                                              \
+        const vf a = get(x + i), b = get(x + half + i), c = get(cos + i), s = get(sin + i) * sign; \
+        put(y + i, a * c - b * s);                                                                 \
+        put(y + half + i, b * c + a * s);                                                          \
+    }
+    FOR_LANES(half, ROTATE(WHOLE, store), ROTATE(PART, PUT_PART));
+#undef ROTATE
+}
+
+static void add_relative(float *y, const float *c, const float *p, ptrdiff_t ld,
+                         const int32_t *index, int first, size_t n) {
+    for (size_t i = 0; i < n && c; i++) y[i] += c[index[i] - first];
+    for (size_t i = 0; i < n && p; i++, p += ld) y[i] += p[index[i] - first];
+}
+
 static void layer_norm(float *y, const float *x, const float *residual, const float *gamma,
                        const float *beta, float eps, int rows, int cols, float *stats) {
     size_t n = (size_t)cols;
@@ -439,6 +458,8 @@ void FILL(bert_kernels *k) {
     k->softmax = softmax;
     k->softmax_backward = softmax_backward;
     k->exp_shifted = exp_shifted;
+    k->rotate = rotate;
+    k->add_relative = add_relative;
     k->layer_norm = layer_norm;
     k->layer_norm_backward = layer_norm_backward;
     k->adamw = adamw;

@@ -178,7 +178,8 @@ typedef struct {
 
 /* x[0] [T, 3H]: queries, keys and values side by side, heads of H / heads each; y [T, H]. Of each
  * head of each sequence: softmax of scale times query times key, dropped out, times values. x[1]:
- * what is added to a scaled score, [2 reach + 1, heads], row key - query + reach; or nothing. */
+ * what is added to a scaled score, [2 reach + 1, heads], row key - query + reach; or relative
+ * positions; or nothing. */
 typedef struct {
     int heads, head_size; /* H = heads * head_size */
     const int32_t *start; /* [n + 1] */
@@ -189,6 +190,15 @@ typedef struct {
      * two halves): cos and sin [longest sequence, turned / 2], in the host's memory. 0: none. */
     int turned;
     const float *cos, *sin;
+    /* slopes[head] times the distance of key and query is taken from a scaled score; NULL: not. In
+     * the host's memory. */
+    const float *slopes;
+    /* Set where x[1] is no bias but rows of relative keys or queries [rows, H], or of both side by
+     * side [rows, 2H], heads as in x[0]: that of a distance is index[key - query + reach], and
+     * query times relative key, and relative query times key, are added before the scale. In the
+     * host's memory. */
+    const int32_t *index;
+    bool relative_keys, relative_queries;
     int reach;
     /* Of probabilities, as of dropout; row ((sequence * heads + head) << 16 | query) begins at
      * element row << 16. */

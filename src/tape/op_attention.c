@@ -23,6 +23,33 @@ static bool spec_fits(bert_tape *t, const bert_attention_spec *s, int32_t cols) 
     return true;
 }
 
+/* Whether relative positions are there for every distance, in rows that the table has. */
+static bool relative_fits(bert_tape *t, const bert_attention_spec *s, int32_t cols,
+                          int32_t longest) {
+    const bert_op *op = &bert_op_attention;
+    const bert_relative *r = s->relative;
+    const int32_t width = (r->keys + r->queries) * (cols / 3);
+    if (s->bias || s->rotation || s->window)
+        return bert_tape_fail(t, op, BERT_EUNSUPPORTED,
+                              "relative keys and queries with a bias, a rotation or a window");
+    if (!r->rows || !r->index || !width || r->rows->cols != width)
+        return bert_tape_fail(
+            t, op, BERT_EINVAL, "relative positions are [%d, %d]; [n, %d] are needed, and an index",
+            r->rows ? r->rows->rows : 0, r->rows ? r->rows->cols : 0, width ? width : cols / 3);
+    if (r->reach < longest - 1)
+        return bert_tape_fail(t, op, BERT_ETOOLONG,
+                              "a sequence has %d tokens, relative positions distances up to %d",
+                              longest, r->reach);
+    for (int32_t d = 1 - longest; d < longest; d++) {
+        const int32_t row = r->index[d + r->reach];
+        if (row < 0 || row >= r->rows->rows)
+            return bert_tape_fail(t, op, BERT_EINVAL,
+                                  "distance %d has row %d; relative positions have %d rows", d, row,
+                                  r->rows->rows);
+    }
+    return true;
+}
+
 /* Whether rotation and bias are long enough. */
 static bool reaches(bert_tape *t, const bert_attention_spec *s, int32_t longest) {
     const bert_op *op = &bert_op_attention;
@@ -41,7 +68,7 @@ static bool reaches(bert_tape *t, const bert_attention_spec *s, int32_t longest)
 }
 
 static bool covers(bert_tape *t, const bert_attention_spec *s, const int32_t *start, int32_t n,
-                   int32_t rows) {
+                   int32_t rows, int32_t cols) {
     const bert_op *op = &bert_op_attention;
     if (!start || n < 1 || start[0] != 0 || start[n] != rows)
         return bert_tape_fail(t, op, BERT_EINVAL, "%d sequences do not cover the %d rows", n, rows);
@@ -51,7 +78,7 @@ static bool covers(bert_tape *t, const bert_attention_spec *s, const int32_t *st
             return bert_tape_fail(t, op, BERT_EINVAL, "sequence %d has no tokens", i);
         if (start[i + 1] - start[i] > longest) longest = start[i + 1] - start[i];
     }
-    return reaches(t, s, longest);
+    return reaches(t, s, longest) && (!s->relative || relative_fits(t, s, cols, longest));
 }
 
 static bert_attention_with with_of(bert_tape *t, const bert_attention_spec *s, int32_t cols,
@@ -62,6 +89,7 @@ static bert_attention_with with_of(bert_tape *t, const bert_attention_spec *s, i
                                 .n = n,
                                 .scale = s->scale,
                                 .window = s->window,
+                                .slopes = s->slopes,
                                 .seed = t->options.seed};
     if (s->rotation) {
         with.turned = s->rotation->size;
@@ -69,6 +97,12 @@ static bert_attention_with with_of(bert_tape *t, const bert_attention_spec *s, i
         with.sin = s->rotation->sin;
     }
     if (s->bias) with.reach = s->bias->rows / 2;
+    if (s->relative) {
+        with.index = s->relative->index;
+        with.reach = s->relative->reach;
+        with.relative_keys = s->relative->keys;
+        with.relative_queries = s->relative->queries;
+    }
     if (t->options.training && s->dropout > 0) {
         with.dropout = s->dropout;
         with.stream = bert_tape_stream(t);
@@ -89,10 +123,10 @@ bert_tensor *bert_attention_shown(bert_tape *t, bert_tensor *qkv, const bert_att
                                   const int32_t *start, int32_t n, float *shown) {
     const bert_op *op = &bert_op_attention;
     if (!bert_tape_ready(t, qkv) || !spec_fits(t, spec, qkv->cols) ||
-        !covers(t, spec, start, n, qkv->rows))
+        !covers(t, spec, start, n, qkv->rows, qkv->cols))
         return NULL;
     const bert_device *device = t->worker.device;
-    const bert_sources from = {.a = qkv, .b = spec->bias};
+    const bert_sources from = {.a = qkv, .b = spec->relative ? spec->relative->rows : spec->bias};
     bert_attention_with with = with_of(t, spec, qkv->cols, start, n);
     const size_t count = shown ? probabilities(&with) : 0;
     with.probabilities = device->host || !shown ? shown : bert_tape_floats(t, count);

@@ -1,0 +1,246 @@
+/* Backward keeps the probabilities and score gradients of a block of queries in the thread's scratch,
+ * since they are read by rows and by columns: of the whole sequence, or where there is a window of
+ * few queries and of the keys that they see. So time and memory of a window grow with the length,
+ * and not with its square. */
+#include "cpu/attention_head.h"
+#include <string.h>
+
+/* Queries of a block. */
+static int block_of(const bert_attention_head *h) {
+    enum { LEAST = 128 };
+    if (!h->plan->window) return h->length;
+    const int64_t some = 2 * (int64_t)h->plan->window;
+    const int64_t block = some < LEAST ? LEAST : (some + h->g->mr - 1) / h->g->mr * h->g->mr;
+    return block < h->length ? (int)block : h->length;
+}
+
+typedef struct {
+    unsigned char *keys, *values;                  /* transposed: deep are the columns of a head */
+    unsigned char *right_k, *right_q, *right_dout; /* deep are tokens */
+    unsigned char *strip;
+    float *tile, *prob, *dscore, *dropped, *q, *k, *line;
+    int ld; /* of a row of probabilities */
+    bert_relative_side relative;
+    bert_relative_flow flow;
+    unsigned char *relative_right;
+} backward_room;
+
+static backward_room backward_take(const bert_attention_head *h, bert_scratch *s) {
+    const bert_attention_plan *p = h->plan;
+    const bert_gemm_kernel *g = h->g;
+    const int size = p->head_size, length = h->length, block = block_of(h);
+    const int columns = bert_head_keys(h, block);
+    const size_t tokens = sizeof(float) * (size_t)length * (size_t)size;
+    int deepest = size > columns ? size : columns;
+    backward_room r = {.ld = bert_round_up(columns, g->nr)};
+    const size_t area = sizeof(float) * (size_t)bert_round_up(block, g->mr) * (size_t)r.ld;
+    r.keys = bert_scratch_take(s, bert_right_bytes(g, length, size));
+    r.values = bert_scratch_take(s, bert_right_bytes(g, length, size));
+    r.right_k = bert_scratch_take(s, bert_right_bytes(g, size, length));
+    r.right_q = bert_scratch_take(s, bert_right_bytes(g, size, block));
+    r.right_dout = bert_scratch_take(s, bert_right_bytes(g, size, block));
+    r.tile =
+        bert_scratch_take(s, sizeof(float) * (size_t)g->mr * (size_t)bert_round_up(size, g->nr));
+    r.prob = bert_scratch_take(s, area);
+    r.dscore = bert_scratch_take(s, area);
+    r.dropped = p->dropout > 0 ? bert_scratch_take(s, area) : r.prob;
+    r.line = bert_scratch_take(s, sizeof(float) * bert_attention_line_size(p, length));
+    if (p->turned) r.q = bert_scratch_take(s, tokens);
+    if (p->turned) r.k = bert_scratch_take(s, tokens);
+    if (p->relative) {
+        r.relative = bert_relative_take(h, s);
+        r.flow = bert_relative_flow_take(&r.relative, length, s);
+        const int rows = r.relative.rows.end - r.relative.rows.first;
+        r.relative_right = bert_scratch_take(s, bert_right_bytes(g, size, rows));
+        if (rows > deepest) deepest = rows;
+    }
+    r.strip = bert_scratch_take(s, bert_left_bytes(g, g->mr, deepest));
+    return r;
+}
+
+/* One head's backward: what its blocks share. */
+typedef struct {
+    const bert_attention_job *w;
+    bert_attention_head h;
+    backward_room room;
+    bert_view q, k, dout;
+    bert_right_side keys, values, right_k;
+    bert_attention_line line;
+    bert_strip_room strips;
+    int step;
+} backward;
+
+/* A row of probabilities ps again, from scores, and of their gradients ds, from those of the
+ * probabilities; both of the keys `of`. */
+static void differentiate_row(const backward *b, float *ps, float *ds, float *drop, int query,
+                              bert_range of) {
+    const bert_attention_head *h = &b->h;
+    const bert_attention_plan *p = h->plan;
+    const bert_range seen = bert_attention_seen(p, query, h->length);
+    const int n = seen.end - seen.first, at = seen.first - of.first;
+    const float scale = bert_attention_scale(p);
+    const size_t row = (size_t)(of.end - of.first);
+    /* the sum over keys of p dp, which is the same as output times its gradient */
+    const ptrdiff_t place = (h->first + query) * h->hidden + (ptrdiff_t)h->head * p->head_size;
+    const float d = h->k->dot(b->w->output + place, b->w->dout + place, (size_t)p->head_size);
+    if (b->line.values) bert_head_add(h, b->line, ps + at, query, seen);
+    h->k->exp_shifted(ps + at, (size_t)n, scale,
+                      b->w->lse_in[(ptrdiff_t)h->head * p->start[p->n] + h->first + query]);
+    memset(ps, 0, (size_t)at * sizeof *ps);
+    memset(ps + at + n, 0, (row - (size_t)(at + n)) * sizeof *ps);
+    if (p->dropout > 0) {
+        bert_head_drop(h, drop, ps, query, of);
+        bert_head_drop(h, ds, ds, query, of);
+    }
+    for (size_t j = 0; j < row; j++) ds[j] = ps[j] * (ds[j] - d) * scale;
+    if (b->w->dx && p->bias) {
+        const ptrdiff_t width = 2 * (ptrdiff_t)p->reach + 1;
+        float *db = b->w->dx + ((ptrdiff_t)h->sequence * p->heads + h->head) * width;
+        h->k->axpy(db + (seen.first - query + p->reach), 1 / scale, ds + at, (size_t)n);
+    }
+}
+
+/* Of a block of queries: probabilities and gradients of scores, of the keys in `of`. What is not
+ * made, since none of a strip sees it, is 0. */
+static void differentiate(const backward *b, bert_range block, bert_range of) {
+    const bert_attention_head *h = &b->h;
+    const bert_gemm_kernel *g = h->g;
+    const backward_room *room = &b->room;
+    const int size = h->plan->head_size;
+    const bert_left_layout queries = bert_left_lay(g, b->q, b->step, size),
+                           gradients = bert_left_lay(g, b->dout, b->step, size);
+    for (int i = block.first; i < block.end; i += b->step) {
+        const int rows = block.end - i < b->step ? block.end - i : b->step;
+        const bert_range near = bert_head_sees(h, (bert_range){i, i + rows});
+        const ptrdiff_t row = (ptrdiff_t)(i - block.first) * room->ld;
+        float *ps = room->prob + row, *ds = room->dscore + row, *drop = room->dropped + row;
+        const int at = near.first - of.first;
+        bert_strip_multiply(ps + at, room->ld, &queries, room->strip, i, rows,
+                            bert_right_columns(g, b->keys, near));
+        bert_strip_multiply(ds + at, room->ld, &gradients, room->strip, i, rows,
+                            bert_right_columns(g, b->values, near));
+        if (h->plan->relative)
+            bert_relative_add(h, &room->relative, &queries, room->strip, ps, room->ld, i, rows);
+        for (int r = 0; r < rows; r++, ps += room->ld, ds += room->ld, drop += room->ld) {
+            memset(ds, 0, (size_t)at * sizeof *ds);
+            memset(ds + (near.end - of.first), 0, (size_t)(of.end - near.end) * sizeof *ds);
+            differentiate_row(b, ps, ds, drop, i + r, of);
+        }
+        if (h->plan->relative)
+            bert_relative_scatter(h, &room->relative, &room->flow, room->dscore + row, room->ld, i,
+                                  rows);
+    }
+}
+
+/* Rows [at.first, at.end) of the head's part of dqkv. */
+static bert_target gradient(const backward *b, int which, int token, bool add) {
+    const bert_attention_head *h = &b->h;
+    return (bert_target){b->w->dqkv + (h->first + token) * 3 * h->hidden + which * h->hidden +
+                             (ptrdiff_t)h->head * h->plan->head_size,
+                         3 * h->hidden, add};
+}
+
+/* Gradients of the block's queries, from those of its scores of the keys `of`. */
+static void onto_queries(const backward *b, bert_range block, bert_range of) {
+    const bert_attention_head *h = &b->h;
+    for (int i = block.first; i < block.end; i += b->step) {
+        const int rows = block.end - i < b->step ? block.end - i : b->step;
+        const bert_range near = bert_head_sees(h, (bert_range){i, i + rows});
+        const float *ds = b->room.dscore + (ptrdiff_t)(i - block.first) * b->room.ld;
+        bert_strip_into(gradient(b, 0, i, false), h->g, &b->strips,
+                        (bert_view){ds + (near.first - of.first), b->room.ld, 1}, rows,
+                        near.end - near.first, bert_right_from(h->g, b->right_k, near.first));
+    }
+}
+
+/* What the block's queries give to keys (which 1) or values (2) of `of`: x^T times `right`, their
+ * rows packed. A key takes those that see it, from a whole step on. */
+static void onto_keys(const backward *b, bert_range block, bert_range of, const float *x,
+                      bert_right_side right, int which) {
+    const bert_attention_head *h = &b->h;
+    const int unit = bert_key_step(h->g);
+    const bool add = block_of(h) < h->length;
+    for (int j = of.first; j < of.end; j += b->step) {
+        const int rows = of.end - j < b->step ? of.end - j : b->step;
+        /* as far as a key sees queries, so far they see it */
+        int first = bert_attention_seen(h->plan, j, h->length).first - block.first;
+        int end = bert_attention_seen(h->plan, j + rows - 1, h->length).end - block.first;
+        first = first < 0 ? 0 : first / unit * unit;
+        if (end > block.end - block.first) end = block.end - block.first;
+        if (end <= first) continue;
+        const bert_view a = {x + (ptrdiff_t)first * b->room.ld + (j - of.first), 1, b->room.ld};
+        bert_strip_into(gradient(b, which, j, add), h->g, &b->strips, a, rows, end - first,
+                        bert_right_from(h->g, right, first));
+    }
+}
+
+static bert_view rows_from(bert_view v, int row) {
+    return (bert_view){v.data + row * v.row, v.row, v.col};
+}
+
+static void backward_block(const backward *b, bert_range block) {
+    const bert_gemm_kernel *g = b->h.g;
+    const int size = b->h.plan->head_size, queries = block.end - block.first;
+    const bert_range of = bert_head_sees(&b->h, block);
+    differentiate(b, block, of);
+    onto_queries(b, block, of);
+    const bert_right_side q =
+        bert_right_pack(g, b->room.right_q, rows_from(b->q, block.first), size, queries);
+    onto_keys(b, block, of, b->room.dscore, q, 1);
+    const bert_right_side dout =
+        bert_right_pack(g, b->room.right_dout, rows_from(b->dout, block.first), size, queries);
+    onto_keys(b, block, of, b->room.dropped, dout, 2);
+}
+
+/* Gradients of keys and values are 0, to be added to. */
+static void clear(const backward *b) {
+    const size_t bytes = (size_t)b->h.plan->head_size * sizeof(float);
+    for (int which = 1; which < 3; which++)
+        for (int i = 0; i < b->h.length; i++) memset(gradient(b, which, i, true).data, 0, bytes);
+}
+
+static void relative_backward(const backward *b) {
+    const bert_relative_gradients to = {.dq = gradient(b, 0, 0, true),
+                                        .dk = gradient(b, 1, 0, true),
+                                        .rows = b->w->dx,
+                                        .packed_q = b->room.right_q,
+                                        .packed_k = b->room.right_k,
+                                        .right = b->room.relative_right};
+    bert_relative_backward(&b->h, &b->room.relative, &b->room.flow, &b->strips, &to);
+}
+
+void bert_attention_backward_head(const bert_attention_job *w, const bert_attention_head *head,
+                                  unsigned char *memory) {
+    const bert_gemm_kernel *g = head->g;
+    const bert_attention_plan *p = head->plan;
+    const int length = head->length, size = p->head_size, block = block_of(head);
+    bert_scratch s = {memory, 0};
+    backward b = {.w = w, .h = *head, .room = backward_take(head, &s)};
+    const backward_room *room = &b.room;
+    b.step = bert_block_rows(g, block);
+    b.q = bert_head_turned(w, head, 0, room->q);
+    b.k = bert_head_turned(w, head, 1, room->k);
+    b.dout = (bert_view){w->dout + head->first * head->hidden + (ptrdiff_t)head->head * size,
+                         head->hidden, 1};
+    b.line = bert_attention_line_make(head, room->line);
+    b.strips = (bert_strip_room){head->k, room->strip, room->tile};
+    b.keys = bert_right_pack(g, room->keys, bert_transposed(b.k), length, size);
+    b.values =
+        bert_right_pack(g, room->values, bert_transposed(bert_head_part(w, head, 2)), length, size);
+    b.right_k = bert_right_pack(g, room->right_k, b.k, size, length);
+    if (p->relative) bert_relative_begin(head, &b.room.relative, b.k, room->strip);
+    if (block < length) clear(&b);
+    for (int i = 0; i < length; i += block)
+        backward_block(&b, (bert_range){i, length - i < block ? length : i + block});
+    if (p->relative) relative_backward(&b);
+    for (int i = 0; i < 2 && p->turned; i++) {
+        const bert_target d = gradient(&b, i, 0, true);
+        bert_attention_turn(head, (bert_view){d.data, d.stride, 1}, length, d.data, d.stride, true);
+    }
+}
+
+size_t bert_attention_backward_bytes(const bert_attention_head *h) {
+    bert_scratch s = {0};
+    backward_take(h, &s);
+    return s.used;
+}

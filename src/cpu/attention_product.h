@@ -1,0 +1,73 @@
+/* Products of a head of attention: a strip of rows at a time, by the blocks of the kernel table,
+ * with what is packed in a thread's scratch. */
+#ifndef BERT_CPU_ATTENTION_PRODUCT_H
+#define BERT_CPU_ATTENTION_PRODUCT_H
+#include "base/arena.h"
+#include "cpu/left.h"
+
+/* Memory handed out piece by piece; without a base it is counted only. */
+typedef struct {
+    unsigned char *base;
+    size_t used;
+} bert_scratch;
+
+static inline void *bert_scratch_take(bert_scratch *s, size_t bytes) {
+    void *p = s->base ? s->base + s->used : NULL;
+    s->used += (bytes + BERT_ALIGN - 1) / BERT_ALIGN * BERT_ALIGN;
+    return p;
+}
+
+static inline bert_view bert_transposed(bert_view v) {
+    return (bert_view){v.data, v.col, v.row};
+}
+
+/* Items [first, end) of a sequence. */
+typedef struct {
+    int first, end;
+} bert_range;
+
+/* A packed right operand, or some of its panels or of their depth. */
+typedef struct {
+    const unsigned char *data;
+    size_t panel; /* bytes from one to the next */
+    int cols;
+} bert_right_side;
+
+/* b [depth, cols], packed to `out` (bert_right_bytes). */
+bert_right_side bert_right_pack(const bert_gemm_kernel *g, unsigned char *out, bert_view b,
+                                int cols, int depth);
+/* Columns [at.first, at.end); first is that of a panel. */
+static inline bert_right_side bert_right_columns(const bert_gemm_kernel *g, bert_right_side b,
+                                                 bert_range at) {
+    b.data += (size_t)(at.first / g->nr) * b.panel;
+    b.cols = at.end - at.first;
+    return b;
+}
+/* From that depth on, a whole unit. */
+static inline bert_right_side bert_right_from(const bert_gemm_kernel *g, bert_right_side b,
+                                              int depth) {
+    b.data += (size_t)(depth / g->k_unit) * g->b_unit;
+    return b;
+}
+
+/* c [rows, bert_round_up(b.cols, nr)] of the strip of the left operand from `row` on, which is
+ * packed on the way. */
+void bert_strip_multiply(float *c, ptrdiff_t ldc, const bert_left_layout *left,
+                         unsigned char *strip, int row, int rows, bert_right_side right);
+
+/* Where products of a few columns go: nothing else may be touched. */
+typedef struct {
+    float *data;
+    ptrdiff_t stride;
+    bool add; /* to what is there */
+} bert_target;
+/* What such a product needs: room for a strip, and for a block. */
+typedef struct {
+    const bert_kernels *k;
+    unsigned char *strip;
+    float *tile; /* [mr, bert_round_up(columns, nr)] */
+} bert_strip_room;
+/* Rows [0, rows) of `to` = a b, where a [rows, depth] is at most a strip. */
+void bert_strip_into(bert_target to, const bert_gemm_kernel *g, const bert_strip_room *room,
+                     bert_view a, int rows, int depth, bert_right_side b);
+#endif
