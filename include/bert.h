@@ -74,7 +74,7 @@ BERT_API void bert_error_clear(bert_error *e);
 
 /* --------------------------------------------------------------- 2. Tokenizer */
 
-/* WordPiece with BERT's normalisation, as PyPI tokenizers 0.23 does it: same ids, same offsets.
+/* WordPiece, byte-level BPE and Unigram, as PyPI tokenizers 0.23 does them: same ids and offsets.
  * Immutable and shared. */
 typedef struct bert_tokenizer bert_tokenizer;
 
@@ -92,17 +92,17 @@ BERT_API bert_tokenizer_options bert_tokenizer_default(void);
  * tokenizer_config.json, special_tokens_map.json and added_tokens.json beside it are read if there;
  * what the first says of the normaliser wins, unless its tokenizer_class is that of any
  * tokenizer.json (PreTrainedTokenizerFast, TokenizersBackend). Of a tokenizer.json, the parts of
- * the BERT family are taken (WordPiece or WordLevel; BertNormalizer or none; BertPreTokenizer,
- * Whitespace or WhitespaceSplit; TemplateProcessing, BertProcessing or none; WordPiece decoder or
- * none), others are refused by name (BERT_EUNSUPPORTED), and so are files whose tokenizer_class
+ * the encoder families are taken (docs/tokenizer.md lists them: WordPiece, WordLevel, byte-level BPE
+ * and Unigram with their normalizers, pre-tokenizers, post-processors and decoders), others are
+ * refused by name (BERT_EUNSUPPORTED), and so are files whose tokenizer_class
  * reads them otherwise than BERT's (BertJapaneseTokenizer, EsmTokenizer ..). Of "truncation" and
  * "padding" stored there only the side of truncation is applied: each bert_tokenize() says what it
  * wants. */
 BERT_API bert_tokenizer *bert_tokenizer_open(const char *path,
                                              const bert_tokenizer_options *options, bert_error *e);
 BERT_API void bert_tokenizer_close(bert_tokenizer *t);
-/* Writes tokenizer.json, vocab.txt, tokenizer_config.json and special_tokens_map.json, as
- * save_pretrained does. */
+/* Writes tokenizer.json, tokenizer_config.json and special_tokens_map.json, as save_pretrained does,
+ * and of WordPiece and WordLevel a vocab.txt. */
 BERT_API int bert_tokenizer_save(const bert_tokenizer *t, const char *directory, bert_error *e);
 
 /* Ids are 0 .. size-1. */

@@ -66,13 +66,13 @@ static void other_models_are_named(void **state) {
     static const struct {
         const char *model, *says;
     } cases[] = {
-        {"{\"type\": \"Unigram\", \"unk_id\": 0, \"vocab\": [[\"<unk>\", 0], [\"a\", -1.5]]}",
-         "Unigram (sentencepiece) tokenizers are not supported"},
-        {"{\"unk_id\": 0, \"vocab\": [[\"<unk>\", 0]]}", "Unigram (sentencepiece)"},
-        {"{\"type\": \"BPE\", \"vocab\": {\"a\": 0}, \"merges\": []}",
-         "BPE tokenizers are not supported"},
-        {"{\"dropout\": null, \"vocab\": {\"a\": 0, \"b\": 0}, \"merges\": []}",
-         "BPE tokenizers are not supported"},
+        {"{\"type\": \"Unigram\", \"unk_id\": 0, \"byte_fallback\": true, \"vocab\": "
+         "[[\"<unk>\", 0]]}",
+         "Unigram with byte_fallback is not supported"},
+        {"{\"type\": \"BPE\", \"vocab\": {\"a\": 0}, \"merges\": [], \"dropout\": 0.1}",
+         "BPE with dropout is not supported"},
+        {"{\"vocab\": {\"a\": 0, \"b\": 1}, \"merges\": []}",
+         "a BPE model without a ByteLevel pre-tokenizer is not supported"},
         {"{\"type\": \"Odd\", \"vocab\": {}}", "model 'Odd' is not supported"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

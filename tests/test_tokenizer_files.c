@@ -96,48 +96,56 @@ static void check_case(const tools *all, const json_t *c) {
 
 enum { MAX_TOKENIZERS = 32 };
 
-/* Opens every tokenizer of the golden file; saved: after saving and loading it. */
-static void check_golden(bool saved) {
+/* Opens tokenizer i of a golden file; saved: after saving and loading it. */
+static tools open_golden(const json_t *item, size_t i, bool saved) {
+    bert_error e = {0};
+    char *text = json_dumps(item, i % 2 ? JSON_ENSURE_ASCII : JSON_INDENT(1));
+    tools x = {open_text("tokenizer.json", text, strlen(text), NULL, &e), NULL};
+    assert_string_equal(e.message, "");
+    free(text);
+    if (saved) {
+        char *d = test_directory();
+        assert_int_equal(bert_tokenizer_save(x.t, d, &e), 0);
+        bert_tokenizer_close(x.t);
+        x.t = bert_tokenizer_open(d, NULL, &e);
+        assert_string_equal(e.message, "");
+        test_remove(d);
+    }
+    x.enc = bert_tokenization_new(x.t, &e);
+    assert_non_null(x.enc);
+    return x;
+}
+
+/* Where the file has one vocabulary it serves all of its tokenizers. */
+static void check_golden(const char *file, size_t cases, bool saved) {
     json_error_t je;
-    json_t *golden =
-        json_load_file(BERT_SOURCE_DIR "/tests/golden/tokenizer.json", JSON_ALLOW_NUL, &je);
+    json_t *golden = json_load_file(file, JSON_ALLOW_NUL, &je);
     assert_non_null(golden);
-    json_t *list = json_object_get(golden, "tokenizers"), *item;
+    json_t *item, *vocab = json_object_get(golden, "vocab");
     tools all[MAX_TOKENIZERS] = {{NULL, NULL}};
     size_t i;
-    json_array_foreach(list, i, item) {
-        bert_error e = {0};
+    json_array_foreach(json_object_get(golden, "tokenizers"), i, item) {
         assert_true(i < MAX_TOKENIZERS);
-        json_object_set(json_object_get(item, "model"), "vocab", json_object_get(golden, "vocab"));
-        char *text = json_dumps(item, i % 2 ? JSON_ENSURE_ASCII : JSON_INDENT(1));
-        all[i].t = open_text("tokenizer.json", text, strlen(text), NULL, &e);
-        assert_string_equal(e.message, "");
-        free(text);
-        if (saved) {
-            char *d = test_directory();
-            assert_int_equal(bert_tokenizer_save(all[i].t, d, &e), 0);
-            bert_tokenizer_close(all[i].t);
-            all[i].t = bert_tokenizer_open(d, NULL, &e);
-            assert_string_equal(e.message, "");
-            test_remove(d);
-        }
-        all[i].enc = bert_tokenization_new(all[i].t, &e);
-        assert_non_null(all[i].enc);
+        if (vocab) json_object_set(json_object_get(item, "model"), "vocab", vocab);
+        all[i] = open_golden(item, i, saved);
     }
     json_array_foreach(json_object_get(golden, "cases"), i, item) check_case(all, item);
-    assert_int_equal(i, 5000);
+    assert_int_equal(i, cases);
     for (i = 0; i < MAX_TOKENIZERS; i++) close_tools(all[i]);
     json_decref(golden);
 }
 
+#define GOLDEN BERT_SOURCE_DIR "/tests/golden/"
 static void golden_cases(void **state) {
     (void)state;
-    check_golden(false);
+    check_golden(GOLDEN "tokenizer.json", 5000, false);
+    check_golden(GOLDEN "tokenizers.json", 4000, false);
 }
 
 static void golden_cases_after_saving(void **state) {
     (void)state;
-    check_golden(true);
+    check_golden(GOLDEN "tokenizer.json", 5000, true);
+    check_golden(GOLDEN "tokenizers.json", 4000, true);
 }
 
 /* ---------------------------------------------------------------------------- Bad files */
@@ -200,10 +208,13 @@ static void bad_tokenizer_files_are_named(void **state) {
     expect_refused("\\ud83d\\ude00", "\xff", BERT_EFORMAT, "not valid JSON");
     expect_refused("\"unk_token\": \"[UNK]\"", "\"unk_token\": \"<unk>\"", BERT_EFORMAT, "<unk>");
     expect_refused("\"unk_token\": \"[UNK]\"", "\"unk_token\": 7", BERT_EFORMAT, "unk_token");
-    expect_refused("\"type\": \"WordPiece\", \"unk", "\"type\": \"BPE\", \"unk", BERT_EUNSUPPORTED,
-                   "BPE");
+    expect_refused("\"type\": \"WordPiece\", \"unk", "\"type\": \"BPE\", \"unk", BERT_EFORMAT,
+                   "model.merges: must be an array");
+    expect_refused("\"type\": \"WordPiece\", \"unk", "\"type\": \"Odd\", \"unk", BERT_EUNSUPPORTED,
+                   "BPE and Unigram are");
     expect_refused("BertPreTokenizer", "Split", BERT_EUNSUPPORTED, "Split");
-    expect_refused("BertNormalizer", "Sequence", BERT_EUNSUPPORTED, "Sequence");
+    expect_refused("BertNormalizer", "Sequence", BERT_EFORMAT, "normalizers: must be an array");
+    expect_refused("BertNormalizer", "Nmt", BERT_EUNSUPPORTED, "StripAccents, Strip, Replace");
     expect_refused("BertProcessing", "Odd", BERT_EUNSUPPORTED, "RobertaProcessing");
     expect_refused("\"type\": \"WordPiece\", \"prefix\"", "\"type\": \"Fuse\", \"prefix\"",
                    BERT_EUNSUPPORTED, "Fuse");

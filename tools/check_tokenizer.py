@@ -3,6 +3,7 @@
 sequence ids, special masks, decoding. Prints the cases compared and the differences (none).
 
     python tools/check_tokenizer.py sweep DIR              every scalar value, every flag combination
+    python tools/check_tokenizer.py scalars DIR [STEP]     every (STEP-th) scalar value, alone and in context
     python tools/check_tokenizer.py fuzz DIR [N [SEED]]    N made-up strings
     python tools/check_tokenizer.py pairs DIR [N [SEED]]   pairs, truncation, windows
     python tools/check_tokenizer.py added DIR [N [SEED]]   added tokens with every flag
@@ -125,6 +126,22 @@ def sweep(directory):
         bad += report.end()
         m.close()
     return bad
+
+
+def scalars(directory, step="1"):
+    """For tokenizers of any kind: alone, in a word, after a space and doubled, under a mark, over one, at both ends."""
+    o, path = oracle(directory)
+    m = libbert.Tokenizer(path)
+    report = Report(f"scalars {directory}")
+    for c in range(0, 0x110000, int(step)):
+        if 0xD800 <= c <= 0xDFFF:
+            continue
+        x = chr(c)
+        case = [x, "a" + x + "b", " " + x + x + " e", x + "\u0301b", "1e" + x + "\u0308 ", x + " q\u0327" + x]
+        for s, e in zip(case, o.encode_batch(case)):
+            report.same(s, m.encode(s)[0], flat(e))
+    m.close()
+    return report.end()
 
 
 def fuzz(directory, n="1000000", seed="1"):

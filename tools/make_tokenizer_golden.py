@@ -166,4 +166,5 @@ def main(cases=5000):
     sys.stdout.write("\n]}\n")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -1,12 +1,15 @@
 #include "base/error.h"
+#include "text/bpe.h"
 #include "text/code_points.h"
 #include "text/load.h"
-#include "text/normalize.h"
+#include "text/steps.h"
 #include <stdlib.h>
 
 const char *const bert_token_model_names[BERT_TOKEN_MODELS] = {
     [BERT_WORDPIECE] = "WordPiece",
     [BERT_WORDLEVEL] = "WordLevel",
+    [BERT_BPE] = "BPE",
+    [BERT_UNIGRAM] = "Unigram",
 };
 const char *const bert_split_names[BERT_SPLITS] = {
     [BERT_SPLIT_BERT] = "BertPreTokenizer",
@@ -26,7 +29,21 @@ void bert_tokenizer_defaults(bert_tokenizer *t, const char *const names[BERT_SPE
                                       .handle_chinese_chars = true,
                                       .strip_accents_null = true,
                                       .lowercase = true};
-    t->has_decoder = t->decoder_cleanup = true;
+    t->decoder = BERT_DECODE_WORDPIECE;
+    t->decoder_cleanup = true;
+}
+
+int bert_tokenizer_steps(bert_tokenizer *t, bert_error *e) {
+    const size_t bytes = BERT_MAX_STEPS * sizeof *t->normalizers;
+    t->normalizers = bert_arena_calloc(&t->arena, bytes);
+    t->splits = bert_arena_calloc(&t->arena, bytes);
+    t->decoder_step = bert_arena_calloc(&t->arena, sizeof *t->decoder_step);
+    if (!t->normalizers || !t->splits || !t->decoder_step) return bert_fail_memory(e, 2 * bytes);
+    t->normalizers[t->n_normalizers++].kind =
+        bert_step_kind_of(bert_normalizer_kinds, "BertNormalizer");
+    t->splits[t->n_splits++].kind =
+        bert_step_kind_of(bert_pre_tokenizer_kinds, bert_split_names[BERT_SPLIT_BERT]);
+    return BERT_OK;
 }
 
 char *bert_tokenizer_strdup(bert_tokenizer *t, const char *s, bert_error *e) {
@@ -137,45 +154,32 @@ int bert_added_token_of(const json_t *object, bert_added_token *token, const cha
 
 /* ------------------------------------------------------------------------ Finishing */
 
-typedef struct {
-    uint8_t *bytes;
-    size_t n;
-} buffer;
-
-static void put_buffer(void *context, uint32_t c, const bert_unicode *u, bert_span at) {
-    (void)u, (void)at;
-    buffer *b = context;
-    b->n += (size_t)bert_utf8_put(c, b->bytes + b->n);
-}
-
 /* What an added token that matches normalised text looks like there. */
-static int normalize_content(bert_tokenizer *t, bert_added_token *a, bert_error *e) {
+static int normalize_content(bert_tokenizer *t, bert_work *w, bert_added_token *a, bert_error *e) {
     a->normalized_content = a->content;
     a->normalized_bytes = a->bytes;
-    if (!a->normalized) return BERT_OK;
-    /* A code point of two bytes or more becomes four at most, and gets two spaces. */
-    buffer b = {bert_arena_alloc(&t->arena, a->bytes * 18 + 1), 0};
-    bert_normalizer_state s = {.flags = t->normalizer};
-    if (!b.bytes) return bert_fail_memory(e, a->bytes * 18 + 1);
+    if (!a->normalized || !t->n_normalizers) return BERT_OK;
     const uint8_t *p = (const uint8_t *)a->content, *end = p + a->bytes;
-    while (p < end)
-        bert_normalizer_put(&s, bert_utf8_next(&p, end), (bert_span){0}, put_buffer, &b);
-    bert_normalizer_flush(&s, put_buffer, &b);
-    bool failed = s.failed;
-    bert_normalizer_free(&s);
-    if (failed) return bert_fail_memory(e, a->bytes);
-    b.bytes[b.n] = 0;
-    a->normalized_content = (const char *)b.bytes;
-    a->normalized_bytes = b.n;
+    w->next.n = 0;
+    while (p < end) bert_chars_put(w, bert_utf8_next(&p, end), (bert_span){0, 1});
+    bert_work_turn(w);
+    if (!w->failed) bert_normalize_all(w);
+    uint8_t *text = w->failed ? NULL : bert_arena_alloc(&t->arena, 4 * w->text.n + 1);
+    if (!text) return bert_fail_memory(e, a->bytes);
+    size_t n = 0;
+    for (size_t i = 0; i < w->text.n; i++) n += (size_t)bert_utf8_put(w->text.c[i], text + n);
+    text[n] = 0;
+    a->normalized_content = (const char *)text;
+    a->normalized_bytes = n;
     return BERT_OK;
 }
 
-static int finish_added(bert_tokenizer *t, bert_error *e) {
+static int index_added(bert_tokenizer *t, bert_work *w, bert_error *e) {
     int rc = bert_trie_init(&t->raw, 0, e);
     if (!rc) rc = bert_trie_init(&t->normalized, 0, e);
     for (int32_t i = 0; !rc && i < t->n_added; i++) {
         bert_added_token *a = &t->added[i];
-        rc = normalize_content(t, a, e);
+        rc = normalize_content(t, w, a, e);
         if (rc || !a->normalized_bytes) continue;
         bert_trie *trie = a->normalized ? &t->normalized : &t->raw;
         /* Two may look alike once normalised; the first is the one that is found. */
@@ -187,6 +191,13 @@ static int finish_added(bert_tokenizer *t, bert_error *e) {
         first->is[first->last] = true;
         a->normalized ? t->n_normalized++ : t->n_raw++;
     }
+    return rc;
+}
+
+static int finish_added(bert_tokenizer *t, bert_error *e) {
+    bert_work w = {.t = t};
+    int rc = index_added(t, &w, e);
+    bert_work_free(&w);
     return rc;
 }
 
@@ -231,16 +242,34 @@ static void finish_ascii(bert_tokenizer *t) {
     }
 }
 
-int bert_tokenizer_finish(bert_tokenizer *t, const char *where, bert_error *e) {
-    if (t->normalizer.strip_accents_null) t->normalizer.strip_accents = t->normalizer.lowercase;
-    t->unk = bert_vocabulary_find(t, t->unk_token, strlen(t->unk_token));
-    if (t->unk < 0)
-        return bert_fail(e, BERT_EFORMAT, "%s: the vocabulary lacks its unknown token '%.100s'",
-                         where, t->unk_token);
+/* The classic tokenizers, which tokenize.c reads by itself. */
+static void finish_steps(bert_tokenizer *t) {
+    const char *split = t->n_splits == 1 ? t->splits[0].kind->type : "";
+    t->split = BERT_SPLITS;
+    for (int i = 0; i < BERT_SPLITS; i++)
+        if (!strcmp(split, bert_split_names[i])) t->split = (bert_split)i;
+    t->classic = t->split < BERT_SPLITS && t->model <= BERT_WORDLEVEL &&
+                 (!t->n_normalizers || (t->n_normalizers == 1 && t->normalizer.present));
+    t->quick = t->classic && t->split == BERT_SPLIT_BERT &&
+               (t->model != BERT_WORDPIECE || t->max_chars >= BERT_LONG_WORD);
+}
+
+/* Names of tokens that a checkpoint without a configuration may have in the place of BERT's. */
+static const char *const other_names[BERT_SPECIALS] = {"<pad>", "<unk>", "<s>", "</s>", "<mask>"};
+
+static void finish_specials(bert_tokenizer *t) {
     for (int i = 0; i < BERT_SPECIALS; i++) {
-        t->special_ids[i] = t->special_names[i] ? bert_token_id(t, t->special_names[i]) : -1;
+        const char *name = t->special_names[i];
+        t->special_ids[i] = name ? bert_token_id(t, name) : -1;
+        if (t->special_ids[i] < 0) {
+            t->special_names[i] = other_names[i];
+            t->special_ids[i] = bert_token_id(t, other_names[i]);
+        }
         if (t->special_ids[i] < 0) t->special_names[i] = NULL;
     }
+}
+
+static int check_templates(const bert_tokenizer *t, const char *where, bert_error *e) {
     const bert_template *templates[] = {&t->single, &t->pair};
     for (int k = 0; k < 2; k++)
         for (int i = 0; i < templates[k]->n; i++)
@@ -249,12 +278,30 @@ int bert_tokenizer_finish(bert_tokenizer *t, const char *where, bert_error *e) {
                     e, BERT_EFORMAT,
                     "%s: post_processor: special token '%.100s' has id %d; there are %d", where,
                     templates[k]->pieces[i].token, templates[k]->pieces[i].id, t->size);
+    return BERT_OK;
+}
+
+/* A byte-level model has no unknown token; a Unigram has its id. */
+static int finish_unknown(bert_tokenizer *t, const char *where, bert_error *e) {
+    if (t->model == BERT_UNIGRAM) return BERT_OK;
+    t->unk = t->unk_token ? bert_vocabulary_find(t, t->unk_token, strlen(t->unk_token)) : -1;
+    if (t->unk >= 0 || t->model == BERT_BPE) return BERT_OK;
+    return bert_fail(e, BERT_EFORMAT, "%s: the vocabulary lacks its unknown token '%.100s'", where,
+                     t->unk_token);
+}
+
+int bert_tokenizer_finish(bert_tokenizer *t, const char *where, bert_error *e) {
+    if (t->normalizer.strip_accents_null) t->normalizer.strip_accents = t->normalizer.lowercase;
+    int rc = finish_unknown(t, where, e);
+    if (rc) return rc;
+    finish_specials(t);
+    if ((rc = check_templates(t, where, e))) return rc;
     t->prefix_bytes = strlen(t->prefix);
     t->continuation = bert_vocab_hash_all(BERT_VOCAB_START, t->prefix, t->prefix_bytes);
     if (t->model != BERT_WORDPIECE) t->max_chars = 1;
-    t->quick = t->split == BERT_SPLIT_BERT &&
-               (t->model != BERT_WORDPIECE || t->max_chars >= BERT_LONG_WORD);
+    finish_steps(t);
     finish_ascii(t);
-    int rc = finish_spaces(t, e);
+    if (t->model == BERT_BPE) bert_bpe_finish(t);
+    rc = finish_spaces(t, e);
     return rc ? rc : finish_added(t, e);
 }

@@ -1,5 +1,7 @@
 #include "base/error.h"
-#include "text/tokenizer.h"
+#include "text/byte_level.h"
+#include "text/code_points.h"
+#include "text/steps.h"
 #include <stdlib.h>
 
 int32_t bert_tokenizer_size(const bert_tokenizer *t) {
@@ -36,6 +38,8 @@ bert_special_ids bert_tokenizer_special(const bert_tokenizer *t) {
 typedef struct {
     char *out;
     size_t capacity, n;
+    uint8_t *bytes; /* of a byte-level decoder, which makes characters of them in the end */
+    size_t bytes_n, bytes_capacity;
 } output;
 
 static void put(output *o, const char *s, size_t n) {
@@ -94,26 +98,91 @@ static const char *text_of(const bert_tokenizer *t, int32_t id, size_t *n, bool 
 }
 
 /* One token after those before it: without its prefix, or behind a space; cleaned up. */
-static int put_token(const bert_tokenizer *t, output *o, const char *token, size_t bytes,
-                     bool first, bert_error *e) {
+static int put_spaced(const bert_tokenizer *t, output *o, const char *token, size_t bytes,
+                      bool first, bert_error *e) {
     const size_t prefix = strlen(t->decoder_prefix);
+    const bool decodes = t->decoder == BERT_DECODE_WORDPIECE;
     char small[256], *s = small;
     if (bytes + 1 > sizeof small && !(s = malloc(bytes + 1))) return bert_fail_memory(e, bytes + 1);
     size_t length = 0;
-    if (!first && t->has_decoder && bytes >= prefix && !memcmp(token, t->decoder_prefix, prefix)) {
+    if (!first && decodes && bytes >= prefix && !memcmp(token, t->decoder_prefix, prefix)) {
         token += prefix;
         bytes -= prefix;
     } else if (!first)
         s[length++] = ' ';
     memcpy(s + length, token, bytes);
     length += bytes;
-    if (t->has_decoder && t->decoder_cleanup) length = clean_up(s, length, true);
+    if (decodes && t->decoder_cleanup) length = clean_up(s, length, true);
     put(o, s, length);
     if (s != small) free(s);
     return 0;
 }
 
+/* The bytes that its characters stand for; of a token with one that stands for none, its own. */
+static int put_bytes(const bert_tokenizer *t, output *o, const char *token, size_t bytes,
+                     bool first, bert_error *e) {
+    (void)t, (void)first;
+    if (o->bytes_n + bytes > o->bytes_capacity) {
+        const size_t capacity = 2 * (o->bytes_n + bytes) + 256;
+        uint8_t *larger = realloc(o->bytes, capacity);
+        if (!larger) return bert_fail_memory(e, capacity);
+        o->bytes = larger;
+        o->bytes_capacity = capacity;
+    }
+    uint8_t *out = o->bytes + o->bytes_n;
+    size_t n = 0;
+    for (const uint8_t *p = (const uint8_t *)token, *end = p + bytes; p < end; n++) {
+        const int byte = bert_char_byte(bert_utf8_next(&p, end));
+        if (byte < 0) {
+            memcpy(out, token, n = bytes);
+            break;
+        }
+        out[n] = (uint8_t)byte;
+    }
+    o->bytes_n += n;
+    return 0;
+}
+
+/* Marks as spaces; those of the first token are what was put before the text. */
+static int put_metaspace(const bert_tokenizer *t, output *o, const char *token, size_t bytes,
+                         bool first, bert_error *e) {
+    (void)e;
+    const bert_step *s = t->decoder_step;
+    for (const uint8_t *p = (const uint8_t *)token, *end = p + bytes; p < end;) {
+        const uint8_t *from = p;
+        if (bert_utf8_next(&p, end) != s->replacement)
+            put(o, (const char *)from, (size_t)(p - from));
+        else if (!first || s->prepend == BERT_PREPEND_NEVER)
+            put(o, " ", 1);
+    }
+    return 0;
+}
+
+typedef int put_token_fn(const bert_tokenizer *t, output *o, const char *token, size_t bytes,
+                         bool first, bert_error *e);
+static put_token_fn *const decoders[BERT_DECODERS] = {
+    [BERT_DECODE_NONE] = put_spaced,
+    [BERT_DECODE_WORDPIECE] = put_spaced,
+    [BERT_DECODE_BYTES] = put_bytes,
+    [BERT_DECODE_METASPACE] = put_metaspace,
+};
+
+static int put_token(const bert_tokenizer *t, output *o, const char *token, size_t bytes,
+                     bool first, bert_error *e) {
+    return decoders[t->decoder](t, o, token, bytes, first, e);
+}
+
+/* Bytes that are no UTF-8 are U+FFFD. */
+static void put_characters(output *o) {
+    for (const uint8_t *p = o->bytes, *end = p + o->bytes_n; p < end;) {
+        uint8_t text[4];
+        put(o, (char *)text, (size_t)bert_utf8_put(bert_utf8_next(&p, end), text));
+    }
+    free(o->bytes);
+}
+
 static int64_t finish(output *o, size_t capacity) {
+    put_characters(o);
     if (capacity) o->out[o->n < capacity ? o->n : capacity - 1] = 0;
     return (int64_t)o->n;
 }
@@ -123,7 +192,7 @@ int64_t bert_decode(const bert_tokenizer *t, const int32_t *ids, size_t n, bool 
     BERT_DOOR(e);
     if (!t || (!ids && n) || (!out && capacity))
         return bert_fail(e, BERT_EINVAL, "bert_decode: an argument is NULL");
-    output o = {out, capacity ? capacity - 1 : 0, 0};
+    output o = {.out = out, .capacity = capacity ? capacity - 1 : 0};
     bool first = true;
     int rc = 0;
     for (size_t k = 0; k < n && !rc; k++) {
@@ -145,7 +214,7 @@ int64_t bert_decode(const bert_tokenizer *t, const int32_t *ids, size_t n, bool 
 
 int64_t bert_join_tokens(const bert_tokenizer *t, const char *const *tokens, size_t n, char *out,
                          size_t capacity, bert_error *e) {
-    output o = {out, capacity ? capacity - 1 : 0, 0};
+    output o = {.out = out, .capacity = capacity ? capacity - 1 : 0};
     int rc = 0;
     for (size_t k = 0; k < n && !rc; k++)
         rc = put_token(t, &o, tokens[k], strlen(tokens[k]), !k, e);

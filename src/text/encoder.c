@@ -42,6 +42,8 @@ bert_tokenization *bert_tokenization_new(const bert_tokenizer *t, bert_error *e)
     if (tok) {
         tok->t = t;
         tok->normalize.flags = t->normalizer;
+        tok->work.t = t;
+        tok->found_capacity = (size_t)t->max_chars + 1;
         set_kinds(tok);
         make_entries(tok);
         tok->found = malloc(((size_t)t->max_chars + 1) * sizeof *tok->found);
@@ -64,17 +66,20 @@ bert_tokenization *bert_tokenization_new(const bert_tokenizer *t, bert_error *e)
 void bert_tokenization_free(bert_tokenization *tok) {
     if (!tok) return;
     bert_normalizer_free(&tok->normalize);
-    for (int i = 0; i < 2; i++) {
-        free(tok->sequences[i].ids);
-        free(tok->sequences[i].words);
-        free(tok->sequences[i].offsets);
-        free(tok->sequences[i].spaced);
+    bert_work_free(&tok->work);
+    bert_bpe_work_free(&tok->bpe);
+    bert_tokens *const tokens[] = {&tok->sequences[0], &tok->sequences[1], &tok->piped};
+    for (int i = 0; i < 3; i++) {
+        free(tokens[i]->ids);
+        free(tokens[i]->words);
+        free(tokens[i]->offsets);
+        free(tokens[i]->spaced);
     }
     void *const blocks[] = {tok->entries,    tok->word,           tok->places,  tok->found,
                             tok->ends,       tok->hashes,         tok->stretch, tok->chars,
                             tok->ideographs, tok->stretch_places, tok->ids,     tok->type_ids,
                             tok->word_ids,   tok->sequence_ids,   tok->offsets, tok->special,
-                            tok->starts};
+                            tok->starts,     tok->char_bytes,     tok->best};
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) free(blocks[i]);
     free(tok);
 }

@@ -20,5 +20,6 @@ int bert_part_unsupported(const char *where, const char *key, const char *type, 
 
 /* The parts of a tokenizer.json, each of root's member of that name. */
 typedef int bert_read_part(bert_tokenizer *t, const json_t *root, const char *where, bert_error *e);
-bert_read_part bert_read_post_processor;
+bert_read_part bert_read_model, bert_read_post_processor;
+int bert_model_kind(const json_t *root, const char *where, bert_token_model *kind, bert_error *e);
 #endif

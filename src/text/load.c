@@ -2,7 +2,9 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "files/pretrained.h"
+#include "text/bpe.h"
 #include "text/tokenizer_class.h"
+#include "text/unigram.h"
 #include <stdlib.h>
 
 /* The files of a checkpoint that say something of its tokenizer. */
@@ -334,6 +336,7 @@ static int load(bert_tokenizer *t, const source *from, const bert_tokenizer_opti
     const bert_tokenizer_family *family = rc ? NULL : find_family(&s, from, json, e);
     if (!rc && !family) rc = e->code;
     if (!rc) bert_tokenizer_defaults(t, family->names);
+    if (!rc) rc = bert_tokenizer_steps(t, e);
     if (!rc) rc = load_main(t, from, json, e);
     if (!rc) rc = read_config(t, s.config, json, e);
     if (!rc) rc = read_special_names(t, &s, s.config, e);
@@ -420,6 +423,8 @@ bert_tokenizer *bert_tokenizer_open(const char *path, const bert_tokenizer_optio
 void bert_tokenizer_close(bert_tokenizer *t) {
     if (!t) return;
     bert_vocab_free(&t->vocabulary);
+    bert_bpe_free(t->bpe);
+    bert_unigram_free(t->unigram);
     bert_trie *const tries[] = {&t->contents, &t->raw, &t->normalized};
     for (int i = 0; i < 3; i++) bert_trie_free(tries[i]);
     free(t->tokens);

@@ -7,6 +7,9 @@
 /* Defaults: WordPiece with these names and BERT's normaliser, nothing in the vocabulary. */
 void bert_tokenizer_defaults(bert_tokenizer *t, const char *const names[BERT_SPECIALS]);
 
+/* Room for steps, and those of BERT. */
+int bert_tokenizer_steps(bert_tokenizer *t, bert_error *e);
+
 /* The model's vocabulary: room for `bytes` of text and about so many tokens, then each
  * token. A token given twice keeps its last id; an id given twice is an
  * error. */

@@ -2,100 +2,62 @@
 #include "base/file.h"
 #include "text/json_parts.h"
 #include "text/json_vocab.h"
+#include "text/steps.h"
 #include <stdlib.h>
-
-/* -------------------------------------------------------------------------- The model */
-
-/* The kind of model; one that names none shows it by its members, as in files from before. */
-static const char *model_type(const json_t *model) {
-    const char *type = json_string_value(json_object_get(model, "type"));
-    if (type) return type;
-    if (json_object_get(model, "max_input_chars_per_word")) return "WordPiece";
-    if (json_object_get(model, "merges")) return "BPE";
-    return json_is_array(json_object_get(model, "vocab")) ? "Unigram" : "";
-}
-
-static int find_model(const json_t *root, const char *where, bert_token_model *kind,
-                      bert_error *e) {
-    const json_t *model = json_object_get(root, "model");
-    if (!json_is_object(model)) return bert_part_wrong(where, "model", "an object", e);
-    const char *type = model_type(model);
-    for (int i = 0; i < BERT_TOKEN_MODELS; i++)
-        if (!strcmp(type, bert_token_model_names[i])) {
-            *kind = (bert_token_model)i;
-            return BERT_OK;
-        }
-    const bool unigram = !strcmp(type, "Unigram"), known = unigram || !strcmp(type, "BPE");
-    if (!known) return bert_part_unsupported(where, "model", type, "WordPiece or WordLevel is", e);
-    return bert_fail(e, BERT_EUNSUPPORTED,
-                     "%s: %s%s tokenizers are not supported (WordPiece and WordLevel are); make "
-                     "the ids with transformers or tokenizers",
-                     where, type, unigram ? " (sentencepiece)" : "");
-}
-
-static int read_model(bert_tokenizer *t, const json_t *root, const char *where, bert_error *e) {
-    const json_t *model = json_object_get(root, "model");
-    int rc = find_model(root, where, &t->model, e);
-    if (rc) return rc;
-    const char *unk = bert_part_need_string(model, "unk_token", where, e);
-    if (!unk || !(t->unk_token = bert_tokenizer_strdup(t, unk, e))) return BERT_EFORMAT;
-    if (t->model == BERT_WORDPIECE) {
-        const char *prefix = bert_part_need_string(model, "continuing_subword_prefix", where, e);
-        if (!prefix || !(t->prefix = bert_tokenizer_strdup(t, prefix, e))) return BERT_EFORMAT;
-        rc = bert_part_need_int(model, "max_input_chars_per_word", BERT_MAX_WORD, &t->max_chars,
-                                where, e);
-        if (rc) return rc;
-    }
-    t->special_names[BERT_SPECIAL_UNK] = t->unk_token;
-    return BERT_OK;
-}
 
 /* --------------------------------------------------------- Normalizer, split, decoder */
 
 static int read_normalizer(bert_tokenizer *t, const json_t *root, const char *where,
                            bert_error *e) {
-    const json_t *n = json_object_get(root, "normalizer");
-    const char *type = bert_part_type(n, where, "normalizer", e);
-    if (!type) return BERT_EFORMAT;
     t->normalizer = (bert_normalizer){0};
-    if (!*type) return BERT_OK;
-    if (strcmp(type, "BertNormalizer"))
-        return bert_part_unsupported(where, "normalizer", type, "BertNormalizer is", e);
-    bert_normalizer *f = &t->normalizer;
-    f->present = true;
-    int rc = bert_part_need_bool(n, "clean_text", &f->clean_text, where, e);
-    if (!rc)
-        rc = bert_part_need_bool(n, "handle_chinese_chars", &f->handle_chinese_chars, where, e);
-    if (!rc) rc = bert_part_need_bool(n, "lowercase", &f->lowercase, where, e);
-    if (!rc) rc = bert_json_bool(n, "strip_accents", &f->strip_accents, where, e);
-    const json_t *strip = json_object_get(n, "strip_accents");
-    f->strip_accents_null = !strip || json_is_null(strip);
-    return rc;
+    return bert_steps_read(t, root, "normalizer", "normalizers", bert_normalizer_kinds,
+                           t->normalizers, &t->n_normalizers, where, e);
 }
 
-static int read_split(bert_tokenizer *t, const json_t *root, const char *where, bert_error *e) {
-    const char *type =
-        bert_part_type(json_object_get(root, "pre_tokenizer"), where, "pre_tokenizer", e);
-    if (!type) return BERT_EFORMAT;
-    for (int i = 0; i < BERT_SPLITS; i++)
-        if (!strcmp(type, bert_split_names[i])) {
-            t->split = (bert_split)i;
-            return BERT_OK;
-        }
-    return bert_part_unsupported(where, "pre_tokenizer", type, "BertPreTokenizer is", e);
+/* Bytes are what BPE is made of here, and nothing else. */
+static int read_splits(bert_tokenizer *t, const json_t *root, const char *where, bert_error *e) {
+    int rc = bert_steps_read(t, root, "pre_tokenizer", "pretokenizers", bert_pre_tokenizer_kinds,
+                             t->splits, &t->n_splits, where, e);
+    if (rc || t->byte_level == (t->model == BERT_BPE)) return rc;
+    return bert_fail(e, BERT_EUNSUPPORTED,
+                     "%s: a %s model %s a ByteLevel pre-tokenizer is not supported", where,
+                     bert_token_model_names[t->model], t->byte_level ? "with" : "without");
 }
+
+static int read_wordpiece_decoder(bert_tokenizer *t, const json_t *d, const char *where,
+                                  bert_error *e) {
+    const char *prefix = bert_part_need_string(d, "prefix", where, e);
+    if (!prefix || !(t->decoder_prefix = bert_tokenizer_strdup(t, prefix, e))) return BERT_EFORMAT;
+    return bert_part_need_bool(d, "cleanup", &t->decoder_cleanup, where, e);
+}
+
+static int read_metaspace_decoder(bert_tokenizer *t, const json_t *d, const char *where,
+                                  bert_error *e) {
+    return bert_read_metaspace(d, t->decoder_step, where, e);
+}
+
+static const struct {
+    const char *type;
+    bert_decoder decoder;
+    int (*read)(bert_tokenizer *t, const json_t *d, const char *where, bert_error *e);
+} decoders[] = {
+    {"", BERT_DECODE_NONE, NULL},
+    {"WordPiece", BERT_DECODE_WORDPIECE, read_wordpiece_decoder},
+    {"ByteLevel", BERT_DECODE_BYTES, NULL},
+    {"Metaspace", BERT_DECODE_METASPACE, read_metaspace_decoder},
+};
 
 static int read_decoder(bert_tokenizer *t, const json_t *root, const char *where, bert_error *e) {
     const json_t *d = json_object_get(root, "decoder");
     const char *type = bert_part_type(d, where, "decoder", e);
     if (!type) return BERT_EFORMAT;
-    t->has_decoder = *type;
-    if (!*type) return BERT_OK;
-    if (strcmp(type, "WordPiece"))
-        return bert_part_unsupported(where, "decoder", type, "WordPiece is", e);
-    const char *prefix = bert_part_need_string(d, "prefix", where, e);
-    if (!prefix || !(t->decoder_prefix = bert_tokenizer_strdup(t, prefix, e))) return BERT_EFORMAT;
-    return bert_part_need_bool(d, "cleanup", &t->decoder_cleanup, where, e);
+    for (size_t i = 0; i < sizeof decoders / sizeof *decoders; i++) {
+        if (strcmp(type, decoders[i].type)) continue;
+        t->decoder = decoders[i].decoder;
+        return decoders[i].read ? decoders[i].read(t, d, where, e) : BERT_OK;
+    }
+    return bert_part_unsupported(where, "decoder", type, "WordPiece, ByteLevel and Metaspace are",
+                                 e);
 }
 
 static int read_added_tokens(bert_tokenizer *t, const json_t *root, const char *where,
@@ -125,10 +87,9 @@ static int read_truncation(bert_tokenizer *t, const json_t *root, const char *wh
     return BERT_OK;
 }
 
-typedef int read_part(bert_tokenizer *t, const json_t *root, const char *where, bert_error *e);
-static read_part *const parts[] = {read_model,     read_normalizer,          read_split,
-                                   read_decoder,   bert_read_post_processor, read_added_tokens,
-                                   read_truncation};
+static bert_read_part *const parts[] = {
+    bert_read_model,          read_normalizer,   read_splits,    read_decoder,
+    bert_read_post_processor, read_added_tokens, read_truncation};
 
 static int read_parts(bert_tokenizer *t, const json_t *root, const char *where, bert_error *e) {
     const json_t *version = json_object_get(root, "version");
@@ -160,7 +121,7 @@ static json_t *parse_rest(const char *text, size_t bytes, size_t start, size_t s
 int bert_load_tokenizer_json(bert_tokenizer *t, const char *text, size_t bytes, const char *where,
                              bert_error *e) {
     size_t start = 0, stop = 0;
-    bert_token_model kind;
+    bert_token_model kind = BERT_WORDPIECE;
     int rc = 0;
     const bool found = bert_find_json_vocab(text, bytes, &start, &stop);
     json_t *root = parse_rest(text, bytes, start, found ? stop : start, where, e);
@@ -168,9 +129,10 @@ int bert_load_tokenizer_json(bert_tokenizer *t, const char *text, size_t bytes, 
         rc = e->code;
     else if (!json_is_object(root))
         rc = bert_fail(e, BERT_EFORMAT, "%s: must be a JSON object", where);
-    if (!rc) rc = find_model(root, where, &kind, e);
-    if (!rc && !found) rc = bert_part_wrong(where, "model.vocab", "an object", e);
-    if (!rc) rc = bert_load_json_vocab(t, text + start, stop - start, where, e);
+    if (!rc) rc = bert_model_kind(root, where, &kind, e);
+    const bool object = !rc && kind != BERT_UNIGRAM;
+    if (object && !found) rc = bert_part_wrong(where, "model.vocab", "an object", e);
+    if (!rc && object) rc = bert_load_json_vocab(t, text + start, stop - start, where, e);
     if (!rc) rc = read_parts(t, root, where, e);
     json_decref(root);
     return rc;

@@ -53,17 +53,36 @@ typedef int split_word(bert_tokenization *tok, const uint8_t *word, size_t bytes
 static split_word *const models[BERT_TOKEN_MODELS] = {
     [BERT_WORDPIECE] = wordpiece,
     [BERT_WORDLEVEL] = wordlevel,
+    [BERT_BPE] = bert_bpe_pieces,
+    [BERT_UNIGRAM] = bert_unigram_pieces,
 };
 
+/* A word of n bytes may have as many pieces. */
+static bool reserve_found(bert_tokenization *tok, size_t n) {
+    if (n <= tok->found_capacity) return true;
+    const size_t capacity = n + n / 2;
+    void **const blocks[] = {(void **)&tok->found, (void **)&tok->ends, (void **)&tok->chars};
+    for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) {
+        void *p = realloc(*blocks[i], capacity * sizeof(int32_t));
+        tok->failed |= !p;
+        if (!p) return false;
+        *blocks[i] = p;
+    }
+    tok->found_capacity = capacity;
+    return true;
+}
+
 int bert_find_pieces(bert_tokenization *tok, const uint8_t *word, size_t bytes) {
+    const bool one = tok->t->model <= BERT_WORDLEVEL;
+    if (!one && !reserve_found(tok, bytes + 1)) return 0;
     int n = models[tok->t->model](tok, word, bytes);
-    if (!n) {
+    if (!n && one) {
         tok->found[0] = tok->t->unk;
         tok->ends[n++] = (uint32_t)bytes;
     }
     uint32_t at = 0, chars = 0;
     for (int i = 0; i < n; i++) {
-        for (; at < tok->ends[i]; at++) chars += !bert_utf8_continues(word[at]);
+        for (; at < (tok->ends[i] & ~BERT_INSIDE); at++) chars += !bert_utf8_continues(word[at]);
         tok->chars[i] = chars;
     }
     return n;

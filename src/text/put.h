@@ -2,25 +2,14 @@
  * remembered; for encode.c alone, since these lines run for every word of every text. */
 #ifndef BERT_TEXT_PUT_H
 #define BERT_TEXT_PUT_H
+#include "text/pipe.h"
 #include "text/tokenization.h"
 #include "text/word_cache.h"
 #include <stdlib.h>
 
 /* Makes room for n more tokens. Ids alone go to the caller's array, which does not grow. */
 static bool grow_output(bert_tokenization *tok, size_t n) {
-    bert_tokens *o = tok->out;
-    size_t capacity = o->capacity ? 2 * o->capacity : 256;
-    while (capacity < o->n + n) capacity *= 2;
-    int32_t *ids = realloc(o->ids, capacity * sizeof *ids);
-    if (ids) o->ids = ids;
-    int32_t *words = realloc(o->words, capacity * sizeof *words);
-    if (words) o->words = words;
-    bert_span *offsets = realloc(o->offsets, capacity * sizeof *offsets);
-    if (offsets) o->offsets = offsets;
-    if (ids && words && offsets)
-        o->capacity = capacity;
-    else
-        tok->failed = true;
+    tok->failed |= !bert_tokens_reserve(tok->out, n);
     return !tok->failed;
 }
 

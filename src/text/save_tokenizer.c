@@ -1,6 +1,9 @@
 #include "base/error.h"
 #include "base/file.h"
+#include "text/bpe.h"
 #include "text/load.h"
+#include "text/steps.h"
+#include "text/unigram.h"
 #include <stdlib.h>
 
 /* Shorthand for building a document whose failures show once, at its end: jansson's packing and
@@ -36,14 +39,6 @@ static const bert_added_token **sorted(const bert_tokenizer *t) {
     for (int32_t i = 0; i < t->n_added; i++) list[i] = &t->added[i];
     qsort(list, (size_t)t->n_added, sizeof *list, by_id);
     return list;
-}
-
-static json_t *normalizer_json(const bert_normalizer *f) {
-    if (!f->present) return json_null();
-    return json_pack("{ss sb sb so sb}", "type", "BertNormalizer", "clean_text", f->clean_text,
-                     "handle_chinese_chars", f->handle_chinese_chars, "strip_accents",
-                     f->strip_accents_null ? json_null() : boolean(f->strip_accents), "lowercase",
-                     f->lowercase);
 }
 
 static json_t *template_json(const bert_template *template) {
@@ -102,7 +97,7 @@ static json_t *post_processor_json(const bert_tokenizer *t) {
     return json_pack("{ss s[oo]}", "type", "Sequence", "processors", trims, templates);
 }
 
-static json_t *model_json(const bert_tokenizer *t) {
+static json_t *vocab_json(const bert_tokenizer *t) {
     json_t *vocab = json_object();
     int rc = 0;
     for (int32_t id = 0; id < t->model_size && !rc; id++) {
@@ -110,15 +105,76 @@ static json_t *model_json(const bert_tokenizer *t) {
         if (token && bert_vocabulary_find(t, token, strlen(token)) == id)
             rc = json_object_set_new_nocheck(vocab, token, json_integer(id));
     }
+    if (!rc) return vocab;
+    json_decref(vocab);
+    return NULL;
+}
+
+static json_t *wordpiece_json(const bert_tokenizer *t) {
+    return json_pack("{ss ss ss si so}", "type", "WordPiece", "unk_token", t->unk_token,
+                     "continuing_subword_prefix", t->prefix, "max_input_chars_per_word",
+                     t->max_chars, "vocab", vocab_json(t));
+}
+
+static json_t *wordlevel_json(const bert_tokenizer *t) {
+    return json_pack("{ss so ss}", "type", "WordLevel", "vocab", vocab_json(t), "unk_token",
+                     t->unk_token);
+}
+
+static json_t *bpe_json(const bert_tokenizer *t) {
+    const bert_bpe *b = t->bpe;
+    json_t *merges = json_array();
+    int rc = 0;
+    for (int32_t i = 0; i < b->n && !rc; i++)
+        if (b->left[i])
+            rc = json_array_append_new(merges, json_pack("[ss]", b->left[i], b->right[i]));
+    if (rc) {
+        json_decref(merges);
+        return NULL;
+    }
+    return json_pack("{ss sn ss? sn sn sb sb sb so so}", "type", "BPE", "dropout", "unk_token",
+                     t->unk_token, "continuing_subword_prefix", "end_of_word_suffix", "fuse_unk",
+                     b->fuses_unknown, "byte_fallback", false, "ignore_merges", b->ignore_merges,
+                     "vocab", vocab_json(t), "merges", merges);
+}
+
+static json_t *unigram_json(const bert_tokenizer *t) {
+    json_t *vocab = json_array();
+    int rc = 0;
+    for (int32_t i = 0; i < t->model_size && !rc; i++)
+        rc = json_array_append_new(vocab, json_pack("[sf]", t->tokens[i], t->unigram->scores[i]));
     if (rc) {
         json_decref(vocab);
         return NULL;
     }
-    if (t->model == BERT_WORDPIECE)
-        return json_pack("{ss ss ss si so}", "type", "WordPiece", "unk_token", t->unk_token,
-                         "continuing_subword_prefix", t->prefix, "max_input_chars_per_word",
-                         t->max_chars, "vocab", vocab);
-    return json_pack("{ss so ss}", "type", "WordLevel", "vocab", vocab, "unk_token", t->unk_token);
+    return json_pack("{ss si so sb}", "type", "Unigram", "unk_id", t->unk, "vocab", vocab,
+                     "byte_fallback", false);
+}
+
+static json_t *model_json(const bert_tokenizer *t) {
+    static json_t *(*const models[BERT_TOKEN_MODELS])(const bert_tokenizer *t) = {
+        [BERT_WORDPIECE] = wordpiece_json,
+        [BERT_WORDLEVEL] = wordlevel_json,
+        [BERT_BPE] = bpe_json,
+        [BERT_UNIGRAM] = unigram_json,
+    };
+    return models[t->model](t);
+}
+
+/* ByteLevel's flags say nothing to a decoder. */
+static json_t *decoder_json(const bert_tokenizer *t) {
+    switch (t->decoder) {
+    case BERT_DECODE_WORDPIECE:
+        return json_pack("{ss ss sb}", "type", "WordPiece", "prefix", t->decoder_prefix, "cleanup",
+                         t->decoder_cleanup);
+    case BERT_DECODE_BYTES:
+        return json_pack("{ss sb sb sb}", "type", "ByteLevel", "add_prefix_space", true,
+                         "trim_offsets", true, "use_regex", true);
+    case BERT_DECODE_METASPACE:
+        return bert_metaspace_json(t->decoder_step);
+    default:
+        return json_null();
+    }
 }
 
 static json_t *added_json(const bert_tokenizer *t) {
@@ -134,13 +190,12 @@ static json_t *added_json(const bert_tokenizer *t) {
 }
 
 static json_t *tokenizer_json(const bert_tokenizer *t) {
-    json_t *decoder = t->has_decoder ? json_pack("{ss ss sb}", "type", "WordPiece", "prefix",
-                                                 t->decoder_prefix, "cleanup", t->decoder_cleanup)
-                                     : json_null();
-    return json_pack("{ss sn sn so so s{ss} so so so}", "version", "1.0", "truncation", "padding",
-                     "added_tokens", added_json(t), "normalizer", normalizer_json(&t->normalizer),
-                     "pre_tokenizer", "type", bert_split_names[t->split], "post_processor",
-                     post_processor_json(t), "decoder", decoder, "model", model_json(t));
+    return json_pack("{ss sn sn so so so so so so}", "version", "1.0", "truncation", "padding",
+                     "added_tokens", added_json(t), "normalizer",
+                     bert_steps_json(t, t->normalizers, t->n_normalizers, "normalizers"),
+                     "pre_tokenizer", bert_steps_json(t, t->splits, t->n_splits, "pretokenizers"),
+                     "post_processor", post_processor_json(t), "decoder", decoder_json(t), "model",
+                     model_json(t));
 }
 
 static int set_special_names(const bert_tokenizer *t, json_t *o) {
@@ -187,11 +242,12 @@ static bool is_bert_tokenizer(const bert_tokenizer *t) {
         const char *name = t->special_names[i];
         if (!name || bert_trie_find(&t->contents, name, strlen(name)) < 0) return false;
     }
-    return t->normalizer.present && t->normalizer.clean_text && t->split == BERT_SPLIT_BERT &&
-           t->model == BERT_WORDPIECE && t->max_chars == BERT_MAX_CHARS &&
-           !strcmp(t->prefix, "##") && !strcmp(t->unk_token, t->special_names[BERT_SPECIAL_UNK]) &&
-           t->has_decoder && t->decoder_cleanup && !strcmp(t->decoder_prefix, "##") &&
-           has_bert_templates(t);
+    return t->classic && t->normalizer.present && t->normalizer.clean_text &&
+           t->split == BERT_SPLIT_BERT && t->model == BERT_WORDPIECE &&
+           t->max_chars == BERT_MAX_CHARS && !strcmp(t->prefix, "##") &&
+           !strcmp(t->unk_token, t->special_names[BERT_SPECIAL_UNK]) &&
+           t->decoder == BERT_DECODE_WORDPIECE && t->decoder_cleanup &&
+           !strcmp(t->decoder_prefix, "##") && has_bert_templates(t);
 }
 
 static json_t *config_json(const bert_tokenizer *t) {
@@ -264,6 +320,7 @@ int bert_tokenizer_save(const bert_tokenizer *t, const char *directory, bert_err
         return bert_fail(e, BERT_EINVAL, "bert_tokenizer_save: an argument is NULL");
     int rc = bert_make_directory(directory, e);
     for (size_t i = 0; i < sizeof files / sizeof *files && !rc; i++) {
+        if (!files[i].make && t->model > BERT_WORDLEVEL) continue;
         char *path = bert_path_join(directory, files[i].name);
         rc = !path           ? bert_fail_memory(e, strlen(directory) + 32)
              : files[i].make ? save_json(t, files[i].make, path, e)

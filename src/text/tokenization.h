@@ -2,8 +2,10 @@
  * (tokens to windows). */
 #ifndef BERT_TEXT_TOKENIZATION_H
 #define BERT_TEXT_TOKENIZATION_H
-#include "text/normalize.h"
+#include "text/bpe.h"
+#include "text/steps.h"
 #include "text/tokenizer.h"
+#include "text/unigram.h"
 
 /* What a word became, under its bytes padded with zeros: a piece is an id and, in the top eight
  * bits, the byte of the word where it ends; chars: the code point where it ends. An unused entry is
@@ -57,9 +59,13 @@ typedef struct {
     bert_span *offsets;
     size_t n, capacity;
     int32_t word; /* number of the next one */
+    const uint8_t *text;
     bert_spaced *spaced;
     size_t n_spaced, spaced_capacity;
 } bert_tokens;
+
+/* Of the end of a piece: what comes next begins one byte before it. */
+#define BERT_INSIDE 0x80000000u
 
 struct bert_tokenization {
     const bert_tokenizer *t;
@@ -100,6 +106,16 @@ struct bert_tokenization {
     uint32_t *ends, *chars; /* where they end, in bytes and in code points */
     uint64_t *hashes;       /* of the beginnings of what is left of the word */
 
+    /* what is put through all steps, and a word's way through the model */
+    bert_work work;
+    bert_tokens piped;
+    uint32_t *char_bytes; /* where its characters begin */
+    size_t char_bytes_capacity, chars_read;
+    size_t found_capacity;
+    bert_bpe_work bpe;
+    bert_best *best;
+    size_t best_capacity;
+
     /* a stretch of normalised text, where added tokens are looked for in it */
     uint8_t *stretch;
     bert_span *stretch_places;
@@ -120,7 +136,14 @@ struct bert_tokenization {
 /* Reads one text into tokens: ids only, or everything. */
 int bert_read_text(bert_tokenization *tok, const char *text, size_t bytes, bert_tokens *out,
                    bool full, bert_error *e);
-/* The pieces of a word, normalised, into tok->found, ends and chars; how many: one at least, unk
- * where the vocabulary has none. */
+/* Remembers the spaces of the added token that comes next, where it was found: text[0 .. n). */
+void bert_tokens_spaced(bert_tokenization *tok, bert_tokens *o, const uint8_t *text, size_t n);
+void bert_tokens_keep_spaced(bert_tokenization *tok, bert_tokens *o, size_t token,
+                             bert_spaces spaces);
+/* The pieces of a word, normalised, into tok->found, ends and chars; how many: of
+ * WordPiece and WordLevel one at least, unk where the vocabulary has none. */
 int bert_find_pieces(bert_tokenization *tok, const uint8_t *word, size_t bytes);
+/* Those of a model, without unk. */
+int bert_bpe_pieces(bert_tokenization *tok, const uint8_t *word, size_t bytes);
+int bert_unigram_pieces(bert_tokenization *tok, const uint8_t *word, size_t bytes);
 #endif

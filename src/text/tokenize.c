@@ -1,5 +1,6 @@
 #include "base/error.h"
 #include "text/code_points.h"
+#include "text/pipe.h"
 #include "text/put.h"
 #include <stdlib.h>
 #if defined __SSE2__ && defined __x86_64__
@@ -428,22 +429,29 @@ ALWAYS_INLINE void read_quickly(bert_tokenization *tok, const uint8_t *p, const 
 
 /* --------------------------------------------------------------------- Added tokens */
 
-/* text[0 .. n): where the token was found, with the spaces that it took. */
-static void put_added(bert_tokenization *tok, int32_t i, const uint8_t *text, size_t n,
-                      bert_span place) {
-    bert_tokens *o = tok->out;
-    const size_t token = o->n;
-    put_token(tok, tok->t->added[i].id, place);
-    if (!tok->t->trims || !tok->full || tok->failed) return;
+void bert_tokens_keep_spaced(bert_tokenization *tok, bert_tokens *o, size_t token,
+                             bert_spaces spaces) {
     if (o->n_spaced == o->spaced_capacity) {
         const size_t capacity = 2 * o->spaced_capacity + 16;
         bert_spaced *spaced = realloc(o->spaced, capacity * sizeof *spaced);
-        tok->failed = !spaced;
+        tok->failed |= !spaced;
         if (!spaced) return;
         o->spaced = spaced;
         o->spaced_capacity = capacity;
     }
-    o->spaced[o->n_spaced++] = (bert_spaced){token, bert_spaces_of((const char *)text, n)};
+    o->spaced[o->n_spaced++] = (bert_spaced){token, spaces};
+}
+
+void bert_tokens_spaced(bert_tokenization *tok, bert_tokens *o, const uint8_t *text, size_t n) {
+    if (tok->t->trims && tok->full)
+        bert_tokens_keep_spaced(tok, o, o->n, bert_spaces_of((const char *)text, n));
+}
+
+/* text[0 .. n): where the token was found, with the spaces that it took. */
+static void put_added(bert_tokenization *tok, int32_t i, const uint8_t *text, size_t n,
+                      bert_span place) {
+    bert_tokens_spaced(tok, tok->out, text, n);
+    put_token(tok, tok->t->added[i].id, place);
 }
 
 static bool keep_in_stretch(bert_tokenization *tok) {
@@ -502,7 +510,9 @@ static void read_stretch(bert_tokenization *tok, const uint8_t *p, const uint8_t
 }
 
 static void read_segment(bert_tokenization *tok, const uint8_t *p, const uint8_t *end) {
-    if (tok->t->n_normalized)
+    if (!tok->t->classic)
+        bert_pipe(tok, p, end);
+    else if (tok->t->n_normalized)
         read_stretch(tok, p, end);
     else if (!tok->t->quick)
         while (p < end) p = read_slowly(tok, p, end);
@@ -534,6 +544,7 @@ int bert_read_text(bert_tokenization *tok, const char *text, size_t bytes, bert_
     out->n = 0;
     out->word = 0;
     out->n_spaced = 0;
+    out->text = tok->text;
     bert_matcher m = {.t = t, .trie = &t->raw, .text = tok->text, .n = bytes};
     size_t start, stop, done = 0;
     for (int32_t i; t->n_raw && (i = bert_match_next(&m, &start, &stop)) >= 0; done = stop) {

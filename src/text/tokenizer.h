@@ -12,11 +12,18 @@ enum {
     BERT_MAX_VOCABULARY = 1 << 24, /* ids are packed in 24 bits in the word cache */
     BERT_MAX_WORD = 1 << 20,       /* the most that max_input_chars_per_word may be */
     BERT_MAX_CHARS = 100,          /* what it is by default */
+    BERT_MAX_STEPS = 16,           /* of normalization, of pre-tokenization */
     BERT_SHORT_WORD = 16,          /* bytes of a word that is its own key in the word cache */
     BERT_LONG_WORD = 32            /* in the one for longer words */
 };
 
-typedef enum { BERT_WORDPIECE, BERT_WORDLEVEL, BERT_TOKEN_MODELS } bert_token_model;
+typedef enum {
+    BERT_WORDPIECE,
+    BERT_WORDLEVEL,
+    BERT_BPE,
+    BERT_UNIGRAM,
+    BERT_TOKEN_MODELS
+} bert_token_model;
 typedef enum {
     BERT_SPLIT_BERT,       /* BertPreTokenizer: at spaces, punctuation alone */
     BERT_SPLIT_WORDS,      /* Whitespace: \w+|[^\w\s]+ */
@@ -84,6 +91,19 @@ typedef enum {
 } bert_special;
 extern const char *const bert_special_keys[BERT_SPECIALS]; /* "pad_token", ... */
 
+typedef struct bert_step bert_step; /* steps.h */
+typedef struct bert_bpe bert_bpe;
+typedef struct bert_unigram bert_unigram;
+
+/* The decoders: WordPiece joins with spaces, none puts one between any two. */
+typedef enum {
+    BERT_DECODE_NONE,
+    BERT_DECODE_WORDPIECE,
+    BERT_DECODE_BYTES,
+    BERT_DECODE_METASPACE,
+    BERT_DECODERS
+} bert_decoder;
+
 struct bert_tokenizer {
     bert_arena arena; /* strings and templates */
     char *text;       /* where the next token of the vocabulary goes */
@@ -98,8 +118,14 @@ struct bert_tokenizer {
     const char *unk_token, *prefix; /* continuing_subword_prefix */
     uint64_t continuation;          /* the hash of `prefix` */
     size_t prefix_bytes;
-    int32_t max_chars; /* max_input_chars_per_word */
-    bert_normalizer normalizer;
+    int32_t max_chars;               /* max_input_chars_per_word */
+    bert_step *normalizers, *splits; /* [BERT_MAX_STEPS] */
+    int n_normalizers, n_splits;
+    bert_bpe *bpe; /* of a BPE model */
+    bert_unigram *unigram;
+    bool byte_level;            /* a pre-tokenizer makes bytes of characters */
+    bert_normalizer normalizer; /* of the step that is a BertNormalizer */
+    bool classic;               /* words of one of these splits, after a BertNormalizer or none */
     bert_split split;
     bool quick; /* the rules of read_quickly() hold */
 
@@ -117,8 +143,10 @@ struct bert_tokenizer {
     bool trim_keeps_prefix; /* but for those at the start, which may have been put there */
     bert_spaces *spaces;    /* [size], by id; if trims */
 
-    bool has_decoder, decoder_cleanup;
-    bool clean_up_spaces; /* tokenizer_config.json's clean_up_tokenization_spaces */
+    bert_decoder decoder;
+    bool decoder_cleanup;
+    bert_step *decoder_step; /* Metaspace */
+    bool clean_up_spaces;    /* tokenizer_config.json's clean_up_tokenization_spaces */
     const char *decoder_prefix;
 
     const char *special_names[BERT_SPECIALS]; /* NULL: none */

@@ -1,5 +1,6 @@
 #include "text/windows.h"
 #include "base/error.h"
+#include "text/code_points.h"
 #include "text/tokenization.h"
 #include <limits.h>
 #include <stdlib.h>
@@ -127,16 +128,41 @@ static bert_spaces spaces_of(const bert_tokenizer *t, const bert_tokens *s, size
     return *added < end && (*added)->token == token ? (*added)->spaces : t->spaces[s->ids[token]];
 }
 
-/* Takes the spaces of tokens off the n offsets of a window that begins with token `start`. */
+/* n characters on from byte `at`, or back; not beyond `limit`. */
+static int32_t step_on(const uint8_t *text, int32_t at, int32_t limit, int n) {
+    for (; n && at < limit; n--) do
+            at++;
+        while (at < limit && bert_utf8_continues(text[at]));
+    return at;
+}
+static int32_t step_back(const uint8_t *text, int32_t at, int32_t limit, int n) {
+    for (; n && at > limit; n--) do
+            at--;
+        while (at > limit && bert_utf8_continues(text[at]));
+    return at;
+}
+
+/* Whether n characters come before byte `end`. */
+static bool has_before(const uint8_t *text, int32_t end, int n) {
+    for (int32_t i = 0; i < end && n; i++) n -= !bert_utf8_continues(text[i]);
+    return !n;
+}
+
+/* Takes the spaces of tokens off the n offsets of a window that begins with token `start`. text:
+ * where offsets are bytes; the spaces are characters. */
 static void trim_offsets(const bert_tokenizer *t, const bert_tokens *s, size_t start, size_t n,
-                         int32_t (*offsets)[2]) {
+                         const uint8_t *text, int32_t (*offsets)[2]) {
     const bert_spaced *added = s->spaced;
     for (size_t i = 0; i < n; i++) {
         const bert_spaces x = spaces_of(t, s, start + i, &added);
         int32_t *o = offsets[i];
-        const bool first = !i || !o[0];
-        if (x.start && !(first && t->trim_keeps_prefix))
-            o[0] = o[0] + x.start < o[1] ? o[0] + x.start : o[1];
+        const bool first = !i || !o[0], keeps = first && t->trim_keeps_prefix;
+        if (text) {
+            if (x.start && !keeps) o[0] = step_on(text, o[0], o[1], x.start);
+            if (x.end && has_before(text, o[1], x.end)) o[1] = step_back(text, o[1], o[0], x.end);
+            continue;
+        }
+        if (x.start && !keeps) o[0] = o[0] + x.start < o[1] ? o[0] + x.start : o[1];
         if (x.end && o[1] >= x.end) o[1] = o[1] - x.end > o[0] ? o[1] - x.end : o[0];
     }
 }
@@ -152,7 +178,9 @@ static size_t put_sequence(bert_tokenization *tok, size_t at, int sequence, int3
     memcpy(tok->word_ids + at, s->words + start, n * sizeof *tok->word_ids);
     memcpy(tok->offsets + at, s->offsets + start, n * sizeof *tok->offsets);
     memset(tok->special + at, 0, n);
-    if (tok->t->trims) trim_offsets(tok->t, s, (size_t)start, n, tok->offsets + at);
+    if (tok->t->trims)
+        trim_offsets(tok->t, s, (size_t)start, n, tok->byte_offsets ? s->text : NULL,
+                     tok->offsets + at);
     for (size_t i = at; i < at + n; i++) {
         tok->type_ids[i] = tok->t->no_types ? 0 : type_id;
         tok->sequence_ids[i] = sequence;

@@ -1,0 +1,117 @@
+#include "text/double_array.h"
+#include "base/error.h"
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_UNITS = 1 << (31 - BERT_DA_SHIFT), BLOCK = 256, TRIES = 64, LONGEST = 4096 };
+
+typedef struct {
+    uint32_t *units;
+    bool *taken;       /* a unit has something */
+    bool *used;        /* an offset has children */
+    size_t capacity;   /* a multiple of BLOCK */
+    uint32_t first[2]; /* for one child, for several: units before are taken, or too crowded */
+    bert_error *e;
+} builder;
+
+static int by_bytes(const void *a, const void *b) {
+    const bert_da_key *x = a, *y = b;
+    const int order = memcmp(x->bytes, y->bytes, x->n < y->n ? x->n : y->n);
+    return order ? order : (x->n > y->n) - (x->n < y->n);
+}
+
+static int grow(builder *b) {
+    const size_t capacity = b->capacity ? 2 * b->capacity : 4 * BLOCK;
+    if (b->capacity >= MAX_UNITS)
+        return bert_fail(b->e, BERT_EUNSUPPORTED,
+                         "the vocabulary has more than %d distinct beginnings", MAX_UNITS);
+    uint32_t *units = realloc(b->units, capacity * sizeof *units);
+    if (units) b->units = units;
+    bool *taken = realloc(b->taken, capacity);
+    if (taken) b->taken = taken;
+    bool *used = realloc(b->used, capacity);
+    if (used) b->used = used;
+    if (!units || !taken || !used) return bert_fail_memory(b->e, capacity * sizeof *units);
+    memset(units + b->capacity, 0, (capacity - b->capacity) * sizeof *units);
+    memset(taken + b->capacity, 0, capacity - b->capacity);
+    memset(used + b->capacity, 0, capacity - b->capacity);
+    b->capacity = capacity;
+    return 0;
+}
+
+static bool fits(const builder *b, uint32_t offset, const uint8_t *labels, int n) {
+    if (!offset || b->used[offset]) return false;
+    for (int i = 0; i < n; i++)
+        if (b->taken[offset ^ labels[i]]) return false;
+    return true;
+}
+
+/* An offset whose units for all labels are free; 0: an error. */
+static uint32_t find_offset(builder *b, const uint8_t *labels, int n) {
+    uint32_t *first = &b->first[n > 1];
+    int tried = 0;
+    for (uint32_t unit = *first;; unit++) {
+        if (unit == b->capacity && grow(b)) return 0;
+        if (b->taken[unit]) {
+            *first += unit == *first;
+            continue;
+        }
+        const uint32_t offset = unit ^ labels[0];
+        if (fits(b, offset, labels, n)) return offset;
+        if (++tried % TRIES == 0) *first = unit;
+    }
+}
+
+static uint8_t label_of(const bert_da_key *key, size_t depth) {
+    return key->n > depth ? key->bytes[depth] : 0;
+}
+
+/* The children of a unit: of keys[from .. to), which have `depth` bytes in common. */
+static int arrange(builder *b, const bert_da_key *keys, size_t from, size_t to, size_t depth,
+                   uint32_t unit) {
+    uint8_t labels[BLOCK];
+    int n = 0;
+    for (size_t i = from; i < to; i++) {
+        const uint8_t label = label_of(&keys[i], depth);
+        if (!n || labels[n - 1] != label) labels[n++] = label;
+    }
+    const uint32_t offset = find_offset(b, labels, n);
+    if (!offset) return b->e->code;
+    b->used[offset] = true;
+    b->units[unit] |= offset << BERT_DA_SHIFT | (labels[0] ? 0 : BERT_DA_END);
+    for (int i = 0; i < n; i++) {
+        b->taken[offset ^ labels[i]] = true;
+        b->units[offset ^ labels[i]] =
+            labels[i] ? labels[i] : BERT_DA_VALUE | (uint32_t)keys[from].value;
+    }
+    int rc = 0;
+    for (size_t i = from, next; i < to && !rc; i = next) {
+        const uint8_t label = label_of(&keys[i], depth);
+        for (next = i + 1; next < to && label_of(&keys[next], depth) == label;) next++;
+        if (label) rc = arrange(b, keys, i, next, depth + 1, offset ^ label);
+    }
+    return rc;
+}
+
+int bert_da_build(bert_double_array *d, bert_da_key *keys, size_t n, bert_error *e) {
+    builder b = {.e = e};
+    int rc = grow(&b);
+    for (size_t i = 0; i < n && !rc; i++)
+        if (keys[i].n > LONGEST)
+            rc = bert_fail(e, BERT_EUNSUPPORTED,
+                           "a piece of the vocabulary has %zu bytes; %d at most", keys[i].n,
+                           LONGEST);
+    qsort(keys, n, sizeof *keys, by_bytes);
+    if (!rc) b.taken[0] = true;
+    if (!rc && n) rc = arrange(&b, keys, 0, n, 0, 0);
+    free(b.taken);
+    free(b.used);
+    *d = (bert_double_array){b.units, b.capacity};
+    if (rc) bert_da_free(d);
+    return rc;
+}
+
+void bert_da_free(bert_double_array *d) {
+    free(d->units);
+    *d = (bert_double_array){0};
+}
