@@ -67,6 +67,8 @@ static json_t *describe(const bert_model *m) {
         if (c->problem_type[0])
             json_object_set_new(o, "problem_type", json_string(c->problem_type));
     }
+    json_object_set_new(o, "heads", names(bert_model_head_at, m));
+    if (!t) json_object_set_new(o, "tokenizer_error", json_string(bert_model_tokenizer_error(m)));
     json_object_set_new(o, "new_parameters", names(bert_model_new_parameter, m));
     json_object_set_new(o, "unused_tensors", names(bert_model_unused_tensor, m));
     json_object_set_new(o, "isa", json_string(bert_isa()));

@@ -301,8 +301,12 @@ BERT_API const bert_tokenizer *bert_model_tokenizer(const bert_model *m);
 /* The directory it came from. */
 BERT_API const char *bert_model_path(const bert_model *m);
 BERT_API const bert_device *bert_model_device(const bert_model *m);
+/* Why it cannot be used, or is not there; NULL: there is one. */
+BERT_API const char *bert_model_tokenizer_error(const bert_model *m);
 /* "none", "sequence-classification", ... */
 BERT_API const char *bert_model_head(const bert_model *m);
+/* The heads that the model's family has, by name; i counts from 0, NULL past the end. */
+BERT_API const char *bert_model_head_at(const bert_model *m, int i);
 /* id2label, "LABEL_0", ...; NULL past the end. */
 BERT_API const char *bert_model_label(const bert_model *m, int32_t i);
 BERT_API int64_t bert_model_parameter_count(const bert_model *m);

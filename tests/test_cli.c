@@ -226,6 +226,8 @@ static void others_print(void **state) {
     o = line(0);
     assert_int_equal((int)number(o, "hidden_size"), TINY_HIDDEN);
     assert_int_equal(size(o, "labels"), 3);
+    assert_int_equal(size(o, "heads"), 7);
+    assert_null(json_object_get(o, "tokenizer_error"));
     json_decref(o);
     expect(0, bert("info m --columns"));
     says(out, "hidden_size");

@@ -347,6 +347,81 @@ static const bert_head mean = {.name = "mean-of-all",
                                .forward = mean_forward,
                                .loss = mean_loss};
 
+/* A directory whose files come from two checkpoints says which does not fit which. */
+static void weights_of_another_family_are_told(void **state) {
+    (void)state;
+    static const struct {
+        const char *config, *weights;
+    } pairs[] = {{"electra", "roberta"},   {"roberta", "distilbert"}, {"distilbert", "mpnet"},
+                 {"mpnet", "modernbert"},  {"modernbert", "albert"},  {"albert", "nomic_bert"},
+                 {"nomic_bert", "roberta"}};
+    json_t *golden = test_golden("families.json");
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
+        const json_t *a = family_of(golden, pairs[i].config),
+                     *b = family_of(golden, pairs[i].weights);
+        char *d = test_directory(), config[4600], kept[4600], text[64];
+        write_case(d, a, json_array_get(json_object_get(a, "cases"), 0));
+        snprintf(config, sizeof config, "%s/config.json", d);
+        snprintf(kept, sizeof kept, "%s/kept", d);
+        assert_int_equal(rename(config, kept), 0);
+        write_case(d, b, json_array_get(json_object_get(b, "cases"), 0));
+        assert_int_equal(rename(kept, config), 0);
+        bert_error e = {0};
+        assert_null(bert_model_open(d, NULL, &e));
+        assert_int_equal(e.code, BERT_EFORMAT);
+        snprintf(text, sizeof text, "named as those of %s", pairs[i].weights);
+        if (!strstr(e.message, text)) fail_msg("%s: %s", pairs[i].config, e.message);
+        test_remove(d);
+    }
+    json_decref(golden);
+}
+
+static void an_unknown_family_is_named_with_those_that_are_known(void **state) {
+    (void)state;
+    char *d = test_directory();
+    test_write(d, "config.json", "{\"model_type\": \"llama\"}");
+    bert_error e = {0};
+    assert_null(bert_model_open(d, NULL, &e));
+    assert_int_equal(e.code, BERT_EUNSUPPORTED);
+    for (const char *const *name =
+             (const char *const[]){"llama", "xlm-roberta", "modernbert", "albert", "gte", NULL};
+         *name; name++)
+        if (!strstr(e.message, *name)) fail_msg("%s: %s", *name, e.message);
+    test_remove(d);
+}
+
+/* What rotary positions would be scaled by, and what else this library does not compute. */
+static void what_a_family_cannot_do_here_is_refused(void **state) {
+    (void)state;
+    static const struct {
+        const char *family, *key, *value, *says;
+    } cases[] = {
+        {"gte", "rope_scaling", "{\"type\": \"yarn\", \"factor\": 4.0}", "yarn"},
+        {"gte", "logn_attention_scale", "true", "logn_attention_scale"},
+        {"gte", "rope_scaling", "{\"type\": \"ntk\", \"factor\": 0.5}", "factor"},
+        {"nomic_bert", "rotary_scaling_factor", "2.0", "rotary_scaling_factor"},
+        {"nomic_bert", "rope_parameters", "{\"rope_type\": \"dynamic\"}", "dynamic"},
+        {"modernbert", "layer_types", "[\"full_attention\"]", "a list of 4 names"},
+        {"modernbert", "classifier_pooling", "\"max\"", "classifier_pooling"},
+        {"jina", "feed_forward_type", "\"swiglu\"", "feed_forward_type"},
+    };
+    json_t *golden = test_golden("families.json");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const bool jina = !strcmp(cases[i].family, "jina");
+        json_t *family = json_deep_copy(family_of(golden, jina ? "bert" : cases[i].family));
+        json_t *value = json_loads(cases[i].value, JSON_DECODE_ANY, NULL);
+        json_object_set_new(json_object_get(family, "config"), cases[i].key, value);
+        char *d = test_directory();
+        write_case(d, family, json_object_get(family, "trunk"));
+        bert_error e = {0};
+        assert_null(bert_model_open(d, NULL, &e));
+        if (!strstr(e.message, cases[i].says)) fail_msg("%s: %s", cases[i].key, e.message);
+        test_remove(d);
+        json_decref(family);
+    }
+    json_decref(golden);
+}
+
 static void a_head_of_ones_own_is_found_again(void **state) {
     (void)state;
     char *d = test_directory(), *saved = test_directory();
@@ -401,6 +476,9 @@ int main(void) {
         cmocka_unit_test(families_compute_what_transformers_does),
         cmocka_unit_test(fewer_bits_stay_close),
         cmocka_unit_test(a_head_that_the_family_lacks_is_an_error),
+        cmocka_unit_test(weights_of_another_family_are_told),
+        cmocka_unit_test(an_unknown_family_is_named_with_those_that_are_known),
+        cmocka_unit_test(what_a_family_cannot_do_here_is_refused),
         cmocka_unit_test(a_head_of_ones_own_is_found_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

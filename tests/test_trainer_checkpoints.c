@@ -88,6 +88,50 @@ static void resume_after_each_step(bool epochs) {
     end(&w);
 }
 
+/* Families whose layers are not BERT's, stopped in the middle of an epoch. */
+static void resume_of_family(const char *config) {
+    world w;
+    begin_as(&w, config, SINGLE, 0.1, TINY_ROWS, TINY_ROWS);
+    set_resumable(&w);
+    write_to(&w, "whole");
+    watcher whole = {0}, first = {.stop_at = 6, .stop_on = BERT_ON_STEP_END}, second = {0};
+    check(&w, !train_watched(&w, &whole));
+    size_t n;
+    float *want = weights_of(&w, &n);
+    write_to(&w, "stopped");
+    open_model(&w);
+    assert_int_equal(train_watched(&w, &first), BERT_EINTERRUPTED);
+    bert_error_clear(&w.e);
+    strcpy(w.args.resume_from_checkpoint, "last");
+    open_model(&w);
+    check(&w, !train_watched(&w, &second));
+    assert_memory_equal(second.loss, whole.loss + 6, 6 * sizeof *whole.loss);
+    float *got = weights_of(&w, &n);
+    assert_memory_equal(got, want, n * sizeof *got);
+    free(got);
+    free(want);
+    end(&w);
+}
+
+#define SIZES                                                                                      \
+    "\"vocab_size\": 40, \"hidden_size\": 32, \"num_hidden_layers\": 2, "                          \
+    "\"num_attention_heads\": 4, \"intermediate_size\": 48, \"num_labels\": 3, "                   \
+    "\"problem_type\": \"" SINGLE "\", \"pad_token_id\": 0, \"max_position_embeddings\": 22"
+static void a_resumed_run_of_another_family_is_the_same_to_the_bit(void **state) {
+    (void)state;
+    resume_of_family("{\"model_type\": \"mpnet\", \"architectures\": "
+                     "[\"MPNetForSequenceClassification\"], " SIZES "}");
+    resume_of_family("{\"model_type\": \"modernbert\", \"local_attention\": 6, "
+                     "\"mlp_dropout\": 0.1, \"attention_dropout\": 0.1, \"architectures\": "
+                     "[\"ModernBertForSequenceClassification\"], " SIZES "}");
+    resume_of_family("{\"model_type\": \"gte\", \"architectures\": "
+                     "[\"GteForSequenceClassification\"], " SIZES "}");
+    resume_of_family("{\"model_type\": \"deberta-v2\", \"relative_attention\": true, "
+                     "\"position_buckets\": 6, \"pos_att_type\": \"p2c|c2p\", "
+                     "\"share_att_key\": true, \"norm_rel_ebd\": \"layer_norm\", "
+                     "\"architectures\": [\"DebertaV2ForSequenceClassification\"], " SIZES "}");
+}
+
 static void a_resumed_run_is_the_same_to_the_bit(void **state) {
     (void)state;
     resume_after_each_step(false);
@@ -363,6 +407,7 @@ static void a_second_run_into_a_directory_is_refused(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_resumed_run_is_the_same_to_the_bit),
+        cmocka_unit_test(a_resumed_run_of_another_family_is_the_same_to_the_bit),
         cmocka_unit_test(a_checkpoint_of_another_run_is_refused),
         cmocka_unit_test(a_checkpoint_may_hold_the_model_only),
         cmocka_unit_test(the_best_is_kept_and_loaded),

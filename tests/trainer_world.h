@@ -27,11 +27,26 @@ static inline void open_model(world *w) {
     check(w, w->model);
 }
 
-static inline void begin_with(world *w, const char *problem, double dropout, int rows, int held) {
+/* The checkpoint becomes one of another family, with weights that are initialised. */
+static inline void become(world *w, const char *config) {
+    tiny_write(w->dir, "config.json", config);
+    tiny_write(w->dir, "tokenizer_config.json", "{\"tokenizer_class\": \"BertTokenizer\"}");
+    bert_model_options o = bert_model_default();
+    o.from_scratch = true;
+    bert_model *m = bert_model_open(w->dir, &o, &w->e);
+    check(w, m);
+    check(w, !bert_model_save(m, w->dir, &w->e));
+    bert_model_close(m);
+}
+
+/* config: of another family than BERT, or NULL. */
+static inline void begin_as(world *w, const char *config, const char *problem, double dropout,
+                            int rows, int held) {
     memset(w, 0, sizeof *w);
     w->dir = test_directory();
     w->out = bert_path_join(w->dir, "out");
     tiny_model(w->dir, strcmp(problem, "regression") ? 3 : 1, problem, dropout);
+    if (config) become(w, config);
     bert_model_options o = bert_model_default();
     w->base = bert_model_open(w->dir, &o, &w->e);
     check(w, w->base);
@@ -49,6 +64,10 @@ static inline void begin_with(world *w, const char *problem, double dropout, int
     w->args = bert_training_default();
     w->args.threads = 1;
     w->args.learning_rate = 1e-3;
+}
+
+static inline void begin_with(world *w, const char *problem, double dropout, int rows, int held) {
+    begin_as(w, NULL, problem, dropout, rows, held);
 }
 
 static inline void begin(world *w, double dropout) {

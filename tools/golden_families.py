@@ -50,7 +50,14 @@ FAMILIES = {
     "nomic_bert": dict(prefix="NomicBert", classes=(SEQUENCE, TOKEN, MASKED), config=dict(
         SIZES, max_position_embeddings=20)),
     "gte": dict(prefix="Gte", classes=(SEQUENCE, TOKEN, MASKED), config=dict(
-        SIZES, max_position_embeddings=20, type_vocab_size=2), variants=[dict(type_vocab_size=0), dict(type_vocab_size=1)]),
+        SIZES, max_position_embeddings=20, type_vocab_size=2), variants=[dict(type_vocab_size=0), dict(type_vocab_size=1), dict(rope_scaling=dict(type="ntk", factor=8.0))]),
+    "deberta-v2": dict(prefix="DebertaV2", config=dict(
+        SIZES, max_position_embeddings=20, relative_attention=True, position_buckets=6, norm_rel_ebd="layer_norm",
+        pos_att_type=["p2c", "c2p"], share_att_key=True, position_biased_input=False, cls_dropout=0.2),
+        variants=[dict(share_att_key=False, position_buckets=-1, max_relative_positions=8, norm_rel_ebd="none",
+                       position_biased_input=True, embedding_size=16),
+                  dict(share_att_key=False, pos_att_type="c2p"), dict(pos_att_type="p2c"),
+                  dict(relative_attention=False, norm_rel_ebd="none", position_biased_input=True)]),
     "jina": dict(prefix="JinaBert", classes=(SEQUENCE, TOKEN, MASKED, QUESTION), config=dict(
         SIZES, max_position_embeddings=20, model_type="bert", position_embedding_type="alibi", feed_forward_type="geglu")),
 }
@@ -262,7 +269,11 @@ def trunk(family):
 
 def variant(family, config):
     """Types are of those that there are."""
-    m = build(family, "Model", **config)
+    m = build(family, "Model", **{k: v for k, v in config.items() if k != "rope_scaling"})
+    if "rope_scaling" in config:  # remote code's: transformers knows no such type
+        f, d = config["rope_scaling"]["factor"], m.config.hidden_size // m.config.num_attention_heads
+        theta = m.config.rope_parameters["rope_theta"]
+        m.rotary_emb.inv_freq = (theta * f) ** (-torch.arange(0, d, 2) / d) / f ** (2 / d)
     most = getattr(m.config, "type_vocab_size", 2) - 1
     seqs = [dict(s, type_ids=[min(x, max(most, 0)) for x in s["type_ids"]]) for s in sequences(family)]
     return dict(architecture=FAMILIES[family]["prefix"] + "Model", config=config, tensors=tensors(m),

@@ -16,7 +16,8 @@
     X(nomic_bert)                                                                                  \
     X(gte)                                                                                         \
     X(new)                                                                                         \
-    X(jina)
+    X(jina)                                                                                        \
+    X(deberta_v2)
 #define DECLARED(name) extern const bert_arch bert_arch_##name;
 BERT_ARCHS(DECLARED)
 

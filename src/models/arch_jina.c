@@ -5,7 +5,6 @@
 #include "models/arch_bert.h"
 #include "models/post_norm.h"
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 typedef struct {
@@ -48,11 +47,6 @@ static int32_t max_length(const bert_config *c) {
     return c->max_position_embeddings;
 }
 
-typedef struct {
-    bert_post_norm base;
-    float *slope; /* of each head */
-} jina;
-
 /* Heads of a power of 2 have 2^(-8 / heads), its square and so on; others those of the power below
  * them, and then every other one of the power above. */
 static void fill_slopes(float *slope, int heads) {
@@ -66,7 +60,7 @@ static void fill_slopes(float *slope, int heads) {
 }
 
 static int build(bert_builder *b, void *state) {
-    jina *s = state;
+    bert_post_norm *s = state;
     const bert_config *c = b->config;
     bert_post_norm_names names = bert_post_norm_bert;
     bert_act act = BERT_ACT_NONE;
@@ -78,36 +72,17 @@ static int build(bert_builder *b, void *state) {
         names.output_norm = "encoder.layer.%d.mlp.layernorm";
         names.unbiased_inner = true;
     }
-    if (!rc) rc = bert_post_norm_build(b, &names, &s->base);
+    if (!rc) rc = bert_post_norm_build(b, &names, s);
     if (rc) return rc;
     for (int i = 0; names.gate && i < c->num_hidden_layers; i++) {
-        s->base.layers[i].inner.act = act;
-        s->base.layers[i].inner.dropout = c->hidden_dropout_prob;
+        s->layers[i].inner.act = act;
+        s->layers[i].inner.dropout = c->hidden_dropout_prob;
     }
-    s->slope = bert_build_alloc(b, (size_t)c->num_attention_heads * sizeof *s->slope);
-    if (!s->slope) return BERT_ENOMEM;
-    fill_slopes(s->slope, c->num_attention_heads);
+    float *slopes = bert_build_alloc(b, (size_t)c->num_attention_heads * sizeof *slopes);
+    if (!slopes) return BERT_ENOMEM;
+    fill_slopes(slopes, c->num_attention_heads);
+    s->attention.slopes = slopes;
     return BERT_OK;
-}
-
-/* [2 reach + 1, heads]: less for a key, the farther it is. */
-static bert_tensor *bias_of(bert_tape *t, const jina *s, int32_t reach) {
-    const int heads = s->base.attention.heads;
-    const int32_t rows = 2 * reach + 1;
-    float *bias = bert_tape_alloc(t, (size_t)rows * (size_t)heads * sizeof *bias);
-    if (!bias) return NULL;
-    for (int32_t r = 0; r < rows; r++)
-        for (int h = 0; h < heads; h++)
-            bias[(size_t)r * (size_t)heads + (size_t)h] = -s->slope[h] * (float)abs(r - reach);
-    return bert_constant(t, bias, rows, heads, false);
-}
-
-static bert_tensor *block(bert_tape *t, const void *state, bert_tensor *x, const bert_pass *pass) {
-    const jina *s = state;
-    bert_attention_spec spec = s->base.attention;
-    spec.bias = bias_of(t, s, bert_inputs_longest(pass->in) - 1);
-    if (!spec.bias) return NULL;
-    return bert_post_norm_apply(t, &s->base, &s->base.layers[pass->layer], &spec, x, pass);
 }
 
 const bert_arch bert_arch_jina = {
@@ -125,9 +100,9 @@ const bert_arch bert_arch_jina = {
     .heads = bert_heads_bert,
     .configure = bert_configure_bert,
     .max_length = max_length,
-    .state_size = sizeof(jina),
+    .state_size = sizeof(bert_post_norm),
     .build = build,
     .pooler = "pooler.dense",
     .embed = bert_post_norm_embed,
-    .block = block,
+    .block = bert_post_norm_block,
 };

@@ -339,6 +339,16 @@ const bert_tokenizer *bert_model_need_tokenizer(const bert_model *m, bert_error 
     return m->tokenizer;
 }
 
+const char *bert_model_tokenizer_error(const bert_model *m) {
+    return m->tokenizer ? NULL : m->tokenizer_error.message;
+}
+
+const char *bert_model_head_at(const bert_model *m, int i) {
+    const bert_arch_head *h = m->arch->heads;
+    while (i > 0 && h->head) h++, i--;
+    return i < 0 ? NULL : h->head;
+}
+
 const bert_device *bert_model_device(const bert_model *m) {
     return m->params->device;
 }

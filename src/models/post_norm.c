@@ -87,10 +87,13 @@ int bert_post_norm_embeddings(bert_builder *b, const bert_post_norm_names *names
     if (!rc && names->token_type)
         rc = bert_build_table(b, names->token_type, c->type_vocab_size, width, &s->token_type);
     if (!rc)
-        rc = bert_build_norm(b, names->embeddings_norm, BERT_BELOW, width, c->layer_norm_eps,
+        rc = bert_build_norm(b, names->embeddings_norm, BERT_BELOW,
+                             names->project_first ? c->hidden_size : width, c->layer_norm_eps,
                              &s->embeddings_norm);
+    s->project_first = names->project_first;
     if (!rc && names->project)
-        rc = bert_build_linear(b, names->project, BERT_BELOW, width, c->hidden_size, &s->project);
+        rc = bert_build_linear_biased(b, names->project, BERT_BELOW, width, c->hidden_size,
+                                      !names->project_first, &s->project);
     if (rc) return rc;
     s->word->padding = c->pad_token_id;
     b->words = s->word;
@@ -153,9 +156,11 @@ bert_tensor *bert_post_norm_embed(bert_tape *t, const void *state, const bert_in
     bert_tensor *x = bert_embedding(t, s->word, in->ids, in->start[in->n]);
     if (types) x = bert_embedding_onto(t, x, s->token_type, types);
     if (positions) x = bert_embedding_onto(t, x, s->position, positions);
+    const bool project = s->project.weight != NULL;
+    if (project && s->project_first) x = bert_linear_apply(t, s->project, x);
     x = bert_layer_norm_apply(t, &s->embeddings_norm, x, NULL);
     x = bert_dropout_over(t, x, s->embeddings_dropout);
-    return s->project.weight ? bert_linear_apply(t, s->project, x) : x;
+    return project && !s->project_first ? bert_linear_apply(t, s->project, x) : x;
 }
 
 bert_tensor *bert_post_norm_apply(bert_tape *t, const bert_post_norm *s,

@@ -12,8 +12,10 @@
 typedef struct {
     /* Without prefix and without ".weight" or ".bias"; NULL: there are no positions, no types. */
     const char *word, *position, *token_type, *embeddings_norm;
-    /* From the embeddings' width to the hidden size; NULL: they are one. */
+    /* From the embeddings' width to the hidden size; NULL: they are one. It stands behind the
+     * LayerNorm and has a bias, or in front of it and has none. */
     const char *project;
+    bool project_first;
     /* "%d" is the layer. key NULL: query is all three, one below another. */
     const char *query, *key, *value, *attention_output, *attention_norm;
     const char *intermediate, *output, *output_norm;
@@ -35,6 +37,7 @@ typedef struct {
     bert_param *word, *position, *token_type; /* NULL: none */
     bert_layer_norm embeddings_norm;
     bert_linear project; /* weight NULL: none */
+    bool project_first;
     bert_post_norm_layer *layers;
     int qkv; /* linears that are queries, keys and values: 3, or one for all */
     bert_attention_spec attention;

@@ -214,6 +214,10 @@ static bool is_buffer(const char *name) {
 }
 
 static bool is_redundant(const bert_weight_source *s, const char *name) {
+    const bert_arch *a = s->arch;
+    const size_t prefix = strlen(a->prefix);
+    const char *bare = strncmp(name, a->prefix, prefix) ? name : name + prefix;
+    if (a->ignored && !strncmp(bare, a->ignored, strlen(a->ignored))) return true;
     if (bert_packed_part(&s->packed, name)) return true;
     if (is_buffer(name)) return true;
     for (const bert_copy *copy = s->arch->copies; copy->name; copy++)
@@ -255,20 +259,47 @@ char *bert_weight_source_name(const bert_stored_tensor *t) {
     return strdup(t->name);
 }
 
-int bert_weight_source_finish(bert_weight_source *s, bert_error *e) {
-    if (s->missing.n) {
-        enum { SHOWN = 4 };
-        char list[300] = "";
-        for (int i = 0; i < s->missing.n && i < SHOWN; i++) {
-            size_t n = strlen(list);
-            snprintf(list + n, sizeof list - n, "%s%.60s", i ? ", " : "", s->missing.items[i]);
-        }
-        size_t n = strlen(list);
-        if (s->missing.n > SHOWN)
-            snprintf(list + n, sizeof list - n, " and %d more", s->missing.n - SHOWN);
-        return bert_fail(e, BERT_EFORMAT, "%s lacks weights that config.json asks for: %s", s->path,
-                         list);
+/* Whether a tensor lies in a layer of that family, under its own prefix or none. */
+static bool has_layers_of(const bert_weight_source *s, const bert_arch *a, bool prefixed) {
+    char name[MAX_TENSOR_NAME];
+    const int n = snprintf(name, sizeof name, "%s%s", prefixed ? a->prefix : "", a->layers);
+    for (int i = 0; i < bert_tensors_count(s->file); i++)
+        if (!strncmp(bert_tensors_at(s->file, i)->name, name, (size_t)n)) return true;
+    return false;
+}
+
+/* Another family whose names the tensors have; NULL: none, or they are this one's. */
+static const bert_arch *family_of_names(const bert_weight_source *s) {
+    for (int prefixed = 1; prefixed >= 0; prefixed--) {
+        if (has_layers_of(s, s->arch, prefixed)) return NULL;
+        for (const bert_arch *const *a = bert_archs; *a; a++)
+            if (has_layers_of(s, *a, prefixed)) return *a;
     }
+    return NULL;
+}
+
+/* One message names what is missing, and whose tensors there are instead. */
+static int lacks(const bert_weight_source *s, bert_error *e) {
+    enum { SHOWN = 4 };
+    char list[300] = "", other[120] = "";
+    for (int i = 0; i < s->missing.n && i < SHOWN; i++) {
+        size_t n = strlen(list);
+        snprintf(list + n, sizeof list - n, "%s%.60s", i ? ", " : "", s->missing.items[i]);
+    }
+    size_t n = strlen(list);
+    if (s->missing.n > SHOWN)
+        snprintf(list + n, sizeof list - n, " and %d more", s->missing.n - SHOWN);
+    const bert_arch *a = family_of_names(s);
+    if (a)
+        snprintf(other, sizeof other,
+                 "; its tensors are named as those of %s, config.json's model_type is %s",
+                 a->model_type, s->arch->model_type);
+    return bert_fail(e, BERT_EFORMAT, "%s lacks weights that config.json asks for: %s%s", s->path,
+                     list, other);
+}
+
+int bert_weight_source_finish(bert_weight_source *s, bert_error *e) {
+    if (s->missing.n) return lacks(s, e);
     for (int i = 0; i < bert_tensors_count(s->file); i++) {
         const bert_stored_tensor *t = bert_tensors_at(s->file, i);
         if (is_used(s, t) || is_redundant(s, t->name)) continue;

@@ -1,0 +1,268 @@
+/* DeBERTa v2 and v3: He et al. 2021, arXiv:2006.03654 and arXiv:2111.09543. BERT's layers, and
+ * attention that scores words against relative positions, whose table all layers share. */
+#include "base/error.h"
+#include "models/arch.h"
+#include "models/post_norm.h"
+#include "tape/tape.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct {
+    bool relative, position_biased_input, share_att_key, legacy;
+    bool keys, queries; /* pos_att_type: words against relative keys (c2p), queries (p2c) */
+    int32_t max_relative_positions, position_buckets, embedding_size;
+    char norm_rel_ebd[BERT_MAX_NAME], pooler_act[BERT_MAX_NAME];
+    float pooler_dropout, cls_dropout;
+} own_config;
+
+static const bert_config_key keys[] = {
+    BERT_INT("vocab_size", vocab_size, 128100, 1, BERT_MAX_VOCAB),
+    BERT_POST_NORM_SIZES(1536, 24, 24, 6144),
+    BERT_INT("max_position_embeddings", max_position_embeddings, 512, 1, BERT_MAX_POSITIONS),
+    BERT_INT("type_vocab_size", type_vocab_size, 0, 0, BERT_MAX_WIDTH),
+    BERT_INT("pad_token_id", pad_token_id, 0, -1, BERT_MAX_VOCAB),
+    BERT_STRING("hidden_act", hidden_act, "gelu"),
+    BERT_POST_NORM_DROPOUTS(0.1),
+    BERT_OWN_BOOL("relative_attention", own_config, relative, false),
+    BERT_OWN_BOOL("position_biased_input", own_config, position_biased_input, true),
+    BERT_OWN_BOOL("share_att_key", own_config, share_att_key, false),
+    BERT_OWN_BOOL("legacy", own_config, legacy, true),
+    BERT_OWN_INT("max_relative_positions", own_config, max_relative_positions, -1, -1,
+                 BERT_MAX_POSITIONS),
+    BERT_OWN_INT("position_buckets", own_config, position_buckets, -1, -1, BERT_MAX_POSITIONS),
+    BERT_OWN_INT("embedding_size", own_config, embedding_size, 0, 1, BERT_MAX_WIDTH),
+    BERT_OWN_STRING("norm_rel_ebd", own_config, norm_rel_ebd, "none"),
+    BERT_OWN_STRING("pooler_hidden_act", own_config, pooler_act, "gelu"),
+    BERT_OWN_FLOAT("pooler_dropout", own_config, pooler_dropout, 0, 0, 0.999),
+    BERT_OWN_FLOAT("cls_dropout", own_config, cls_dropout, -1, 0, 0.999),
+    BERT_POST_NORM_REST(1e-7),
+    {0},
+};
+
+/* v2-xlarge and v2-xxlarge have a convolution beside layer 0. */
+static const bert_config_fixed fixed[] = {
+    {"conv_kernel_size", "0"},
+    {"attention_head_size", "null"},
+    {0},
+};
+
+/* pos_att_type: "p2c|c2p", or a list. */
+static void read_kind(const char *name, own_config *o) {
+    o->keys |= name && strstr(name, "c2p");
+    o->queries |= name && strstr(name, "p2c");
+}
+
+static int complete(const json_t *json, const char *where, bert_config *c, void *own,
+                    bert_error *e) {
+    own_config *o = own;
+    const json_t *kinds = json_object_get(json, "pos_att_type");
+    read_kind(json_string_value(kinds), o);
+    for (size_t i = 0; i < json_array_size(kinds); i++)
+        read_kind(json_string_value(json_array_get(kinds, i)), o);
+    if (!o->embedding_size) o->embedding_size = c->hidden_size;
+    if (o->max_relative_positions < 1) o->max_relative_positions = c->max_position_embeddings;
+    if (o->cls_dropout < 0) o->cls_dropout = c->hidden_dropout_prob;
+    if (o->position_buckets > 0 && o->max_relative_positions <= o->position_buckets / 2 + 1)
+        return bert_fail(e, BERT_EFORMAT,
+                         "%s: position_buckets %d are too many for %d relative positions", where,
+                         o->position_buckets, o->max_relative_positions);
+    return 0;
+}
+
+static const bert_copy copies[] = {
+    {.name = "cls.predictions.decoder.weight", .original = "embeddings.word_embeddings.weight"},
+    {.name = "cls.predictions.decoder.bias", .original = "cls.predictions.bias", .counts = true},
+    {0},
+};
+
+#define POOLED .dense = "pooler.dense", .output = "classifier"
+static const bert_arch_head heads[] = {
+    {"sequence-classification", "ForSequenceClassification", false, {POOLED}},
+    {"token-classification", "ForTokenClassification", false, {.output = "classifier"}},
+    {"question-answering", "ForQuestionAnswering", false, {.output = "qa_outputs"}},
+    {"multiple-choice", "ForMultipleChoice", false, {POOLED}},
+    {"masked-lm",
+     "ForMaskedLM",
+     false,
+     {.dense = "cls.predictions.transform.dense",
+      .norm = "cls.predictions.transform.LayerNorm",
+      .bias = "cls.predictions.bias",
+      .decoder = "cls.predictions.decoder.weight"}},
+    {0},
+};
+
+static int configure(const bert_config *c, const void *own, const char *head,
+                     bert_head_layout *layout, bert_error *e) {
+    const own_config *o = own;
+    if (!strcmp(head, "token-classification")) layout->dropout = c->hidden_dropout_prob;
+    if (layout->dense && layout->output) {
+        layout->input_dropout = o->pooler_dropout;
+        layout->dropout = o->cls_dropout;
+        return bert_act_parse(o->pooler_act, &layout->act, e);
+    }
+    if (!layout->decoder) return 0;
+    if (o->legacy) {
+        layout->width = o->embedding_size;
+    } else { /* what the models were published with, which transformers came to later */
+        layout->dense = "lm_predictions.lm_head.dense";
+        layout->norm = "lm_predictions.lm_head.LayerNorm";
+        layout->bias = "lm_predictions.lm_head.bias";
+        layout->decoder = NULL;
+    }
+    return bert_act_parse(c->hidden_act, &layout->act, e);
+}
+
+static int32_t max_length(const bert_config *c) {
+    return c->max_position_embeddings;
+}
+
+typedef struct {
+    bert_linear keys, queries; /* of relative positions */
+} relative_layer;
+
+typedef struct {
+    bert_post_norm base;
+    bert_param *table;    /* [2 span, H]; NULL: there are no relative positions */
+    bert_layer_norm norm; /* of its rows; weight NULL: none */
+    relative_layer *layers;
+    bool keys, queries;
+    const int32_t *row; /* of the table, for distances key - query from -reach to reach */
+    int32_t reach;
+    float dropout;
+} deberta;
+
+/* Distances of query - key near 0 have a bucket each, others ever larger ones. */
+static int32_t bucket_of(int32_t distance, int32_t buckets, int32_t most) {
+    const int32_t middle = buckets / 2, n = abs(distance);
+    if (buckets < 1 || n <= middle) return distance;
+    const double far =
+        ceil(log((double)n / middle) / log((double)(most - 1) / middle) * (middle - 1)) + middle;
+    return distance < 0 ? -(int32_t)far : (int32_t)far;
+}
+
+static int fill_rows(bert_builder *b, const own_config *o, int32_t span, deberta *s) {
+    s->reach = max_length(b->config) - 1;
+    int32_t *row = bert_build_alloc(b, (2 * (size_t)s->reach + 1) * sizeof *row);
+    if (!row) return BERT_ENOMEM;
+    for (int32_t d = -s->reach; d <= s->reach; d++) {
+        const int32_t at = bucket_of(-d, o->position_buckets, o->max_relative_positions) + span;
+        row[d + s->reach] = at < 0 ? 0 : at >= 2 * span ? 2 * span - 1 : at;
+    }
+    s->row = row;
+    return BERT_OK;
+}
+
+static int build_relative_layers(bert_builder *b, const own_config *o, deberta *s) {
+    const bert_config *c = b->config;
+    const int32_t h = c->hidden_size;
+    int rc = 0;
+    s->layers = bert_build_alloc(b, (size_t)c->num_hidden_layers * sizeof *s->layers);
+    if (!s->layers) return BERT_ENOMEM;
+    for (int i = 0; i < c->num_hidden_layers && !rc; i++) {
+        relative_layer *l = &s->layers[i];
+        l->queries = s->base.layers[i].qkv[0];
+        l->keys = s->base.layers[i].qkv[1];
+        if (o->share_att_key) continue;
+        if (s->keys)
+            rc = bert_build_linear(b, "encoder.layer.%d.attention.self.pos_key_proj", i, h, h,
+                                   &l->keys);
+        if (!rc && s->queries)
+            rc = bert_build_linear(b, "encoder.layer.%d.attention.self.pos_query_proj", i, h, h,
+                                   &l->queries);
+    }
+    return rc;
+}
+
+static int build_relative(bert_builder *b, deberta *s) {
+    const bert_config *c = b->config;
+    const own_config *o = b->own;
+    const int32_t span = o->position_buckets > 0 ? o->position_buckets : o->max_relative_positions;
+    s->keys = o->keys;
+    s->queries = o->queries;
+    s->dropout = c->hidden_dropout_prob;
+    int rc = bert_build_table(b, "encoder.rel_embeddings", 2 * span, c->hidden_size, &s->table);
+    if (!rc) rc = fill_rows(b, o, span, s);
+    return rc ? rc : build_relative_layers(b, o, s);
+}
+
+static int build(bert_builder *b, void *state) {
+    deberta *s = state;
+    const bert_config *c = b->config;
+    const own_config *o = b->own;
+    bert_post_norm_names names = bert_post_norm_bert;
+    if (!o->position_biased_input) names.position = NULL;
+    if (!c->type_vocab_size) names.token_type = NULL;
+    if (o->embedding_size != c->hidden_size) names.project = "embeddings.embed_proj";
+    names.project_first = true;
+    names.query = "encoder.layer.%d.attention.self.query_proj";
+    names.key = "encoder.layer.%d.attention.self.key_proj";
+    names.value = "encoder.layer.%d.attention.self.value_proj";
+    int rc = bert_post_norm_begin(b, &s->base);
+    if (!rc) rc = bert_post_norm_embeddings(b, &names, o->embedding_size, &s->base);
+    if (!rc) rc = bert_post_norm_layers(b, &names, &s->base);
+    /* as many parts as a score has, whether there are relative positions or not */
+    const float parts = 1.0f + (float)o->keys + (float)o->queries;
+    s->base.attention.scale = 1 / sqrtf((float)(c->hidden_size / c->num_attention_heads) * parts);
+    if (!rc && o->relative) rc = build_relative(b, s);
+    if (!rc && strstr(o->norm_rel_ebd, "layer_norm"))
+        rc = bert_build_norm(b, "encoder.LayerNorm", BERT_BELOW, c->hidden_size, c->layer_norm_eps,
+                             &s->norm);
+    return rc;
+}
+
+/* Relative keys and queries of a layer, for the distances of sequences of `longest` tokens. */
+static bool relative_of(bert_tape *t, const deberta *s, int layer, int32_t longest,
+                        bert_relative *r) {
+    const int32_t reach = longest - 1, *row = s->row + (s->reach - reach);
+    const int32_t first = row[2 * reach], count = row[0] - first + 1;
+    int32_t *ids = bert_tape_alloc(t, (size_t)count * sizeof *ids);
+    int32_t *index = bert_tape_alloc(t, (2 * (size_t)reach + 1) * sizeof *index);
+    if (!ids || !index) return false;
+    for (int32_t i = 0; i < count; i++) ids[i] = first + i;
+    for (int32_t i = 0; i <= 2 * reach; i++) index[i] = row[i] - first;
+    bert_tensor *x = bert_embedding(t, s->table, ids, count);
+    if (s->norm.weight) x = bert_layer_norm_apply(t, &s->norm, x, NULL);
+    x = bert_dropout_over(t, x, s->dropout);
+    const relative_layer *l = &s->layers[layer];
+    const bert_linear both[] = {l->keys, l->queries};
+    *r = (bert_relative){.rows =
+                             bert_linear_cat(t, s->keys ? both : both + 1, s->keys + s->queries, x),
+                         .keys = s->keys,
+                         .queries = s->queries,
+                         .index = index,
+                         .reach = reach};
+    return r->rows != NULL;
+}
+
+static bert_tensor *block(bert_tape *t, const void *state, bert_tensor *x, const bert_pass *pass) {
+    const deberta *s = state;
+    bert_attention_spec spec = s->base.attention;
+    bert_relative relative;
+    if (s->table && (s->keys || s->queries)) {
+        if (!relative_of(t, s, pass->layer, bert_inputs_longest(pass->in), &relative)) return NULL;
+        spec.relative = &relative;
+    }
+    return bert_post_norm_apply(t, &s->base, &s->base.layers[pass->layer], &spec, x, pass);
+}
+
+const bert_arch bert_arch_deberta_v2 = {
+    .model_type = "deberta-v2",
+    .class_prefix = "DebertaV2",
+    .prefix = "deberta.",
+    .embeddings = "embeddings.",
+    .layers = "encoder.layer.",
+    .ignored = "embeddings.position_embeddings.",
+    .keys = keys,
+    .fixed = fixed,
+    .complete = complete,
+    .own_size = sizeof(own_config),
+    .copies = copies,
+    .heads = heads,
+    .configure = configure,
+    .max_length = max_length,
+    .state_size = sizeof(deberta),
+    .build = build,
+    .embed = bert_post_norm_embed,
+    .block = block,
+};
