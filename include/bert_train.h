@@ -254,6 +254,7 @@ typedef struct {
     const float *slopes; /* [heads]: slope times distance is taken from the scores (ALiBi: Press et
                             al. 2022, arXiv:2108.12409); NULL: not. As long as the tape's step */
     const bert_relative *relative; /* NULL: none; not with bias, rotation or window */
+    bool interleaved;              /* qkv has head after head, of each its query, key and value */
 } bert_attention_spec;
 /* Multi-head self-attention over packed sequences. qkv [T, 3H] = queries, keys, values side by
  * side, heads of H/heads -> [T, H]. No token sees another sequence. */

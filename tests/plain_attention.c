@@ -13,6 +13,7 @@ typedef struct {
     const float *relative_keys, *relative_queries; /* of row 0, of the head; or NULL */
     size_t relative_row;                           /* from one row to the next */
     size_t query, length, size, row;               /* row: of queries, keys and values */
+    size_t part;                                   /* from a query to its key, to its value */
     size_t begin, end;                             /* keys that it sees */
     double factor;
     uint64_t mask; /* its first draw */
@@ -27,7 +28,9 @@ static attention attention_of(const bert_call *c, const bert_attention_with *n, 
     const float *relative = n->index ? other + (size_t)h * size : NULL;
     return (attention){
         .with = n,
-        .first = (float *)plain_at(c->x[0].data) + (size_t)n->start[s] * row + (size_t)h * size,
+        .first = (float *)plain_at(c->x[0].data) + (size_t)n->start[s] * row +
+                 (size_t)h * size * (n->interleaved ? 3 : 1),
+        .part = n->interleaved ? size : row / 3,
         .bias = bias ? bias + (n->reach - query) * n->heads + h : NULL,
         .slope = n->slopes ? (double)n->slopes[h] : 0,
         .index = n->index ? n->index + n->reach - query : NULL,
@@ -58,7 +61,7 @@ static void turn(const attention *a, size_t token, const float *x, double *out, 
 }
 
 static const float *part_of(const attention *a, int which, size_t token) {
-    return a->first + token * a->row + (size_t)which * a->row / 3;
+    return a->first + token * a->row + (size_t)which * a->part;
 }
 
 enum { MOST_HEAD = 256 };

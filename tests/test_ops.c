@@ -362,7 +362,16 @@ static bert_tensor *run_attention(env *v, int arg) {
     return bert_attention(v->t, v->x[0], &spec, sequences, 3);
 }
 /* The terms of a score, or'ed together; the last two ways to turn. */
-enum { SCALED = 1, WINDOW = 2, BIASED = 4, TURNED = 8, HALF_TURNED = 16, SLOPED = 32, REACH = 4 };
+enum {
+    SCALED = 1,
+    WINDOW = 2,
+    BIASED = 4,
+    TURNED = 8,
+    HALF_TURNED = 16,
+    SLOPED = 32,
+    MIXED = 64,
+    REACH = 4
+};
 static const float slopes[] = {.5f, .125f};
 static float angles[2][8]; /* cos and sin [5 - 1 positions .., 2 or 1] */
 static bert_rotation rotation_of(int arg) {
@@ -381,6 +390,7 @@ static bert_tensor *run_attention_terms(env *v, int arg) {
                                       .window = arg & WINDOW ? 1 : 0,
                                       .rotation = arg & (TURNED | HALF_TURNED) ? &rotation : NULL,
                                       .slopes = arg & SLOPED ? slopes : NULL,
+                                      .interleaved = arg & MIXED,
                                       .bias = arg & BIASED ? v->x[1] : NULL};
     return bert_attention(v->t, v->x[0], &spec, few, 3);
 }
@@ -396,17 +406,18 @@ static void naive_turn(double *y, const double *x, int i, int arg) {
 }
 static void naive_attention_terms(double *y, const double *const *in, int arg) {
     static const int few[] = {0, 4, 5, 9};
+    const int part = arg & MIXED ? HEAD : H, head = arg & MIXED ? 3 * HEAD : HEAD;
     for (int s = 0; s < 3; s++)
         for (int h = 0; h < HEADS; h++)
             for (int i = 0; i < few[s + 1] - few[s]; i++) {
-                const double *x = in[0] + few[s] * 3 * H + h * HEAD;
+                const double *x = in[0] + few[s] * 3 * H + h * head;
                 double p[4] = {0}, q[HEAD], k[HEAD];
                 int seen = 0, first = 0;
                 naive_turn(q, x + i * 3 * H, i, arg);
                 for (int j = 0; j < few[s + 1] - few[s]; j++) {
                     if (arg & WINDOW && abs(i - j) > 1) continue;
                     if (!seen) first = j;
-                    naive_turn(k, x + j * 3 * H + H, j, arg);
+                    naive_turn(k, x + j * 3 * H + part, j, arg);
                     for (int c = 0; c < HEAD; c++) p[seen] += q[c] * k[c];
                     p[seen] *= arg & SCALED ? (double)0.3f : 1 / sqrt(HEAD);
                     if (arg & SLOPED) p[seen] -= (double)slopes[h] * abs(i - j);
@@ -416,7 +427,8 @@ static void naive_attention_terms(double *y, const double *const *in, int arg) {
                 naive_softmax(p, p, seen);
                 for (int c = 0; c < HEAD; c++) {
                     double o = 0;
-                    for (int j = 0; j < seen; j++) o += p[j] * x[(first + j) * 3 * H + 2 * H + c];
+                    for (int j = 0; j < seen; j++)
+                        o += p[j] * x[(first + j) * 3 * H + 2 * part + c];
                     y[(few[s] + i) * H + h * HEAD + c] = o;
                 }
             }
@@ -726,6 +738,7 @@ static const op_case cases[] = {
     TERMS("attention rotation", TURNED),
     TERMS("attention half rotation", HALF_TURNED),
     TERMS("attention slopes", SLOPED),
+    TERMS("attention interleaved", MIXED | TURNED),
     TERMS("attention terms", SCALED | WINDOW | BIASED | TURNED | SLOPED),
     RELATIVE("attention relative keys", KEYS, H),
     RELATIVE("attention relative queries", QUERIES, H),

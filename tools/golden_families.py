@@ -51,6 +51,10 @@ FAMILIES = {
         SIZES, max_position_embeddings=20)),
     "gte": dict(prefix="Gte", classes=(SEQUENCE, TOKEN, MASKED), config=dict(
         SIZES, max_position_embeddings=20, type_vocab_size=2), variants=[dict(type_vocab_size=0), dict(type_vocab_size=1), dict(rope_scaling=dict(type="ntk", factor=8.0))]),
+    "deberta": dict(prefix="Deberta", classes=(SEQUENCE, TOKEN, MASKED, QUESTION), config=dict(
+        SIZES, max_position_embeddings=20, relative_attention=True, max_relative_positions=8, pos_att_type=["c2p", "p2c"],
+        position_biased_input=False, cls_dropout=0.2),
+        variants=[dict(max_relative_positions=-1, position_biased_input=True, type_vocab_size=2, pos_att_type="p2c")]),
     "deberta-v2": dict(prefix="DebertaV2", config=dict(
         SIZES, max_position_embeddings=20, relative_attention=True, position_buckets=6, norm_rel_ebd="layer_norm",
         pos_att_type=["p2c", "c2p"], share_att_key=True, position_biased_input=False, cls_dropout=0.2),

@@ -20,6 +20,7 @@ typedef struct {
     const float *bias;
     /* slopes[head] times the distance of key and query is taken from a scaled score. NULL: not. */
     const float *slopes;
+    bool interleaved; /* qkv is head after head, of each its query, key and value */
     /* Query times relative key and key times relative query are added to query times key: rows of
      * `relative` [rows, one or two times H], of relative keys, queries, or both side by side; that
      * of a distance is index[key - query + reach]. relative NULL: none. Not with a window. */

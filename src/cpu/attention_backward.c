@@ -135,8 +135,8 @@ static void differentiate(const backward *b, bert_range block, bert_range of) {
 /* Rows [at.first, at.end) of the head's part of dqkv. */
 static bert_target gradient(const backward *b, int which, int token, bool add) {
     const bert_attention_head *h = &b->h;
-    return (bert_target){b->w->dqkv + (h->first + token) * 3 * h->hidden + which * h->hidden +
-                             (ptrdiff_t)h->head * h->plan->head_size,
+    return (bert_target){b->w->dqkv + (h->first + token) * 3 * h->hidden +
+                             bert_head_column(h, which),
                          3 * h->hidden, add};
 }
 

@@ -13,9 +13,14 @@ bert_attention_head bert_head_of(const bert_attention_job *w, int sequence, int 
                                  .hidden = (ptrdiff_t)p->heads * p->head_size};
 }
 
+ptrdiff_t bert_head_column(const bert_attention_head *h, int which) {
+    const bert_attention_plan *p = h->plan;
+    if (p->interleaved) return (3 * (ptrdiff_t)h->head + which) * p->head_size;
+    return which * h->hidden + (ptrdiff_t)h->head * p->head_size;
+}
+
 bert_view bert_head_part(const bert_attention_job *w, const bert_attention_head *h, int which) {
-    return (bert_view){w->qkv + h->first * 3 * h->hidden + which * h->hidden +
-                           (ptrdiff_t)h->head * h->plan->head_size,
+    return (bert_view){w->qkv + h->first * 3 * h->hidden + bert_head_column(h, which),
                        3 * h->hidden, 1};
 }
 

@@ -15,6 +15,8 @@ typedef struct {
 } bert_attention_job;
 
 bert_attention_head bert_head_of(const bert_attention_job *w, int sequence, int head);
+/* Where the head's queries (which 0), keys (1) or values (2) begin in a row of them all. */
+ptrdiff_t bert_head_column(const bert_attention_head *h, int which);
 /* Queries (which 0), keys and values of a head; and the same as scores are made of them, turned
  * into `room`. */
 bert_view bert_head_part(const bert_attention_job *w, const bert_attention_head *h, int which);

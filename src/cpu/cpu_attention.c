@@ -17,6 +17,7 @@ static bert_attention_plan plan_of(const bert_worker *w, const bert_call *c) {
                                  .sin = n->sin,
                                  .bias = n->index ? NULL : c->x[1].data,
                                  .slopes = n->slopes,
+                                 .interleaved = n->interleaved,
                                  .relative = n->index ? c->x[1].data : NULL,
                                  .relative_keys = n->relative_keys,
                                  .relative_queries = n->relative_queries,

@@ -199,6 +199,7 @@ typedef struct {
      * host's memory. */
     const int32_t *index;
     bool relative_keys, relative_queries;
+    bool interleaved; /* x[0] is head after head, of each its query, key and value */
     int reach;
     /* Of probabilities, as of dropout; row ((sequence * heads + head) << 16 | query) begins at
      * element row << 16. */

@@ -17,6 +17,7 @@
     X(gte)                                                                                         \
     X(new)                                                                                         \
     X(jina)                                                                                        \
+    X(deberta)                                                                                     \
     X(deberta_v2)
 #define DECLARED(name) extern const bert_arch bert_arch_##name;
 BERT_ARCHS(DECLARED)

@@ -46,6 +46,16 @@ int bert_build_norm(bert_builder *b, const char *name, int layer, int32_t size, 
     return bert_build_norm_biased(b, name, layer, size, eps, true, n);
 }
 
+int bert_build_bias(bert_builder *b, const char *name, int layer, int32_t size, bert_param **p) {
+    char full[MAX_PARAMETER_NAME];
+    name_of(b, name, layer, "", full);
+    b->params->layer = layer;
+    *p = bert_param_new(b->params, full, 1, size, BERT_INIT_ZERO, b->e);
+    if (!*p) return b->e->code;
+    (*p)->kind = BERT_KIND_BIAS;
+    return BERT_OK;
+}
+
 int bert_build_table(bert_builder *b, const char *name, int32_t rows, int32_t cols,
                      bert_param **p) {
     char full[MAX_PARAMETER_NAME];

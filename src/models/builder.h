@@ -28,6 +28,8 @@ int bert_build_linear_biased(bert_builder *b, const char *name, int layer, int32
                              bool biased, bert_linear *l);
 int bert_build_norm_biased(bert_builder *b, const char *name, int layer, int32_t size, float eps,
                            bool biased, bert_layer_norm *n);
+/* A bias of its own, under this whole name. */
+int bert_build_bias(bert_builder *b, const char *name, int layer, int32_t size, bert_param **p);
 /* A table of embeddings, below the layers. */
 int bert_build_table(bert_builder *b, const char *name, int32_t rows, int32_t cols, bert_param **p);
 /* Rotary position embeddings of `positions` places: column pair i of size / 2 turns by the place

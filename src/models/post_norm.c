@@ -28,7 +28,7 @@ const bert_config_fixed bert_post_norm_fixed[] = {
 static int build_attention(bert_builder *b, const bert_post_norm_names *names, int i,
                            bert_post_norm_layer *l) {
     const int32_t h = b->config->hidden_size;
-    const bool biased = !names->unbiased_attention;
+    const bool biased = !names->unbiased_attention && !names->unbiased_qkv;
     if (!names->key)
         return bert_build_linear_biased(b, names->query, i, h, 3 * h, biased, &l->qkv[0]);
     int rc = bert_build_linear_biased(b, names->query, i, h, h, biased, &l->qkv[0]);
@@ -166,8 +166,13 @@ bert_tensor *bert_post_norm_embed(bert_tape *t, const void *state, const bert_in
 bert_tensor *bert_post_norm_apply(bert_tape *t, const bert_post_norm *s,
                                   const bert_post_norm_layer *l, const bert_attention_spec *spec,
                                   bert_tensor *x, const bert_pass *pass) {
+    return bert_post_norm_attend(t, s, l, spec, bert_linear_cat(t, l->qkv, s->qkv, x), x, pass);
+}
+
+bert_tensor *bert_post_norm_attend(bert_tape *t, const bert_post_norm *s,
+                                   const bert_post_norm_layer *l, const bert_attention_spec *spec,
+                                   bert_tensor *qkv, bert_tensor *x, const bert_pass *pass) {
     const bert_inputs *in = pass->in;
-    bert_tensor *qkv = bert_linear_cat(t, l->qkv, s->qkv, x);
     bert_tensor *a = bert_pass_attention(t, pass, qkv, spec);
     if (pass->first_rows) {
         a = bert_rows(t, a, in->start, in->n);

@@ -23,7 +23,8 @@ typedef struct {
      * both. */
     bert_gate gate;
     const char *second_half;
-    bool unbiased_attention, unbiased_inner, unbiased_output; /* products without a bias */
+    /* Products without a bias: queries, keys and values; theirs and attention's output; and so on. */
+    bool unbiased_qkv, unbiased_attention, unbiased_inner, unbiased_output;
 } bert_post_norm_names;
 
 typedef struct {
@@ -92,8 +93,11 @@ void bert_post_norm_count_from(bert_post_norm *s, int32_t padding);
 
 bert_trunk_embed_fn bert_post_norm_embed; /* LayerNorm(word + type + position), dropout */
 bert_trunk_block_fn bert_post_norm_block;
-/* A layer whose attention is spec. */
+/* A layer whose attention is spec; and of its queries, keys and values. */
 bert_tensor *bert_post_norm_apply(bert_tape *t, const bert_post_norm *s,
                                   const bert_post_norm_layer *l, const bert_attention_spec *spec,
                                   bert_tensor *x, const bert_pass *pass);
+bert_tensor *bert_post_norm_attend(bert_tape *t, const bert_post_norm *s,
+                                   const bert_post_norm_layer *l, const bert_attention_spec *spec,
+                                   bert_tensor *qkv, bert_tensor *x, const bert_pass *pass);
 #endif

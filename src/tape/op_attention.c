@@ -90,6 +90,7 @@ static bert_attention_with with_of(bert_tape *t, const bert_attention_spec *s, i
                                 .scale = s->scale,
                                 .window = s->window,
                                 .slopes = s->slopes,
+                                .interleaved = s->interleaved,
                                 .seed = t->options.seed};
     if (s->rotation) {
         with.turned = s->rotation->size;

@@ -1,5 +1,7 @@
-/* DeBERTa v2 and v3: He et al. 2021, arXiv:2006.03654 and arXiv:2111.09543. BERT's layers, and
- * attention that scores words against relative positions, whose table all layers share. */
+/* DeBERTa: He et al. 2021, arXiv:2006.03654, and v3, arXiv:2111.09543. BERT's layers, and attention
+ * that scores words against relative positions, whose table all layers share. v1 has one product
+ * for queries, keys and values, head after head, and biases of its own; v2 and v3 have buckets of
+ * distances. */
 #include "base/error.h"
 #include "models/arch.h"
 #include "models/post_norm.h"
@@ -16,32 +18,45 @@ typedef struct {
     float pooler_dropout, cls_dropout;
 } own_config;
 
-static const bert_config_key keys[] = {
-    BERT_INT("vocab_size", vocab_size, 128100, 1, BERT_MAX_VOCAB),
-    BERT_POST_NORM_SIZES(1536, 24, 24, 6144),
-    BERT_INT("max_position_embeddings", max_position_embeddings, 512, 1, BERT_MAX_POSITIONS),
-    BERT_INT("type_vocab_size", type_vocab_size, 0, 0, BERT_MAX_WIDTH),
-    BERT_INT("pad_token_id", pad_token_id, 0, -1, BERT_MAX_VOCAB),
-    BERT_STRING("hidden_act", hidden_act, "gelu"),
-    BERT_POST_NORM_DROPOUTS(0.1),
-    BERT_OWN_BOOL("relative_attention", own_config, relative, false),
-    BERT_OWN_BOOL("position_biased_input", own_config, position_biased_input, true),
-    BERT_OWN_BOOL("share_att_key", own_config, share_att_key, false),
-    BERT_OWN_BOOL("legacy", own_config, legacy, true),
-    BERT_OWN_INT("max_relative_positions", own_config, max_relative_positions, -1, -1,
-                 BERT_MAX_POSITIONS),
-    BERT_OWN_INT("position_buckets", own_config, position_buckets, -1, -1, BERT_MAX_POSITIONS),
-    BERT_OWN_INT("embedding_size", own_config, embedding_size, 0, 1, BERT_MAX_WIDTH),
-    BERT_OWN_STRING("norm_rel_ebd", own_config, norm_rel_ebd, "none"),
-    BERT_OWN_STRING("pooler_hidden_act", own_config, pooler_act, "gelu"),
-    BERT_OWN_FLOAT("pooler_dropout", own_config, pooler_dropout, 0, 0, 0.999),
-    BERT_OWN_FLOAT("cls_dropout", own_config, cls_dropout, -1, 0, 0.999),
-    BERT_POST_NORM_REST(1e-7),
+#define KEYS                                                                                       \
+    BERT_INT("max_position_embeddings", max_position_embeddings, 512, 1, BERT_MAX_POSITIONS),      \
+        BERT_INT("type_vocab_size", type_vocab_size, 0, 0, BERT_MAX_WIDTH),                        \
+        BERT_INT("pad_token_id", pad_token_id, 0, -1, BERT_MAX_VOCAB),                             \
+        BERT_STRING("hidden_act", hidden_act, "gelu"), BERT_POST_NORM_DROPOUTS(0.1),               \
+        BERT_OWN_BOOL("relative_attention", own_config, relative, false),                          \
+        BERT_OWN_BOOL("position_biased_input", own_config, position_biased_input, true),           \
+        BERT_OWN_BOOL("legacy", own_config, legacy, true),                                         \
+        BERT_OWN_INT("max_relative_positions", own_config, max_relative_positions, -1, -1,         \
+                     BERT_MAX_POSITIONS),                                                          \
+        BERT_OWN_INT("embedding_size", own_config, embedding_size, 0, 1, BERT_MAX_WIDTH),          \
+        BERT_OWN_STRING("pooler_hidden_act", own_config, pooler_act, "gelu"),                      \
+        BERT_OWN_FLOAT("pooler_dropout", own_config, pooler_dropout, 0, 0, 0.999),                 \
+        BERT_OWN_FLOAT("cls_dropout", own_config, cls_dropout, -1, 0, 0.999),                      \
+        BERT_POST_NORM_REST(1e-7)
+
+static const bert_config_key keys_v1[] = {
+    BERT_INT("vocab_size", vocab_size, 50265, 1, BERT_MAX_VOCAB),
+    BERT_POST_NORM_SIZES(768, 12, 12, 3072),
+    KEYS,
     {0},
 };
 
+static const bert_config_key keys_v2[] = {
+    BERT_INT("vocab_size", vocab_size, 128100, 1, BERT_MAX_VOCAB),
+    BERT_POST_NORM_SIZES(1536, 24, 24, 6144),
+    KEYS,
+    BERT_OWN_BOOL("share_att_key", own_config, share_att_key, false),
+    BERT_OWN_INT("position_buckets", own_config, position_buckets, -1, -1, BERT_MAX_POSITIONS),
+    BERT_OWN_STRING("norm_rel_ebd", own_config, norm_rel_ebd, "none"),
+    {0},
+};
+
+static const bert_config_fixed fixed_v1[] = {
+    {"talking_head", "false"},
+    {0},
+};
 /* v2-xlarge and v2-xxlarge have a convolution beside layer 0. */
-static const bert_config_fixed fixed[] = {
+static const bert_config_fixed fixed_v2[] = {
     {"conv_kernel_size", "0"},
     {"attention_head_size", "null"},
     {0},
@@ -77,18 +92,20 @@ static const bert_copy copies[] = {
 };
 
 #define POOLED .dense = "pooler.dense", .output = "classifier"
-static const bert_arch_head heads[] = {
-    {"sequence-classification", "ForSequenceClassification", false, {POOLED}},
-    {"token-classification", "ForTokenClassification", false, {.output = "classifier"}},
-    {"question-answering", "ForQuestionAnswering", false, {.output = "qa_outputs"}},
+#define HEADS                                                                                      \
+    {"sequence-classification", "ForSequenceClassification", false, {POOLED}},                     \
+        {"token-classification", "ForTokenClassification", false, {.output = "classifier"}},       \
+        {"question-answering", "ForQuestionAnswering", false, {.output = "qa_outputs"}}, {         \
+        "masked-lm", "ForMaskedLM", false, {                                                       \
+            .dense = "cls.predictions.transform.dense",                                            \
+            .norm = "cls.predictions.transform.LayerNorm", .bias = "cls.predictions.bias",         \
+            .decoder = "cls.predictions.decoder.weight"                                            \
+        }                                                                                          \
+    }
+static const bert_arch_head heads_v1[] = {HEADS, {0}};
+static const bert_arch_head heads_v2[] = {
+    HEADS,
     {"multiple-choice", "ForMultipleChoice", false, {POOLED}},
-    {"masked-lm",
-     "ForMaskedLM",
-     false,
-     {.dense = "cls.predictions.transform.dense",
-      .norm = "cls.predictions.transform.LayerNorm",
-      .bias = "cls.predictions.bias",
-      .decoder = "cls.predictions.decoder.weight"}},
     {0},
 };
 
@@ -118,11 +135,30 @@ static int32_t max_length(const bert_config *c) {
 }
 
 typedef struct {
-    bert_linear keys, queries; /* of relative positions */
+    bert_linear keys, queries;   /* of relative positions */
+    bert_param *q_bias, *v_bias; /* of words, in v1; NULL: queries and values have their own */
 } relative_layer;
+
+/* What v1 and v2 call and arrange differently. */
+typedef struct {
+    const char *query, *key, *value; /* key NULL: all three are one */
+    const char *relative_keys, *relative_queries;
+    bool mixed; /* head after head, biases apart; relative keys have none */
+} version;
+#define SELF "encoder.layer.%d.attention.self."
+static const version v1 = {.query = SELF "in_proj",
+                           .relative_keys = SELF "pos_proj",
+                           .relative_queries = SELF "pos_q_proj",
+                           .mixed = true};
+static const version v2 = {.query = SELF "query_proj",
+                           .key = SELF "key_proj",
+                           .value = SELF "value_proj",
+                           .relative_keys = SELF "pos_key_proj",
+                           .relative_queries = SELF "pos_query_proj"};
 
 typedef struct {
     bert_post_norm base;
+    const version *names;
     bert_param *table;    /* [2 span, H]; NULL: there are no relative positions */
     bert_layer_norm norm; /* of its rows; weight NULL: none */
     relative_layer *layers;
@@ -153,24 +189,19 @@ static int fill_rows(bert_builder *b, const own_config *o, int32_t span, deberta
     return BERT_OK;
 }
 
-static int build_relative_layers(bert_builder *b, const own_config *o, deberta *s) {
-    const bert_config *c = b->config;
-    const int32_t h = c->hidden_size;
+/* What relative positions are multiplied by. */
+static int build_relative_layer(bert_builder *b, const deberta *s, int i, relative_layer *l) {
+    const int32_t h = b->config->hidden_size;
+    const own_config *o = b->own;
+    l->queries = s->base.layers[i].qkv[0];
+    l->keys = s->base.layers[i].qkv[1];
+    if (o->share_att_key) return 0;
     int rc = 0;
-    s->layers = bert_build_alloc(b, (size_t)c->num_hidden_layers * sizeof *s->layers);
-    if (!s->layers) return BERT_ENOMEM;
-    for (int i = 0; i < c->num_hidden_layers && !rc; i++) {
-        relative_layer *l = &s->layers[i];
-        l->queries = s->base.layers[i].qkv[0];
-        l->keys = s->base.layers[i].qkv[1];
-        if (o->share_att_key) continue;
-        if (s->keys)
-            rc = bert_build_linear(b, "encoder.layer.%d.attention.self.pos_key_proj", i, h, h,
-                                   &l->keys);
-        if (!rc && s->queries)
-            rc = bert_build_linear(b, "encoder.layer.%d.attention.self.pos_query_proj", i, h, h,
-                                   &l->queries);
-    }
+    if (s->keys)
+        rc = bert_build_linear_biased(b, s->names->relative_keys, i, h, h, !s->names->mixed,
+                                      &l->keys);
+    if (!rc && s->queries)
+        rc = bert_build_linear(b, s->names->relative_queries, i, h, h, &l->queries);
     return rc;
 }
 
@@ -183,11 +214,22 @@ static int build_relative(bert_builder *b, deberta *s) {
     s->dropout = c->hidden_dropout_prob;
     int rc = bert_build_table(b, "encoder.rel_embeddings", 2 * span, c->hidden_size, &s->table);
     if (!rc) rc = fill_rows(b, o, span, s);
-    return rc ? rc : build_relative_layers(b, o, s);
+    for (int i = 0; i < c->num_hidden_layers && !rc; i++)
+        rc = build_relative_layer(b, s, i, &s->layers[i]);
+    return rc;
 }
 
-static int build(bert_builder *b, void *state) {
-    deberta *s = state;
+static int build_biases(bert_builder *b, deberta *s) {
+    const int32_t h = b->config->hidden_size;
+    int rc = 0;
+    for (int i = 0; i < b->config->num_hidden_layers && !rc; i++) {
+        rc = bert_build_bias(b, SELF "q_bias", i, h, &s->layers[i].q_bias);
+        if (!rc) rc = bert_build_bias(b, SELF "v_bias", i, h, &s->layers[i].v_bias);
+    }
+    return rc;
+}
+
+static int build(bert_builder *b, deberta *s, const version *its) {
     const bert_config *c = b->config;
     const own_config *o = b->own;
     bert_post_norm_names names = bert_post_norm_bert;
@@ -195,20 +237,33 @@ static int build(bert_builder *b, void *state) {
     if (!c->type_vocab_size) names.token_type = NULL;
     if (o->embedding_size != c->hidden_size) names.project = "embeddings.embed_proj";
     names.project_first = true;
-    names.query = "encoder.layer.%d.attention.self.query_proj";
-    names.key = "encoder.layer.%d.attention.self.key_proj";
-    names.value = "encoder.layer.%d.attention.self.value_proj";
-    int rc = bert_post_norm_begin(b, &s->base);
+    names.query = its->query;
+    names.key = its->key;
+    names.value = its->value;
+    names.unbiased_qkv = its->mixed;
+    s->names = its;
+    s->layers = bert_build_alloc(b, (size_t)c->num_hidden_layers * sizeof *s->layers);
+    int rc = s->layers ? bert_post_norm_begin(b, &s->base) : BERT_ENOMEM;
     if (!rc) rc = bert_post_norm_embeddings(b, &names, o->embedding_size, &s->base);
     if (!rc) rc = bert_post_norm_layers(b, &names, &s->base);
     /* as many parts as a score has, whether there are relative positions or not */
     const float parts = 1.0f + (float)o->keys + (float)o->queries;
     s->base.attention.scale = 1 / sqrtf((float)(c->hidden_size / c->num_attention_heads) * parts);
+    s->base.attention.interleaved = its->mixed;
+    if (!rc && its->mixed) rc = build_biases(b, s);
     if (!rc && o->relative) rc = build_relative(b, s);
     if (!rc && strstr(o->norm_rel_ebd, "layer_norm"))
         rc = bert_build_norm(b, "encoder.LayerNorm", BERT_BELOW, c->hidden_size, c->layer_norm_eps,
                              &s->norm);
     return rc;
+}
+
+static int build_v1(bert_builder *b, void *state) {
+    return build(b, state, &v1);
+}
+
+static int build_v2(bert_builder *b, void *state) {
+    return build(b, state, &v2);
 }
 
 /* Relative keys and queries of a layer, for the distances of sequences of `longest` tokens. */
@@ -235,34 +290,44 @@ static bool relative_of(bert_tape *t, const deberta *s, int layer, int32_t longe
     return r->rows != NULL;
 }
 
+/* A row of biases, head after head: of its query, no key, its value. */
+static bert_tensor *bias_of(bert_tape *t, const deberta *s, const relative_layer *l) {
+    const int32_t heads = s->base.attention.heads, all = l->q_bias->cols, size = all / heads;
+    float *zeros = bert_tape_alloc(t, (size_t)all * sizeof *zeros);
+    if (!zeros) return NULL;
+    memset(zeros, 0, (size_t)all * sizeof *zeros);
+    bert_tensor *q = bert_reshape(t, bert_param_tensor(t, l->q_bias), heads, size);
+    bert_tensor *v = bert_reshape(t, bert_param_tensor(t, l->v_bias), heads, size);
+    bert_tensor *qk = bert_concat(t, q, bert_constant(t, zeros, heads, size, false));
+    return bert_reshape(t, bert_concat(t, qk, v), 1, 3 * all);
+}
+
 static bert_tensor *block(bert_tape *t, const void *state, bert_tensor *x, const bert_pass *pass) {
     const deberta *s = state;
+    const bert_post_norm_layer *l = &s->base.layers[pass->layer];
+    const relative_layer *more = &s->layers[pass->layer];
     bert_attention_spec spec = s->base.attention;
     bert_relative relative;
     if (s->table && (s->keys || s->queries)) {
         if (!relative_of(t, s, pass->layer, bert_inputs_longest(pass->in), &relative)) return NULL;
         spec.relative = &relative;
     }
-    return bert_post_norm_apply(t, &s->base, &s->base.layers[pass->layer], &spec, x, pass);
+    bert_tensor *qkv = bert_linear_cat(t, l->qkv, s->base.qkv, x);
+    if (more->q_bias) qkv = bert_add(t, qkv, bias_of(t, s, more));
+    return bert_post_norm_attend(t, &s->base, l, &spec, qkv, x, pass);
 }
 
-const bert_arch bert_arch_deberta_v2 = {
-    .model_type = "deberta-v2",
-    .class_prefix = "DebertaV2",
-    .prefix = "deberta.",
-    .embeddings = "embeddings.",
-    .layers = "encoder.layer.",
-    .ignored = "embeddings.position_embeddings.",
-    .keys = keys,
-    .fixed = fixed,
-    .complete = complete,
-    .own_size = sizeof(own_config),
-    .copies = copies,
-    .heads = heads,
-    .configure = configure,
-    .max_length = max_length,
-    .state_size = sizeof(deberta),
-    .build = build,
-    .embed = bert_post_norm_embed,
-    .block = block,
-};
+#define DEBERTA(type, classes, its_keys, its_fixed, its_heads, its_build)                          \
+    {                                                                                              \
+        .model_type = type, .class_prefix = classes, .prefix = "deberta.",                         \
+        .embeddings = "embeddings.", .layers = "encoder.layer.",                                   \
+        .ignored = "embeddings.position_embeddings.", .keys = its_keys, .fixed = its_fixed,        \
+        .complete = complete, .own_size = sizeof(own_config), .copies = copies,                    \
+        .heads = its_heads, .configure = configure, .max_length = max_length,                      \
+        .state_size = sizeof(deberta), .build = its_build, .embed = bert_post_norm_embed,          \
+        .block = block,                                                                            \
+    }
+const bert_arch bert_arch_deberta =
+                    DEBERTA("deberta", "Deberta", keys_v1, fixed_v1, heads_v1, build_v1),
+                bert_arch_deberta_v2 =
+                    DEBERTA("deberta-v2", "DebertaV2", keys_v2, fixed_v2, heads_v2, build_v2);

@@ -1,0 +1,118 @@
+#!/usr/bin/env python3
+"""Error and speed of each family at the shape of its base model: random weights, a few layers, one text. Prints, of the
+last hidden state, the largest difference from transformers in float64, ours and PyTorch's own in float32, our cosines
+in bf16 and int8, and the time of a pass beside PyTorch's.
+
+    pip install torch==2.15.0 transformers==5.24.0 numpy==2.4.6
+    python tools/parity_families.py [TOKENS [LAYERS [FAMILY..]]]
+"""
+import ctypes as c
+import os
+import sys
+import tempfile
+import time
+
+import numpy as np
+import torch
+import transformers
+
+BASE = dict(hidden_size=768, num_attention_heads=12, intermediate_size=3072, vocab_size=1000)
+FAMILIES = {
+    "bert": ("Bert", BASE),
+    "roberta": ("Roberta", dict(BASE, pad_token_id=1, layer_norm_eps=1e-5, max_position_embeddings=514)),
+    "electra": ("Electra", dict(BASE, embedding_size=768)),
+    "albert": ("Albert", dict(BASE, embedding_size=128)),
+    "mpnet": ("MPNet", dict(BASE, layer_norm_eps=1e-5, max_position_embeddings=514)),
+    "modernbert": ("ModernBert", dict(BASE, intermediate_size=1152, pad_token_id=0, bos_token_id=1, eos_token_id=2,
+                                      cls_token_id=1, sep_token_id=2)),
+    "nomic_bert": ("NomicBert", BASE),
+    "gte": ("Gte", BASE),
+    "deberta-v2": ("DebertaV2", dict(BASE, relative_attention=True, position_buckets=256, norm_rel_ebd="layer_norm",
+                                     pos_att_type=["p2c", "c2p"], share_att_key=True, position_biased_input=False)),
+}
+F, I = c.POINTER(c.c_float), c.POINTER(c.c_int32)
+
+
+class Error(c.Structure):
+    _fields_ = [("code", c.c_int), ("message", c.c_char * 500)]
+
+
+class SessionOptions(c.Structure):
+    _fields_ = [("threads", c.c_int), ("precision", c.c_int), ("batch_tokens", c.c_int32), ("shared", c.c_void_p)]
+
+
+class Inputs(c.Structure):
+    _fields_ = [("n", c.c_int32), ("start", I), ("ids", I), ("type_ids", I), ("logit_tokens", I),
+                ("logit_tokens_count", c.c_int32), ("columns", c.c_void_p), ("column_count", c.c_int32)]
+
+
+class Outputs(c.Structure):
+    _fields_ = [("tokens", c.c_int32), ("hidden_size", c.c_int32), ("layers", c.c_int32), ("heads", c.c_int32),
+                ("last_hidden_state", F), ("rest", c.c_void_p * 16)]
+
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+lib = c.CDLL(os.environ.get("LIBBERT", os.path.join(ROOT, "build", "libbert.so")))
+lib.bert_model_open.restype = lib.bert_session_new.restype = c.c_void_p
+lib.bert_model_open.argtypes = [c.c_char_p, c.c_void_p, c.POINTER(Error)]
+lib.bert_session_new.argtypes = [c.c_void_p, c.POINTER(SessionOptions), c.POINTER(Error)]
+lib.bert_session_run.argtypes = [c.c_void_p, c.POINTER(Inputs), c.c_uint, c.POINTER(Outputs), c.POINTER(Error)]
+lib.bert_session_free.argtypes = lib.bert_model_close.argtypes = [c.c_void_p]
+
+
+def ours(directory, ids, precision, repeats):
+    e, out = Error(), Outputs()
+    m = lib.bert_model_open(directory.encode(), None, c.byref(e))
+    s = m and lib.bert_session_new(m, c.byref(SessionOptions(threads=1, precision=precision)), c.byref(e))
+    if not s:
+        sys.exit(e.message.decode())
+    n = len(ids)
+    inputs = Inputs(n=1, start=(c.c_int32 * 2)(0, n), ids=(c.c_int32 * n)(*ids))
+    times = []
+    for _ in range(repeats + 2):
+        t = time.perf_counter()
+        if lib.bert_session_run(s, c.byref(inputs), 0, c.byref(out), c.byref(e)):
+            sys.exit(e.message.decode())
+        times.append(time.perf_counter() - t)
+    x = np.ctypeslib.as_array(out.last_hidden_state, (n, out.hidden_size)).copy()
+    lib.bert_session_free(s)
+    lib.bert_model_close(m)
+    return x, min(times[2:])
+
+
+def cosine(a, b):
+    return ((a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)).min()
+
+
+def main():
+    tokens, layers = (int(x) for x in (sys.argv[1:3] + ["128", "4"][len(sys.argv) - 1:]))
+    torch.set_num_threads(1)
+    print(f"{tokens} tokens, {layers} layers, one thread; torch {torch.__version__}")
+    print("family        error: ours     PyTorch's  ratio  cosine: bf16     int8        ms: ours  PyTorch's  bf16   int8")
+    for name in sys.argv[3:] or FAMILIES:
+        prefix, config = FAMILIES[name]
+        torch.manual_seed(0)
+        cls = getattr(transformers, prefix + "Model")
+        # as wide as trained weights' hidden states are: the initial 0.02 would leave attention flat
+        model = cls(getattr(transformers, prefix + "Config")(**config, num_hidden_layers=layers, initializer_range=0.05))
+        ids = [3 + i * 7919 % 990 for i in range(tokens)]
+        with tempfile.TemporaryDirectory() as d, torch.no_grad():
+            model.save_pretrained(d)
+            model = cls.from_pretrained(d, dtype=torch.float32).eval()
+            t = []
+            for _ in range(4):
+                begin = time.perf_counter()
+                f32 = model(torch.tensor([ids])).last_hidden_state[0].numpy()
+                t.append(time.perf_counter() - begin)
+            f64 = cls.from_pretrained(d, dtype=torch.float64, attn_implementation="eager").eval()(
+                torch.tensor([ids])).last_hidden_state[0].numpy()
+            x, time_x = ours(d, ids, 0, 4)
+            b, time_b = ours(d, ids, 2, 4)
+            q, time_q = ours(d, ids, 3, 4)
+        own, theirs = np.abs(x - f64).max(), np.abs(f32 - f64).max()
+        print(f"{name:12}  {own:11.2e}  {theirs:11.2e}  {own / theirs:5.2f}  {cosine(b, f64):11.6f}  {cosine(q, f64):9.6f}"
+              f"  {time_x * 1e3:9.1f}  {min(t[1:]) * 1e3:9.1f}  {time_b * 1e3:5.1f}  {time_q * 1e3:5.1f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
