@@ -8,7 +8,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { HEADS = 12, SIZE = 64, HIDDEN = HEADS * SIZE, LONGEST = 8192, ROUNDS = 15, BUCKETS = 256 };
+enum { HEADS = 12, SIZE = 64, HIDDEN = HEADS * SIZE, LONGEST = 8192, ROUNDS = 9, BUCKETS = 256 };
 
 typedef struct {
     bert_threads *threads;

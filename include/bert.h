@@ -365,7 +365,11 @@ BERT_API bool bert_convert_form_at(int i, bert_convert_form *out);
 /* ----------------------------------------------------------------- 4. Session */
 
 /* A set of threads, for sessions that share it: shared. threads 0: as many as there are cores, 1 to
- * 1024. Who calls a session is one of them, so that 1 starts none. */
+ * 1024. Who calls a session is one of them, so that 1 starts none. Calls take turns: one that comes
+ * waits for the layer that is being computed (of batch_tokens tokens at most, or one sequence that
+ * is longer), then for those that came before it. Each of them has the threads for 128 tokens
+ * through all layers at least, or for one layer of more, and between two there may be a layer of a
+ * call that goes on. */
 typedef struct bert_threads bert_threads;
 BERT_API bert_threads *bert_threads_new(int threads, bert_error *e);
 /* Sessions that share it go on; the last one ends the threads. */

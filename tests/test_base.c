@@ -104,13 +104,25 @@ static void new_ones_and_those_who_go_on_take_turns(void **state) {
     assert_false(bert_turns_awaited(&t));
     for (int i = 0; i < 5; i++) { /* one after the other */
         assert_int_equal(pthread_create(&threads[i], NULL, take_turn, &guests[i]), 0);
-        while (atomic_load(&t.waiting) <= i) sched_yield();
+        while (atomic_load(&t.waiting[0]) + atomic_load(&t.waiting[1]) <= i) sched_yield();
     }
     assert_true(bert_turns_awaited(&t));
     bert_turns_end(&t);
     for (int i = 0; i < 5; i++) pthread_join(threads[i], NULL);
     assert_string_equal(order, "CaDbc");
     assert_false(bert_turns_awaited(&t));
+    /* Who gives way lets a new one in first, though it was a new one's turn. */
+    guest last[] = {{&t, order, 'e', true}, {&t, order, 'F', false}};
+    bert_turns_begin(&t, false);
+    for (int i = 0; i < 2; i++) {
+        assert_false(bert_turns_awaited_anew(&t));
+        assert_int_equal(pthread_create(&threads[i], NULL, take_turn, &last[i]), 0);
+        while (atomic_load(&t.waiting[0]) + atomic_load(&t.waiting[1]) <= i) sched_yield();
+    }
+    assert_true(bert_turns_awaited_anew(&t));
+    bert_turns_give_way(&t);
+    for (int i = 0; i < 2; i++) pthread_join(threads[i], NULL);
+    assert_string_equal(order, "CaDbcFe");
     bert_turns_destroy(&t);
 }
 

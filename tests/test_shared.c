@@ -1,5 +1,7 @@
 /* What is shared may be used by several threads at once: one model, one tokenizer, a session and an
  * encoder for each thread; one set of threads, by several sessions. */
+#include "base/threads.h"
+#include "device/device.h"
 #include "models.h"
 #include <dirent.h>
 #include <pthread.h>
@@ -145,6 +147,128 @@ static void sessions_share_threads(void **state) {
     test_remove(directory);
 }
 
+/* ---- What a short call waits for, counted in layers: a device that tells of each attention */
+
+enum { LAYERS = 12, LONG = 400, SEQUENCES = 12, AT = 8, SOME_TOKENS = 8 };
+static struct {
+    bert_device device;
+    bert_threads *threads;
+    atomic_int layers;   /* of the long call, begun */
+    atomic_int came;     /* how many had begun when the short call had come, */
+    atomic_int answered; /* and when its first layer began; -1: not yet */
+    atomic_bool go;
+} scene;
+
+static int told_attention(bert_worker *w, const bert_call *c) {
+    if (c->x[0].rows < SOME_TOKENS) {
+        int none = -1;
+        atomic_compare_exchange_strong(&scene.answered, &none, atomic_load(&scene.layers));
+    } else if (atomic_fetch_add(&scene.layers, 1) + 1 == AT) {
+        atomic_store(&scene.go, true);
+        while (!bert_threads_awaited(scene.threads)) sched_yield();
+        atomic_store(&scene.came, atomic_load(&scene.layers));
+    }
+    return bert_device_cpu.ops[BERT_OP_attention]->forward(w, c);
+}
+
+typedef struct {
+    bert_session *session;
+    bert_inputs in;
+    float *hidden;
+    bert_error error;
+} run;
+
+static void *run_it(void *argument) {
+    run *r = argument;
+    bert_outputs out;
+    if (bert_session_run(r->session, &r->in, 0, &out, &r->error)) return NULL;
+    memcpy(r->hidden, out.last_hidden_state,
+           (size_t)r->in.start[r->in.n] * TEST_HIDDEN * sizeof(float));
+    return NULL;
+}
+
+static void *run_when_told(void *argument) {
+    while (!atomic_load(&scene.go)) sched_yield();
+    return run_it(argument);
+}
+
+/* A long call of n sequences, and a short one that comes in one of its first layers, when it has had
+ * what a short one takes. */
+static void check_wait(const bert_model *m, int n, int threads, const float *expected) {
+    static int32_t start[SEQUENCES + 1], ids[SEQUENCES * LONG];
+    static float hidden[2][SEQUENCES * LONG * TEST_HIDDEN];
+    const int32_t few[] = {0, 3};
+    bert_error e = {0};
+    for (int i = 0; i <= n; i++) start[i] = i * LONG;
+    for (int i = 0; i < n * LONG; i++) ids[i] = 5 + i % 30;
+    scene.threads = bert_threads_new(threads, &e);
+    atomic_store(&scene.layers, 0);
+    atomic_store(&scene.answered, -1);
+    atomic_store(&scene.go, false);
+    bert_session_options o = bert_session_default();
+    o.shared = scene.threads;
+    o.batch_tokens = 2 * LONG;
+    run long_one = {.session = bert_session_new(m, &o, &e),
+                    .in = {.n = n, .start = start, .ids = ids},
+                    .hidden = hidden[0]},
+        short_one = {.session = bert_session_new(m, &o, &e),
+                     .in = {.n = 1, .start = few, .ids = ids},
+                     .hidden = hidden[1]};
+    assert_non_null(long_one.session);
+    assert_non_null(short_one.session);
+    pthread_t other;
+    assert_int_equal(pthread_create(&other, NULL, run_when_told, &short_one), 0);
+    run_it(&long_one);
+    pthread_join(other, NULL);
+    assert_int_equal(long_one.error.code, 0);
+    assert_int_equal(short_one.error.code, 0);
+    /* Each thread ends the layer that it is in, and may be between two when the call comes. */
+    const int waited = atomic_load(&scene.answered) - atomic_load(&scene.came);
+    const int bound = n == 1 ? 0 : threads; /* one sequence: all threads take it together */
+    assert_true(atomic_load(&scene.answered) > 0);
+    if (waited > bound) fail_msg("%d layers of %d threads were waited for", waited, threads);
+    assert_true(atomic_load(&scene.layers) > AT + threads); /* there was more to wait for */
+    assert_memory_equal(hidden[1], expected, 3 * TEST_HIDDEN * sizeof(float));
+    bert_session_free(long_one.session);
+    bert_session_free(short_one.session);
+    bert_threads_free(scene.threads);
+}
+
+static void a_short_call_waits_for_a_layer(void **state) {
+    (void)state;
+    char *directory = test_directory(), config[1024];
+    snprintf(config, sizeof config,
+             "{\"model_type\": \"bert\", \"vocab_size\": %d, \"hidden_size\": %d, "
+             "\"num_hidden_layers\": %d, \"num_attention_heads\": %d, \"intermediate_size\": %d, "
+             "\"max_position_embeddings\": 512}",
+             TEST_VOCAB, TEST_HIDDEN, LAYERS, TEST_HEADS, TEST_INNER);
+    test_write(directory, "config.json", config);
+    bert_op_row row = *bert_device_cpu.ops[BERT_OP_attention];
+    row.forward = told_attention;
+    scene.device = bert_device_cpu;
+    scene.device.ops[BERT_OP_attention] = &row;
+    bert_model_options o = bert_model_default();
+    o.from_scratch = true;
+    o.device = &scene.device;
+    bert_error e = {0};
+    bert_model *m = bert_model_open(directory, &o, &e);
+    test_ok(e, e.code);
+    const int32_t few[] = {0, 3}, ids[] = {5, 6, 7};
+    float expected[3 * TEST_HIDDEN];
+    run alone = {.session = bert_session_new(m, NULL, &e),
+                 .in = {.n = 1, .start = few, .ids = ids},
+                 .hidden = expected};
+    run_it(&alone);
+    test_ok(e, alone.error.code);
+    bert_session_free(alone.session);
+    for (int threads = 1; threads <= 3; threads++) { /* a chunk for each, and one for all */
+        check_wait(m, SEQUENCES, threads, expected);
+        check_wait(m, 1, threads, expected);
+    }
+    bert_model_close(m);
+    test_remove(directory);
+}
+
 /* ---- Cancelling */
 
 typedef struct {
@@ -216,6 +340,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sessions_share_a_model),
         cmocka_unit_test(sessions_share_threads),
+        cmocka_unit_test(a_short_call_waits_for_a_layer),
         cmocka_unit_test(a_call_is_cancelled),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -203,8 +203,16 @@ void bert_threads_end(bert_threads *p) {
     bert_turns_end(&p->turns);
 }
 
+void bert_threads_give_way(bert_threads *p) {
+    bert_turns_give_way(&p->turns);
+}
+
 bool bert_threads_awaited(bert_threads *p) {
     return bert_turns_awaited(&p->turns);
+}
+
+bool bert_threads_awaited_anew(bert_threads *p) {
+    return bert_turns_awaited_anew(&p->turns);
 }
 
 void bert_threads_free(bert_threads *p) {

@@ -12,7 +12,9 @@ bert_threads *bert_threads_share(bert_threads *p);
  * operations to keep their scratch, short enough for the others. goes_on: base/turns.h */
 void bert_threads_begin(bert_threads *p, bool goes_on);
 void bert_threads_end(bert_threads *p);
+void bert_threads_give_way(bert_threads *p);
 bool bert_threads_awaited(bert_threads *p);
+bool bert_threads_awaited_anew(bert_threads *p); /* by who has had no turn yet */
 /* Splits 0 .. n-1 in chunks of `grain` items that idle threads take in turn, and returns when all
  * are done. Which thread gets which chunk varies: a result must depend on the item only. Not
  * reentrant. p NULL: runs in the caller. */

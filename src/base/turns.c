@@ -18,22 +18,36 @@ void bert_turns_begin(bert_turns *t, bool goes_on) {
     const int kind = goes_on;
     pthread_mutex_lock(&t->lock);
     const unsigned number = t->next[kind]++;
-    atomic_fetch_add(&t->waiting, 1);
+    atomic_fetch_add(&t->waiting[kind], 1);
     while (!is_next(t, kind, number)) pthread_cond_wait(&t->changed, &t->lock);
-    atomic_fetch_sub(&t->waiting, 1);
+    atomic_fetch_sub(&t->waiting[kind], 1);
     t->serving[kind]++;
     t->favoured = !kind;
     t->taken = true;
     pthread_mutex_unlock(&t->lock);
 }
 
-void bert_turns_end(bert_turns *t) {
+static void end(bert_turns *t, bool gives_way) {
     pthread_mutex_lock(&t->lock);
     t->taken = false;
+    if (gives_way) t->favoured = false;
     pthread_cond_broadcast(&t->changed);
     pthread_mutex_unlock(&t->lock);
 }
 
+void bert_turns_end(bert_turns *t) {
+    end(t, false);
+}
+
+void bert_turns_give_way(bert_turns *t) {
+    end(t, true);
+}
+
 bool bert_turns_awaited(bert_turns *t) {
-    return atomic_load_explicit(&t->waiting, memory_order_relaxed) > 0;
+    return bert_turns_awaited_anew(t) ||
+           atomic_load_explicit(&t->waiting[true], memory_order_relaxed) > 0;
+}
+
+bool bert_turns_awaited_anew(bert_turns *t) {
+    return atomic_load_explicit(&t->waiting[false], memory_order_relaxed) > 0;
 }

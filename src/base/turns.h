@@ -12,7 +12,7 @@ typedef struct {
     unsigned next[2], serving[2]; /* numbers of those who are new, and who go on */
     int favoured;                 /* of the two, where both wait */
     bool taken;
-    atomic_int waiting;
+    atomic_int waiting[2]; /* of each kind */
 } bert_turns;
 
 void bert_turns_init(bert_turns *t);
@@ -21,6 +21,9 @@ void bert_turns_destroy(bert_turns *t);
  * already for what it does. */
 void bert_turns_begin(bert_turns *t, bool goes_on);
 void bert_turns_end(bert_turns *t);
-/* Somebody waits for the turn that the caller has. */
+/* The same for others, who come next if they are new: the caller goes on later. */
+void bert_turns_give_way(bert_turns *t);
+/* Somebody waits for the turn that the caller has; somebody new. */
 bool bert_turns_awaited(bert_turns *t);
+bool bert_turns_awaited_anew(bert_turns *t);
 #endif

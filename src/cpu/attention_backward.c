@@ -32,7 +32,7 @@ static backward_room backward_take(const bert_attention_head *h, bert_scratch *s
     const int columns = bert_head_keys(h, block);
     const size_t tokens = sizeof(float) * (size_t)length * (size_t)size;
     int deepest = size > columns ? size : columns;
-    backward_room r = {.ld = bert_round_up(columns, g->nr)};
+    backward_room r = {.ld = bert_apart(g, columns)};
     const size_t area = sizeof(float) * (size_t)bert_round_up(block, g->mr) * (size_t)r.ld;
     r.keys = bert_scratch_take(s, bert_right_bytes(g, length, size));
     r.values = bert_scratch_take(s, bert_right_bytes(g, length, size));

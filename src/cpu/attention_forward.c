@@ -37,7 +37,7 @@ static forward_room forward_take(const bert_attention_head *h, bert_scratch *s) 
     const bert_gemm_kernel *g = h->g;
     const int size = p->head_size, length = h->length, columns = bert_head_keys(h, g->mr);
     const size_t mr = (size_t)g->mr, tokens = sizeof(float) * (size_t)length * (size_t)size;
-    forward_room r = {.score_ld = bert_round_up(columns, g->nr)};
+    forward_room r = {.score_ld = bert_apart(g, columns)};
     r.keys = bert_scratch_take(s, bert_right_bytes(g, length, size));
     r.values = bert_scratch_take(s, bert_right_bytes(g, size, length));
     r.scores = bert_scratch_take(s, sizeof(float) * mr * (size_t)r.score_ld);

@@ -86,7 +86,7 @@ bert_relative_side bert_relative_take(const bert_attention_head *h, bert_scratch
     const int n = r.rows.end - r.rows.first;
     const ptrdiff_t width = (p->relative_keys + p->relative_queries) * h->hidden;
     const float *at = p->relative + r.rows.first * width + (ptrdiff_t)h->head * size;
-    r.ld = bert_round_up(n, g->nr);
+    r.ld = bert_apart(g, n);
     const size_t strip = sizeof(float) * (size_t)r.ld * (size_t)g->mr;
     if (p->relative_keys) {
         r.keys = (bert_view){at, width, 1};

@@ -12,11 +12,21 @@ typedef struct {
     size_t capacity; /* floats */
 } bert_buffer_f32;
 
-/* What takes a chunk through the layers: all threads together, or one. */
+/* What takes a chunk through the layers: all threads together, or one. It may rest between two
+ * layers, and go on in another turn of the threads. */
 typedef struct {
     bert_tape *tape;
     int32_t failed; /* the chunk that it failed at */
     bert_error error;
+    /* the chunk that it is at */
+    bool at_work;
+    int32_t number;
+    bert_session *session;
+    const struct bert_trunk_run *run;
+    bert_inputs in;
+    size_t weights_before; /* attention probabilities of the sequences before it, a layer */
+    bert_watch watch;
+    bert_trunk_walk walk;
 } bert_lane;
 
 struct bert_session {

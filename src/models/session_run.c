@@ -44,14 +44,10 @@ static int compute_head(bert_session *s, const bert_trunk_run *r, bert_outputs *
     return rc;
 }
 
+/* In the turn of the threads in which the layers ended: a head is less than one. */
 static int run_head(bert_session *s, const bert_trunk_run *r, bert_outputs *out, bert_error *e) {
-    bert_threads *threads = s->together.tape->threads;
     int rc = bert_session_check(s, e);
-    if (rc) return rc;
-    bert_threads_begin(threads, false);
-    rc = compute_head(s, r, out, e);
-    bert_threads_end(threads);
-    return rc;
+    return rc ? rc : compute_head(s, r, out, e);
 }
 
 int bert_session_run(bert_session *s, const bert_inputs *inputs, unsigned want, bert_outputs *out,
@@ -72,12 +68,14 @@ int bert_session_run_part(bert_session *s, const bert_inputs *inputs, unsigned w
     bool head_takes_it = !(want & BERT_WANT_LOGITS) || !m->head.name || m->head.first_token;
     r.first_rows = want & BERT_SKIP_HIDDEN && !(want & whole) && head_takes_it &&
                    skip_layers < m->config.num_hidden_layers; /* the embeddings have no fewer */
+    r.keep_turn = want & (BERT_WANT_POOLER | BERT_WANT_LOGITS);
     rc = bert_session_trunk(s, &r, e);
     const size_t rows = (size_t)(r.first_rows ? inputs->n : inputs->start[inputs->n]);
     if (!rc)
         rc = check_finite(s, s->hidden.data, rows * (size_t)m->config.hidden_size, "hidden states",
                           e);
-    if (!rc && want & (BERT_WANT_POOLER | BERT_WANT_LOGITS)) rc = run_head(s, &r, out, e);
+    if (!rc && r.keep_turn) rc = run_head(s, &r, out, e);
+    if (r.has_turn) bert_threads_end(s->together.tape->threads);
     if (!rc) rc = bert_weight_source_check(&m->weights, e);
     if (rc) {
         *out = (bert_outputs){0};

@@ -65,22 +65,37 @@ static bert_tensor *run_segment(bert_tape *t, const void *context, bert_tensor *
     return top && !skipped && arch->finish ? arch->finish(t, s->trunk->state, x) : x;
 }
 
+void bert_trunk_begin(bert_tape *t, const bert_trunk *k, const bert_inputs *in,
+                      const bert_watch *watch, bert_trunk_walk *w) {
+    *w = (bert_trunk_walk){.trunk = k,
+                           .in = *in,
+                           .watch = watch,
+                           .layers = k->layers - (watch ? watch->skip_layers : 0),
+                           .mark = bert_tape_mark(t)};
+    if (t->options.record) { /* the caller's array may be gone when backward runs a layer again */
+        w->in.start = bert_tape_copy(t, in->start, ((size_t)in->n + 1) * sizeof *in->start);
+        if (!w->in.start) return;
+        w->mark = bert_tape_mark(t);
+    }
+    w->x = bert_tape_release_keep(t, w->mark, k->arch->embed(t, k->state, in));
+    show(t, watch, 0, w->x);
+}
+
+bool bert_trunk_step(bert_tape *t, bert_trunk_walk *w) {
+    if (!w->x || w->layer == w->layers) return false;
+    const segment s = {.trunk = w->trunk, .in = w->in, .watch = w->watch, .layer = w->layer};
+    check(t, w->watch);
+    /* x dies with its layer, so the next one is kept where this one began. */
+    w->x = bert_tape_release_keep(t, w->mark, bert_checkpoint(t, run_segment, &s, sizeof s, w->x));
+    show(t, w->watch, ++w->layer, w->x);
+    return w->x && w->layer < w->layers;
+}
+
 bert_tensor *bert_trunk_forward(bert_tape *t, const bert_trunk *k, const bert_inputs *in,
                                 const bert_watch *watch) {
-    segment s = {.trunk = k, .in = *in, .watch = watch};
-    if (t->options.record) { /* the caller's array may be gone when backward runs a layer again */
-        s.in.start = bert_tape_copy(t, in->start, ((size_t)in->n + 1) * sizeof *in->start);
-        if (!s.in.start) return NULL;
+    bert_trunk_walk w;
+    bert_trunk_begin(t, k, in, watch, &w);
+    while (bert_trunk_step(t, &w)) {
     }
-    bert_arena_mark mark = bert_tape_mark(t);
-    bert_tensor *x = bert_tape_release_keep(t, mark, k->arch->embed(t, k->state, in));
-    show(t, watch, 0, x);
-    const int32_t layers = k->layers - (watch ? watch->skip_layers : 0);
-    for (; s.layer < layers && x; s.layer++) {
-        check(t, watch);
-        /* x dies with its layer, so the next one is kept where this one began. */
-        x = bert_tape_release_keep(t, mark, bert_checkpoint(t, run_segment, &s, sizeof s, x));
-        show(t, watch, s.layer + 1, x);
-    }
-    return x;
+    return w.x;
 }

@@ -25,4 +25,19 @@ void bert_trunk_free(bert_trunk *k);
  * taken back as soon as its result is there. */
 bert_tensor *bert_trunk_forward(bert_tape *t, const bert_trunk *k, const bert_inputs *inputs,
                                 const bert_watch *watch);
+
+/* The same a layer at a time. */
+typedef struct {
+    const bert_trunk *trunk;
+    bert_inputs in;
+    const bert_watch *watch;
+    int32_t layer, layers; /* the next one, and how many there are */
+    bert_arena_mark mark;
+    bert_tensor *x; /* so far; NULL: the tape has failed */
+} bert_trunk_walk;
+/* Computes the embeddings. inputs' arrays and *watch must stay where they are. */
+void bert_trunk_begin(bert_tape *t, const bert_trunk *k, const bert_inputs *inputs,
+                      const bert_watch *watch, bert_trunk_walk *w);
+/* Computes a layer; whether there is another one. */
+bool bert_trunk_step(bert_tape *t, bert_trunk_walk *w);
 #endif
