@@ -88,7 +88,8 @@ typedef struct {
 } bert_tokenizer_options;
 BERT_API bert_tokenizer_options bert_tokenizer_default(void);
 
-/* path: a checkpoint directory, a tokenizer.json (preferred) or a vocab.txt. options may be NULL.
+/* path: a checkpoint directory, or a tokenizer.json (preferred), vocab.txt, vocab.json (with
+ * merges.txt beside it) or SentencePiece .model file. options may be NULL.
  * tokenizer_config.json, special_tokens_map.json and added_tokens.json beside it are read if there;
  * what the first says of the normaliser wins, unless its tokenizer_class is that of any
  * tokenizer.json (PreTrainedTokenizerFast, TokenizersBackend). Of a tokenizer.json, the parts of

@@ -1,4 +1,4 @@
-/* libFuzzer target: any file as tokenizer.json, vocab.txt or tokenizer_config.json. It loads, or is
+/* libFuzzer target: any file as one of those that a tokenizer is read from. It loads, or is
  * refused with a code and a message; what loads encodes, decodes and is freed. */
 #include <bert.h>
 #include <fcntl.h>
@@ -7,8 +7,9 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char *const names[] = {"tokenizer.json", "vocab.txt", "tokenizer_config.json"};
-enum { NAMES = 3 };
+static const char *const names[] = {"tokenizer.json", "vocab.txt",  "tokenizer_config.json",
+                                    "spm.model",      "vocab.json", "merges.txt"};
+enum { NAMES = 6, CONFIG = 2, MERGES = 5 };
 static char paths[NAMES][100];
 
 static void write_file(const char *path, const void *data, size_t n) {
@@ -38,10 +39,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (!size) return 0;
     int which = data[0] % NAMES;
     for (int i = 0; i < NAMES; i++) unlink(paths[i]);
-    if (which == 2) write_file(paths[1], vocab, sizeof vocab - 1);
+    static const char bytes[] = "{\"<s>\":0,\"</s>\":1,\"a\":2,\"b\":3,\"ab\":4,\"\\u0120\":5}";
+    if (which == CONFIG) write_file(paths[1], vocab, sizeof vocab - 1);
+    if (which == MERGES) write_file(paths[MERGES - 1], bytes, sizeof bytes - 1);
+    if (which == MERGES - 1) write_file(paths[MERGES], "", 0);
     write_file(paths[which], data + 1, size - 1);
     bert_error e = {0};
-    bert_tokenizer *t = bert_tokenizer_open(paths[which == 2 ? 1 : which], NULL, &e);
+    bert_tokenizer *t = bert_tokenizer_open(paths[which == CONFIG   ? 1
+                                                  : which == MERGES ? MERGES - 1
+                                                                    : which],
+                                            NULL, &e);
     if (!t) {
         if (e.code >= 0 || !*e.message) abort();
         return 0;

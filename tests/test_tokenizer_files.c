@@ -1,6 +1,7 @@
 /* What a tokenizer is read from and written to: vocabularies, golden cases before and after saving,
  * bad files, directories; and decoding. */
 #include "small_tokenizer.h"
+#include "text/base64.h"
 #include <jansson.h>
 
 /* ------------------------------------------------------------------- Vocabulary, decoding */
@@ -136,6 +137,95 @@ static void check_golden(const char *file, size_t cases, bool saved) {
 }
 
 #define GOLDEN BERT_SOURCE_DIR "/tests/golden/"
+/* Writes a file of a directory of the golden ones; those of SentencePiece are base64. */
+static void put_golden(const char *directory, const char *name, const char *text) {
+    char *path = bert_path_join(directory, name);
+    size_t n = strlen(text);
+    uint8_t *bytes = malloc(n + 1);
+    const bool binary = n && strstr(name, ".model");
+    const int64_t decoded = binary ? bert_base64_read(text, n, bytes) : 0;
+    write_file(path, binary ? (char *)bytes : text, binary ? (size_t)decoded : n);
+    free(bytes);
+    free(path);
+}
+
+static void check_text(const tools *x, const json_t *c) {
+    const json_t *text = json_array_get(c, 0), *pair = json_array_get(c, 1);
+    bert_error e = {0};
+    char hash[20];
+    assert_int_equal(bert_tokenize(x->enc, json_string_value(text), json_string_length(text),
+                                   json_string_value(pair), json_string_length(pair), NULL, &e),
+                     1);
+    snprintf(hash, sizeof hash, "%016llx", (unsigned long long)hash_windows(x->enc, 1));
+    assert_string_equal(hash, json_string_value(json_array_get(c, 2)));
+}
+
+/* Directories without a tokenizer.json, and what is saved of them. */
+static void golden_directories(void **state) {
+    (void)state;
+    json_error_t je;
+    json_t *golden = json_load_file(GOLDEN "tokenizer_files.json", JSON_ALLOW_NUL, &je), *item,
+           *value, *c;
+    size_t i, k, checked = 0;
+    const char *name;
+    json_array_foreach(golden, i, item) {
+        for (int saved = 0; saved < 2; saved++) {
+            char *d = test_directory(), *copy = test_directory();
+            bert_error e = {0};
+            json_object_foreach(json_object_get(item, "files"), name, value) {
+                put_golden(d, name, json_string_value(value));
+            }
+            tools x = {bert_tokenizer_open(d, NULL, &e), NULL};
+            assert_string_equal(e.message, "");
+            if (saved) {
+                assert_int_equal(bert_tokenizer_save(x.t, copy, &e), 0);
+                bert_tokenizer_close(x.t);
+                x.t = bert_tokenizer_open(copy, NULL, &e);
+                assert_string_equal(e.message, "");
+            }
+            x.enc = bert_tokenization_new(x.t, &e);
+            json_array_foreach(json_object_get(item, "cases"), k, c) {
+                check_text(&x, c);
+                checked++;
+            }
+            close_tools(x);
+            test_remove(d);
+            test_remove(copy);
+        }
+    }
+    assert_int_equal(checked, 2 * 8 * 120);
+    json_decref(golden);
+}
+
+static void bad_pieces_are_named(void **state) {
+    (void)state;
+    static const char whole[] = "\n\016\n\005<unk>\025\0\0\0\0\030\002\n\010\n\001a\025\0\0\200\277"
+                                "\n\010\n\001b\025\0\0\200\277\n\010\n\001c\025\0\0\200\277";
+    bert_error e = {0};
+    bert_tokenizer *t = open_text("spm.model", whole, sizeof whole - 1, NULL, &e);
+    assert_string_equal(e.message, "");
+    assert_int_equal(bert_token_id(t, "c"), 3);
+    bert_tokenizer_close(t);
+    static const struct {
+        const char *name, *text;
+        size_t bytes;
+        int code;
+        const char *says;
+    } rows[] = {
+        {"spm.model", whole, sizeof whole - 3, BERT_EFORMAT, "not a SentencePiece model"},
+        {"spm.model", "", 0, BERT_EFORMAT, "is empty"},
+        {"spm.model", "\022\002\030\002\n\003\n\001a", 9, BERT_EUNSUPPORTED, "type 2"},
+        {"sentencepiece.bpe.model", "\n\003\n\001a", 5, BERT_EFORMAT, "has 1 pieces"},
+        {"vocab.json", "{\"a\": 0}", 8, BERT_ENOTFOUND, "needs a merges.txt"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        e = (bert_error){0};
+        assert_null(open_text(rows[i].name, rows[i].text, rows[i].bytes, NULL, &e));
+        if (!strstr(e.message, rows[i].says)) fail_msg("%s", e.message);
+        assert_int_equal(e.code, rows[i].code);
+    }
+}
+
 static void golden_cases(void **state) {
     (void)state;
     check_golden(GOLDEN "tokenizer.json", 5000, false);
@@ -464,6 +554,8 @@ int main(void) {
         cmocka_unit_test(decoding_cleans_up),
         cmocka_unit_test(golden_cases),
         cmocka_unit_test(golden_cases_after_saving),
+        cmocka_unit_test(golden_directories),
+        cmocka_unit_test(bad_pieces_are_named),
         cmocka_unit_test(a_cut_file_is_an_error_wherever_it_is_cut),
         cmocka_unit_test(bad_tokenizer_files_are_named),
         cmocka_unit_test(bad_vocabularies_are_named),

@@ -30,6 +30,8 @@ def load(path=os.environ.get("LIBBERT", os.path.join(ROOT, "build", "libbert.so"
     lib = c.CDLL(path, mode=os.RTLD_LAZY)
     lib.bert_tokenizer_open.restype = c.c_void_p
     lib.bert_tokenizer_open.argtypes = [c.c_char_p, c.POINTER(TokenizerOptions), c.POINTER(Error)]
+    lib.bert_tokenizer_size.argtypes = [c.c_void_p]
+    lib.bert_token_id.argtypes = [c.c_void_p, c.c_char_p]
     lib.bert_tokenizer_close.argtypes = [c.c_void_p]
     lib.bert_tokenizer_save.argtypes = [c.c_void_p, c.c_char_p, c.POINTER(Error)]
     lib.bert_tokenization_new.restype = c.c_void_p

@@ -8,9 +8,9 @@
 #include <stdlib.h>
 
 /* The files of a checkpoint that say something of its tokenizer. */
-static const char main_file[] = "tokenizer.json", vocab_file[] = "vocab.txt",
-                  config_file[] = "tokenizer_config.json", map_file[] = "special_tokens_map.json",
-                  added_file[] = "added_tokens.json", model_file[] = "config.json";
+static const char merges_file[] = "merges.txt", config_file[] = "tokenizer_config.json",
+                  map_file[] = "special_tokens_map.json", added_file[] = "added_tokens.json",
+                  model_file[] = "config.json";
 static const char decoder_key[] = "added_tokens_decoder";
 
 /* Where a tokenizer comes from. */
@@ -19,7 +19,22 @@ typedef struct {
     const char *folder; /* in the checkpoint */
     const char *part;   /* the main file, with its folder */
     const char *where;  /* that, in messages */
+    bert_from kind;
 } source;
+
+/* The main files, in the order in which they are looked for. */
+static const struct {
+    const char *name;
+    bert_from kind;
+} mains[] = {
+    {"tokenizer.json", BERT_FROM_JSON},
+    {"vocab.txt", BERT_FROM_LINES},
+    {"sentencepiece.bpe.model", BERT_FROM_PIECES},
+    {"spiece.model", BERT_FROM_PIECES},
+    {"spm.model", BERT_FROM_PIECES},
+    {"vocab.json", BERT_FROM_MERGES},
+};
+enum { MAINS = sizeof mains / sizeof *mains };
 
 bert_tokenizer_options bert_tokenizer_default(void) {
     return (bert_tokenizer_options){
@@ -263,16 +278,31 @@ static int add_extra(bert_tokenizer *t, const siblings *s, bert_error *e) {
     return rc;
 }
 
-/* Tokens that the files beside a tokenizer.json or (family) a vocab.txt name. */
-static int add_tokens(bert_tokenizer *t, const siblings *s, const bert_tokenizer_family *family,
-                      bert_error *e) {
-    int rc = add_listed(t, s, json_object_get(s->config, decoder_key), false, config_file, e);
-    for (int i = 0; !rc && family && i < BERT_SPECIALS; i++) {
+/* The special tokens of a family. Those of a vocab.txt are taken where it has them; others come
+ * behind a vocabulary that lacks them. */
+static int add_names(bert_tokenizer *t, const siblings *s, const bert_tokenizer_family *family,
+                     const char *where, bert_error *e) {
+    static const bert_special order[BERT_SPECIALS] = {
+        BERT_SPECIAL_CLS, BERT_SPECIAL_SEP, BERT_SPECIAL_UNK, BERT_SPECIAL_PAD, BERT_SPECIAL_MASK};
+    int rc = 0;
+    for (int k = 0; !rc && k < BERT_SPECIALS; k++) {
+        const bert_special i = order[k];
         const char *name = t->special_names[i];
         const bool lstrip = i == BERT_SPECIAL_MASK && family->mask_takes_space;
-        if (name && bert_vocabulary_find(t, name, strlen(name)) >= 0)
-            rc = add_special(t, s->special[i], name, lstrip, vocab_file, e);
+        if (name &&
+            (family->from != BERT_FROM_LINES || bert_vocabulary_find(t, name, strlen(name)) >= 0))
+            rc = add_special(t, s->special[i], name, lstrip, where, e);
     }
+    for (int32_t i = 0; !rc && i < t->n_symbols; i++)
+        if (!is_known(t, t->symbols[i].content)) rc = bert_add_token(t, t->symbols[i], where, e);
+    return rc;
+}
+
+/* Tokens that the files beside the main one name. */
+static int add_tokens(bert_tokenizer *t, const siblings *s, const source *from,
+                      const bert_tokenizer_family *family, bert_error *e) {
+    int rc = add_listed(t, s, json_object_get(s->config, decoder_key), false, config_file, e);
+    if (!rc && from->kind != BERT_FROM_JSON) rc = add_names(t, s, family, from->where, e);
     if (!rc) rc = add_listed(t, s, s->added, true, added_file, e);
     return rc ? rc : add_extra(t, s, e);
 }
@@ -288,14 +318,14 @@ static int find_id(const bert_tokenizer *t, bert_special s, const char *where, i
     return bert_fail(e, BERT_EFORMAT, "%s: the vocabulary lacks %s", where, name);
 }
 
-static const bert_tokenizer_family *find_family(const siblings *s, const source *from, bool json,
+static const bert_tokenizer_family *find_family(const siblings *s, const source *from,
                                                 bert_error *e) {
     /* A configuration of the model that cannot be read is not the tokenizer's to complain of. */
     bert_error ignored = {0};
     json_t *model = load_object(from, model_file, &ignored);
     if (ignored.code == BERT_ENOMEM) bert_fail(e, BERT_ENOMEM, "%s", ignored.message);
     const bert_tokenizer_family *f =
-        e->code ? NULL : bert_tokenizer_family_of(s->config, model, json, from->where, e);
+        e->code ? NULL : bert_tokenizer_family_of(s->config, model, from->kind, from->where, e);
     json_decref(model);
     return f;
 }
@@ -311,18 +341,82 @@ static int set_templates(bert_tokenizer *t, const bert_tokenizer_family *family,
     return rc ? rc : bert_set_templates(t, family->post, &ends, e);
 }
 
-static bool ends_with(const char *s, const char *end) {
-    size_t n = strlen(s), k = strlen(end);
-    return n >= k && !strcmp(s + n - k, end);
+typedef int load_text(bert_tokenizer *t, const source *from, const siblings *s,
+                      const bert_tokenizer_family *family, const char *text, size_t bytes,
+                      bert_error *e);
+
+static int load_json(bert_tokenizer *t, const source *from, const siblings *s,
+                     const bert_tokenizer_family *family, const char *text, size_t bytes,
+                     bert_error *e) {
+    (void)s, (void)family;
+    return bert_load_tokenizer_json(t, text, bytes, from->where, e);
 }
 
-static int load_main(bert_tokenizer *t, const source *from, bool json, bert_error *e) {
+static int load_lines(bert_tokenizer *t, const source *from, const siblings *s,
+                      const bert_tokenizer_family *family, const char *text, size_t bytes,
+                      bert_error *e) {
+    (void)s, (void)family;
+    return bert_load_vocab_txt(t, text, bytes, from->where, e);
+}
+
+static int load_merges(bert_tokenizer *t, const source *from, const siblings *s,
+                       const bert_tokenizer_family *family, const char *text, size_t bytes,
+                       bert_error *e) {
+    (void)family;
+    bool prefix = false;
+    int rc = bert_json_bool(s->config, "add_prefix_space", &prefix, config_file, e);
+    if (rc) return rc;
+    char *part = bert_path_join(from->folder, merges_file);
+    char *where = part ? bert_pretrained_where(from->files, part) : NULL, *merges = NULL;
+    size_t merges_bytes = 0;
+    if (!where)
+        rc = bert_fail_memory(e, strlen(from->folder));
+    else if (!bert_pretrained_has(from->files, part))
+        rc = bert_fail(e, BERT_ENOTFOUND, "%s: it needs a %s beside it", from->where, merges_file);
+    else
+        rc = bert_pretrained_read(from->files, part, BERT_JSON_MAX, &merges, &merges_bytes, e);
+    if (!rc)
+        rc = bert_load_merges(t, text, bytes, from->where, merges, merges_bytes, where, prefix, e);
+    t->trim_keeps_prefix = prefix;
+    free(merges);
+    free(where);
+    free(part);
+    return rc;
+}
+
+/* What the configuration says of the steps before the pieces, as transformers' classes take it. */
+static int load_pieces(bert_tokenizer *t, const source *from, const siblings *s,
+                       const bert_tokenizer_family *family, const char *text, size_t bytes,
+                       bert_error *e) {
+    bert_spm_layout layout = family->pieces;
+    bert_spm_options *o = &layout.options;
+    const bool cased = o->quotes || o->strip;
+    bool keeps = !o->strip_accents;
+    int rc = bert_json_bool(s->config, "add_prefix_space", &o->prepends, config_file, e);
+    if (!rc && cased)
+        rc = bert_json_bool(s->config, "do_lower_case", &o->lowercase, config_file, e);
+    if (!rc && o->quotes) rc = bert_json_bool(s->config, "keep_accents", &keeps, config_file, e);
+    if (!rc && o->strip)
+        rc = bert_json_bool(s->config, "split_by_punct", &o->punctuation, config_file, e);
+    o->strip_accents = !keeps;
+    t->normalizer = (bert_normalizer){0};
+    return rc ? rc : bert_load_pieces(t, text, bytes, &layout, from->where, e);
+}
+
+static load_text *const loaders[BERT_FROMS] = {
+    [BERT_FROM_JSON] = load_json,
+    [BERT_FROM_LINES] = load_lines,
+    [BERT_FROM_MERGES] = load_merges,
+    [BERT_FROM_PIECES] = load_pieces,
+};
+
+static int load_main(bert_tokenizer *t, const source *from, const siblings *s,
+                     const bert_tokenizer_family *family, bert_error *e) {
     char *text;
     size_t bytes;
     int rc = bert_pretrained_read(from->files, from->part, BERT_JSON_MAX, &text, &bytes, e);
     if (rc) return rc;
-    rc = json ? bert_load_tokenizer_json(t, text, bytes, from->where, e)
-              : bert_load_vocab_txt(t, text, bytes, from->where, e);
+    rc = loaders[from->kind](t, from, s, family, text, bytes, e);
     free(text);
     return rc;
 }
@@ -330,19 +424,19 @@ static int load_main(bert_tokenizer *t, const source *from, bool json, bert_erro
 static int load(bert_tokenizer *t, const source *from, const bert_tokenizer_options *options,
                 bert_error *e) {
     const char *path = from->where;
-    const bool json = ends_with(from->part, ".json");
+    const bool json = from->kind == BERT_FROM_JSON;
     siblings s;
     int rc = load_siblings(&s, from, e);
-    const bert_tokenizer_family *family = rc ? NULL : find_family(&s, from, json, e);
+    const bert_tokenizer_family *family = rc ? NULL : find_family(&s, from, e);
     if (!rc && !family) rc = e->code;
     if (!rc) bert_tokenizer_defaults(t, family->names);
     if (!rc) rc = bert_tokenizer_steps(t, e);
-    if (!rc) rc = load_main(t, from, json, e);
+    if (!rc) rc = load_main(t, from, &s, family, e);
     if (!rc) rc = read_config(t, s.config, json, e);
     if (!rc) rc = read_special_names(t, &s, s.config, e);
     if (!rc) rc = read_special_names(t, &s, s.map, e);
-    if (!rc && !json) t->unk_token = t->special_names[BERT_SPECIAL_UNK];
-    if (!rc) rc = add_tokens(t, &s, json ? NULL : family, e);
+    if (!rc && from->kind == BERT_FROM_LINES) t->unk_token = t->special_names[BERT_SPECIAL_UNK];
+    if (!rc) rc = add_tokens(t, &s, from, family, e);
     if (!rc && !json) rc = set_templates(t, family, path, e);
     if (!rc && options) rc = apply_options(t, options, e);
     if (!rc) rc = bert_tokenizer_finish(t, path, e);
@@ -351,16 +445,28 @@ static int load(bert_tokenizer *t, const source *from, const bert_tokenizer_opti
 }
 
 /* The part that the tokenizer is read from where it is in the checkpoint's folder. */
-static int find_main(const bert_pretrained *files, char **part, bert_error *e) {
-    static const char *const names[] = {main_file, vocab_file};
-    for (int i = 0; i < 2; i++) {
-        *part = bert_path_join(bert_pretrained_folder(files), names[i]);
-        if (!*part) return bert_fail_memory(e, sizeof main_file);
+static int find_main(const bert_pretrained *files, char **part, bert_from *kind, bert_error *e) {
+    for (int i = 0; i < MAINS; i++) {
+        *part = bert_path_join(bert_pretrained_folder(files), mains[i].name);
+        *kind = mains[i].kind;
+        if (!*part) return bert_fail_memory(e, strlen(mains[i].name));
         if (bert_pretrained_has(files, *part)) return BERT_OK;
         free(*part);
     }
     *part = NULL;
     return BERT_OK;
+}
+
+static bool ends_with(const char *s, const char *end) {
+    size_t n = strlen(s), k = strlen(end);
+    return n >= k && !strcmp(s + n - k, end);
+}
+
+/* What a file of any name is. */
+static bert_from kind_of(const char *path) {
+    if (ends_with(path, "vocab.json")) return BERT_FROM_MERGES;
+    if (ends_with(path, ".json")) return BERT_FROM_JSON;
+    return ends_with(path, ".model") ? BERT_FROM_PIECES : BERT_FROM_LINES;
 }
 
 static bert_tokenizer *open_from(const source *from, const bert_tokenizer_options *options,
@@ -379,14 +485,19 @@ static bert_tokenizer *open_in(const bert_pretrained *files, const bert_tokenize
                                bert_error *e) {
     char *part, *where = NULL;
     bert_tokenizer *t = NULL;
-    if (find_main(files, &part, e)) return NULL;
+    bert_from kind;
+    if (find_main(files, &part, &kind, e)) return NULL;
     if (!part)
-        bert_fail(e, BERT_ENOTFOUND, "%s: has neither %s nor %s", bert_pretrained_path(files),
-                  main_file, vocab_file);
+        bert_fail(
+            e, BERT_ENOTFOUND,
+            "%s: has neither tokenizer.json nor vocab.txt (nor vocab.json and merges.txt, nor "
+            "a SentencePiece file: sentencepiece.bpe.model, spiece.model, spm.model)",
+            bert_pretrained_path(files));
     else if (!(where = bert_pretrained_where(files, part)))
         bert_fail_memory(e, strlen(part));
     else
-        t = open_from(&(source){files, bert_pretrained_folder(files), part, where}, options, e);
+        t = open_from(&(source){files, bert_pretrained_folder(files), part, where, kind}, options,
+                      e);
     free(where);
     free(part);
     return t;
@@ -398,7 +509,7 @@ static bert_tokenizer *open_file(const char *path, const bert_tokenizer_options 
     const char *slash = strrchr(path, '/');
     char *directory = strndup(path, slash ? (size_t)(slash - path) + 1 : 0);
     bert_pretrained *files = directory ? bert_pretrained_directory(directory, e) : NULL;
-    const source from = {files, "", slash ? slash + 1 : path, path};
+    const source from = {files, "", slash ? slash + 1 : path, path, kind_of(path)};
     if (!directory) bert_fail_memory(e, strlen(path));
     bert_tokenizer *t = files ? open_from(&from, options, e) : NULL;
     bert_pretrained_close(files);

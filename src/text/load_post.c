@@ -37,8 +37,9 @@ int bert_set_templates(bert_tokenizer *t, bert_post post, const bert_ends *ends,
         [BERT_POST_NONE] = {"A", "Ab"},
         [BERT_POST_TEMPLATE] = {"CAS", "CASbs"},
         [BERT_POST_ROBERTA] = {"CAS", "CASSBS"},
+        [BERT_POST_PIECES] = {"CAS", "CASSBS"},
     };
-    t->post = post;
+    t->post = post == BERT_POST_PIECES ? BERT_POST_TEMPLATE : post;
     int rc = spell(t, &t->single, words[post][0], ends, e);
     return rc ? rc : spell(t, &t->pair, words[post][1], ends, e);
 }

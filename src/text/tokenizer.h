@@ -70,7 +70,13 @@ typedef struct {
 
 /* What is put around texts. TEMPLATE: as the templates say; ROBERTA: likewise, but all types are
  * 0. */
-typedef enum { BERT_POST_NONE, BERT_POST_TEMPLATE, BERT_POST_ROBERTA, BERT_POSTS } bert_post;
+typedef enum {
+    BERT_POST_NONE,
+    BERT_POST_TEMPLATE,
+    BERT_POST_ROBERTA,
+    BERT_POST_PIECES, /* XLM-R's: a TEMPLATE that looks like RoBERTa's; read as one */
+    BERT_POSTS
+} bert_post;
 /* The two special tokens of the usual templates. */
 typedef struct {
     const char *cls, *sep;
@@ -136,6 +142,8 @@ struct bert_tokenizer {
     int32_t n_raw, n_normalized;
     bert_first_bytes first_bytes[2]; /* of the tokens in raw, in normalized */
     bool encode_special_tokens;
+    bert_added_token *symbols; /* a SentencePiece file's own, which are to be added */
+    int32_t n_symbols;
 
     bert_post post;
     bert_template single, pair;
