@@ -30,6 +30,13 @@ mkdir -p "$work/fuzz_images"
 awk -F'"' '/\.(jpg|webp)"/ {print $2, $4}' tests/golden/images.json | while read -r name digits; do
     printf "$(echo "$digits" | sed 's/../\\x&/g')" >"$work/fuzz_images/$name"
 done
+seed fuzz_torch '\1\200\2}(U\1wctorch._utils\n_rebuild_tensor_v2\n((U\7storagectorch\nFloatStorage\nU\0010U\3cpuK\20tQK\0(K\2K\2t(K\2K\1t\211}tRu.'
+seed fuzz_torch '\1\200\2ccollections\nOrderedDict\nq\0)Rq\1(X\1\0\0\0wK\1M\2\0J\3\0\0\0\212\1\4G\0\0\0\0\0\0\0\0N\210\211]a(NNe\205h\1\206u}b.'
+mkdir -p "$work/fuzz_torch" "$work/fuzz_gguf"
+{ printf '\0'; cat tests/golden/torch/legacy.bin; } >"$work/fuzz_torch/legacy"
+{ printf '\0'; cat tests/golden/torch/zip_1_6.bin; } >"$work/fuzz_torch/zip"
+cp tests/golden/gguf/types.gguf "$work/fuzz_gguf"
+head -c 2600 tests/golden/gguf/labels.gguf >"$work/fuzz_gguf/labels"
 
 failed=0 ran=0
 for target in build-fuzz/fuzz_*; do
@@ -37,7 +44,7 @@ for target in build-fuzz/fuzz_*; do
     ran=1
     name=$(basename "$target")
     mkdir -p "$work/$name"
-    if "$target" -max_total_time="$seconds" -max_len=4000 -rss_limit_mb=1000 -timeout=10 -print_final_stats=1 \
+    if "$target" -max_total_time="$seconds" -max_len=6000 -rss_limit_mb=1000 -timeout=10 -print_final_stats=1 \
         -artifact_prefix="build-fuzz/findings/$name-" "$work/$name" >"$work/log" 2>&1; then
         echo "$name: $(awk '/number_of_executed_units/ {print $2}' "$work/log") executions, no finding"
     else

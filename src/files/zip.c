@@ -164,7 +164,9 @@ static int read_members(const archive *a, bert_zip *z, bert_error *e) {
         if (rc) return rc;
         z->count++;
     }
-    return 0;
+    if (!left) return 0;
+    return bert_fail(e, BERT_EFORMAT, "%s: its zip directory has more than the %d members it says",
+                     a->path, z->count);
 }
 
 /* ---- Their order */
