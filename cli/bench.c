@@ -1,5 +1,5 @@
 /* bert bench: speed at a shape. */
-#include "cli.h"
+#include "pulling.h"
 #include <bert_train.h>
 #include <stdlib.h>
 #include <string.h>
@@ -143,7 +143,9 @@ static int run(void *args, int operands, char **operand, bert_error *e) {
     o.head = a->train ? "sequence-classification" : "none";
     o.trainable = a->train;
     o.seed = a->common.seed;
+    o.pull = pulling(&a->common);
     job j = {.model = bert_model_open(operand[0], &o, e)};
+    pulling_done();
     int rc = j.model ? 0 : BERT_EINVAL;
     if (!rc) model_notes(&a->common, j.model);
     if (!rc && a->seq > bert_model_max_length(j.model))
@@ -172,7 +174,7 @@ const command bench_command = {
     .more = "A line is {\"ms\":x,\"tokens_per_second\":x,\"gflops\":x,\"precision\":\"..\",..}.",
     .min_operands = 1,
     .max_operands = 1,
-    .groups = TAKES_SESSION | TAKES_OUTPUT,
+    .groups = TAKES_MODEL | TAKES_SESSION | TAKES_OUTPUT,
     .options = options,
     .size = sizeof(arguments),
     .defaults = defaults,

@@ -253,7 +253,7 @@ const command classify_command = {
             "inference, and any text can be a label.",
     .min_operands = 1,
     .max_operands = -1,
-    .groups = TAKES_INPUT | TAKES_LIMIT | TAKES_STRIDE | TAKES_SESSION | TAKES_OUTPUT,
+    .groups = TAKES_MODEL | TAKES_INPUT | TAKES_LIMIT | TAKES_STRIDE | TAKES_SESSION | TAKES_OUTPUT,
     .options = options,
     .size = sizeof(arguments),
     .run = run,

@@ -36,7 +36,7 @@ typedef struct {
     uint64_t seed;
     bert_precision precision;
     bert_overflow overflow;
-    bool json, columns, quiet;
+    bool json, columns, quiet, offline;
     const char *input, *text_column, *pair_column, *label_column;
     const char *model; /* where it came as an option, not as the first operand; or NULL */
 } common;
@@ -48,6 +48,7 @@ enum {
     TAKES_FILE = 16,    /* -i */
     TAKES_COLUMNS = 32, /* --text-column, --pair-column */
     TAKES_LABEL = 64,   /* --label-column */
+    TAKES_MODEL = 128,  /* --offline */
     TAKES_INPUT = TAKES_FILE | TAKES_COLUMNS,
 };
 
@@ -85,6 +86,10 @@ void print_usage(FILE *f);
 
 bert_session_options session_options(const common *c);
 bert_text_options task_options(const common *c);
+/* The directory of a model by directory or name, fetched where it is not there; weights only where
+ * they are wanted. */
+int find_model(const char *name, const common *c, bool weights, char *directory, size_t capacity,
+               bert_error *e);
 bert_model *open_model(const char *name, const common *c, const char *head, bert_error *e);
 /* Says what is doubtful of the model's checkpoint; open_model() does so. */
 void model_notes(const common *c, const bert_model *m);

@@ -4,11 +4,13 @@
 #include <string.h>
 
 const command *const commands[] = {
-    &tokenize_command, &encode_command,   &embed_command,         &similarity_command,
-    &rerank_command,   &classify_command, &answer_command,        &choose_command,
-    &fill_command,     &tag_command,      &next_sentence_command, &train_tokenizer_command,
-    &train_command,    &evaluate_command, &info_command,          &convert_command,
-    &bench_command,    &list_command,     &remove_command,        NULL,
+    &tokenize_command,   &encode_command,        &embed_command,
+    &similarity_command, &rerank_command,        &classify_command,
+    &answer_command,     &choose_command,        &fill_command,
+    &tag_command,        &next_sentence_command, &train_tokenizer_command,
+    &train_command,      &evaluate_command,      &info_command,
+    &convert_command,    &bench_command,         &pull_command,
+    &list_command,       &remove_command,        NULL,
 };
 
 const command *command_find(const char *name) {
@@ -27,13 +29,13 @@ void print_usage(FILE *f) {
     fprintf(f, "usage: bert COMMAND [operands] [options]\n\n");
     for (int i = 0; commands[i]; i++)
         fprintf(f, "  %-15s %s\n", commands[i]->name, commands[i]->help);
-    fprintf(f,
-            "\n"
-            "MODEL is a directory with config.json, weights (model.safetensors or\n"
-            "pytorch_model.bin) and a tokenizer, or the\n"
-            "name of a model in the cache. Texts come as operands, from -i FILE (.txt: one a\n"
-            "line; .csv, .tsv, .jsonl) or from standard input. Results go to standard output:\n"
-            "columns on a terminal, else one JSON object a line.\n\n"
-            "'bert COMMAND --help' says what a command takes. 'bert --version' is %s.\n",
-            bert_version());
+    fprintf(
+        f,
+        "\n"
+        "MODEL is a directory with config.json, weights and a tokenizer, or a name: of a model\n"
+        "in the cache, or at the hub, from where it is fetched. Texts come as operands, from\n"
+        "-i FILE (.txt: one a line; .csv, .tsv, .jsonl) or from standard input. Results go to\n"
+        "standard output: columns on a terminal, else one JSON object a line.\n\n"
+        "'bert COMMAND --help' says what a command takes. 'bert --version' is %s.\n",
+        bert_version());
 }

@@ -118,13 +118,16 @@ static int run(void *args, int operands, char **operand, bert_error *e) {
     (void)operands;
     arguments *a = args;
     if (!a->output) return fail_usage(e, "-o OUT says where the result goes");
+    char from[4096];
+    int rc = find_model(operand[0], &a->common, true, from, sizeof from, e);
+    if (rc) return rc;
     progress p = progress_new(!a->common.quiet);
     bert_convert_result result = {0};
     a->convert.progress = watch;
     a->convert.context = &p;
     signal(SIGINT, stop);
     signal(SIGTERM, stop);
-    int rc = bert_convert(operand[0], a->output, &a->convert, &result, e);
+    rc = bert_convert(from, a->output, &a->convert, &result, e);
     progress_clear(&p);
     return rc ? rc : print(a, &result, e);
 }
@@ -141,7 +144,7 @@ const command convert_command = {
         ".",
     .min_operands = 1,
     .max_operands = 1,
-    .groups = TAKES_OUTPUT,
+    .groups = TAKES_MODEL | TAKES_OUTPUT,
     .options = options,
     .option_at = option_at,
     .size = sizeof(arguments),

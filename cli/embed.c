@@ -252,7 +252,7 @@ const command embed_command = {
         "it. With --quantize int8 or uint8 and no --ranges the vectors wait in a temporary file.",
     .min_operands = 1,
     .max_operands = -1,
-    .groups = TAKES_INPUT | TAKES_LIMIT | TAKES_STRIDE | TAKES_SESSION | TAKES_OUTPUT,
+    .groups = TAKES_MODEL | TAKES_INPUT | TAKES_LIMIT | TAKES_STRIDE | TAKES_SESSION | TAKES_OUTPUT,
     .options = options,
     .size = sizeof(arguments),
     .run = run,

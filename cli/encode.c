@@ -238,7 +238,7 @@ const command encode_command = {
             "the model has a pooler. Nothing is padded.",
     .min_operands = 1,
     .max_operands = -1,
-    .groups = TAKES_INPUT | TAKES_LIMIT | TAKES_SESSION | TAKES_OUTPUT,
+    .groups = TAKES_MODEL | TAKES_INPUT | TAKES_LIMIT | TAKES_SESSION | TAKES_OUTPUT,
     .options = options,
     .size = sizeof(arguments),
     .run = run,

@@ -124,12 +124,15 @@ static int show_formats(const common *c, bert_error *e) {
     json_t *o = json_object(), *images = json_object();
     for (int i = 0; images && bert_image_format_at(i, &name, library, sizeof library); i++)
         json_object_set_new(images, name, json_string(library));
+    const char *fetches = bert_pull_module(NULL);
     if (o) json_object_set_new(o, "images", images);
+    if (o) json_object_set_new(o, "hub", fetches ? json_string(fetches) : json_null());
     if (o && output_json(c)) return output_line(o, e);
     json_t *v;
     if (!json_object_size(images))
         printf("no pictures: the module libbert-image.so is not there\n");
     json_object_foreach(images, name, v) printf("%-24s %s\n", name, json_string_value(v));
+    printf("%-24s %s\n", "models by name", fetches ? fetches : "libbert-hub.so is not there");
     json_decref(o);
     return o ? 0 : fail_memory(e);
 }
@@ -148,8 +151,8 @@ static int run(void *args, int operands, char **operand, bert_error *e) {
 }
 
 static const option options[] = {
-    {"formats", 0, NULL, "the formats of pictures that this build reads, instead of a model",
-     set_true, offsetof(arguments, formats), 0},
+    {"formats", 0, NULL, "what this build reads and fetches with, instead of a model", set_true,
+     offsetof(arguments, formats), 0},
     {0},
 };
 
@@ -159,7 +162,7 @@ const command info_command = {
     .help = "what a model is: shape, parameters, labels, limits",
     .min_operands = 0,
     .max_operands = 1,
-    .groups = TAKES_OUTPUT,
+    .groups = TAKES_MODEL | TAKES_OUTPUT,
     .options = options,
     .size = sizeof(arguments),
     .run = run,

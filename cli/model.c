@@ -1,5 +1,5 @@
 /* Opening a model with the shared options. */
-#include "cli.h"
+#include "pulling.h"
 #include <string.h>
 
 bert_session_options session_options(const common *c) {
@@ -29,7 +29,19 @@ static bert_model *open_silently(const char *name, const common *c, const char *
     bert_model_options o = bert_model_default();
     o.head = head;
     o.seed = c->seed;
-    return bert_model_open(name, &o, e);
+    o.pull = pulling(c);
+    bert_model *m = bert_model_open(name, &o, e);
+    pulling_done();
+    return m;
+}
+
+int find_model(const char *name, const common *c, bool weights, char *directory, size_t capacity,
+               bert_error *e) {
+    bert_pull_options *o = pulling(c);
+    o->without_weights = !weights;
+    const int rc = bert_find(name, o, directory, capacity, e);
+    pulling_done();
+    return rc;
 }
 
 bert_model *open_model(const char *name, const common *c, const char *head, bert_error *e) {

@@ -90,6 +90,8 @@ static const option shared[] = {
      set_count, AT(batch_tokens), TAKES_SESSION},
     {"seed", 0, "N", "of weights that the model does not hold (default: 42)", set_seed, AT(seed),
      TAKES_SESSION},
+    {"offline", 0, NULL, "fetch nothing: what is in the cache, or an error (HF_HUB_OFFLINE=1)",
+     set_true, AT(offline), TAKES_MODEL},
     {"json", 0, NULL, "JSON lines on a terminal too", set_true, AT(json), TAKES_OUTPUT},
     {"columns", 0, NULL, "columns into files and pipes too", set_true, AT(columns), TAKES_OUTPUT},
     {"quiet", 0, NULL, "no messages but errors", set_true, AT(quiet), TAKES_OUTPUT},

@@ -119,7 +119,7 @@ static bert_tokenizer *open_tokenizer(const char *name, const common *c, bert_er
         note(c, "%s: the directory here is read, not the model of that name in the cache (%s)",
              name, directory);
     if (!access(name, F_OK)) return bert_tokenizer_open(name, NULL, e);
-    if (bert_resolve(name, directory, sizeof directory, e)) return NULL;
+    if (find_model(name, c, false, directory, sizeof directory, e)) return NULL;
     return bert_tokenizer_open(directory, NULL, e);
 }
 
@@ -145,7 +145,7 @@ const command tokenize_command = {
         "--max-length and --on-overflow say so; with 'window' each window is a line.",
     .min_operands = 1,
     .max_operands = -1,
-    .groups = TAKES_INPUT | TAKES_LIMIT | TAKES_STRIDE | TAKES_OUTPUT,
+    .groups = TAKES_MODEL | TAKES_INPUT | TAKES_LIMIT | TAKES_STRIDE | TAKES_OUTPUT,
     .options = options,
     .size = sizeof(arguments),
     .run = run,

@@ -1,6 +1,7 @@
 /* bert train: fine-tunes a model on a labelled file. */
 #include "commands.h"
 #include "dataset.h"
+#include "pulling.h"
 #include "report.h"
 #include "train_notes.h"
 #include "train_screen.h"
@@ -238,7 +239,9 @@ static int open_job(arguments *a, const char *name, job *j, screen *s, bert_erro
     bert_model_options base = bert_model_default();
     base.head = "none";
     base.from_scratch = a->from_scratch;
+    base.pull = pulling(&a->common);
     j->base = bert_model_open(name, &base, e);
+    pulling_done();
     if (j->base) model_notes(&a->common, j->base);
     int rc = j->base ? open_data(a, j, e) : BERT_EINVAL;
     /* what is wrong with a file is said whatever lies in the output directory */
@@ -379,7 +382,7 @@ const command train_command = {
         "{\"output_dir\":\"..\",\"global_step\":n,\"train_loss\":x,\"eval_accuracy\":x,..}.",
     .min_operands = 1,
     .max_operands = 1,
-    .groups = TAKES_COLUMNS | TAKES_LABEL | TAKES_LIMIT | TAKES_OUTPUT,
+    .groups = TAKES_MODEL | TAKES_COLUMNS | TAKES_LABEL | TAKES_LIMIT | TAKES_OUTPUT,
     .options = options,
     .option_at = option_at,
     .foreign = bert_training_foreign,

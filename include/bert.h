@@ -57,7 +57,8 @@ BERT_API const char *bert_version(void);
     X(BERT_EUNSUPPORTED, -6, "not supported")                                                      \
     X(BERT_ETOOLONG, -7, "text longer than the model takes")                                       \
     X(BERT_ENUMERIC, -8, "not a finite number")                                                    \
-    X(BERT_EINTERRUPTED, -9, "interrupted")
+    X(BERT_EINTERRUPTED, -9, "interrupted")                                                        \
+    X(BERT_EDENIED, -10, "access denied")
 
 #define BERT_ERROR_ENUM(name, value, text) name = value,
 enum { BERT_ERROR_LIST(BERT_ERROR_ENUM) };
@@ -81,10 +82,13 @@ typedef struct bert_tokenizer bert_tokenizer;
 /* Overrides for what a checkpoint directory says; -1 leaves it to the checkpoint (and, for a bare
  * vocab.txt with no tokenizer_config.json, to transformers' defaults: lowercase, strip accents,
  * split CJK). */
+typedef struct bert_pull_options bert_pull_options; /* 7. Hub */
 typedef struct {
     int do_lower_case, strip_accents,
         tokenize_chinese_chars; /* -1, 0 or 1; strip_accents null = do_lower_case */
     bool encode_special_tokens; /* treat "[MASK]" and the like in user text as plain text */
+    /* Not NULL: path may be a model's name as well, and what is not in the cache is fetched. */
+    const bert_pull_options *pull;
 } bert_tokenizer_options;
 BERT_API bert_tokenizer_options bert_tokenizer_default(void);
 
@@ -286,11 +290,12 @@ typedef struct {
     const char *const *label_names;          /* num_labels names, or NULL */
     const bert_tokenizer_options *tokenizer; /* NULL: the checkpoint's */
     const bert_device *device; /* where weights lie, sessions run and training happens; NULL: CPU */
+    const bert_pull_options *pull; /* fetch what is not in the cache; NULL: an error */
 } bert_model_options;
 /* Seed 42, the rest zero. */
 BERT_API bert_model_options bert_model_default(void);
 
-/* name_or_path: a directory, or a hub name that is in the cache. A missing pooler or head is
+/* name_or_path: a directory, or a model's name (7. Hub). A missing pooler or head is
  * initialised and reported by bert_model_new_parameters(); any other missing or misshapen weight is
  * an error. */
 BERT_API bert_model *bert_model_open(const char *name_or_path, const bert_model_options *options,
@@ -811,6 +816,60 @@ BERT_API int bert_resolve(const char *name, char *directory, size_t capacity, be
 /* Whether `name` is a directory here, as bert_resolve() takes it, and that of a model in the cache
  * as well, which is written to directory. */
 BERT_API bool bert_resolve_hidden(const char *name, char *directory, size_t capacity);
+
+/* What models are fetched with ("the hub's protocol over libcurl"); NULL: this installation has no
+ * module for it (bert_hub.h), and e says where it was looked for. */
+BERT_API const char *bert_pull_module(bert_error *e);
+/* bert_resolve(), but what is not in the caches, or not whole, is fetched as bert_pull() does
+ * (`cached` is true in any case). options NULL: nothing is. */
+BERT_API int bert_find(const char *name, const bert_pull_options *options, char *directory,
+                       size_t capacity, bert_error *e);
+
+/* What bert_pull() tells while it works, about ten times a second. */
+typedef struct {
+    const char *file;       /* that is being fetched; "" before the first one */
+    int64_t bytes, total;   /* of all files that this call fetches */
+    int64_t resumed;        /* of bytes: what an earlier call had fetched */
+    int files, files_total; /* that are whole; that were to be fetched */
+    const char *waiting;    /* what is waited for ("the server is busy ..."), or NULL */
+} bert_pull_progress;
+
+struct bert_pull_options {
+    const char *revision; /* a branch, tag or commit; NULL: that behind the name's "@", else main */
+    const char *endpoint; /* NULL: HF_ENDPOINT, else https://huggingface.co */
+    const char
+        *token; /* NULL: token_file, else HF_TOKEN, else what 'hf auth login' left; "": none */
+    const char *token_file; /* NULL: none is named */
+    const char *local_dir;  /* fetch into this directory, not into the cache */
+    bool offline;           /* what is cached, or an error; no socket is made */
+    bool cached; /* what is cached and whole is taken without asking what the revision is now */
+    bool without_weights; /* configuration and tokenizer are enough */
+    /* A return other than 0 ends the call with BERT_EINTERRUPTED; what has arrived is kept. */
+    int (*progress)(void *context, const bert_pull_progress *p);
+    void *context;
+};
+/* Offline where HF_HUB_OFFLINE (or TRANSFORMERS_OFFLINE) says so. */
+BERT_API bert_pull_options bert_pull_default(void);
+
+typedef struct {
+    char path[4096]; /* the directory that holds the model */
+    char name[200];  /* as the hub calls it now, which may be another name than was asked for */
+    char commit[64];
+    int64_t bytes;   /* of all its files */
+    int64_t fetched; /* over the network, by this call */
+    int files;
+    char note[400]; /* that the hub could not be reached and the cache was used, or that digests
+                          were not given; "" */
+} bert_pulled;
+/* Fetches what a model needs of a repository and is not in the cache yet: configuration, tokenizer
+ * and one form of weights. What arrives is compared with the digests that the hub lists and appears
+ * whole or not at all; what an interrupted call has fetched is gone on from; two processes do not
+ * fetch the same file twice. Where the hub cannot be reached the cache is used. options and out may
+ * be NULL. Errors: BERT_ENOTFOUND, BERT_EDENIED (gated, private, taken down), BERT_EIO (no network,
+ * no room on the disk), BERT_EFORMAT (what arrives is wrong), BERT_EUNSUPPORTED (no module that
+ * fetches: bert_hub.h). */
+BERT_API int bert_pull(const char *name, const bert_pull_options *options, bert_pulled *out,
+                       bert_error *e);
 
 /* A model in the caches: a snapshot of a repository, or a directory of our own store. */
 typedef struct {

@@ -17,8 +17,9 @@ static const row rooms[] = {
     {"src/device", "base", "bert.h"},
     {"src/cpu", "base device", "bert.h"},
     {"src/files", "base", "bert.h"},
-    {"src/hub", "base files", "bert.h"},
-    {"src/text", "base files", "bert.h"},
+    {"src/hub", "base files", "bert.h bert_hub.h"},
+    {"src/hub/curl", "", "bert.h bert_hub.h"}, /* as anybody's module */
+    {"src/text", "base files hub", "bert.h"},
     {"src/image", "base files", "bert.h"},
     {"src/image/formats", "image", "bert.h"},
     {"src/tape", "base device", "bert.h bert_train.h"},

@@ -97,6 +97,7 @@ static inline int set_up(void **state) {
     assert_int_equal(bert_make_directory(path, &e), 0);
     tiny_model(path, 3, "single_label_classification", 0.1);
     setenv("BERT_HOME", home, 1);
+    setenv("HF_HUB_OFFLINE", "1", 1); /* a name that is not there is asked of nobody */
     write_rows("train.csv", 0, 64);
     write_rows("validation.csv", 64, 32);
     write_file("texts.txt", "w1 w2\nw3\nw4 w5 w6\n");

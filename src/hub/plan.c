@@ -44,10 +44,9 @@ enum { SMALL = sizeof small_files / sizeof *small_files };
 static const struct {
     const char *name, *shards; /* shards: where the name is an index of them */
 } forms[] = {
-    {"model.safetensors", NULL},
-    {"model.safetensors.index.json", "model-*-of-*.safetensors"},
-    {"pytorch_model.bin", NULL},
-    {"pytorch_model.bin.index.json", "pytorch_model-*-of-*.bin"},
+    {"model.safetensors", NULL},  {"model.safetensors.index.json", "model-*-of-*.safetensors"},
+    {"pytorch_model.bin", NULL},  {"pytorch_model.bin.index.json", "pytorch_model-*-of-*.bin"},
+    {"packed.safetensors", NULL},
 };
 enum { FORMS = sizeof forms / sizeof *forms };
 

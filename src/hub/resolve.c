@@ -103,6 +103,11 @@ static bool is_snapshot(const char *directory, bert_hub_cached *c) {
     return !bert_hub_cached_at(c, copy, id, commit + 1, NULL);
 }
 
+bool bert_hub_is_snapshot(const char *directory) {
+    bert_hub_cached c;
+    return is_snapshot(directory, &c);
+}
+
 void bert_hub_explain(const char *directory, bert_error *e) {
     bert_hub_cached c;
     char missing[300], told[sizeof e->message];

@@ -257,7 +257,7 @@ static bert_model *open_model(const char *name, const bert_head *own,
     }
     m->weights.raw = raw;
     char directory[4096] = "";
-    int rc = name ? bert_resolve(name, directory, sizeof directory, e)
+    int rc = name ? bert_hub_locate(name, o.pull, o.from_scratch, directory, sizeof directory, e)
                   : bert_fail(e, BERT_EINVAL, "a model needs a name or a path");
     if (!rc) m->from = bert_pretrained_open(directory, e);
     if (!rc && !m->from) rc = e->code;

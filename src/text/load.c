@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "files/pretrained.h"
+#include "hub/hub.h"
 #include "text/bpe.h"
 #include "text/tokenizer_class.h"
 #include "text/unigram.h"
@@ -524,6 +525,11 @@ bert_tokenizer *bert_tokenizer_open(const char *path, const bert_tokenizer_optio
         bert_fail(e, BERT_EINVAL, "bert_tokenizer_open: the path is NULL");
         return NULL;
     }
+    char directory[4096];
+    const bert_pull_options *pull = options ? options->pull : NULL;
+    const bool is_name = pull && !bert_pretrained_recognises(path) && !bert_file_exists(path);
+    if (is_name && bert_hub_locate(path, pull, true, directory, sizeof directory, e)) return NULL;
+    if (is_name) path = directory;
     if (!bert_pretrained_recognises(path)) return open_file(path, options, e);
     bert_pretrained *files = bert_pretrained_open(path, e);
     bert_tokenizer *t = files ? open_in(files, options, e) : NULL;
