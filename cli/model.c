@@ -84,7 +84,9 @@ bert_model *open_trained(const char *name, const common *c, bert_error *e) {
 
 bert_model *open_classifier(const char *name, const common *c, bert_error *e) {
     bert_model *m = open_own_head(name, c, e);
-    if (!m || !strcmp(bert_model_head(m), "sequence-classification")) return m;
+    const bool labels =
+        m && strcmp(bert_model_head(m), "none") && bert_model_head_outputs(m) == BERT_OUTPUT_LABELS;
+    if (!m || labels) return m;
     fail(e, BERT_EUNSUPPORTED,
          "%s has no sequence-classification head (its head: %s); 'bert train' gives it one",
          bert_model_path(m), bert_model_head(m));

@@ -2,7 +2,7 @@
 #include <string.h>
 
 static bool has_classes(const bert_dataset *d) {
-    return !strcmp(bert_dataset_task(d), "sequence-classification") &&
+    return bert_dataset_label(d, 0) && bert_dataset_row_label(d, 0) >= 0 &&
            !strcmp(bert_dataset_problem_type(d), "single_label_classification");
 }
 

@@ -402,7 +402,8 @@ typedef struct {
 
 /* What the columns of a head's logits are. */
 typedef enum {
-    BERT_OUTPUT_LABELS,  /* config.json's labels: classes, values */
+    BERT_OUTPUT_LABELS,  /* of a row: config.json's labels, classes or values */
+    BERT_OUTPUT_TAGS,    /* of a token: the same */
     BERT_OUTPUT_SPAN,    /* of a token: scores as start and end of the answer */
     BERT_OUTPUT_CHOICE,  /* of a sequence: its score among those of its row */
     BERT_OUTPUT_NEXT,    /* of a sequence: is the next one, is not */
@@ -431,6 +432,9 @@ typedef struct {
     bool first_token; /* reads hidden through bert_cls() and bert_pooler() only: where nobody else
                          wants them, the other rows of the last layer are not computed */
 } bert_head;
+/* Of the model's head; BERT_OUTPUT_LABELS where it has none. A task of bert.h takes a head by this,
+ * whoever wrote it: tag, say, one of BERT_OUTPUT_TAGS. */
+BERT_API bert_output_kind bert_model_head_outputs(const bert_model *m);
 /* Makes a head known by its name to every bert_model_open() of the process: under options.head, and
  * where a checkpoint was saved with it (config.json's "bert_head"). *head must stay. Thread-safe.
  * BERT_EINVAL: the name is that of another head. */

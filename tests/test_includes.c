@@ -1,9 +1,10 @@
 /* Who may include whom: the rooms of docs/architecture.md, held to what the page says. A room
  * includes itself, the rooms of its row, all of which stand above it in the table, and the public
- * headers of its row. */
+ * headers of its row. Within a room, files do not include each other in circles. */
 #include "test.h"
 #include <dirent.h>
 #include <stdbool.h>
+#include <unistd.h>
 
 typedef struct {
     const char *room;
@@ -141,6 +142,93 @@ static void dependencies_point_downwards(void **state) {
         }
 }
 
+/* ---- Circles within a room, in which a .h and its .c are one file */
+
+enum { FILES = 256, NAME = 64 };
+
+typedef struct {
+    char name[FILES][NAME];
+    bool includes[FILES][FILES];
+    int n;
+    int seen[FILES]; /* 1: on the way, 2: without circles */
+    char circle[1024];
+} graph;
+
+/* The file of a name without its ".h" or ".c". */
+static int node_of(graph *g, const char *name) {
+    const int length = (int)strlen(name) - 2;
+    for (int i = 0; i < g->n; i++)
+        if ((int)strlen(g->name[i]) == length && !strncmp(g->name[i], name, (size_t)length))
+            return i;
+    assert_true(g->n < FILES && length < NAME);
+    snprintf(g->name[g->n], NAME, "%.*s", length, name);
+    return g->n++;
+}
+
+/* What an include is called in the room; NULL: it is of another. */
+static const char *within(const row *r, const char *include) {
+    const char *room = strrchr(r->room, '/'), *slash = strrchr(include, '/');
+    if (!slash) return include;
+    room = room ? r->room + strlen("src/") : r->room;
+    const size_t n = (size_t)(slash - include);
+    return strlen(room) == n && !strncmp(room, include, n) ? slash + 1 : NULL;
+}
+
+static void add_file(graph *g, const row *r, const char *file) {
+    char path[8192], line[1024], include[1024];
+    snprintf(path, sizeof path, "%s/%s/%s", BERT_SOURCE_DIR, r->room, file);
+    FILE *f = fopen(path, "r");
+    assert_non_null(f);
+    const int from = node_of(g, file);
+    while (fgets(line, sizeof line, f)) {
+        const char *name = own_include(line, include, sizeof include) ? within(r, include) : NULL;
+        if (!name) continue;
+        snprintf(path, sizeof path, "%s/%s/%s", BERT_SOURCE_DIR, r->room, name);
+        if (access(path, R_OK)) continue; /* <bert.h> of another room */
+        const int to = node_of(g, name);
+        g->includes[from][to] = from != to;
+    }
+    fclose(f);
+}
+
+/* The first circle that is met from a file on, written down. */
+static bool find_circle(graph *g, int from) {
+    g->seen[from] = 1;
+    for (int to = 0; to < g->n; to++) {
+        if (!g->includes[from][to] || g->seen[to] == 2) continue;
+        if (g->seen[to] == 1)
+            snprintf(g->circle, sizeof g->circle, "%s", g->name[to]);
+        else if (!find_circle(g, to))
+            continue;
+        const size_t n = strlen(g->circle);
+        snprintf(g->circle + n, sizeof g->circle - n, " < %s", g->name[from]);
+        return true;
+    }
+    g->seen[from] = 2;
+    return false;
+}
+
+static void rooms_have_no_circles(void **state) {
+    (void)state;
+    for (int i = 0; i < ROOMS; i++) {
+        char path[4096];
+        graph *g = calloc(1, sizeof *g);
+        assert_non_null(g);
+        snprintf(path, sizeof path, "%s/%s", BERT_SOURCE_DIR, rooms[i].room);
+        DIR *d = opendir(path);
+        for (struct dirent *f; d && (f = readdir(d));) {
+            const size_t n = strlen(f->d_name);
+            if (n > 2 && (!strcmp(f->d_name + n - 2, ".c") || !strcmp(f->d_name + n - 2, ".h")))
+                add_file(g, &rooms[i], f->d_name);
+        }
+        if (d) closedir(d);
+        for (int k = 0; k < g->n; k++)
+            if (!g->seen[k] && find_circle(g, k))
+                fail_msg("%s: files include each other: %s", rooms[i].room, g->circle);
+        free(g);
+    }
+}
+
 /* Every folder of src/ is a room. */
 static void every_folder_has_a_row(void **state) {
     (void)state;
@@ -160,6 +248,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rooms_include_what_they_may),
         cmocka_unit_test(dependencies_point_downwards),
+        cmocka_unit_test(rooms_have_no_circles),
         cmocka_unit_test(every_folder_has_a_row),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -218,6 +218,7 @@ const bert_task bert_task_token_classification = {
     .name = "token-classification",
     .pipeline = "token-classification",
     .labels = BERT_LABELLED_TOKENS,
+    .outputs = BERT_OUTPUT_TAGS,
     .options = (const bert_option_row *const[]){bert_label_names_option, all_tokens, NULL},
     .windows = may_continue,
     .read = read_tokens,

@@ -37,6 +37,7 @@ static bert_tensor *token_loss(void *self, bert_tape *t, bert_tensor *logits, co
 
 const bert_head bert_head_token_classification = {
     .name = "token-classification",
+    .outputs = BERT_OUTPUT_TAGS,
     .state_size = sizeof(token_head),
     .init = token_init,
     .forward = token_forward,

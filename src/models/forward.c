@@ -36,6 +36,10 @@ bert_param *bert_model_word_embeddings(const bert_model *m) {
     return m ? m->trunk.words : NULL;
 }
 
+bert_output_kind bert_model_head_outputs(const bert_model *m) {
+    return m ? m->head.outputs : BERT_OUTPUT_LABELS;
+}
+
 bert_tensor *bert_head_forward(bert_tape *t, const bert_model *m, bert_tensor *hidden,
                                const bert_batch *batch) {
     if (!bert_tape_ready(t, hidden)) return NULL;

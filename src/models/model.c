@@ -157,7 +157,9 @@ static int override_labels(bert_model *m, const bert_model_options *o, bert_erro
         c->num_labels = n;
     }
     const bert_error *refused = &m->labels.refused;
-    if (m->head.name && m->head.outputs == BERT_OUTPUT_LABELS && refused->code)
+    const bool labelled =
+        m->head.outputs == BERT_OUTPUT_LABELS || m->head.outputs == BERT_OUTPUT_TAGS;
+    if (m->head.name && labelled && refused->code)
         return bert_fail(e, refused->code, "%s", refused->message);
     const char *problem = o->problem_type ? o->problem_type : c->problem_type;
     int rc = bert_problem_check(problem, c->num_labels, "options", e);

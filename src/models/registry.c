@@ -17,6 +17,12 @@ static const bert_head *stock(const char *name) {
     return NULL;
 }
 
+const char *bert_head_name_of(bert_output_kind outputs) {
+    for (const bert_head *const *h = bert_stock_heads; *h; h++)
+        if ((*h)->outputs == outputs) return (*h)->name;
+    return "";
+}
+
 bool bert_head_is_stock(const char *name) {
     return stock(name) != NULL;
 }

@@ -56,16 +56,16 @@ static int copy_tokenizer(const bert_model *m, const char *directory, bert_error
 }
 
 /* ---- sentence-transformers' files. They say how a text's vector is made of the encoder's output:
- * they go with an encoder, and those of a cross-encoder with a classifier. */
+ * they go with an encoder, which one that says words still is, and those of a cross-encoder with a
+ * classifier. */
 
 static bool goes_with_head(const bert_model *m) {
-    static const char *const encoders[] = {"masked-lm", "pretraining", "replaced-token-detection"};
-    if (!m->sentence.list) return !m->head.name; /* max_seq_length alone */
-    if (m->sentence.cross_encoder)
-        return m->head.name && !strcmp(m->head.name, "sequence-classification");
-    for (size_t i = 0; m->head.name && i < sizeof encoders / sizeof *encoders; i++)
-        if (!strcmp(m->head.name, encoders[i])) return true;
-    return !m->head.name;
+    const bert_output_kind outputs = m->head.outputs;
+    if (!m->head.name) return !m->sentence.list || !m->sentence.cross_encoder;
+    if (!m->sentence.list) return false; /* max_seq_length alone */
+    return m->sentence.cross_encoder
+               ? outputs == BERT_OUTPUT_LABELS
+               : outputs == BERT_OUTPUT_WORDS || outputs == BERT_OUTPUT_REPLACED;
 }
 
 /* The Transformer moves to the top, every other module stays in its folder. */

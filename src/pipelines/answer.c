@@ -177,7 +177,7 @@ static int check(bert_answer_options *o, const bert_model *m, bert_error *e) {
 }
 
 static int answer(job *j, bert_texts *t, bert_error *e) {
-    const bert_window_reader reader = {.head = "question-answering",
+    const bert_window_reader reader = {.outputs = BERT_OUTPUT_SPAN,
                                        .context = j,
                                        .results = &j->results,
                                        .begin = begin_text,

@@ -11,7 +11,7 @@
 
 typedef struct {
     bert_session *s;
-    const char *head;
+    bert_output_kind outputs; /* of the head */
     int32_t cols;
     float *rows; /* [pairs, cols]: what the head says of each */
 } job;
@@ -20,7 +20,7 @@ static int run(void *context, const bert_windows *p, bert_error *e) {
     const job *j = context;
     const bert_inputs in = bert_windows_inputs(p);
     bert_outputs out;
-    int rc = bert_windows_logits(j->s, &in, j->head, &out, e);
+    int rc = bert_windows_logits(j->s, &in, j->outputs, &out, e);
     if (!rc)
         bert_windows_average(p, out.logits, j->cols, j->rows + (size_t)p->first * (size_t)j->cols);
     return rc;
@@ -73,7 +73,7 @@ int bert_choose_batch(bert_session *s, const bert_text *prompts, int32_t n,
                                    .bytes = prompts[i].bytes,
                                    .pair = endings[k].text,
                                    .pair_bytes = endings[k].bytes};
-    job j = {.s = s, .head = "multiple-choice", .cols = 1, .rows = out};
+    job j = {.s = s, .outputs = BERT_OUTPUT_CHOICE, .cols = 1, .rows = out};
     int rc = score_pairs(&j, pairs, (int32_t)count, 1, options, info, e);
     for (int32_t i = 0; i < n && !rc; i++) {
         const int32_t first = start[i], some = start[i + 1] - first;
@@ -188,7 +188,7 @@ int bert_zero_shot_batch(bert_session *s, const bert_text *texts, int32_t n,
     const bert_zero_shot_options o = options ? *options : (bert_zero_shot_options){0};
     const char *pattern = o.hypothesis_template ? o.hypothesis_template : "This example is {}.";
     const int32_t entail = entailment_label(s->model), several = labels_count;
-    job j = {.s = s, .head = "sequence-classification", .cols = s->model->config.num_labels};
+    job j = {.s = s, .outputs = BERT_OUTPUT_LABELS, .cols = s->model->config.num_labels};
     int rc = check_zero_shot(s->model, entail, labels_count, e);
     char **said = rc ? NULL : hypotheses(pattern, labels, labels_count, e);
     if (!e->code && n > 0) zero_shot(&j, texts, n, said, labels_count, task, info, e);

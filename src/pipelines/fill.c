@@ -144,7 +144,7 @@ static int run(void *context, const bert_windows *p, bert_error *e) {
     int rc = find_places(j, p, &in.logit_tokens_count, e);
     if (rc || !in.logit_tokens_count) return rc;
     in.logit_tokens = j->places;
-    rc = bert_windows_logits(j->texts.s, &in, "masked-lm", &o, e);
+    rc = bert_windows_logits(j->texts.s, &in, BERT_OUTPUT_WORDS, &o, e);
     if (!rc) rc = bert_grow(&j->scores, (size_t)o.logit_cols, sizeof *j->scores, e);
     for (int32_t w = 0, at = 0; w < p->windows && !rc; w++, at += j->masks) {
         for (j->masks = 0;

@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "base/grow.h"
 #include "cpu/host.h"
+#include "models/registry.h"
 #include "text/windows.h"
 #include <stdlib.h>
 #include <string.h>
@@ -166,12 +167,32 @@ int bert_task_encode(bert_tokenization *enc, const bert_text *t, int32_t number,
     return windows;
 }
 
-int bert_windows_logits(bert_session *s, const bert_inputs *in, const char *head, bert_outputs *out,
-                        bert_error *e) {
-    if (strcmp(bert_model_head(s->model), head))
-        return bert_fail(e, BERT_EUNSUPPORTED, "%s has no %s head (its head: %s)", s->model->path,
-                         head, bert_model_head(s->model));
-    return bert_session_run(s, in, BERT_WANT_LOGITS | BERT_SKIP_HIDDEN, out, e);
+/* How many rows of how many logits outputs of a kind are. */
+static void shape_of(const bert_model *m, const bert_inputs *in, bert_output_kind outputs,
+                     int32_t *rows, int32_t *cols) {
+    const bool of_tokens = outputs == BERT_OUTPUT_TAGS || outputs == BERT_OUTPUT_SPAN;
+    *rows = of_tokens ? in->start[in->n] : in->n;
+    *cols = m->config.num_labels;
+    if (outputs == BERT_OUTPUT_CHOICE) *cols = 1;
+    if (outputs != BERT_OUTPUT_WORDS) return;
+    *rows = in->logit_tokens ? in->logit_tokens_count : in->start[in->n];
+    *cols = m->config.vocab_size;
+}
+
+int bert_windows_logits(bert_session *s, const bert_inputs *in, bert_output_kind outputs,
+                        bert_outputs *out, bert_error *e) {
+    const bert_model *m = s->model;
+    if (!m->head.name || m->head.outputs != outputs)
+        return bert_fail(e, BERT_EUNSUPPORTED, "%s has no %s head (its head: %s)", m->path,
+                         bert_head_name_of(outputs), bert_model_head(m));
+    int32_t rows, cols;
+    shape_of(m, in, outputs, &rows, &cols);
+    int rc = bert_session_run(s, in, BERT_WANT_LOGITS | BERT_SKIP_HIDDEN, out, e);
+    if (rc || (out->logit_rows == rows && out->logit_cols == cols)) return rc;
+    return bert_fail(e, BERT_EUNSUPPORTED,
+                     "the head of %s (%s) gives %d x %d logits where a %s head gives %d x %d",
+                     m->path, bert_model_head(m), (int)out->logit_rows, (int)out->logit_cols,
+                     bert_head_name_of(outputs), (int)rows, (int)cols);
 }
 
 static void average_text(const bert_windows *p, int32_t begin, int32_t end, const float *rows,

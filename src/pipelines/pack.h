@@ -27,9 +27,9 @@ bool bert_windows_of(const bert_windows *p, int32_t k, bert_windows *one, bert_e
 /* out [texts, cols] = for each text the mean of its windows' rows [windows, cols], weighted by
  * their tokens; zeros for one without. A single window is copied, to the bit. */
 void bert_windows_average(const bert_windows *p, const float *rows, int32_t cols, float *out);
-/* Runs packed windows through the head of that name; a model with another one is an error. */
-int bert_windows_logits(bert_session *s, const bert_inputs *in, const char *head, bert_outputs *out,
-                        bert_error *e);
+/* Runs packed windows through a head with such outputs; a model with another one is an error. */
+int bert_windows_logits(bert_session *s, const bert_inputs *in, bert_output_kind outputs,
+                        bert_outputs *out, bert_error *e);
 
 /* What is put before each text: "" where there is nothing. */
 int bert_task_prompt(const bert_model *m, const bert_text_options *o, const char **prompt,

@@ -1,6 +1,7 @@
 /* bert_rerank: how well texts fit a query, by a cross-encoder. */
 #include "base/error.h"
 #include "models/problem.h"
+#include "models/registry.h"
 #include "models/torch_act.h"
 #include "pipelines/pack.h"
 #include <math.h>
@@ -18,10 +19,9 @@ static double itself(double x) {
 /* What makes a score of a logit. */
 static int choose(const bert_model *m, bert_scores scores, bert_torch_act **act, bert_error *e) {
     const int32_t labels = m->config.num_labels;
-    if (strcmp(bert_model_head(m), "sequence-classification"))
-        return bert_fail(e, BERT_EUNSUPPORTED,
-                         "%s has no sequence-classification head (its head: %s)", m->path,
-                         bert_model_head(m));
+    if (!m->head.name || m->head.outputs != BERT_OUTPUT_LABELS)
+        return bert_fail(e, BERT_EUNSUPPORTED, "%s has no %s head (its head: %s)", m->path,
+                         bert_head_name_of(BERT_OUTPUT_LABELS), bert_model_head(m));
     if (labels > 2)
         return bert_fail(e, BERT_EUNSUPPORTED, "%s has %d labels; a cross-encoder has one, or two",
                          m->path, labels);

@@ -289,7 +289,7 @@ static int end_text(void *context, int32_t windows, bert_error *e) {
 }
 
 static int tag(job *j, bert_texts *t, bert_error *e) {
-    const bert_window_reader reader = {.head = "token-classification",
+    const bert_window_reader reader = {.outputs = BERT_OUTPUT_TAGS,
                                        .context = j,
                                        .results = &j->entities,
                                        .begin = begin_text,

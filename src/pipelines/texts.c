@@ -203,7 +203,7 @@ static int read_pack(void *context, const bert_windows *p, bert_error *e) {
     const size_t labels = (size_t)s->model->config.num_labels;
     const bert_inputs in = bert_windows_inputs(p);
     bert_outputs out;
-    int rc = bert_windows_logits(s, &in, r->reader->head, &out, e);
+    int rc = bert_windows_logits(s, &in, r->reader->outputs, &out, e);
     for (int32_t i = 0; i < p->windows && !rc; i++) {
         const bert_token_window w = bert_windows_at(p, i);
         const float *logits = out.logits + labels * (size_t)p->start[i];

@@ -41,7 +41,7 @@ void bert_texts_clear(const bert_texts *t, float *rows, int32_t cols);
 
 /* A task that reads each window by its tokens' logits, and makes a list of results of each text. */
 typedef struct {
-    const char *head;
+    bert_output_kind outputs; /* of the head */
     void *context;
     bert_results *results;
     void (*begin)(void *context, int32_t text); /* or NULL */

@@ -31,7 +31,7 @@ int bert_dataset_check_model(const bert_dataset *d, const bert_model *m, bert_er
         problem = bert_dataset_row_labels(d) ? BERT_PROBLEM_SINGLE_LABEL : BERT_PROBLEM_MULTI_LABEL;
     if (!m->head.name)
         return bert_fail(e, BERT_EINVAL, "%s has no head: open it with one, such as %s", m->path,
-                         "sequence-classification");
+                         bert_head_name_of(BERT_OUTPUT_LABELS));
     if (!sequences && !fits(&m->head, d->task))
         return bert_fail(e, BERT_EINVAL, "%s: the data is of %s, but the model's head of %s",
                          d->where, d->task->name, m->head.name);

@@ -1,4 +1,5 @@
 /* A trainer's evaluations, and which of them is the best. */
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/grow.h"
 #include "data/dataset.h"

@@ -1,4 +1,5 @@
 /* One optimizer step: the batches of an accumulation, then clipping and AdamW. */
+#include "base/clock.h"
 #include "base/error.h"
 #include "train/evaluate.h"
 #include "train/trainer.h"

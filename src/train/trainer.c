@@ -1,59 +1,9 @@
 /* The training loop: what transformers' Trainer does, in its order. */
 #include "train/trainer.h"
+#include "base/clock.h"
 #include "base/error.h"
-#include "base/file.h"
-#include "train/html.h"
 #include <math.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
 #include <unistd.h>
-
-double bert_seconds(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
-int bert_trainer_add_callback(bert_trainer *t, bert_callback *fn, void *context, bert_error *e) {
-    BERT_DOOR(e);
-    if (bert_need(t, "trainer", e)) return BERT_EINVAL;
-    if (t->callbacks_count == BERT_CALLBACKS_MAX)
-        return bert_fail(e, BERT_EINVAL, "a trainer takes %d callbacks", BERT_CALLBACKS_MAX);
-    t->callbacks[t->callbacks_count].fn = fn;
-    t->callbacks[t->callbacks_count++].context = context;
-    fn(context, BERT_ON_INIT_END, &t->state);
-    return BERT_OK;
-}
-
-void bert_trainer_stop(bert_trainer *t) {
-    t->stop = 1;
-}
-
-const bert_trainer_state *bert_trainer_get_state(const bert_trainer *t) {
-    return &t->state;
-}
-
-double bert_trainer_epoch(const bert_trainer *t) {
-    const int64_t step = t->run.global_step, whole = step / t->steps_per_epoch;
-    const int64_t batches = step % t->steps_per_epoch * t->step_batches;
-    return (double)whole + (double)batches / (double)t->batches_per_epoch;
-}
-
-void bert_trainer_emit(bert_trainer *t, bert_event event) {
-    bert_trainer_state *s = &t->state;
-    s->global_step = t->run.global_step;
-    s->epoch = bert_trainer_epoch(t);
-    s->tokens = t->run.tokens;
-    s->best_metric = t->run.best_metric;
-    s->best_global_step = t->run.best_step;
-    s->undefined = t->run.undefined;
-    for (int i = 0; i < t->callbacks_count; i++) {
-        unsigned wish = t->callbacks[i].fn(t->callbacks[i].context, event, s);
-        if (wish & BERT_DO_STOP) t->ended = true;
-        t->run.due |= wish & (BERT_DO_LOG | BERT_DO_EVALUATE | BERT_DO_SAVE);
-    }
-}
 
 /* ---- What is due after a step, and then after an epoch: transformers' DefaultFlowCallback */
 
@@ -232,22 +182,4 @@ int bert_trainer_train(bert_trainer *t, bert_error *e) {
     t->all_stop = false;
     if (lock >= 0) close(lock);
     return rc;
-}
-
-static int save_all(bert_trainer *t, const char *dir, bert_error *e) {
-    int rc = bert_model_save(t->model, dir, e);
-    if (!rc) rc = bert_model_card_save(t, dir, e);
-    if (!rc) rc = bert_trainer_state_save(t, dir, e);
-    if (!rc) rc = bert_html_save(t, dir, e);
-    return rc;
-}
-
-int bert_trainer_save(bert_trainer *t, bert_error *e) {
-    BERT_DOOR(e);
-    if (bert_need(t, "trainer", e)) return BERT_EINVAL;
-    const char *dir = t->args.output_dir;
-    if (!*dir) return bert_fail(e, BERT_EINVAL, "the trainer has no output_dir to save to");
-    if (t->is_whole) return BERT_OK;
-    int rc = bert_trainer_writes(t) ? save_all(t, dir, e) : BERT_OK;
-    return bert_group_agree(t->group, rc, e);
 }
