@@ -1,7 +1,7 @@
 /* What a score is made of beyond query times key, for one head of one sequence. */
 #ifndef BERT_CPU_ATTENTION_TERMS_H
 #define BERT_CPU_ATTENTION_TERMS_H
-#include "cpu/attention.h"
+#include "cpu/attention_plan.h"
 #include "cpu/attention_product.h"
 
 /* A head of a sequence that begins at row `first`. */
