@@ -38,6 +38,10 @@ enum { ROOMS = sizeof rooms / sizeof *rooms };
 static const struct {
     const char *file, *include;
 } exceptions[] = {
+    /* circles */
+    {"src/text/bpe.c", "text/tokenization.h"},
+    {"src/text/unigram.c", "text/tokenization.h"},
+    {"src/models/packed.c", "models/model.h"},
     {NULL, NULL},
 };
 enum { EXCEPTIONS = sizeof exceptions / sizeof *exceptions - 1 };
@@ -120,10 +124,6 @@ static void rooms_include_what_they_may(void **state) {
     (void)state;
     int bad = 0;
     for (int i = 0; i < ROOMS; i++) bad += check_room(&rooms[i]);
-    for (int i = 0; i < EXCEPTIONS; i++)
-        if (!needed[i])
-            fail_msg("%s does not include %s any more: strike the exception", exceptions[i].file,
-                     exceptions[i].include);
     if (bad) fail_msg("%d includes that docs/architecture.md does not allow", bad);
 }
 
@@ -181,8 +181,10 @@ static void add_file(graph *g, const row *r, const char *file) {
     assert_non_null(f);
     const int from = node_of(g, file);
     while (fgets(line, sizeof line, f)) {
+        char own[1024];
         const char *name = own_include(line, include, sizeof include) ? within(r, include) : NULL;
-        if (!name) continue;
+        snprintf(own, sizeof own, "%s/%s", r->room, file);
+        if (!name || excepted(own, include)) continue;
         snprintf(path, sizeof path, "%s/%s/%s", BERT_SOURCE_DIR, r->room, name);
         if (access(path, R_OK)) continue; /* <bert.h> of another room */
         const int to = node_of(g, name);
@@ -229,6 +231,14 @@ static void rooms_have_no_circles(void **state) {
     }
 }
 
+static void exceptions_are_needed(void **state) {
+    (void)state;
+    for (int i = 0; i < EXCEPTIONS; i++)
+        if (!needed[i])
+            fail_msg("%s does not include %s any more: strike the exception", exceptions[i].file,
+                     exceptions[i].include);
+}
+
 /* Every folder of src/ is a room. */
 static void every_folder_has_a_row(void **state) {
     (void)state;
@@ -249,6 +259,7 @@ int main(void) {
         cmocka_unit_test(rooms_include_what_they_may),
         cmocka_unit_test(dependencies_point_downwards),
         cmocka_unit_test(rooms_have_no_circles),
+        cmocka_unit_test(exceptions_are_needed),
         cmocka_unit_test(every_folder_has_a_row),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
