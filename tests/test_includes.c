@@ -41,6 +41,7 @@ static const struct {
     /* circles */
     {"src/text/bpe.c", "text/tokenization.h"},
     {"src/text/unigram.c", "text/tokenization.h"},
+    {"src/text/tokenizer_class.h", "text/load.h"},
     {"src/models/packed.c", "models/model.h"},
     {NULL, NULL},
 };
