@@ -361,6 +361,35 @@ static void other_heads_are_kept(void **state) {
     test_remove(d);
 }
 
+/* A bias that the file holds under two names, once in the new file. */
+static void copies_are_not_kept(void **state) {
+    (void)state;
+    for (int different = 0; different < 2; different++) {
+        char *d = test_directory(), *m = in_directory(d, "m"), *to = in_directory(d, "to"),
+             *bare = in_directory(d, "bare");
+        mkdir(m, 0777);
+        test_weights w = {.n = 0};
+        test_tensors(&w, "BertForMaskedLM", 0);
+        test_add(&w, "cls.predictions.decoder.bias", different ? "another" : "cls.predictions.bias",
+                 TEST_VOCAB, 0);
+        test_write_weights(m, &w);
+        test_weights_free(&w);
+        write_config(m, bert_archs[0], "ForMaskedLM");
+        bert_convert_result r;
+        convert(m, to, NULL, &r);
+        assert_int_equal(r.unused, 0);
+        assert_true(holds(to, "cls.predictions.bias"));
+        assert_false(holds(to, "cls.predictions.decoder.bias"));
+        same_results(m, to, 0);
+        write_config(m, bert_archs[0], "Model"); /* nobody knows which of them counts */
+        convert(m, bare, NULL, &r);
+        assert_true(holds(bare, "cls.predictions.bias"));
+        assert_int_equal(holds(bare, "cls.predictions.decoder.bias"), different);
+        free(m), free(to), free(bare);
+        test_remove(d);
+    }
+}
+
 static void class_is_kept(void **state) {
     (void)state;
     char *d = test_directory(), *m = in_directory(d, "m"), *to = in_directory(d, "to");
@@ -632,17 +661,12 @@ static void gguf_has_its_keys(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(floats_are_rounded),
-        cmocka_unit_test(every_class_comes_back),
-        cmocka_unit_test(types_are_said),
-        cmocka_unit_test(weights_are_cut),
-        cmocka_unit_test(other_heads_are_kept),
-        cmocka_unit_test(class_is_kept),
-        cmocka_unit_test(nothing_is_destroyed),
-        cmocka_unit_test(too_large_is_refused),
-        cmocka_unit_test(packed_computes_the_same),
-        cmocka_unit_test(packed_is_refused),
-        cmocka_unit_test(q8_is_rounded),
+        cmocka_unit_test(floats_are_rounded),   cmocka_unit_test(every_class_comes_back),
+        cmocka_unit_test(types_are_said),       cmocka_unit_test(weights_are_cut),
+        cmocka_unit_test(other_heads_are_kept), cmocka_unit_test(class_is_kept),
+        cmocka_unit_test(copies_are_not_kept),  cmocka_unit_test(nothing_is_destroyed),
+        cmocka_unit_test(too_large_is_refused), cmocka_unit_test(packed_computes_the_same),
+        cmocka_unit_test(packed_is_refused),    cmocka_unit_test(q8_is_rounded),
         cmocka_unit_test(gguf_has_its_keys),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

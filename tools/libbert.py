@@ -1,4 +1,4 @@
-"""The tokenizer of libbert.so through ctypes, for the scripts that compare it with the reference."""
+"""Tokenizer and models of libbert.so through ctypes, for the scripts that compare them with the reference."""
 import ctypes as c
 import os
 
@@ -26,6 +26,23 @@ class Encoding(c.Structure):
                 ("sequence_ids", I32), ("offsets", I32), ("special", c.POINTER(c.c_uint8))]
 
 
+F32 = c.POINTER(c.c_float)
+
+
+class Inputs(c.Structure):
+    _fields_ = [("n", c.c_int32), ("start", I32), ("ids", I32), ("type_ids", I32), ("logit_tokens", I32),
+                ("logit_tokens_count", c.c_int32), ("columns", c.c_void_p), ("column_count", c.c_int32)]
+
+
+class Outputs(c.Structure):
+    _fields_ = [("tokens", c.c_int32), ("hidden_size", c.c_int32), ("layers", c.c_int32), ("heads", c.c_int32),
+                ("last_hidden_state", F32), ("pooler_output", F32), ("hidden_states", c.c_void_p),
+                ("attentions", c.c_void_p), ("logits", F32), ("logit_rows", c.c_int32), ("logit_cols", c.c_int32)]
+
+
+WANT_POOLER, WANT_LOGITS = 1, 8
+
+
 def load(path=os.environ.get("LIBBERT", os.path.join(ROOT, "build", "libbert.so"))):
     lib = c.CDLL(path, mode=os.RTLD_LAZY)
     lib.bert_tokenizer_open.restype = c.c_void_p
@@ -46,6 +63,18 @@ def load(path=os.environ.get("LIBBERT", os.path.join(ROOT, "build", "libbert.so"
     lib.bert_tokenize_ids.argtypes = [c.c_void_p, c.c_char_p, c.c_size_t, I32, c.c_size_t, c.POINTER(Error)]
     lib.bert_decode.restype = c.c_int64
     lib.bert_decode.argtypes = [c.c_void_p, I32, c.c_size_t, c.c_bool, c.c_char_p, c.c_size_t, c.POINTER(Error)]
+    lib.bert_model_open.restype = c.c_void_p
+    lib.bert_model_open.argtypes = [c.c_char_p, c.c_void_p, c.POINTER(Error)]
+    lib.bert_model_close.argtypes = [c.c_void_p]
+    lib.bert_model_head.restype = c.c_char_p
+    lib.bert_model_head.argtypes = [c.c_void_p]
+    lib.bert_model_save.argtypes = [c.c_void_p, c.c_char_p, c.POINTER(Error)]
+    lib.bert_model_new_parameter.restype = lib.bert_model_unused_tensor.restype = c.c_char_p
+    lib.bert_model_new_parameter.argtypes = lib.bert_model_unused_tensor.argtypes = [c.c_void_p, c.c_int]
+    lib.bert_session_new.restype = c.c_void_p
+    lib.bert_session_new.argtypes = [c.c_void_p, c.c_void_p, c.POINTER(Error)]
+    lib.bert_session_free.argtypes = [c.c_void_p]
+    lib.bert_session_run.argtypes = [c.c_void_p, c.POINTER(Inputs), c.c_uint, c.POINTER(Outputs), c.POINTER(Error)]
     return lib
 
 
@@ -108,3 +137,43 @@ class Tokenizer:
         out = c.create_string_buffer(n + 1)
         self.lib.bert_decode(self.t, a, len(ids), skip, out, n + 1, None)
         return out.raw[:n].decode()
+
+
+class Model:
+    def __init__(self, path, lib=None):
+        self.lib, self.e = lib or load(), Error()
+        self.m = self.lib.bert_model_open(path.encode(), None, c.byref(self.e))
+        self.s = self.m and self.lib.bert_session_new(self.m, None, c.byref(self.e))
+        if not self.s:
+            raise Failed(self.e.code, self.e.message.decode())
+
+    def close(self):
+        self.lib.bert_session_free(self.s)
+        self.lib.bert_model_close(self.m)
+
+    def head(self):
+        return self.lib.bert_model_head(self.m).decode()
+
+    def names(self, function):
+        """What bert_model_new_parameter or bert_model_unused_tensor lists."""
+        found = []
+        while name := function(self.m, len(found)):
+            found.append(name.decode())
+        return found
+
+    def save(self, directory):
+        if self.lib.bert_model_save(self.m, directory.encode(), c.byref(self.e)):
+            raise Failed(self.e.code, self.e.message.decode())
+
+    def run(self, sequences, types):
+        """Numbers of last_hidden_state, one sequence behind the other, and of the head's logits, or None."""
+        flat, kinds, start = sum(sequences, []), sum(types, []), [0]
+        for s in sequences:
+            start.append(start[-1] + len(s))
+        arrays = [(c.c_int32 * len(a))(*a) for a in (start, flat, kinds)]
+        i = Inputs(n=len(sequences), start=arrays[0], ids=arrays[1], type_ids=arrays[2])
+        o = Outputs()
+        if self.lib.bert_session_run(self.s, c.byref(i), WANT_LOGITS, c.byref(o), c.byref(self.e)):
+            raise Failed(self.e.code, self.e.message.decode())
+        logits = o.logits[:o.logit_rows * o.logit_cols] if o.logits else None
+        return o.last_hidden_state[:o.tokens * o.hidden_size], logits

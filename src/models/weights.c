@@ -36,7 +36,8 @@ static const bert_stored_tensor *find_renamed(const bert_weight_source *s, const
     return NULL;
 }
 
-static const bert_stored_tensor *find_tensor(const bert_weight_source *s, const char *name) {
+/* Whatever repeats it. */
+static const bert_stored_tensor *find_original(const bert_weight_source *s, const char *name) {
     const char *prefix = s->arch->prefix;
     size_t n = strlen(prefix);
     const bool prefixed = !strncmp(name, prefix, n);
@@ -44,6 +45,13 @@ static const bert_stored_tensor *find_tensor(const bert_weight_source *s, const 
     if (!t) t = prefixed ? find_renamed(s, "", name + n) : find_renamed(s, prefix, name);
     if (!t && s->arch->other_prefix)
         t = find_renamed(s, s->arch->other_prefix, prefixed ? name + n : name);
+    return t;
+}
+
+static const bert_stored_tensor *find_tensor(const bert_weight_source *s, const char *name) {
+    const size_t n = strlen(s->arch->prefix);
+    const bool prefixed = !strncmp(name, s->arch->prefix, n);
+    const bert_stored_tensor *t = find_original(s, name);
     for (const bert_copy *copy = s->arch->copies; copy->name; copy++) {
         if ((t && !copy->counts) || strcmp(copy->original, prefixed ? name + n : name)) continue;
         const bert_stored_tensor *stored = bert_tensors_find(s->file, copy->name);
@@ -237,11 +245,11 @@ const bert_stored_tensor *bert_weight_source_stored(const bert_weight_source *s,
 bool bert_weight_source_keeps(const bert_weight_source *s, const bert_stored_tensor *t) {
     if (is_used(s, t)) return false;
     for (const bert_copy *copy = s->arch->copies; copy->name; copy++) {
-        const bert_stored_tensor *both[] = {bert_tensors_find(s->file, copy->name),
-                                            find_tensor(s, copy->original)};
-        const bool other = both[0] && both[1] && both[0] != both[1];
-        if (other && t == both[0]) return bert_weight_source_differs((void *)(uintptr_t)s, t->name);
-        if (other && t == both[1] && copy->counts) return !is_used(s, both[0]);
+        const bert_stored_tensor *stored = bert_tensors_find(s->file, copy->name),
+                                 *original = find_original(s, copy->original);
+        if (!stored || !original) continue;
+        if (t == stored) return !bert_stored_equal(stored, original);
+        if (t == original && copy->counts) return !is_used(s, stored);
     }
     return !is_buffer(t->name);
 }
