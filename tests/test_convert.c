@@ -659,6 +659,48 @@ static void gguf_has_its_keys(void **state) {
     test_remove(d);
 }
 
+/* Written and read again: the encoder to the bit, a classifier as its layers are joined there. */
+static void check_gguf(const char *model_type, const char *class_name) {
+    char *d = test_directory(), *saved = in_directory(d, "saved"), *to = in_directory(d, "m.gguf");
+    const bert_arch *a = bert_arch_find(model_type, "a test", NULL);
+    assert_non_null(a);
+    write_config(d, a, class_name);
+    json_t *config = config_of(d); /* where the file says nothing, BERT's sizes are read */
+    json_object_set_new(config, "type_vocab_size", json_integer(2));
+    char *text = json_dumps(config, 0), vocabulary[1024] = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n";
+    for (int i = 5; i < TEST_VOCAB; i++)
+        snprintf(vocabulary + strlen(vocabulary), 32, i % 3 ? "w%d\n" : "##x%d\n", i);
+    test_write(d, "config.json", text);
+    save_new(d, saved);
+    test_write(saved, "vocab.txt", vocabulary);
+    bert_convert_options o = bert_convert_default();
+    o.format = "gguf";
+    o.dtype = "f32";
+    convert(saved, to, &o, NULL);
+    same_results(saved, to, strcmp(class_name, "Model") ? 1e-6 : 0);
+    bert_model *m = open_model(to);
+    const bert_tokenizer *t = bert_model_tokenizer(m);
+    assert_non_null(t);
+    assert_int_equal(bert_tokenizer_size(t), TEST_VOCAB);
+    assert_string_equal(bert_token(t, 3), "[SEP]");
+    assert_string_equal(bert_token(t, 6), "##x6");
+    assert_string_equal(bert_token(t, 7), "w7");
+    bert_model_close(m);
+    free(text);
+    json_decref(config);
+    free(saved), free(to);
+    test_remove(d);
+}
+
+static void gguf_comes_back(void **state) {
+    (void)state;
+    static const char *const types[] = {"bert", "distilbert", "roberta"};
+    for (int i = 0; i < 3; i++) {
+        check_gguf(types[i], "Model");
+        check_gguf(types[i], "ForSequenceClassification");
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(floats_are_rounded),   cmocka_unit_test(every_class_comes_back),
@@ -667,7 +709,7 @@ int main(void) {
         cmocka_unit_test(copies_are_not_kept),  cmocka_unit_test(nothing_is_destroyed),
         cmocka_unit_test(too_large_is_refused), cmocka_unit_test(packed_computes_the_same),
         cmocka_unit_test(packed_is_refused),    cmocka_unit_test(q8_is_rounded),
-        cmocka_unit_test(gguf_has_its_keys),
+        cmocka_unit_test(gguf_has_its_keys),    cmocka_unit_test(gguf_comes_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
