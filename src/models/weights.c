@@ -154,12 +154,16 @@ static int note_missing(bert_weight_source *s, const char *name, size_t bytes, c
 static float *convert(bert_weight_source *s, const bert_stored_tensor *t, size_t count,
                       bert_error *e) {
     float *own = bert_arena_alloc(&s->converted, count * sizeof *own);
+    /* Floats that are not aligned, as in PyTorch's files of before 1.6. */
+    const bool same = own && t->dtype == BERT_F32 && !t->strides &&
+                      bert_tensors_read(s->file, t->data, own, count * sizeof *own);
     if (!own) {
         bert_fail_memory(e, count * sizeof *own);
-    } else if (bert_stored_to_float(t, own, e)) {
+    } else if (!same && bert_stored_to_float(t, own, e)) {
         bert_error_prefix(e, "%s: ", s->path);
         own = NULL;
     }
+    if (!same) bert_tensors_release(s->file, t->data, t->bytes); /* nobody will look at it again */
     return own;
 }
 
