@@ -2,14 +2,26 @@
  * names and shapes of its own tensors. */
 #include "models.h"
 
-/* A checkpoint of a golden case: its tensors by the formula, and config.json. */
-static void write_case(const char *directory, const json_t *family, const json_t *c) {
+/* The name of a tensor in a file whose trunk has another prefix than `own`. */
+static const char *under(const char *name, const char *own, const char *other, char room[128]) {
+    const size_t n = own ? strlen(own) : 0;
+    if (!own || strncmp(name, own, n)) return name;
+    snprintf(room, 128, "%s%s", other, name + n);
+    return room;
+}
+
+/* A checkpoint of a golden case: its tensors by the formula, and config.json. The prefix `own` of
+ * names becomes `other`; NULL: it stays. */
+static void write_renamed(const char *directory, const json_t *family, const json_t *c,
+                          const char *own, const char *other) {
     test_weights w = {.n = 0};
     const char *name;
     json_t *shape;
     json_object_foreach(json_object_get(c, "tensors"), name, shape) {
         const bool matrix = json_array_size(shape) == 2;
-        test_add(&w, name, name, json_integer_value(json_array_get(shape, 0)),
+        char room[128];
+        test_add(&w, under(name, own, other, room), name,
+                 json_integer_value(json_array_get(shape, 0)),
                  matrix ? json_integer_value(json_array_get(shape, 1)) : 0);
     }
     test_write_weights(directory, &w);
@@ -23,6 +35,10 @@ static void write_case(const char *directory, const json_t *family, const json_t
     test_write(directory, "config.json", text);
     free(text);
     json_decref(config);
+}
+
+static void write_case(const char *directory, const json_t *family, const json_t *c) {
+    write_renamed(directory, family, c, NULL, NULL);
 }
 
 static bert_model *open_or_fail(const char *directory, const bert_model_options *o) {
@@ -347,6 +363,61 @@ static const bert_head mean = {.name = "mean-of-all",
                                .forward = mean_forward,
                                .loss = mean_loss};
 
+/* Published files have other prefixes than transformers writes, or none. */
+static void prefixes_of_published_files_are_read(void **state) {
+    (void)state;
+    static const struct {
+        const char *family, *own, *other;
+    } cases[] = {{"nomic_bert", "nomic_bert.", "bert."},
+                 {"nomic_bert", "nomic_bert.", ""},
+                 {"gte", "gte.", "new."},
+                 {"gte", "gte.", ""},
+                 {"modernbert", "model.", ""},
+                 {"albert", "albert.", ""}};
+    json_t *golden = test_golden("families.json");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const json_t *family = family_of(golden, cases[i].family);
+        char *d = test_directory();
+        write_renamed(d, family, json_array_get(json_object_get(family, "cases"), 0), cases[i].own,
+                      cases[i].other);
+        bert_model_close(open_or_fail(d, NULL));
+        test_remove(d);
+    }
+    json_decref(golden);
+}
+
+/* The published configuration of Nomic BERT v1: GPT-2's keys, and a scaling of texts that are longer
+ * than those of training, which are refused. */
+static void nomic_berts_published_keys_are_read(void **state) {
+    (void)state;
+    json_t *golden = test_golden("families.json");
+    json_t *family = json_deep_copy(family_of(golden, "nomic_bert"));
+    bert_inputs in = test_inputs(family);
+    json_object_set_new(family, "config",
+                        json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:f, s:i, s:s, s:b, s:i}",
+                                  "vocab_size", 40, "n_embd", 24, "n_layer", 2, "n_head", 3,
+                                  "n_inner", 36, "n_positions", 8192, "rotary_scaling_factor", 2.0,
+                                  "max_trained_positions", 20, "activation_function", "swiglu",
+                                  "use_rms_norm", 0, "rotary_emb_base", 1000));
+    const json_t *want = json_object_get(family, "trunk");
+    char *d = test_directory();
+    write_case(d, family, want);
+    bert_model *m = open_or_fail(d, NULL);
+    assert_int_equal(bert_model_max_length(m), 20);
+    bert_error e = {0};
+    bert_session *s = bert_session_new(m, NULL, &e);
+    bert_outputs o;
+    test_ok(e, bert_session_run(s, &in, 0, &o, &e));
+    test_close("last_hidden_state", o.last_hidden_state, (size_t)o.tokens * (size_t)o.hidden_size,
+               json_object_get(want, "last_hidden_state"), 5e-6);
+    bert_session_free(s);
+    bert_model_close(m);
+    test_remove(d);
+    test_inputs_free(in);
+    json_decref(family);
+    json_decref(golden);
+}
+
 /* A directory whose files come from two checkpoints says which does not fit which. */
 static void weights_of_another_family_are_told(void **state) {
     (void)state;
@@ -399,8 +470,8 @@ static void what_a_family_cannot_do_here_is_refused(void **state) {
         {"gte", "rope_scaling", "{\"type\": \"yarn\", \"factor\": 4.0}", "yarn"},
         {"gte", "logn_attention_scale", "true", "logn_attention_scale"},
         {"gte", "rope_scaling", "{\"type\": \"ntk\", \"factor\": 0.5}", "factor"},
-        {"nomic_bert", "rotary_scaling_factor", "2.0", "rotary_scaling_factor"},
-        {"nomic_bert", "rope_parameters", "{\"rope_type\": \"dynamic\"}", "dynamic"},
+        {"nomic_bert", "rope_parameters", "{\"rope_type\": \"llama3\"}", "llama3"},
+        {"modernbert", "rope_scaling", "{\"rope_type\": \"linear\", \"factor\": 0}", "factor"},
         {"modernbert", "layer_types", "[\"full_attention\"]", "a list of 4 names"},
         {"modernbert", "classifier_pooling", "\"max\"", "classifier_pooling"},
         {"jina", "feed_forward_type", "\"swiglu\"", "feed_forward_type"},
@@ -476,6 +547,8 @@ int main(void) {
         cmocka_unit_test(families_compute_what_transformers_does),
         cmocka_unit_test(fewer_bits_stay_close),
         cmocka_unit_test(a_head_that_the_family_lacks_is_an_error),
+        cmocka_unit_test(prefixes_of_published_files_are_read),
+        cmocka_unit_test(nomic_berts_published_keys_are_read),
         cmocka_unit_test(weights_of_another_family_are_told),
         cmocka_unit_test(an_unknown_family_is_named_with_those_that_are_known),
         cmocka_unit_test(what_a_family_cannot_do_here_is_refused),

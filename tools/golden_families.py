@@ -50,7 +50,9 @@ FAMILIES = {
     "nomic_bert": dict(prefix="NomicBert", classes=(SEQUENCE, TOKEN, MASKED), config=dict(
         SIZES, max_position_embeddings=20)),
     "gte": dict(prefix="Gte", classes=(SEQUENCE, TOKEN, MASKED), config=dict(
-        SIZES, max_position_embeddings=20, type_vocab_size=2), variants=[dict(type_vocab_size=0), dict(type_vocab_size=1), dict(rope_scaling=dict(type="ntk", factor=8.0))]),
+        SIZES, max_position_embeddings=20, type_vocab_size=2), variants=[dict(type_vocab_size=0), dict(type_vocab_size=1), dict(rope_scaling=dict(type="ntk", factor=8.0)),
+                  dict(rope_scaling=dict(rope_type="linear", factor=4.0)),
+                  dict(rope_scaling=dict(rope_type="dynamic", factor=4.0))]),
     "deberta": dict(prefix="Deberta", classes=(SEQUENCE, TOKEN, MASKED, QUESTION), config=dict(
         SIZES, max_position_embeddings=20, relative_attention=True, max_relative_positions=8, pos_att_type=["c2p", "p2c"],
         position_biased_input=False, cls_dropout=0.2),
@@ -273,8 +275,8 @@ def trunk(family):
 
 def variant(family, config):
     """Types are of those that there are."""
-    m = build(family, "Model", **{k: v for k, v in config.items() if k != "rope_scaling"})
-    if "rope_scaling" in config:  # remote code's: transformers knows no such type
+    m = build(family, "Model", **{k: v for k, v in config.items() if k != "rope_scaling" or "rope_type" in v})
+    if "type" in config.get("rope_scaling", {}):  # remote code's: transformers knows no such type
         f, d = config["rope_scaling"]["factor"], m.config.hidden_size // m.config.num_attention_heads
         theta = m.config.rope_parameters["rope_theta"]
         m.rotary_emb.inv_freq = (theta * f) ** (-torch.arange(0, d, 2) / d) / f ** (2 / d)

@@ -37,7 +37,7 @@ static int complete(const json_t *json, const char *where, bert_config *c, void 
                     bert_error *e) {
     (void)c;
     own_config *o = own;
-    o->rope.factor = 1;
+    o->rope = BERT_ROPE_UNSCALED(o->rope.theta);
     int rc = bert_rope_read(json_object_get(json, "rope_scaling"), where, &o->rope, e);
     return rc ? rc : bert_rope_read(json_object_get(json, "rope_parameters"), where, &o->rope, e);
 }

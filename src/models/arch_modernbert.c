@@ -75,9 +75,11 @@ static int complete(const json_t *json, const char *where, bert_config *c, void 
                     bert_error *e) {
     own_config *o = own;
     const json_t *rope = json_object_get(json, "rope_parameters");
-    o->global.factor = o->local.factor = 1;
+    o->global = BERT_ROPE_UNSCALED(o->global.theta);
+    o->local = BERT_ROPE_UNSCALED(o->local.theta);
     int rc = read_layers(json, where, c, o, e);
     if (!rc) rc = bert_rope_read(json_object_get(json, "rope_scaling"), where, &o->global, e);
+    if (!rc) rc = bert_rope_read(json_object_get(json, "rope_scaling"), where, &o->local, e);
     if (!rc) rc = bert_rope_read(json_object_get(rope, "full_attention"), where, &o->global, e);
     if (!rc) rc = bert_rope_read(json_object_get(rope, "sliding_attention"), where, &o->local, e);
     if (!rc && strcmp(o->pooling, "cls") && strcmp(o->pooling, "mean"))

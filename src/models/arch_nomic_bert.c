@@ -8,6 +8,8 @@
 
 typedef struct {
     bert_rope rope;
+    float scaling; /* 0: none */
+    int32_t trained_positions;
 } own_config;
 
 static const bert_config_alias aliases[] = {
@@ -31,6 +33,9 @@ static const bert_config_key keys[] = {
     BERT_STRING("hidden_act", hidden_act, "silu"),
     BERT_POST_NORM_DROPOUTS(0),
     BERT_FLOAT("classifier_dropout", classifier_dropout, -1, 0, 0.999),
+    BERT_OWN_FLOAT("rotary_scaling_factor", own_config, scaling, 0, 1, 1e6),
+    BERT_OWN_INT("max_trained_positions", own_config, trained_positions, 2048, 1,
+                 BERT_MAX_POSITIONS),
     BERT_OWN_FLOAT("rotary_emb_base", own_config, rope.theta, 1000, 1, 1e12),
     BERT_POST_NORM_REST(1e-12),
     {0},
@@ -44,16 +49,18 @@ static const bert_config_fixed fixed[] = {
     {"mlp_fc2_bias", "false"},
     {"use_rms_norm", "false"},
     {"rotary_emb_interleaved", "false"},
-    {"rotary_scaling_factor", "null"},
     {"causal", "false"},
     {0},
 };
 
+/* The scaling changes the angles of texts that are longer than those of training, each text's by its
+ * own length: these are refused, and for all others it does nothing. */
 static int complete(const json_t *json, const char *where, bert_config *c, void *own,
                     bert_error *e) {
-    (void)c;
     own_config *o = own;
-    o->rope.factor = 1;
+    o->rope = BERT_ROPE_UNSCALED(o->rope.theta);
+    if (o->scaling > 0 && c->max_position_embeddings > o->trained_positions)
+        c->max_position_embeddings = o->trained_positions;
     return bert_rope_read(json_object_get(json, "rope_parameters"), where, &o->rope, e);
 }
 

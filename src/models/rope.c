@@ -4,20 +4,26 @@
 #include <math.h>
 #include <string.h>
 
+static int read_factor(const json_t *object, const char *type, const char *where, float *factor,
+                       bert_error *e) {
+    int rc = bert_json_float(object, "factor", factor, where, e);
+    if (!rc && !(*factor >= 1 && *factor <= 1e6f))
+        rc = bert_fail(e, BERT_EFORMAT, "%s: the factor of %s is %g; it must be 1 to 1e6", where,
+                       type, (double)*factor);
+    return rc;
+}
+
 static int read_type(const json_t *object, const char *key, const char *where, bert_rope *r,
                      bert_error *e) {
     char type[BERT_MAX_NAME] = "";
     int rc = bert_json_string(object, key, type, sizeof type, where, e);
-    if (rc || !*type || !strcmp(type, "default")) return rc;
-    if (strcmp(type, "ntk"))
-        return bert_fail(e, BERT_EUNSUPPORTED,
-                         "%s: rotary positions are scaled by \"%.40s\"; supported: default, ntk",
-                         where, type);
-    rc = bert_json_float(object, "factor", &r->factor, where, e);
-    if (!rc && !(r->factor >= 1 && r->factor <= 1e6f))
-        rc = bert_fail(e, BERT_EFORMAT, "%s: the factor of ntk is %g; it must be 1 to 1e6", where,
-                       (double)r->factor);
-    return rc;
+    if (rc || !*type || !strcmp(type, "default") || !strcmp(type, "dynamic")) return rc;
+    if (!strcmp(type, "ntk")) return read_factor(object, type, where, &r->factor, e);
+    if (!strcmp(type, "linear")) return read_factor(object, type, where, &r->stretch, e);
+    return bert_fail(e, BERT_EUNSUPPORTED,
+                     "%s: rotary positions are scaled by \"%.40s\"; supported: default, dynamic, "
+                     "linear, ntk",
+                     where, type);
 }
 
 int bert_rope_read(const json_t *object, const char *where, bert_rope *r, bert_error *e) {
@@ -42,5 +48,5 @@ int bert_rope_build(bert_builder *b, bert_rope rope, const bert_rotation **r) {
                          "a head of %d columns cannot be turned by position: it must be even",
                          size);
     return bert_build_rotation(b, size, c->max_position_embeddings, rope.theta * rope.factor,
-                               powf(rope.factor, -2.0f / (float)size), r);
+                               powf(rope.factor, -2.0f / (float)size) / rope.stretch, r);
 }
