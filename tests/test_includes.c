@@ -255,6 +255,72 @@ static void every_folder_has_a_row(void **state) {
     closedir(d);
 }
 
+/* ---- "Where does it go?": each row names what shows it */
+
+static char *contents(const char *name) {
+    char path[8192];
+    snprintf(path, sizeof path, "%s/%s", BERT_SOURCE_DIR, name);
+    FILE *f = fopen(path, "r");
+    assert_non_null(f);
+    fseek(f, 0, SEEK_END);
+    const long n = ftell(f);
+    rewind(f);
+    char *text = calloc(1, (size_t)n + 1);
+    assert_non_null(text);
+    assert_int_equal(fread(text, 1, (size_t)n, f), n);
+    fclose(f);
+    return text;
+}
+
+/* Whether some test of tests/ has the name. */
+static bool is_test(const char *name, size_t n) {
+    DIR *d = opendir(BERT_SOURCE_DIR "/tests");
+    bool found = false;
+    char wanted[256], file[512];
+    snprintf(wanted, sizeof wanted, "static void %.*s(void **state)", (int)n, name);
+    assert_non_null(d);
+    for (struct dirent *f; !found && (f = readdir(d));) {
+        const size_t length = strlen(f->d_name);
+        if (strncmp(f->d_name, "test_", 5) || strcmp(f->d_name + length - 2, ".c")) continue;
+        snprintf(file, sizeof file, "tests/%s", f->d_name);
+        char *text = contents(file);
+        found = strstr(text, wanted);
+        free(text);
+    }
+    closedir(d);
+    return found;
+}
+
+/* A commit, seven hexadecimal digits, or a test's name in the row's last column. */
+static bool is_shown(const char *line) {
+    const char *end = strrchr(line, '|'), *cell = end - 1;
+    while (cell > line && *cell != '|') cell--;
+    bool shown = false;
+    for (const char *p = cell; p < end; p++) {
+        if (strspn(p, "0123456789abcdef") == 7 && p[-1] == ' ') shown = true;
+        if (*p != '`') continue;
+        const size_t n = strcspn(p + 1, "`");
+        const char *name = p + 1;
+        p += n + 1;
+        if (n < 12 || memchr(name, '.', n) || memchr(name, '-', n)) continue; /* no test's name */
+        if (!is_test(name, n)) fail_msg("%.*s is no test", (int)n, name);
+        shown = true;
+    }
+    return shown;
+}
+
+static void every_row_of_the_page_is_shown(void **state) {
+    (void)state;
+    char *page = contents("docs/architecture.md"), *at = strstr(page, "| to add | file | row |");
+    int count = 0;
+    assert_non_null(at);
+    at = strchr(strchr(at, '\n') + 1, '\n') + 1; /* below the table's head */
+    for (char *line = strtok(at, "\n"); line && *line == '|'; line = strtok(NULL, "\n"), count++)
+        if (!is_shown(line)) fail_msg("nothing shows this row: %.60s", line);
+    assert_true(count > 20);
+    free(page);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rooms_include_what_they_may),
@@ -262,6 +328,7 @@ int main(void) {
         cmocka_unit_test(rooms_have_no_circles),
         cmocka_unit_test(exceptions_are_needed),
         cmocka_unit_test(every_folder_has_a_row),
+        cmocka_unit_test(every_row_of_the_page_is_shown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
