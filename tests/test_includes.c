@@ -42,7 +42,6 @@ static const struct {
     {"src/text/bpe.c", "text/tokenization.h"},
     {"src/text/unigram.c", "text/tokenization.h"},
     {"src/text/tokenizer_class.h", "text/load.h"},
-    {"src/models/packed.c", "models/model.h"},
     {NULL, NULL},
 };
 enum { EXCEPTIONS = sizeof exceptions / sizeof *exceptions - 1 };

@@ -1,7 +1,7 @@
 #include "models/packed.h"
 #include "base/error.h"
+#include "device/operations.h"
 #include "files/json.h"
-#include "models/model.h"
 #include <string.h>
 
 static const char *text_of(const json_t *object, const char *key) {
@@ -53,10 +53,13 @@ void bert_packed_free_weights(bert_packed_weights *p) {
     *p = (bert_packed_weights){0};
 }
 
-/* Names with and without the family's prefix are of one weight. */
 static const char *bare(const bert_arch *arch, const char *name) {
     const size_t n = strlen(arch->prefix);
     return strncmp(name, arch->prefix, n) ? name : name + n;
+}
+
+bool bert_packed_same(const bert_arch *arch, const char *a, const char *b) {
+    return !strcmp(bare(arch, a), bare(arch, b));
 }
 
 bool bert_packed_has(const bert_packed_weights *p, const bert_arch *arch, const char *name) {
@@ -64,7 +67,7 @@ bool bert_packed_has(const bert_packed_weights *p, const bert_arch *arch, const 
     size_t i, k;
     json_array_foreach(p->copies, i, copy) {
         json_array_foreach(json_object_get(copy, "of"), k, of) {
-            if (!strcmp(bare(arch, json_string_value(of)), bare(arch, name))) return true;
+            if (bert_packed_same(arch, json_string_value(of), name)) return true;
         }
     }
     return false;
@@ -99,74 +102,18 @@ int bert_packed_refuse(const bert_packed_weights *p, const char *done, bert_erro
         p->path, done, source(p));
 }
 
-/* ---- Adopting */
-
-static bert_param *find_bare(const bert_model *m, const char *name) {
-    for (int i = 0; i < bert_params_count(m->params); i++) {
-        bert_param *p = bert_params_at(m->params, i);
-        if (p->memo.packed && !strcmp(bare(m->arch, p->name), bare(m->arch, name))) return p;
-    }
-    return NULL;
-}
-
-static int misfit(const bert_packed_weights *p, const char *name, bert_error *e) {
+int bert_packed_misfit(const bert_packed_weights *p, const char *name, bert_error *e) {
     return bert_fail(e, BERT_EFORMAT,
                      "%s: the packed copy of %.100s is not one of this model; make it anew: " ANEW,
                      p->path, name, source(p), type_of(p->precision));
 }
 
-/* The copy with the weights that it is of; count 0: none of them is of this model. */
-static int read_copy(const bert_model *m, const json_t *copy, bert_kept_copy *k, bert_error *e) {
-    const bert_packed_weights *packed = &m->weights.packed;
-    const char *balance = text_of(copy, "balance"), *first = NULL;
-    const json_t *of;
-    size_t i, n = json_array_size(json_object_get(copy, "of"));
-    *k = (bert_kept_copy){.precision = packed->precision};
-    json_array_foreach(json_object_get(copy, "of"), i, of) {
-        bert_param *p = find_bare(m, first = json_string_value(of));
-        if (!p) continue;
-        if (k->count && k->cols != p->cols) return misfit(packed, first, e);
-        k->cols = p->cols;
-        k->rows[k->count] = p->rows;
-        k->of[k->count++] = &p->memo;
-    }
-    if (!k->count) return 0;
-    const bert_stored_tensor *data = bert_tensors_find(m->weights.file, text_of(copy, "data")),
-                             *b = *balance ? bert_tensors_find(m->weights.file, balance) : NULL;
-    const size_t shares = 2 * (size_t)k->cols * sizeof(float);
-    if (k->count != (int)n || !data || data->dtype != BERT_U8 || (*balance && !b) ||
-        (b && (b->dtype != BERT_F32 || b->bytes != shares || (uintptr_t)b->data % _Alignof(float))))
-        return misfit(packed, first, e);
-    k->data = data->data;
-    k->bytes = data->bytes;
-    k->balance = b ? b->data : NULL;
-    return 0;
-}
-
-static int check_layout(const bert_model *m, bert_error *e) {
-    const bert_packed_weights *p = &m->weights.packed;
-    const bert_device *d = m->params->device;
-    char here[BERT_KEPT_LAYOUT] = "nothing packed";
+int bert_packed_layout(const bert_packed_weights *p, const char *here, bert_error *e) {
     const char *there = text_of(p->json, "layout");
-    bert_error none = {0};
-    if (d->adopt && !d->layout(p->precision, here, &none) && !strcmp(here, there)) return 0;
+    if (!strcmp(here, there)) return 0;
     return bert_fail(
         e, BERT_EUNSUPPORTED,
         "%s: its weights are packed as \"%.60s\", and this machine, or this version, uses "
         "\"%s\"; make it anew here: " ANEW,
         p->path, there, here, source(p), type_of(p->precision));
-}
-
-int bert_model_adopt(bert_model *m, bert_error *e) {
-    const json_t *copy;
-    size_t i;
-    bert_kept_copy k;
-    int rc = check_layout(m, e);
-    json_array_foreach(m->weights.packed.copies, i, copy) {
-        if (!rc) rc = read_copy(m, copy, &k, e);
-        if (!rc && k.count && (rc = m->params->device->adopt(&k, e)))
-            bert_error_prefix(e, "%s: ", m->weights.path);
-    }
-    m->params->balanced = true; /* as they were packed */
-    return rc;
 }

@@ -23,6 +23,12 @@ void bert_packed_free_weights(bert_packed_weights *p); /* not the struct itself 
 /* Whether a copy stands for the weight; whether a tensor is a part of a copy. */
 bool bert_packed_has(const bert_packed_weights *p, const bert_arch *arch, const char *name);
 bool bert_packed_part(const bert_packed_weights *p, const char *tensor);
+/* Names with and without the family's prefix are of one weight. */
+bool bert_packed_same(const bert_arch *arch, const char *a, const char *b);
+/* Fails, saying that the copy of this weight is none of the model's. */
+int bert_packed_misfit(const bert_packed_weights *p, const char *name, bert_error *e);
+/* 0 where they are packed as it is done here. */
+int bert_packed_layout(const bert_packed_weights *p, const char *here, bert_error *e);
 /* 0 where the weights are not packed, or for this precision. */
 int bert_packed_serves(const bert_packed_weights *p, bert_precision precision, bert_error *e);
 /* 0 where they are not packed. done: "trained" */
