@@ -49,7 +49,7 @@ static backward_room backward_take(const bert_attention_head *h, bert_scratch *s
     if (p->turned) r.k = bert_scratch_take(s, tokens);
     if (p->relative) {
         r.relative = bert_relative_take(h, s);
-        r.flow = bert_relative_flow_take(&r.relative, length, s);
+        r.flow = bert_relative_flow_take(h, &r.relative, s);
         const int rows = r.relative.rows.end - r.relative.rows.first;
         r.relative_right = bert_scratch_take(s, bert_right_bytes(g, size, rows));
         if (rows > deepest) deepest = rows;

@@ -146,12 +146,20 @@ void bert_relative_add(const bert_attention_head *h, const bert_relative_side *r
 
 /* ---- And backward */
 
-bert_relative_flow bert_relative_flow_take(const bert_relative_side *r, int length,
-                                           bert_scratch *s) {
-    const size_t bytes = sizeof(float) * (size_t)r->ld * (size_t)length;
+bert_relative_flow bert_relative_flow_take(const bert_attention_head *h,
+                                           const bert_relative_side *r, bert_scratch *s) {
+    const int step = bert_block_rows(h->g, h->length), n = bert_divide_up(h->length, step);
+    const size_t bytes = sizeof(float) * (size_t)r->ld * (size_t)h->length;
     bert_relative_flow f = {0};
+    f.of_queries = bert_scratch_take(s, (size_t)n * sizeof *f.of_queries);
+    f.of_keys = bert_scratch_take(s, (size_t)n * sizeof *f.of_keys);
     if (r->keys.data) f.c2p = bert_scratch_take(s, bytes);
     if (r->queries.data) f.p2c = bert_scratch_take(s, bytes);
+    for (int i = 0; i < n && s->base; i++) {
+        const int at = i * step, rows = h->length - at < step ? h->length - at : step;
+        f.of_queries[i] = rows_of_queries(h, r, at, rows, h->g->k_unit);
+        f.of_keys[i] = rows_of_keys(h, r, at, rows, h->g->k_unit);
+    }
     if (f.c2p) memset(f.c2p, 0, bytes);
     if (f.p2c) memset(f.p2c, 0, bytes);
     return f;
@@ -162,44 +170,63 @@ void bert_relative_scatter(const bert_attention_head *h, const bert_relative_sid
                            int rows) {
     for (int j = 0; j < h->length; j += NEAR)
         for (int i = 0; i < rows; i++) {
-            const int end = h->length - j < NEAR ? h->length : j + NEAR;
-            const int32_t *index = h->plan->index + h->plan->reach - (query + i);
-            const float *d = ds + i * ld;
-            if (f->c2p) {
-                float *to = f->c2p + (ptrdiff_t)(query + i) * r->ld;
-                for (int k = j; k < end; k++) to[index[k] - r->rows.first] += d[k];
+            const int n = h->length - j < NEAR ? h->length - j : NEAR;
+            const int32_t *index = h->plan->index + h->plan->reach - (query + i) + j;
+            const float *d = ds + i * ld + j;
+            float *c = f->c2p ? f->c2p + (ptrdiff_t)(query + i) * r->ld : NULL;
+            float *p = f->p2c ? f->p2c + (ptrdiff_t)j * r->ld : NULL;
+            const ptrdiff_t from = -(ptrdiff_t)r->rows.first;
+            for (int k = 0; k < n; k++) {
+                if (c) c[index[k] + from] += d[k];
+                if (p) p[index[k] + from + k * (ptrdiff_t)r->ld] += d[k];
             }
-            if (f->p2c)
-                for (int k = j; k < end; k++)
-                    f->p2c[(ptrdiff_t)k * r->ld + index[k] - r->rows.first] += d[k];
         }
 }
 
-/* x [length, head_size] += f [length, rows] times the table's rows of the head, packed to right. */
+/* x [length, head_size] += f [length, rows] times the table's rows of the head, packed to right;
+ * `of` says which of them a strip has. */
 static void onto_tokens(const bert_attention_head *h, const bert_relative_side *r, const float *f,
-                        bert_view table, bert_target x, const bert_strip_room *room,
-                        unsigned char *right) {
+                        const bert_range *of, bert_view table, bert_target x,
+                        const bert_strip_room *room, unsigned char *right) {
     const bert_gemm_kernel *g = h->g;
     const int step = bert_block_rows(g, h->length), n = r->rows.end - r->rows.first;
     const bert_right_side b = bert_right_pack(g, right, table, h->plan->head_size, n);
-    for (int i = 0; i < h->length; i += step) {
+    for (int i = 0; i < h->length; i += step, of++) {
         const int rows = h->length - i < step ? h->length - i : step;
-        const bert_view a = {f + (ptrdiff_t)i * r->ld, r->ld, 1};
+        const bert_view a = {f + (ptrdiff_t)i * r->ld + of->first, r->ld, 1};
         const bert_target to = {x.data + i * x.stride, x.stride, true};
-        bert_strip_into(to, g, room, a, rows, n, b);
+        bert_strip_into(to, g, room, a, rows, of->end - of->first,
+                        bert_right_from(g, b, of->first));
     }
+}
+
+/* The tokens that have some of the rows: whole strips and units. */
+static bert_range tokens_with(const bert_attention_head *h, const bert_range *of, bert_range rows) {
+    const int step = bert_block_rows(h->g, h->length);
+    bert_range found = {h->length, 0};
+    for (int i = 0; i < h->length; i += step, of++) {
+        if (of->first >= rows.end || of->end <= rows.first) continue;
+        if (i < found.first) found.first = i / h->g->k_unit * h->g->k_unit;
+        found.end = h->length - i < step ? h->length : i + step;
+    }
+    return found;
 }
 
 /* rows [n, head_size] += f^T [rows, length] times tokens, packed. */
 static void onto_rows(const bert_attention_head *h, const bert_relative_side *r, const float *f,
-                      const unsigned char *tokens, bert_target to, const bert_strip_room *room) {
+                      const bert_range *of, const unsigned char *tokens, bert_target to,
+                      const bert_strip_room *room) {
     const bert_gemm_kernel *g = h->g;
     const int n = r->rows.end - r->rows.first, step = bert_block_rows(g, n);
     const bert_right_side b = {tokens, bert_panel_bytes(g, h->length), h->plan->head_size};
     for (int i = 0; i < n; i += step) {
         const int rows = n - i < step ? n - i : step;
         const bert_target at = {to.data + i * to.stride, to.stride, true};
-        bert_strip_into(at, g, room, (bert_view){f + i, 1, r->ld}, rows, h->length, b);
+        const bert_range with = tokens_with(h, of, (bert_range){i, i + rows});
+        const bert_view a = {f + i + (ptrdiff_t)with.first * r->ld, 1, r->ld};
+        if (with.end > with.first)
+            bert_strip_into(at, g, room, a, rows, with.end - with.first,
+                            bert_right_from(g, b, with.first));
     }
 }
 
@@ -207,12 +234,15 @@ void bert_relative_backward(const bert_attention_head *h, const bert_relative_si
                             const bert_relative_flow *f, const bert_strip_room *room,
                             const bert_relative_gradients *to) {
     const ptrdiff_t second = r->keys.data ? h->hidden : 0;
-    if (f->c2p) onto_tokens(h, r, f->c2p, r->keys, to->dq, room, to->right);
-    if (f->p2c) onto_tokens(h, r, f->p2c, r->queries, to->dk, room, to->right);
+    if (f->c2p) onto_tokens(h, r, f->c2p, f->of_queries, r->keys, to->dq, room, to->right);
+    if (f->p2c) onto_tokens(h, r, f->p2c, f->of_keys, r->queries, to->dk, room, to->right);
     if (!to->rows) return;
     const ptrdiff_t width = r->keys.data ? r->keys.row : r->queries.row;
     float *rows = to->rows + r->rows.first * width + (ptrdiff_t)h->head * h->plan->head_size;
-    if (f->c2p) onto_rows(h, r, f->c2p, to->packed_q, (bert_target){rows, width, true}, room);
+    if (f->c2p)
+        onto_rows(h, r, f->c2p, f->of_queries, to->packed_q, (bert_target){rows, width, true},
+                  room);
     if (f->p2c)
-        onto_rows(h, r, f->p2c, to->packed_k, (bert_target){rows + second, width, true}, room);
+        onto_rows(h, r, f->p2c, f->of_keys, to->packed_k, (bert_target){rows + second, width, true},
+                  room);
 }

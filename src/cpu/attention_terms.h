@@ -61,9 +61,11 @@ void bert_relative_add(const bert_attention_head *h, const bert_relative_side *r
 /* Gradients: what flows into c2p and p2c [length, ld] from those of all scores. */
 typedef struct {
     float *c2p, *p2c;
+    bert_range *of_queries,
+        *of_keys; /* rows that each strip of tokens has, from r->rows.first on */
 } bert_relative_flow;
-bert_relative_flow bert_relative_flow_take(const bert_relative_side *r, int length,
-                                           bert_scratch *s);
+bert_relative_flow bert_relative_flow_take(const bert_attention_head *h,
+                                           const bert_relative_side *r, bert_scratch *s);
 /* ds: of the scores of the queries [query, query + rows). */
 void bert_relative_scatter(const bert_attention_head *h, const bert_relative_side *r,
                            const bert_relative_flow *f, const float *ds, ptrdiff_t ld, int query,

@@ -329,8 +329,19 @@ static void rotate(float *y, const float *x, const float *cos, const float *sin,
 
 static void add_relative(float *y, const float *c, const float *p, ptrdiff_t ld,
                          const int32_t *index, int first, size_t n) {
-    for (size_t i = 0; i < n && c; i++) y[i] += c[index[i] - first];
-    for (size_t i = 0; i < n && p; i++, p += ld) y[i] += p[index[i] - first];
+#define EACH(value)                                                                                \
+    _Pragma("GCC unroll 4") for (size_t i = 0; i < n; i++) {                                       \
+        const ptrdiff_t row = index[i];                                                            \
+        y[i] += value;                                                                             \
+    }
+    const ptrdiff_t from = -(ptrdiff_t)first;
+    if (c && p)
+        EACH(c[row + from] + p[row + from + (ptrdiff_t)i * ld])
+    else if (c)
+        EACH(c[row + from])
+    else
+        EACH(p[row + from + (ptrdiff_t)i * ld])
+#undef EACH
 }
 
 static void layer_norm(float *y, const float *x, const float *residual, const float *gamma,
