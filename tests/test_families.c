@@ -468,6 +468,7 @@ static void what_a_family_cannot_do_here_is_refused(void **state) {
         const char *family, *key, *value, *says;
     } cases[] = {
         {"gte", "rope_scaling", "{\"type\": \"yarn\", \"factor\": 4.0}", "yarn"},
+        {"gte", "rope_scaling", "{\"type\": \"ntk\", \"factor\": 2, \"mixed_b\": 0.6}", "mixed_b"},
         {"gte", "logn_attention_scale", "true", "logn_attention_scale"},
         {"gte", "rope_scaling", "{\"type\": \"ntk\", \"factor\": 0.5}", "factor"},
         {"nomic_bert", "rope_parameters", "{\"rope_type\": \"llama3\"}", "llama3"},

@@ -74,6 +74,7 @@ static int build(bert_builder *b, void *state) {
     }
     if (!rc) rc = bert_post_norm_build(b, &names, s);
     if (rc) return rc;
+    if (names.gate) s->output_dropout = 0; /* it stands behind the gate instead */
     for (int i = 0; names.gate && i < c->num_hidden_layers; i++) {
         s->layers[i].inner.act = act;
         s->layers[i].inner.dropout = c->hidden_dropout_prob;

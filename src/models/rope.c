@@ -18,6 +18,10 @@ static int read_type(const json_t *object, const char *key, const char *where, b
     char type[BERT_MAX_NAME] = "";
     int rc = bert_json_string(object, key, type, sizeof type, where, e);
     if (rc || !*type || !strcmp(type, "default") || !strcmp(type, "dynamic")) return rc;
+    const json_t *mixed = json_object_get(object, "mixed_b");
+    if (!strcmp(type, "ntk") && mixed && !json_is_null(mixed))
+        return bert_fail(e, BERT_EUNSUPPORTED, "%s: mixed_b of ntk is not supported, but null",
+                         where);
     if (!strcmp(type, "ntk")) return read_factor(object, type, where, &r->factor, e);
     if (!strcmp(type, "linear")) return read_factor(object, type, where, &r->stretch, e);
     return bert_fail(e, BERT_EUNSUPPORTED,
