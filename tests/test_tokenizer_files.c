@@ -137,6 +137,36 @@ static void check_golden(const char *file, size_t cases, bool saved) {
 }
 
 #define GOLDEN BERT_SOURCE_DIR "/tests/golden/"
+/* A megabyte without a space is a word like others to every model: it would take hours, were it
+ * quadratic. What is cut off at its end is the same in all windows of the text. */
+static void long_words_are_read(void **state) {
+    (void)state;
+    enum { BYTES = 1 << 20 };
+    json_error_t je;
+    json_t *golden = json_load_file(GOLDEN "tokenizers.json", JSON_ALLOW_NUL, &je), *item;
+    char *text = malloc(BYTES);
+    uint32_t seed = 1;
+    for (size_t i = 0; i < BYTES; i++) {
+        seed = seed * 1664525u + 1013904223u;
+        text[i] = (char)('a' + (seed >> 16) % 26);
+    }
+    size_t k;
+    json_array_foreach(json_object_get(golden, "tokenizers"), k, item) {
+        tools x = open_golden(item, k, false);
+        bert_error e = {0};
+        const bert_tokenize_options o = {.byte_offsets = true};
+        assert_int_equal(bert_tokenize(x.enc, text, BYTES, NULL, 0, &o, &e), 1);
+        const bert_token_window w = bert_tokenization_window(x.enc, 0);
+        assert_int_equal(w.offsets[w.n - 1][1], BYTES);
+        assert_int_equal(w.word_ids[w.n - 1], 0);
+        for (int32_t i = 1; i < w.n; i++)
+            if (w.offsets[i][0] > w.offsets[i - 1][1]) fail_msg("%zu: a gap at %d", k, (int)i);
+        close_tools(x);
+    }
+    free(text);
+    json_decref(golden);
+}
+
 /* Writes a file of a directory of the golden ones; those of SentencePiece are base64. */
 static void put_golden(const char *directory, const char *name, const char *text) {
     char *path = bert_path_join(directory, name);
@@ -554,6 +584,7 @@ int main(void) {
         cmocka_unit_test(decoding_cleans_up),
         cmocka_unit_test(golden_cases),
         cmocka_unit_test(golden_cases_after_saving),
+        cmocka_unit_test(long_words_are_read),
         cmocka_unit_test(golden_directories),
         cmocka_unit_test(bad_pieces_are_named),
         cmocka_unit_test(a_cut_file_is_an_error_wherever_it_is_cut),

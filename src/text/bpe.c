@@ -94,28 +94,33 @@ static bool reserve(bert_bpe_work *w, size_t n) {
 
 enum { NO_RANK = INT32_MAX };
 
-static int32_t rank_of(const bert_bpe *b, int32_t left, int32_t right) {
-    const bert_merge *m = bert_bpe_find(b, left, right);
-    return m ? m->rank : NO_RANK;
+/* What the symbol at i and the next one become. */
+static void look_up(const bert_bpe *b, bert_bpe_work *w, size_t i) {
+    const bert_merge *m = bert_bpe_find(b, w->symbols[i], w->symbols[i + 1]);
+    w->ranks[i] = m ? m->rank : NO_RANK;
+    w->after[i] = m ? m->id : -1;
 }
 
 /* Few symbols: the lowest rank is looked for among all of them. */
 static size_t merge_few(const bert_bpe *b, bert_bpe_work *w, size_t n) {
-    int32_t *symbols = w->symbols, *ranks = w->ranks;
+    int32_t *symbols = w->symbols, *ranks = w->ranks, *ids = w->after;
     uint32_t *ends = w->ends;
-    for (size_t i = 0; i + 1 < n; i++) ranks[i] = rank_of(b, symbols[i], symbols[i + 1]);
+    for (size_t i = 0; i + 1 < n; i++) look_up(b, w, i);
     while (n > 1) {
         size_t best = 0;
         for (size_t i = 1; i + 1 < n; i++)
             if (ranks[i] < ranks[best]) best = i;
         if (ranks[best] == NO_RANK) break;
-        symbols[best] = bert_bpe_find(b, symbols[best], symbols[best + 1])->id;
+        symbols[best] = ids[best];
         n--;
-        memmove(symbols + best + 1, symbols + best + 2, (n - best - 1) * sizeof *symbols);
-        memmove(ranks + best, ranks + best + 1, (n - best - 1) * sizeof *ranks);
-        memmove(ends + best, ends + best + 1, (n - best) * sizeof *ends);
-        if (best) ranks[best - 1] = rank_of(b, symbols[best - 1], symbols[best]);
-        if (best + 1 < n) ranks[best] = rank_of(b, symbols[best], symbols[best + 1]);
+        for (size_t i = best; i < n; i++) {
+            ends[i] = ends[i + 1];
+            ranks[i] = ranks[i + 1];
+            ids[i] = ids[i + 1];
+            if (i > best) symbols[i] = symbols[i + 1];
+        }
+        if (best) look_up(b, w, best - 1);
+        if (best + 1 < n) look_up(b, w, best);
     }
     return n;
 }
@@ -237,7 +242,7 @@ static int32_t find_whole(bert_tokenization *tok, const uint8_t *word, size_t by
 }
 
 int bert_bpe_pieces(bert_tokenization *tok, const uint8_t *word, size_t bytes) {
-    enum { FEW = 48 };
+    enum { FEW = 64 };
     const bert_bpe *b = tok->t->bpe;
     bert_bpe_work *w = &tok->bpe;
     if (!reserve(w, bytes + 1)) {

@@ -194,13 +194,6 @@ static int index_added(bert_tokenizer *t, bert_work *w, bert_error *e) {
     return rc;
 }
 
-static int finish_added(bert_tokenizer *t, bert_error *e) {
-    bert_work w = {.t = t};
-    int rc = index_added(t, &w, e);
-    bert_work_free(&w);
-    return rc;
-}
-
 static bool is_space(uint32_t c) {
     enum { BYTE_LEVEL_SPACE = 0x120 };
     return c == BYTE_LEVEL_SPACE || bert_unicode_of(c)->flags & BERT_CHAR_SPACE;
@@ -242,15 +235,81 @@ static void finish_ascii(bert_tokenizer *t) {
     }
 }
 
-/* The classic tokenizers, which tokenize.c reads by itself. */
-static void finish_steps(bert_tokenizer *t) {
+static bool is_step(const bert_step *s, const char *type) {
+    return !strcmp(s->kind->type, type);
+}
+
+/* Words of one split, after a BertNormalizer or none. */
+static bool is_classic(bert_tokenizer *t) {
     const char *split = t->n_splits == 1 ? t->splits[0].kind->type : "";
     t->split = BERT_SPLITS;
     for (int i = 0; i < BERT_SPLITS; i++)
         if (!strcmp(split, bert_split_names[i])) t->split = (bert_split)i;
-    t->classic = t->split < BERT_SPLITS && t->model <= BERT_WORDLEVEL &&
-                 (!t->n_normalizers || (t->n_normalizers == 1 && t->normalizer.present));
-    t->quick = t->classic && t->split == BERT_SPLIT_BERT &&
+    return t->split < BERT_SPLITS && t->model <= BERT_WORDLEVEL &&
+           (!t->n_normalizers || (t->n_normalizers == 1 && t->normalizer.present));
+}
+
+static bool reads_bytes(const bert_tokenizer *t) {
+    return t->model == BERT_BPE && t->n_splits == 1 && t->splits[0].use_expression &&
+           !t->bpe->missing &&
+           (!t->n_normalizers || (t->n_normalizers == 1 && is_step(&t->normalizers[0], "NFC")));
+}
+
+/* Metaspace that puts a mark before every word, and cuts there. */
+static bool marks_words(const bert_tokenizer *t) {
+    const bert_step *last = &t->splits[t->n_splits - 1];
+    return t->model == BERT_UNIGRAM && t->n_splits && is_step(last, "Metaspace") && last->cuts &&
+           last->prepend == BERT_PREPEND_ALWAYS;
+}
+
+/* Strip comes first, what makes one space of several last; no other step puts spaces together. */
+static bool collapses_spaces(const bert_tokenizer *t) {
+    const int n = t->n_normalizers;
+    if (n < 2) return false;
+    const bert_step *first = &t->normalizers[0], *last = &t->normalizers[n - 1];
+    for (int i = 1; i + 1 < n; i++)
+        if (is_step(&t->normalizers[i], "Strip") || is_step(&t->normalizers[i], "Replace"))
+            return false;
+    return is_step(first, "Strip") && first->left && first->right && is_step(last, "Replace") &&
+           last->pattern == BERT_SPACES_PATTERN && !strcmp(last->to, " ");
+}
+
+/* Of the splits of words only white space is one that looks beyond a word. */
+static bool has_no_strip(const bert_tokenizer *t) {
+    for (int i = 0; i < t->n_normalizers; i++)
+        if (is_step(&t->normalizers[i], "Strip")) return false;
+    return true;
+}
+
+static void find_breaks(bert_tokenizer *t, bert_work *w) {
+    for (uint32_t c = 0; c <= ' '; c++) {
+        static const bert_span at[3] = {{0, 1}, {1, 2}, {2, 3}};
+        const uint32_t text[3] = {'a', c, 'b'};
+        w->next.n = 0;
+        for (int i = 0; i < 3; i++) bert_chars_put(w, text[i], at[i]);
+        bert_work_turn(w);
+        if (w->failed) return;
+        bert_normalize_all(w);
+        const size_t n = w->text.n;
+        t->breaks[c] = n > 2;
+        for (size_t i = 1; i + 1 < n; i++)
+            t->breaks[c] &= !!(bert_unicode_of(w->text.c[i])->flags & BERT_CHAR_SPACE);
+    }
+}
+
+static void finish_steps(bert_tokenizer *t, bert_work *w) {
+    t->reader = BERT_READ_PIPE;
+    if (is_classic(t))
+        t->reader = BERT_READ_CLASSIC;
+    else if (reads_bytes(t))
+        t->reader = BERT_READ_BYTES;
+    else if (marks_words(t) && t->n_splits == 2 && is_step(&t->splits[0], "WhitespaceSplit") &&
+             has_no_strip(t)) {
+        find_breaks(t, w);
+        if (t->breaks[' '] && !t->breaks[0]) t->reader = BERT_READ_BARE;
+    } else if (marks_words(t) && t->n_splits == 1 && collapses_spaces(t))
+        t->reader = BERT_READ_SPACED;
+    t->quick = t->reader == BERT_READ_CLASSIC && t->split == BERT_SPLIT_BERT &&
                (t->model != BERT_WORDPIECE || t->max_chars >= BERT_LONG_WORD);
 }
 
@@ -290,6 +349,12 @@ static int finish_unknown(bert_tokenizer *t, const char *where, bert_error *e) {
                      t->unk_token);
 }
 
+static int finish_with(bert_tokenizer *t, bert_work *w, bert_error *e) {
+    finish_steps(t, w);
+    if (w->failed) return bert_fail_memory(e, w->now.capacity);
+    return index_added(t, w, e);
+}
+
 int bert_tokenizer_finish(bert_tokenizer *t, const char *where, bert_error *e) {
     if (t->normalizer.strip_accents_null) t->normalizer.strip_accents = t->normalizer.lowercase;
     int rc = finish_unknown(t, where, e);
@@ -299,9 +364,11 @@ int bert_tokenizer_finish(bert_tokenizer *t, const char *where, bert_error *e) {
     t->prefix_bytes = strlen(t->prefix);
     t->continuation = bert_vocab_hash_all(BERT_VOCAB_START, t->prefix, t->prefix_bytes);
     if (t->model != BERT_WORDPIECE) t->max_chars = 1;
-    finish_steps(t);
     finish_ascii(t);
     if (t->model == BERT_BPE) bert_bpe_finish(t);
-    rc = finish_spaces(t, e);
-    return rc ? rc : finish_added(t, e);
+    if ((rc = finish_spaces(t, e))) return rc;
+    bert_work w = {.t = t};
+    rc = finish_with(t, &w, e);
+    bert_work_free(&w);
+    return rc;
 }

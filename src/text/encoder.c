@@ -20,16 +20,22 @@ static size_t longest_piece(const bert_tokenizer *t) {
 }
 
 static const size_t SHORT_BYTES = sizeof(bert_short_entry[BERT_WAYS]) << BERT_SHORT_BITS,
-                    LONG_BYTES = sizeof(bert_long_entry[BERT_WAYS]) << BERT_LONG_BITS;
+                    LONG_BYTES = sizeof(bert_long_entry[BERT_WAYS]) << BERT_LONG_BITS,
+                    WIDE_BYTES = sizeof(bert_wide_entry[BERT_WAYS]) << BERT_WIDE_BITS;
 
 /* calloc, because the pages that no word comes to are then never there. */
 static void make_entries(bert_tokenization *tok) {
     enum { CACHE_LINE = 64 };
-    uint8_t *memory = tok->entries = calloc(1, SHORT_BYTES + LONG_BYTES + CACHE_LINE);
+    const bool classic = tok->t->reader == BERT_READ_CLASSIC;
+    uint8_t *memory = tok->entries =
+        calloc(1, SHORT_BYTES + (classic ? LONG_BYTES : WIDE_BYTES) + CACHE_LINE);
     if (!memory) return;
     memory += -(uintptr_t)memory % CACHE_LINE;
     tok->short_words = (void *)memory;
-    tok->long_words = (void *)(memory + SHORT_BYTES);
+    if (classic)
+        tok->long_words = (void *)(memory + SHORT_BYTES);
+    else
+        tok->wide_words = (void *)(memory + SHORT_BYTES);
 }
 
 bert_tokenization *bert_tokenization_new(const bert_tokenizer *t, bert_error *e) {

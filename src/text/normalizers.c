@@ -98,8 +98,8 @@ static bool is_space(uint32_t c) {
 static void strip(const bert_step *s, bert_work *w) {
     const bert_chars *x = &w->now;
     size_t from = 0, to = x->n;
-    while (s->left && from < to && is_space(x->c[from])) from++;
-    while (s->right && from < to && is_space(x->c[to - 1])) to--;
+    while (s->left && !w->inside && from < to && is_space(x->c[from])) from++;
+    while (s->right && !w->inside && from < to && is_space(x->c[to - 1])) to--;
     for (size_t i = from; i < to; i++) bert_chars_put(w, x->c[i], x->at[i]);
     bert_work_turn(w);
 }

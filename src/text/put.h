@@ -2,6 +2,7 @@
  * remembered; for encode.c alone, since these lines run for every word of every text. */
 #ifndef BERT_TEXT_PUT_H
 #define BERT_TEXT_PUT_H
+#include "text/code_points.h"
 #include "text/pipe.h"
 #include "text/tokenization.h"
 #include "text/word_cache.h"
@@ -24,11 +25,19 @@ ALWAYS_INLINE void put_one(bert_tokenization *tok, bool full, int32_t id, bert_s
     o->n++;
 }
 
-static void put_token(bert_tokenization *tok, int32_t id, bert_span place) {
+static inline void put_token(bert_tokenization *tok, int32_t id, bert_span place) {
     if (tok->full)
         put_one(tok, true, id, place);
     else
         put_one(tok, false, id, place);
+}
+
+/* Where what begins in the character before `to` begins. */
+static int32_t char_before(const bert_tokenization *tok, int32_t to) {
+    if (!tok->byte_offsets) return to - 1;
+    do to--;
+    while (to > 0 && bert_utf8_continues(tok->text[to]));
+    return to;
 }
 
 /* The pieces of an entry that has room for so many. What is written past the n of them is written
@@ -47,19 +56,20 @@ ALWAYS_INLINE void put_entry(bert_tokenization *tok, bool full, size_t room, siz
         if (!grow_output(tok, room)) return;
     }
     if (full && n == 1) {
-        const uint32_t to = tok->byte_offsets ? pieces[0] >> ID_BITS : chars[0];
+        const uint32_t to = tok->byte_offsets ? pieces[0] >> ID_BITS : chars[0] & CHARS;
         put_one(tok, true, (int32_t)(pieces[0] & ID_MASK),
                 (bert_span){(int32_t)base, (int32_t)(base + to)});
         return;
     }
     const bool in_bytes = tok->byte_offsets;
-    for (size_t i = 0; i < room; i++) o->ids[at + i] = (int32_t)(pieces[i] & ID_MASK);
+    const size_t most = BERT_OVERLAPS && room > BERT_SHORT_PIECES ? n : room;
+    for (size_t i = 0; i < most; i++) o->ids[at + i] = (int32_t)(pieces[i] & ID_MASK);
     int32_t from = (int32_t)base;
-    for (size_t i = 0; full && i < room; i++) {
-        const int32_t to = (int32_t)(base + (in_bytes ? pieces[i] >> ID_BITS : chars[i]));
+    for (size_t i = 0; full && i < (BERT_OVERLAPS ? n : room); i++) {
+        const int32_t to = (int32_t)(base + (in_bytes ? pieces[i] >> ID_BITS : chars[i] & CHARS));
         o->words[at + i] = o->word;
         o->offsets[at + i] = (bert_span){from, to};
-        from = to;
+        from = BERT_OVERLAPS && chars[i] & OVERLAP ? char_before(tok, to) : to;
     }
     o->n = at + n;
     o->word++;
@@ -91,12 +101,15 @@ static void put_found(bert_tokenization *tok, size_t n, const bert_span *places,
     }
     if (o->n + n > o->capacity && !grow_output(tok, n)) return;
     const uint32_t *ends = tok->byte_offsets ? tok->ends : tok->chars;
-    for (size_t i = 0; i < n; i++, o->n++) {
-        const size_t byte = i ? tok->ends[i - 1] : 0, start = i ? ends[i - 1] : 0;
+    size_t byte = 0;
+    int32_t from = (int32_t)base;
+    for (size_t i = 0; i < n; byte = tok->ends[i++], o->n++) {
+        const int32_t to = (int32_t)(base + (ends[i] & ~BERT_INSIDE));
         o->ids[o->n] = tok->found[i];
         o->words[o->n] = o->word;
         o->offsets[o->n] = places ? (bert_span){places[byte].start, places[tok->ends[i] - 1].end}
-                                  : (bert_span){(int32_t)(base + start), (int32_t)(base + ends[i])};
+                                  : (bert_span){from, to};
+        from = BERT_OVERLAPS && tok->chars[i] & BERT_INSIDE ? char_before(tok, to) : to;
     }
     o->word++;
 }
@@ -117,22 +130,23 @@ ALWAYS_INLINE void put_short(bert_tokenization *tok, bool full, bert_short_entry
         put_entry(tok, full, BERT_SHORT_PIECES, n, s->pieces, s->chars, base);
 }
 
-static void put_long(bert_tokenization *tok, bert_long_entry *l, uint8_t still,
-                     const bert_span *places, size_t base) {
+static void put_long(bert_tokenization *tok, long_entry *l, uint8_t still, const bert_span *places,
+                     size_t base) {
     const size_t n = meet(&l->n, still);
     if (tok->full && places)
         put_placed(tok, n, l->pieces, places);
     else if (tok->full)
-        put_entry(tok, true, BERT_LONG_PIECES, n, l->pieces, l->chars, base);
+        put_entry(tok, true, LONG_PIECES, n, l->pieces, l->chars, base);
     else
-        put_entry(tok, false, BERT_LONG_PIECES, n, l->pieces, l->chars, base);
+        put_entry(tok, false, LONG_PIECES, n, l->pieces, l->chars, base);
 }
 
 /* A word that is not among the short entries: it is longer, or has more pieces, or is new. */
-static void put_uncommon_word(bert_tokenization *tok, const uint64_t key[BERT_LONG_WORD / 8],
-                              size_t bytes, uint8_t still, const bert_span *places, size_t base) {
+static inline void put_uncommon_word(bert_tokenization *tok, const uint64_t key[BERT_LONG_WORD / 8],
+                                     size_t bytes, uint8_t still, const bert_span *places,
+                                     size_t base) {
     const uint64_t hash = hash_long(key);
-    bert_long_entry *l = find_long(tok, hash, key);
+    long_entry *l = find_long(tok, hash, key);
     if (l) {
         put_long(tok, l, still, places, base);
         return;
@@ -140,14 +154,14 @@ static void put_uncommon_word(bert_tokenization *tok, const uint64_t key[BERT_LO
     const int n = bert_find_pieces(tok, (const uint8_t *)key, bytes);
     if (bytes <= BERT_SHORT_WORD && n <= BERT_SHORT_PIECES)
         remember_short(tok, mix(key[0], key[1]), key, n, still);
-    else if (n <= BERT_LONG_PIECES)
+    else if (n <= LONG_PIECES)
         remember_long(tok, hash, key, n, still);
     put_found(tok, (size_t)n, places, base);
 }
 
 /* A word of up to BERT_LONG_WORD bytes. */
-static void put_word(bert_tokenization *tok, const uint64_t key[BERT_LONG_WORD / 8], size_t bytes,
-                     uint8_t still, const bert_span *places, size_t base) {
+static inline void put_word(bert_tokenization *tok, const uint64_t key[BERT_LONG_WORD / 8],
+                            size_t bytes, uint8_t still, const bert_span *places, size_t base) {
     bert_short_entry *s =
         bytes > BERT_SHORT_WORD ? NULL : find_short(tok, mix(key[0], key[1]), key[0], key[1]);
     if (!s)

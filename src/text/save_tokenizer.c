@@ -242,7 +242,7 @@ static bool is_bert_tokenizer(const bert_tokenizer *t) {
         const char *name = t->special_names[i];
         if (!name || bert_trie_find(&t->contents, name, strlen(name)) < 0) return false;
     }
-    return t->classic && t->normalizer.present && t->normalizer.clean_text &&
+    return t->reader == BERT_READ_CLASSIC && t->normalizer.present && t->normalizer.clean_text &&
            t->split == BERT_SPLIT_BERT && t->model == BERT_WORDPIECE &&
            t->max_chars == BERT_MAX_CHARS && !strcmp(t->prefix, "##") &&
            !strcmp(t->unk_token, t->special_names[BERT_SPECIAL_UNK]) &&

@@ -25,6 +25,7 @@ typedef struct {
     bert_chars text;          /* normalized */
     bert_cuts pieces, making; /* pre-tokenizers: where those of now end, and those of next */
     bool at_start;            /* what is read begins the text */
+    bool inside;              /* what is read has text on both sides: Strip leaves it alone */
     bool failed;              /* out of memory */
     uint8_t *bytes;           /* scratch */
     size_t bytes_capacity;

@@ -22,8 +22,15 @@ typedef struct {
     uint32_t pieces[BERT_LONG_PIECES];
     uint8_t n, chars[BERT_LONG_PIECES];
 } bert_long_entry;
+/* Of other tokenizers than BERT's words have many pieces. */
+enum { BERT_WIDE_PIECES = 18 };
+typedef struct {
+    uint64_t key[BERT_LONG_WORD / 8];
+    uint32_t pieces[BERT_WIDE_PIECES];
+    uint8_t n, chars[BERT_WIDE_PIECES];
+} bert_wide_entry;
 /* A word has two buckets, either of which may have it: nearly all of a full table is used. */
-enum { BERT_SHORT_BITS = 16, BERT_LONG_BITS = 14, BERT_WAYS = 2 };
+enum { BERT_SHORT_BITS = 16, BERT_LONG_BITS = 14, BERT_WIDE_BITS = 16, BERT_WAYS = 2 };
 enum {
     BERT_MET_AGAIN = 0x80, /* since others last looked for room here */
     BERT_STILL = 0x40,     /* this text (ASCII aside, not in lower case) is this word */
@@ -72,6 +79,7 @@ struct bert_tokenization {
     void *entries; /* the memory of the next two, which begin with a cache line */
     bert_short_entry (*short_words)[BERT_WAYS];
     bert_long_entry (*long_words)[BERT_WAYS];
+    bert_wide_entry (*wide_words)[BERT_WAYS]; /* in the place of long_words */
     bert_run waiting[BERT_MAX_WAITING];
     int n_waiting;
     bool line_up;  /* runs wait: in texts that are not mostly ASCII, because the entries of their

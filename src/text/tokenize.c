@@ -2,6 +2,7 @@
 #include "text/code_points.h"
 #include "text/pipe.h"
 #include "text/put.h"
+#include "text/read_words.h"
 #include <stdlib.h>
 #if defined __SSE2__ && defined __x86_64__
 #include <emmintrin.h>
@@ -510,8 +511,8 @@ static void read_stretch(bert_tokenization *tok, const uint8_t *p, const uint8_t
 }
 
 static void read_segment(bert_tokenization *tok, const uint8_t *p, const uint8_t *end) {
-    if (!tok->t->classic)
-        bert_pipe(tok, p, end);
+    if (tok->t->reader != BERT_READ_CLASSIC)
+        bert_read_words(tok, p, end);
     else if (tok->t->n_normalized)
         read_stretch(tok, p, end);
     else if (!tok->t->quick)
@@ -530,6 +531,24 @@ static size_t count_chars(const bert_tokenization *tok, const uint8_t *from, con
     return n;
 }
 
+void bert_read_around(bert_tokenization *tok, const bert_trie *trie, const uint8_t *p,
+                      const uint8_t *end, bert_read_fn *read) {
+    bert_matcher m = {.t = tok->t, .trie = trie, .text = p, .n = (size_t)(end - p)};
+    const uint8_t *done = p;
+    size_t start, stop;
+    for (int32_t i; (i = bert_match_next(&m, &start, &stop)) >= 0; done = p + stop) {
+        const uint8_t *a = p + start, *b = p + stop;
+        if (done < a) read(tok, done, a);
+        /* A token that took the spaces after it may overlap one that begins with them. */
+        size_t at = (size_t)(done - tok->text) - tok->skew;
+        at = a < done ? at - count_chars(tok, a, done) : (size_t)(a - tok->text) - tok->skew;
+        size_t to = at + count_chars(tok, a, b);
+        put_added(tok, i, a, stop - start, (bert_span){(int32_t)at, (int32_t)to});
+        tok->skew = (size_t)(b - tok->text) - to;
+    }
+    if (done < end) read(tok, done, end);
+}
+
 int bert_read_text(bert_tokenization *tok, const char *text, size_t bytes, bert_tokens *out,
                    bool full, bert_error *e) {
     const bert_tokenizer *t = tok->t;
@@ -540,24 +559,15 @@ int bert_read_text(bert_tokenization *tok, const char *text, size_t bytes, bert_
     tok->full = full;
     tok->failed = false;
     tok->out = out;
-    tok->normalize.failed = false;
+    tok->normalize.failed = tok->work.failed = false;
     out->n = 0;
     out->word = 0;
     out->n_spaced = 0;
     out->text = tok->text;
-    bert_matcher m = {.t = t, .trie = &t->raw, .text = tok->text, .n = bytes};
-    size_t start, stop, done = 0;
-    for (int32_t i; t->n_raw && (i = bert_match_next(&m, &start, &stop)) >= 0; done = stop) {
-        if (done < start) read_segment(tok, tok->text + done, tok->text + start);
-        const uint8_t *a = tok->text + start, *b = tok->text + stop, *d = tok->text + done;
-        /* A token that took the spaces after it may overlap one that begins with them. */
-        size_t at = (size_t)(d - tok->text) - tok->skew;
-        at = start < done ? at - count_chars(tok, a, d) : (size_t)(a - tok->text) - tok->skew;
-        size_t to = at + count_chars(tok, a, b);
-        put_added(tok, i, a, stop - start, (bert_span){(int32_t)at, (int32_t)to});
-        tok->skew = stop - to;
-    }
-    if (done < bytes) read_segment(tok, tok->text + done, tok->text_end);
+    if (t->n_raw)
+        bert_read_around(tok, &t->raw, tok->text, tok->text_end, read_segment);
+    else if (bytes)
+        read_segment(tok, tok->text, tok->text_end);
     tok->line_up = not_ascii(tok, tok->text_end); /* so will be the next one */
     if (tok->failed || tok->normalize.failed)
         return bert_fail(e, BERT_ENOMEM, "out of memory while tokenizing %zu bytes of text", bytes);

@@ -101,6 +101,16 @@ typedef struct bert_step bert_step; /* steps.h */
 typedef struct bert_bpe bert_bpe;
 typedef struct bert_unigram bert_unigram;
 
+/* Who reads a text: BERT's words; any steps; words of byte-level BPE; words between spaces, to which
+ * Metaspace puts a mark, without their space or with it. */
+typedef enum {
+    BERT_READ_CLASSIC,
+    BERT_READ_PIPE,
+    BERT_READ_BYTES,
+    BERT_READ_BARE,
+    BERT_READ_SPACED
+} bert_reader_kind;
+
 /* The decoders: WordPiece joins with spaces, none puts one between any two. */
 typedef enum {
     BERT_DECODE_NONE,
@@ -131,9 +141,10 @@ struct bert_tokenizer {
     bert_unigram *unigram;
     bool byte_level;            /* a pre-tokenizer makes bytes of characters */
     bert_normalizer normalizer; /* of the step that is a BertNormalizer */
-    bool classic;               /* words of one of these splits, after a BertNormalizer or none */
+    bert_reader_kind reader;
     bert_split split;
-    bool quick; /* the rules of read_quickly() hold */
+    bool breaks[0x21]; /* BARE: characters that are nothing but space */
+    bool quick;        /* the rules of read_quickly() hold */
 
     bert_added_token *added; /* in the file's order */
     int32_t n_added;

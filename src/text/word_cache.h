@@ -8,6 +8,22 @@
 
 enum { ID_BITS = 24, ID_MASK = (1 << ID_BITS) - 1 };
 
+/* Whether a piece may begin in the last character of the one before it, which then has OVERLAP in
+ * chars, and BERT_INSIDE in tok->chars. */
+#ifndef BERT_OVERLAPS
+#define BERT_OVERLAPS 0
+#endif
+#if BERT_OVERLAPS
+typedef bert_wide_entry long_entry;
+#define LONG_WORDS wide_words
+enum { LONG_BITS = BERT_WIDE_BITS, LONG_PIECES = BERT_WIDE_PIECES };
+#else
+typedef bert_long_entry long_entry;
+#define LONG_WORDS long_words
+enum { LONG_BITS = BERT_LONG_BITS, LONG_PIECES = BERT_LONG_PIECES };
+#endif
+enum { OVERLAP = 0x80, CHARS = BERT_OVERLAPS ? OVERLAP - 1 : 0xff };
+
 ALWAYS_INLINE uint64_t mix(uint64_t a, uint64_t b) {
     return (a ^ b * 0xc2b2ae3d27d4eb4fu) * 0x9e3779b97f4a7c15u;
 }
@@ -35,7 +51,8 @@ ALWAYS_INLINE bert_short_entry *find_short(const bert_tokenization *tok, uint64_
 static void pack(const bert_tokenization *tok, int n, uint32_t *pieces, uint8_t *chars) {
     for (int i = 0; i < n; i++) {
         pieces[i] = (uint32_t)tok->found[i] | tok->ends[i] << ID_BITS;
-        chars[i] = (uint8_t)tok->chars[i];
+        chars[i] = (uint8_t)(tok->chars[i] & CHARS);
+        if (BERT_OVERLAPS && tok->chars[i] & BERT_INSIDE) chars[i] |= OVERLAP;
     }
 }
 
@@ -54,9 +71,8 @@ static word_table short_table(const bert_tokenization *tok) {
 }
 
 static word_table long_table(const bert_tokenization *tok) {
-    return (word_table){(uint8_t *)tok->long_words, sizeof(bert_long_entry),
-                        sizeof tok->long_words[0]->key, offsetof(bert_long_entry, n),
-                        BERT_LONG_BITS};
+    return (word_table){(uint8_t *)tok->LONG_WORDS, sizeof(long_entry),
+                        sizeof tok->LONG_WORDS[0]->key, offsetof(long_entry, n), LONG_BITS};
 }
 
 /* Of the 2 * BERT_WAYS places of a word. */
@@ -65,11 +81,10 @@ static uint8_t *place_in(const word_table *t, uint64_t hash, int i) {
     return t->entries + (bucket * BERT_WAYS + (uint64_t)(i % BERT_WAYS)) * t->size;
 }
 
-static bert_long_entry *find_long(const bert_tokenization *tok, uint64_t hash,
-                                  const uint64_t *key) {
+static long_entry *find_long(const bert_tokenization *tok, uint64_t hash, const uint64_t *key) {
     const word_table t = long_table(tok);
     for (int i = 0; i < 2 * BERT_WAYS; i++) {
-        bert_long_entry *l = (void *)place_in(&t, hash, i);
+        long_entry *l = (void *)place_in(&t, hash, i);
         if (!memcmp(l->key, key, sizeof l->key)) return l;
     }
     return NULL;
@@ -123,7 +138,7 @@ static void remember_short(bert_tokenization *tok, uint64_t hash, const uint64_t
 static void remember_long(bert_tokenization *tok, uint64_t hash, const uint64_t *key, int n,
                           uint8_t still) {
     const word_table t = long_table(tok);
-    bert_long_entry *l = make_room(&t, hash);
+    long_entry *l = make_room(&t, hash);
     if (!l) return;
     memcpy(l->key, key, sizeof l->key);
     l->n = (uint8_t)(n | still);

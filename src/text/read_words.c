@@ -1,0 +1,359 @@
+#include "text/read_words.h"
+#include "text/byte_level.h"
+#include "text/text_tables.h"
+#define BERT_OVERLAPS 1
+#include "text/put.h"
+#if defined __SSE2__ && defined __x86_64__
+#include <emmintrin.h>
+#endif
+
+/* ------------------------------------------------------------------------ One word's tokens */
+
+static void load_word(const uint8_t *p, size_t n, uint64_t key[BERT_LONG_WORD / 8]) {
+    memset(key, 0, BERT_LONG_WORD);
+    memcpy(key, p, n);
+}
+
+/* The pieces of a byte-level word, whose ends become those of characters. */
+static int find_bytes(bert_tokenization *tok, const uint8_t *p, size_t bytes) {
+    const int n = bert_find_pieces(tok, p, bytes);
+    for (int i = 0; i < n; i++) {
+        uint32_t end = tok->ends[i];
+        if (end == bytes || !bert_utf8_continues(p[end])) continue;
+        while (end < bytes && bert_utf8_continues(p[end])) end++;
+        tok->ends[i] = end;
+        tok->chars[i] |= BERT_INSIDE;
+    }
+    return n;
+}
+
+/* What bert_pipe_read() read of `lead` characters that are not the word's and a word, as pieces of
+ * the word: how many, or -1, if they are not of one word, or do not follow one another. */
+static int take_piped(bert_tokenization *tok, int32_t lead) {
+    const bert_tokens *x = &tok->piped;
+    int32_t end = lead;
+    if (x->word != 1 || !x->n || x->n > LONG_PIECES || tok->failed) return -1;
+    for (size_t i = 0; i < x->n; i++) {
+        const bert_span at = x->offsets[i];
+        const bool inside = i && at.start == end - 1;
+        if ((at.start != end && !inside) || at.end <= lead) return -1;
+        if (inside) tok->chars[i - 1] |= BERT_INSIDE;
+        tok->found[i] = x->ids[i];
+        tok->ends[i] = tok->char_bytes[at.end] - tok->char_bytes[lead];
+        tok->chars[i] = (uint32_t)(at.end - lead);
+        end = at.end;
+    }
+    return (size_t)end == tok->chars_read ? (int)x->n : -1;
+}
+
+static void remember(bert_tokenization *tok, const uint64_t key[BERT_LONG_WORD / 8], size_t bytes,
+                     int n) {
+    if (n < 1) return;
+    if (bytes <= BERT_SHORT_WORD && n <= BERT_SHORT_PIECES)
+        remember_short(tok, mix(key[0], key[1]), key, n, 0);
+    else if (n <= LONG_PIECES)
+        remember_long(tok, hash_long(key), key, n, 0);
+}
+
+/* The word at p from the cache; false: it is not there. */
+ALWAYS_INLINE bool put_known(bert_tokenization *tok, const uint8_t *p, size_t bytes,
+                             const uint64_t key[BERT_LONG_WORD / 8], bool full) {
+    const size_t base = (size_t)(p - tok->text) - tok->skew;
+    if (bytes <= BERT_SHORT_WORD) {
+        bert_short_entry *s = find_short(tok, mix(key[0], key[1]), key[0], key[1]);
+        if (s) {
+            put_short(tok, full, s, 0, NULL, base);
+            if (!tok->byte_offsets)
+                tok->skew += bytes - (s->chars[(s->n & BERT_PIECES) - 1] & CHARS);
+            return true;
+        }
+    }
+    long_entry *l = find_long(tok, hash_long(key), key);
+    if (!l) return false;
+    put_long(tok, l, 0, NULL, base);
+    if (!tok->byte_offsets) tok->skew += bytes - (l->chars[(l->n & BERT_PIECES) - 1] & CHARS);
+    return true;
+}
+
+/* Pieces that were found for the word at p. */
+static void put_new(bert_tokenization *tok, const uint8_t *p, size_t bytes, int n) {
+    put_found(tok, (size_t)n, NULL, (size_t)(p - tok->text) - tok->skew);
+    if (tok->byte_offsets) return;
+    for (size_t i = 0; i < bytes; i++) tok->skew += bert_utf8_continues(p[i]);
+}
+
+/* --------------------------------------------------------------------------- Byte-level */
+
+static void read_new_bytes(bert_tokenization *tok, const uint8_t *p, size_t bytes) {
+    const int n = find_bytes(tok, p, bytes);
+    if (tok->failed) return;
+    if (bytes <= BERT_LONG_WORD) {
+        uint64_t key[BERT_LONG_WORD / 8];
+        load_word(p, bytes, key);
+        if (!memchr(p, 0, bytes)) remember(tok, key, bytes, n);
+    }
+    put_new(tok, p, bytes, n);
+}
+
+/* A place from p on where a word begins whatever is before it: at a space between two others. */
+static const uint8_t *next_boundary(const uint8_t *p, const uint8_t *end) {
+    for (const uint8_t *s = p + 1; s + 1 < end; s++)
+        if (*s == ' ' && s[-1] > ' ' && s[-1] < 0x7f && s[1] > ' ' && s[1] < 0x7f) return s;
+    return end;
+}
+
+static bool is_whole(const uint8_t *p, const uint8_t *end) {
+    uint64_t eight;
+    for (; end - p >= 8; p += 8) {
+        memcpy(&eight, p, sizeof eight);
+        if (eight & 0x8080808080808080u) break;
+    }
+    for (; p < end; p++)
+        if (*p >= 0x80) return bert_utf8_valid(p, (size_t)(end - p));
+    return true;
+}
+
+/* Letters at p, a space before them included, by 16 bytes: 0 where it takes a closer look. */
+ALWAYS_INLINE size_t quick_word(const uint8_t *p, const uint8_t *end, uint64_t key[2]) {
+#if defined __SSE2__ && defined __x86_64__
+    static const uint8_t keep[32] = {255, 255, 255, 255, 255, 255, 255, 255,
+                                     255, 255, 255, 255, 255, 255, 255, 255};
+    if (end - p < 17) return 0;
+    const __m128i v = _mm_loadu_si128((const __m128i *)p),
+                  low = _mm_or_si128(v, _mm_set1_epi8(0x20));
+    const __m128i letter = _mm_and_si128(_mm_cmpgt_epi8(low, _mm_set1_epi8('a' - 1)),
+                                         _mm_cmplt_epi8(low, _mm_set1_epi8('z' + 1)));
+    unsigned mask = (unsigned)_mm_movemask_epi8(letter);
+    mask |= *p == ' ' && mask & 2;
+    const unsigned n = (unsigned)__builtin_ctz(~mask);
+    if (n == 16 || p[n] >= 0x80) return 0;
+    const __m128i k = _mm_and_si128(v, _mm_loadu_si128((const __m128i *)(keep + 16 - n)));
+    key[0] = (uint64_t)_mm_cvtsi128_si64(k);
+    key[1] = (uint64_t)_mm_cvtsi128_si64(_mm_unpackhi_epi64(k, k));
+    return n;
+#else
+    (void)p, (void)end, (void)key;
+    return 0;
+#endif
+}
+
+ALWAYS_INLINE void read_bytes(bert_tokenization *tok, const uint8_t *p, const uint8_t *end,
+                              bool full) {
+    while (p < end && !tok->failed) {
+        uint64_t key[BERT_LONG_WORD / 8] = {0};
+        size_t bytes = quick_word(p, end, key);
+        if (bytes) {
+            if (!put_known(tok, p, bytes, key, full)) read_new_bytes(tok, p, bytes);
+            p += bytes;
+            continue;
+        }
+        const uint8_t *stop = bert_byte_level_word(p, end);
+        bytes = (size_t)(stop - p);
+        if (bytes <= BERT_LONG_WORD) load_word(p, bytes, key);
+        if (bytes > BERT_LONG_WORD || memchr(p, 0, bytes) || !put_known(tok, p, bytes, key, full))
+            read_new_bytes(tok, p, bytes);
+        p = stop;
+    }
+}
+
+/* What NFC may change, or a byte that is no UTF-8, goes through all steps. */
+static bool is_nfc(const uint8_t *p, const uint8_t *end) {
+    uint8_t before = 0;
+    while (p < end) {
+        if (*p < 0x80) {
+            p++;
+            before = 0;
+            continue;
+        }
+        const uint32_t c = bert_utf8_next_quickly(&p, end);
+        const uint8_t rank = bert_unicode_of(c)->rank;
+        if (bert_letter_of(c)->flags & (BERT_NOT_NFC | BERT_COMPOSED) || (rank && rank < before))
+            return false;
+        before = rank;
+    }
+    return true;
+}
+
+static void read_byte_level(bert_tokenization *tok, const uint8_t *p, const uint8_t *end) {
+    if (p == end) return;
+    if (tok->t->splits[0].add_prefix_space && *p != ' ') {
+        const uint8_t *stop = next_boundary(p, end);
+        bert_pipe(tok, p, stop);
+        p = stop;
+    }
+    if (tok->full)
+        read_bytes(tok, p, end, true);
+    else
+        read_bytes(tok, p, end, false);
+}
+
+/* ------------------------------------------------------------------ Words between spaces */
+
+/* Where the word at p ends: at a byte up to 0x20. */
+ALWAYS_INLINE const uint8_t *word_end(const uint8_t *p, const uint8_t *end) {
+#if defined __SSE2__ && defined __x86_64__
+    for (; end - p >= 16; p += 16) {
+        const __m128i v = _mm_loadu_si128((const __m128i *)p), space = _mm_set1_epi8(' ');
+        const unsigned mask =
+            (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_min_epu8(v, space), v));
+        if (mask) return p + __builtin_ctz(mask);
+    }
+#endif
+    while (p<end && * p> ' ') p++;
+    return p;
+}
+
+/* A letter or a digit of ASCII. */
+static bool is_plain(uint8_t c) {
+    const uint8_t low = c | 0x20;
+    return (low >= 'a' && low <= 'z') || (c >= '0' && c <= '9');
+}
+
+/* Whether the word at p is the same whatever is before it: its first character is no mark, and (for
+ * words that begin a text) no step takes it away. */
+static bool stands_alone(const uint8_t *p, const uint8_t *end, bool begins) {
+    if (*p < 0x80) return !begins || is_plain(*p);
+    if (begins) return false;
+    const uint32_t c = bert_utf8_next(&p, end);
+    const uint8_t kind = bert_letter_of(c)->cluster;
+    return kind != BERT_CLUSTER_EXTEND && kind != BERT_CLUSTER_ZWJ &&
+           kind != BERT_CLUSTER_SPACING && !bert_unicode_of(c)->rank;
+}
+
+/* A word p .. stop that is not known, with the space before it, if lead is 1, for the steps to see.
+ * False: of a text whose spaces count (BERT_READ_SPACED) it cannot be read alone. */
+static bool read_new_word(bert_tokenization *tok, const uint8_t *p, const uint8_t *stop, int lead,
+                          bool alone) {
+    const bool spaced = tok->t->reader == BERT_READ_SPACED;
+    const size_t bytes = (size_t)(stop - p);
+    bert_pipe_read(tok, p - lead, stop);
+    if (tok->failed) return true;
+    const bert_chars *x = &tok->work.text;
+    if (spaced && (tok->piped.word != 1 || x->c[x->n - 1] == ' ')) return false;
+    const int n = bytes <= BERT_LONG_WORD ? take_piped(tok, lead) : -1;
+    if (n < 0) {
+        bert_pipe_put(tok, p - lead, stop);
+        return true;
+    }
+    uint64_t key[BERT_LONG_WORD / 8];
+    load_word(p, bytes, key);
+    if (alone && !memchr(p, 0, bytes)) remember(tok, key, bytes, n);
+    put_new(tok, p, bytes, n);
+    return true;
+}
+
+ALWAYS_INLINE bool put_known_word(bert_tokenization *tok, const uint8_t *p, size_t bytes,
+                                  bool full) {
+    uint64_t key[BERT_LONG_WORD / 8];
+    if (bytes > BERT_LONG_WORD || memchr(p, 0, bytes)) return false;
+    load_word(p, bytes, key);
+    return put_known(tok, p, bytes, key, full);
+}
+
+/* What begins a text and is taken away moves the places of all that follows. */
+static bool begins_well(bert_tokenization *tok, const uint8_t *p, const uint8_t *end) {
+    if (p == end || is_plain(*p)) return true;
+    const uint8_t *after = p;
+    bert_utf8_next(&after, end);
+    if (after < end && *after >= 0x80) {
+        const uint8_t *next = after;
+        const uint8_t kind = bert_letter_of(bert_utf8_next(&next, end))->cluster;
+        if (kind == BERT_CLUSTER_EXTEND || kind == BERT_CLUSTER_ZWJ || kind == BERT_CLUSTER_SPACING)
+            return false;
+    }
+    bert_pipe_read(tok, p, after);
+    return tok->work.text.n > 0;
+}
+
+/* Words without what is between them. */
+ALWAYS_INLINE void read_bare(bert_tokenization *tok, const uint8_t *begin, const uint8_t *end,
+                             bool full) {
+    const bool *breaks = tok->t->breaks;
+    for (const uint8_t *p = begin, *stop; p < end && !tok->failed; p = stop) {
+        for (; p < end && *p <= ' ' && breaks[*p];) p++;
+        if (p == end) break;
+        stop = word_end(p, end);
+        while (stop < end && !breaks[*stop]) stop = word_end(stop + 1, end);
+        if (put_known_word(tok, p, (size_t)(stop - p), full)) continue;
+        read_new_word(tok, p, stop, p > begin, stands_alone(p, stop, p == begin));
+    }
+}
+
+/* Words with the last one of the spaces before them; false: the text has others that count. */
+ALWAYS_INLINE bool read_spaced(bert_tokenization *tok, const uint8_t *begin, const uint8_t *end,
+                               bool full) {
+    for (const uint8_t *p = begin, *stop; p < end && !tok->failed; p = stop) {
+        while (p + 1 < end && *p == ' ' && p[1] == ' ') p++;
+        stop = p + 1;
+        do stop = word_end(stop, end);
+        while (stop < end && *stop != ' ' && ++stop);
+        if (put_known_word(tok, p, (size_t)(stop - p), full)) continue;
+        if (!read_new_word(tok, p, stop, 0, true)) return false;
+    }
+    return true;
+}
+
+static bool is_space_at(const uint8_t *p, const uint8_t *end) {
+    return bert_unicode_of(bert_utf8_next(&p, end))->flags & BERT_CHAR_SPACE;
+}
+
+/* The same, for a text without spaces at its ends. */
+static bool read_stripped(bert_tokenization *tok, const uint8_t *p, const uint8_t *end) {
+    while (p < end && *p == ' ') p++;
+    while (p < end && end[-1] == ' ') end--;
+    if (p == end) return true;
+    if (is_space_at(p, end) || !begins_well(tok, p, end)) return false;
+    if (bert_unicode_of(bert_utf8_before(p, end))->flags & BERT_CHAR_SPACE) return false;
+    tok->work.inside = true;
+    const bool read = tok->full ? read_spaced(tok, p, end, true) : read_spaced(tok, p, end, false);
+    tok->work.inside = false;
+    return read;
+}
+
+/* As the words, or else, from the beginning, as one. */
+static void read_marked(bert_tokenization *tok, const uint8_t *p, const uint8_t *end) {
+    bert_tokens *o = tok->out;
+    const bert_tokens before = *o;
+    const size_t skew = tok->skew;
+    bool read = false;
+    if (tok->t->reader == BERT_READ_SPACED)
+        read = read_stripped(tok, p, end);
+    else if ((read = (*p <= ' ' && tok->t->breaks[*p]) || begins_well(tok, p, end))) {
+        if (tok->full)
+            read_bare(tok, p, end, true);
+        else
+            read_bare(tok, p, end, false);
+    }
+    if (read || tok->failed) return;
+    o->n = before.n;
+    o->word = before.word;
+    o->n_spaced = before.n_spaced;
+    tok->skew = skew;
+    bert_pipe(tok, p, end);
+}
+
+/* ------------------------------------------------------------------------------- A text */
+
+/* Whether an added token may be found in what normalization makes of the text. */
+static bool may_have_added(const bert_tokenization *tok, const uint8_t *p, const uint8_t *end) {
+    const bert_first_bytes *first = &tok->t->first_bytes[1];
+    for (; p < end; p++)
+        if (*p >= 0x80 || first->is[*p]) return true;
+    return false;
+}
+
+void bert_read_words(bert_tokenization *tok, const uint8_t *p, const uint8_t *end) {
+    const bert_tokenizer *t = tok->t;
+    if (p == end) return;
+    const bool marked = t->reader == BERT_READ_BARE || t->reader == BERT_READ_SPACED;
+    if (t->reader == BERT_READ_PIPE || !is_whole(p, end) ||
+        (marked && t->n_normalized && may_have_added(tok, p, end)) ||
+        (!marked && t->n_normalizers && !is_nfc(p, end)))
+        bert_pipe(tok, p, end);
+    else if (marked)
+        read_marked(tok, p, end);
+    else if (t->n_normalized)
+        bert_read_around(tok, &t->normalized, p, end, read_byte_level);
+    else
+        read_byte_level(tok, p, end);
+}
