@@ -784,6 +784,11 @@ BERT_API bert_wordpiece_options bert_wordpiece_default(void);
 BERT_API int bert_train_wordpiece(const char *const *paths, int n,
                                   const bert_wordpiece_options *options, const char *directory,
                                   bert_error *e);
+/* The same for byte-level BPE, RoBERTa's: the merges are those that `tokenizers` learns of the same
+ * texts (BpeTrainer, with all bytes as its alphabet). Of the options it looks at vocab_size,
+ * min_frequency and reader. Writes vocab.json and merges.txt, too. */
+BERT_API int bert_train_bpe(const char *const *paths, int n, const bert_wordpiece_options *options,
+                            const char *directory, bert_error *e);
 
 /* Writes a float32 matrix as NumPy's .npy, and reads one of floats (of 2, 4 or 8 bytes) as float32
  * ([rows, cols]; a vector has one column; *data is malloc'ed). */

@@ -134,9 +134,43 @@ static int tear_down(void **state) {
     return 0;
 }
 
+/* BpeTrainer's merges of the same text, with all bytes as its alphabet. */
+static void merges_are_the_references(void **state) {
+    (void)state;
+    static const char merges[] =
+        "#version: 0.2\ne s\nes t\nl o\nlo w\ne w\nn ew\n\xC4\xA0 low\n\xC4\xA0 new\n\xC4\xA0new "
+        "est\n"
+        "i d\nt \xC3\x83\nw id\n\xC3\x83 \xC4\xAB\n\xC4\xA0 \xC3\x83\xC4\xAB\nt\xC3\x83 \xC2\xA9\n"
+        "\xC4\xA0\xC3\x83\xC4\xAB t\xC3\x83\xC2\xA9\n\xC4\xA0 wid\ne r\n\xC2\xBA \xC2\xAC\n"
+        "\xC3\xA4 \xC2\xBA\xC2\xAC\n\xC3\xA5 \xC4\xAE\n\xC4\xB9 "
+        "\xC3\xA4\xC2\xBA\xC2\xAC\n\xC4\xA0low er\n"
+        "\xC4\xA0wid est\n\xC3\xA5\xC4\xAE \xC4\xB9\xC3\xA4\xC2\xBA\xC2\xAC\n";
+    char path[4200], out[4200], made[4300], *read = NULL;
+    size_t n = 0;
+    bert_error e = {0};
+    bert_wordpiece_options o = bert_wordpiece_default();
+    o.vocab_size = 300;
+    snprintf(path, sizeof path, "%s/a.txt", dir);
+    snprintf(out, sizeof out, "%s/bytes", dir);
+    snprintf(made, sizeof made, "%s/merges.txt", out);
+    const char *const paths[] = {path};
+    if (bert_train_bpe(paths, 1, &o, out, &e)) fail_msg("%s", e.message);
+    assert_int_equal(bert_read_file(made, 0, &read, &n, &e), 0);
+    assert_string_equal(read, merges);
+    free(read);
+    bert_tokenizer *t = bert_tokenizer_open(out, NULL, &e);
+    assert_int_equal(bert_tokenizer_size(t), 286);
+    assert_int_equal(bert_token_id(t, "<mask>"), 4);
+    assert_int_equal(bert_token_id(t, "\xC4\xA0newest"), 269);
+    bert_tokenizer_close(t);
+    o.vocab_size = 261;
+    assert_int_equal(bert_train_bpe(paths, 1, &o, out, &e), BERT_EINVAL);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(vocabulary_is_the_references),
+        cmocka_unit_test(merges_are_the_references),
         cmocka_unit_test(case_is_kept_on_request),
         cmocka_unit_test(bad_input_is_refused),
     };

@@ -1,10 +1,11 @@
-/* A WordPiece vocabulary from text, as PyPI tokenizers' WordPieceTrainer makes it: the characters,
- * then again and again the most frequent pair of neighbours as a new token. Where it goes by the
- * order of a hash table, we go by code point: equal frequencies may break otherwise, nothing else
- * differs. */
+/* Vocabularies of WordPiece and of byte-level BPE from text, as PyPI tokenizers' trainers make them:
+ * the characters, then again and again the most frequent pair of neighbours as a new token. Where
+ * WordPiece's goes by the order of a hash table, we go by code point: equal frequencies may break
+ * otherwise, nothing else differs. */
 #include "base/error.h"
 #include "base/file.h"
 #include "base/rng.h"
+#include "text/byte_level.h"
 #include "text/code_points.h"
 #include "text/load.h"
 #include "text/normalize.h"
@@ -13,7 +14,8 @@
 #include <string.h>
 
 enum { MAX_WORD = 4096, SPECIALS = 5 };
-static const char *const specials[SPECIALS] = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"};
+static const char *const specials[2][SPECIALS] = {{"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"},
+                                                  {"<s>", "<pad>", "</s>", "<unk>", "<mask>"}};
 
 /* Texts by number, found by hash. */
 typedef struct {
@@ -43,8 +45,15 @@ typedef struct {
 } entry;
 
 typedef struct {
+    int32_t left, right;
+} joint;
+
+typedef struct {
     bert_wordpiece_options o;
     bert_error *e;
+    bool bytes;    /* BPE of bytes; else WordPiece, whose tokens within a word begin with ## */
+    joint *joints; /* its merges, in their order */
+    size_t joints_n, joints_capacity;
     names words, tokens;
     int64_t *word_counts; /* [words.n] */
     size_t word_counts_capacity;
@@ -145,6 +154,19 @@ static void put(void *context, uint32_t c, const bert_unicode *u, bert_span at) 
     if (alone) end_word(t);
 }
 
+/* The words of a byte-level tokenizer, a character for each byte. */
+static void read_byte_words(trainer *t, const uint8_t *p, const uint8_t *end) {
+    while (p < end) {
+        const uint8_t *stop = bert_byte_level_word(p, end);
+        for (; p < stop; p++) {
+            if (t->current_bytes + 8 > sizeof t->current) end_word(t);
+            t->current_bytes +=
+                (size_t)bert_utf8_put(bert_byte_char(*p), t->current + t->current_bytes);
+        }
+        end_word(t);
+    }
+}
+
 static int read_words(trainer *t, const char *path, bert_normalizer flags) {
     bert_reader_options options = t->o.reader;
     options.pair_column = "";
@@ -156,7 +178,8 @@ static int read_words(trainer *t, const char *path, bert_normalizer flags) {
     while ((rc = bert_reader_next(r, &row, t->e)) == 1) {
         const bert_span at = {0, 0};
         const uint8_t *p = (const uint8_t *)row.text.text, *end = p + row.text.bytes;
-        while (p < end) bert_normalizer_put(&s, bert_utf8_next(&p, end), at, put, t);
+        if (t->bytes) read_byte_words(t, p, end);
+        while (p < end && !t->bytes) bert_normalizer_put(&s, bert_utf8_next(&p, end), at, put, t);
         bert_normalizer_flush(&s, put, t);
         end_word(t);
         if (t->failed || s.failed) rc = bert_fail_memory(t->e, t->words.arena.reserved);
@@ -194,13 +217,14 @@ static void count_characters(trainer *t) {
 
 static int add_alphabet(trainer *t) {
     size_t n = 0;
+    for (int b = 0; t->bytes && b < 256; b++) t->characters[bert_byte_char((uint8_t)b)]++;
     for (uint32_t c = 0; c <= BERT_UNICODE_LAST; c++) n += t->characters[c] > 0;
     letter *letters = malloc((n + 1) * sizeof *letters);
     if (!letters) return bert_fail_memory(t->e, n * sizeof *letters);
     n = 0;
     for (uint32_t c = 0; c <= BERT_UNICODE_LAST; c++)
         if (t->characters[c]) letters[n++] = (letter){c, t->characters[c]};
-    if (n > (size_t)t->o.limit_alphabet) {
+    if (n > (size_t)t->o.limit_alphabet && !t->bytes) {
         qsort(letters, n, sizeof *letters, by_count);
         n = (size_t)t->o.limit_alphabet;
         qsort(letters, n, sizeof *letters, by_code_point);
@@ -229,7 +253,7 @@ static int spell(trainer *t, size_t i) {
         uint32_t c = bert_utf8_next(&p, end);
         int32_t id = t->plain[c];
         if (id < 0) continue;
-        if (!first && (id = t->inner[c]) < 0) {
+        if (!first && !t->bytes && (id = t->inner[c]) < 0) {
             char text[12] = "##";
             text[2 + bert_utf8_put(c, (uint8_t *)text + 2)] = 0;
             id = t->inner[c] = name_number(&t->tokens, text);
@@ -345,7 +369,7 @@ static int merge_in_word(trainer *t, int32_t where, int32_t left, int32_t right,
 static int32_t joined_token(trainer *t, int32_t left, int32_t right) {
     const char *a = t->tokens.text[left], *b = t->tokens.text[right];
     char text[2 * MAX_WORD + 8];
-    snprintf(text, sizeof text, "%s%s", a, !strncmp(b, "##", 2) ? b + 2 : b);
+    snprintf(text, sizeof text, "%s%s", a, !t->bytes && !strncmp(b, "##", 2) ? b + 2 : b);
     return name_number(&t->tokens, text);
 }
 
@@ -354,6 +378,11 @@ static int merge(trainer *t, int32_t number) {
                   right = (int32_t)(t->pairs[number].key & 0xffffffffu);
     const int32_t joined = joined_token(t, left, right);
     if (joined < 0) return bert_fail_memory(t->e, MAX_WORD);
+    if (t->bytes) {
+        if (room(&t->joints, &t->joints_capacity, t->joints_n + 1, sizeof *t->joints, t->e))
+            return BERT_ENOMEM;
+        t->joints[t->joints_n++] = (joint){left, right};
+    }
     int32_t *words = t->pairs[number].words, n = t->pairs[number].n;
     t->pairs[number].words = NULL; /* t->pairs may move below */
     t->pairs[number].n = t->pairs[number].capacity = 0;
@@ -405,7 +434,7 @@ static int learn(trainer *t, const char *const *paths, int n) {
     memset(t->plain, 0xff, 2 * points * sizeof *t->plain);
     t->inner = t->plain + points;
     for (int i = 0; i < SPECIALS && !rc; i++)
-        if (name_number(&t->tokens, specials[i]) < 0) rc = bert_fail_memory(t->e, 1);
+        if (name_number(&t->tokens, specials[t->bytes][i]) < 0) rc = bert_fail_memory(t->e, 1);
     for (int i = 0; i < n && !rc; i++) rc = read_words(t, paths[i], flags);
     if (!rc && !t->words.n) rc = bert_fail(t->e, BERT_EINVAL, "%s: holds no words", paths[0]);
     if (rc) return rc;
@@ -425,12 +454,38 @@ static int write_vocabulary(const trainer *t, const char *path, bert_error *e) {
     return rc ? (bert_writer_abort(w), rc) : bert_writer_commit(w, e);
 }
 
+static int write_merges(const trainer *t, const char *path, bert_error *e) {
+    bert_writer *w = bert_writer_open(path, e);
+    int rc = w ? bert_writer_printf(w, e, "#version: 0.2\n") : e->code;
+    for (size_t i = 0; i < t->joints_n && !rc; i++)
+        rc = bert_writer_printf(w, e, "%s %s\n", t->tokens.text[t->joints[i].left],
+                                t->tokens.text[t->joints[i].right]);
+    if (!w) return rc;
+    return rc ? (bert_writer_abort(w), rc) : bert_writer_commit(w, e);
+}
+
+static int write_ids(const trainer *t, const char *path, bert_error *e) {
+    json_t *vocab = json_object();
+    int rc = 0;
+    for (size_t i = 0; i < t->tokens.n && !rc; i++)
+        rc = json_object_set_new(vocab, t->tokens.text[i], json_integer((json_int_t)i));
+    rc = rc ? bert_fail_memory(e, t->tokens.n) : bert_json_save(vocab, path, e);
+    json_decref(vocab);
+    return rc;
+}
+
+/* A file that this tokenizer is read from, and what it is saved as. */
 static int write_tokenizer(const trainer *t, const char *directory, bert_error *e) {
-    char *path = bert_path_join(directory, "vocab.txt");
-    int rc = path ? bert_make_directory(directory, e) : bert_fail_memory(e, strlen(directory));
-    if (!rc) rc = write_vocabulary(t, path, e);
-    bert_tokenizer *made = rc ? NULL : bert_tokenizer_open(path, &t->o.tokenizer, e);
+    char *path = bert_path_join(directory, t->bytes ? "vocab.json" : "vocab.txt"),
+         *merges = bert_path_join(directory, "merges.txt");
+    int rc =
+        path && merges ? bert_make_directory(directory, e) : bert_fail_memory(e, strlen(directory));
+    if (!rc) rc = t->bytes ? write_ids(t, path, e) : write_vocabulary(t, path, e);
+    if (!rc && t->bytes) rc = write_merges(t, merges, e);
+    bert_tokenizer *made =
+        rc ? NULL : bert_tokenizer_open(path, t->bytes ? NULL : &t->o.tokenizer, e);
     free(path);
+    free(merges);
     if (!rc) rc = made ? bert_tokenizer_save(made, directory, e) : e->code;
     bert_tokenizer_close(made);
     return rc;
@@ -441,6 +496,7 @@ static void trainer_free(trainer *t) {
     names_free(&t->tokens);
     for (size_t i = 0; i < t->pairs_n; i++) free(t->pairs[i].words);
     free(t->pairs);
+    free(t->joints);
     free(t->pair_table);
     free(t->heap);
     free(t->list);
@@ -457,19 +513,32 @@ bert_wordpiece_options bert_wordpiece_default(void) {
                                     .tokenizer = bert_tokenizer_default()};
 }
 
-int bert_train_wordpiece(const char *const *paths, int n, const bert_wordpiece_options *options,
-                         const char *directory, bert_error *e) {
-    BERT_DOOR(e);
+static int train(bool bytes, const char *const *paths, int n, const bert_wordpiece_options *options,
+                 const char *directory, bert_error *e) {
     trainer *t = calloc(1, sizeof *t);
     if (!t) return bert_fail_memory(e, sizeof *t);
     t->o = options ? *options : bert_wordpiece_default();
     t->e = e;
-    int rc = n > 0 && t->o.vocab_size > SPECIALS && t->o.limit_alphabet > 0
-                 ? learn(t, paths, n)
-                 : bert_fail(e, BERT_EINVAL,
-                             "a vocabulary needs a file, more than %d tokens, and an alphabet",
-                             SPECIALS);
+    t->bytes = bytes;
+    const int least = SPECIALS + (bytes ? 256 : 0);
+    int rc =
+        n > 0 && t->o.vocab_size > least && t->o.limit_alphabet > 0
+            ? learn(t, paths, n)
+            : bert_fail(e, BERT_EINVAL,
+                        "a vocabulary needs a file, more than %d tokens, and an alphabet", least);
     if (!rc) rc = write_tokenizer(t, directory, e);
     trainer_free(t);
     return rc;
+}
+
+int bert_train_wordpiece(const char *const *paths, int n, const bert_wordpiece_options *options,
+                         const char *directory, bert_error *e) {
+    BERT_DOOR(e);
+    return train(false, paths, n, options, directory, e);
+}
+
+int bert_train_bpe(const char *const *paths, int n, const bert_wordpiece_options *options,
+                   const char *directory, bert_error *e) {
+    BERT_DOOR(e);
+    return train(true, paths, n, options, directory, e);
 }

@@ -156,7 +156,8 @@ static void trim_offsets(const bert_tokenizer *t, const bert_tokens *s, size_t s
     for (size_t i = 0; i < n; i++) {
         const bert_spaces x = spaces_of(t, s, start + i, &added);
         int32_t *o = offsets[i];
-        const bool first = !i || !o[0], keeps = first && t->trim_keeps_prefix;
+        /* One space at the start may have been put there; several have not. */
+        const bool first = !i || !o[0], keeps = first && t->trim_keeps_prefix && x.start == 1;
         if (text) {
             if (x.start && !keeps) o[0] = step_on(text, o[0], o[1], x.start);
             if (x.end && has_before(text, o[1], x.end)) o[1] = step_back(text, o[1], o[0], x.end);
