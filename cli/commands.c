@@ -4,13 +4,17 @@
 #include <string.h>
 
 const command *const commands[] = {
-    &tokenize_command,   &encode_command,        &embed_command,
-    &similarity_command, &rerank_command,        &classify_command,
-    &answer_command,     &choose_command,        &fill_command,
-    &tag_command,        &next_sentence_command, &train_tokenizer_command,
-    &train_command,      &evaluate_command,      &info_command,
-    &convert_command,    &bench_command,         &pull_command,
-    &list_command,       &remove_command,        NULL,
+    &tokenize_command,      &encode_command,
+    &embed_command,         &similarity_command,
+    &rerank_command,        &classify_command,
+    &answer_command,        &choose_command,
+    &fill_command,          &tag_command,
+    &next_sentence_command, &train_tokenizer_command,
+    &train_command,         &evaluate_command,
+    &info_command,          &convert_command,
+    &bench_command,         &pull_command,
+    &push_command,          &list_command,
+    &remove_command,        NULL,
 };
 
 const command *command_find(const char *name) {

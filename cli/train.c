@@ -2,6 +2,7 @@
 #include "commands.h"
 #include "dataset.h"
 #include "pulling.h"
+#include "pushing.h"
 #include "report.h"
 #include "train_notes.h"
 #include "train_screen.h"
@@ -17,6 +18,8 @@ typedef struct {
     given_arguments given;
     bool eval_is_set, from_scratch;
     char taken[400]; /* what of --args has another name here */
+    bool push_to_hub, hub_private;
+    const char *hub_model_id;
 } arguments;
 
 /* ---- Options: what the trainer's table of arguments says, and the files */
@@ -97,6 +100,12 @@ static const option options[] = {
     {"from-scratch", 0, NULL,
      "random weights: MODEL gives the configuration and the tokenizer only", set_true,
      offsetof(arguments, from_scratch), 0},
+    {"push-to-hub", 0, NULL, "upload the trained model to the hub (the token: HF_TOKEN)", set_true,
+     offsetof(arguments, push_to_hub), 0},
+    {"hub-model-id", 0, "NAME", "the repository (default: what DIR is called)", set_string,
+     offsetof(arguments, hub_model_id), 0},
+    {"hub-private-repo", 0, NULL, "its owner only sees it, where it is made (default; or false)",
+     set_true, offsetof(arguments, hub_private), 0},
     {"args", 0, "FILE", "the options below from a JSON file", set_arguments_file, 0, 0},
     {0},
 };
@@ -144,6 +153,7 @@ static bool option_at(int i, option *out) {
 static void defaults(void *args) {
     arguments *a = args;
     a->training = bert_training_default();
+    a->hub_private = true;
 }
 
 /* ---- Ctrl-C */
@@ -340,6 +350,28 @@ static void say_where(const arguments *a, const bert_trainer_state *t, bert_erro
          (long long)t->max_steps, what, saved ? t->checkpoint : "", then);
 }
 
+/* What is trained goes to the hub. */
+static int push_result(const arguments *a, bert_error *e) {
+    char *directory = realpath(a->training.output_dir, NULL);
+    const char *last = directory ? strrchr(directory, '/') + 1 : "model";
+    const char *name = a->hub_model_id ? a->hub_model_id : last;
+    bert_push_options o = bert_push_default();
+    bert_pushed done;
+    bert_error why = {0};
+    o.is_private = a->hub_private;
+    o.message = "End of training";
+    const int rc = push_directory(&a->common, a->training.output_dir, name, &o, &done, &why);
+    if (rc)
+        fail(e, rc,
+             "the model is in %.100s, but was not uploaded: %.250s; 'bert push %.60s %.60s' tries "
+             "again",
+             a->training.output_dir, why.message, a->training.output_dir, name);
+    else
+        note(&a->common, "uploaded to %s", done.url);
+    free(directory);
+    return rc;
+}
+
 /* With validation data and no word on when: how often is a word, else every epoch. */
 static void choose_evaluation(arguments *a) {
     if (a->eval_is_set || !a->validation_file) return;
@@ -367,6 +399,7 @@ static int run(void *args, int operands, char **operand, bert_error *e) {
     if (rc == BERT_EINTERRUPTED) say_where(a, bert_trainer_get_state(j.trainer), e);
     s.final = true;
     if (!rc) rc = finish(a, &j, &s, e);
+    if (!rc && a->push_to_hub) rc = push_result(a, e);
     progress_clear(&s.bar);
     job_free(&j);
     return rc;

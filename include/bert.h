@@ -876,6 +876,34 @@ typedef struct {
 BERT_API int bert_pull(const char *name, const bert_pull_options *options, bert_pulled *out,
                        bert_error *e);
 
+/* What bert_push() tells while it works. */
+typedef struct {
+    const char *file;     /* that is being sent; "" before the first one */
+    int64_t bytes, total; /* of large files; of all */
+    const char *waiting;
+} bert_push_progress;
+
+typedef struct {
+    const char *revision;                      /* an existing branch; NULL: main */
+    const char *endpoint, *token, *token_file; /* as bert_pull_options' */
+    const char *message;                       /* of the commit; NULL: "Upload with bert" */
+    bool is_private;                           /* of a repository that is made; default true */
+    int (*progress)(void *context, const bert_push_progress *p);
+    void *context;
+} bert_push_options;
+BERT_API bert_push_options bert_push_default(void);
+
+typedef struct {
+    char url[512], commit[64];
+    int64_t bytes;       /* of its files */
+    int files, uploaded; /* uploaded: large files that the hub did not have */
+} bert_pushed;
+/* Uploads a model's directory into a repository, which is made where it is not there: one commit of all
+ * that differs. Hidden files, checkpoint-* and what is not whole are left out. What the hub has of an
+ * interrupted call is not sent again. options and out may be NULL. */
+BERT_API int bert_push(const char *directory, const char *name, const bert_push_options *options,
+                       bert_pushed *out, bert_error *e);
+
 /* A model in the caches: a snapshot of a repository, or a directory of our own store. */
 typedef struct {
     const char *name, *path;

@@ -248,6 +248,7 @@ void hub_server_forget(hub_server *s) {
 /* ---- Answers */
 
 static bool send_all(hub_call *c, const char *data, size_t bytes) {
+    if (c->fails && c->fails->kind == HUB_FAIL_LOST) c->close = true;
     while (bytes && !c->close) {
         const ssize_t n = send(c->fd, data, bytes, MSG_NOSIGNAL);
         if (n < 0 && errno == EINTR) continue;

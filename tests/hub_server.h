@@ -48,6 +48,7 @@ typedef enum {
     HUB_FAIL_LIMIT,    /* 429; value: seconds of RateLimit */
     HUB_FAIL_CUT,      /* value: bytes of the body, then the connection ends */
     HUB_FAIL_CLOSE,    /* no answer at all */
+    HUB_FAIL_LOST,     /* it is done, but the answer is lost */
     HUB_FAIL_WRONG,    /* a byte of the body is another one; value: which */
     HUB_FAIL_LENGTH,   /* value: bytes more than there are, of zeros */
     HUB_FAIL_DRIP,     /* value: bytes, then silence */

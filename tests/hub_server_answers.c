@@ -243,6 +243,10 @@ void hub_serve(hub_call *c) {
     const char *rest;
     bool old;
     if (hub_serve_push(c)) return;
+    if (!strcmp(c->path, "/api/whoami-v2") && knows_token(c)) {
+        hub_answer_json(c, 200, "", json_pack("{s:s}", "name", "me"));
+        return;
+    }
     if (c->cdn) {
         serve_cdn(c);
     } else if (*c->token && !knows_token(c)) {

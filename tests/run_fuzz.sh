@@ -38,6 +38,12 @@ mkdir -p "$work/fuzz_torch" "$work/fuzz_gguf"
 cp tests/golden/gguf/types.gguf "$work/fuzz_gguf"
 head -c 2600 tests/golden/gguf/labels.gguf >"$work/fuzz_gguf/labels"
 
+seed fuzz_hub '\0Location: /a\nLink: <http://h/x?cursor=1>; rel="next"\nRateLimit: "r";r=0;t=5\nContent-Range: bytes 5-9/10\nETag: W/"a"'
+seed fuzz_hub '\1{"id":"a/b","sha":"0123456789abcdef0123456789abcdef01234567","siblings":[{"rfilename":"config.json"}]}'
+seed fuzz_hub '\2[{"type":"file","path":"a/b.json","size":5,"oid":"0123456789abcdef0123456789abcdef01234567","lfs":{"oid":"x","size":7}}]'
+seed fuzz_hub '\3{"format_version":1,"files":{"a.json":{"size":5,"blob_id":"x","lfs_sha256":"y","lfs_size":5,"xet_hash":"z"}}}'
+seed fuzz_hub '\4[{"path":"1_Pooling","type":"x"},{"path":"../x"}]'
+
 failed=0 ran=0
 for target in build-fuzz/fuzz_*; do
     [ -x "$target" ] && [ -f "$target" ] || continue

@@ -179,7 +179,9 @@ static void old_names_lead_on(void **state) {
 static void a_directory_of_ones_own(void **state) {
     (void)state;
     need_module();
-    put_model("org/m");
+    hub_repo *r = put_model("org/m");
+    hub_repo_text(r, "modules.json", "[{\"path\": \"\"}, {\"path\": \"1_Pooling\"}]");
+    hub_repo_text(r, "1_Pooling/config.json", "{}");
     bert_pull_options o = bert_pull_default();
     bert_pulled out;
     bert_error e;
@@ -189,6 +191,7 @@ static void a_directory_of_ones_own(void **state) {
     assert_int_equal(pull_as("org/m", &o, &out, &e), 0);
     assert_string_equal(out.path, local);
     same_as_hub(local, "org/m", "model.safetensors");
+    same_as_hub(local, "org/m", "1_Pooling/config.json");
     assert_false(is_there(at("models--org--m/snapshots/" COMMIT "/config.json")));
     FILE *f = fopen(at("mine/.cache/huggingface/download/config.json.metadata"), "r");
     assert_non_null(f);
@@ -533,7 +536,7 @@ static void answers_that_are_none(void **state) {
         assert_int_equal(system(command), 0);
     }
     hub_server_fail(hub, "/revision/", HUB_FAIL_ENDLESS, 0, NULL, 0, 1);
-    pull_fails("org/m", BERT_EFORMAT, "longer than 16 MB");
+    pull_fails("org/m", BERT_EFORMAT, "longer than 4 MB");
     hub_server_fail(hub, "/revision/", HUB_FAIL_HEADERS, 1000000, NULL, 0, 99);
     bert_error e;
     bert_pulled out;

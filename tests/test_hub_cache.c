@@ -304,6 +304,11 @@ static void partial_snapshots_are_known(void **state) {
              "\"model.safetensors\": {\"size\": 1, \"blob_id\": \"c\", \"lfs_sha256\": \"d\"}, "
              "\"pytorch_model.bin\": {\"size\": 1, \"blob_id\": \"b\"}}}");
     lacks("models--n", false, "model.safetensors");
+    /* an etag that leads elsewhere: the list is worth nothing */
+    put_file(at("models--n/trees/" COMMIT ".json"),
+             "{\"format_version\": 1, \"files\": {"
+             "\"model.safetensors\": {\"size\": 1, \"blob_id\": \"../../../x\"}}}");
+    lacks("models--n", false, "a tokenizer");
     put_file(at("models--n/trees/" COMMIT ".json"), "{\"format_version\": 2, \"files\": {}}");
     lacks("models--n", false, "a tokenizer");
     drop_cache();

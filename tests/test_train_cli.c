@@ -109,7 +109,6 @@ static void pasted_lines_work(void **state) {
     says(err, "--model_name_or_path m is taken as MODEL");
     says(err, "--do_eval True has no effect: ");
     says(err, "--max_seq_length 8 is taken as --max-length 8 --on-overflow truncate");
-    says(err, "--push_to_hub false has no effect: nothing is uploaded");
     says(err, "--report-to tensorboard,wandb is taken as tensorboard: log.jsonl");
     assert_int_equal(count(err, "\n  0.50 "), 1);
     expect(0, bert(TRAIN "-o k --max-steps 1 --label-all-tokens False --quiet --columns True"));

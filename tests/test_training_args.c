@@ -144,7 +144,6 @@ static void json_files_are_checked(void **state) {
         {"{\"bf17\": false}", "bf17: there is no such training argument"},
         {"{\"bf17\": false, \"bf16\": true, \"dataset\": \"x\"}",
          "bf17, bf16, dataset: there are no such training arguments; precision medium"},
-        {"{\"push_to_hub\": \"True\"}", "nothing is uploaded"},
         {"{\"evaluation_strategy\": \"epochs\"}", "no|steps|epoch"},
     };
     char *dir = test_directory(), *path = bert_path_join(dir, "args.json");
@@ -413,7 +412,6 @@ static void other_names_are_taken(void **state) {
         {"greater_is_better", "False", "greater_is_better", "false"},
         {"push_to_hub", "False", NULL, NULL},
         {"push_to_hub", "0", NULL, NULL},
-        {"push_to_hub", "yes", "", "nothing is uploaded"},
         {"do_train", "True", NULL, NULL},
         {"disable_tqdm", "True", NULL, NULL},
         {"num_processes", "2", NULL, NULL},

@@ -33,8 +33,8 @@ static void start_digest(bert_digest *d, const bert_hub_entry *f, int64_t size) 
                         (size_t)snprintf(head, sizeof head, "blob %lld", (long long)size) + 1);
 }
 
-/* Adds what lies in a file from its start on. */
-static bool digest_file(int fd, bert_digest *d, int64_t *bytes) {
+/* Adds what lies in a file from its start on, to both. */
+static bool digest_both(int fd, bert_digest *d, bert_digest *other, int64_t *bytes) {
     char *buffer = malloc(CHUNK);
     ssize_t n = buffer ? 1 : -1;
     *bytes = 0;
@@ -42,10 +42,32 @@ static bool digest_file(int fd, bert_digest *d, int64_t *bytes) {
         do n = pread(fd, buffer, CHUNK, (off_t)*bytes);
         while (n < 0 && errno == EINTR);
         if (n > 0) bert_digest_add(d, buffer, (size_t)n);
+        if (n > 0 && other) bert_digest_add(other, buffer, (size_t)n);
         if (n > 0) *bytes += n;
     }
     free(buffer);
     return !n;
+}
+
+static bool digest_file(int fd, bert_digest *d, int64_t *bytes) {
+    return digest_both(fd, d, NULL, bytes);
+}
+
+bool bert_hub_digests(const char *path, int64_t size, char sha256[BERT_DIGEST_HEX],
+                      char oid[BERT_DIGEST_HEX]) {
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    char head[40];
+    bert_digest content, git;
+    int64_t bytes = -1;
+    bert_digest_begin(&content, BERT_SHA256);
+    bert_digest_begin(&git, BERT_SHA1);
+    bert_digest_add(&git, head,
+                    (size_t)snprintf(head, sizeof head, "blob %lld", (long long)size) + 1);
+    const bool read = fd >= 0 && digest_both(fd, &content, &git, &bytes);
+    if (fd >= 0) close(fd);
+    bert_digest_end(&content, sha256);
+    bert_digest_end(&git, oid);
+    return read && bytes == size;
 }
 
 bool bert_hub_blob_is(const char *path, const bert_hub_entry *file) {

@@ -25,6 +25,10 @@ int bert_hub_blob_commit(bert_hub_blob *b, const char *path, bert_error *e);
 /* NULL-safe of members; what was fetched stays for the next run. */
 void bert_hub_blob_close(bert_hub_blob *b);
 
+/* SHA-256 of a file of that size, and what git calls its content; false: it cannot be read, or has
+ * another size. */
+bool bert_hub_digests(const char *path, int64_t size, char sha256[BERT_DIGEST_HEX],
+                      char oid[BERT_DIGEST_HEX]);
 /* Whether a file that is there holds what the entry says, size and digest. */
 bool bert_hub_blob_is(const char *path, const bert_hub_entry *file);
 #endif

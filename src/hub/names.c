@@ -105,6 +105,13 @@ bool bert_hub_is_path(const char *path) {
     }
 }
 
+bool bert_hub_is_etag(const char *s) {
+    enum { LONGEST = 128 };
+    const size_t n = strlen(s);
+    return n && n <= LONGEST && s[0] != '.' &&
+           strspn(s, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_.") == n;
+}
+
 int bert_hub_distance(const char *a, const char *b, int most) {
     enum { LONGEST = 200 };
     const int n = (int)strlen(a), m = (int)strlen(b);

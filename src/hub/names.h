@@ -30,6 +30,9 @@ bool bert_hub_unfold(const char *folder, char *id, size_t capacity);
  * no backslash, drive letter or control character. */
 bool bert_hub_is_path(const char *path);
 
+/* An ETag that may become a file's name. */
+bool bert_hub_is_etag(const char *s);
+
 /* How many letters differ, were added or left out, at most `most` + 1. */
 int bert_hub_distance(const char *a, const char *b, int most);
 #endif

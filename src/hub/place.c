@@ -115,9 +115,10 @@ int bert_hub_paths_of(const bert_hub_target *t, const bert_hub_entry *f, bert_hu
         t->local ? join3(t->local, NOTES, "download") : join3(c->cache, ".locks", folder_of(c));
     p->lock = locks ? bert_path_join(locks, name) : NULL;
     free(locks);
-    if (p->partial && p->final && p->lock) return 0;
-    bert_hub_paths_free(p);
-    return bert_fail_memory(e, strlen(f->path));
+    int rc = p->partial && p->final && p->lock ? 0 : bert_fail_memory(e, strlen(f->path));
+    if (!rc && t->local) rc = make_parent(t->local, f->path, e);
+    if (rc) bert_hub_paths_free(p);
+    return rc;
 }
 
 void bert_hub_paths_free(bert_hub_paths *p) {

@@ -8,7 +8,8 @@ typedef struct {
     const char *local; /* NULL: the cache */
 } bert_hub_target;
 
-/* Where a file goes before it is linked, where it is while it is fetched, and its lock: malloc'ed. */
+/* Where a file goes before it is linked (in a directory that is made), where it is while it is
+ * fetched, and its lock: malloc'ed. */
 typedef struct {
     char *final, *partial, *lock;
 } bert_hub_paths;

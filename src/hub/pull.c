@@ -93,7 +93,8 @@ static int take_file(void *context, const bert_hub_file *f, bert_error *e) {
     bert_hub_entry *entry;
     const int rc = bert_hub_listing_add(context, f->path, f->size, &entry, e);
     if (rc || !entry) return rc;
-    if (f->etag) snprintf(entry->etag, sizeof entry->etag, "%.*s", BERT_HUB_ETAG - 1, f->etag);
+    if (f->etag && bert_hub_is_etag(f->etag))
+        snprintf(entry->etag, sizeof entry->etag, "%.*s", BERT_HUB_ETAG - 1, f->etag);
     if (f->oid) snprintf(entry->oid, sizeof entry->oid, "%.64s", f->oid);
     if (f->xet) snprintf(entry->xet, sizeof entry->xet, "%.64s", f->xet);
     return 0;
@@ -112,13 +113,6 @@ static int list(pull *p, bert_error *e) {
     return rc;
 }
 
-/* An etag becomes a file's name. */
-static bool is_etag(const char *s) {
-    const size_t n = strlen(s);
-    return n && n < BERT_HUB_ETAG && s[0] != '.' &&
-           strspn(s, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_.") == n;
-}
-
 static int complete_entry(pull *p, bert_hub_entry *f, bert_error *e) {
     if (*f->etag && f->size >= 0) return 0;
     char etag[BERT_HUB_ETAG] = "";
@@ -130,7 +124,7 @@ static int complete_entry(pull *p, bert_hub_entry *f, bert_error *e) {
     etag[sizeof etag - 1] = 0;
     if (!*f->etag) memcpy(f->etag, etag, sizeof etag);
     if (f->size < 0) f->size = size;
-    if (!is_etag(f->etag))
+    if (!bert_hub_is_etag(f->etag))
         return bert_fail(e, BERT_EFORMAT,
                          "%s of %s: the server gives it no ETag that names its content", f->path,
                          p->name.id);

@@ -33,7 +33,7 @@ static bool take(const char *path, const json_t *file, bert_hub_listing *l) {
     copy(entry->etag, sizeof entry->etag, file, "lfs_sha256");
     copy(entry->xet, sizeof entry->xet, file, "xet_hash");
     if (!*entry->etag) memcpy(entry->etag, entry->oid, sizeof entry->oid);
-    return *entry->etag != 0;
+    return bert_hub_is_etag(entry->etag); /* the cache may be others', too */
 }
 
 bool bert_hub_tree_read(const bert_hub_cached *c, bert_hub_listing *l) {

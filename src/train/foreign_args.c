@@ -20,6 +20,8 @@ static const struct {
     { name, false, NULL, "", alias, NULL, "on_overflow=truncate", NULL }
 #define TURNED(name, alias, as)                                                                    \
     { name, true, NULL, "false", alias, as, NULL, NULL }
+#define SWITCHED(name, when)                                                                       \
+    { name, true, when, "", name, NULL, NULL, NULL }
 #define SPELT(name, when, as, instead)                                                             \
     { name, false, when, "", name, as, NULL, instead }
 #define ONLY(name, when, alias, as)                                                                \
@@ -56,12 +58,17 @@ static const struct {
            "gradient_accumulation_steps makes a batch of smaller ones"),
     VALUE("neftune_noise_alpha", "", "there is no noise on embeddings"),
     SWITCH("ignore_data_skip", "false", "a resumed run begins at its batch and skips nothing"),
-    SWITCH("push_to_hub", "false", "nothing is uploaded; output_dir is what a hub takes"),
-    VALUE("push_to_hub_model_id|push_to_hub_organization|push_to_hub_token|hub_token|hub_model_id|"
-          "hub_strategy|hub_revision",
-          "*", "nothing is uploaded; output_dir is what a hub takes"),
-    SWITCH("hub_private_repo|hub_always_push", "*",
-           "nothing is uploaded; output_dir is what a hub takes"),
+    SWITCHED("push_to_hub", "true"),
+    SWITCH("push_to_hub", "false", "nothing is uploaded"),
+    SWITCHED("hub_private_repo", "true"),
+    SWITCHED("hub_private_repo", "false"),
+    SWITCH("hub_private_repo", "*", "its owner only sees it"),
+    NAMED("hub_model_id|push_to_hub_model_id", "hub_model_id"),
+    VALUE("hub_token|push_to_hub_token", "*", "HF_TOKEN, or a file, holds the token"),
+    VALUE("push_to_hub_organization", "*", "hub_model_id is ORGANISATION/NAME"),
+    VALUE("hub_strategy", "end|every_save", "the model is uploaded when it is trained"),
+    VALUE("hub_revision", "main", "bert push --revision uploads into a branch"),
+    SWITCH("hub_always_push", "*", "the model is uploaded when it is trained"),
     SWITCH("disable_tqdm", "*", "--quiet leaves the progress bar out"),
     SWITCH("do_train", "*", "bert train trains"),
     SWITCH("do_eval", "*", "it evaluates where there is a validation file"),

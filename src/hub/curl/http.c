@@ -9,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MOST_HOPS = 20, KEPT = 16 << 20, MOST_FAILURES = 5 };
+enum { MOST_HOPS = 20, KEPT = 4 << 20, MOST_FAILURES = 5 };
 
 struct hub_http {
     CURL *curl;
@@ -309,6 +309,7 @@ static void set_hop(CURL *c, hop *p, char *reason) {
     char range[40];
     snprintf(range, sizeof range, "%lld-", (long long)p->r->from);
     curl_easy_setopt(c, CURLOPT_RANGE, p->r->from > 0 ? range : NULL);
+    curl_easy_setopt(c, CURLOPT_FRESH_CONNECT, p->r->once ? 1L : 0L);
     set_proxy(c, p->url);
 }
 

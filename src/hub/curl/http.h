@@ -20,9 +20,10 @@ typedef struct {
     size_t body_bytes;
     int fd; /* or a part of a file, with file_bytes > 0 */
     int64_t file_at, file_bytes;
-    int64_t from;              /* > 0: Range */
-    bool no_token;             /* of a signed address */
-    bool stay;                 /* a redirect to another origin is the answer */
+    int64_t from;  /* > 0: Range */
+    bool no_token; /* of a signed address */
+    bool once;     /* not to be made twice: libcurl itself would, on a connection that is kept */
+    bool stay;     /* a redirect to another origin is the answer */
     const bert_hub_sink *sink; /* takes the body of a 200 or 206; NULL: it is kept */
     int (*sent)(void *context, int64_t bytes,
                 bert_error *e); /* bytes of the body, so far; or NULL */

@@ -129,5 +129,5 @@ const bert_hub_module bert_module_hub = {
     .list = list_files,
     .stat = stat_file,
     .fetch = hub_fetch,
-    .push = NULL,
+    .push = hub_push,
 };
