@@ -42,6 +42,13 @@ static void add_vectors(json_t *o, const bert_model *m) {
     if (prompt && *prompt) json_object_set_new(o, "default_prompt", json_string(prompt));
 }
 
+static void add_weights(json_t *o, const bert_model *m) {
+    const char *path = bert_model_weights(m), *slash = path ? strrchr(path, '/') : NULL;
+    if (slash) path = slash + 1;
+    if (path) json_object_set_new(o, "weights", json_text(path, strlen(path)));
+    json_object_set_new(o, "dtype", json_string(bert_model_dtype(m)));
+}
+
 static json_t *describe(const bert_model *m) {
     const bert_config *c = bert_model_config(m);
     const bert_tokenizer *t = bert_model_tokenizer(m);
@@ -61,6 +68,7 @@ static json_t *describe(const bert_model *m) {
         "max_length", (int)bert_model_max_length(m), "tokenizer_max_length",
         t ? (int)bert_tokenizer_max_length(t) : 0, "pooling", pooling, "normalize", (int)normalize);
     if (!o) return NULL;
+    add_weights(o, m);
     add_vectors(o, m);
     if (headed) {
         json_object_set_new(o, "labels", labels(m));
@@ -118,6 +126,14 @@ static bert_model *open_encoder(const char *name, const common *c, bert_error *e
 }
 
 /* What this build reads pictures with. */
+/* "f32 f16" */
+static json_t *joined(const char *const *words) {
+    char all[128] = "";
+    for (size_t n = 0; *words && n < sizeof all; words++)
+        n += (size_t)snprintf(all + n, sizeof all - n, "%s%s", n ? " " : "", *words);
+    return json_string(all);
+}
+
 static int show_formats(const common *c, bert_error *e) {
     char library[80];
     const char *name;
@@ -125,10 +141,21 @@ static int show_formats(const common *c, bert_error *e) {
     for (int i = 0; images && bert_image_format_at(i, &name, library, sizeof library); i++)
         json_object_set_new(images, name, json_string(library));
     const char *fetches = bert_pull_module(NULL);
+    json_t *reads = json_array(), *writes = json_object();
+    bert_convert_form f;
+    for (int i = 0; (name = bert_weight_file_at(i)); i++)
+        json_array_append_new(reads, json_string(name));
+    for (int i = 0; bert_convert_form_at(i, &f); i++)
+        json_object_set_new(writes, f.name, joined(f.dtypes));
+    if (o) json_object_set_new(o, "reads", reads);
+    if (o) json_object_set_new(o, "writes", writes);
     if (o) json_object_set_new(o, "images", images);
     if (o) json_object_set_new(o, "hub", fetches ? json_string(fetches) : json_null());
     if (o && output_json(c)) return output_line(o, e);
     json_t *v;
+    size_t i;
+    json_array_foreach(reads, i, v) printf("%-24s %s\n", i ? "" : "reads", json_string_value(v));
+    json_object_foreach(writes, name, v) printf("writes %-17s %s\n", name, json_string_value(v));
     if (!json_object_size(images))
         printf("no pictures: the module libbert-image.so is not there\n");
     json_object_foreach(images, name, v) printf("%-24s %s\n", name, json_string_value(v));
@@ -151,8 +178,8 @@ static int run(void *args, int operands, char **operand, bert_error *e) {
 }
 
 static const option options[] = {
-    {"formats", 0, NULL, "what this build reads and fetches with, instead of a model", set_true,
-     offsetof(arguments, formats), 0},
+    {"formats", 0, NULL, "what this build reads, writes and fetches with, instead of a model",
+     set_true, offsetof(arguments, formats), 0},
     {0},
 };
 

@@ -318,6 +318,11 @@ BERT_API const char *bert_model_label(const bert_model *m, int32_t i);
 BERT_API int64_t bert_model_parameter_count(const bert_model *m);
 /* As stored in the file. */
 BERT_API int64_t bert_model_parameter_bytes(const bert_model *m);
+/* The file (or index of files) that its weights come from; NULL: made from scratch. */
+BERT_API const char *bert_model_weights(const bert_model *m);
+/* What most of their bytes are: "F32", "F16", "Q8_0" ..; of packed weights the precision that they
+ * serve, "int8" or "medium". */
+BERT_API const char *bert_model_dtype(const bert_model *m);
 /* Names of parameters that were initialised because the checkpoint lacks them, and of tensors in
  * the checkpoint that nothing uses; i counts from 0, NULL past the end. */
 BERT_API const char *bert_model_new_parameter(const bert_model *m, int i);
@@ -365,7 +370,10 @@ typedef struct {
     const char *const *dtypes; /* what dtype may be; ended by NULL */
     bool file;                 /* one file, not a directory */
 } bert_convert_form;
-/* The formats; false past the end. */
+/* The files of weights that bert_model_open() reads, "model.safetensors" .. "*.gguf"; NULL past the
+ * end. */
+BERT_API const char *bert_weight_file_at(int i);
+/* The formats that bert_convert() writes; false past the end. */
 BERT_API bool bert_convert_form_at(int i, bert_convert_form *out);
 
 /* ----------------------------------------------------------------- 4. Session */

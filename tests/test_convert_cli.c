@@ -37,10 +37,34 @@ static void refuses(void **state) {
     expect(1, bert("convert m -o /dev/null/new"));
 }
 
+static void formats_are_told(void **state) {
+    (void)state;
+    expect(0, bert("info half"));
+    json_t *o = line(0);
+    assert_string_equal(json_string_value(json_object_get(o, "dtype")), "F16");
+    assert_string_equal(json_string_value(json_object_get(o, "weights")), "model.safetensors");
+    json_decref(o);
+    expect(0, bert("convert m -o fast --format packed --dtype int8"));
+    expect(0, bert("info fast"));
+    o = line(0);
+    assert_string_equal(json_string_value(json_object_get(o, "dtype")), "int8");
+    json_decref(o);
+    expect(1, bert("classify fast 'w1 w2'"));
+    says(err, "--precision int8");
+    expect(0, bert("classify fast 'w1 w2' --precision int8"));
+    expect(0, bert("info --formats"));
+    says(out, "\"model.safetensors\",");
+    says(out, "*.gguf");
+    says(out, "\"gguf\":\"f32 f16 bf16 q8_0\"");
+    expect(0, bert("info --formats --columns"));
+    says(out, "writes safetensors");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(converts),
         cmocka_unit_test(refuses),
+        cmocka_unit_test(formats_are_told),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -19,6 +19,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 import torch
 import transformers
+from safetensors.torch import load_file
 from transformers import AutoConfig
 
 import libbert
@@ -53,8 +54,12 @@ def reference(model, ids, types, takes_types, choice):
                 out = model(**({k: v[None] for k, v in tensor.items()} if choice else tensor))
                 if hasattr(out, "start_logits"):
                     found = torch.stack([out.start_logits, out.end_logits], -1)
+                elif hasattr(out, "prediction_logits"):  # here each token has its sequence's second answer behind it
+                    second = out.sop_logits if hasattr(out, "sop_logits") else out.seq_relationship_logits
+                    words = out.prediction_logits
+                    found = torch.cat([words, second[:, None].expand(-1, words.shape[1], -1)], -1)
                 else:
-                    found = out.prediction_logits if hasattr(out, "prediction_logits") else out.logits
+                    found = out.logits
                 logits += found.reshape(-1).tolist()
     return hidden, logits or None
 
@@ -110,10 +115,15 @@ class Case:
             raise ValueError("no class in config.json")
         torch.save(state, self.path(name) + "/pytorch_model.bin", **options)
 
+    def state(self):
+        """All names, tied ones twice, as they were before transformers 5 renamed some in memory only."""
+        state, files = self.model.state_dict(), load_file(self.path("whole") + "/model.safetensors")
+        return state if set(files) <= set(state) else files
+
     def old_names(self):
         """As the first checkpoints have them."""
         old = {}
-        for k, v in self.model.state_dict().items():
+        for k, v in self.state().items():
             if k.endswith("LayerNorm.weight") or k.endswith("LayerNorm.bias"):
                 k = k.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta")
             old[k] = v
@@ -123,8 +133,8 @@ class Case:
         return old
 
     def into(self):
-        state = self.model.state_dict()
         self.model.save_pretrained(self.path("whole"))
+        state = self.state()
         yield "safetensors", lambda: self.here("whole")[0]
         self.model.save_pretrained(self.path("cut"), max_shard_size="8KB")
         yield "shards", lambda: self.here("cut")[0]

@@ -55,6 +55,16 @@ bool bert_pretrained_recognises(const char *path) {
     return kind_of(path) != NULL;
 }
 
+const char *bert_weight_file_at(int i) {
+    for (int k = STOCK - 1; k >= 0 && i >= 0; k--) /* the directory's first */
+        for (int n = 0; stock[k]->weight_file; n++) {
+            const char *name = stock[k]->weight_file(n);
+            if (!name) break;
+            if (!i--) return name;
+        }
+    return NULL;
+}
+
 /* ---- Opening */
 
 /* The folder of the module that holds config.json, weights and tokenizer, malloc'ed: "", the

@@ -132,6 +132,10 @@ static int lacks(const void *place, const char *folder, bool config, bert_error 
     return rc;
 }
 
+static const char *weight_file(int i) {
+    return i < (int)(sizeof weights / sizeof *weights) ? weights[i].name : NULL;
+}
+
 const bert_pretrained_kind bert_pretrained_in_directory = {
     .name = "directory",
     .recognises = is_directory,
@@ -142,4 +146,5 @@ const bert_pretrained_kind bert_pretrained_in_directory = {
     .tensors = tensors,
     .list = list,
     .lacks = lacks,
+    .weight_file = weight_file,
 };

@@ -152,7 +152,12 @@ static void *open_place(const char *path, bert_error *e) {
     return NULL;
 }
 
+static const char *weight_file(int i) {
+    return i ? NULL : "*.gguf";
+}
+
 const bert_pretrained_kind bert_pretrained_in_gguf = {
+    .weight_file = weight_file,
     .name = "GGUF file",
     .recognises = recognises,
     .open = open_place,

@@ -23,5 +23,7 @@ typedef struct {
     /* Fails saying why it has no config.json, or no tensors, and what to do. NULL: it is just said
      * that it has none. */
     int (*lacks)(const void *place, const char *folder, bool config, bert_error *e);
+    /* What its files of weights are called; i counts from 0, NULL past the end. NULL: nothing. */
+    const char *(*weight_file)(int i);
 } bert_pretrained_kind;
 #endif

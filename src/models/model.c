@@ -382,6 +382,22 @@ int64_t bert_model_parameter_bytes(const bert_model *m) {
     return n;
 }
 
+const char *bert_model_weights(const bert_model *m) {
+    return m->weights.file ? m->weights.path : NULL;
+}
+
+const char *bert_model_dtype(const bert_model *m) {
+    int64_t bytes[BERT_DTYPE_COUNT] = {0};
+    int most = BERT_F32;
+    if (m->weights.packed.copies) return bert_precision_name(m->weights.packed.precision);
+    for (int i = 0; i < m->weights.used_count; i++) {
+        const bert_stored_tensor *t = m->weights.used[i];
+        bytes[t->dtype] += (int64_t)t->bytes;
+        if (bytes[t->dtype] > bytes[most]) most = (int)t->dtype;
+    }
+    return bert_dtype_name((bert_dtype)most);
+}
+
 const char *bert_model_new_parameter(const bert_model *m, int i) {
     return i >= 0 && i < m->weights.added.n ? m->weights.added.items[i] : NULL;
 }
