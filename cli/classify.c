@@ -44,14 +44,27 @@ static json_t *likely_labels(const shape *s, const float *scores) {
     return list;
 }
 
+/* A score under its label's name, and its number where another label has the name already. */
+static int set_score(json_t *all, const char *name, int32_t i, float score) {
+    char number[16], *key = NULL;
+    if (json_object_get(all, name)) {
+        snprintf(number, sizeof number, " (%d)", (int)i);
+        key = malloc(strlen(name) + sizeof number);
+        if (key) strcat(strcpy(key, name), number);
+        if (!key) return -1;
+    }
+    int rc = json_object_set_new(all, key ? key : name, json_number((double)score));
+    free(key);
+    return rc;
+}
+
 static int json_row(const shape *s, const float *scores, const bert_text_info *info,
                     bert_error *e) {
     int32_t best = best_of(scores, s->labels);
     json_t *row = json_object(), *all = json_object();
     int rc = !row || !all;
     for (int32_t i = 0; i < s->labels; i++)
-        rc |=
-            json_object_set_new(all, bert_model_label(s->model, i), json_number((double)scores[i]));
+        rc |= set_score(all, bert_model_label(s->model, i), i, scores[i]);
     if (s->kind == ONE_LABEL)
         rc |= json_object_set_new(row, "label", json_string(bert_model_label(s->model, best)));
     if (s->kind == SEVERAL_LABELS)
@@ -165,8 +178,7 @@ static int show_zero_shot(const zero_shot *z, const bert_text *text, const float
         return 0;
     }
     json_t *all = json_object();
-    for (int32_t i = 0; all && i < z->n; i++)
-        json_object_set_new(all, z->labels[i], json_number((double)scores[i]));
+    for (int32_t i = 0; all && i < z->n; i++) set_score(all, z->labels[i], i, scores[i]);
     json_t *row = json_pack("{s:s,s:o,s:o}", "label", z->labels[best], "score",
                             json_number((double)scores[best]), "scores", all);
     if (row) json_dropped(row, &most);

@@ -326,7 +326,8 @@ static int finish(const arguments *a, job *j, screen *s, bert_error *e) {
     if (!m && j->validation && !(m = bert_trainer_evaluate(j->trainer, j->validation, e)))
         return BERT_EINVAL;
     progress_clear(&s->bar);
-    ending_notes(&a->common, &a->training, t);
+    ending_notes(&a->common, &a->training, t,
+                 s->marked_step && s->marked_step == t->best_global_step);
     int rc = bert_trainer_save(j->trainer, e);
     if (rc) return rc;
     return output_json(&a->common) ? print_json(a, t, s, m, j->train, e)

@@ -60,14 +60,17 @@ void metric_notes(const common *c, const bert_training_args *a, const bert_train
     metric_note(c, "early-stopping-metric", a->early_stopping_metric, t->stopping_metric_name);
 }
 
-void ending_notes(const common *c, const bert_training_args *a, const bert_trainer_state *t) {
+void ending_notes(const common *c, const bert_training_args *a, const bert_trainer_state *t,
+                  bool is_marked) {
     const char *best = t->best_metric_name;
     const bool keeps = a->load_best_model_at_end;
     note(c, "%s", t->why);
     if (t->best_global_step)
         note(c, "the best %s, %.4f, was at step %lld%s%s", best, t->best_metric,
              (long long)t->best_global_step,
-             keeps ? ", whose weights are taken" : ", the last row marked *",
+             keeps       ? ", whose weights are taken"
+             : is_marked ? ", the last row marked *"
+                         : "",
              keeps || t->best_global_step == t->global_step
                  ? ""
                  : "; the weights are those of the last step");

@@ -15,5 +15,6 @@ void idle_notes(const common *c, const bert_training_args *a, const given_argume
 /* Metrics that have another name for this data than the arguments give them. */
 void metric_notes(const common *c, const bert_training_args *a, const bert_trainer_state *t);
 /* Why training ended, and which weights were the best. */
-void ending_notes(const common *c, const bert_training_args *a, const bert_trainer_state *t);
+void ending_notes(const common *c, const bert_training_args *a, const bert_trainer_state *t,
+                  bool is_marked);
 #endif

@@ -109,6 +109,7 @@ static void evaluation_row(screen *s, const bert_trainer_state *t) {
         s->header = true;
     }
     print_values(s, t, order, n);
+    if (t->is_best) s->marked_step = t->global_step;
     s->loss_sum = 0;
     s->loss_steps = 0;
     say_undefined(s, t);

@@ -13,6 +13,7 @@ typedef struct {
     double loss_sum; /* since the latest evaluation */
     int64_t loss_steps;
     int64_t evaluated_step;
+    int64_t marked_step; /* of the last row that is marked as the best; 0: none is */
     bool header, undefined_is_said, final; /* final: evaluations are of the finished model */
     double train_loss, runtime;
 } screen;

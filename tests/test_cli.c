@@ -359,6 +359,8 @@ static void heads_print(void **state) {
     json_t *scores = json_object_get(o, "scores");
     assert_float_equal(number(scores, "red") + number(scores, "blue"), 1, 1e-6);
     json_decref(o);
+    expect(0, bert("classify nli 'the cat sat' --candidate-labels red,red"));
+    says(out, "\"red (1)\":"); /* a key is there once */
     expect(1, bert("classify ce 'the cat sat' --candidate-labels red,blue"));
     says(err, "entailment");
     expect(0, bert("fill lm 'the [MASK] sat' --columns && '%s' tag ner 'the cat' --columns && '%s' "

@@ -49,6 +49,18 @@ static void finish(world *w, bert_trainer *t) {
     end(w);
 }
 
+static void quarters_are_written_as_such(void **state) {
+    (void)state;
+    world w;
+    bert_trainer *t = begin_report(&w, 7);
+    char *report = report_of(&w, t), *figure = figure_of(report, "Accuracy by confidence");
+    assert_int_equal(count(figure, ">0.25</text>"), 2); /* of both axes */
+    assert_int_equal(count(figure, ">0.75</text>"), 2);
+    free(figure);
+    free(report);
+    finish(&w, t);
+}
+
 static void the_learning_rate_needs_no_log(void **state) {
     (void)state;
     world w;
@@ -158,6 +170,7 @@ static void axes_are_of_values_of_one_size(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(quarters_are_written_as_such),
         cmocka_unit_test(the_learning_rate_needs_no_log),
         cmocka_unit_test(a_plateau_is_in_the_learning_rate),
         cmocka_unit_test(one_point_lies_in_the_middle),

@@ -34,7 +34,22 @@ static void the_table_shows_what_decides(void **state) {
     says(out, "saved in b after 2 steps");
     expect(0, bert(VALIDATED "-o c --num-train-epochs 1 --early-stopping-patience 1 "
                              "--early-stopping-metric accuracy"));
-    says(err, "all 1 epochs are done");
+    says(err, "its one epoch is done");
+}
+
+/* Its row was shown by the run before. */
+static void the_best_row_may_not_be_there(void **state) {
+    (void)state;
+    static const char run[] =
+        VALIDATED "-o best --eval-steps 2 --save-strategy steps --save-steps 2 "
+                  "--learning-rate 0 --max-steps ";
+    char command[400];
+    snprintf(command, sizeof command, "%s4", run);
+    expect(0, bert("%s", command));
+    says(err, "was at step 2, the last row marked *");
+    snprintf(command, sizeof command, "%s6 --resume-from-checkpoint last", run);
+    expect(0, bert("%s", command));
+    says(err, "was at step 2; the weights are those of the last step");
 }
 
 static void steps_alone_mean_steps(void **state) {
@@ -159,6 +174,7 @@ static void all_unknown_options_are_named_at_once(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_table_shows_what_decides),
+        cmocka_unit_test(the_best_row_may_not_be_there),
         cmocka_unit_test(steps_alone_mean_steps),
         cmocka_unit_test(finished_work_is_safe),
         cmocka_unit_test(a_metric_may_be_undefined),

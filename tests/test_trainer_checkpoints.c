@@ -1,5 +1,6 @@
 /* Checkpoints of the trainer: resuming from each, what is kept, what a full disk or a kill leaves.
  */
+#include "train/trainer.h"
 #include "trainer_world.h"
 #include <fcntl.h>
 #include <signal.h>
@@ -272,6 +273,47 @@ static void the_best_is_kept_by_a_resumed_run(void **state) {
     end(&w);
 }
 
+/* The best of an evaluation's metric by the log, and its step. */
+static double best_logged(const bert_trainer *t, const char *key, int64_t *step) {
+    const json_t *record;
+    double best = -1;
+    size_t i;
+    json_array_foreach(t->log_history, i, record) {
+        const json_t *v = json_object_get(record, key);
+        if (!json_is_number(v) || json_number_value(v) <= best) continue;
+        best = json_number_value(v);
+        *step = json_integer_value(json_object_get(record, "step"));
+    }
+    return best;
+}
+
+/* It is not the best by the metric of before. */
+static void a_resumed_run_may_have_another_metric(void **state) {
+    (void)state;
+    world w;
+    begin(&w, 0);
+    set_worsening(&w);
+    w.args.load_best_model_at_end = false;
+    w.args.early_stopping_patience = 100;
+    strcpy(w.args.metric_for_best_model, "loss");
+    write_to(&w, "other");
+    watcher first = {.stop_at = 20, .stop_on = BERT_ON_STEP_END};
+    assert_int_equal(train_watched(&w, &first), BERT_EINTERRUPTED);
+    bert_error_clear(&w.e);
+    strcpy(w.args.resume_from_checkpoint, "last");
+    strcpy(w.args.metric_for_best_model, "accuracy");
+    open_model(&w);
+    bert_trainer *t = trainer_of(&w);
+    check(&w, !bert_trainer_train(t, &w.e));
+    const bert_trainer_state *s = bert_trainer_get_state(t);
+    int64_t step = 0;
+    assert_string_equal(s->best_metric_name, "accuracy");
+    assert_float_equal(s->best_metric, best_logged(t, "eval_accuracy", &step), 1e-9);
+    assert_int_equal(s->best_global_step, step);
+    bert_trainer_free(t);
+    end(&w);
+}
+
 /* A full disk, by the limit on the size of a file: the write of the weights fails. */
 static void a_full_disk_keeps_the_last_checkpoint(void **state) {
     (void)state;
@@ -412,6 +454,7 @@ int main(void) {
         cmocka_unit_test(a_checkpoint_may_hold_the_model_only),
         cmocka_unit_test(the_best_is_kept_and_loaded),
         cmocka_unit_test(the_best_is_kept_by_a_resumed_run),
+        cmocka_unit_test(a_resumed_run_may_have_another_metric),
         cmocka_unit_test(a_second_run_into_a_directory_is_refused),
         cmocka_unit_test(a_full_disk_keeps_the_last_checkpoint),
         cmocka_unit_test(a_killed_run_goes_on_to_the_same_bits),

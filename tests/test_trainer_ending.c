@@ -103,7 +103,7 @@ static void other_endings_are_told_apart(void **state) {
     bert_trainer *t = trainer_of(&w);
     ends(t, BERT_END_NONE, "");
     check(&w, !bert_trainer_train(t, &w.e));
-    ends(t, BERT_END_COMPLETE, "all 1 epochs");
+    ends(t, BERT_END_COMPLETE, "its one epoch");
     check(&w, !bert_trainer_add_callback(t, end_at_three, NULL, &w.e));
     check(&w, !bert_trainer_train(t, &w.e));
     ends(t, BERT_END_CALLBACK, "at step 3 of 8");

@@ -1,4 +1,5 @@
 #include "base/file.h"
+#include "base/blank.h"
 #include "base/error.h"
 #include "base/number.h"
 #include <errno.h>
@@ -150,8 +151,7 @@ const char *bert_file_instead(const char *data, size_t size) {
         {"PK\3\4", "is a zip archive (as PyTorch's checkpoints are), not the file"},
         {"\x1f\x8b", "is compressed (gzip); unpack it first"},
     };
-    while (size && (*data == ' ' || *data == '\n' || *data == '\r' || *data == '\t'))
-        data++, size--;
+    while (size && bert_is_blank(*data)) data++, size--;
     if (!size) return "is empty";
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         const size_t n = strlen(kinds[i].start);

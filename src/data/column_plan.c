@@ -1,4 +1,5 @@
 #include "data/column_plan.h"
+#include "base/blank.h"
 #include "base/error.h"
 #include "base/file.h"
 #include <stdio.h>
@@ -8,12 +9,8 @@
 
 /* ---- Lines */
 
-static bool blank(char c) {
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
 bool bert_blank_line(const char *line, size_t n) {
-    while (n && blank(line[n - 1])) n--;
+    while (n && bert_is_blank(line[n - 1])) n--;
     return !n;
 }
 
@@ -25,17 +22,17 @@ bool bert_document_line(const char *line, size_t n) {
 static int split_blanks(char *line, size_t n, bert_field *out) {
     int count = 0;
     for (size_t i = 0, from; count <= BERT_COLUMNS_MAX; count++) {
-        while (i < n && blank(line[i])) i++;
+        while (i < n && bert_is_blank(line[i])) i++;
         if (i == n) break;
-        for (from = i; i < n && !blank(line[i]);) i++;
+        for (from = i; i < n && !bert_is_blank(line[i]);) i++;
         out[count] = (bert_field){line + from, i - from};
     }
     return count;
 }
 
 static bert_field trimmed(char *text, size_t n) {
-    while (n && blank(*text)) text++, n--;
-    while (n && blank(text[n - 1])) n--;
+    while (n && bert_is_blank(*text)) text++, n--;
+    while (n && bert_is_blank(text[n - 1])) n--;
     return (bert_field){text, n};
 }
 
@@ -88,21 +85,22 @@ static bool begins_with(const char *s, size_t n, const char *word) {
 static bool says_something(const char *line, size_t n) {
     static const char *const marks[] = {"newdoc", "newpar", "begin document", "end document"};
     size_t i = 1, key;
-    while (i < n && blank(line[i])) i++;
+    while (i < n && bert_is_blank(line[i])) i++;
     for (size_t k = 0; k < sizeof marks / sizeof *marks; k++)
         if (begins_with(line + i, n - i, marks[k])) return true;
     if (i == 1) return false; /* #word */
-    for (key = i; i < n && !blank(line[i]) && line[i] != '=';) i++;
+    for (key = i; i < n && !bert_is_blank(line[i]) && line[i] != '=';) i++;
     if (i == key) return false;
-    while (i < n && blank(line[i])) i++;
-    return i < n && line[i] == '=' && (i + 1 == n || blank(line[i + 1]));
+    while (i < n && bert_is_blank(line[i])) i++;
+    return i < n && line[i] == '=' && (i + 1 == n || bert_is_blank(line[i + 1]));
 }
 
 static int count_columns(char separator, const char *line, size_t n) {
     int count = 0;
     bool quoted = false;
     if (separator == ' ') {
-        for (size_t i = 0; i < n; i++) count += !blank(line[i]) && (!i || blank(line[i - 1]));
+        for (size_t i = 0; i < n; i++)
+            count += !bert_is_blank(line[i]) && (!i || bert_is_blank(line[i - 1]));
         return count;
     }
     for (size_t i = 0; i < n; i++) {
@@ -113,7 +111,7 @@ static int count_columns(char separator, const char *line, size_t n) {
 }
 
 bool bert_comment_line(const bert_column_plan *p, const char *line, size_t n) {
-    while (n && blank(line[n - 1])) n--;
+    while (n && bert_is_blank(line[n - 1])) n--;
     if (!n || *line != '#' || bert_separator_quotes(p->separator)) return false;
     const int columns = count_columns(p->separator, line, n);
     if (columns != p->columns) return !p->ragged || columns < p->columns || says_something(line, n);
@@ -385,7 +383,8 @@ static int choose_columns(const sample *s, bert_column_plan *p, const char **kin
 
 static int words_in(const bert_field *f) {
     int n = 0;
-    for (size_t i = 0; i < f->bytes; i++) n += !blank(f->text[i]) && (!i || blank(f->text[i - 1]));
+    for (size_t i = 0; i < f->bytes; i++)
+        n += !bert_is_blank(f->text[i]) && (!i || bert_is_blank(f->text[i - 1]));
     return n;
 }
 

@@ -1,4 +1,5 @@
 #include "data/label_list.h"
+#include "base/blank.h"
 #include "base/error.h"
 #include "base/number.h"
 #include <stdlib.h>
@@ -19,12 +20,8 @@ typedef struct {
     int32_t room;
 } parser;
 
-static bool blank(char c) {
-    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
-}
-
 static void skip_blanks(parser *s) {
-    while (s->p < s->end && blank(*s->p)) s->p++;
+    while (s->p < s->end && bert_is_blank(*s->p)) s->p++;
 }
 
 /* A quoted text; false: it does not end. */
@@ -48,7 +45,7 @@ static bool read_bare(parser *s, bert_text *out) {
                                            {"false", "0"}, {"None", "nan"}, {"null", "nan"},
                                            {"NaN", "nan"}, {"nan", "nan"}};
     const char *from = s->p;
-    while (s->p < s->end && !blank(*s->p) && !strchr(",:])}", *s->p)) s->p++;
+    while (s->p < s->end && !bert_is_blank(*s->p) && !strchr(",:])}", *s->p)) s->p++;
     const size_t n = (size_t)(s->p - from);
     char *copy = s->to, *stop;
     if (!n || memchr(from, 0, n)) return false;
@@ -113,8 +110,8 @@ static bool begins(const char *text, size_t n, const char *with) {
 int bert_list_parse(const char *text, size_t n, bert_list *out, bert_error *e) {
     static const char pairs[] = "[](){}";
     *out = (bert_list){.kind = BERT_LIST_NONE};
-    while (n && blank(*text)) text++, n--;
-    while (n && blank(text[n - 1])) n--;
+    while (n && bert_is_blank(*text)) text++, n--;
+    while (n && bert_is_blank(text[n - 1])) n--;
     if (begins(text, n, "array([") || begins(text, n, "tensor([")) {
         out->kind = BERT_LIST_ODD;
         return 0;

@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "data/dataset.h"
 #include "data/predictions.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,8 +39,16 @@ static int32_t best_of(const prediction *r) {
 
 static json_t *scores_by_name(prediction *r) {
     json_t *o = json_object();
-    for (int32_t i = 0; o && i < r->n; i++)
-        put(r, o, r->set->names[i], bert_json_number((double)r->scores[i]));
+    for (int32_t i = 0; o && i < r->n; i++) {
+        const char *name = r->set->names[i];
+        char *key = NULL; /* with its number, where another label has the name already */
+        if (json_object_get(o, name) && asprintf(&key, "%s (%d)", name, (int)i) < 0) {
+            r->failed = true;
+            continue;
+        }
+        put(r, o, key ? key : name, bert_json_number((double)r->scores[i]));
+        free(key);
+    }
     return o;
 }
 

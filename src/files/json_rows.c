@@ -1,4 +1,5 @@
 #include "files/json_rows.h"
+#include "base/blank.h"
 #include "base/error.h"
 #include "files/json.h"
 #include "files/lines.h"
@@ -60,10 +61,6 @@ static int fail_at(const bert_json_rows *r, int64_t line, bert_error *e, const c
     return bert_fail(e, BERT_EFORMAT, "%s:%lld: %s", r->path, (long long)line, what);
 }
 
-static bool blank(char c) {
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
 static void skip(bert_json_rows *r, size_t n) {
     r->rest += n;
     r->n -= n;
@@ -72,7 +69,7 @@ static void skip(bert_json_rows *r, size_t n) {
 /* Puts r->rest on the next byte that is not blank: 1, 0 at the end of the file, or an error. */
 static int find_byte(bert_json_rows *r, bert_error *e) {
     for (;;) {
-        while (r->n && blank(*r->rest)) skip(r, 1);
+        while (r->n && bert_is_blank(*r->rest)) skip(r, 1);
         if (r->n) return 1;
         int rc = bert_lines_next(r->lines, &r->rest, &r->n, e);
         if (rc <= 0) return rc;

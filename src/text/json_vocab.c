@@ -1,4 +1,5 @@
 #include "text/json_vocab.h"
+#include "base/blank.h"
 #include "base/error.h"
 #include "text/code_points.h"
 #include <stdlib.h>
@@ -8,8 +9,7 @@ typedef struct {
 } cursor;
 
 static void skip_space(cursor *c) {
-    while (c->p < c->end && (*c->p == ' ' || *c->p == '\n' || *c->p == '\t' || *c->p == '\r'))
-        c->p++;
+    while (c->p < c->end && bert_is_blank(*c->p)) c->p++;
 }
 
 static bool take(cursor *c, char what) {

@@ -80,6 +80,8 @@ static json_t *run_json(const bert_trainer *t) {
         json_object_set_new(order, order_keys[i], json_string(text));
     }
     json_object_set_new(order, "rows", json_integer(bert_dataset_size(t->train)));
+    json_object_set_new(run, "best_name", json_string(t->best_name));
+    json_object_set_new(run, "stopping_name", json_string(t->stopping_name));
     json_object_set_new(run, "due", json_integer(t->run.due));
     json_object_set_new(run, "order", order);
     return run;
@@ -127,7 +129,7 @@ static json_t *state_json(const bert_trainer *t) {
 /* Every key is there, unless memory was out on the way. */
 static bool complete(const json_t *state) {
     const json_t *run = json_object_get(json_object_get(state, CALLBACKS), RUN);
-    return json_object_size(state) == 20 && json_object_size(run) == RUN_KEYS + 2 &&
+    return json_object_size(state) == 20 && json_object_size(run) == RUN_KEYS + 4 &&
            json_object_size(json_object_get(run, "order")) == ORDER_KEYS + 1;
 }
 
@@ -459,6 +461,47 @@ static int check_order(const bert_trainer *t, const json_t *order, const char *w
     return BERT_OK;
 }
 
+/* Whether a metric of the run is the one that it was; of older checkpoints, yes. */
+static bool is_same(const json_t *run, const char *key, const char *now) {
+    const char *was = json_string_value(json_object_get(run, key));
+    return !was || !strcmp(was, now);
+}
+
+/* Whether the weights of a step can still be taken. */
+static bool is_kept(const bert_trainer *t, int64_t step) {
+    char path[1200];
+    path_of(path, sizeof path, t->args.output_dir, step);
+    return step == t->run.global_step || !access(path, F_OK);
+}
+
+/* Under another metric_for_best_model the best is looked for anew among the evaluations so far, of
+ * those whose weights are there where they would be needed. */
+static void choose_best_anew(bert_trainer *t) {
+    const bool needed =
+        t->args.load_best_model_at_end || t->args.save_strategy == BERT_STRATEGY_BEST;
+    char key[BERT_MAX_NAME + 8];
+    const json_t *record;
+    size_t i;
+    snprintf(key, sizeof key, "eval_%s", t->best_name);
+    t->run.best_metric = t->run.plateau.best = (double)NAN;
+    t->run.best_step = 0;
+    t->best_checkpoint[0] = 0;
+    json_array_foreach(t->log_history, i, record) {
+        const json_t *v = json_object_get(record, key);
+        const int64_t step = json_integer_value(json_object_get(record, "step"));
+        if (!json_is_number(v) || !step || (needed && !is_kept(t, step))) continue;
+        const double value = json_number_value(v), best = t->run.best_metric;
+        const bool more = t->args.greater_is_better < 0
+                              ? bert_metric_greater_is_better(t->best_name)
+                              : t->args.greater_is_better > 0;
+        if (!isnan(best) && (more ? value <= best : value >= best)) continue;
+        t->run.best_metric = value;
+        t->run.best_step = step;
+        path_of(t->best_checkpoint, sizeof t->best_checkpoint, t->args.output_dir, step);
+        if (access(t->best_checkpoint, F_OK)) t->best_checkpoint[0] = 0;
+    }
+}
+
 static int read_state(bert_trainer *t, const json_t *state, const char *where, bert_error *e) {
     const json_t *run = json_object_get(json_object_get(state, CALLBACKS), RUN);
     json_t *history = json_object_get(state, "log_history");
@@ -474,7 +517,13 @@ static int read_state(bert_trainer *t, const json_t *state, const char *where, b
     if (best && (!access(here, F_OK) || access(best, F_OK)))
         memcpy(t->best_checkpoint, here, sizeof here);
     json_array_clear(t->log_history);
-    return json_array_extend(t->log_history, history) ? bert_fail_memory(e, 1) : BERT_OK;
+    if (json_array_extend(t->log_history, history)) return bert_fail_memory(e, 1);
+    if (!is_same(run, "best_name", t->best_name)) choose_best_anew(t);
+    if (!is_same(run, "stopping_name", t->stopping_name)) {
+        t->run.stopping_best = (double)NAN;
+        t->run.patience = 0;
+    }
+    return BERT_OK;
 }
 
 int bert_checkpoint_load(bert_trainer *t, const char *directory, bert_error *e) {

@@ -18,9 +18,14 @@ static int say_patience(const bert_trainer *t, char *out, size_t n) {
 }
 
 static int say_complete(const bert_trainer *t, char *out, size_t n) {
+    const double epochs = t->args.num_train_epochs;
     if (t->args.max_steps > 0)
-        return bert_snprintf(out, n, "all %lld steps are done", (long long)t->max_steps);
-    return bert_snprintf(out, n, "all %g epochs are done", t->args.num_train_epochs);
+        return t->max_steps == 1
+                   ? bert_snprintf(out, n, "its one step is done")
+                   : bert_snprintf(out, n, "all %lld steps are done", (long long)t->max_steps);
+    return epochs > 1   ? bert_snprintf(out, n, "all %g epochs are done", epochs)
+           : epochs < 1 ? bert_snprintf(out, n, "%g of an epoch is done", epochs)
+                        : bert_snprintf(out, n, "its one epoch is done");
 }
 
 void bert_trainer_set_ending(bert_trainer *t, bert_ending ending) {

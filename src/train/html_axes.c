@@ -12,6 +12,14 @@ double bert_axes_y(const bert_axes *r, double y) {
     return HEIGHT - BOTTOM - (y - r->y0) / (r->y1 - r->y0) * (HEIGHT - BOTTOM - TOP);
 }
 
+/* Decimals of a tick: 2 of a quarter. */
+static int decimals_of(double tick) {
+    const int step = (int)floor(log10(tick) + 1e-9);
+    int n = step < 0 ? -step : 0;
+    for (double x = tick * pow(10, n); fabs(x - round(x)) > 1e-6 * x && n < 12; n++) x *= 10;
+    return n;
+}
+
 /* A line's number: as many decimals as its distance to the next one needs. */
 static void put_label(bert_page *p, const bert_axes *r, double y, double at) {
     const double most = fmax(fabs(r->y0), fabs(r->y1));
@@ -21,7 +29,7 @@ static void put_label(bert_page *p, const bert_axes *r, double y, double at) {
     if (size > 5 || step < -5)
         bert_page_put(p, "%.*g</text>", digits < 3 ? 3 : digits, y);
     else
-        bert_page_put(p, "%.*f</text>", step < 0 ? -step : 0, y);
+        bert_page_put(p, "%.*f</text>", decimals_of(r->tick), y);
 }
 
 /* Above an end of the axis, or below a tick in it. */
