@@ -39,9 +39,6 @@ static const struct {
     const char *file, *include;
 } exceptions[] = {
     /* circles */
-    {"src/text/bpe.c", "text/tokenization.h"},
-    {"src/text/unigram.c", "text/tokenization.h"},
-    {"src/text/tokenizer_class.h", "text/load.h"},
     {NULL, NULL},
 };
 enum { EXCEPTIONS = sizeof exceptions / sizeof *exceptions - 1 };

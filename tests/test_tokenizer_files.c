@@ -2,6 +2,7 @@
  * bad files, directories; and decoding. */
 #include "small_tokenizer.h"
 #include "text/base64.h"
+#include "text/tokenizer.h"
 #include <jansson.h>
 
 /* ------------------------------------------------------------------- Vocabulary, decoding */
@@ -137,6 +138,31 @@ static void check_golden(const char *file, size_t cases, bool saved) {
 }
 
 #define GOLDEN BERT_SOURCE_DIR "/tests/golden/"
+/* What whole-word masks go by. */
+static void tokens_show_whether_they_go_on(void **state) {
+    (void)state;
+    static const struct {
+        size_t tokenizer;
+        const char *begins, *goes_on, *special;
+    } rows[] = {{0, "\xc4\xa0the", "t", "<s>"}, {4, "\xe2\x96\x81the", "the", "<mask>"}};
+    json_error_t je;
+    json_t *golden = json_load_file(GOLDEN "tokenizers.json", JSON_ALLOW_NUL, &je);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        tools x = open_golden(
+            json_array_get(json_object_get(golden, "tokenizers"), rows[i].tokenizer), 0, false);
+        assert_false(bert_token_continues(x.t, bert_token_id(x.t, rows[i].begins)));
+        assert_true(bert_token_continues(x.t, bert_token_id(x.t, rows[i].goes_on)));
+        assert_false(bert_token_continues(x.t, bert_token_id(x.t, rows[i].special)));
+        assert_false(bert_token_continues(x.t, -1));
+        close_tools(x);
+    }
+    json_decref(golden);
+    tools x = open_small(NULL);
+    assert_true(bert_token_continues(x.t, _A));
+    assert_false(bert_token_continues(x.t, A));
+    close_tools(x);
+}
+
 /* A megabyte without a space is a word like others to every model: it would take hours, were it
  * quadratic. What is cut off at its end is the same in all windows of the text. */
 static void long_words_are_read(void **state) {
@@ -584,6 +610,7 @@ int main(void) {
         cmocka_unit_test(decoding_cleans_up),
         cmocka_unit_test(golden_cases),
         cmocka_unit_test(golden_cases_after_saving),
+        cmocka_unit_test(tokens_show_whether_they_go_on),
         cmocka_unit_test(long_words_are_read),
         cmocka_unit_test(golden_directories),
         cmocka_unit_test(bad_pieces_are_named),

@@ -48,12 +48,14 @@ def mixed(context):
 TEXTS = {
     "English": (english, lambda c: c.models.directory("all-MiniLM-L6-v2")),
     "many languages": (mixed, lambda c: os.path.dirname(c.find("vocab/bert-base-multilingual-cased/tokenizer.json"))),
+    "English, byte-level BPE": (english, lambda c: os.path.dirname(c.find("vocab/roberta-base/tokenizer.json"))),
+    "many languages, byte-level BPE": (mixed, lambda c: os.path.dirname(c.find("vocab/roberta-base/tokenizer.json"))),
 }
 
 
 def one_text(context, text):
     lines, tokenizer = TEXTS[text][0](context), TEXTS[text][1](context)
-    path = context.scratch(f"lines-{text.split()[0].lower()}.txt")
+    path = context.scratch(f"lines-{text.replace(',', '').replace(' ', '-').lower()}.txt")
     with open(path, "w", encoding="utf-8") as f:
         f.write("\n".join(repeated([line for line in lines if line])) + "\n")
     size = os.path.getsize(path)

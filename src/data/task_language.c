@@ -4,6 +4,7 @@
 #include "base/grow.h"
 #include "base/rng.h"
 #include "data/dataset.h"
+#include "text/tokenizer.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,8 +58,7 @@ static language *language_new(const bert_tokenizer *t, const bert_dataset_option
         return NULL;
     }
     for (int32_t i = 0; i < l->size; i++) {
-        const char *token = bert_token(t, i);
-        if (token && !strncmp(token, "##", 2)) l->kind[i] = CONTINUES;
+        if (bert_token_continues(t, i)) l->kind[i] = CONTINUES;
     }
     const int32_t specials[] = {s.pad, s.unk, s.cls, s.sep, s.mask};
     for (size_t i = 0; i < sizeof specials / sizeof *specials; i++)

@@ -78,6 +78,23 @@ static const char *part_of_text(job *j, int32_t start, int32_t end, bert_error *
 
 /* ---- Tokens */
 
+/* Whether neither the character at `start` nor the one before it is a space: what transformers goes
+ * by where a token does not show whether it goes on with a word. */
+static bool goes_on(const job *j, int32_t start) {
+    const uint8_t *p = (const uint8_t *)j->text->text, *end = p + j->text->bytes;
+    if (start <= 0) return false;
+    for (int32_t i = 0; p < end && i <= start; i++)
+        if (bert_utf8_next(&p, end) == ' ' && i >= start - 1) return false;
+    return true;
+}
+
+/* WordPiece marks its tokens. */
+static bool is_subword(const job *j, const piece *p) {
+    const bert_tokenizer *t = j->tokenizer;
+    if (t->model == BERT_WORDPIECE && *t->prefix) return points_of(p->word) != p->end - p->start;
+    return goes_on(j, p->start);
+}
+
 static int read_tokens(job *j, const bert_token_window *w, float *scores, bert_error *e) {
     const int32_t unknown = bert_tokenizer_special(j->tokenizer).unk;
     int n = 0;
@@ -94,7 +111,7 @@ static int read_tokens(job *j, const bert_token_window *w, float *scores, bert_e
         if (w->ids[i] == unknown)
             p.word = part_of_text(j, p.start, p.end, e);
         else
-            p.subword = points_of(p.word) != p.end - p.start;
+            p.subword = is_subword(j, &p);
         if (!p.word) return BERT_ENOMEM;
         j->pieces[n++] = p;
     }

@@ -27,6 +27,17 @@ const char *bert_token(const bert_tokenizer *t, int32_t id) {
     return bert_token_id(t, t->tokens[id]) == id ? t->tokens[id] : NULL;
 }
 
+bool bert_token_continues(const bert_tokenizer *t, int32_t id) {
+    enum { BYTE_LEVEL_SPACE = 0x120, MARK = 0x2581 };
+    const char *token = bert_token(t, id);
+    if (!token || !*token || bert_trie_find(&t->contents, token, strlen(token)) >= 0) return false;
+    if (t->model <= BERT_WORDLEVEL)
+        return *t->prefix && !strncmp(token, t->prefix, strlen(t->prefix));
+    const uint8_t *p = (const uint8_t *)token;
+    const uint32_t first = bert_utf8_next(&p, p + strlen(token));
+    return first != (t->model == BERT_BPE ? BYTE_LEVEL_SPACE : MARK);
+}
+
 bert_special_ids bert_tokenizer_special(const bert_tokenizer *t) {
     const int32_t *s = t->special_ids;
     return (bert_special_ids){s[BERT_SPECIAL_PAD], s[BERT_SPECIAL_UNK], s[BERT_SPECIAL_CLS],

@@ -2,6 +2,7 @@
 #ifndef BERT_TEXT_LOAD_H
 #define BERT_TEXT_LOAD_H
 #include "files/json.h"
+#include "text/piece_layout.h"
 #include "text/tokenizer.h"
 
 /* Defaults: WordPiece with these names and BERT's normaliser, nothing in the vocabulary. */
@@ -27,27 +28,7 @@ int bert_load_tokenizer_json(bert_tokenizer *t, const char *text, size_t bytes, 
 int bert_load_vocab_txt(bert_tokenizer *t, const char *text, size_t bytes, const char *where,
                         bert_error *e);
 
-/* The steps that a family puts before SentencePiece's pieces. */
-typedef struct {
-    bool quotes;        /* `` and '' become " */
-    bool strip_accents; /* NFKD without marks */
-    bool lowercase;
-    bool strip;       /* spaces at the ends go, and no others: words are cut at spaces alone */
-    bool punctuation; /* stands alone */
-    bool prepends;    /* a text that begins with no space gets one */
-} bert_spm_options;
-enum { BERT_SPM_FIRST = 5 };
-/* The ids that it gives them: first these, then the file's without so many, then one more. */
-typedef struct {
-    struct {
-        const char *name;
-        double score;
-    } first[BERT_SPM_FIRST];
-    int drops;
-    const char *last;
-    int32_t unk; /* -1: as the file says */
-    bert_spm_options options;
-} bert_spm_layout;
+/* A SentencePiece file, in the layout of a family. */
 int bert_load_pieces(bert_tokenizer *t, const char *text, size_t bytes,
                      const bert_spm_layout *layout, const char *where, bert_error *e);
 /* vocab.json and merges.txt */

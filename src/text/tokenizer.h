@@ -179,6 +179,10 @@ struct bert_tokenizer {
     int32_t ascii_ids[128]; /* of punctuation */
 };
 
+/* Whether a token goes on with a word that another one began, as its text shows: by WordPiece's
+ * prefix, or because it lacks the space that byte-level BPE and Unigram put before a word. */
+bool bert_token_continues(const bert_tokenizer *t, int32_t id);
+
 /* The spaces of a token's text: white space, and U+0120, which is a byte-level one. */
 bert_spaces bert_spaces_of(const char *token, size_t n);
 

@@ -1,7 +1,8 @@
 /* tokenizer_class: what a checkpoint's tokenizer is, whatever its files look like. */
 #ifndef BERT_TEXT_TOKENIZER_CLASS_H
 #define BERT_TEXT_TOKENIZER_CLASS_H
-#include "text/load.h"
+#include "text/piece_layout.h"
+#include "text/tokenizer.h"
 #include <jansson.h>
 
 /* What a tokenizer is read from. */
