@@ -1,5 +1,6 @@
 /* bert classify: labels and scores of a model with a sequence classification head. */
 #include "cli.h"
+#include "pictures.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,6 +9,7 @@ typedef struct {
     const char *candidates;
     bert_scores function;
     bert_zero_shot_options zero_shot;
+    int32_t top_k;
 } arguments;
 
 /* How a row is shown, by the model's problem_type. */
@@ -136,6 +138,70 @@ static int each(const shape *as, bert_session *session, const common *c, input *
     return rc;
 }
 
+/* ---- Pictures */
+
+typedef struct {
+    const shape *as;
+    bert_session *session;
+    int32_t top_k;
+} picture_shape;
+
+/* The numbers of the k largest scores, best first; of equal ones the first. */
+static void best_numbers(const float *scores, int32_t labels, int32_t k, int32_t *best) {
+    for (int32_t i = 0; i < k; i++) {
+        best[i] = -1;
+        for (int32_t j = 0; j < labels; j++) {
+            bool taken = false;
+            for (int32_t p = 0; p < i; p++) taken |= best[p] == j;
+            if (!taken && (best[i] < 0 || scores[j] > scores[best[i]])) best[i] = j;
+        }
+    }
+}
+
+static int picture_row(const picture_shape *p, const char *path, const float *scores,
+                       bert_error *e) {
+    const shape *as = p->as;
+    const int32_t k = p->top_k < as->labels ? p->top_k : as->labels;
+    int32_t *best = malloc((size_t)k * sizeof *best);
+    if (!best) return fail_memory(e);
+    best_numbers(scores, as->labels, k, best);
+    json_t *top = as->json ? json_array() : NULL;
+    for (int32_t i = 0; i < k; i++) {
+        const char *label = bert_model_label(as->model, best[i]);
+        const double score = (double)scores[best[i]];
+        if (as->json)
+            json_array_append_new(
+                top, json_pack("{s:s, s:o}", "label", label, "score", json_number(score)));
+        else if (!i)
+            printf("%s: %s %.4f", path, label, score);
+        else
+            printf(", %s %.4f", label, score);
+    }
+    json_t *row = NULL;
+    if (as->json)
+        row = json_pack("{s:s, s:o, s:o*, s:o*}", "label", bert_model_label(as->model, best[0]),
+                        "score", json_number((double)scores[best[0]]), "top", top, "image",
+                        json_text(path, strlen(path)));
+    else
+        printf("\n");
+    free(best);
+    return as->json ? output_line(row, e) : 0;
+}
+
+static int each_picture(void *context, const bert_picture *pictures, int32_t n,
+                        const bert_picture_options *given, bert_picture_info *info, bert_error *e) {
+    const picture_shape *p = context;
+    const size_t labels = (size_t)p->as->labels;
+    float *scores = calloc((size_t)n * labels, sizeof *scores);
+    int rc = scores ? bert_classify_pictures(p->session, pictures, n, given, p->as->function,
+                                             scores, info, e)
+                    : fail_memory(e);
+    for (int32_t i = 0; i < n && !rc; i++)
+        rc = picture_row(p, pictures[i].path, scores + (size_t)i * labels, e);
+    free(scores);
+    return rc ? rc : output_flush(e);
+}
+
 /* ---- Labels that the model was not trained on */
 
 typedef struct {
@@ -219,9 +285,17 @@ static int run(void *args, int operands, char **operand, bert_error *e) {
     bert_session_options so = session_options(c);
     bert_model *model = open_classifier(operand[0], c, e);
     int rc = model ? 0 : BERT_EINVAL;
-    input *in = rc ? NULL : input_open(c, operands - 1, operand + 1, e);
-    bert_session *s = in ? bert_session_new(model, &so, e) : NULL;
-    if (s && a->candidates) {
+    const bool pictures = model && takes_pictures(model);
+    input *in = rc || pictures ? NULL : input_open(c, operands - 1, operand + 1, e);
+    bert_session *s = in || pictures ? bert_session_new(model, &so, e) : NULL;
+    if (s && pictures && a->candidates) {
+        rc = fail_usage(e, "--candidate-labels is of texts");
+    } else if (s && pictures) {
+        const bert_config *config = bert_model_config(model);
+        const shape as = {model, config->num_labels, kind_of(config), a->function, output_json(c)};
+        picture_shape p = {&as, s, a->top_k ? a->top_k : 5};
+        rc = pictures_each(c, operands - 1, operand + 1, each_picture, &p, e);
+    } else if (s && a->candidates) {
         rc = classify_zero_shot(a, s, in, e);
     } else if (s) {
         const bert_config *config = bert_model_config(model);
@@ -245,6 +319,8 @@ static const option options[] = {
     {"function-to-apply", 0, "default|none|sigmoid|softmax",
      "what becomes of the logits (default: by the model's problem_type)", set_function,
      offsetof(arguments, function), 0},
+    {"top-k", 'k', "N", "of a picture: so many labels, best first (5)", set_positive,
+     offsetof(arguments, top_k), 0},
     {"candidate-labels", 0, "A,B,..", "these labels instead of the model's own (zero-shot)",
      set_string, offsetof(arguments, candidates), 0},
     {"hypothesis-template", 0, "TEXT", "the sentence about a label (\"This example is {}.\")",
@@ -257,15 +333,18 @@ static const option options[] = {
 const command classify_command = {
     .name = "classify",
     .operands = "MODEL [TEXT..]",
-    .help = "label and scores of each text",
-    .more = "A line is {\"label\":\"..\",\"score\":x,\"scores\":{..}}; of several labels "
-            "(multi-label)\n"
-            "{\"labels\":[..],\"scores\":{..}} with those above 0.5; of a value (regression)\n"
-            "{\"score\":x}. With --candidate-labels the model is one of natural language\n"
-            "inference, and any text can be a label.",
+    .help = "label and scores of each text, or picture",
+    .more =
+        "A line is {\"label\":\"..\",\"score\":x,\"scores\":{..}}; of several labels "
+        "(multi-label)\n"
+        "{\"labels\":[..],\"scores\":{..}} with those above 0.5; of a value (regression)\n"
+        "{\"score\":x}. With --candidate-labels the model is one of natural language\n"
+        "inference, and any text can be a label. A model of pictures (ViT ..) takes files:\n"
+        "{\"label\":\"..\",\"score\":x,\"top\":[{\"label\":\"..\",\"score\":x}],\"image\":\"..\"}",
     .min_operands = 1,
     .max_operands = -1,
-    .groups = TAKES_MODEL | TAKES_INPUT | TAKES_LIMIT | TAKES_STRIDE | TAKES_SESSION | TAKES_OUTPUT,
+    .groups = TAKES_MODEL | TAKES_IMAGES | TAKES_INPUT | TAKES_LIMIT | TAKES_STRIDE |
+              TAKES_SESSION | TAKES_OUTPUT,
     .options = options,
     .size = sizeof(arguments),
     .run = run,

@@ -38,6 +38,9 @@ typedef struct {
     bert_overflow overflow;
     bool json, columns, quiet, offline;
     const char *input, *text_column, *pair_column, *label_column;
+    const char *image_column;
+    double range_low, range_high; /* of 16-bit grey; both 0: of the picture itself */
+    bool interpolate;
     const char *model; /* where it came as an option, not as the first operand; or NULL */
 } common;
 enum {
@@ -49,6 +52,7 @@ enum {
     TAKES_COLUMNS = 32, /* --text-column, --pair-column */
     TAKES_LABEL = 64,   /* --label-column */
     TAKES_MODEL = 128,  /* --offline */
+    TAKES_IMAGES = 256, /* --image-column, --image-range, --interpolate-pos-encoding */
     TAKES_INPUT = TAKES_FILE | TAKES_COLUMNS,
 };
 

@@ -2,6 +2,7 @@
 #include "embedding.h"
 #include "file.h"
 #include "npy.h"
+#include "pictures.h"
 #include "waiting.h"
 #include <stdlib.h>
 #include <string.h>
@@ -52,6 +53,8 @@ typedef struct {
     void *bytes; /* [columns]: a quantized row */
     npy *file;
     bool json;
+    bool names;       /* rows are of pictures */
+    int64_t pictures; /* so far */
 } embedding;
 
 /* ---- A row */
@@ -83,7 +86,10 @@ static void print_columns(const embedding *m, const bert_text *text, const void 
             printf("%9d", number_at(m, row, i));
         else
             printf("%9.5f", (double)((const float *)row)[i]);
-    printf(" ..%d  %4d tokens  %s", m->columns, info->tokens, shown);
+    if (m->names)
+        printf(" ..%d  %s", m->columns, shown);
+    else
+        printf(" ..%d  %4d tokens  %s", m->columns, info->tokens, shown);
     print_dropped(info);
     printf("\n");
 }
@@ -101,8 +107,10 @@ static int put_row(const embedding *m, const bert_text *text, const float *v,
         print_columns(m, text, row, info);
         return 0;
     }
-    json_t *line =
-        json_pack("{s:o*, s:i}", "embedding", json_row(m, row), "tokens", (int)info->tokens);
+    json_t *line = m->names ? json_pack("{s:o*, s:o*}", "embedding", json_row(m, row), "image",
+                                        json_text(text->text, text->bytes))
+                            : json_pack("{s:o*, s:i}", "embedding", json_row(m, row), "tokens",
+                                        (int)info->tokens);
     if (line) json_dropped(line, info);
     return output_line(line, e);
 }
@@ -143,6 +151,26 @@ static int each(embedding *m, input *in, bert_error *e) {
         if (rc) return rc;
     }
     return n;
+}
+
+/* The same of a batch of pictures, which stand for their names. */
+static int each_picture(void *context, const bert_picture *pictures, int32_t n,
+                        const bert_picture_options *given, bert_picture_info *read, bert_error *e) {
+    embedding *m = context;
+    bert_picture_options o = *given;
+    o.pooling = m->task.pooling;
+    o.normalize = m->task.normalize == 1;
+    int rc = reserve(m, n, e);
+    if (!rc) rc = bert_embed_pictures(m->session, pictures, n, &o, m->vectors, read, e);
+    for (int32_t i = 0; i < n && !rc; i++) {
+        const float *v = m->vectors + (size_t)i * (size_t)m->dim;
+        const bert_text name = bert_text_of(pictures[i].path);
+        m->info[i] = (bert_text_info){.windows = 1};
+        rc = m->waiting.f ? waiting_put(&m->waiting, &name, v, &m->info[i], e)
+                          : put_row(m, &name, v, &m->info[i], m->ranges, e);
+        m->pictures += !rc;
+    }
+    return !rc && !m->file && !m->waiting.f ? output_flush(e) : rc;
 }
 
 /* Ranges of few vectors are ranges of little else: sentence-transformers says so below 100. */
@@ -187,7 +215,15 @@ static int set_up(embedding *m, const bert_model *model, bert_error *e) {
     const arguments *a = m->a;
     int rc = embedding_task(&a->common, &a->embedding, model, &m->task, e);
     if (rc) return rc;
-    m->dim = m->columns = bert_model_embedding_size(model, &m->task);
+    const bert_picture_options po = {.pooling = m->task.pooling};
+    m->names = takes_pictures(model);
+    if (m->names &&
+        (m->task.joined[0] || m->task.skip_layers || m->task.dimensions || m->task.prompt))
+        return fail_usage(e,
+                          "vectors of pictures are of one pooling: cls, mean or pooler; prompts, "
+                          "layers and dimensions are of texts");
+    m->dim = m->columns = m->names ? bert_model_picture_embedding_size(model, &po)
+                                   : bert_model_embedding_size(model, &m->task);
     if (a->quantize.on) {
         m->columns = bert_quantized_size(a->quantize.kind, m->dim);
         m->bytes = malloc((size_t)m->columns);
@@ -218,16 +254,20 @@ static int run(void *args, int operands, char **operand, bert_error *e) {
     embedding m = {.a = a, .json = output_json(&a->common)};
     bert_session_options so = session_options(&a->common);
     bert_model *model = open_model(operand[0], &a->common, "none", e);
-    input *in = model ? input_open(&a->common, operands - 1, operand + 1, e) : NULL;
-    if (in) m.session = bert_session_new(model, &so, e);
+    const bool pictures = model && takes_pictures(model);
+    input *in = model && !pictures ? input_open(&a->common, operands - 1, operand + 1, e) : NULL;
+    if (in || pictures) m.session = bert_session_new(model, &so, e);
     int rc = m.session ? set_up(&m, model, e) : BERT_EINVAL;
-    if (!rc) rc = each(&m, in, e);
+    if (!rc && !pictures) rc = each(&m, in, e);
+    if (!rc && pictures)
+        rc = pictures_each(&a->common, operands - 1, operand + 1, each_picture, &m, e);
     if (!rc) rc = put_all_waiting(&m, e);
     if (!rc && m.file) {
         rc = npy_commit(m.file, e);
         m.file = NULL;
         if (!rc)
-            note(&a->common, "%s: %lld x %d", a->output, (long long)input_count(in), m.columns);
+            note(&a->common, "%s: %lld x %d", a->output,
+                 (long long)(in ? input_count(in) : m.pictures), m.columns);
     }
     npy_abort(m.file);
     waiting_close(&m.waiting);
@@ -244,15 +284,19 @@ static int run(void *args, int operands, char **operand, bert_error *e) {
 const command embed_command = {
     .name = "embed",
     .operands = "MODEL [TEXT..]",
-    .help = "one vector a text",
+    .help = "one vector a text, or a picture",
     .more =
         "A line is {\"embedding\":[..],\"tokens\":n}, and \"dropped\":n where text was cut off.\n"
         "As sentence-transformers' encode(): prompt, pooling and what modules.json says come "
         "after\n"
-        "it. With --quantize int8 or uint8 and no --ranges the vectors wait in a temporary file.",
+        "it. With --quantize int8 or uint8 and no --ranges the vectors wait in a temporary file.\n"
+        "A model of pictures (ViT ..) takes files: {\"embedding\":[..],\"image\":\"..\"}, of the "
+        "first\n"
+        "token, or --pooling mean (of the patches) or pooler.",
     .min_operands = 1,
     .max_operands = -1,
-    .groups = TAKES_MODEL | TAKES_INPUT | TAKES_LIMIT | TAKES_STRIDE | TAKES_SESSION | TAKES_OUTPUT,
+    .groups = TAKES_MODEL | TAKES_IMAGES | TAKES_INPUT | TAKES_LIMIT | TAKES_STRIDE |
+              TAKES_SESSION | TAKES_OUTPUT,
     .options = options,
     .size = sizeof(arguments),
     .run = run,

@@ -69,6 +69,11 @@ static json_t *describe(const bert_model *m) {
         t ? (int)bert_tokenizer_max_length(t) : 0, "pooling", pooling, "normalize", (int)normalize);
     if (!o) return NULL;
     add_weights(o, m);
+    if (c->num_channels) {
+        json_object_set_new(o, "image_size", json_pack("[i, i]", c->image_height, c->image_width));
+        json_object_set_new(o, "patch_size", json_pack("[i, i]", c->patch_height, c->patch_width));
+        json_object_set_new(o, "num_channels", json_integer(c->num_channels));
+    }
     add_vectors(o, m);
     if (headed) {
         json_object_set_new(o, "labels", labels(m));

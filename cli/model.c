@@ -1,4 +1,5 @@
 /* Opening a model with the shared options. */
+#include "pictures.h"
 #include "pulling.h"
 #include <string.h>
 
@@ -87,9 +88,9 @@ bert_model *open_classifier(const char *name, const common *c, bert_error *e) {
     const bool labels =
         m && strcmp(bert_model_head(m), "none") && bert_model_head_outputs(m) == BERT_OUTPUT_LABELS;
     if (!m || labels) return m;
-    fail(e, BERT_EUNSUPPORTED,
-         "%s has no sequence-classification head (its head: %s); 'bert train' gives it one",
-         bert_model_path(m), bert_model_head(m));
+    fail(e, BERT_EUNSUPPORTED, "%s has no %s head (its head: %s); 'bert train' gives it one",
+         bert_model_path(m), takes_pictures(m) ? "image-classification" : "sequence-classification",
+         bert_model_head(m));
     bert_model_close(m);
     return NULL;
 }

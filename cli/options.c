@@ -64,6 +64,20 @@ static int set_overflow(const option *o, void *target, const char *value, bert_e
     return bert_overflow_parse(value, target, e);
 }
 
+/* "0,4095", of two doubles. */
+static int set_range(const option *o, void *target, const char *value, bert_error *e) {
+    double *range = target;
+    char *end;
+    range[0] = strtod(value, &end);
+    if (end == value || *end != ',')
+        return fail(e, BERT_EINVAL, "--%s is two numbers, LOW,HIGH, not '%s'", o->name, value);
+    const char *second = end + 1;
+    range[1] = strtod(second, &end);
+    if (end == second || *end || !(range[1] > range[0]))
+        return fail(e, BERT_EINVAL, "--%s: the second number is larger, not '%s'", o->name, value);
+    return 0;
+}
+
 /* ---- The shared rows */
 
 #define AT(member) offsetof(common, member)
@@ -76,6 +90,16 @@ static const option shared[] = {
      set_string, AT(pair_column), TAKES_COLUMNS},
     {"label-column", 0, "NAME", "column of the label (default: the usual names)", set_string,
      AT(label_column), TAKES_LABEL},
+    {"image-column", 0, "NAME",
+     "of models of pictures: column of their paths, which are relative to the file (default: the "
+     "usual "
+     "names)",
+     set_string, AT(image_column), TAKES_IMAGES},
+    {"image-range", 0, "LOW,HIGH",
+     "values of 16-bit grey that become 0 and 1 (default: the picture's own least and largest)",
+     set_range, AT(range_low), TAKES_IMAGES},
+    {"interpolate-pos-encoding", 0, NULL, "pictures of another size than the model's are taken",
+     set_true, AT(interpolate), TAKES_IMAGES},
     {"max-length", 0, "N", "most tokens of a text (default: what the model says)", set_count,
      AT(max_length), TAKES_LIMIT},
     {"on-overflow", 0, "error|truncate|window", "what to do with longer texts (default: error)",

@@ -1,5 +1,6 @@
 /* bert similarity: how alike two texts' vectors are. */
 #include "embedding.h"
+#include "pictures.h"
 #include <stdlib.h>
 
 typedef struct {
@@ -59,6 +60,30 @@ static int compare(const arguments *a, bert_session *s, const bert_model *model,
     return rc;
 }
 
+static int compare_pictures(const arguments *a, bert_session *s, const bert_model *model,
+                            char **path, bert_error *e) {
+    const common *c = &a->common;
+    bert_picture_options o = picture_options(c);
+    const bert_picture both[] = {{.path = path[0]}, {.path = path[1]}};
+    bert_picture_info info[2];
+    o.pooling = a->embedding.pooling[0];
+    o.normalize = a->embedding.normalize;
+    const int32_t dim = bert_model_picture_embedding_size(model, &o);
+    float *v = calloc(2 * (size_t)dim, sizeof *v);
+    int rc = v ? bert_embed_pictures(s, both, 2, &o, v, info, e) : fail_memory(e);
+    if (!rc) {
+        const bert_text_info none = {0};
+        say_range(c, both, info, 2);
+        rc = show(
+            c,
+            bert_similarity_of(a->function.given ? a->function.kind : bert_model_similarity(model),
+                               v, v + dim, dim),
+            &none, e);
+    }
+    free(v);
+    return rc;
+}
+
 static int run(void *args, int operands, char **operand, bert_error *e) {
     (void)operands;
     const arguments *a = args;
@@ -67,6 +92,12 @@ static int run(void *args, int operands, char **operand, bert_error *e) {
     const bert_text *texts;
     bert_model *model = open_model(operand[0], c, "none", e);
     bert_session *s = model ? bert_session_new(model, &so, e) : NULL;
+    if (s && takes_pictures(model)) {
+        int rc = compare_pictures(a, s, model, operand + 1, e);
+        bert_session_free(s);
+        bert_model_close(model);
+        return rc;
+    }
     input *in = s ? input_open(c, 2, operand + 1, e) : NULL;
     int rc = in && input_next(in, &texts, e) == 2 ? compare(a, s, model, texts, e) : BERT_EINVAL;
     if (rc && in) input_explain(in, e);
@@ -79,11 +110,12 @@ static int run(void *args, int operands, char **operand, bert_error *e) {
 const command similarity_command = {
     .name = "similarity",
     .operands = "MODEL A B",
-    .help = "how alike two texts' vectors are",
+    .help = "how alike two texts' vectors are, or two pictures'",
     .more = "A line is {\"score\":x}. The options of vectors are those of 'embed'.",
     .min_operands = 3,
     .max_operands = 3,
-    .groups = TAKES_MODEL | TAKES_LIMIT | TAKES_STRIDE | TAKES_SESSION | TAKES_OUTPUT,
+    .groups =
+        TAKES_MODEL | TAKES_IMAGES | TAKES_LIMIT | TAKES_STRIDE | TAKES_SESSION | TAKES_OUTPUT,
     .options = options,
     .size = sizeof(arguments),
     .run = run,

@@ -234,6 +234,9 @@ typedef struct {
     int32_t num_labels;               /* 2 where the file says nothing, as in transformers */
     char problem_type[BERT_MAX_NAME]; /* "regression", "single_label_classification",
                                          "multi_label_classification" or "" (null) */
+    /* Of models of pictures; 0 of others. special_tokens stand in front of a picture's patches: [CLS],
+     * DeiT's second one, registers. */
+    int32_t num_channels, image_height, image_width, patch_height, patch_width, special_tokens;
 } bert_config;
 
 typedef enum {
@@ -289,6 +292,10 @@ typedef struct {
     const char *problem_type;                /* NULL: the configuration's */
     const char *const *label_names;          /* num_labels names, or NULL */
     const bert_tokenizer_options *tokenizer; /* NULL: the checkpoint's */
+    /* A JSON object of keys of config.json that count instead of the file's, as from_pretrained()
+     * takes them: "{\"num_hidden_layers\": 8, \"hidden_dropout_prob\": 0.1}"; or NULL. Of more layers
+     * than the checkpoint has the further ones are initialised, of fewer the rest is not used. */
+    const char *config;
     const bert_device *device; /* where weights lie, sessions run and training happens; NULL: CPU */
     const bert_pull_options *pull; /* fetch what is not in the cache; NULL: an error */
 } bert_model_options;
@@ -439,13 +446,15 @@ enum {
 typedef struct {
     int32_t tokens, hidden_size, layers, heads;
     const float *last_hidden_state; /* [T, H]; NULL when skipped */
-    const float *pooler_output;     /* [n, H]; NULL unless wanted and the checkpoint has a pooler */
+    const float *pooler_output;     /* [n, pooler_size]; NULL unless wanted and the checkpoint has a
+                                       pooler (DINOv2: the first token) */
     const float *const
         *hidden_states; /* L + 1 matrices [T, H], embeddings first; NULL unless wanted */
     const float *const *
         attentions; /* L blocks: for each sequence in turn, [heads, len, len]; NULL unless wanted */
     const float *logits; /* [logit_rows, logit_cols]; NULL unless wanted and the model has a head */
     int32_t logit_rows, logit_cols;
+    int32_t pooler_size; /* H, unless pooler_output_size says otherwise */
 } bert_outputs;
 
 /* The forward pass. want: BERT_WANT_... or'ed together. Errors: an id or length out of range
@@ -1010,6 +1019,74 @@ BERT_API int bert_image_processed_size(const bert_image_processor *p, int32_t wi
 /* pixel_values: out [channels, height, width], as large as bert_image_processed_size() says. */
 BERT_API int bert_image_process(const bert_image *image, const bert_image_processor *p, float *out,
                                 bert_error *e);
+
+/* Rows of pictures, one at a time. path: a folder whose folders are the classes of the pictures in them
+ * (ImageFolder), or one with a metadata.csv or .jsonl; a table (.csv, .tsv, .jsonl) with columns of
+ * paths; or a .txt, a path a line. Paths in a file are relative to it. */
+typedef struct bert_picture_reader bert_picture_reader;
+typedef struct {
+    const char
+        *image_column; /* a name or number; "cc,mlo": the views of a row; NULL: image, file_name,
+                                 image_path, path, filename or file */
+    const char *label_column; /* as in bert_reader_options, */
+    bool labels;              /* and this */
+} bert_picture_reader_options;
+typedef struct {
+    int views;               /* pictures of the row */
+    const char *const *path; /* [views] */
+    int labels;              /* as in bert_row; of class folders one, their name */
+    const char *const *label;
+    bool label_is_list;
+    int fields; /* of a table: all of them, in the order of bert_picture_reader_column() */
+    const char *const *field;
+    int64_t line; /* of a table; else 0 */
+} bert_picture_row;
+/* options may be NULL. */
+BERT_API bert_picture_reader *bert_picture_reader_open(const char *path,
+                                                       const bert_picture_reader_options *options,
+                                                       bert_error *e);
+BERT_API void bert_picture_reader_close(bert_picture_reader *r);
+/* 1 and *row, valid until the next call; 0 at the end; or a negative error. Files are not opened. */
+BERT_API int bert_picture_reader_next(bert_picture_reader *r, bert_picture_row *row, bert_error *e);
+/* The number of a table's column by its name, or -1. */
+BERT_API int bert_picture_reader_column(const bert_picture_reader *r, const char *name);
+/* Lines that say how a table is read; NULL past the end. */
+BERT_API const char *bert_picture_reader_note(const bert_picture_reader *r, int i);
+
+/* ---- Pictures in the place of texts, for models of pictures (ViT, DeiT, DINOv2) */
+
+typedef struct {
+    const char *path;        /* a file, or */
+    const bert_image *image; /* one that is read already (then the path is only a name) */
+} bert_picture;
+typedef struct {
+    bert_image_options image;              /* how files are read */
+    const bert_image_processor *processor; /* NULL: the checkpoint's */
+    /* Pictures that the processor makes of another size than config.json's are taken, with positions
+     * interpolated (interpolate_pos_encoding); else they are an error. DINOv2 takes them always. */
+    bool interpolate;
+    bool keep_going;      /* as in bert_text_options */
+    bert_pooling pooling; /* of bert_embed_pictures: DEFAULT or CLS: the first token; MEAN: of the
+                             patches; POOLER. What else there is, is of texts */
+    int normalize;        /* 1: to length 1; 0 */
+} bert_picture_options;
+BERT_API bert_picture_options bert_picture_default(void);
+typedef struct {
+    bert_image_info image; /* what was read */
+    int code;              /* keep_going: BERT_OK, or why there is no result, */
+    const char *message;   /* in words that begin with the path, or "picture i"; the session's */
+} bert_picture_info;
+/* bert_classify() of n pictures: out [n, num_labels]; options and info [n] may be NULL. Files are read
+ * by all threads of the session. */
+BERT_API int bert_classify_pictures(bert_session *s, const bert_picture *pictures, int32_t n,
+                                    const bert_picture_options *options, bert_scores scores,
+                                    float *out, bert_picture_info *info, bert_error *e);
+/* A vector for each: out [n, bert_model_picture_embedding_size()]. */
+BERT_API int32_t bert_model_picture_embedding_size(const bert_model *m,
+                                                   const bert_picture_options *options);
+BERT_API int bert_embed_pictures(bert_session *s, const bert_picture *pictures, int32_t n,
+                                 const bert_picture_options *options, float *out,
+                                 bert_picture_info *info, bert_error *e);
 
 /* ----------------------------------------------------------------- 9. Machine */
 

@@ -387,6 +387,8 @@ typedef struct {
     int32_t width;       /* of what dense gives, as wide as word embeddings; 0: the hidden size */
     bool dense_unbiased, norm_unbiased; /* they have no bias */
     bool mean;           /* dense reads the mean of a sequence's tokens, not the first one */
+    const char *second;  /* of pictures: an output for the second token; logits are their mean */
+    bool patches;        /* of pictures: the mean of the patches stands beside the first token */
     float input_dropout; /* in front of dense */
     float dropout;       /* in front of output and next */
 } bert_head_layout;
@@ -491,7 +493,7 @@ enum { BERT_TASK_OPTIONS = 16 };
 typedef struct {
     const char *task; /* a name of bert_dataset_task_at(), NULL for the first,
                          "sequence-classification"; not looked at with like */
-    /* As in bert_reader_options. Several label columns, "toxic,insult", hold 0 or 1 each:
+    /* As in bert_reader_options. Several label columns, "toxic,insult" (of one: "cancer,"), hold 0 or 1 each:
      * multi-label. */
     const char *text_column, *pair_column, *label_column;
     const char *problem_type; /* NULL: multi-label where label_column or label_separator say so or

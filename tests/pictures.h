@@ -2,6 +2,7 @@
 #ifndef BERT_TEST_PICTURES_H
 #define BERT_TEST_PICTURES_H
 #include "test.h"
+#include <stdbool.h>
 
 typedef struct {
     uint8_t *data;

@@ -107,12 +107,33 @@ static void convert(const char *from, const char *to, const bert_convert_options
     if (bert_convert(from, to, o, r, &e)) fail_msg("%s -> %s: %s", from, to, e.message);
 }
 
-/* Hidden states and logits of a few ids; malloc'ed. */
+/* What a model of pictures reads: one, by a formula. */
+static bert_inputs picture_of(const bert_config *c, bert_column *column, int32_t start[2]) {
+    const int32_t width = c->num_channels * c->image_height * c->image_width;
+    float *pixels = malloc((size_t)width * sizeof *pixels);
+    assert_non_null(pixels);
+    for (int32_t i = 0; i < width; i++) pixels[i] = test_weight("pixels", (size_t)i);
+    *column = (bert_column){.name = "pixels",
+                            .type = BERT_COLUMN_FLOAT32,
+                            .per = BERT_PER_SEQUENCE,
+                            .width = width,
+                            .count = 1,
+                            .data = pixels};
+    start[0] = 0;
+    start[1] =
+        c->special_tokens + c->image_height / c->patch_height * (c->image_width / c->patch_width);
+    return (bert_inputs){.n = 1, .start = start, .columns = column, .column_count = 1};
+}
+
+/* Hidden states and logits of a few ids, or of a picture; malloc'ed. */
 static float *results(const char *d, bert_precision precision, size_t *n) {
     static const int32_t ids[] = {2, 7, 8, 9, 3, 2, 11, 3}, start[] = {0, 5, 8};
-    const bert_inputs in = {.n = 2, .start = start, .ids = ids};
+    bert_inputs in = {.n = 2, .start = start, .ids = ids};
     bert_error e = {0};
     bert_model *m = open_model(d);
+    bert_column pixels = {.data = NULL};
+    int32_t own[2];
+    if (bert_model_config(m)->num_channels) in = picture_of(bert_model_config(m), &pixels, own);
     bert_session_options so = bert_session_default();
     so.precision = precision;
     bert_session *s = bert_session_new(m, &so, &e);
@@ -125,6 +146,7 @@ static float *results(const char *d, bert_precision precision, size_t *n) {
     memcpy(all, o.last_hidden_state, hidden * sizeof *all);
     if (logits) memcpy(all + hidden, o.logits, logits * sizeof *all);
     *n = hidden + logits;
+    free((void *)(uintptr_t)pixels.data);
     bert_session_free(s);
     bert_model_close(m);
     return all;

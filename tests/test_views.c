@@ -219,7 +219,7 @@ static void what_is_not_whole_is_refused(void **state) {
     assert_int_equal(bert_task_register(&other, &e), BERT_EINVAL);
     assert_int_equal(bert_task_register(&stock, &e), BERT_EINVAL);
     w.options.task = "views";
-    refused_with(&w, "a.txt", file, BERT_EINVAL, "pretraining, test-views");
+    refused_with(&w, "a.txt", file, BERT_EINVAL, "pretraining, image-classification, test-views");
     end_task(&w);
 }
 

@@ -102,7 +102,10 @@ static int check_options(bert_dataset_builder *b, bert_error *e) {
 int bert_dataset_begin(bert_dataset_builder *b, const char *where, const char *unit,
                        const bert_model *base, const bert_dataset_options *options, bert_error *e) {
     *b = (bert_dataset_builder){.base = base, .options = options, .unit = unit};
-    const bert_task *task = options->like ? options->like->task : bert_task_find(options->task, e);
+    const bool pictures = !options->task && bert_model_config(base)->num_channels > 0;
+    const bert_task *task = options->like ? options->like->task
+                            : pictures    ? &bert_task_image_classification
+                                          : bert_task_find(options->task, e);
     if (!task) return BERT_EINVAL;
     const char *names = bert_label_names_of(options);
     int rc = make_set(b, task, where, e);

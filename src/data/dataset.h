@@ -28,7 +28,8 @@ struct bert_dataset {
     bert_kept kept; /* with keep_texts: what the rows said, as their task's predictions need it */
     int64_t *start; /* [sequences + 1] in tokens; grown (base/grow.h) */
     bert_columns columns;
-    void *state; /* what else the task keeps, freed by it */
+    void *state;         /* what else the task keeps, freed by it */
+    int32_t drawn_width; /* of drawn columns whose task leaves it open */
 };
 
 /* What the label fields said before it is known what they mean: distinct texts, numbered in the

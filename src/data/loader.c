@@ -43,6 +43,7 @@ static bool take_columns(bert_loader *l) {
     l->column_count = n;
     for (int i = 0; i < n; i++) {
         l->columns[i] = i < all->n ? *all->at[i] : l->set->task->drawn[i - all->n];
+        if (!l->columns[i].width) l->columns[i].width = l->set->drawn_width;
         l->columns[i].data = NULL;
         l->columns[i].start = NULL;
     }
@@ -279,8 +280,20 @@ bert_column *bert_prepared_column(bert_preparation *p, const char *name) {
     return NULL;
 }
 
+int64_t bert_prepared_next(const bert_preparation *p, int32_t i) {
+    const bert_loader *l = p->loader;
+    return l->order ? l->order[p->next_first + i] : p->next_first + i;
+}
+
+/* Rows of the batch behind the one that ends with row `end` of the order. */
+static int32_t rows_behind(const bert_loader *l, int64_t end) {
+    const int64_t left = l->set->rows - end, n = l->options.batch_size;
+    if (left >= n) return (int32_t)n;
+    return l->options.drop_last || left < 0 ? 0 : (int32_t)left;
+}
+
 /* What the task does with the batch; then the labels that all read. */
-static int prepare(bert_loader *l, int64_t epoch, bert_batch *b, bert_error *e) {
+static int prepare(bert_loader *l, int64_t epoch, int64_t end, bert_batch *b, bert_error *e) {
     const bert_task *task = l->set->task;
     bert_preparation p = {.set = l->set,
                           .seed = l->options.seed,
@@ -289,7 +302,10 @@ static int prepare(bert_loader *l, int64_t epoch, bert_batch *b, bert_error *e) 
                           .columns = l->columns,
                           .column_count = l->column_count,
                           .logit_tokens = l->logit_tokens,
-                          .logit_token_count = -1};
+                          .logit_token_count = -1,
+                          .loader = l,
+                          .next_first = end,
+                          .next_count = rows_behind(l, end)};
     int rc = task->prepare ? task->prepare(&p, e) : BERT_OK;
     if (rc) return rc;
     if (p.logit_token_count >= 0) {
@@ -332,5 +348,5 @@ int bert_loader_get(bert_loader *l, int64_t epoch, int64_t index, bert_batch *ou
         .row_sequences = d->group > 1 ? d->group : 0,
         .row_start = l->row_start,
     };
-    return prepare(l, epoch, out, e);
+    return prepare(l, epoch, first + n, out, e);
 }

@@ -17,6 +17,7 @@ static const bert_task *const tasks[] = {
     &bert_task_multiple_choice,
     &bert_task_masked_lm,
     &bert_task_pretraining,
+    &bert_task_image_classification,
 };
 
 const bert_task *bert_task_at(int i) {

@@ -57,7 +57,12 @@ typedef struct {
      * wanted; with it the column's count is to be set. */
     int32_t *logit_tokens;
     int32_t logit_token_count; /* -1: all, or the model says */
+    int32_t next_count;        /* rows of the epoch's next batch, which may be begun */
+    const void *loader;
+    int64_t next_first;
 } bert_preparation;
+/* Row i of the next batch. */
+int64_t bert_prepared_next(const bert_preparation *p, int32_t i);
 /* NULL: there is none of that name. */
 bert_column *bert_prepared_column(bert_preparation *p, const char *name);
 
@@ -82,7 +87,7 @@ typedef struct bert_task {
      * and "type_ids"; then the base has a tokenizer. */
     const char *const *inputs;
     /* Columns that every batch has beside those of the rows, up to a NULL name: name, type, per and
-     * width. prepare fills them. NULL: none. */
+     * width (0: the set's drawn_width). prepare fills them. NULL: none. */
     const bert_column *drawn;
     /* What is done with each batch once it has its rows: numbers in its columns may be changed
      * (masks, augmentation), drawn ones are to be written. NULL: nothing. */
@@ -93,7 +98,7 @@ typedef struct bert_task {
 
 extern const bert_task bert_task_sequence_classification, bert_task_token_classification,
     bert_task_question_answering, bert_task_multiple_choice, bert_task_masked_lm,
-    bert_task_pretraining;
+    bert_task_pretraining, bert_task_image_classification;
 const bert_task *bert_task_at(int i); /* NULL past the end */
 /* Makes a task known by its name, which *t has as long as the process lives: one that is no part of
  * the library. BERT_EINVAL: the name is that of another. */

@@ -188,7 +188,10 @@ static int find_labels(bert_reader *r, const char *names, bert_error *e) {
     char *copy = strdup(names), *rest = copy;
     if (!copy) return bert_fail_memory(e, strlen(names));
     for (char *name; !rc && (name = strsep(&rest, ","));)
-        if (!(rc = find(r, name, "--label-column", &c, e))) rc = add_label(r, c, e);
+        if (!*name && !rest && r->labels) /* "a,": one of such columns */
+            break;
+        else if (!(rc = find(r, name, "--label-column", &c, e)))
+            rc = add_label(r, c, e);
     free(copy);
     return rc;
 }

@@ -10,5 +10,6 @@ const bert_head *const bert_stock_heads[] = {
     &bert_head_masked_lm,
     &bert_head_pretraining,
     &bert_head_replaced_token_detection,
+    &bert_head_image_classification,
     NULL,
 };

@@ -18,7 +18,11 @@
     X(new)                                                                                         \
     X(jina)                                                                                        \
     X(deberta)                                                                                     \
-    X(deberta_v2)
+    X(deberta_v2)                                                                                  \
+    X(vit)                                                                                         \
+    X(deit)                                                                                        \
+    X(dinov2)                                                                                      \
+    X(dinov2_with_registers)
 #define DECLARED(name) extern const bert_arch bert_arch_##name;
 BERT_ARCHS(DECLARED)
 

@@ -13,6 +13,11 @@ typedef struct {
     bool counts;
 } bert_copy;
 
+/* Another way to spell names of tensors: part of ours, and what stands there; all rows are applied. */
+typedef struct {
+    const char *ours, *theirs;
+} bert_other_name;
+
 /* A stock head as the family has it: its class in transformers, and how its layers are called. */
 typedef struct {
     const char *head;       /* "sequence-classification"; NULL ends the rows */
@@ -42,6 +47,7 @@ typedef struct bert_arch {
                     bert_error *e);
     size_t own_size;         /* bytes of a configuration of its own, for keys that say own */
     const bert_copy *copies; /* a row of NULLs ends */
+    const bert_other_name *other_names; /* a row of NULLs ends; NULL: none */
     const bert_arch_head *heads;
     /* What of a head's layout the configuration decides: dropouts, activation. NULL: nothing. */
     int (*configure)(const bert_config *c, const void *own, const char *head,
@@ -53,9 +59,14 @@ typedef struct bert_arch {
      * family's state points to. */
     int (*build)(bert_builder *b, void *state);
     const char *pooler; /* name of the pooler's linear, or NULL: the family has none */
+    /* How wide its output is, and its activation; NULL: H, tanh. */
+    int (*pooler_shape)(const bert_config *c, const void *own, int32_t *size, bert_act *act,
+                        bert_error *e);
+    bool first_row_pools; /* the pooler's output is the first token as it is */
     bert_trunk_embed_fn *embed;
     bert_trunk_block_fn *block;
     bert_trunk_finish_fn *finish; /* after the last block; NULL: nothing */
+    bool finishes_apart;          /* the last of the hidden states is that before it */
 } bert_arch;
 
 extern const bert_arch *const bert_archs[]; /* ends with NULL */

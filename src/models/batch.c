@@ -85,6 +85,20 @@ static int watch_hidden(void *context, int layer, const float *hidden, bert_erro
     return 0;
 }
 
+/* What the sequences of a chunk have beside ids. */
+static int32_t chunk_columns(const bert_inputs *all, bert_chunk chunk, bert_column *out) {
+    int32_t n = 0;
+    for (int32_t i = 0; i < all->column_count && n < BERT_LANE_COLUMNS; i++) {
+        bert_column c = all->columns[i];
+        if (c.per != BERT_PER_SEQUENCE) continue;
+        /* Numbers of both types are of four bytes. */
+        c.data = (const float *)c.data + (size_t)chunk.first * (size_t)c.width;
+        c.count = chunk.n;
+        out[n++] = c;
+    }
+    return n;
+}
+
 /* The lane begins with a chunk: its embeddings. */
 static void begin_chunk(bert_lane *l, bert_session *s, const bert_trunk_run *run, int32_t number) {
     const bert_inputs *all = run->in;
@@ -98,8 +112,10 @@ static void begin_chunk(bert_lane *l, bert_session *s, const bert_trunk_run *run
     l->run = run;
     l->in = (bert_inputs){.n = chunk->n,
                           .start = own,
-                          .ids = all->ids + begin,
-                          .type_ids = all->type_ids ? all->type_ids + begin : NULL};
+                          .ids = all->ids ? all->ids + begin : NULL,
+                          .type_ids = all->type_ids ? all->type_ids + begin : NULL,
+                          .columns = l->columns,
+                          .column_count = chunk_columns(all, *chunk, l->columns)};
     l->watch = (bert_watch){.check = watch_check,
                             .context = l,
                             .first_rows = run->first_rows,

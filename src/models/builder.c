@@ -67,6 +67,28 @@ int bert_build_table(bert_builder *b, const char *name, int32_t rows, int32_t co
     return BERT_OK;
 }
 
+void bert_build_shape(bert_param *p, int dims, const int32_t *shape) {
+    p->dims = dims;
+    for (int i = 0; i < dims; i++) p->shape[i] = shape[i];
+}
+
+int bert_build_param(bert_builder *b, const char *name, int layer, int dims, const int32_t *shape,
+                     bert_init init, bert_param **p) {
+    char full[MAX_PARAMETER_NAME];
+    name_of(b, name, layer, "", full);
+    b->params->layer = layer;
+    int first = 0;
+    while (dims - first > 2 && shape[first] == 1) first++;
+    const int32_t rows = dims == 1 ? 1 : shape[first];
+    int32_t cols = 1;
+    for (int i = dims == 1 ? 0 : first + 1; i < dims; i++) cols *= shape[i];
+    *p = bert_param_new(b->params, full, rows, cols, init, b->e);
+    if (!*p) return b->e->code;
+    (*p)->kind = BERT_KIND_EMBEDDING;
+    bert_build_shape(*p, dims, shape);
+    return BERT_OK;
+}
+
 void *bert_build_alloc(bert_builder *b, size_t bytes) {
     void *p = bert_arena_calloc(b->memory, bytes);
     if (!p) bert_fail_memory(b->e, bytes);

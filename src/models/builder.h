@@ -37,6 +37,13 @@ int bert_build_table(bert_builder *b, const char *name, int32_t rows, int32_t co
  * factor f: base f, and scale f^(-2 / size). *r lives as long as the trunk. */
 int bert_build_rotation(bert_builder *b, int32_t size, int32_t positions, float base, float scale,
                         const bert_rotation **r);
+/* One that is none of these, by its whole name, with the shape that files give it: [.., rows, cols],
+ * where the first dimensions may be 1, or [rows, ..], whose others are cols together. Of
+ * BERT_KIND_EMBEDDING. */
+int bert_build_param(bert_builder *b, const char *name, int layer, int dims, const int32_t *shape,
+                     bert_init init, bert_param **p);
+/* The shape that files give a parameter that is there. */
+void bert_build_shape(bert_param *p, int dims, const int32_t *shape);
 /* Zeroed memory that lives as long as the trunk; NULL sets b->e. */
 void *bert_build_alloc(bert_builder *b, size_t bytes);
 #endif

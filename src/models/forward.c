@@ -26,10 +26,11 @@ bert_tensor *bert_pooler(bert_tape *t, const bert_model *m, bert_tensor *hidden,
                          const bert_inputs *inputs) {
     if (!bert_tape_ready(t, hidden)) return NULL;
     if (!m) return bert_tape_fail(t, NULL, BERT_EINVAL, "there is no model");
+    if (m->trunk.arch->first_row_pools) return bert_cls(t, hidden, inputs);
     if (!m->trunk.pooler.weight)
         return bert_tape_fail(t, NULL, BERT_EINVAL,
                               "the model has no pooler; a head that wants one says pooler = true");
-    return bert_linear_act(t, m->trunk.pooler, bert_cls(t, hidden, inputs), BERT_ACT_TANH);
+    return bert_linear_act(t, m->trunk.pooler, bert_cls(t, hidden, inputs), m->trunk.pooler_act);
 }
 
 bert_param *bert_model_word_embeddings(const bert_model *m) {

@@ -4,6 +4,7 @@
 #include "files/json.h"
 #include "hub/hub.h"
 #include "models/config_file.h"
+#include "models/pictures.h"
 #include "models/registry.h"
 #include <limits.h>
 #include <pthread.h>
@@ -60,7 +61,29 @@ static int tokenizer_finish(tokenizer_job *job, bert_error *e) {
     return bert_fail(e, job->error.code, "%s", job->error.message);
 }
 
-static int read_config(bert_model *m, bert_error *e) {
+/* What the caller says of the configuration counts instead of what the file does. */
+static int overrule(bert_model *m, const char *overrides, bert_error *e) {
+    json_t *own = bert_json_parse(overrides, strlen(overrides), "options.config", e);
+    if (!own) return e->code;
+    int rc = json_is_object(own)
+                 ? 0
+                 : bert_fail(e, BERT_EINVAL, "options.config is no JSON object: %.60s", overrides);
+    bert_config before = {0};
+    bert_labels labels = {0};
+    const bert_arch *arch;
+    void *state = NULL;
+    if (!rc && json_is_object(m->json)) { /* of the file alone: its layers */
+        rc = bert_config_read(m->json, m->folder, &before, &labels, &arch, &state, e);
+        if (!rc && json_object_update(m->json, own)) rc = bert_fail_memory(e, strlen(overrides));
+    }
+    if (!rc) m->weights.layers = before.num_hidden_layers;
+    bert_labels_free(&labels);
+    free(state);
+    json_decref(own);
+    return rc;
+}
+
+static int read_config(bert_model *m, const bert_model_options *o, bert_error *e) {
     char *part = bert_path_join(bert_pretrained_folder(m->from), "config.json");
     char *path = part ? bert_pretrained_where(m->from, part) : NULL;
     int rc = path ? 0 : bert_fail_memory(e, strlen(m->folder));
@@ -68,8 +91,9 @@ static int read_config(bert_model *m, bert_error *e) {
         rc = bert_pretrained_lacks(m->from, "", true, e);
     } else if (!rc) {
         m->json = bert_pretrained_json(m->from, part, e);
-        rc = m->json ? bert_config_read(m->json, path, &m->config, &m->labels, &m->arch, &m->own, e)
-                     : e->code;
+        rc = m->json ? 0 : e->code;
+        if (!rc && o->config) rc = overrule(m, o->config, e);
+        if (!rc) rc = bert_config_read(m->json, path, &m->config, &m->labels, &m->arch, &m->own, e);
     }
     free(path);
     free(part);
@@ -116,6 +140,11 @@ static int choose_head(bert_model *m, const bert_head *own, const char *name, be
     if (!own && name && strcmp(name, "none")) {
         if (!(head = bert_head_find(name, e))) return BERT_EUNSUPPORTED;
         row = bert_arch_head_find(m->arch, name);
+        /* The checkpoint's own class, where it is another one of the same head. */
+        const bert_arch_head *given = strncmp(class_name, m->arch->class_prefix, n)
+                                          ? NULL
+                                          : bert_arch_head_of_class(m->arch, class_name + n);
+        if (row && given && !strcmp(given->head, name)) row = given;
         if (!row && bert_head_is_stock(name)) return no_such_head(m, name, e);
     } else if (row) {
         head = bert_head_find(row->head, e);
@@ -124,6 +153,7 @@ static int choose_head(bert_model *m, const bert_head *own, const char *name, be
     if (row) {
         m->layout = row->layout;
         m->head.pooler = row->pooler;
+        if (row->layout.second || row->layout.patches) m->head.first_token = false;
         m->stock = true;
         int rc = m->arch->configure
                      ? m->arch->configure(&m->config, m->own, row->head, &m->layout, e)
@@ -211,7 +241,8 @@ static int build(bert_model *m, const bert_model_options *o, bert_error *e) {
     rc = bert_trunk_new(m->params, m->arch, &m->config, m->own, prefix, &m->trunk, e);
     if (rc) return rc;
     w->part = BERT_PART_POOLER;
-    if (wants_pooler(m)) rc = bert_trunk_add_pooler(m->params, &m->config, prefix, &m->trunk, e);
+    if (wants_pooler(m))
+        rc = bert_trunk_add_pooler(m->params, &m->config, m->own, prefix, &m->trunk, e);
     w->part = m->params->part = BERT_PART_HEAD;
     if (!rc && m->head.name) rc = make_head(m, e);
     if (!rc && w->packed.copies) rc = bert_model_adopt(m, e);
@@ -223,7 +254,7 @@ static int build(bert_model *m, const bert_model_options *o, bert_error *e) {
 
 static int open_parts(bert_model *m, const bert_head *own, const bert_model_options *o,
                       bert_error *e) {
-    int rc = read_config(m, e);
+    int rc = read_config(m, o, e);
     if (!rc) rc = choose_head(m, own, o->head, e);
     if (!rc) rc = override_labels(m, o, e);
     if (!rc) rc = build(m, o, e);
@@ -458,6 +489,8 @@ int bert_inputs_check(const bert_model *m, const bert_inputs *in, bert_error *e)
     const bool reads_ids = m->trunk.words != NULL;
     if (!in || in->n < 1 || !in->start || (reads_ids && !in->ids) || in->start[0] != 0)
         return bert_fail(e, BERT_EINVAL, "inputs: at least one sequence, with start[0] = 0");
+    bert_pictures p;
+    if (bert_config_takes_pictures(c)) return bert_pictures_of(c, in, &p, e);
     const int32_t longest = bert_model_max_length(m);
     for (int32_t i = 0; i < in->n; i++) {
         if (in->start[i + 1] <= in->start[i])

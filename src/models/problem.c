@@ -82,7 +82,8 @@ bert_tensor *bert_classification_loss(bert_tape *t, bert_problem p, bert_tensor 
 }
 
 double bert_batch_items(const bert_batch *b, int32_t num_labels) {
-    if (!b->labels) return b->targets ? (double)b->inputs.n * num_labels : (double)b->inputs.n;
+    const int32_t rows = b->row_count ? b->row_count : b->inputs.n; /* of several sequences each */
+    if (!b->labels) return b->targets ? (double)rows * num_labels : (double)rows;
     const int32_t n = b->label_count ? b->label_count : b->inputs.n;
     double items = 0;
     for (int32_t i = 0; i < n; i++)

@@ -55,6 +55,15 @@ static int copy_tokenizer(const bert_model *m, const char *directory, bert_error
     return copy_list(m, bert_pretrained_folder(m->from), tokenizer_files, directory, e);
 }
 
+/* What is done to pictures before the model. */
+static int copy_processor(const bert_model *m, const char *directory, bert_error *e) {
+    int rc =
+        copy_named(m, bert_pretrained_folder(m->from), "preprocessor_config.json", directory, e);
+    return rc ? rc
+              : copy_named(m, bert_pretrained_folder(m->from), "processor_config.json", directory,
+                           e);
+}
+
 /* ---- sentence-transformers' files. They say how a text's vector is made of the encoder's output:
  * they go with an encoder, which one that says words still is, and those of a cross-encoder with a
  * classifier. */
@@ -145,6 +154,7 @@ int bert_model_save_filtered(const bert_model *m, const char *directory, bert_pa
     if (!rc) rc = bert_make_directory(directory, e);
     if (!rc) rc = save_weights(m, directory, keep, context, e);
     if (!rc) rc = save_config(m, directory, e);
+    if (!rc && m->config.num_channels) rc = copy_processor(m, directory, e);
     if (!rc && m->tokenizer) rc = bert_tokenizer_save(m->tokenizer, directory, e);
     if (!rc && !m->tokenizer) rc = copy_tokenizer(m, directory, e);
     if (!rc && goes_with_head(m)) rc = save_sentence(m, directory, e);

@@ -76,6 +76,7 @@ void bert_session_free(bert_session *s) {
     free(s->apart);
     bert_tokenization_free(s->tokenization);
     bert_arena_free(&s->results);
+    free(s->processor);
     free(s->hidden.data);
     free(s->hidden_states.data);
     free(s->attentions.data);
@@ -96,6 +97,10 @@ size_t bert_session_memory(const bert_session *s) {
     bytes += s->results.reserved + lane_memory(&s->together);
     for (int i = 0; i < lanes(s); i++) bytes += lane_memory(&s->apart[i]);
     return bytes + bert_params_packed_bytes(s->model->params);
+}
+
+bert_threads *bert_session_threads(const bert_session *s) {
+    return s->together.tape->threads;
 }
 
 bert_tokenization *bert_session_tokenization(bert_session *s, bert_error *e) {

@@ -12,6 +12,8 @@ typedef struct {
     size_t capacity; /* floats */
 } bert_buffer_f32;
 
+enum { BERT_LANE_COLUMNS = 8 };
+
 /* What takes a chunk through the layers: all threads together, or one. It may rest between two
  * layers, and go on in another turn of the threads. */
 typedef struct {
@@ -24,6 +26,7 @@ typedef struct {
     bert_session *session;
     const struct bert_trunk_run *run;
     bert_inputs in;
+    bert_column columns[BERT_LANE_COLUMNS]; /* its own, of sequences: pixels */
     size_t weights_before; /* attention probabilities of the sequences before it, a layer */
     bert_watch watch;
     bert_trunk_walk walk;
@@ -38,6 +41,7 @@ struct bert_session {
     bool packed;                     /* the weights */
     bert_tokenization *tokenization; /* of the tasks; made when first needed */
     bert_arena results;              /* of the latest task */
+    bert_image_processor *processor; /* of pictures; read when first needed */
     bert_buffer_f32 hidden, hidden_states, attentions;
     const float **layer_pointers; /* hidden_states [L + 1], then attentions [L] */
     int32_t *starts;              /* [2 capacity] of each chunk, then of first-token rows */
@@ -52,6 +56,7 @@ const float *bert_session_first_rows(const bert_session *s);
  * of them are not wanted with. */
 int bert_session_run_part(bert_session *s, const bert_inputs *inputs, unsigned want,
                           int32_t skip_layers, bert_outputs *out, bert_error *e);
+bert_threads *bert_session_threads(const bert_session *s);
 bert_tokenization *bert_session_tokenization(bert_session *s, bert_error *e);
 /* BERT_EINTERRUPTED once bert_session_cancel() says so, else 0. */
 int bert_session_check(const bert_session *s, bert_error *e);

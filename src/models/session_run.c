@@ -26,7 +26,7 @@ static int compute_head(bert_session *s, const bert_trunk_run *r, bert_outputs *
     bert_tensor *hidden =
         bert_tensor_over(tape, s->hidden.data, in.start[in.n], m->config.hidden_size);
     bert_tensor *pooled = NULL, *logits = NULL;
-    if (r->want & BERT_WANT_POOLER && m->trunk.pooler.weight)
+    if (r->want & BERT_WANT_POOLER && bert_trunk_pools(&m->trunk))
         pooled = bert_pooler(tape, m, hidden, &in);
     if (r->want & BERT_WANT_LOGITS && m->head.name)
         logits = bert_head_forward(tape, m, hidden, &(bert_batch){.inputs = in});
@@ -38,6 +38,7 @@ static int compute_head(bert_session *s, const bert_trunk_run *r, bert_outputs *
         out->logit_rows = bert_tensor_rows(logits);
         out->logit_cols = bert_tensor_cols(logits);
     }
+    if (pooled) out->pooler_size = bert_tensor_cols(pooled);
     if (pooled)
         rc = check_finite(s, out->pooler_output, bert_tensor_size(pooled), "pooler's output", e);
     if (logits && !rc) rc = check_finite(s, out->logits, bert_tensor_size(logits), "logits", e);

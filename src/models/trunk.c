@@ -15,12 +15,15 @@ int bert_trunk_new(bert_params *ps, const bert_arch *arch, const bert_config *c,
     return rc;
 }
 
-int bert_trunk_add_pooler(bert_params *ps, const bert_config *c, const char *prefix, bert_trunk *k,
-                          bert_error *e) {
+int bert_trunk_add_pooler(bert_params *ps, const bert_config *c, const void *own,
+                          const char *prefix, bert_trunk *k, bert_error *e) {
     bert_builder b = {.params = ps, .prefix = prefix, .config = c, .memory = &k->memory, .e = e};
     ps->part = BERT_PART_POOLER;
-    return bert_build_linear(&b, k->arch->pooler, k->layers, c->hidden_size, c->hidden_size,
-                             &k->pooler);
+    int32_t size = c->hidden_size;
+    k->pooler_act = BERT_ACT_TANH;
+    int rc = k->arch->pooler_shape ? k->arch->pooler_shape(c, own, &size, &k->pooler_act, e) : 0;
+    return rc ? rc
+              : bert_build_linear(&b, k->arch->pooler, k->layers, c->hidden_size, size, &k->pooler);
 }
 
 void bert_trunk_free(bert_trunk *k) {
@@ -62,7 +65,8 @@ static bert_tensor *run_segment(bert_tape *t, const void *context, bert_tensor *
                             .layer = s->layer,
                             .first_rows = s->watch && s->watch->first_rows && top};
     x = arch->block(t, s->trunk->state, x, &pass);
-    return top && !skipped && arch->finish ? arch->finish(t, s->trunk->state, x) : x;
+    const bool finish = arch->finish && !arch->finishes_apart;
+    return top && !skipped && finish ? arch->finish(t, s->trunk->state, x) : x;
 }
 
 void bert_trunk_begin(bert_tape *t, const bert_trunk *k, const bert_inputs *in,
@@ -88,7 +92,11 @@ bool bert_trunk_step(bert_tape *t, bert_trunk_walk *w) {
     /* x dies with its layer, so the next one is kept where this one began. */
     w->x = bert_tape_release_keep(t, w->mark, bert_checkpoint(t, run_segment, &s, sizeof s, w->x));
     show(t, w->watch, ++w->layer, w->x);
-    return w->x && w->layer < w->layers;
+    if (w->x && w->layer < w->layers) return true;
+    const bert_arch *arch = w->trunk->arch;
+    if (w->x && arch->finishes_apart && w->layers == w->trunk->layers)
+        w->x = bert_tape_release_keep(t, w->mark, arch->finish(t, w->trunk->state, w->x));
+    return false;
 }
 
 bert_tensor *bert_trunk_forward(bert_tape *t, const bert_trunk *k, const bert_inputs *in,

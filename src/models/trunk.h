@@ -9,16 +9,20 @@ typedef struct {
     int32_t layers;
     bert_param *words;  /* the table of word embeddings, which is the decoder of masked words too */
     bert_linear pooler; /* weight NULL: there is none */
-    void *state;        /* the family's own */
-    bert_arena memory;  /* state, and what it points to */
+    bert_act pooler_act;
+    void *state;       /* the family's own */
+    bert_arena memory; /* state, and what it points to */
 } bert_trunk;
 
 /* Creates the trunk's parameters; prefix is put in front of each name; own: the family's own
  * configuration. To be freed in any case. */
 int bert_trunk_new(bert_params *ps, const bert_arch *arch, const bert_config *c, const void *own,
                    const char *prefix, bert_trunk *k, bert_error *e);
-int bert_trunk_add_pooler(bert_params *ps, const bert_config *c, const char *prefix, bert_trunk *k,
-                          bert_error *e);
+int bert_trunk_add_pooler(bert_params *ps, const bert_config *c, const void *own,
+                          const char *prefix, bert_trunk *k, bert_error *e);
+static inline bool bert_trunk_pools(const bert_trunk *k) {
+    return k->pooler.weight || k->arch->first_row_pools;
+}
 void bert_trunk_free(bert_trunk *k);
 
 /* The forward pass. watch may be NULL. On a tape that records nothing the memory of each layer is

@@ -36,15 +36,41 @@ static const bert_stored_tensor *find_renamed(const bert_weight_source *s, const
     return NULL;
 }
 
+/* The name with a part of it put in another's place; false: too long. */
+static bool respell(const bert_other_name *row, char name[MAX_TENSOR_NAME]) {
+    char *at = strstr(name, row->ours), rest[MAX_TENSOR_NAME];
+    if (!at) return true;
+    snprintf(rest, sizeof rest, "%s", at + strlen(row->ours));
+    const size_t room = MAX_TENSOR_NAME - (size_t)(at - name);
+    return snprintf(at, room, "%s%s", row->theirs, rest) < (int)room;
+}
+
+/* With the trunk's prefix, and without it. */
+static const bert_stored_tensor *find_prefixed(const bert_weight_source *s, const char *name) {
+    const char *prefix = s->arch->prefix;
+    const size_t n = strlen(prefix);
+    const bert_stored_tensor *t = find_renamed(s, "", name);
+    if (t) return t;
+    return strncmp(name, prefix, n) ? find_renamed(s, prefix, name) : find_renamed(s, "", name + n);
+}
+
+static const bert_stored_tensor *find_other(const bert_weight_source *s, const char *name) {
+    char other[MAX_TENSOR_NAME];
+    if (snprintf(other, sizeof other, "%s", name) >= (int)sizeof other) return NULL;
+    for (const bert_other_name *row = s->arch->other_names; row->ours; row++)
+        if (!respell(row, other)) return NULL;
+    return find_prefixed(s, other);
+}
+
 /* Whatever repeats it. */
 static const bert_stored_tensor *find_original(const bert_weight_source *s, const char *name) {
     const char *prefix = s->arch->prefix;
     size_t n = strlen(prefix);
     const bool prefixed = !strncmp(name, prefix, n);
-    const bert_stored_tensor *t = find_renamed(s, "", name);
-    if (!t) t = prefixed ? find_renamed(s, "", name + n) : find_renamed(s, prefix, name);
+    const bert_stored_tensor *t = find_prefixed(s, name);
     if (!t && s->arch->other_prefix)
         t = find_renamed(s, s->arch->other_prefix, prefixed ? name + n : name);
+    if (!t && s->arch->other_names) t = find_other(s, name);
     return t;
 }
 
@@ -105,10 +131,16 @@ static int add_used(bert_weight_source *s, const bert_stored_tensor *t, bert_err
     return 0;
 }
 
-/* A vector is stored as [cols], a matrix as [rows, cols]. */
+/* A vector is stored as [cols], a matrix as [rows, cols], some with ones in front, or with several
+ * dimensions that are cols together. */
 static bool same_shape(const bert_stored_tensor *t, int32_t rows, int32_t cols) {
     if (t->dims == 1) return rows == 1 && t->shape[0] == cols;
-    return t->dims == 2 && t->shape[0] == rows && t->shape[1] == cols;
+    int first = 0;
+    while (t->dims - first > 2 && t->shape[first] == 1 && rows != 1) first++;
+    if (t->dims < 2 || t->shape[first] != rows) return false;
+    int64_t rest = 1;
+    for (int i = first + 1; i < t->dims; i++) rest *= t->shape[i];
+    return rest == cols;
 }
 
 static void shape_text(const bert_stored_tensor *t, char *out, size_t capacity) {
@@ -133,6 +165,13 @@ static int misshapen(const bert_weight_source *s, const bert_stored_tensor *t, i
                          ? "the two files do not belong together"
                          : "correct its id2label, or ask for another number of labels to start a "
                            "new head");
+}
+
+/* The layer that a name of the trunk is of, or -1. */
+static long layer_of(const bert_arch *arch, const char *name) {
+    const size_t prefix = strlen(arch->prefix), layers = strlen(arch->layers);
+    if (!strncmp(name, arch->prefix, prefix)) name += prefix;
+    return strncmp(name, arch->layers, layers) ? -1 : strtol(name + layers, NULL, 10);
 }
 
 /* A missing tensor of the trunk is noted, and zeros stand in for it until the list is complete:
@@ -173,7 +212,8 @@ int bert_weight_source_find(void *context, const char *name, int32_t rows, int32
     const bert_stored_tensor *t = find_tensor(s, name);
     const size_t count = (size_t)rows * (size_t)cols;
     if (!t && bert_packed_has(&s->packed, s->arch, name)) return BERT_SOURCE_PACKED;
-    if (!t && s->part == BERT_PART_TRUNK)
+    const bool grown = s->layers && layer_of(s->arch, name) >= s->layers;
+    if (!t && s->part == BERT_PART_TRUNK && !grown)
         return note_missing(s, name, count * sizeof(float), value, e);
     if (!t || (!same_shape(t, rows, cols) && s->part != BERT_PART_TRUNK && s->resized)) {
         int rc = add_name(&s->added, name, e);
@@ -323,11 +363,9 @@ int bert_weight_source_finish(bert_weight_source *s, bert_error *e) {
 
 /* Whether a tensor lies where the trunk's do: embeddings and layers. *layer: which, or -1. */
 static bool is_of_trunk(const bert_arch *arch, const char *name, long *layer) {
-    const size_t prefix = strlen(arch->prefix), layers = strlen(arch->layers),
-                 root = strcspn(arch->layers, ".") + 1;
-    *layer = -1;
+    const size_t prefix = strlen(arch->prefix), root = strcspn(arch->layers, ".") + 1;
+    *layer = layer_of(arch, name);
     if (!strncmp(name, arch->prefix, prefix)) name += prefix;
-    if (!strncmp(name, arch->layers, layers)) *layer = strtol(name + layers, NULL, 10);
     return !strncmp(name, arch->layers, root) ||
            !strncmp(name, arch->embeddings, strlen(arch->embeddings));
 }
@@ -402,6 +440,19 @@ int bert_params_check_finite(const bert_params *ps, bert_error *e) {
     return rc;
 }
 
+/* Name, type and shape. Biases and LayerNorms are vectors; a weight of one row is a matrix all the
+ * same. */
+static bert_stored_tensor stored_as(const bert_param *p) {
+    const bool vector = p->rows == 1 && !bert_param_decays(p);
+    bert_stored_tensor t = {.name = p->name,
+                            .dtype = BERT_F32,
+                            .dims = vector ? 1 : 2,
+                            .shape = {vector ? p->cols : p->rows, p->cols}};
+    if (p->dims) t.dims = p->dims;
+    for (int i = 0; i < p->dims; i++) t.shape[i] = p->shape[i];
+    return t;
+}
+
 int bert_params_save(const bert_params *ps, const char *path, bert_param_filter *keep,
                      void *context, bert_error *e) {
     const int count = bert_params_count(ps);
@@ -413,15 +464,9 @@ int bert_params_save(const bert_params *ps, const char *path, bert_param_filter 
         const bert_param *p = bert_params_at(ps, i);
         if (p->merged || (keep && !keep(p, context))) continue;
         const size_t size = bert_param_size(p);
-        /* Biases and LayerNorms are vectors; a weight of one row is a matrix all the same. */
-        bool vector = p->rows == 1 && !bert_param_decays(p);
-        list[n] =
-            (bert_stored_tensor){.name = p->name,
-                                 .dtype = BERT_F32,
-                                 .dims = vector ? 1 : 2,
-                                 .shape = {vector ? p->cols : p->rows, p->cols},
-                                 .data = bert_device_view(ps->device, p->value, size, &copies),
-                                 .bytes = size * sizeof(float)};
+        list[n] = stored_as(p);
+        list[n].data = bert_device_view(ps->device, p->value, size, &copies);
+        list[n].bytes = size * sizeof(float);
         if (!list[n].data) rc = bert_fail_memory(e, list[n].bytes);
         n++;
     }

@@ -21,7 +21,8 @@ typedef struct {
                        initialised and reported as new */
     bert_packed_weights packed;
     bool raw; /* values are only to be saved: they stand for what is stored, whatever its type */
-    bool resized; /* num_labels is not the checkpoint's: a misshapen tensor of the head is new */
+    int32_t layers; /* of the file, where who opens it may want more, which are new then; else 0 */
+    bool resized;   /* num_labels is not the checkpoint's: a misshapen tensor of the head is new */
     const bert_stored_tensor **used;
     int used_count, used_capacity;
     bert_names added, unused, missing;

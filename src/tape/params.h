@@ -28,6 +28,8 @@ struct bert_param {
     int layer; /* 0, 1, ..; -1: below layer 0; as many as there are layers: above them */
     bert_adapter *adapter; /* of a weight; NULL: none */
     bool merged;           /* of an adapter that is in its weight now */
+    int dims;              /* of the shape that files give it; 0: [rows, cols], vectors [cols] */
+    int32_t shape[4];
     bert_params *owner;
     bert_memo memo; /* what the device remembers of it */
 };

@@ -1,0 +1,161 @@
+/* Pictures at the command line: from operands, folders, lists and tables. */
+#include "picture_world.h"
+#include "tool.h"
+
+static char *in_home(const char *name) {
+    static char path[4300];
+    snprintf(path, sizeof path, "%s/%s", home, name);
+    return path;
+}
+
+static void pictures_are_classified(void **state) {
+    (void)state;
+    expect(0, bert("classify vit pictures/dark/0.png pictures/light/1.png"));
+    assert_int_equal(lines(), 2);
+    json_t *o = line(1), *top = json_object_get(o, "top");
+    assert_int_equal(json_array_size(top), 2);
+    assert_string_equal(json_string_value(json_object_get(o, "image")), "pictures/light/1.png");
+    assert_true(number(json_array_get(top, 0), "score") >= number(json_array_get(top, 1), "score"));
+    assert_true(number(o, "score") == number(json_array_get(top, 0), "score"));
+    json_decref(o);
+    expect(0, bert("classify vit pictures/dark/0.png -k 1 --columns"));
+    says(out, "pictures/dark/0.png: ");
+    assert_null(strchr(out, ','));
+}
+
+/* The same rows whichever way the pictures are named. */
+static void folders_lists_and_tables_are_read(void **state) {
+    (void)state;
+    static const char *const ways[] = {"-i list.txt", "-i table.csv",
+                                       "-i other.jsonl --image-column scan", "-i more", NULL};
+    write_file("list.txt", "pictures/dark/0.png\npictures/light/0.png\n");
+    write_file("table.csv",
+               "file_name,label\npictures/dark/0.png,dark\npictures/light/0.png,light\n");
+    write_file("other.jsonl",
+               "{\"scan\": \"pictures/dark/0.png\"}\n{\"scan\": \"pictures/light/0.png\"}\n");
+    mkdir(in_home("more"), 0777);
+    write_file("more/metadata.csv", "file_name\n../pictures/dark/0.png\n../pictures/light/0.png\n");
+    expect(0, bert("embed vit pictures/dark/0.png pictures/light/0.png"));
+    json_t *a = line(0), *b = line(1);
+    for (int i = 0; ways[i]; i++) {
+        expect(0, bert("embed vit %s --quiet", ways[i]));
+        assert_int_equal(lines(), 2);
+        json_t *x = line(0), *y = line(1);
+        assert_true(json_equal(json_object_get(a, "embedding"), json_object_get(x, "embedding")));
+        assert_true(json_equal(json_object_get(b, "embedding"), json_object_get(y, "embedding")));
+        json_decref(x);
+        json_decref(y);
+    }
+    json_decref(a);
+    json_decref(b);
+    expect(0, bert("embed vit -i pictures"));
+    assert_int_equal(lines(), 8);
+    expect(0, bert("embed vit -i pictures -o v.npy --pooling mean"));
+    says(err, "v.npy: 8 x 16");
+    expect(0, bert("embed vit pictures/dark/0.png --quantize binary"));
+}
+
+static void pictures_are_compared(void **state) {
+    (void)state;
+    expect(0, bert("similarity vit pictures/dark/0.png pictures/dark/0.png"));
+    json_t *o = line(0);
+    assert_true(number(o, "score") > 0.99999);
+    json_decref(o);
+    expect(0, bert("similarity vit pictures/dark/0.png pictures/light/0.png --pooling mean"));
+    o = line(0);
+    assert_true(number(o, "score") < 0.99999);
+    json_decref(o);
+}
+
+static void sixteen_bits_have_a_range(void **state) {
+    (void)state;
+    uint16_t samples[8 * 8];
+    for (int i = 0; i < 64; i++) samples[i] = (uint16_t)(1000 + 16 * i);
+    const png_picture p = {8, 8, 16, 0, samples, false, {0}};
+    bytes file = png_file(&p);
+    write_bytes(in_home("deep.png"), file.data, file.n);
+    free(file.data);
+    expect(0, bert("embed vit deep.png"));
+    says(err, "deep.png: 16-bit grey of 1000 to 2008");
+    json_t *a = line(0);
+    expect(0, bert("embed vit deep.png --image-range 1000,2008"));
+    assert_int_equal(*err, 0);
+    json_t *b = line(0);
+    assert_true(json_equal(a, b));
+    json_decref(b);
+    expect(0, bert("embed vit deep.png --image-range 0,4095"));
+    b = line(0);
+    assert_false(json_equal(a, b));
+    json_decref(a);
+    json_decref(b);
+    expect(2, bert("embed vit deep.png --image-range 5"));
+    expect(2, bert("embed vit deep.png --image-range 5,4"));
+}
+
+static void what_cannot_be_done_is_said(void **state) {
+    (void)state;
+    expect(1, bert("classify vit nothing.png"));
+    says(err, "nothing.png");
+    write_file("page.png", "<html>404</html>");
+    expect(1, bert("classify vit pictures/dark/0.png page.png"));
+    says(err, "page.png");
+    says(err, "web page");
+    write_file("odd.csv", "a,b\nx,y\n");
+    expect(1, bert("classify vit -i odd.csv"));
+    says(err, "--image-column");
+    mkdir(in_home("empty"), 0777);
+    expect(1, bert("classify vit -i empty"));
+    says(err, "no pictures");
+    expect(2, bert("classify vit pictures/dark/0.png --candidate-labels a,b"));
+    expect(1, bert("embed vit pictures/dark/0.png --pooling pooler"));
+    says(err, "no pooler");
+    expect(2, bert("embed vit pictures/dark/0.png --prompt a"));
+    /* A processor of another size than the model's. */
+    write_file("vit/preprocessor_config.json", "{\"size\": 12}");
+    expect(1, bert("embed vit pictures/dark/0.png"));
+    says(err, "--interpolate-pos-encoding");
+    expect(0, bert("embed vit pictures/dark/0.png --interpolate-pos-encoding"));
+    write_file("vit/preprocessor_config.json", "{\"size\": 8}");
+}
+
+static void info_says_what_is_read(void **state) {
+    (void)state;
+    expect(0, bert("info --formats"));
+    says(out, "\"PNG\"");
+    expect(0, bert("info vit"));
+    json_t *o = line(0);
+    assert_int_equal(json_array_size(json_object_get(o, "image_size")), 2);
+    assert_true(number(o, "num_channels") == 1);
+    json_decref(o);
+    expect(2, bert("info"));
+}
+
+static int begin(void **state) {
+    (void)state;
+    if (!*BERT_TOOL || !reads_png()) {
+        print_message("skipped: no tool, or no PNG\n");
+        exit(77);
+    }
+    home = test_directory();
+    tiny_vit(in_home("vit"), true);
+    class_folders(in_home("pictures"), 4);
+    return 0;
+}
+
+static int end(void **state) {
+    (void)state;
+    test_remove(home);
+    return 0;
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(pictures_are_classified),
+        cmocka_unit_test(folders_lists_and_tables_are_read),
+        cmocka_unit_test(pictures_are_compared),
+        cmocka_unit_test(sixteen_bits_have_a_range),
+        cmocka_unit_test(what_cannot_be_done_is_said),
+        cmocka_unit_test(info_says_what_is_read),
+    };
+    return cmocka_run_group_tests(tests, begin, end);
+}
