@@ -226,15 +226,51 @@ static int read_sets(bert_error *e) {
     return rc;
 }
 
+/* Into a place that is free again afterwards; what failed leaves nothing there. */
+static int convert_to(const char *format, const char *name, bert_error *e) {
+    bert_convert_options o = bert_convert_default();
+    o.format = format;
+    const int rc = bert_convert(model_directory, in_directory(name), &o, NULL, e),
+              kind = fault_kind;
+    fault_kind = FAULT_NONE;
+    if (rc == BERT_ENOMEM) assert_int_not_equal(access(in_directory(name), F_OK), 0);
+    char command[4500];
+    snprintf(command, sizeof command, "rm -rf '%s'", in_directory(name));
+    assert_int_equal(system(command), 0);
+    fault_kind = kind;
+    return rc;
+}
+
+static int convert_stored(bert_error *e) {
+    return convert_to("safetensors", "other", e);
+}
+
+static int convert_packed(bert_error *e) {
+    return convert_to("packed", "other", e);
+}
+
+static int convert_gguf(bert_error *e) {
+    return convert_to("gguf", "other.gguf", e);
+}
+
 static const struct {
     const char *name;
     job_fn *job;
     bool writes;
 } jobs[] = {
-    {"rows", read_rows, false},       {"tokenize", tokenize, false}, {"classify", classify, false},
-    {"sets", read_sets, false},       {"save", save, true},          {"matrix", save_matrix, true},
-    {"a matrix", load_matrix, false}, {"embed", embed, true},        {"rerank", rerank, false},
+    {"rows", read_rows, false},
+    {"tokenize", tokenize, false},
+    {"classify", classify, false},
+    {"sets", read_sets, false},
+    {"save", save, true},
+    {"matrix", save_matrix, true},
+    {"a matrix", load_matrix, false},
+    {"embed", embed, true},
+    {"rerank", rerank, false},
     {"fill", fill_masks, false},
+    {"convert", convert_stored, true},
+    {"pack", convert_packed, true},
+    {"gguf", convert_gguf, true},
 };
 enum { JOBS = sizeof jobs / sizeof *jobs };
 
@@ -285,7 +321,8 @@ static int litter(const char *path) {
     DIR *d = opendir(path);
     if (!d) return 0;
     int n = 0;
-    for (struct dirent *f; (f = readdir(d));) n += strstr(f->d_name, ".tmp") != NULL;
+    for (struct dirent *f; (f = readdir(d));)
+        n += strstr(f->d_name, ".tmp") || strstr(f->d_name, ".new-");
     closedir(d);
     return n;
 }
