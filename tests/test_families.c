@@ -180,6 +180,19 @@ static void check_model(const bert_model *m, const json_t *c, const golden_batch
     bert_tape_free(t);
 }
 
+/* Logits alone: where a head reads the first token, the last layer computes no other. */
+static void check_logits(const bert_model *m, const json_t *c, bert_inputs in) {
+    bert_error e = {0};
+    bert_session *s = bert_session_new(m, NULL, &e);
+    bert_outputs o;
+    in.columns = NULL;
+    in.column_count = 0;
+    test_ok(e, bert_session_run(s, &in, BERT_WANT_LOGITS | BERT_SKIP_HIDDEN, &o, &e));
+    test_close("logits alone", o.logits, (size_t)o.logit_rows * (size_t)o.logit_cols,
+               json_object_get(c, "logits"), 1e-5);
+    bert_session_free(s);
+}
+
 static void check_case(const json_t *family, const json_t *c, bert_inputs in) {
     char *d = test_directory(), *again = test_directory();
     int32_t start[3] = {0}, ids[64];
@@ -203,6 +216,7 @@ static void check_case(const json_t *family, const json_t *c, bert_inputs in) {
     assert_int_equal(bert_params_count(bert_model_params(m)),
                      json_object_size(json_object_get(c, "tensors")));
     check_model(m, c, &g);
+    check_logits(m, c, g.batch.inputs);
     bert_model_close(m);
     for (int i = 0; i < 5; i++) free(g.owned[i]);
     test_remove(d);

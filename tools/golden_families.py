@@ -28,7 +28,7 @@ SEQUENCE, TOKEN, QUESTION = "ForSequenceClassification", "ForTokenClassification
 CHOICE, MASKED, PRETRAINING = "ForMultipleChoice", "ForMaskedLM", "ForPreTraining"
 COMMON = (SEQUENCE, TOKEN, MASKED, QUESTION, CHOICE)
 
-# variants: what else config.json may say; of them last_hidden_state alone is kept.
+# variants: what else config.json may say; of them last_hidden_state alone is kept. sequence, masked: the same, of heads.
 FAMILIES = {
     "roberta": dict(prefix="Roberta", config=ROBERTA),
     "xlm-roberta": dict(prefix="XLMRoberta", config=ROBERTA, classes=(SEQUENCE,)),
@@ -42,7 +42,8 @@ FAMILIES = {
     "albert": dict(prefix="Albert", classes=COMMON + (PRETRAINING,), config=dict(
         SIZES, num_hidden_layers=3, num_hidden_groups=2, embedding_size=16, max_position_embeddings=20),
         variants=[dict(embedding_size=24, num_hidden_groups=1), dict(inner_group_num=2)]),
-    "modernbert": dict(prefix="ModernBert", types=False, config=dict(
+    "modernbert": dict(prefix="ModernBert", types=False, sequence=[dict(classifier_pooling="mean", classifier_bias=True)],
+                       masked=[dict(decoder_bias=False, norm_bias=True)], config=dict(
         SIZES, num_hidden_layers=4, max_position_embeddings=20, local_attention=6, pad_token_id=0, bos_token_id=1,
         eos_token_id=2, cls_token_id=1, sep_token_id=2),
         variants=[dict(norm_bias=True, attention_bias=True, mlp_bias=True, global_attn_every_n_layers=2),
@@ -60,6 +61,7 @@ FAMILIES = {
     "deberta-v2": dict(prefix="DebertaV2", config=dict(
         SIZES, max_position_embeddings=20, relative_attention=True, position_buckets=6, norm_rel_ebd="layer_norm",
         pos_att_type=["p2c", "c2p"], share_att_key=True, position_biased_input=False, cls_dropout=0.2),
+        masked=[dict(legacy=False)],
         variants=[dict(share_att_key=False, position_buckets=-1, max_relative_positions=8, norm_rel_ebd="none",
                        position_biased_input=True, embedding_size=16),
                   dict(share_att_key=False, pos_att_type="c2p"), dict(pos_att_type="p2c"),
@@ -258,7 +260,14 @@ def cases(family):
                                      [dict(labels=t([x])) for x in replaced], LENGTHS)
                       if family == "electra" else order(family, words, counted)],
     }
-    return [make() for suffix in FAMILIES[family].get("classes", COMMON) for make in makers[suffix]]
+    out = [make() for suffix in FAMILIES[family].get("classes", COMMON) for make in makers[suffix]]
+    for config in FAMILIES[family].get("sequence", []):
+        out.append(simple(family, kind, SEQUENCE, dict(labels=single), [dict(labels=t([x])) for x in single], one,
+                          num_labels=3, problem_type="single_label_classification", **config))
+    for config in FAMILIES[family].get("masked", []):
+        out.append(simple(family, "masked-lm", MASKED, dict(labels=sum(words, [])), [dict(labels=t([x])) for x in words],
+                          counted, **config))
+    return out
 
 
 def trunk(family):
