@@ -31,7 +31,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     for (int i = 0; t && i < bert_tensors_count(t); i++) {
         const bert_stored_tensor *s = bert_tensors_at(t, i);
         if (bert_tensors_find(t, s->name) != s) abort();
-        float *x = malloc(s->bytes * 8 + 1);
+        float *x = malloc(s->bytes * 16 + 1);
         if (!x) abort();
         bert_stored_to_float(s, x, &e);
         free(x);

@@ -35,7 +35,7 @@ seed fuzz_torch '\1\200\2ccollections\nOrderedDict\nq\0)Rq\1(X\1\0\0\0wK\1M\2\0J
 mkdir -p "$work/fuzz_torch" "$work/fuzz_gguf"
 { printf '\0'; cat tests/golden/torch/legacy.bin; } >"$work/fuzz_torch/legacy"
 { printf '\0'; cat tests/golden/torch/zip_1_6.bin; } >"$work/fuzz_torch/zip"
-cp tests/golden/gguf/types.gguf "$work/fuzz_gguf"
+cp tests/golden/gguf/{types,gpt2,t5}.gguf "$work/fuzz_gguf"
 head -c 2600 tests/golden/gguf/labels.gguf >"$work/fuzz_gguf/labels"
 
 seed fuzz_hub '\0Location: /a\nLink: <http://h/x?cursor=1>; rel="next"\nRateLimit: "r";r=0;t=5\nContent-Range: bytes 5-9/10\nETag: W/"a"'

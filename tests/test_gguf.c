@@ -187,6 +187,38 @@ static void classifiers_have_their_labels(void **state) {
     test_remove(d);
 }
 
+/* RoBERTa's and XLM-RoBERTa's, whose tokenizer.json is made of the header. */
+static void other_tokenizers_are_the_same(void **state) {
+    (void)state;
+    json_t *json = golden(), *texts, *one;
+    const char *name;
+    size_t i;
+    json_object_foreach(json_object_get(json, "tokenizers"), name, texts) {
+        char path[4600];
+        bert_error e = {0};
+        snprintf(path, sizeof path, GOLDEN "%s", name);
+        bert_tokenizer *t = bert_tokenizer_open(path, NULL, &e);
+        if (!t) fail_msg("%s: %s", name, e.message);
+        assert_int_equal(bert_tokenizer_max_length(t), TEST_POSITIONS);
+        json_array_foreach(texts, i, one) {
+            const json_t *ids = json_object_get(one, "ids");
+            const char *text = json_string_value(json_object_get(one, "text"));
+            bert_tokenization *tokens = bert_tokenization_new(t, &e);
+            assert_non_null(tokens);
+            assert_int_equal(bert_tokenize(tokens, text, strlen(text), NULL, 0, NULL, &e), 1);
+            const bert_token_window w = bert_tokenization_window(tokens, 0);
+            const size_t n = json_array_size(ids);
+            assert_int_equal(bert_tokenization_full_length(tokens), n);
+            for (size_t k = 0; k < n; k++)
+                if (w.ids[k] != json_integer_value(json_array_get(ids, k)))
+                    fail_msg("%s: \"%s\": id %zu is %d", name, text, k, w.ids[k]);
+            bert_tokenization_free(tokens);
+        }
+        bert_tokenizer_close(t);
+    }
+    json_decref(json);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_type_is_read_to_the_bit),
@@ -195,6 +227,7 @@ int main(void) {
         cmocka_unit_test(a_directory_may_hold_one),
         cmocka_unit_test(distilbert_is_told_by_what_it_lacks),
         cmocka_unit_test(classifiers_have_their_labels),
+        cmocka_unit_test(other_tokenizers_are_the_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,7 +3,7 @@
 that gguf's numpy code makes of them, and the vectors that llama.cpp computes. The weights come from a formula (weight()
 of golden_models.py, test_weight() in tests/models.h).
 
-    pip install gguf==0.19.0 llama-cpp-python==0.3.36 torch==2.15.0 transformers==5.24.0 numpy==2.4.6
+    pip install gguf==0.19.0 llama-cpp-python==0.3.36 tokenizers==0.23.3 torch==2.15.0 transformers==5.24.0 numpy==2.4.6
     python tools/golden_gguf.py
 """
 import json
@@ -141,6 +141,44 @@ def types():
     return values
 
 
+def tokenizer(name, kind):
+    """A file with nothing but a tokenizer, and what the original one makes of texts."""
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, AddedToken
+    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    texts = ["The cat sat on the mat.", "  two  spaces", "caf\u00e9 \u00fc na\u00efve", "a<mask>b <mask>", "\uff21\uff22 \u2460"]
+    w = gguf.GGUFWriter(os.path.join(HERE, name), "bert")
+    w.add_context_length(POSITIONS)
+    w.add_tokenizer_model(kind)
+    if kind == "gpt2":
+        letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+        merges = [("t", "h"), ("th", "e"), ("c", "a"), ("ca", "t"), ("\u0120", "s"), ("\u0120", "the"), ("a", "t")]
+        words = special + letters + sorted({a + b for a, b in merges})
+        t = Tokenizer(models.BPE({x: i for i, x in enumerate(words)}, merges))
+        t.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        w.add_token_merges([" ".join(m) for m in merges])
+        types = [3 if x in special else 1 for x in words]
+    else:
+        pieces = [(x, 0.0) for x in special[:4]] + [("\u2581", -2.0), ("\u2581the", -3.0), ("\u2581The", -3.5), ("\u2581cat", -4.0),
+                  ("at", -3.0), ("\u2581s", -3.25), ("\u2581m", -3.5), ("\u2581on", -3.75), ("s", -5.0), ("p", -5.0), ("a", -5.0),
+                  ("c", -5.0), ("e", -5.0), ("two", -6.0), (".", -4.5), ("A", -6.0), ("B", -6.0), ("1", -6.0), ("<mask>", 0.0)]
+        words = [x for x, _ in pieces]
+        t = Tokenizer(models.Unigram(pieces, 3, False))
+        t.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()])
+        w.add_token_scores([s for _, s in pieces])
+        types = [2 if x == "<unk>" else 3 if x in special else 1 for x in words]
+    t.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0), add_prefix_space=False)
+    t.add_special_tokens([AddedToken(x, lstrip=x == "<mask>", special=True, normalized=False) for x in special])
+    w.add_token_list(words)
+    w.add_token_types(types)
+    for add, x in ((w.add_bos_token_id, "<s>"), (w.add_eos_token_id, "</s>"), (w.add_unk_token_id, "<unk>"),
+                   (w.add_pad_token_id, "<pad>"), (w.add_mask_token_id, "<mask>")):
+        add(words.index(x))
+    w.write_header_to_file()
+    w.write_kv_data_to_file()
+    w.close()
+    return [dict(text=x, ids=t.encode(x).ids) for x in texts]
+
+
 def vectors(path):
     import llama_cpp
     m = llama_cpp.Llama(path, embedding=True, verbose=False, n_ctx=POSITIONS, n_threads=1)
@@ -161,6 +199,7 @@ def main():
         path = write(name, **arguments)
         if name != "fused.gguf":
             golden["vectors"][name] = vectors(path)
+    golden["tokenizers"] = {"gpt2.gguf": tokenizer("gpt2.gguf", "gpt2"), "t5.gguf": tokenizer("t5.gguf", "t5")}
     write("distilbert.gguf", family="distilbert")
     write("labels.gguf", more=head, labels=["low", "middle", "high"], pooling=gguf.PoolingType.RANK)
     with open(os.path.join(HERE, "gguf.json"), "w") as f:

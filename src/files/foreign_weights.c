@@ -24,6 +24,7 @@ static const struct {
      "from_tf=True, config=BertConfig.from_json_file('bert_config.json'))"
      ".save_pretrained(DIRECTORY)"},
     {"flax_model.msgpack", "Flax's format", WITH_TRANSFORMERS_4("from_flax")},
+    {".msgpack", "Flax's format", WITH_TRANSFORMERS_4("from_flax")},
     {".gguf", "llama.cpp's format, one of several", "give the path of the one that is meant"},
     {".onnx", "ONNX", OF_ANOTHER_ENGINE},
     {"openvino_model.xml", "OpenVINO's format", OF_ANOTHER_ENGINE},

@@ -19,6 +19,9 @@ bool bert_gguf_has_classifier(const bert_gguf *g);
 char *bert_gguf_config(const bert_gguf *g, bert_error *e);
 char *bert_gguf_tokenizer_config(const bert_gguf *g, bert_error *e);
 char *bert_gguf_vocabulary(const bert_gguf *g, bert_error *e);
+/* tokenizer.json, of those that are no WordPiece, and the configuration beside it. */
+char *bert_gguf_tokenizer(const bert_gguf *g, bert_error *e);
+char *bert_gguf_tokenizer_json_config(const bert_gguf *g, bert_error *e);
 char *bert_gguf_modules(const bert_gguf *g, bert_error *e);
 char *bert_gguf_pooling(const bert_gguf *g, bert_error *e);
 bool bert_gguf_has_pooling(const bert_gguf *g);

@@ -26,19 +26,6 @@ static bool has_other_tokenizer(const bert_gguf *g) {
     return bert_gguf_find(g, "tokenizer.ggml.model") && !bert_gguf_has_vocabulary(g);
 }
 
-static char *other_tokenizer(const bert_gguf *g, bert_error *e) {
-    bert_gguf_text model = {"", 0};
-    bert_gguf_string(g, "tokenizer.ggml.model", &model);
-    bert_fail(e, BERT_EUNSUPPORTED,
-              "%s: its tokenizer is of llama.cpp's kind %s, which is not read from GGUF files: "
-              "use the model that it was made of",
-              g->path,
-              bert_gguf_is(model, "gpt2") ? "gpt2 (byte-level BPE)"
-              : bert_gguf_is(model, "t5") ? "t5 (Unigram)"
-                                          : "other than bert");
-    return NULL;
-}
-
 static const struct {
     const char *name;
     bool (*is_there)(const bert_gguf *g);
@@ -46,8 +33,9 @@ static const struct {
 } parts[] = {
     {"config.json", always, bert_gguf_config},
     {"vocab.txt", bert_gguf_has_vocabulary, bert_gguf_vocabulary},
-    {"tokenizer.json", has_other_tokenizer, other_tokenizer},
+    {"tokenizer.json", has_other_tokenizer, bert_gguf_tokenizer},
     {"tokenizer_config.json", bert_gguf_has_vocabulary, bert_gguf_tokenizer_config},
+    {"tokenizer_config.json", has_other_tokenizer, bert_gguf_tokenizer_json_config},
     {"modules.json", bert_gguf_has_pooling, bert_gguf_modules},
     {"1_Pooling/config.json", bert_gguf_has_pooling, bert_gguf_pooling},
 };
