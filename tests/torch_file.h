@@ -24,7 +24,7 @@ static inline void test_put_text(test_bytes *b, const char *text) {
 
 /* A number of that many bytes, least significant first. */
 static inline void test_put_number(test_bytes *b, uint64_t x, int bytes) {
-    for (int i = 0; i < bytes; i++) test_put(b, &(char){(char)(x >> 8 * i)}, 1);
+    for (int i = 0; i < bytes; i++) test_put(b, &(char){(char)(i < 8 ? x >> 8 * i : 0)}, 1);
 }
 
 static inline void test_write_bytes(const char *path, const void *data, size_t n) {
