@@ -94,7 +94,11 @@ static void add_file(hub_repo *r, hub_server_file f, const char *path) {
     int i = 0;
     while (i < r->n && strcmp(r->files[i].path, path)) i++;
     need(i < (int)(sizeof r->files / sizeof *r->files), "too many files");
-    r->files[i] = f; /* one that was there before may be being sent: it is not freed */
+    if (i < r->n) {
+        need(r->replaced_count < (int)(sizeof r->replaced / sizeof *r->replaced), "replaced");
+        r->replaced[r->replaced_count++] = r->files[i];
+    }
+    r->files[i] = f;
     if (i == r->n) r->n++;
     pthread_mutex_unlock(&r->server->guard);
 }
@@ -539,13 +543,16 @@ hub_server *hub_server_start(void) {
     return s;
 }
 
+static void free_file(hub_server_file *f) {
+    free(f->path);
+    free(f->data);
+    free(f->disk);
+    free(f->context);
+}
+
 static void free_repo(hub_repo *r) {
-    for (int i = 0; i < r->n; i++) {
-        free(r->files[i].path);
-        free(r->files[i].data);
-        free(r->files[i].disk);
-        free(r->files[i].context);
-    }
+    for (int i = 0; i < r->n; i++) free_file(&r->files[i]);
+    for (int i = 0; i < r->replaced_count; i++) free_file(&r->replaced[i]);
     free(r);
 }
 

@@ -18,8 +18,8 @@ struct hub_repo {
     hub_server *server;
     char id[256], old_id[256], commit[64];
     unsigned flags;
-    hub_server_file files[400];
-    int n;
+    hub_server_file files[400], replaced[100]; /* replaced: may still be being sent */
+    int n, replaced_count;
 };
 
 typedef struct {
