@@ -3,6 +3,7 @@
 #include "models.h"
 #include "picture_world.h"
 #include "tool.h"
+#include <pthread.h>
 
 static char *in_home(const char *name) {
     static char path[4300];
@@ -120,6 +121,48 @@ static void augmentation_follows_from_seed_epoch_and_row(void **state) {
     assert_true(hash_of(&b) == whole && whole != changed);
     bert_loader_free(l);
     bert_dataset_free(v);
+    bert_dataset_free(d);
+    bert_model_close(base);
+}
+
+/* Loaders of one set in several threads, each with an order of its own. */
+typedef struct {
+    const bert_dataset *set;
+    uint64_t seed, hash;
+} reading;
+
+static void *read_epochs(void *argument) {
+    reading *r = argument;
+    bert_error e = {0};
+    const bert_loader_options lo = {.batch_size = 3, .shuffle = true, .seed = r->seed};
+    bert_loader *l = bert_loader_new(r->set, &lo, &e);
+    bert_batch b;
+    r->hash = 0;
+    for (int epoch = 0; epoch < 8; epoch++)
+        for (int k = 0; k < 3; k++)
+            if (!bert_loader_get(l, epoch, k, &b, &e)) r->hash = r->hash * 31 + hash_of(&b);
+    bert_loader_free(l);
+    return NULL;
+}
+
+static void loaders_share_a_set(void **state) {
+    (void)state;
+    enum { THREADS = 3 };
+    bert_model *base = base_of("vit");
+    bert_dataset_options o = {.task_options = {{"random_flip", "0.5"}}};
+    bert_dataset *d = opened("pictures", base, &o);
+    reading alone[THREADS], together[THREADS];
+    pthread_t thread[THREADS];
+    for (int i = 0; i < THREADS; i++) {
+        alone[i] = together[i] = (reading){.set = d, .seed = (uint64_t)(i / 2)};
+        read_epochs(&alone[i]);
+    }
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&thread[i], NULL, read_epochs, &together[i]), 0);
+    for (int i = 0; i < THREADS; i++) {
+        pthread_join(thread[i], NULL);
+        assert_true(alone[i].hash && alone[i].hash == together[i].hash);
+    }
     bert_dataset_free(d);
     bert_model_close(base);
 }
@@ -281,6 +324,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(batches_hold_the_processed_pictures),
         cmocka_unit_test(augmentation_follows_from_seed_epoch_and_row),
+        cmocka_unit_test(loaders_share_a_set),
         cmocka_unit_test(what_cannot_be_read_is_named),
         cmocka_unit_test(a_model_learns_and_is_used),
         cmocka_unit_test(training_resumes_to_the_bit),

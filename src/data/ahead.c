@@ -13,6 +13,7 @@ typedef struct {
     bert_ahead_key key;
     state state;
     bool dropped; /* while it was being made */
+    int users;    /* who wait for it, or copy it: it is not dropped */
     float *data;  /* [floats] */
     bert_error error;
 } slot;
@@ -164,10 +165,11 @@ int bert_ahead_take(bert_ahead *a, const bert_ahead_key *keys, int32_t n, float 
             rc = bert_fail_memory(e, a->floats * sizeof(float));
             break;
         }
+        s->users++;
         finish(a, s);
         if (s->error.code) rc = bert_fail(e, s->error.code, "%s", s->error.message);
         if (!rc) memcpy(out + (size_t)i * a->floats, s->data, a->floats * sizeof *out);
-        s->state = FREE;
+        if (!--s->users) s->state = FREE;
     }
     pthread_mutex_unlock(&a->lock);
     return rc;
@@ -177,7 +179,7 @@ void bert_ahead_begin(bert_ahead *a, const bert_ahead_key *keys, int32_t n) {
     pthread_mutex_lock(&a->lock);
     for (int32_t k = 0; k < a->n; k++) {
         slot *s = a->slots[k];
-        bool wanted = false;
+        bool wanted = s->users > 0;
         for (int32_t i = 0; i < n && !wanted; i++) wanted = same_key(&s->key, &keys[i]);
         if (wanted) continue;
         if (s->state == MAKING) s->dropped = true;
