@@ -1,4 +1,5 @@
 /* bert bench: speed at a shape. */
+#include "pictures.h"
 #include "pulling.h"
 #include <bert_train.h>
 #include <stdlib.h>
@@ -14,7 +15,8 @@ typedef struct {
 static const option options[] = {
     {"batch", 0, "N", "sequences at once (default: 8)", set_positive, offsetof(arguments, batch),
      0},
-    {"seq", 0, "N", "tokens of each (default: 128)", set_positive, offsetof(arguments, seq), 0},
+    {"seq", 0, "N", "tokens of each (default: 128; a picture has as many as the model makes of it)",
+     set_positive, offsetof(arguments, seq), 0},
     {"repeat", 0, "N", "timed runs, of which the median counts (default: 11)", set_positive,
      offsetof(arguments, repeat), 0},
     {"train", 0, NULL, "a training step: forward, backward and AdamW", set_true,
@@ -25,7 +27,6 @@ static const option options[] = {
 static void defaults(void *args) {
     arguments *a = args;
     a->batch = 8;
-    a->seq = 128;
     a->repeat = 11;
 }
 
@@ -49,6 +50,8 @@ typedef struct {
     bert_tape *tape;
     bert_optimizer *optimizer;
     int32_t *labels;
+    float *pixels; /* of models of pictures */
+    bert_column column;
 } job;
 
 static int infer(job *j, bert_error *e) {
@@ -88,7 +91,26 @@ static int measure(const arguments *a, job *j, int (*once)(job *, bert_error *),
     return rc;
 }
 
-static int prepare(const arguments *a, job *j, bert_error *e) {
+/* Pixels in the place of ids. */
+static int fill_pixels(const arguments *a, job *j, bert_error *e) {
+    const bert_config *c = bert_model_config(j->model);
+    const size_t width = (size_t)c->num_channels * (size_t)c->image_height * (size_t)c->image_width;
+    const size_t n = (size_t)a->batch * width;
+    if (!(j->pixels = calloc(n, sizeof *j->pixels))) return fail_memory(e);
+    for (size_t i = 0; i < n; i++) j->pixels[i] = (float)(i * 7919 % 256) / 127.5f - 1;
+    j->column = (bert_column){.name = "pixels",
+                              .type = BERT_COLUMN_FLOAT32,
+                              .per = BERT_PER_SEQUENCE,
+                              .width = (int32_t)width,
+                              .count = a->batch,
+                              .data = j->pixels};
+    j->inputs.ids = NULL;
+    j->inputs.columns = &j->column;
+    j->inputs.column_count = 1;
+    return 0;
+}
+
+static int fill_inputs(const arguments *a, job *j, bert_error *e) {
     const bert_config *c = bert_model_config(j->model);
     int32_t n = a->batch * a->seq;
     int32_t *start = calloc((size_t)a->batch + 1, sizeof *start);
@@ -97,7 +119,17 @@ static int prepare(const arguments *a, job *j, bert_error *e) {
     j->labels = calloc((size_t)a->batch, sizeof *j->labels);
     if (!start || !ids || !j->labels) return fail_memory(e);
     for (int32_t i = 0; i <= a->batch; i++) start[i] = i * a->seq;
+    if (takes_pictures(j->model)) {
+        free(ids);
+        return fill_pixels(a, j, e);
+    }
     for (int32_t i = 0; i < n; i++) ids[i] = (int32_t)((int64_t)i * 7919 % c->vocab_size);
+    return 0;
+}
+
+static int prepare(const arguments *a, job *j, bert_error *e) {
+    int rc = fill_inputs(a, j, e);
+    if (rc) return rc;
     if (!a->train) {
         bert_session_options o = session_options(&a->common);
         j->session = bert_session_new(j->model, &o, e);
@@ -136,21 +168,42 @@ static int report(const arguments *a, const job *j, double seconds, bert_error *
         e);
 }
 
-static int run(void *args, int operands, char **operand, bert_error *e) {
-    (void)operands;
-    const arguments *a = args;
+/* --seq, or what is usual: a picture has one number of tokens. */
+static int check_seq(arguments *a, const bert_model *m, bert_error *e) {
+    const int32_t most = bert_model_max_length(m);
+    if (!a->seq) a->seq = takes_pictures(m) ? most : 128;
+    if (a->seq > most)
+        return fail(e, BERT_ETOOLONG, "--seq %d: the model takes %d tokens", a->seq, most);
+    if (takes_pictures(m) && a->seq < most)
+        return fail(e, BERT_EINVAL, "--seq %d: the model makes %d tokens of a picture", a->seq,
+                    most);
+    return 0;
+}
+
+/* As it is; for training with a classifier, of pictures where it reads those. */
+static bert_model *open_benched(const arguments *a, const char *name, bert_error *e) {
     bert_model_options o = bert_model_default();
-    o.head = a->train ? "sequence-classification" : "none";
-    o.trainable = a->train;
+    o.head = "none";
     o.seed = a->common.seed;
     o.pull = pulling(&a->common);
-    job j = {.model = bert_model_open(operand[0], &o, e)};
+    bert_model *m = bert_model_open(name, &o, e);
+    if (m && a->train) {
+        o.head = takes_pictures(m) ? "image-classification" : "sequence-classification";
+        o.trainable = true;
+        bert_model_close(m);
+        m = bert_model_open(name, &o, e);
+    }
     pulling_done();
+    return m;
+}
+
+static int run(void *args, int operands, char **operand, bert_error *e) {
+    (void)operands;
+    arguments *a = args;
+    job j = {.model = open_benched(a, operand[0], e)};
     int rc = j.model ? 0 : BERT_EINVAL;
     if (!rc) model_notes(&a->common, j.model);
-    if (!rc && a->seq > bert_model_max_length(j.model))
-        rc = fail(e, BERT_ETOOLONG, "--seq %d: the model takes %d tokens", a->seq,
-                  bert_model_max_length(j.model));
+    if (!rc) rc = check_seq(a, j.model, e);
     if (!rc && (double)a->batch * a->seq > 1 << 26)
         rc = fail(e, BERT_EINVAL, "--batch %d --seq %d: more than 2^26 tokens", a->batch, a->seq);
     double seconds = 0;
@@ -162,6 +215,7 @@ static int run(void *args, int operands, char **operand, bert_error *e) {
     bert_session_free(j.session);
     bert_model_close(j.model);
     free(j.labels);
+    free(j.pixels);
     free((void *)j.inputs.start);
     free((void *)j.inputs.ids);
     return rc;

@@ -1,6 +1,7 @@
 /* bert encode: the model's outputs as they are, into a safetensors file. */
 #include "cli.h"
 #include "file.h"
+#include "pictures.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -175,6 +176,11 @@ static int each(packer *p, encoded *d, bert_session *s, input *in, bert_error *e
 
 static int prepare(packer *p, const bert_model *model, const common *c, bert_error *e) {
     const bert_tokenizer *t = bert_model_tokenizer(model);
+    if (takes_pictures(model))
+        return fail(
+            e, BERT_EUNSUPPORTED,
+            "%s reads pictures, and encode is of texts; 'bert embed' makes vectors of pictures",
+            bert_model_path(model));
     if (!t) return fail(e, BERT_ENOTFOUND, "%s has no tokenizer", bert_model_path(model));
     int32_t most = bert_model_max_length(model), says = bert_tokenizer_max_length(t);
     if (c->max_length > most)

@@ -60,6 +60,9 @@ static int next_paths(source *s, bert_picture *to, bert_error *e) {
         int rc = bert_picture_reader_next(s->reader, &row, e);
         if (rc < 0) return rc;
         if (!rc) break;
+        if (!*row.path[0])
+            return fail(e, BERT_EFORMAT, "line %lld: the row names no picture",
+                        (long long)row.line);
         free(s->kept[n]);
         s->kept[n] = strdup(row.path[0]);
         if (!s->kept[n]) return fail_memory(e);

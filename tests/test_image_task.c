@@ -195,8 +195,8 @@ static void what_cannot_be_read_is_named(void **state) {
     bool said = false;
     const char *note;
     for (int i = 0; (note = bert_dataset_note(d, i)); i++)
-        said |= strstr(note, "cannot be read") != NULL;
-    assert_true(said);
+        said |= strstr(note, "1 row left out") && strstr(note, "broken.png: ");
+    assert_true(said); /* which, too: a folder has no lines */
     bert_dataset_free(d);
     /* A model of texts has no pictures, and one of pictures no texts. */
     bert_model *text = base_of("m");

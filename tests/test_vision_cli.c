@@ -28,7 +28,7 @@ static void folders_lists_and_tables_are_read(void **state) {
     (void)state;
     static const char *const ways[] = {"-i list.txt", "-i table.csv",
                                        "-i other.jsonl --image-column scan", "-i more", NULL};
-    write_file("list.txt", "pictures/dark/0.png\npictures/light/0.png\n");
+    write_file("list.txt", "pictures/dark/0.png\n\npictures/light/0.png\n\n");
     write_file("table.csv",
                "file_name,label\npictures/dark/0.png,dark\npictures/light/0.png,light\n");
     write_file("other.jsonl",
@@ -107,6 +107,11 @@ static void what_cannot_be_done_is_said(void **state) {
     expect(1, bert("classify vit -i empty"));
     says(err, "no pictures");
     expect(2, bert("classify vit pictures/dark/0.png --candidate-labels a,b"));
+    write_file("gap.csv", "image,label\npictures/dark/0.png,a\n,b\n");
+    expect(1, bert("classify vit -i gap.csv"));
+    says(err, "line 3");
+    expect(1, bert("encode vit pictures/dark/0.png -o e.safetensors"));
+    says(err, "bert embed");
     expect(1, bert("embed vit pictures/dark/0.png --pooling pooler"));
     says(err, "no pooler");
     expect(2, bert("embed vit pictures/dark/0.png --prompt a"));
@@ -128,6 +133,19 @@ static void info_says_what_is_read(void **state) {
     assert_true(number(o, "num_channels") == 1);
     json_decref(o);
     expect(2, bert("info"));
+}
+
+/* Pixels in the place of ids, as many tokens as the model makes of a picture. */
+static void speed_is_measured(void **state) {
+    (void)state;
+    expect(0, bert("bench vit --batch 2 --repeat 1"));
+    json_t *o = line(0);
+    assert_true(number(o, "ms") > 0 && number(o, "seq") == 5);
+    json_decref(o);
+    expect(0, bert("bench vit --batch 2 --repeat 1 --train"));
+    expect(1, bert("bench vit --seq 4"));
+    says(err, "tokens of a picture");
+    expect(1, bert("bench vit --seq 6"));
 }
 
 static int begin(void **state) {
@@ -156,6 +174,7 @@ int main(void) {
         cmocka_unit_test(sixteen_bits_have_a_range),
         cmocka_unit_test(what_cannot_be_done_is_said),
         cmocka_unit_test(info_says_what_is_read),
+        cmocka_unit_test(speed_is_measured),
     };
     return cmocka_run_group_tests(tests, begin, end);
 }

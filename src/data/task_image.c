@@ -10,11 +10,10 @@
 #include "data/label_text.h"
 #include "data/predictions.h"
 #include "models/pictures.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#define UNREADABLE "left out: the picture cannot be read"
 
 enum { IMAGE_COLUMN, IMAGE_RANGE, CROP, FLIP, FLIP_APART, ROTATION, COLOUR, SKIP };
 static const bert_option_row options[] = {
@@ -51,6 +50,8 @@ typedef struct {
     size_t floats;  /* of a view */
     bert_kept kept; /* paths of each row's views */
     bert_ahead *ahead;
+    int64_t unreadable;
+    char first_unreadable[256]; /* and why */
 } pictures;
 
 /* ---- A picture of a batch: item is row * views + view */
@@ -153,7 +154,7 @@ static int set_up(bert_dataset_builder *b, bert_error *e) {
 /* Whether all views can be read: a file that is not there is an error at once, others where they are to
  * be left out. */
 static int look_at(bert_dataset_builder *b, const bert_picture_row *row, bool *out, bert_error *e) {
-    const pictures *p = b->set->state;
+    pictures *p = b->set->state;
     const bool skip = bert_option_on(b->options, &options[SKIP]);
     for (int i = 0; i < row->views; i++) {
         bert_error why = {0};
@@ -162,6 +163,8 @@ static int look_at(bert_dataset_builder *b, const bert_picture_row *row, bool *o
         bert_image_free(image);
         if (why.code == BERT_ENOTFOUND && !access(row->path[i], R_OK))
             return bert_fail(e, why.code, "%s", why.message); /* no decoder */
+        if (why.code && !*p->first_unreadable)
+            snprintf(p->first_unreadable, sizeof p->first_unreadable, "%.255s", why.message);
         if (!skip && access(row->path[i], R_OK))
             return bert_dataset_fail(b, row->line, e, BERT_EIO,
                                      "%s cannot be read; --skip-unreadable leaves such rows out",
@@ -200,7 +203,10 @@ static int add_row(bert_dataset_builder *b, const bert_picture_row *row, bert_er
                                  row->labels, wanted);
     int rc = look_at(b, row, &out, e);
     if (rc) return rc;
-    if (out) return bert_dataset_tally(b, row->line, UNREADABLE, e);
+    if (out) {
+        ((pictures *)b->set->state)->unreadable++;
+        return 0;
+    }
     for (int i = 0; i < wanted; i++) {
         if (!row->label[i]) {
             rc = bert_labels_none(b, row->line, e);
@@ -231,6 +237,10 @@ static int read_rows(bert_dataset_builder *b, const char *path, bert_error *e) {
         rc = add_row(b, &row, e);
     }
     bert_picture_reader_close(r);
+    if (!rc && p->unreadable)
+        rc = bert_dataset_say(b, e, "%lld row%s left out: the picture cannot be read (%s%s)",
+                              (long long)p->unreadable, p->unreadable == 1 ? "" : "s",
+                              p->unreadable == 1 ? "" : "first ", p->first_unreadable);
     return rc;
 }
 

@@ -289,8 +289,10 @@ int bert_picture_reader_next(bert_picture_reader *r, bert_picture_row *row, bert
     if (bert_need(r, "reader", e)) return BERT_EINVAL;
     if (!r->table) return next_found(r, row);
     bert_row from;
-    int rc = bert_reader_next(r->table, &from, e);
-    if (rc != 1) return rc;
+    int rc;
+    do /* blank lines of a list are no pictures */
+        if ((rc = bert_reader_next(r->table, &from, e)) != 1) return rc;
+    while (r->column[0] < 0 && !*from.text.text);
     for (int i = 0; i < r->views; i++) {
         const char *field = r->column[i] < 0             ? from.text.text
                             : r->column[i] < from.fields ? from.field[r->column[i]]

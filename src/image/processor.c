@@ -268,8 +268,11 @@ int bert_image_processed_size(const bert_image_processor *p, int32_t width, int3
     int32_t w, h;
     resized(p, width, height, &w, &h);
     if (w < 1 || h < 1)
-        return bert_fail(e, BERT_EINVAL, "a picture of %d x %d cannot be resized as asked", width,
-                         height);
+        return bert_fail(
+            e, BERT_EINVAL,
+            "a picture of %d x %d cannot be resized as asked: its sides would not be 1 "
+            "to %d long",
+            width, height, LARGEST);
     *out_width = p->do_center_crop ? p->crop_width : w;
     *out_height = p->do_center_crop ? p->crop_height : h;
     if (*out_width < 1 || *out_height < 1)
