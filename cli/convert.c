@@ -99,10 +99,16 @@ static int watch(void *context, int64_t bytes, int64_t total) {
 
 static int print(const arguments *a, const bert_convert_result *r, bert_error *e) {
     const common *c = &a->common;
-    const char *dtype = a->convert.dtype;
+    const bool packed = !strcmp(a->convert.format, "packed");
+    const char *dtype = a->convert.dtype ? a->convert.dtype : packed ? "int8" : NULL;
     if (r->unused && !a->convert.keep)
         note(c, "%d tensors that no command here uses are kept; --drop-unused leaves them out",
              r->unused);
+    if (r->left_out)
+        note(c,
+             "%d tensors are left out: a GGUF file has no place for poolers and heads but the "
+             "classifier",
+             r->left_out);
     if (output_json(c))
         return output_line(json_pack("{s:o, s:s, s:s?, s:i, s:i, s:I}", "path",
                                      json_text(a->output, strlen(a->output)), "format",

@@ -362,6 +362,7 @@ typedef struct {
     int64_t bytes;           /* of weights */
     int32_t tensors, unused; /* written; those among them that the library does not use */
     int32_t files;           /* that hold them */
+    int32_t left_out;        /* that the format has no place for: of gguf poolers and most heads */
 } bert_convert_result;
 /* name_or_path: as bert_model_open() takes it. to: a directory that is not there yet, or is empty
  * (or, of a format that is a file, a file that is not there), which appears whole or not at all.

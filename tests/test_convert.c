@@ -675,6 +675,7 @@ static void gguf_has_its_keys(void **state) {
     test_write(m, "config.json", text);
     refused(m, to, &o, BERT_EUNSUPPORTED, "hidden_act");
     assert_int_equal(entries(d), 2);
+    assert_int_equal(r.left_out, 0);
     free(text);
     json_decref(config);
     free(m), free(to);

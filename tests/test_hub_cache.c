@@ -220,6 +220,10 @@ static void snapshots_are_found_by_their_names(void **state) {
     /* a ref to a snapshot that is not there */
     put_file(at("models--org--gone/refs/main"), COMMIT);
     fails("org/gone", BERT_ENOTFOUND, "neither in the hub's cache");
+    bert_error e = {0};
+    char directory[4096];
+    bert_resolve("org/gone", directory, sizeof directory, &e);
+    assert_null(strstr(e.message, "did you mean org/gone?"));
     drop_cache();
 }
 

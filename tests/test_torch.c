@@ -256,9 +256,55 @@ static void files_of_other_kinds_are_named(void **state) {
     test_remove(d);
 }
 
+/* torch marks a tensor that is the negative of its storage, and negates when it is used. */
+static void views_that_negate_are_refused(void **state) {
+    (void)state;
+#define REBUILD(metadata)                                                                          \
+    "\x80\2}X\1\0\0\0wctorch._utils\n_rebuild_tensor_v2\n((X\7\0\0\0storagectorch\nFloatStorage\n" \
+    "X\1\0\0\0"                                                                                    \
+    "0X\3\0\0\0cpuK\1tQK\0K\1\x85K\1\x85\x89"                                                      \
+    "ccollections\nOrderedDict\n)R" metadata "tRs."
+    static const char plain[] = REBUILD(""), negative[] = REBUILD("}X\3\0\0\0neg\x88s");
+#undef REBUILD
+    const float one = 1;
+    char *d = test_directory(), path[4600];
+    path_of(path, d, "pytorch_model.bin");
+    for (int i = 0; i < 2; i++) {
+        const test_member m[] = {
+            {"m/data.pkl", i ? negative : plain, (i ? sizeof negative : sizeof plain) - 1},
+            {"m/data/0", (const char *)&one, sizeof one}};
+        test_bytes b = {0};
+        bert_error e = {0};
+        test_put_zip(&b, m, 2);
+        test_write_bytes(path, b.data, b.n);
+        bert_tensors *file = bert_tensors_open(&bert_torch_format, path, &e);
+        if (i ? e.code != BERT_EUNSUPPORTED || !strstr(e.message, "resolve_neg") : !file)
+            fail_msg("%d %s", e.code, e.message);
+        bert_tensors_close(file);
+        free(b.data);
+    }
+    test_remove(d);
+}
+
+/* As in a cache whose contents somebody cleaned away. */
+static void links_to_nothing_are_no_weights(void **state) {
+    (void)state;
+    char *d = test_directory(), path[4600];
+    bert_error e = {0};
+    test_write(d, "config.json", "{\"model_type\":\"bert\"}");
+    path_of(path, d, "model.safetensors");
+    assert_int_equal(symlink("../blobs/gone", path), 0);
+    assert_null(bert_model_open(d, NULL, &e));
+    assert_int_equal(e.code, BERT_ENOTFOUND);
+    assert_non_null(strstr(e.message, "was all of the model downloaded?"));
+    test_remove(d);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_torch_saved_is_read),
+        cmocka_unit_test(views_that_negate_are_refused),
+        cmocka_unit_test(links_to_nothing_are_no_weights),
         cmocka_unit_test(a_model_is_the_same_from_either_format),
         cmocka_unit_test(shards_are_one_model),
         cmocka_unit_test(decoders_are_tied_by_their_storage),

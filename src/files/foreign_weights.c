@@ -2,6 +2,7 @@
 #include <dirent.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define WITH_TRANSFORMERS_4(flag)                                                                  \
     "transformers 4 converts it: AutoModelForPreTraining.from_pretrained(DIRECTORY, " flag         \
@@ -53,6 +54,9 @@ bool bert_foreign_weights(const char *directory, bool usual, char *out, size_t c
     char name[64] = "";
     for (struct dirent *entry; d && (entry = readdir(d));) {
         const int kind = kind_of(entry->d_name);
+        struct stat st;
+        /* a link to what is gone, as in a cache that somebody cleaned, is no file */
+        if (kind < KINDS && fstatat(dirfd(d), entry->d_name, &st, 0)) continue;
         if (usual && kind < KINDS && *kinds[kind].suffix == '.') continue;
         /* of two of a kind the first by name, whatever the order of the directory */
         const bool first = kind == best && strcmp(entry->d_name, name) < 0;

@@ -217,6 +217,13 @@ static int keep_strides(reader *r, bert_stored_tensor *t, const int64_t *strides
     return 0;
 }
 
+/* _rebuild_tensor_v2's last argument: whether the numbers are to be negated or conjugated. */
+static bool is_lazy(value *args) {
+    value *metadata = args->n > 6 ? args->item[6] : NULL;
+    return metadata && metadata->kind == BERT_PICKLE_DICT &&
+           (bert_pickle_get(metadata, "neg") || bert_pickle_get(metadata, "conj"));
+}
+
 /* _rebuild_tensor(storage, offset, size, stride, ..) */
 static int read_tensor(reader *r, bert_stored_tensor *t, value *args) {
     int64_t strides[BERT_MAX_DIMS];
@@ -226,6 +233,9 @@ static int read_tensor(reader *r, bert_stored_tensor *t, value *args) {
         !read_numbers(args->item[2], t->shape, &t->dims) ||
         !read_numbers(args->item[3], strides, &stride_count) || stride_count != t->dims)
         return refuse(r, t, BERT_EFORMAT, "is made as no tensor is");
+    if (is_lazy(args))
+        return refuse(r, t, BERT_EUNSUPPORTED,
+                      "is a view that negates its storage; save it with resolve_neg()");
     value *id = args->item[0]->id;
     const bert_torch_storage *s =
         bert_torch_storage_find(r->storages, id->item[2]->text, id->item[2]->n);

@@ -215,6 +215,7 @@ typedef struct {
 static void offer(search *s, const char *id) {
     const char *bare = strrchr(id, '/');
     const bool whole = strchr(s->name, '/') != NULL;
+    if (!strcmp(s->name, id)) return; /* a folder with no model in it */
     const int d = bert_hub_distance(s->name, whole || !bare ? id : bare + 1, s->distance - 1);
     if (d >= s->distance) return;
     s->distance = d;

@@ -220,6 +220,13 @@ static int check(const bert_saving *s, int64_t *skip, bert_error *e) {
             "%s: a GGUF file does not say the activation, and llama.cpp's is gelu, not "
             "%s (hidden_act)",
             m->path, m->config.hidden_act);
+    const char *module = m->head.name ? NULL : bert_modules_beyond_normalize(&m->sentence.modules);
+    if (module)
+        return bert_fail(
+            e, BERT_EUNSUPPORTED,
+            "%s: its vectors pass through a %s (modules.json), which has no place in a "
+            "GGUF file: llama.cpp would give others",
+            m->path, module);
     if (!dot || strcmp(dot, ".gguf"))
         return bert_fail(e, BERT_EINVAL, "%s: a GGUF file's name ends in .gguf", name);
     *skip = families[i].offset ? m->config.pad_token_id + 1 : 0;
@@ -252,7 +259,8 @@ int bert_saving_gguf(bert_saving *s, bert_error *e) {
     put_keys(&keys, &w, types[type].file);
     rc = bert_gguf_put_tokenizer(&keys, s->model, e);
     if (!rc) rc = bert_gguf_write(s->to, &keys, w.tensors, w.count, put_tensor, &w, e);
-    s->result = (bert_convert_result){.files = 1, .tensors = w.count};
+    s->result =
+        (bert_convert_result){.files = 1, .tensors = w.count, .left_out = s->count - w.count};
     bert_gguf_keys_free(&keys);
     free(w.tensors);
     return rc;

@@ -224,6 +224,14 @@ int bert_modules_size(const bert_modules *m, int32_t dim, int32_t *size, bert_er
     return 0;
 }
 
+const char *bert_modules_beyond_normalize(const bert_modules *m) {
+    for (int i = 0; i < m->n; i++) {
+        const bert_module_kind *kind = m->list[i].kind;
+        if (kind->apply && !kind->normalizes) return kind->name;
+    }
+    return NULL;
+}
+
 bool bert_modules_normalize(const bert_modules *m) {
     for (int i = 0; i < m->n; i++)
         if (m->list[i].kind->normalizes) return true;

@@ -39,5 +39,7 @@ int bert_modules_size(const bert_modules *m, int32_t dim, int32_t *size, bert_er
 /* rows [n, dim] -> out [n, size]. normalize: whether a Normalize does anything. */
 int bert_modules_apply(const bert_modules *m, bool normalize, const float *rows, int32_t n,
                        int32_t dim, float *out, bert_error *e);
+/* One of them computes something else than a length of 1; NULL: none does. Its class. */
+const char *bert_modules_beyond_normalize(const bert_modules *m);
 bool bert_modules_normalize(const bert_modules *m); /* one of them is a Normalize */
 #endif
