@@ -125,7 +125,7 @@ static inline void test_put_torch(test_bytes *b, const test_weights *w) {
     for (int i = 0; i < w->n; i++) {
         const bert_stored_tensor *t = &w->tensors[i];
         const int64_t strides[] = {t->dims > 1 ? t->shape[1] : 1, 1};
-        char key[8];
+        char key[16];
         snprintf(key, sizeof key, "%d", i);
         test_pickle_text(&pickle, t->name);
         test_pickle_tensor(&pickle, "Float", key, (int64_t)(t->bytes / 4), 0, t->dims, t->shape,
