@@ -35,8 +35,10 @@ static int split_targets(job *j, bert_error *e) {
 
 static int show(const job *j, const bert_fill_result *r, bool several, const bert_text_info *info,
                 bert_error *e) {
-    char token[600];
-    if (bert_decode(j->tokenizer, &r->token, 1, false, token, sizeof token, e) < 0) return e->code;
+    char token[600] = "";
+    const bool is_token = bert_token(j->tokenizer, r->token) != NULL; /* or pads the vocabulary */
+    if (is_token && bert_decode(j->tokenizer, &r->token, 1, false, token, sizeof token, e) < 0)
+        return e->code;
     if (!j->json) {
         if (several) printf("%-3d ", r->mask + 1);
         printf("%6.2f %%  ", 100 * (double)r->score);

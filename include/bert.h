@@ -627,9 +627,9 @@ BERT_API int bert_rerank(bert_session *s, const bert_text *query, const bert_tex
 
 /* A token in the place of a [MASK]. */
 typedef struct {
-    int32_t mask;     /* which [MASK] of the text, from 0 */
-    int32_t token;    /* id */
-    float score;      /* probability: among all tokens, whatever the targets are */
+    int32_t mask;  /* which [MASK] of the text, from 0 */
+    int32_t token; /* id; no token's, and nothing in text, where the model's vocabulary is padded */
+    float score;   /* probability: among all tokens, whatever the targets are */
     const char *text; /* the text with it in place; with the specials where several are masked */
 } bert_fill_result;
 /* The top_k likeliest tokens of each [MASK] of a text, best first, mask by mask; of a masked-lm

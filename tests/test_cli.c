@@ -4,6 +4,7 @@
 #include "tool.h"
 #include <math.h>
 #include <signal.h>
+#include <sys/stat.h>
 
 static const char *const names[] = {
     "tokenize", "encode",   "embed", "similarity", "rerank",        "classify",
@@ -275,6 +276,26 @@ static void rerank_goes_by_logits(void) {
         json_decref(first);
         json_decref(last);
     }
+}
+
+/* A model's vocabulary may be padded: what is no token is empty, as in transformers. */
+static void rows_that_are_no_tokens_fill(void **state) {
+    (void)state;
+    char path[4200];
+    head_model("padded", "BertForMaskedLM", 0, "");
+    snprintf(path, sizeof path, "%s/padded/vocab.txt", home);
+    struct stat vocabulary;
+    assert_int_equal(stat(path, &vocabulary), 0);
+    assert_int_equal(truncate(path, vocabulary.st_size - 3), 0); /* the last word loses its end */
+    FILE *f = fopen(path, "r+");
+    char words[4000];
+    size_t n = fread(words, 1, sizeof words - 1, f);
+    fclose(f);
+    words[n] = 0;
+    assert_int_equal(truncate(path, strrchr(words, '\n') + 1 - words), 0);
+    expect(0, bert("fill padded 'the [MASK] sat' -k 1000 --quiet"));
+    says(out, "\"token\":\"\"");
+    says(out, "\"text\":\"the sat\"");
 }
 
 static void heads_print(void **state) {
@@ -811,6 +832,7 @@ int main(void) {
         cmocka_unit_test(encode_writes),
         cmocka_unit_test(others_print),
         cmocka_unit_test(heads_print),
+        cmocka_unit_test(rows_that_are_no_tokens_fill),
         cmocka_unit_test(dropped_is_said),
         cmocka_unit_test(train_then_use),
         cmocka_unit_test(odd_names),

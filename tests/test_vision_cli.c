@@ -107,6 +107,12 @@ static void what_cannot_be_done_is_said(void **state) {
     expect(1, bert("classify vit -i empty"));
     says(err, "no pictures");
     expect(2, bert("classify vit pictures/dark/0.png --candidate-labels a,b"));
+    /* A head of one picture a row would learn from some of the views. */
+    write_file("views.csv", "cc,mlo,label\npictures/dark/0.png,pictures/dark/1.png,dark\n"
+                            "pictures/light/0.png,pictures/light/1.png,light\n");
+    expect(1,
+           bert("train vit --train-file views.csv --image-column cc,mlo -o views --max-steps 1"));
+    says(err, "one picture a row");
     write_file("gap.csv", "image,label\npictures/dark/0.png,a\n,b\n");
     expect(1, bert("classify vit -i gap.csv"));
     says(err, "line 3");

@@ -61,6 +61,12 @@ static bert_tensor *forward(void *self, bert_tape *t, const bert_model *m, bert_
 static bert_tensor *loss(void *self, bert_tape *t, bert_tensor *logits, const bert_batch *b,
                          double divisor) {
     const image_head *h = self;
+    if (logits && b->row_count && b->row_count != bert_tensor_rows(logits))
+        return bert_tape_set_error(
+            t, BERT_EINVAL,
+            "%d pictures of %d rows: this head takes one picture a row; views (several "
+            "image columns) are for a head that joins them, as examples/two_view.c",
+            (int)bert_tensor_rows(logits), (int)b->row_count);
     return bert_problem_loss(t, h->problem_type, logits, b, divisor);
 }
 

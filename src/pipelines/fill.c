@@ -42,13 +42,14 @@ static int32_t *target_ids(const bert_tokenizer *t, const char *const *targets, 
     return ids;
 }
 
-/* [PAD] is left out, even where it fills the mask. */
+/* [PAD] is left out, even where it fills the mask; so are rows of the model's vocabulary that pad it to a
+ * round number and are no tokens. */
 static int put_text(job *j, bert_fill_result *r, bert_error *e) {
     const bool skip_specials = j->masks == 1;
     const int32_t pad = bert_tokenizer_special(j->tokenizer).pad;
     size_t kept = 0;
     for (int32_t i = 0; i < j->n; i++)
-        if (j->ids[i] != pad) j->shown[kept++] = j->ids[i];
+        if (j->ids[i] != pad && bert_token(j->tokenizer, j->ids[i])) j->shown[kept++] = j->ids[i];
     int64_t n = bert_decode(j->tokenizer, j->shown, kept, skip_specials, NULL, 0, e);
     if (n < 0) return (int)n;
     char *text = bert_arena_alloc(j->results.arena, (size_t)n + 1);
@@ -77,10 +78,7 @@ static int fill_mask(job *j, int32_t mask, int32_t at, float *scores, int32_t vo
         *r = (bert_fill_result){.mask = mask, .token = best, .score = scores[best]};
         scores[best] = -1;
         j->ids[at] = best;
-        int rc =
-            bert_token(j->tokenizer, best)
-                ? put_text(j, r, e)
-                : bert_fail(e, BERT_EINVAL, "the model gives id %d, which is no token", (int)best);
+        int rc = put_text(j, r, e);
         j->ids[at] = before;
         if (rc) return rc;
     }
