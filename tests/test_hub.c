@@ -546,7 +546,8 @@ static void answers_that_are_none(void **state) {
 /* Links that somebody else who may write into the cache has put in the way. */
 static void links_are_not_written_through(void **state) {
     (void)state;
-    static const char *const folders[] = {"blobs", "snapshots", "snapshots/" COMMIT, "refs"};
+    static const char snapshot[] = "snapshots/" COMMIT;
+    static const char *const folders[] = {"blobs", "snapshots", snapshot, "refs"};
     need_module();
     put_model("org/m");
     for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {

@@ -1,10 +1,10 @@
 #!/bin/sh
-# tools/build.sh PRESET [JOBS [TARGET]]: configures and builds a preset of CMakePresets.json; prints
+# tools/build.sh PRESET [JOBS [TARGET..]]: configures and builds a preset of CMakePresets.json; prints
 # little, and the compiler's messages when it fails.
 set -u
 preset=$1
 jobs=${2:-2}
-target=${3:-all}
+[ $# -gt 2 ] && shift 2 || set -- all
 case $preset in
 clang | fuzz) setup="'tools/setup.sh build checks'" ;;
 *) setup="'make setup'" ;;
@@ -24,7 +24,7 @@ fi
 if [ -t 1 ]; then
     echo "Building ($preset)"
 fi
-if ! cmake --build --preset "$preset" -j "$jobs" --target "$target" >"$log" 2>&1; then
+if ! cmake --build --preset "$preset" -j "$jobs" --target "$@" >"$log" 2>&1; then
     grep -E -A 12 'error|undefined|Error ' "$log" >&2 || cat "$log" >&2
     echo "build: failed ($preset)" >&2
     exit 1
