@@ -34,7 +34,9 @@ static const struct {
     {".pth", "PyTorch's format under another name", CALL_IT("pytorch_model.bin")},
     {".ckpt", "PyTorch Lightning's or TensorFlow's format",
      "save it again as model.safetensors, under transformers' names"},
-    {".safetensors", "safetensors under another name", CALL_IT("model.safetensors")},
+    {".safetensors", "safetensors under another name, or a shard whose index is missing",
+     "fetch model.safetensors.index.json where it is one of several, else call it "
+     "model.safetensors"},
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
