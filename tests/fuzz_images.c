@@ -3,6 +3,7 @@
 #include <bert.h>
 #include <stdlib.h>
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     const bert_image_options o = {.max_pixels = 1 << 18};
     bert_error e = {0};

@@ -185,6 +185,7 @@ static int put_token(const bert_tokenizer *t, output *o, const char *token, size
 
 /* Bytes that are no UTF-8 are U+FFFD. */
 static void put_characters(output *o) {
+    if (!o->bytes) return;
     for (const uint8_t *p = o->bytes, *end = p + o->bytes_n; p < end;) {
         uint8_t text[4];
         put(o, (char *)text, (size_t)bert_utf8_put(bert_utf8_next(&p, end), text));

@@ -123,6 +123,7 @@ static size_t put_special(bert_tokenization *tok, size_t at, const bert_piece *p
 /* The spaces of a token: of its text in the vocabulary, or as an added one was found. */
 static bert_spaces spaces_of(const bert_tokenizer *t, const bert_tokens *s, size_t token,
                              const bert_spaced **added) {
+    if (!s->n_spaced) return t->spaces[s->ids[token]];
     const bert_spaced *end = s->spaced + s->n_spaced;
     while (*added < end && (*added)->token < token) ++*added;
     return *added < end && (*added)->token == token ? (*added)->spaces : t->spaces[s->ids[token]];
