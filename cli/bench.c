@@ -1,10 +1,10 @@
 /* bert bench: speed at a shape. */
 #include "pictures.h"
+#include "progress.h"
 #include "pulling.h"
 #include <bert_train.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 typedef struct {
     common common;
@@ -28,12 +28,6 @@ static void defaults(void *args) {
     arguments *a = args;
     a->batch = 8;
     a->repeat = 11;
-}
-
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 /* Multiplications and additions of the encoder's matrix products, forward. */
@@ -81,9 +75,9 @@ static int measure(const arguments *a, job *j, int (*once)(job *, bert_error *),
     if (!seconds) return fail_memory(e);
     int rc = once(j, e); /* packs weights, takes memory */
     for (int i = 0; i < a->repeat && !rc; i++) {
-        double start = now();
+        double start = progress_now();
         rc = once(j, e);
-        seconds[i] = now() - start;
+        seconds[i] = progress_now() - start;
     }
     qsort(seconds, (size_t)a->repeat, sizeof *seconds, by_value);
     *median = seconds[a->repeat / 2];

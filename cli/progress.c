@@ -4,14 +4,14 @@
 #include <time.h>
 #include <unistd.h>
 
-static double now(void) {
+double progress_now(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 progress progress_new(bool on) {
-    return (progress){.on = on, .terminal = isatty(STDERR_FILENO), .shown = now()};
+    return (progress){.on = on, .terminal = isatty(STDERR_FILENO), .shown = progress_now()};
 }
 
 int progress_width(const progress *p) {
@@ -19,7 +19,7 @@ int progress_width(const progress *p) {
 }
 
 bool progress_due(const progress *p) {
-    return p->on && now() - p->shown >= (p->terminal ? 0.1 : 10);
+    return p->on && progress_now() - p->shown >= (p->terminal ? 0.1 : 10);
 }
 
 /* Bytes of a line that a terminal has room for: whole fields, which two spaces part; a number that
@@ -32,7 +32,7 @@ static int whole_fields(const char *line, int room) {
 }
 
 void progress_show(progress *p, const char *line) {
-    p->shown = now();
+    p->shown = progress_now();
     if (!p->terminal) {
         fprintf(stderr, "%s\n", line);
         return;

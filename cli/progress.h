@@ -10,6 +10,7 @@ typedef struct {
     double shown; /* when, in seconds */
 } progress;
 progress progress_new(bool on);
+double progress_now(void);             /* seconds that only go forward */
 int progress_width(const progress *p); /* columns of a line */
 /* Is it time to show the line again? */
 bool progress_due(const progress *p);

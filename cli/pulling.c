@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <time.h>
 
 /* One thing is fetched at a time. */
 static struct {
@@ -13,17 +12,11 @@ static struct {
     int64_t before; /* bytes that were there when it began */
 } now;
 
-static double seconds(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 /* "model.safetensors  [####....]  45%  198 of 440 MB  35 MB/s  0:07 left". */
 static void line_of(const bert_pull_progress *p, int width, char *out, size_t capacity) {
     enum { BAR = 20 };
     char bar[BAR + 1], done[32], all[32], speed[32], left[32] = "?";
-    const double past = seconds() - now.began;
+    const double past = progress_now() - now.began;
     const double rate = past > 0.2 ? (double)(p->bytes - now.before) / past : 0;
     const double part = p->total > 0 ? (double)p->bytes / (double)p->total : 0;
     progress_bar(part > 1 ? 1 : part, BAR, bar);
@@ -42,7 +35,7 @@ static int show(void *context, const bert_pull_progress *p) {
     char line[400];
     (void)context;
     if (now.began == 0) {
-        now.began = seconds();
+        now.began = progress_now();
         now.before = p->bytes;
     }
     if (p->resumed > now.before) now.before = p->resumed;

@@ -202,7 +202,7 @@ static void a_directory_of_ones_own(void **state) {
     hub_server_forget(hub);
     assert_int_equal(pull_as("org/m", &o, &out, &e), 0);
     assert_int_equal(out.fetched, 0);
-    put_file(at("mine/vocab.txt"), "[PAD]\n[XXX]\n");
+    put_file(at("mine/vocab.txt"), "[PAD]\n[NEW]\n");
     assert_int_equal(pull_as("org/m", &o, &out, &e), 0);
     assert_int_equal(out.fetched, 12);
     same_as_hub(local, "org/m", "vocab.txt");

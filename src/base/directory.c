@@ -7,7 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+bool bert_directory_exists(const char *path) {
+    struct stat st;
+    return !stat(path, &st) && S_ISDIR(st.st_mode);
+}
 
 static int fail_errno(bert_error *e, const char *what, const char *path) {
     return bert_fail(e, BERT_EIO, "%s: cannot %s: %s", path, what, strerror(errno));

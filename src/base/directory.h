@@ -3,6 +3,8 @@
 #define BERT_BASE_DIRECTORY_H
 #include <bert.h>
 
+/* Whether there is a directory (a link to one counts). */
+bool bert_directory_exists(const char *path);
 /* Puts the finished directory `from` in the place of `to`, which may be there already, durably. */
 int bert_directory_commit(const char *from, const char *to, bert_error *e);
 /* Removes a directory and what is in it; first it is renamed, so that no half of it is ever seen

@@ -1,4 +1,5 @@
 /* A checkpoint in a directory, its parts files there. */
+#include "base/directory.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "files/foreign_weights.h"
@@ -25,11 +26,6 @@ static const struct {
 };
 
 /* The place is its path. "" is this directory. */
-
-static bool is_directory(const char *path) {
-    struct stat st;
-    return !stat(path, &st) && S_ISDIR(st.st_mode);
-}
 
 static void *open_directory(const char *path, bert_error *e) {
     char *place = strdup(path);
@@ -138,7 +134,7 @@ static const char *weight_file(int i) {
 
 const bert_pretrained_kind bert_pretrained_in_directory = {
     .name = "directory",
-    .recognises = is_directory,
+    .recognises = bert_directory_exists,
     .open = open_directory,
     .close = free,
     .has = has,

@@ -1,4 +1,5 @@
 #include "hub/cache.h"
+#include "base/directory.h"
 #include "base/error.h"
 #include "base/file.h"
 #include <dirent.h>
@@ -9,11 +10,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-static bool is_directory(const char *path) {
-    struct stat st;
-    return !stat(path, &st) && S_ISDIR(st.st_mode);
-}
 
 /* ---- Where things lie */
 
@@ -49,7 +45,7 @@ static bool find_as(bert_hub_cached *c, const char *cache, const char *id, const
         snprintf(commit, sizeof commit, "%s", revision);
     else if (!read_ref(c->repo, revision, commit))
         return false;
-    return !bert_hub_cached_at(c, cache, id, commit, NULL) && is_directory(c->snapshot);
+    return !bert_hub_cached_at(c, cache, id, commit, NULL) && bert_directory_exists(c->snapshot);
 }
 
 bool bert_hub_cached_find(bert_hub_cached *c, const char *cache, const char *id,

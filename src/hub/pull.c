@@ -1,4 +1,5 @@
 /* bert_pull(): what the revision is, what is needed of it, what of that is not here yet. */
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/module.h"
@@ -10,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 typedef struct {
     bert_pull_options o;
@@ -33,14 +33,8 @@ bert_pull_options bert_pull_default(void) {
 
 /* ---- Progress */
 
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static int tell(pull *p, bool at_once, bert_error *e) {
-    const double t = now();
+    const double t = bert_seconds();
     if (!p->o.progress || (!at_once && t - p->told < 0.1)) return 0;
     p->told = t;
     return p->o.progress(p->o.context, &p->shown)

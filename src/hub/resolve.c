@@ -1,4 +1,5 @@
 /* Where a model's name leads: a directory, the hub's cache, our own store. */
+#include "base/directory.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "files/pretrained.h"
@@ -7,11 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-
-static bool is_directory(const char *path) {
-    struct stat st;
-    return !stat(path, &st) && S_ISDIR(st.st_mode);
-}
 
 static bool same_directory(const char *a, const char *b) {
     struct stat x, y;
@@ -31,7 +27,7 @@ static bool in_own_store(const char *name, char *directory, size_t capacity) {
     if (!*store.path || strchr(name, '@') || strstr(name, "..") || strchr("/.", name[0]))
         return false;
     return snprintf(directory, capacity, "%s/%s", store.path, name) < (int)capacity &&
-           is_directory(directory);
+           bert_directory_exists(directory);
 }
 
 static bool find_stored(const char *name, char *directory, size_t capacity) {
@@ -81,8 +77,9 @@ int bert_resolve(const char *name, char *directory, size_t capacity, bert_error 
 }
 
 bool bert_resolve_hidden(const char *name, char *directory, size_t capacity) {
-    return is_directory(name) && name[strlen(name) - 1] != '/' && strchr("/.", name[0]) == NULL &&
-           find_stored(name, directory, capacity) && !same_directory(name, directory);
+    return bert_directory_exists(name) && name[strlen(name) - 1] != '/' &&
+           strchr("/.", name[0]) == NULL && find_stored(name, directory, capacity) &&
+           !same_directory(name, directory);
 }
 
 /* ---- What a snapshot that cannot be opened lacks */

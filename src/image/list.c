@@ -1,4 +1,5 @@
 /* Which pictures there are: in class folders, in tables with columns of paths, in a list of paths. */
+#include "base/directory.h"
 #include "base/error.h"
 #include "base/file.h"
 #include <bert.h>
@@ -6,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 enum { MOST_VIEWS = 64, MOST_DEPTH = 8 };
 
@@ -37,11 +37,6 @@ static bool is_picture(const char *name) {
     for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++)
         if (bert_file_has_suffix(name, suffixes[i])) return true;
     return false;
-}
-
-static bool is_folder(const char *path) {
-    struct stat s;
-    return !stat(path, &s) && S_ISDIR(s.st_mode);
 }
 
 static int by_name(const void *a, const void *b) {
@@ -105,7 +100,7 @@ static int visit(bert_picture_reader *r, const char *folder, const char *name, i
                  int32_t class_number, bert_error *e) {
     char *path = bert_path_join(folder, name);
     if (!path) return bert_fail_memory(e, strlen(folder));
-    if (!is_folder(path)) {
+    if (!bert_directory_exists(path)) {
         if (is_picture(name)) return add_found(r, path, class_number, e);
         free(path);
         return 0;
@@ -255,7 +250,8 @@ bert_picture_reader *bert_picture_reader_open(const char *path,
     if (bert_need(path, "folder or file of pictures", e)) return NULL;
     bert_picture_reader *r = calloc(1, sizeof *r);
     int rc = r ? 0 : bert_fail_memory(e, sizeof *r);
-    if (!rc) rc = is_folder(path) ? open_folder(r, path, &o, e) : open_table(r, path, &o, e);
+    if (!rc)
+        rc = bert_directory_exists(path) ? open_folder(r, path, &o, e) : open_table(r, path, &o, e);
     if (!rc) return r;
     bert_picture_reader_close(r);
     return NULL;
