@@ -2,6 +2,7 @@
  * token types, and a bias on the scores of attention by the distance of two tokens, which all
  * layers share. */
 #include "models/arch.h"
+#include "models/arch_roberta.h"
 #include "models/post_norm.h"
 #include <math.h>
 #include <stdlib.h>
@@ -24,31 +25,6 @@ static const bert_config_key keys[] = {
     BERT_STRING("hidden_act", hidden_act, "gelu"),
     BERT_POST_NORM_DROPOUTS(0.1),
     BERT_POST_NORM_REST(1e-12),
-    {0},
-};
-
-static const bert_copy copies[] = {
-    {.name = "lm_head.decoder.weight", .original = "embeddings.word_embeddings.weight"},
-    {.name = "lm_head.decoder.bias", .original = "lm_head.bias", .counts = true},
-    {0},
-};
-
-static const bert_arch_head heads[] = {
-    {"sequence-classification",
-     "ForSequenceClassification",
-     false,
-     {.dense = "classifier.dense", .act = BERT_ACT_TANH, .output = "classifier.out_proj"}},
-    {"token-classification", "ForTokenClassification", false, {.output = "classifier"}},
-    {"question-answering", "ForQuestionAnswering", false, {.output = "qa_outputs"}},
-    {"multiple-choice", "ForMultipleChoice", true, {.output = "classifier"}},
-    {"masked-lm",
-     "ForMaskedLM",
-     false,
-     {.dense = "lm_head.dense",
-      .act = BERT_ACT_GELU,
-      .norm = "lm_head.layer_norm",
-      .bias = "lm_head.bias",
-      .decoder = "lm_head.decoder.weight"}},
     {0},
 };
 
@@ -130,8 +106,8 @@ const bert_arch bert_arch_mpnet = {
     .keys = keys,
     .fixed = bert_post_norm_fixed,
     .own_size = sizeof(own_config),
-    .copies = copies,
-    .heads = heads,
+    .copies = bert_roberta_copies,
+    .heads = bert_roberta_heads,
     .configure = configure,
     .max_length = max_length,
     .state_size = sizeof(mpnet),

@@ -2,6 +2,7 @@
  * on, and classifiers have a layer of their own in the place of the pooler. XLM-RoBERTa (Conneau et
  * al. 2019, arXiv:1911.02116) and CamemBERT (Martin et al. 2019, arXiv:1911.03894) are the same
  * under other names, with another vocabulary where config.json does not say which. */
+#include "models/arch_roberta.h"
 #include "models/arch.h"
 #include "models/post_norm.h"
 #include "models/problem.h"
@@ -10,13 +11,13 @@
 static const bert_config_key keys[] = {BERT_POST_NORM_KEYS(50265, 1, 0, 3), {0}};
 static const bert_config_key multilingual[] = {BERT_POST_NORM_KEYS(30522, 1, 0, 3), {0}};
 
-static const bert_copy copies[] = {
+const bert_copy bert_roberta_copies[] = {
     {.name = "lm_head.decoder.weight", .original = "embeddings.word_embeddings.weight"},
     {.name = "lm_head.decoder.bias", .original = "lm_head.bias", .counts = true},
     {0},
 };
 
-static const bert_arch_head heads[] = {
+const bert_arch_head bert_roberta_heads[] = {
     {"sequence-classification",
      "ForSequenceClassification",
      false,
@@ -62,9 +63,10 @@ static int build(bert_builder *b, void *state) {
     {                                                                                              \
         .model_type = type, .class_prefix = classes, .prefix = "roberta.",                         \
         .embeddings = "embeddings.", .layers = "encoder.layer.", .keys = its_keys,                 \
-        .fixed = bert_post_norm_fixed, .copies = copies, .heads = heads, .configure = configure,   \
-        .max_length = max_length, .state_size = sizeof(bert_post_norm), .build = build,            \
-        .pooler = "pooler.dense", .embed = bert_post_norm_embed, .block = bert_post_norm_block,    \
+        .fixed = bert_post_norm_fixed, .copies = bert_roberta_copies, .heads = bert_roberta_heads, \
+        .configure = configure, .max_length = max_length, .state_size = sizeof(bert_post_norm),    \
+        .build = build, .pooler = "pooler.dense", .embed = bert_post_norm_embed,                   \
+        .block = bert_post_norm_block,                                                             \
     }
 const bert_arch bert_arch_roberta = LIKE_ROBERTA("roberta", "Roberta", keys),
                 bert_arch_xlm_roberta = LIKE_ROBERTA("xlm-roberta", "XLMRoberta", multilingual),
