@@ -118,21 +118,37 @@ const command list_command = {
     .run = list,
 };
 
+typedef struct {
+    common common;
+    const char *revision;
+} remove_arguments;
+
+static const option remove_options[] = {
+    {"revision", 0, "R", "only this branch, tag or commit of it (NAME@R is the same)", set_string,
+     offsetof(remove_arguments, revision), 0},
+    {0},
+};
+
+static int remove_model(const remove_arguments *a, const char *operand, bert_error *e) {
+    const common *c = &a->common;
+    int64_t freed = 0;
+    char size[32], name[600];
+    if (a->revision && strchr(operand, '@'))
+        return fail_usage(e, "%s and --revision are two revisions", operand);
+    snprintf(name, sizeof name, "%.300s%s%.250s", operand, a->revision ? "@" : "",
+             a->revision ? a->revision : "");
+    const int rc = bert_cached_remove(name, &freed, e);
+    if (rc) return rc;
+    format_bytes(freed, size, sizeof size);
+    if (output_json(c))
+        return output_line(json_pack("{s:s, s:I}", "name", name, "bytes", (json_int_t)freed), e);
+    printf("%s  %s freed\n", name, size);
+    return 0;
+}
+
 static int remove_models(void *args, int operands, char **operand, bert_error *e) {
-    const common *c = args;
     int rc = 0;
-    for (int i = 0; i < operands && !rc; i++) {
-        int64_t freed = 0;
-        char size[32];
-        rc = bert_cached_remove(operand[i], &freed, e);
-        if (rc) break;
-        format_bytes(freed, size, sizeof size);
-        if (output_json(c))
-            rc = output_line(
-                json_pack("{s:s, s:I}", "name", operand[i], "bytes", (json_int_t)freed), e);
-        else
-            printf("%s  %s freed\n", operand[i], size);
-    }
+    for (int i = 0; i < operands && !rc; i++) rc = remove_model(args, operand[i], e);
     return rc;
 }
 
@@ -140,11 +156,12 @@ const command remove_command = {
     .name = "remove",
     .operands = "NAME..",
     .help = "remove models from the caches",
-    .more = "All revisions of each; what other models share with it stays. A line is\n"
+    .more = "All revisions of each, or one (NAME@R); what others share with it stays. A line is\n"
             "{\"name\":\"..\",\"bytes\":n}, what the disk gained.",
     .min_operands = 1,
     .max_operands = -1,
     .groups = TAKES_OUTPUT,
-    .size = sizeof(arguments),
+    .options = remove_options,
+    .size = sizeof(remove_arguments),
     .run = remove_models,
 };

@@ -251,7 +251,7 @@ static int check_operands(const command *c, const common *arguments, int n, char
         return fail(e, BERT_EINVAL, "too few operands; it takes %s", c->operands);
     if (c->max_operands >= 0 && n > c->max_operands)
         return fail(e, BERT_EINVAL, "'%s' is one operand too many; it takes %s",
-                    operand[c->max_operands], c->operands);
+                    operand[c->max_operands], *c->operands ? c->operands : "none");
     if (c->groups & TAKES_FILE && n > c->min_operands && arguments->input)
         return fail(e, BERT_EINVAL, "texts come as operands or from -i, not both");
     return 0;

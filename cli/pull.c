@@ -33,6 +33,12 @@ static int show(void *context, const bert_pull_progress *p) {
     return interrupted ? 1 : shown(context, p);
 }
 
+/* Whether it is a name, not the address of a page. */
+static bool is_name(const char *operand) {
+    const char *slash = strchr(operand, '/');
+    return !strchr(operand, ':') && !(slash && strchr(slash + 1, '/') && !strchr(operand, '@'));
+}
+
 static int run(void *args, int operands, char **operand, bert_error *e) {
     (void)operands;
     const arguments *a = args;
@@ -56,7 +62,7 @@ static int run(void *args, int operands, char **operand, bert_error *e) {
     if (rc) return rc;
     if (*got.note) note(&a->common, "%s", got.note);
     const size_t bare = strcspn(operand[0], "@");
-    if (strlen(got.name) != bare || strncmp(got.name, operand[0], bare))
+    if (is_name(operand[0]) && (strlen(got.name) != bare || strncmp(got.name, operand[0], bare)))
         note(&a->common, "%.*s is %s at the hub now", (int)bare, operand[0], got.name);
     format_bytes(got.fetched, size, sizeof size);
     note(&a->common, "%s, commit %.7s, %d files: %s fetched", got.name, got.commit, got.files,

@@ -22,32 +22,36 @@ static const option options[] = {
     {0},
 };
 
+/* Nobody said who may see a repository that is to be made. */
+static bool unsaid;
+
 /* Who may see it is asked where somebody can answer. */
-static int ask_visibility(arguments *a, const char *name, bert_error *e) {
+static int ask_visibility(void *context, const char *name, bool *is_private, bert_error *e) {
     char answer[16] = "";
-    if (a->is_private && a->is_public) return fail_usage(e, "--private and --public are two");
-    if (a->is_private || a->is_public) return 0;
-    if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO))
-        return fail_usage(e, "--private or --public says who may see %s", name);
-    fprintf(stderr, "May everybody see %s? [y/N] ", name);
-    a->is_public = fgets(answer, sizeof answer, stdin) && (answer[0] == 'y' || answer[0] == 'Y');
-    a->is_private = !a->is_public;
+    (void)context;
+    if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO)) {
+        unsaid = true;
+        return fail(e, BERT_EINVAL,
+                    "%s is not there yet: --private or --public says who may see it", name);
+    }
+    fprintf(stderr, "%s is made. May everybody see it? [y/N] ", name);
+    *is_private = !fgets(answer, sizeof answer, stdin) || (answer[0] != 'y' && answer[0] != 'Y');
     return 0;
 }
 
 static int run(void *args, int operands, char **operand, bert_error *e) {
     (void)operands;
     arguments *a = args;
-    int rc = ask_visibility(a, operand[1], e);
-    if (rc) return rc;
+    if (a->is_private && a->is_public) return fail_usage(e, "--private and --public are two");
     bert_push_options o = bert_push_default();
     bert_pushed done;
     o.is_private = !a->is_public;
     o.revision = a->revision;
     o.token_file = a->token_file;
     o.message = a->message;
-    rc = push_directory(&a->common, operand[0], operand[1], &o, &done, e);
-    if (rc) return rc;
+    if (!a->is_private && !a->is_public) o.visibility = ask_visibility;
+    const int rc = push_directory(&a->common, operand[0], operand[1], &o, &done, e);
+    if (rc) return unsaid ? USAGE : rc;
     note(&a->common, "%d files, %d of them large ones that the hub did not have", done.files,
          done.uploaded);
     if (!output_json(&a->common)) {
@@ -62,8 +66,8 @@ const command push_command = {
     .operands = "DIR NAME",
     .help = "upload a model's directory to the hub",
     .more =
-        "One commit of all that differs; the repository is made where it is not there, and\n"
-        "--private or --public says who may see it then. Checkpoints and hidden files are left\n"
+        "One commit of all that differs; the repository is made where it is not there: then\n"
+        "--private or --public says who may see it. Checkpoints and hidden files are left\n"
         "out; what the hub has is not sent again. A line is {\"url\":\"..\",\"commit\":\"..\"}.",
     .min_operands = 2,
     .max_operands = 2,

@@ -351,16 +351,46 @@ static void say_where(const arguments *a, const bert_trainer_state *t, bert_erro
          (long long)t->max_steps, what, saved ? t->checkpoint : "", then);
 }
 
-/* What is trained goes to the hub. */
-static int push_result(const arguments *a, bert_error *e) {
-    char *directory = realpath(a->training.output_dir, NULL);
-    const char *last = directory ? strrchr(directory, '/') + 1 : "model";
-    const char *name = a->hub_model_id ? a->hub_model_id : last;
+/* What the repository is called: hub_model_id, or the last part of the output directory. */
+static const char *hub_name(const arguments *a, char *out, size_t capacity) {
+    if (a->hub_model_id) return a->hub_model_id;
+    const char *d = a->training.output_dir, *end = d + strlen(d);
+    while (end > d && end[-1] == '/') end--;
+    const char *begin = end;
+    while (begin > d && begin[-1] != '/') begin--;
+    char *whole = begin[0] == '.' ? realpath(d, NULL) : NULL; /* "." and ".." are there */
+    if (whole)
+        snprintf(out, capacity, "%s", strrchr(whole, '/') + 1);
+    else
+        snprintf(out, capacity, "%.*s", (int)(end - begin), begin);
+    free(whole);
+    return out;
+}
+
+static bert_push_options hub_options(const arguments *a) {
     bert_push_options o = bert_push_default();
-    bert_pushed done;
-    bert_error why = {0};
     o.is_private = a->hub_private;
     o.message = "End of training";
+    return o;
+}
+
+/* As transformers: the repository is made before anything is trained, or it is told why it cannot be. */
+static int prepare_push(const arguments *a, bert_error *e) {
+    char own[256];
+    const bert_push_options o = hub_options(a);
+    bert_error why = {0};
+    const int rc = bert_push_prepare(hub_name(a, own, sizeof own), &o, &why);
+    return rc ? fail(e, rc, "nothing was trained, as --push-to-hub would fail: %.400s", why.message)
+              : 0;
+}
+
+/* What is trained goes to the hub. */
+static int push_result(const arguments *a, bert_error *e) {
+    char own[256];
+    const char *name = hub_name(a, own, sizeof own);
+    const bert_push_options o = hub_options(a);
+    bert_pushed done;
+    bert_error why = {0};
     const int rc = push_directory(&a->common, a->training.output_dir, name, &o, &done, &why);
     if (rc)
         fail(e, rc,
@@ -369,7 +399,6 @@ static int push_result(const arguments *a, bert_error *e) {
              a->training.output_dir, why.message, a->training.output_dir, name);
     else
         note(&a->common, "uploaded to %s", done.url);
-    free(directory);
     return rc;
 }
 
@@ -395,7 +424,8 @@ static int run(void *args, int operands, char **operand, bert_error *e) {
     idle_notes(c, &a->training, &a->given);
     job j = {0};
     screen s = screen_new(c, &a->training);
-    int rc = open_job(a, operand[0], &j, &s, e);
+    int rc = a->push_to_hub ? prepare_push(a, e) : 0;
+    if (!rc) rc = open_job(a, operand[0], &j, &s, e);
     if (!rc) rc = train(j.trainer, &s, e);
     if (rc == BERT_EINTERRUPTED) say_where(a, bert_trainer_get_state(j.trainer), e);
     s.final = true;

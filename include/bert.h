@@ -908,6 +908,9 @@ typedef struct {
     bool is_private;                           /* of a repository that is made; default true */
     int (*progress)(void *context, const bert_push_progress *p);
     void *context;
+    /* Asked who may see a repository that is not there, before it is made; an error ends the call. NULL:
+     * is_private says so. */
+    int (*visibility)(void *context, const char *name, bool *is_private, bert_error *e);
 } bert_push_options;
 BERT_API bert_push_options bert_push_default(void);
 
@@ -921,6 +924,9 @@ typedef struct {
  * interrupted call is not sent again. options and out may be NULL. */
 BERT_API int bert_push(const char *directory, const char *name, const bert_push_options *options,
                        bert_pushed *out, bert_error *e);
+/* The same without files: the repository is made where it is not there. What would stop an upload (no
+ * token, one that may not write, no network) is told before the work whose result is to be uploaded. */
+BERT_API int bert_push_prepare(const char *name, const bert_push_options *options, bert_error *e);
 
 /* A model in the caches: a snapshot of a repository, or a directory of our own store. */
 typedef struct {
@@ -938,8 +944,9 @@ BERT_API void bert_cached_close(bert_cached *c);
 BERT_API int bert_cached_count(const bert_cached *c);
 /* NULL past the end. */
 BERT_API const bert_cached_model *bert_cached_at(const bert_cached *c, int i);
-/* Removes all revisions of a model from the hub's cache, or a directory of our own store. What other
- * models share with it stays; one that is being fetched is an error. freed: bytes, or NULL. */
+/* Removes all revisions of a model from the hub's cache ("org/name@REVISION": that one, a branch, tag or
+ * commit, and what leads to it), or a directory of our own store. What other models share with it stays;
+ * one that is being fetched is an error. freed: bytes, or NULL. */
 BERT_API int bert_cached_remove(const char *name, int64_t *freed, bert_error *e);
 
 /* ---------------------------------------------------------------- 8. Pictures */

@@ -73,6 +73,9 @@ typedef struct {
     /* Bytes that have gone; where it returns an error, that is to be returned. */
     int (*progress)(void *context, const char *path, int64_t bytes, bert_error *e);
     void *context;
+    /* Whether a repository that is not there is to be private: asked before it is made. NULL:
+     * is_private says so. */
+    int (*visibility)(void *context, const char *id, bool *is_private, bert_error *e);
 } bert_hub_push;
 
 typedef struct {

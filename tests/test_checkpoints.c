@@ -91,15 +91,20 @@ static void decoders_are_used_as_they_are_stored(void **state) {
             bert_model_close(m);
         }
     }
-    /* What is not tied and not there starts anew, and is told. */
+    /* A head that is not tied and lacks its decoder is a file that lost it. */
     write_decoder(d, 0, false, ", \"tie_word_embeddings\": false");
-    bert_model *m = open_or_fail(d, NULL);
-    assert_string_equal(bert_model_new_parameter(m, 0), decoder);
-    bert_model_close(m);
+    refuse(d, NULL, BERT_EFORMAT, "lacks cls.predictions.decoder.weight");
     bert_model_options o = bert_model_default();
     o.head = "none";
-    m = open_or_fail(d, &o);
+    bert_model *m = open_or_fail(d, &o);
     assert_null(bert_model_new_parameter(m, 0));
+    bert_model_close(m);
+    /* One that is not there at all starts anew, and is told. */
+    test_model(d, "BertModel", 0, ", \"tie_word_embeddings\": false");
+    o.head = "masked-lm";
+    m = open_or_fail(d, &o);
+    assert_non_null(bert_params_find(bert_model_params(m), decoder));
+    assert_non_null(bert_model_new_parameter(m, 0));
     bert_model_close(m);
     test_remove(d);
 }

@@ -413,6 +413,34 @@ static void removing_hurts_nobody_else(void **state) {
     drop_cache();
 }
 
+/* Two commits of a model with one content in common, and one of another model's. */
+static void one_revision_is_removed_alone(void **state) {
+    (void)state;
+    static const char repo[] = "models--org--m";
+    new_cache();
+    put_file(at("models--org--m/blobs/both"), "both");
+    put_link(at("models--org--m/snapshots/" COMMIT "/config.json"), "../../blobs/both");
+    put_link(at("models--org--m/snapshots/" OTHER_COMMIT "/config.json"), "../../blobs/both");
+    put_blob(repo, COMMIT, "1_Pooling/config.json", "first");
+    put_blob(repo, OTHER_COMMIT, "a/b.txt", "second");
+    put_file(at("models--org--m/refs/main"), OTHER_COMMIT);
+    put_file(at("models--org--m/refs/v1/old"), COMMIT);
+    put_file(at("models--org--m/trees/" COMMIT ".json"), "{}");
+    put_file(at("models--org--m/.no_exist/" COMMIT "/x"), "");
+    bert_error e = {0};
+    assert_int_equal(bert_cached_remove("org/m@v2", NULL, &e), BERT_ENOTFOUND);
+    assert_int_equal(removed("org/m@v1/old"), 7); /* "first" and "{}" */
+    assert_false(is_there(at("models--org--m/refs/v1/old")));
+    assert_false(is_there(at("models--org--m/snapshots/" COMMIT)));
+    assert_false(is_there(at("models--org--m/trees/" COMMIT ".json")));
+    assert_false(is_there(at("models--org--m/.no_exist/" COMMIT)));
+    assert_true(is_there(at("models--org--m/snapshots/" OTHER_COMMIT "/a/b.txt")));
+    assert_true(is_there(at("models--org--m/blobs/both")));
+    assert_true(removed("org/m@89abcde") > 0); /* the last one: all of it */
+    assert_false(is_there(at(repo)));
+    drop_cache();
+}
+
 static void shared_blobs_that_cannot_be_judged_stay(void **state) {
     (void)state;
     new_cache();
@@ -466,6 +494,7 @@ int main(void) {
         cmocka_unit_test(what_a_download_lacks_is_said),
         cmocka_unit_test(caches_are_listed),
         cmocka_unit_test(removing_hurts_nobody_else),
+        cmocka_unit_test(one_revision_is_removed_alone),
         cmocka_unit_test(shared_blobs_that_cannot_be_judged_stay),
         cmocka_unit_test(what_is_not_there_is_not_removed),
     };

@@ -173,6 +173,91 @@ static void caches_are_listed_and_emptied(void **state) {
     assert_null(strstr(out, "org/tiny"));
 }
 
+/* Cut short, and changed where it lies: what to type is told, and does it. */
+static void what_is_damaged_is_fetched_again(void **state) {
+    (void)state;
+    need_module();
+    put_tiny("org/tiny", "BertModel");
+    expect(0, bert("pull org/tiny"));
+    char name[4700];
+    snprintf(name, sizeof name, "%s",
+             at("models--org--tiny/snapshots/" COMMIT "/model.safetensors"));
+    assert_int_equal(truncate(name, 1000), 0);
+    expect(1, bert("embed org/tiny 'the cat'"));
+    says(err,
+         "model.safetensors of org/tiny is damaged in the cache: 'bert pull org/tiny' fetches");
+    expect(0, bert("pull org/tiny"));
+    expect(0, bert("embed org/tiny 'the cat'"));
+    FILE *f = fopen(name, "r+b");
+    assert_non_null(f);
+    fputs("????", f);
+    fclose(f);
+    expect(1, bert("embed org/tiny 'the cat'"));
+    says(err, "after 'bert remove org/tiny' 'bert pull org/tiny' fetches it again");
+    expect(0, bert("remove org/tiny"));
+    expect(0, bert("embed org/tiny 'the cat'"));
+}
+
+/* Files that are not there are no models of the hub's, and are asked of nobody. */
+static void files_are_no_names(void **state) {
+    (void)state;
+    need_module();
+    static const char *const missing[] = {"x.gguf", "models/x.gguf", "model.safetensors",
+                                          "org/pytorch_model.bin", "x.GGUF@main"};
+    put_file(at("there.gguf"), "GGUF");
+    for (size_t i = 0; i < sizeof missing / sizeof *missing; i++) {
+        expect(1, bert("embed %s 'the cat'", missing[i]));
+        says(err, ": no such file");
+        expect(1, bert("tokenize %s 'the cat'", missing[i]));
+        says(err, ": no such file");
+    }
+    expect(1, bert("embed there.gguf@main 'the cat'"));
+    says(err, "there.gguf is a file, which has no revisions");
+    expect(1, bert("embed org/tiny/ 'the cat'"));
+    says(err, "the name of a model has no / at its end: org/tiny");
+    expect(1, bert("pull org/tiny/"));
+    says(err, "that is 'org/tiny', without the /");
+    expect(1, bert("pull https://example.com/org/tiny"));
+    says(err, "is no address of a model of the hub");
+    expect(1, bert("pull https://huggingface.co/datasets/org/tiny"));
+    says(err, "is no address of a model: give its name");
+    assert_int_equal(hub_server_count(hub, ""), 0);
+    expect(2, bert("list org/tiny"));
+    says(err, "it takes none");
+}
+
+static void pages_and_short_commits_are_names(void **state) {
+    (void)state;
+    need_module();
+    hub_repo_old_name(put_tiny("org/tiny", "BertModel"), "tiny");
+    static const char *const pages[] = {"https://huggingface.co/org/tiny",
+                                        "huggingface.co/org/tiny/",
+                                        "https://hf.co/org/tiny/tree/main",
+                                        "https://huggingface.co/org/tiny/blob/v1.0/config.json",
+                                        "https://huggingface.co/org/tiny?library=transformers#x",
+                                        "hf://org/tiny",
+                                        "https://huggingface.co/tiny/tree/" COMMIT};
+    for (size_t i = 0; i < sizeof pages / sizeof *pages; i++) {
+        expect(0, bert("embed '%s' 'the cat'", pages[i]));
+        expect(0, bert("pull '%s' --quiet", pages[i]));
+        assert_string_equal(err, "");
+    }
+    expect(0, bert("pull %s/org/tiny", hub_server_url(hub)));
+    assert_null(strstr(err, "at the hub now"));
+    hub_server_forget(hub);
+    expect(0, bert("embed org/tiny@0123456 'the cat'"));
+    assert_int_equal(hub_server_count(hub, ""), 0);
+    expect(0, bert("pull org/tiny@0123456"));
+    expect(1, bert("pull org/tiny@7654321"));
+    says(err, "a commit is given with all its 40 digits");
+    expect(1, bert("remove org/tiny@7654321"));
+    says(err, "org/tiny has no revision 7654321 in the cache");
+    expect(2, bert("remove org/tiny@main --revision main"));
+    expect(0, bert("remove org/tiny --revision 0123456"));
+    says(out, "{\"name\":\"org/tiny@0123456\",\"bytes\":");
+    assert_false(is_there(at("models--org--tiny")));
+}
+
 /* Ctrl-C in the middle: what has arrived stays, and the same command goes on from it. */
 static void control_c_loses_nothing(void **state) {
     (void)state;
@@ -207,6 +292,9 @@ int main(void) {
         TEST(pull_prints_where_it_is),
         TEST(tokens_come_from_files),
         TEST(caches_are_listed_and_emptied),
+        TEST(what_is_damaged_is_fetched_again),
+        TEST(files_are_no_names),
+        TEST(pages_and_short_commits_are_names),
         TEST(control_c_loses_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -190,6 +190,39 @@ static void the_tool_asks_who_may_see_it(void **state) {
     assert_non_null(json_string_value(json_object_get(o, "url")));
     assert_non_null(json_string_value(json_object_get(o, "commit")));
     json_decref(o);
+    /* one that is there stays as it is, and nothing is asked */
+    put_file(at("model/README.md"), "# Another\n");
+    assert_int_equal(tool("push model org/new"), 0);
+    assert_false(hub_repo_is_private(hub_server_find(hub, "org/new")));
+    same_as_hub(model, "org/new", "README.md");
+    assert_int_equal(tool("push model mine"), 2);
+    assert_null(hub_server_find(hub, "me/mine"));
+}
+
+static int ask(void *context, const char *name, bool *is_private, bert_error *e) {
+    (void)e;
+    assert_string_equal(name, "me/mine");
+    *is_private = context != NULL;
+    return context ? 0 : BERT_EINVAL;
+}
+
+static void who_may_see_it_is_asked_once(void **state) {
+    (void)state;
+    need_module();
+    bert_push_options o = bert_push_default();
+    bert_pushed done;
+    bert_error e;
+    o.visibility = ask;
+    o.is_private = false;
+    assert_int_equal(push_as("mine", &o, &done, &e), BERT_EINVAL);
+    assert_null(hub_server_find(hub, "me/mine"));
+    o.context = &o;
+    e = (bert_error){0};
+    test_ok(e, bert_push_prepare("mine", &o, &e));
+    assert_true(hub_repo_is_private(hub_server_find(hub, "me/mine")));
+    assert_int_equal(hub_server_count(hub, "/commit/"), 0);
+    o.context = NULL; /* it is there now */
+    test_ok(e, push_as("mine", &o, &done, &e));
 }
 
 /* The guide's commented line. */
@@ -213,7 +246,17 @@ static void what_is_trained_is_uploaded(void **state) {
     assert_int_equal(tool("train model --train-file t.csv -o third --max-steps 1 --threads 1 "
                           "--push-to-hub"),
                      1);
-    assert_true(is_there(at("third/model.safetensors")));
+    assert_false(is_there(at("third"))); /* told before it is trained */
+    setenv("HF_TOKEN", HUB_OTHER_TOKEN, 1);
+    assert_int_equal(tool("train model --train-file t.csv -o ./third/ --max-steps 1 --threads 1 "
+                          "--push-to-hub"),
+                     1);
+    assert_false(is_there(at("third")));
+    setenv("HF_TOKEN", HUB_TOKEN, 1);
+    assert_int_equal(tool("train model --train-file t.csv -o ./third/ --max-steps 1 --threads 1 "
+                          "--push-to-hub"),
+                     0);
+    assert_non_null(hub_server_find(hub, "me/third"));
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_push, close_push)
@@ -228,6 +271,7 @@ int main(void) {
         TEST(who_may_not_is_told),
         TEST(a_name_alone_is_ones_own),
         TEST(the_tool_asks_who_may_see_it),
+        TEST(who_may_see_it_is_asked_once),
         TEST(what_is_trained_is_uploaded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -121,6 +121,38 @@ static void a_model_is_the_same_from_either_format(void **state) {
     test_remove(d);
 }
 
+/* What is saved beside the optimizer, as programs of one's own call it. */
+static void checkpoints_of_ones_own_are_read(void **state) {
+    (void)state;
+    static const char *const keys[] = {"state_dict", "model", "model_state_dict", "module"};
+    float plain[TEXTS * TEST_HIDDEN], x[TEXTS * TEST_HIDDEN];
+    test_weights w = {.n = 0};
+    char *d = model_in(&w, "BertModel"), path[4600], prefixed[TEST_MAX_TENSORS][200];
+    test_write_torch(d, "pytorch_model.bin", &w);
+    hidden_of(d, plain);
+    path_of(path, d, "pytorch_model.bin");
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        test_bytes b = {0};
+        test_put_torch_under(&b, &w, keys[i]);
+        test_write_bytes(path, b.data, b.n);
+        free(b.data);
+        hidden_of(d, x);
+        assert_memory_equal(x, plain, sizeof x);
+    }
+    /* PyTorch Lightning's names are those of a class of one's own */
+    for (int i = 0; i < w.n; i++) {
+        snprintf(prefixed[i], sizeof prefixed[i], "net.encoder.%s", w.tensors[i].name);
+        w.tensors[i].name = prefixed[i];
+    }
+    test_write_torch(d, "pytorch_model.bin", &w);
+    bert_error e = {0};
+    assert_null(bert_model_open(d, NULL, &e));
+    if (!strstr(e.message, "all of them have \"net.encoder.\" in front of them"))
+        fail_msg("%s", e.message);
+    test_weights_free(&w);
+    test_remove(d);
+}
+
 static void shards_are_one_model(void **state) {
     (void)state;
     float whole[TEXTS * TEST_HIDDEN], sharded[TEXTS * TEST_HIDDEN];
@@ -306,6 +338,7 @@ int main(void) {
         cmocka_unit_test(views_that_negate_are_refused),
         cmocka_unit_test(links_to_nothing_are_no_weights),
         cmocka_unit_test(a_model_is_the_same_from_either_format),
+        cmocka_unit_test(checkpoints_of_ones_own_are_read),
         cmocka_unit_test(shards_are_one_model),
         cmocka_unit_test(decoders_are_tied_by_their_storage),
         cmocka_unit_test(names_are_met_in_many_ways),

@@ -116,12 +116,20 @@ static inline void test_pickle_tensor(test_bytes *b, const char *class, const ch
     test_put_text(b, "t\x89" TEST_ORDERED "tR");
 }
 
-/* torch.save of a state_dict of float32 tensors, each in a storage of its own. */
-static inline void test_put_torch(test_bytes *b, const test_weights *w) {
+/* torch.save of a state_dict of float32 tensors, each in a storage of its own; under: a key of what is
+ * saved, beside others, or NULL. */
+static inline void test_put_torch_under(test_bytes *b, const test_weights *w, const char *under) {
     test_bytes pickle = {0};
     test_member members[TEST_MAX_TENSORS + 2];
     char names[TEST_MAX_TENSORS][32];
-    test_put_text(&pickle, "\x80\2" TEST_ORDERED "(");
+    test_put_text(&pickle, "\x80\2");
+    if (under) {
+        test_put_text(&pickle, "}(");
+        test_pickle_text(&pickle, "epoch");
+        test_put_text(&pickle, "K\3");
+        test_pickle_text(&pickle, under);
+    }
+    test_put_text(&pickle, TEST_ORDERED "(");
     for (int i = 0; i < w->n; i++) {
         const bert_stored_tensor *t = &w->tensors[i];
         const int64_t strides[] = {t->dims > 1 ? t->shape[1] : 1, 1};
@@ -135,11 +143,16 @@ static inline void test_put_torch(test_bytes *b, const test_weights *w) {
     }
     test_put_text(&pickle, "u}");
     test_pickle_text(&pickle, "_metadata");
-    test_put_text(&pickle, TEST_ORDERED "sb.");
+    test_put_text(&pickle, TEST_ORDERED "sb");
+    test_put_text(&pickle, under ? "u." : ".");
     members[0] = (test_member){"model/data.pkl", pickle.data, pickle.n};
     members[w->n + 1] = (test_member){"model/version", "3\n", 2};
     test_put_zip(b, members, w->n + 2);
     free(pickle.data);
+}
+
+static inline void test_put_torch(test_bytes *b, const test_weights *w) {
+    test_put_torch_under(b, w, NULL);
 }
 
 static inline void test_write_torch(const char *directory, const char *name,

@@ -282,8 +282,9 @@ static int add_entry(reader *r, const bert_pickle_item *item) {
 
 /* Where the tensors are in what was saved. */
 static value *find_dict(value *root, const char **under) {
-    static const char *const keys[] = {"state_dict", "model"};
-    for (int i = 0; i < 2; i++) {
+    /* as most programs, PyTorch's tutorial and DeepSpeed call what they save beside the optimizer */
+    static const char *const keys[] = {"state_dict", "model", "model_state_dict", "module"};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         value *v = bert_pickle_get(root, keys[i]);
         *under = keys[i];
         if (v && v->kind == BERT_PICKLE_DICT) return v;

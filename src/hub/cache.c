@@ -38,12 +38,25 @@ static bool read_ref(const char *repo, const char *revision, char commit[BERT_HU
     return bert_hub_is_commit(commit);
 }
 
+/* The one snapshot whose commit begins so. */
+static bool find_short(const char *repo, const char *begin, char commit[BERT_HUB_COMMIT]) {
+    char *snapshots = bert_hub_is_short_commit(begin) ? bert_path_join(repo, "snapshots") : NULL;
+    DIR *d = snapshots ? opendir(snapshots) : NULL;
+    int found = 0;
+    for (struct dirent *f; d && (f = readdir(d));)
+        if (bert_hub_is_commit(f->d_name) && !strncmp(f->d_name, begin, strlen(begin)) && !found++)
+            snprintf(commit, BERT_HUB_COMMIT, "%.40s", f->d_name);
+    if (d) closedir(d);
+    free(snapshots);
+    return found == 1;
+}
+
 static bool find_as(bert_hub_cached *c, const char *cache, const char *id, const char *revision) {
     char commit[BERT_HUB_COMMIT];
     if (bert_hub_cached_at(c, cache, id, "", NULL)) return false;
     if (bert_hub_is_commit(revision))
         snprintf(commit, sizeof commit, "%s", revision);
-    else if (!read_ref(c->repo, revision, commit))
+    else if (!read_ref(c->repo, revision, commit) && !find_short(c->repo, revision, commit))
         return false;
     return !bert_hub_cached_at(c, cache, id, commit, NULL) && bert_directory_exists(c->snapshot);
 }

@@ -1,4 +1,4 @@
-/* Names of the hub: "name" or "org/name", with "@revision" behind it. */
+/* Names of the hub: "name" or "org/name", with "@revision" behind it, or the page of one. */
 #ifndef BERT_HUB_NAMES_H
 #define BERT_HUB_NAMES_H
 #include <bert.h>
@@ -15,8 +15,12 @@ typedef struct {
 bool bert_hub_is_id(const char *id);
 /* A branch, tag, refs/pr/4 or commit: what git takes, and a path that leads nowhere else. */
 bool bert_hub_is_revision(const char *revision);
-bool bert_hub_is_commit(const char *s); /* 40 hexadecimal digits */
-/* False: it can be no model of the hub's. */
+bool bert_hub_is_commit(const char *s);       /* 40 hexadecimal digits */
+bool bert_hub_is_short_commit(const char *s); /* 7 to 39 of them, as they are shown */
+/* Ends, before an "@", as files of weights do ("x.gguf"): where it is not there, a file is meant, and
+ * no repository is asked for. */
+bool bert_hub_is_file(const char *name);
+/* An address of the hub's page of it is a name too. False: it can be no model of the hub's. */
 bool bert_hub_parse(const char *name, bert_hub_name *out);
 /* The same with a reason; revision: one that was given beside the name, or NULL. */
 int bert_hub_name_of(const char *name, const char *revision, bert_hub_name *out, bert_error *e);

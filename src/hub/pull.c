@@ -343,7 +343,10 @@ static int fetch(pull *p, const char *cache, bert_error *e) {
         snprintf(p->out->note, sizeof p->out->note, "%.300s; what is cached is used", why.message);
         rc = 0;
     } else if (rc) {
-        bert_fail(e, rc, "%s", why.message);
+        bert_fail(e, rc, "%s%s", why.message,
+                  rc == BERT_ENOTFOUND && bert_hub_is_short_commit(p->name.revision)
+                      ? "; a commit is given with all its 40 digits"
+                      : "");
     } else {
         rc = fetch_commit(p, cache, e);
     }
@@ -354,6 +357,8 @@ static int fetch(pull *p, const char *cache, bert_error *e) {
 
 static int offline(const pull *p, const char *cache, bert_error *e) {
     const char *why = bert_hub_offline() ? "as HF_HUB_OFFLINE is set" : "as it is to be offline";
+    const char *at = p->name.revision_given ? "@" : "",
+               *revision = p->name.revision_given ? p->name.revision : "";
     bert_hub_cached c;
     char missing[300];
     if (bert_hub_cached_find(&c, cache, p->name.id, p->name.revision) &&
@@ -361,13 +366,20 @@ static int offline(const pull *p, const char *cache, bert_error *e) {
         return bert_fail(
             e, BERT_ENOTFOUND,
             "the download of %s is incomplete, %s is missing, and nothing is fetched, %s; "
-            "where there is a network, 'bert pull %s' fetches the rest",
-            p->name.id, missing, why, p->name.id);
+            "where there is a network, 'bert pull %s%s%s' fetches the rest",
+            p->name.id, missing, why, p->name.id, at, revision);
     return bert_fail(
         e, BERT_ENOTFOUND,
         "%s (%s) is not in the cache (%s), and nothing is fetched, %s; where there is a "
-        "network, 'bert pull %s' fetches it",
-        p->name.id, p->name.revision, cache, why, p->name.id);
+        "network, 'bert pull %s%s%s' fetches it",
+        p->name.id, p->name.revision, cache, why, p->name.id, at, revision);
+}
+
+/* As 'bert list' shows it: the hub takes commits whole only, what is cached has them whole. */
+static void take_whole_commit(pull *p, const char *cache) {
+    bert_hub_cached c;
+    if (*cache && bert_hub_cached_find(&c, cache, p->name.id, p->name.revision))
+        snprintf(p->name.revision, sizeof p->name.revision, "%s", c.commit);
 }
 
 int bert_pull(const char *name, const bert_pull_options *options, bert_pulled *out, bert_error *e) {
@@ -382,6 +394,7 @@ int bert_pull(const char *name, const bert_pull_options *options, bert_pulled *o
     if (!rc && !*cache.path && !p.o.local_dir)
         rc = bert_fail(e, BERT_EINVAL, "HF_HUB_CACHE or HOME has to say where the cache is");
     if (rc) return rc;
+    if (bert_hub_is_short_commit(p.name.revision)) take_whole_commit(&p, cache.path);
     p.target.local = p.o.local_dir;
     if ((p.o.cached || p.o.offline) && take_cached(&p, cache.path, true)) return 0;
     return p.o.offline ? offline(&p, cache.path, e) : fetch(&p, cache.path, e);
@@ -395,7 +408,8 @@ int bert_hub_locate(const char *name, const bert_pull_options *options, bool wit
     bert_hub_name n;
     if (!options) return bert_resolve(name, directory, capacity, e);
     bert_pull_options o = *options;
-    const bool named = bert_hub_parse(name, &n) && !bert_file_exists(name);
+    const bool named =
+        bert_hub_parse(name, &n) && !bert_file_exists(name) && !bert_hub_is_file(name);
     const int rc = bert_resolve(name, directory, capacity, &missing);
     if (!named || (!rc && !bert_hub_is_snapshot(directory)) || (rc && rc != BERT_ENOTFOUND))
         return rc ? bert_fail(e, rc, "%s", missing.message) : 0;

@@ -46,6 +46,12 @@ static int idle(void *context, const char *why, bert_error *e) {
     return rc;
 }
 
+static int visibility(void *context, const char *id, bool *is_private, bert_error *e) {
+    const push *p = context;
+    const int rc = p->o.visibility(p->o.context, id, is_private, e);
+    return rc && !e->code ? bert_fail(e, rc, "%s was not made", id) : rc;
+}
+
 /* ---- Files */
 
 /* What is of the training, of other programs, or not whole. */
@@ -151,6 +157,7 @@ static int push_files(push *p, const bert_hub_name *name, const char *token, ber
         .n = p->n,
         .progress = tell,
         .context = p,
+        .visibility = p->o.visibility ? visibility : NULL,
     };
     p->shown.total = out->bytes;
     if (!rc) rc = send(p, endpoint, token, &what, &done, e);
@@ -176,32 +183,43 @@ static int check_directory(const push *p, bert_error *e) {
     return rc;
 }
 
+/* directory NULL: of no files. */
+static int push_to(push *p, const char *name, bert_pushed *out, bert_error *e) {
+    bert_hub_name to;
+    char *token = NULL;
+    int rc = bert_need(name, "name of a model", e);
+    *out = (bert_pushed){.files = 0};
+    p->shown.file = "";
+    if (!rc) rc = bert_hub_name_of(name, p->o.revision, &to, e);
+    if (!rc && bert_hub_offline())
+        rc = bert_fail(e, BERT_EINVAL, "nothing is uploaded, as HF_HUB_OFFLINE is set");
+    if (!rc && p->directory) rc = check_directory(p, e);
+    if (!rc) rc = bert_hub_token(p->o.token, p->o.token_file, &token, e);
+    if (!rc && !token)
+        rc = bert_fail(e, BERT_EDENIED,
+                       "a token that may write is needed: HF_TOKEN, or a file that holds it");
+    if (!rc && p->directory) rc = find_files(p, "", 0, e);
+    if (!rc && p->n) qsort(p->list, (size_t)p->n, sizeof *p->list, by_path);
+    if (!rc) rc = digest_files(p, e);
+    if (!rc) rc = push_files(p, &to, token, out, e);
+    for (int i = 0; i < p->n; i++) free(p->list[i].file);
+    free(p->list);
+    free(token);
+    return rc;
+}
+
 int bert_push(const char *directory, const char *name, const bert_push_options *options,
               bert_pushed *out, bert_error *e) {
     BERT_DOOR(e);
     bert_pushed mine;
-    bert_hub_name to;
-    char *token = NULL;
     push p = {.o = options ? *options : bert_push_default(), .directory = directory};
-    int rc = bert_need(directory, "directory", e);
-    if (!rc) rc = bert_need(name, "name of a model", e);
-    if (!out) out = &mine;
-    *out = (bert_pushed){.files = 0};
-    p.shown.file = "";
-    if (!rc) rc = bert_hub_name_of(name, p.o.revision, &to, e);
-    if (!rc && bert_hub_offline())
-        rc = bert_fail(e, BERT_EINVAL, "nothing is uploaded, as HF_HUB_OFFLINE is set");
-    if (!rc) rc = check_directory(&p, e);
-    if (!rc) rc = bert_hub_token(p.o.token, p.o.token_file, &token, e);
-    if (!rc && !token)
-        rc = bert_fail(e, BERT_EDENIED,
-                       "a token that may write is needed: HF_TOKEN, or a file that holds it");
-    if (!rc) rc = find_files(&p, "", 0, e);
-    if (!rc && p.n) qsort(p.list, (size_t)p.n, sizeof *p.list, by_path);
-    if (!rc) rc = digest_files(&p, e);
-    if (!rc) rc = push_files(&p, &to, token, out, e);
-    for (int i = 0; i < p.n; i++) free(p.list[i].file);
-    free(p.list);
-    free(token);
-    return rc;
+    const int rc = bert_need(directory, "directory", e);
+    return rc ? rc : push_to(&p, name, out ? out : &mine, e);
+}
+
+int bert_push_prepare(const char *name, const bert_push_options *options, bert_error *e) {
+    BERT_DOOR(e);
+    bert_pushed none;
+    push p = {.o = options ? *options : bert_push_default()};
+    return push_to(&p, name, &none, e);
 }

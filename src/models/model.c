@@ -215,6 +215,10 @@ static int make_head(bert_model *m, bert_error *e) {
         .layout = m->stock ? &m->layout : NULL,
         .own_decoder =
             decoder && (!m->config.tie_word_embeddings || bert_params_differ(m->params, decoder))};
+    if (decoder && !m->config.tie_word_embeddings && m->weights.file) {
+        int rc = bert_weight_source_untied(&m->weights, &m->layout, e);
+        if (rc) return rc;
+    }
     m->head_state = calloc(1, m->head.state_size ? m->head.state_size : 1);
     if (!m->head_state) return bert_fail_memory(e, m->head.state_size);
     int rc = m->head.init ? m->head.init(m->head_state, &site, e) : 0;

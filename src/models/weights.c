@@ -99,6 +99,20 @@ bool bert_weight_source_has(const bert_weight_source *s, const char *name) {
     return find_tensor(s, name) != NULL;
 }
 
+int bert_weight_source_untied(const bert_weight_source *s, const bert_head_layout *l,
+                              bert_error *e) {
+    char dense[MAX_TENSOR_NAME] = "";
+    if (l->dense) snprintf(dense, sizeof dense, "%s.weight", l->dense);
+    if (bert_weight_source_has(s, l->decoder) || !((*dense && bert_weight_source_has(s, dense)) ||
+                                                   (l->bias && bert_weight_source_has(s, l->bias))))
+        return 0;
+    return bert_fail(e, BERT_EFORMAT,
+                     "%s lacks %s, which config.json (\"tie_word_embeddings\": false) says is not "
+                     "the table of word embeddings: say true there if it is that, or take a file "
+                     "that is whole",
+                     s->path, l->decoder);
+}
+
 static int add_name(bert_names *list, const char *name, bert_error *e) {
     if (list->n == list->capacity) {
         int capacity = list->capacity ? 2 * list->capacity : 16;
@@ -330,10 +344,30 @@ static const bert_arch *family_of_names(const bert_weight_source *s) {
     return NULL;
 }
 
+/* What stands in front of all the missing names in the file, as "model." of PyTorch Lightning, into
+ * `front`; false: they are not there under any such name. */
+static bool find_front(const bert_weight_source *s, char *front, size_t capacity) {
+    const char *missing = s->missing.n ? s->missing.items[0] : NULL;
+    const size_t prefix = strlen(s->arch->prefix);
+    if (!missing) return false;
+    if (!strncmp(missing, s->arch->prefix, prefix)) missing += prefix;
+    const size_t n = strlen(missing);
+    for (int i = 0; i < bert_tensors_count(s->file); i++) {
+        const char *name = bert_tensors_at(s->file, i)->name;
+        const size_t m = strlen(name);
+        if (m <= n || strcmp(name + m - n, missing) || name[m - n - 1] != '.') continue;
+        size_t length = m - n;
+        if (length > prefix && !strncmp(name + length - prefix, s->arch->prefix, prefix))
+            length -= prefix;
+        return snprintf(front, capacity, "%.*s", (int)length, name) < (int)capacity;
+    }
+    return false;
+}
+
 /* One message names what is missing, and whose tensors there are instead. */
 static int lacks(const bert_weight_source *s, bert_error *e) {
     enum { SHOWN = 4 };
-    char list[300] = "", other[120] = "";
+    char list[300] = "", other[200] = "", front[64];
     for (int i = 0; i < s->missing.n && i < SHOWN; i++) {
         size_t n = strlen(list);
         snprintf(list + n, sizeof list - n, "%s%.60s", i ? ", " : "", s->missing.items[i]);
@@ -346,6 +380,11 @@ static int lacks(const bert_weight_source *s, bert_error *e) {
         snprintf(other, sizeof other,
                  "; its tensors are named as those of %s, config.json's model_type is %s",
                  a->model_type, s->arch->model_type);
+    else if (find_front(s, front, sizeof front))
+        snprintf(other, sizeof other,
+                 "; all of them have \"%s\" in front of them there, as the attribute of a class of "
+                 "one's own is called: save that attribute's state_dict",
+                 front);
     return bert_fail(e, BERT_EFORMAT, "%s lacks weights that config.json asks for: %s%s", s->path,
                      list, other);
 }

@@ -58,6 +58,10 @@ char *bert_weight_source_name(const bert_stored_tensor *t);
 void bert_weight_source_free(bert_weight_source *s); /* not the struct itself */
 /* Whether a tensor is there, under any of the names it may have. */
 bool bert_weight_source_has(const bert_weight_source *s, const char *name);
+/* Of a file that holds the head of masked words, but not its decoder, which the configuration says is
+ * no copy of the word embeddings: an error. */
+int bert_weight_source_untied(const bert_weight_source *s, const bert_head_layout *layout,
+                              bert_error *e);
 
 /* BERT_ENUMERIC with the name of a tensor that was found not to be finite. */
 int bert_weight_source_check(const bert_weight_source *s, bert_error *e);

@@ -75,11 +75,31 @@ static int own_name(push *p, bert_error *e) {
     return rc;
 }
 
+/* Whether it is there, as far as this token sees. */
+static int is_there(push *p, bool *there, bert_error *e) {
+    hub_answer a = {0};
+    bert_error why = {0};
+    char *url = hub_print("%s/api/models/%s", p->place.endpoint, p->id);
+    int rc = url ? hub_http_do(p->h, &(hub_request){.url = url}, &p->place, &a, &why)
+                 : hub_fail_memory(&why);
+    *there = !rc;
+    if (rc == BERT_ENOTFOUND) rc = 0;
+    if (rc) hub_fail(e, rc, "%s", why.message);
+    hub_answer_free(&a);
+    free(url);
+    return rc;
+}
+
 static int create(push *p, bert_error *e) {
+    const bert_hub_push *w = p->what;
+    bool there = false, is_private = w->is_private;
+    int asked = w->visibility ? is_there(p, &there, e) : 0;
+    if (!asked && w->visibility && !there) asked = w->visibility(w->context, p->id, &is_private, e);
+    if (asked || there) return asked;
     const char *slash = strchr(p->id, '/');
-    json_t *in = json_pack("{s:s, s:s, s:s#, s:s}", "type", "model", "name", slash + 1,
-                           "organization", p->id, (size_t)(slash - p->id), "visibility",
-                           p->what->is_private ? "private" : "public");
+    json_t *in =
+        json_pack("{s:s, s:s, s:s#, s:s}", "type", "model", "name", slash + 1, "organization",
+                  p->id, (size_t)(slash - p->id), "visibility", is_private ? "private" : "public");
     char *url = hub_print("%s/api/repos/create", p->place.endpoint);
     char *body = in ? json_dumps(in, JSON_COMPACT) : NULL;
     hub_answer a = {0};
