@@ -1,6 +1,7 @@
 /* libFuzzer target: any bytes as a hub's answers (headers, a revision, a list of files, an error) and as
  * the notes of a cache (modules.json, trees/<commit>.json); nothing that is taken from them leads out
  * of the cache. */
+#include "fuzz_file.h"
 #include "hub/cache.h"
 #include "hub/curl/answers.c" /* the module's parts that have no socket */
 #include "hub/curl/text.c"
@@ -36,7 +37,7 @@ static void tree(const char *text, size_t size) {
     char path[600];
     bert_hub_listing l = {0};
     if (!*c.repo) {
-        snprintf(c.repo, sizeof c.repo, "/tmp/bert-fuzz-hub-%d", (int)getpid());
+        snprintf(c.repo, sizeof c.repo, "%s/bert-fuzz-hub-%d", fuzz_place(), (int)getpid());
         snprintf(c.commit, sizeof c.commit, "0123456789abcdef0123456789abcdef01234567");
         snprintf(path, sizeof path, "mkdir -p %s/trees", c.repo);
         if (system(path)) abort();
