@@ -1,7 +1,7 @@
 #!/bin/sh
 # recipes/run.sh NAME DATA [SEED..]: trains and evaluates one of the recipes below on the files in DATA, once for each
 # seed (42), and shows what came out. BERT, MODEL and OUTPUT in the environment overrule build/bert, all-MiniLM-L6-v2
-# and build/recipes. docs/results.md says where the data comes from and what to expect.
+# and build/recipes; OPTIONS are options of training that overrule the recipe's. docs/results.md says where the data comes from and what to expect.
 set -eu
 bert=${BERT:-build/bert}
 model=${MODEL:-all-MiniLM-L6-v2}
@@ -79,7 +79,7 @@ esac
 run() {
     seed=$1
     set -- $files
-    "$bert" train "$model" $kind --train-file "$data/$1" --validation-file "$data/$2" $training --seed "$seed" \
+    "$bert" train "$model" $kind --train-file "$data/$1" --validation-file "$data/$2" $training ${OPTIONS-} --seed "$seed" \
         --save-strategy no --overwrite-output-dir -o "$out/$seed" --columns
     [ "$3" = - ] || "$bert" evaluate "$out/$seed" -i "$data/$3" ${kind#--task * } --columns --quiet
 }
