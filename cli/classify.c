@@ -142,6 +142,7 @@ static int each(const shape *as, bert_session *session, const common *c, input *
 
 typedef struct {
     const shape *as;
+    const common *common;
     bert_session *session;
     int32_t top_k;
 } picture_shape;
@@ -197,7 +198,8 @@ static int each_picture(void *context, const bert_picture *pictures, int32_t n,
                                              scores, info, e)
                     : fail_memory(e);
     for (int32_t i = 0; i < n && !rc; i++)
-        rc = picture_row(p, pictures[i].path, scores + (size_t)i * labels, e);
+        rc = info[i].code ? unreadable_row(p->common, &pictures[i], &info[i], e)
+                          : picture_row(p, pictures[i].path, scores + (size_t)i * labels, e);
     free(scores);
     return rc ? rc : output_flush(e);
 }
@@ -284,16 +286,16 @@ static int run(void *args, int operands, char **operand, bert_error *e) {
     const common *c = args;
     bert_session_options so = session_options(c);
     bert_model *model = open_classifier(operand[0], c, e);
-    int rc = model ? 0 : BERT_EINVAL;
+    int rc = model ? check_kind(c, model, e) : BERT_EINVAL;
     const bool pictures = model && takes_pictures(model);
     input *in = rc || pictures ? NULL : input_open(c, operands - 1, operand + 1, e);
-    bert_session *s = in || pictures ? bert_session_new(model, &so, e) : NULL;
+    bert_session *s = !rc && (in || pictures) ? bert_session_new(model, &so, e) : NULL;
     if (s && pictures && a->candidates) {
         rc = fail_usage(e, "--candidate-labels is of texts");
     } else if (s && pictures) {
         const bert_config *config = bert_model_config(model);
         const shape as = {model, config->num_labels, kind_of(config), a->function, output_json(c)};
-        picture_shape p = {&as, s, a->top_k ? a->top_k : 5};
+        picture_shape p = {&as, c, s, a->top_k ? a->top_k : 5};
         rc = pictures_each(c, operands - 1, operand + 1, each_picture, &p, e);
     } else if (s && a->candidates) {
         rc = classify_zero_shot(a, s, in, e);

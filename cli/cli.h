@@ -40,7 +40,7 @@ typedef struct {
     const char *input, *text_column, *pair_column, *label_column;
     const char *image_column;
     double range_low, range_high; /* of 16-bit grey; both 0: of the picture itself */
-    bool interpolate;
+    bool interpolate, skip_unreadable;
     const char *model; /* where it came as an option, not as the first operand; or NULL */
 } common;
 enum {
@@ -52,7 +52,7 @@ enum {
     TAKES_COLUMNS = 32, /* --text-column, --pair-column */
     TAKES_LABEL = 64,   /* --label-column */
     TAKES_MODEL = 128,  /* --offline */
-    TAKES_IMAGES = 256, /* --image-column, --image-range, --interpolate-pos-encoding */
+    TAKES_IMAGES = 256, /* --image-column, --image-range .. */
     TAKES_INPUT = TAKES_FILE | TAKES_COLUMNS,
 };
 
@@ -154,6 +154,8 @@ void print_column(const char *text, int columns);
     "header"
 /* Messages, to standard error. */
 void note(const common *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* What one row failed with while others are answered; --quiet does not silence it. */
+void say_error(const char *message);
 
 /* What a text of a batch that kept going failed with. */
 int text_error(const bert_text_info *info, bert_error *e);

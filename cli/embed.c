@@ -163,6 +163,10 @@ static int each_picture(void *context, const bert_picture *pictures, int32_t n,
     int rc = reserve(m, n, e);
     if (!rc) rc = bert_embed_pictures(m->session, pictures, n, &o, m->vectors, read, e);
     for (int32_t i = 0; i < n && !rc; i++) {
+        if (read[i].code) {
+            rc = m->file ? 0 : unreadable_row(&m->a->common, &pictures[i], &read[i], e);
+            continue;
+        }
         const float *v = m->vectors + (size_t)i * (size_t)m->dim;
         const bert_text name = bert_text_of(pictures[i].path);
         m->info[i] = (bert_text_info){.windows = 1};
@@ -255,9 +259,10 @@ static int run(void *args, int operands, char **operand, bert_error *e) {
     bert_session_options so = session_options(&a->common);
     bert_model *model = open_model(operand[0], &a->common, "none", e);
     const bool pictures = model && takes_pictures(model);
-    input *in = model && !pictures ? input_open(&a->common, operands - 1, operand + 1, e) : NULL;
-    if (in || pictures) m.session = bert_session_new(model, &so, e);
-    int rc = m.session ? set_up(&m, model, e) : BERT_EINVAL;
+    int rc = model ? check_kind(&a->common, model, e) : BERT_EINVAL;
+    input *in = !rc && !pictures ? input_open(&a->common, operands - 1, operand + 1, e) : NULL;
+    if (!rc && (in || pictures)) m.session = bert_session_new(model, &so, e);
+    if (!rc) rc = m.session ? set_up(&m, model, e) : BERT_EINVAL;
     if (!rc && !pictures) rc = each(&m, in, e);
     if (!rc && pictures)
         rc = pictures_each(&a->common, operands - 1, operand + 1, each_picture, &m, e);

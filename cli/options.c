@@ -100,6 +100,10 @@ static const option shared[] = {
      set_range, AT(range_low), TAKES_IMAGES},
     {"interpolate-pos-encoding", 0, NULL, "pictures of another size than the model's are taken",
      set_true, AT(interpolate), TAKES_IMAGES},
+    {"skip-unreadable", 0, NULL,
+     "pictures that cannot be read are left out and counted (default: each is an error, and the "
+     "others are answered)",
+     set_true, AT(skip_unreadable), TAKES_IMAGES},
     {"max-length", 0, "N", "most tokens of a text (default: what the model says)", set_count,
      AT(max_length), TAKES_LIMIT},
     {"on-overflow", 0, "error|truncate|window", "what to do with longer texts (default: error)",

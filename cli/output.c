@@ -55,6 +55,13 @@ void note(const common *c, const char *format, ...) {
     free(text);
 }
 
+void say_error(const char *message) {
+    char *text = strdup(message);
+    if (text) disarm(text);
+    fprintf(stderr, "%s\n", text ? text : "out of memory");
+    free(text);
+}
+
 bool output_json(const common *c) {
     return c->json || !(c->columns || isatty(STDOUT_FILENO));
 }

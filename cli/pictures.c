@@ -30,6 +30,71 @@ bool say_range(const common *c, const bert_picture *pictures, const bert_picture
     return false;
 }
 
+int check_kind(const common *c, const bert_model *m, bert_error *e) {
+    const struct {
+        const char *name;
+        bool given, of_pictures;
+    } rows[] = {{"max-length", c->max_length != 0, false},
+                {"on-overflow", c->overflow != BERT_OVERFLOW_ERROR, false},
+                {"stride", c->stride != 0, false},
+                {"text-column", c->text_column != NULL, false},
+                {"pair-column", c->pair_column != NULL, false},
+                {"image-column", c->image_column != NULL, true},
+                {"image-range", c->range_high > c->range_low, true},
+                {"interpolate-pos-encoding", c->interpolate, true},
+                {"skip-unreadable", c->skip_unreadable, true}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (rows[i].given && rows[i].of_pictures != takes_pictures(m))
+            return fail_usage(e, "--%s is of %s, and %s reads %s", rows[i].name,
+                              rows[i].of_pictures ? "pictures" : "texts", bert_model_path(m),
+                              rows[i].of_pictures ? "texts" : "pictures");
+    return 0;
+}
+
+/* ---- Those that cannot be read */
+
+int unreadable_row(const common *c, const bert_picture *p, const bert_picture_info *info,
+                   bert_error *e) {
+    if (c->skip_unreadable || !output_json(c)) return 0;
+    return output_line(json_pack("{s:o*, s:o*}", "error",
+                                 json_text(info->message, strlen(info->message)), "image",
+                                 json_text(p->path, strlen(p->path))),
+                       e);
+}
+
+typedef struct {
+    int64_t all, unreadable;
+    char first[300]; /* and why */
+} tally;
+
+/* Each is named, but where they are only counted. */
+static void count_unreadable(const common *c, const bert_picture_info *info, int n, tally *t) {
+    t->all += n;
+    for (int i = 0; i < n; i++) {
+        if (!info[i].code) continue;
+        if (!t->unreadable++) snprintf(t->first, sizeof t->first, "%s", info[i].message);
+        if (!c->skip_unreadable) say_error(info[i].message);
+    }
+}
+
+static int sum_up(const common *c, const tally *t, bert_error *e) {
+    if (!t->unreadable) return 0;
+    if (c->skip_unreadable) {
+        note(c, "%lld of %lld pictures left out: they cannot be read (first %s)",
+             (long long)t->unreadable, (long long)t->all, t->first);
+        return 0;
+    }
+    return fail(e, BERT_EFORMAT,
+                "%lld of %lld pictures could not be read; --skip-unreadable leaves them out",
+                (long long)t->unreadable, (long long)t->all);
+}
+
+int pictures_unreadable(const common *c, const bert_picture_info *info, int n, bert_error *e) {
+    tally t = {0};
+    count_unreadable(c, info, n, &t);
+    return sum_up(c, &t, e);
+}
+
 /* Where the next path comes from. */
 typedef struct {
     bert_picture_reader *reader; /* NULL: operands */
@@ -50,8 +115,18 @@ static int open_source(source *s, const common *c, int paths, char **path, bert_
     return s->reader ? 0 : BERT_EINVAL;
 }
 
+/* A row without a path. */
+static void name_none(const source *s, const common *c, int64_t line, tally *t) {
+    bert_picture_info none = {.code = BERT_EFORMAT};
+    char message[300];
+    snprintf(message, sizeof message, "%.200s:%lld: the row names no picture",
+             bert_picture_reader_table(s->reader), (long long)line);
+    none.message = message;
+    count_unreadable(c, &none, 1, t);
+}
+
 /* Up to SOME paths; how many, or a negative error. */
-static int next_paths(source *s, bert_picture *to, bert_error *e) {
+static int next_paths(source *s, const common *c, bert_picture *to, tally *t, bert_error *e) {
     int n = 0;
     for (; n < SOME && !s->reader && s->next < s->operands; n++)
         to[n] = (bert_picture){.path = s->operand[s->next++]};
@@ -60,9 +135,10 @@ static int next_paths(source *s, bert_picture *to, bert_error *e) {
         int rc = bert_picture_reader_next(s->reader, &row, e);
         if (rc < 0) return rc;
         if (!rc) break;
-        if (!*row.path[0])
-            return fail(e, BERT_EFORMAT, "line %lld: the row names no picture",
-                        (long long)row.line);
+        if (!*row.path[0]) {
+            name_none(s, c, row.line, t);
+            continue;
+        }
         free(s->kept[n]);
         s->kept[n] = strdup(row.path[0]);
         if (!s->kept[n]) return fail_memory(e);
@@ -80,14 +156,18 @@ int pictures_each(const common *c, int paths, char **path,
     source s;
     bert_picture pictures[SOME];
     bert_picture_info info[SOME];
-    const bert_picture_options o = picture_options(c);
+    bert_picture_options o = picture_options(c);
+    o.keep_going = true;
+    tally t = {0};
     bool said = false;
     int rc = open_source(&s, c, paths, path, e), n;
-    while (!rc && (n = next_paths(&s, pictures, e)) != 0) {
+    while (!rc && (n = next_paths(&s, c, pictures, &t, e)) != 0) {
         rc = n < 0 ? n : each(context, pictures, n, &o, info, e);
-        if (!rc && !said) said = say_range(c, pictures, info, n);
+        if (rc) break;
+        if (!said) said = say_range(c, pictures, info, n);
+        count_unreadable(c, info, n, &t);
     }
     bert_picture_reader_close(s.reader);
     for (int i = 0; i < SOME; i++) free(s.kept[i]);
-    return rc;
+    return rc ? rc : sum_up(c, &t, e);
 }

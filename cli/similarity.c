@@ -66,12 +66,15 @@ static int compare_pictures(const arguments *a, bert_session *s, const bert_mode
     bert_picture_options o = picture_options(c);
     const bert_picture both[] = {{.path = path[0]}, {.path = path[1]}};
     bert_picture_info info[2];
+    o.keep_going = true;
     o.pooling = a->embedding.pooling[0];
     o.normalize = a->embedding.normalize;
     const int32_t dim = bert_model_picture_embedding_size(model, &o);
     float *v = calloc(2 * (size_t)dim, sizeof *v);
     int rc = v ? bert_embed_pictures(s, both, 2, &o, v, info, e) : fail_memory(e);
-    if (!rc) {
+    const bool read = !rc && !info[0].code && !info[1].code;
+    if (!rc) rc = pictures_unreadable(c, info, 2, e);
+    if (!rc && read) {
         const bert_text_info none = {0};
         say_range(c, both, info, 2);
         rc = show(
@@ -91,7 +94,8 @@ static int run(void *args, int operands, char **operand, bert_error *e) {
     bert_session_options so = session_options(c);
     const bert_text *texts;
     bert_model *model = open_model(operand[0], c, "none", e);
-    bert_session *s = model ? bert_session_new(model, &so, e) : NULL;
+    const int kind = model ? check_kind(c, model, e) : 0;
+    bert_session *s = model && !kind ? bert_session_new(model, &so, e) : NULL;
     if (s && takes_pictures(model)) {
         int rc = compare_pictures(a, s, model, operand + 1, e);
         bert_session_free(s);
@@ -100,6 +104,7 @@ static int run(void *args, int operands, char **operand, bert_error *e) {
     }
     input *in = s ? input_open(c, 2, operand + 1, e) : NULL;
     int rc = in && input_next(in, &texts, e) == 2 ? compare(a, s, model, texts, e) : BERT_EINVAL;
+    if (kind) rc = kind;
     if (rc && in) input_explain(in, e);
     input_close(in);
     bert_session_free(s);

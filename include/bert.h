@@ -759,6 +759,9 @@ typedef struct {
                                               or "none": no second text, in any file */
     const char *label_column;              /* the same; "a,b,c": several columns */
     bool labels;                           /* a label is needed: none is an error */
+    /* For notes: what the text column holds (NULL: "text"), and "a,b": further columns that the caller
+     * reads by bert_row's fields. */
+    const char *holds, *also;
 } bert_reader_options;
 typedef struct {
     bert_text text;           /* pair NULL where there is no pair column */
@@ -1037,7 +1040,8 @@ typedef struct {
         *image_column; /* a name or number; "cc,mlo": the views of a row; NULL: image, file_name,
                                  image_path, path, filename or file */
     const char *label_column; /* as in bert_reader_options, */
-    bool labels;              /* and this */
+    bool labels;              /* and this, */
+    const char *also;         /* and this */
 } bert_picture_reader_options;
 typedef struct {
     int views;               /* pictures of the row */
@@ -1058,6 +1062,8 @@ BERT_API void bert_picture_reader_close(bert_picture_reader *r);
 BERT_API int bert_picture_reader_next(bert_picture_reader *r, bert_picture_row *row, bert_error *e);
 /* The number of a table's column by its name, or -1. */
 BERT_API int bert_picture_reader_column(const bert_picture_reader *r, const char *name);
+/* The file of the table, for messages; NULL: a folder without one. */
+BERT_API const char *bert_picture_reader_table(const bert_picture_reader *r);
 /* Lines that say how a table is read; NULL past the end. */
 BERT_API const char *bert_picture_reader_note(const bert_picture_reader *r, int i);
 

@@ -115,7 +115,21 @@ static void what_cannot_be_done_is_said(void **state) {
     says(err, "one picture a row");
     write_file("gap.csv", "image,label\npictures/dark/0.png,a\n,b\n");
     expect(1, bert("classify vit -i gap.csv"));
-    says(err, "line 3");
+    says(err, "gap.csv:3: the row names no picture");
+    assert_int_equal(lines(), 1);
+    /* What is wrong with the labels is not taken for a column of pictures that is not there. */
+    write_file("unlabelled.csv", "image,other\npictures/dark/0.png,dark\n");
+    expect(1, bert("train vit --train-file unlabelled.csv -o unlabelled"));
+    says(err, "--label-column");
+    /* Options of the other kind of model change nothing, and are refused. */
+    static const char *const of_texts[] = {"--max-length 9", "--on-overflow truncate",
+                                           "--text-column image", NULL};
+    for (int i = 0; of_texts[i]; i++) {
+        expect(2, bert("classify vit pictures/dark/0.png %s", of_texts[i]));
+        says(err, "is of texts");
+        expect(1, bert("train vit --train-file pictures -o refused %s", of_texts[i]));
+        says(err, "is of texts");
+    }
     expect(1, bert("encode vit pictures/dark/0.png -o e.safetensors"));
     says(err, "bert embed");
     expect(1, bert("embed vit pictures/dark/0.png --pooling pooler"));
@@ -127,6 +141,45 @@ static void what_cannot_be_done_is_said(void **state) {
     says(err, "--interpolate-pos-encoding");
     expect(0, bert("embed vit pictures/dark/0.png --interpolate-pos-encoding"));
     write_file("vit/preprocessor_config.json", "{\"size\": 8}");
+}
+
+/* Of a folder, a list and a table: those that can be read are answered, the others named. */
+static void unreadable_pictures_are_named_and_the_others_answered(void **state) {
+    (void)state;
+    static const char *const commands[] = {"classify", "embed", NULL};
+    class_folders(in_home("some"), 2);
+    write_file("some/dark/page.png", "<html>404</html>");
+    write_file("some/light/cut.png", "\x89PNG\r\n\x1a\n");
+    write_file("some.txt", "some/dark/0.png\nsome/dark/page.png\nnowhere.png\nsome/light/0.png\n");
+    for (int i = 0; commands[i]; i++) {
+        expect(1, bert("%s vit -i some --quiet", commands[i]));
+        assert_int_equal(lines(), 6);
+        says(err, "some/dark/page.png: it is no picture");
+        says(err, "some/light/cut.png: ");
+        says(err, "2 of 6 pictures could not be read; --skip-unreadable");
+        says(out, "\"error\":\"some/dark/page.png: it is no picture");
+        expect(1, bert("%s vit -i some.txt --columns", commands[i]));
+        assert_int_equal(lines(), 2);
+        says(err, "nowhere.png: ");
+        expect(0, bert("%s vit -i some --skip-unreadable", commands[i]));
+        assert_int_equal(lines(), 4);
+        says(err, "2 of 6 pictures left out: they cannot be read (first some/dark/page.png: ");
+        assert_null(strstr(out, "error"));
+    }
+    /* A matrix has a row for each, or is not there. */
+    expect(1, bert("embed vit -i some -o some.npy"));
+    assert_int_equal(access(in_home("some.npy"), F_OK), -1);
+    expect(0, bert("embed vit -i some -o some.npy --skip-unreadable"));
+    says(err, "some.npy: 4 x 16");
+    expect(1, bert("similarity vit some/dark/page.png nowhere.png"));
+    says(err, "some/dark/page.png: ");
+    says(err, "nowhere.png: ");
+    expect(0, bert("similarity vit some/dark/page.png some/dark/0.png --skip-unreadable"));
+    assert_int_equal(lines(), 0);
+    expect(1, bert("evaluate vit -i some"));
+    says(err, "page.png: it is no picture");
+    expect(0, bert("evaluate vit -i some --skip-unreadable"));
+    says(err, "2 rows left out");
 }
 
 static void info_says_what_is_read(void **state) {
@@ -179,6 +232,7 @@ int main(void) {
         cmocka_unit_test(pictures_are_compared),
         cmocka_unit_test(sixteen_bits_have_a_range),
         cmocka_unit_test(what_cannot_be_done_is_said),
+        cmocka_unit_test(unreadable_pictures_are_named_and_the_others_answered),
         cmocka_unit_test(info_says_what_is_read),
         cmocka_unit_test(speed_is_measured),
     };

@@ -36,7 +36,10 @@ int bert_dataset_fail(const bert_dataset_builder *b, int64_t line, bert_error *e
     va_start(args, format);
     bert_fail_v(&local, code, format, args);
     va_end(args);
-    bert_error_prefix(&local, "%s%s%lld: ", b->set->where, b->unit, (long long)line);
+    if (line)
+        bert_error_prefix(&local, "%s%s%lld: ", b->set->where, b->unit, (long long)line);
+    else /* class folders have no lines */
+        bert_error_prefix(&local, "%s: ", b->set->where);
     return bert_fail(e, code, "%s", local.message);
 }
 
@@ -64,10 +67,23 @@ static int make_set(bert_dataset_builder *b, const bert_task *task, const char *
     return d->where && d->model ? BERT_OK : bert_fail_memory(e, sizeof *d);
 }
 
+/* What would change nothing where rows are no texts. */
+static int refuse_options_of_texts(const bert_dataset_options *o, bert_error *e) {
+    const char *name = o->max_length                        ? "max-length"
+                       : o->overflow != BERT_OVERFLOW_ERROR ? "on-overflow"
+                       : o->text_column                     ? "text-column"
+                       : o->pair_column                     ? "pair-column"
+                                                            : NULL;
+    return name ? bert_fail(e, BERT_EINVAL, "--%s is of texts, which %s does not read", name,
+                            o->task ? o->task : "image-classification")
+                : 0;
+}
+
 static int set_length(bert_dataset_builder *b, bert_error *e) {
     const bert_dataset_options *o = b->options;
     const bert_task *task = b->set->task;
     const int32_t limit = bert_model_max_length(b->base);
+    if (task->inputs && refuse_options_of_texts(o, e)) return e->code;
     if (o->max_length < 0 || o->max_length > limit)
         return bert_fail(e, BERT_EINVAL, "max_length %d: the model takes 1 to %d tokens",
                          (int)o->max_length, (int)limit);

@@ -220,6 +220,16 @@ static int add_row(bert_dataset_builder *b, const bert_picture_row *row, bert_er
     return add_views(b, row, e);
 }
 
+/* Messages name the file in a folder whose lines they are of. */
+static int name_table(bert_dataset *d, const char *table, bert_error *e) {
+    char *copy = table ? strdup(table) : NULL;
+    if (!table) return 0;
+    if (!copy) return bert_fail_memory(e, strlen(table));
+    free(d->where);
+    d->where = copy;
+    return 0;
+}
+
 static int read_rows(bert_dataset_builder *b, const char *path, bert_error *e) {
     int rc = set_up(b, e);
     const char *columns = bert_option_text(b->options, &options[IMAGE_COLUMN]), *line;
@@ -229,6 +239,7 @@ static int read_rows(bert_dataset_builder *b, const char *path, bert_error *e) {
     bert_picture_reader *r = rc ? NULL : bert_picture_reader_open(path, &ro, e);
     bert_picture_row row;
     if (!rc && !r) rc = e->code;
+    if (!rc) rc = name_table(b->set, bert_picture_reader_table(r), e);
     for (int i = 0; !rc && (line = bert_picture_reader_note(r, i)); i++)
         rc = bert_dataset_say(b, e, "%s", line);
     pictures *p = b->set->state;

@@ -288,10 +288,28 @@ static void put_labels(line *l, const bert_reader *r) {
     if (r->labels > SHOWN) put(l, " ..");
 }
 
+/* Columns that the caller reads by themselves: "mlo,patient". */
+static bool is_among(const bert_reader *r, int c) {
+    for (const char *p = r->has_header && r->also ? r->also : ""; *p;) {
+        const size_t n = strcspn(p, ",");
+        if (n == strlen(r->name[c]) && !strncasecmp(p, r->name[c], n)) return true;
+        p += n + (p[n] == ',');
+    }
+    return false;
+}
+
 static bool is_read(const bert_reader *r, int c) {
-    bool used = c == r->text || c == r->pair;
+    bool used = c == r->text || c == r->pair || is_among(r, c);
     for (int i = 0; i < r->labels && r->needs_labels; i++) used |= r->label[i] == c;
     return used;
+}
+
+static void put_also(line *l, const bert_reader *r) {
+    for (int c = 0; c < count(r); c++) {
+        if (c == r->text || c == r->pair || !is_among(r, c)) continue;
+        put(l, " ");
+        put_column(l, r, c);
+    }
 }
 
 static void put_others(line *l, const bert_reader *r) {
@@ -313,8 +331,11 @@ int bert_columns_say(bert_reader *r, bert_error *e) {
     line l = {.used = 0};
     put(&l, r->json ? bert_json_rows_layout(r->json) : r->format->name);
     put(&l, r->json ? "" : r->has_header ? " with a header" : " without a header");
-    put(&l, r->pair < 0 ? ": text column " : ": pairs of the text columns ");
+    put(&l, r->pair < 0 ? ": " : ": pairs of the ");
+    put(&l, r->holds ? r->holds : "text");
+    put(&l, r->pair < 0 ? " column " : " columns ");
     put_column(&l, r, r->text);
+    put_also(&l, r);
     if (r->pair >= 0) {
         put(&l, " and ");
         put_column(&l, r, r->pair);

@@ -50,6 +50,8 @@ bert_reader *bert_reader_open_as(const char *path, const bert_reader_options *op
     const bert_reader_options o = options ? *options : (bert_reader_options){0};
     bert_reader *r = calloc(1, sizeof *r);
     if (r) r->called = called;
+    if (r) r->holds = o.holds;
+    if (r) r->also = o.also;
     if (r) r->path = strdup(strcmp(path, "-") ? path : "standard input");
     int rc = r && r->path ? 0 : bert_fail_memory(e, sizeof *r);
     if (!rc && !(r->format = format_of(path, &o))) rc = unknown_format(path, e);

@@ -33,7 +33,9 @@ struct bert_reader {
     int text, pair; /* column numbers; pair -1: none */
     int *label, labels;
     bool needs_labels;
-    const char *hint; /* what may be the matter where fields are missing, "" or "; .." */
+    const char *holds; /* while it is opened: as in the options, */
+    const char *also;  /* and this */
+    const char *hint;  /* what may be the matter where fields are missing, "" or "; .." */
     char *line;
     int64_t first_line; /* of the record */
     char *record;       /* its fields end to end, each followed by a NUL */

@@ -18,6 +18,7 @@ typedef struct {
 
 struct bert_picture_reader {
     char *folder; /* what paths are relative to */
+    char *file;   /* of the table */
     bert_reader *table;
     int column[MOST_VIEWS]; /* of the views */
     int views;
@@ -140,7 +141,8 @@ static int walk(bert_picture_reader *r, const char *folder, int depth, int32_t c
 static int folder_of(bert_picture_reader *r, const char *path, bert_error *e) {
     const char *slash = strrchr(path, '/');
     r->folder = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup("");
-    return r->folder ? 0 : bert_fail_memory(e, strlen(path));
+    r->file = strdup(strcmp(path, "-") ? path : "standard input");
+    return r->folder && r->file ? 0 : bert_fail_memory(e, strlen(path));
 }
 
 static bert_reader *open_column(const char *path, const char *column,
@@ -148,7 +150,9 @@ static bert_reader *open_column(const char *path, const char *column,
     const bert_reader_options ro = {.text_column = column,
                                     .pair_column = "none",
                                     .label_column = o->label_column,
-                                    .labels = o->labels};
+                                    .labels = o->labels,
+                                    .holds = "picture",
+                                    .also = o->also};
     return bert_reader_open(path, &ro, e);
 }
 
@@ -157,12 +161,15 @@ static bert_reader *open_usual(const char *path, const bert_picture_reader_optio
                                const char **column, bert_error *e) {
     static const char *const usual[] = {"image",    "file_name", "image_path", "path",
                                         "filename", "file",      "image_file", "img"};
+    const bert_picture_reader_options any = {.labels = false};
     for (size_t i = 0; i < sizeof usual / sizeof *usual; i++) {
         bert_error none = {0};
-        bert_reader *r = open_column(path, usual[i], o, &none);
-        *column = usual[i];
-        if (r && bert_reader_column(r, usual[i]) >= 0) return r;
+        bert_reader *r = open_column(path, *column = usual[i], &any, &none);
+        const bool there = r && bert_reader_column(r, usual[i]) >= 0;
         bert_reader_close(r);
+        /* What is wrong with the labels, or the file, is said as it is. */
+        if (there || (none.code && none.code != BERT_EINVAL) || !bert_file_exists(path))
+            return open_column(path, usual[i], o, e);
     }
     bert_fail(
         e, BERT_EINVAL,
@@ -206,9 +213,12 @@ static int open_table(bert_picture_reader *r, const char *path,
         return r->table ? 0 : e->code;
     }
     if (columns) {
-        char first[256];
+        char first[256], also[600];
+        bert_picture_reader_options all = *o;
         snprintf(first, sizeof first, "%.*s", (int)strcspn(columns, ","), columns);
-        r->table = open_column(path, first, o, e);
+        snprintf(also, sizeof also, "%.300s,%.200s", columns, o->also ? o->also : "");
+        all.also = also;
+        r->table = open_column(path, first, &all, e);
     } else {
         r->table = open_usual(path, o, &columns, e);
     }
@@ -266,6 +276,7 @@ void bert_picture_reader_close(bert_picture_reader *r) {
     free(r->at);
     free(r->classes);
     free(r->folder);
+    free(r->file);
     free(r);
 }
 
@@ -310,6 +321,10 @@ int bert_picture_reader_next(bert_picture_reader *r, bert_picture_row *row, bert
 
 int bert_picture_reader_column(const bert_picture_reader *r, const char *name) {
     return r && r->table ? bert_reader_column(r->table, name) : -1;
+}
+
+const char *bert_picture_reader_table(const bert_picture_reader *r) {
+    return r ? r->file : NULL;
 }
 
 const char *bert_picture_reader_note(const bert_picture_reader *r, int i) {

@@ -107,7 +107,7 @@ static int note_failures(job *j, int32_t n, bert_error *e) {
         bert_picture_info *info = j->info ? &j->info[j->first + i] : NULL;
         if (info) *info = (bert_picture_info){.image = r->about, .code = r->error.code};
         if (!r->error.code) continue;
-        if (!j->options.keep_going || !info)
+        if (!j->options.keep_going || !info || r->error.code == BERT_ENOMEM)
             return bert_fail(e, r->error.code, "%s", r->error.message);
         info->message = bert_arena_strdup(&j->s->results, r->error.message);
     }
@@ -164,6 +164,16 @@ static int run_ready(job *j, int32_t n, bert_error *e) {
     return rc;
 }
 
+/* Without decoders no file can be read: that is no fault of one of them. */
+static int need_decoders(const job *j, bert_error *e) {
+    const char *name;
+    bool files = false;
+    for (int32_t i = 0; i < j->n; i++) files |= !j->pictures[i].image;
+    if (!files || bert_image_format_at(0, &name, NULL, 0)) return 0;
+    bert_image_free(bert_image_decode("", 1, NULL, e)); /* says why */
+    return e->code;
+}
+
 static int run_all(job *j, bert_error *e) {
     bert_session *s = j->s;
     if (bert_need(s, "session", e) || (j->n > 0 && bert_need(j->pictures, "pictures", e)))
@@ -174,7 +184,8 @@ static int run_all(job *j, bert_error *e) {
     if (j->options.keep_going && !j->info)
         return bert_fail(e, BERT_EINVAL, "keep_going needs info, where failures are noted");
     bert_arena_reset(&s->results);
-    int rc = find_processor(j, e);
+    int rc = need_decoders(j, e);
+    if (!rc) rc = find_processor(j, e);
     bert_threads *threads = bert_session_threads(s);
     for (j->first = 0; j->first < j->n && !rc; j->first += AT_ONCE) {
         const int32_t n = j->n - j->first < AT_ONCE ? j->n - j->first : AT_ONCE;
