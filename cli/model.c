@@ -66,7 +66,7 @@ bert_model *open_head(const char *name, const common *c, const char *head, bert_
 }
 
 /* A model under the head its configuration names. */
-static bert_model *open_own_head(const char *name, const common *c, bert_error *e) {
+bert_model *open_own_head(const char *name, const common *c, bert_error *e) {
     bert_model *m = open_model(name, c, NULL, e);
     if (m && bert_model_new_parameter(m, 0))
         note(c, "%s is not in %s: it starts from random numbers, and results mean nothing",

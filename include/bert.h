@@ -1,7 +1,7 @@
 /* bert.h: load a tokenizer and a checkpoint, encode text, use the result.
  *
  * A manual in the order of use: 1 errors, 2 tokenizer, 3 model, 4 session (forward pass), 5 tasks
- * (text in, answer out), 6 files, 7 hub, 8 pictures, 9 machine. Training is in bert_train.h.
+ * (text in, answer out), 6 files, 7 hub, 8 pictures, 9 explanations, 10 machine. Training is in bert_train.h.
  *
  * Conventions
  *   - Functions that can fail return 0 (BERT_OK) or a negative BERT_E... code, or NULL where they
@@ -419,6 +419,7 @@ BERT_API void bert_session_free(bert_session *s);
 
 /* n sequences end to end: sequence i is ids[start[i]] .. ids[start[i+1]-1]. */
 typedef struct bert_column bert_column; /* bert_train.h */
+typedef struct bert_tensor bert_tensor; /* likewise */
 typedef struct {
     int32_t n;
     const int32_t *start;    /* [n + 1], start[0] = 0; every sequence has at least one token */
@@ -431,6 +432,11 @@ typedef struct {
     const bert_column *columns; /* [column_count] what is read beside ids (pixels); in training all
                                    that the rows carry, by name */
     int32_t column_count;
+    /* Of bert_forward() only (transformers' inputs_embeds): rows of its tape in the place of what ids
+     * are looked up as [start[n], the width of the words' embeddings], where ids still say which
+     * positions count; or of the patches' pixels [patches of all pictures, numbers of one]. A
+     * bert_constant() that requires_grad tells what an output rests on. NULL: ids, or pixels. */
+    bert_tensor *embeds;
 } bert_inputs;
 
 enum {
@@ -1102,7 +1108,94 @@ BERT_API int bert_embed_pictures(bert_session *s, const bert_picture *pictures, 
                                  const bert_picture_options *options, float *out,
                                  bert_picture_info *info, bert_error *e);
 
-/* ----------------------------------------------------------------- 9. Machine */
+/* ------------------------------------------------------------ 9. Explanations */
+
+/* What an output of a model rests on: a number for each token. Positive ones speak for the output,
+ * negative ones against it; attention has no sign. */
+typedef enum {
+    /* Sundararajan et al. 2017, arXiv:1703.01365, on the words' embeddings e, with a base b of the
+     * same shape: the sum over their columns of (e - b) times the mean of the output's gradient on
+     * the straight line from b to e. All scores add up to the output at e less that at b, but for
+     * what the number of steps leaves (delta). */
+    BERT_EXPLAIN_INTEGRATED_GRADIENTS,
+    /* The sum over columns of e times the gradient at e: Shrikumar et al. 2016, arXiv:1605.01713. */
+    BERT_EXPLAIN_GRADIENT_X_INPUT,
+    /* The probabilities of a layer's attention, the mean of its heads: what the token that the
+     * output is read from looks at. They add up to 1. */
+    BERT_EXPLAIN_ATTENTION,
+    /* Abnar and Zuidema 2020, arXiv:2005.00928: the row of that token in the product of (A + I) / 2
+     * of all layers, A being the mean of a layer's heads. They add up to 1. */
+    BERT_EXPLAIN_ROLLOUT,
+    BERT_EXPLAIN_COUNT
+} bert_explain_method;
+/* "integrated-gradients", "gradient-x-input", "attention", "rollout" */
+BERT_API const char *bert_explain_method_name(bert_explain_method m);
+BERT_API int bert_explain_method_parse(const char *name, bert_explain_method *m, bert_error *e);
+
+/* Which output: a logit. Of a classifier that of a label; of tags, and of words that are replaced or
+ * hidden, that of a token; of question answering (the text is the question, its pair the context)
+ * those of the best span. Attention and rollout are of the token that the output is read from (the
+ * first one, where it is of the whole text, or all of them, where the head takes their mean), and
+ * need no head. */
+typedef struct {
+    bert_explain_method method;
+    const char
+        *label;       /* NULL: the likeliest. A label of the model, or its number; "start", "end" or
+                          "span" of question answering; "is_next", "not_next"; a token of the
+                          vocabulary, of a masked one */
+    const char *word; /* of heads of tokens: the first token of this word of the text; NULL: the
+                          surest one that is not labelled O; the first mask */
+    int32_t token;    /* or that token itself, from 0, specials included; -1: not given */
+    const char
+        *baseline;    /* b, of integrated gradients: "pad", the default, or "mask": the embedding
+                             of that token in the place of every one but specials; "zero": zeros */
+    const char *rule; /* of the integral, as captum names it: "gausslegendre", the default, or
+                         "riemann_trapezoid", "riemann_left", "riemann_middle", "riemann_right" */
+    int32_t steps;    /* of it: 50 */
+    int32_t layer;    /* of attention, from 0; -1: the last */
+    int32_t head;     /* of attention, from 0; -1: the mean of all */
+    bool words;       /* tokens of a word are one, with the sum of their scores */
+} bert_explain_options;
+BERT_API bert_explain_options bert_explain_default(void);
+
+typedef struct {
+    const char *token;  /* of the vocabulary; of words the part of the text */
+    int32_t sequence;   /* 0: of the text, 1: of the pair, -1: a special token of the template */
+    int32_t start, end; /* code points of it */
+    float score;
+} bert_explained_token;
+/* What it points to is the session's, until its next task; text points to what was given. */
+typedef struct {
+    bert_explain_method method;
+    const char *label; /* of the output; NULL: it is not of one (attention without a head) */
+    int32_t token;     /* that the output is of, specials included; -1: of the whole text */
+    const char *word;  /* its part of the text; NULL where token is -1 */
+    float output;      /* the logit; of a span the sum of two; NaN: the model has no head */
+    float base_output; /* of integrated gradients: that at the base; else NaN */
+    double delta;      /* sum of scores - (output - base_output), before rounding; else NaN */
+    bert_text text;
+    int32_t tokens;
+    const bert_explained_token *of_token; /* [tokens] */
+} bert_explanation;
+/* Of n texts: *out [n]. Gradients are those of float32 products (the session's precision, which is not
+ * int8); steps go through the model together, without padding; the same bits for any number of
+ * threads. BERT_OVERFLOW_WINDOW is refused. Errors beside the usual ones: no head, or none whose
+ * outputs are known; an unknown label, token, word or base (BERT_EINVAL); an empty text; packed
+ * weights (BERT_EUNSUPPORTED). options, explain and info may be NULL. */
+BERT_API int bert_explain(bert_session *s, const bert_text *texts, int32_t n,
+                          const bert_text_options *options, const bert_explain_options *explain,
+                          const bert_explanation **out, bert_text_info *info, bert_error *e);
+
+/* A file of explanations that needs no other: ".html", ".svg", by its name. The words are coloured:
+ * green speaks for the output, red against it. It appears when it is closed. */
+typedef struct bert_explain_file bert_explain_file;
+BERT_API bert_explain_file *bert_explain_file_open(const char *path, bert_error *e);
+BERT_API int bert_explain_file_add(bert_explain_file *f, const bert_explanation *x, bert_error *e);
+/* Frees f in any case. */
+BERT_API int bert_explain_file_close(bert_explain_file *f, bert_error *e);
+BERT_API void bert_explain_file_abort(bert_explain_file *f);
+
+/* ---------------------------------------------------------------- 10. Machine */
 
 /* What the machine and the build offer: kernel level in use ("avx512"), and the list of levels ("c
  * avx2 avx512"). The environment variable BERT_ISA caps the level. */

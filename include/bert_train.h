@@ -134,8 +134,7 @@ BERT_API int bert_layer_norm_new_unbiased(bert_params *ps, const char *name, int
 
 /* --------------------------------------------------- 2. Tape and operations */
 
-/* A matrix [rows, cols] computed on a tape; lives until the tape is reset. */
-typedef struct bert_tensor bert_tensor;
+/* bert_tensor: a matrix [rows, cols] computed on a tape; lives until the tape is reset. */
 typedef struct bert_tape bert_tape;
 typedef struct {
     int threads; /* 0: as many as there are cores */

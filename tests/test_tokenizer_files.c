@@ -1,7 +1,7 @@
 /* What a tokenizer is read from and written to: vocabularies, golden cases before and after saving,
  * bad files, directories; and decoding. */
+#include "base/base64.h"
 #include "small_tokenizer.h"
-#include "text/base64.h"
 #include "text/tokenizer.h"
 #include <jansson.h>
 

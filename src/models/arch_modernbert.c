@@ -201,7 +201,7 @@ static int build(bert_builder *b, void *state) {
 
 static bert_tensor *embed(bert_tape *t, const void *state, const bert_inputs *in) {
     const modernbert *s = state;
-    bert_tensor *x = bert_embedding(t, s->words, in->ids, in->start[in->n]);
+    bert_tensor *x = bert_pass_words(t, s->words, in);
     x = bert_layer_norm_apply(t, &s->embeddings_norm, x, NULL);
     return bert_dropout_over(t, x, s->embeddings_dropout);
 }

@@ -9,6 +9,20 @@ bert_tensor *bert_pass_attention(bert_tape *t, const bert_pass *pass, bert_tenso
     return bert_attention_shown(t, qkv, spec, pass->in->start, pass->in->n, shown);
 }
 
+bert_tensor *bert_pass_embeds(bert_tape *t, const bert_inputs *in, int32_t rows, int32_t cols) {
+    bert_tensor *x = in->embeds;
+    if (!bert_tape_ready(t, x)) return NULL;
+    if (x->rows == rows && x->cols == cols) return x;
+    return bert_tape_fail(t, NULL, BERT_EINVAL, "inputs: embeds are [%d, %d]; [%d, %d] are needed",
+                          x->rows, x->cols, rows, cols);
+}
+
+bert_tensor *bert_pass_words(bert_tape *t, bert_param *table, const bert_inputs *in) {
+    const int32_t tokens = in->start[in->n];
+    return in->embeds ? bert_pass_embeds(t, in, tokens, table->cols)
+                      : bert_embedding(t, table, in->ids, tokens);
+}
+
 int32_t bert_inputs_longest(const bert_inputs *in) {
     int32_t longest = 0;
     for (int32_t i = 0; i < in->n; i++) {

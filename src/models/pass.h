@@ -36,6 +36,12 @@ typedef bert_tensor *bert_trunk_block_fn(bert_tape *t, const void *state, bert_t
 /* What is done with the last layer's result, of [T, H] or [n, H]. */
 typedef bert_tensor *bert_trunk_finish_fn(bert_tape *t, const void *state, bert_tensor *x);
 
+/* What the batch brings in the place of looked up rows [rows, cols]; NULL: another shape, the tape
+ * has the error. */
+bert_tensor *bert_pass_embeds(bert_tape *t, const bert_inputs *in, int32_t rows, int32_t cols);
+/* [T, width]: the rows of the table that the ids name, or what the batch brings in their place. */
+bert_tensor *bert_pass_words(bert_tape *t, bert_param *table, const bert_inputs *in);
+
 /* Tokens of the longest sequence. */
 int32_t bert_inputs_longest(const bert_inputs *in);
 

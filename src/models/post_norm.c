@@ -153,7 +153,7 @@ bert_tensor *bert_post_norm_embed(bert_tape *t, const void *state, const bert_in
     const int32_t *positions = s->position ? positions_of(t, s, in) : NULL;
     const int32_t *types = s->token_type ? types_of(t, in) : NULL;
     if ((s->position && !positions) || (s->token_type && !types)) return NULL;
-    bert_tensor *x = bert_embedding(t, s->word, in->ids, in->start[in->n]);
+    bert_tensor *x = bert_pass_words(t, s->word, in);
     if (types) x = bert_embedding_onto(t, x, s->token_type, types);
     if (positions) x = bert_embedding_onto(t, x, s->position, positions);
     const bool project = s->project.weight != NULL;

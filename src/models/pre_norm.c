@@ -170,7 +170,9 @@ bert_tensor *bert_pre_norm_embed(bert_tape *t, const void *state, const bert_inp
     if (bert_pictures_of(s->config, in, &p, &e))
         return bert_tape_set_error(t, e.code, "%s", e.message);
     const int32_t patches = p.down * p.across;
-    bert_tensor *x = bert_linear_apply(t, s->patches, bert_picture_patches(t, s->config, &p));
+    bert_tensor *x = in->embeds ? bert_pass_embeds(t, in, p.n * patches, s->patches.weight->cols)
+                                : bert_picture_patches(t, s->config, &p);
+    x = bert_linear_apply(t, s->patches, x);
     bert_tensor *front = for_each(t, s->cls, p.n);
     if (s->distillation) front = bert_concat(t, front, for_each(t, s->distillation, p.n));
     x = bert_concat(t, front, bert_reshape(t, x, p.n, patches * h));

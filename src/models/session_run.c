@@ -63,6 +63,8 @@ int bert_session_run_part(bert_session *s, const bert_inputs *inputs, unsigned w
     if (bert_need(s, "session", e)) return BERT_EINVAL;
     const bert_model *m = s->model;
     int rc = bert_inputs_check(m, inputs, e);
+    if (!rc && inputs->embeds)
+        rc = bert_fail(e, BERT_EINVAL, "inputs: embeds are of bert_forward(), not of a session");
     if (rc) return rc;
     bert_trunk_run r = {.in = inputs, .want = want, .skip_layers = skip_layers};
     const unsigned whole = BERT_WANT_HIDDEN_STATES | BERT_WANT_ATTENTIONS;

@@ -168,8 +168,9 @@ bert_weight bert_weight_of(bert_linear l) {
                          .memo = &l.weight->memo};
 }
 
-static bool wants_grad(const bert_sources *from) {
+static bool wants_grad(const bert_tape *t, const bert_sources *from) {
     if ((from->a && from->a->needs_grad) || (from->b && from->b->needs_grad)) return true;
+    if (t->constants_only) return false;
     for (int i = 0; i < 2; i++)
         if (bert_param_trainable(from->params[i])) return true;
     for (int i = 0; i < from->linears_count; i++)
@@ -220,13 +221,13 @@ static void name_params(bert_node *n, const bert_sources *from) {
 bert_tensor *bert_tape_result(bert_tape *t, const bert_op *op, int32_t rows, int32_t cols,
                               bert_sources from) {
     if (!same_devices(t, op, &from)) return NULL;
-    if (t->options.record && !t->refilled) refill(t, &from);
+    if (t->options.record && !t->refilled && !t->constants_only) refill(t, &from);
     float *data = from.data;
     if (!data) data = allocate(t, &t->arena, bert_matrix_bytes(rows, cols, sizeof *data));
     bert_tensor *y = data ? bert_tape_alloc(t, sizeof *y) : NULL;
     if (!y) return NULL;
     *y = (bert_tensor){.data = data, .rows = rows, .cols = cols};
-    if (!t->options.record || !(from.wanted || wants_grad(&from))) return y;
+    if (!t->options.record || !(from.wanted || wants_grad(t, &from))) return y;
     bert_node *n = bert_tape_alloc(t, sizeof *n);
     if (!n) return NULL;
     *n = (bert_node){.op = op, .previous = t->last, .out = y, .in = {from.a, from.b}};
@@ -329,7 +330,7 @@ int bert_grad_pass(bert_tape *t, bert_node *n, bert_tensor *x, bool last) {
 }
 
 float *bert_grad_param(bert_tape *t, const bert_param *p, int *rc) {
-    if (!bert_param_trainable(p)) return NULL;
+    if (t->constants_only || !bert_param_trainable(p)) return NULL;
     float *g = bert_param_grad_from((bert_param *)(uintptr_t)p, &t->arena, &t->error);
     if (!g) *rc = BERT_ENOMEM;
     return g;

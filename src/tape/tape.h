@@ -62,10 +62,11 @@ struct bert_tape {
     bert_arena notes;      /* of the host, the same: tensors, nodes, ids */
     bert_node *last;
     uint64_t step;
-    uint64_t calls; /* of operations that draw masks, since the reset */
-    bool refilled;  /* since the reset, with pages that gradients had: bert_params_lend */
-    bool returns;   /* more rows come after these: as the worker's */
-    bool inside;    /* a segment: bert_checkpoint */
+    uint64_t calls;      /* of operations that draw masks, since the reset */
+    bool refilled;       /* since the reset, with pages that gradients had: bert_params_lend */
+    bool returns;        /* more rows come after these: as the worker's */
+    bool inside;         /* a segment: bert_checkpoint */
+    bool constants_only; /* gradients of parameters are not wanted, trainable or not */
     bert_error error;
 };
 

@@ -1,6 +1,6 @@
 /* The normalizers of tokenizer.json, a row each. */
+#include "base/base64.h"
 #include "base/error.h"
-#include "text/base64.h"
 #include "text/code_points.h"
 #include "text/graphemes.h"
 #include "text/json_parts.h"

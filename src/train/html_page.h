@@ -1,20 +1,8 @@
 /* report.html's parts: what they write with, and each of them. */
 #ifndef BERT_TRAIN_HTML_PAGE_H
 #define BERT_TRAIN_HTML_PAGE_H
-#include "base/file.h"
+#include "base/page.h"
 #include "train/trainer.h"
-
-/* What is written to; the first error sticks. */
-typedef struct {
-    bert_writer *w;
-    bert_error *e;
-    int rc;
-} bert_page;
-
-/* At most 2047 bytes. */
-__attribute__((format(printf, 2, 3))) void bert_page_put(bert_page *p, const char *format, ...);
-/* What somebody else has written: marks of HTML in it are characters. */
-void bert_page_text(bert_page *p, const char *s);
 
 /* ---- A chart: from x0, y0 to x1, y1, with a line at every tick of y, and a number at every x_tick
  * of x (0: at its ends). */

@@ -1,5 +1,5 @@
-#ifndef BERT_TEXT_BASE64_H
-#define BERT_TEXT_BASE64_H
+#ifndef BERT_BASE_BASE64_H
+#define BERT_BASE_BASE64_H
 #include <stddef.h>
 #include <stdint.h>
 

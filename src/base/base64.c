@@ -1,4 +1,4 @@
-#include "text/base64.h"
+#include "base/base64.h"
 #include <string.h>
 
 static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
