@@ -101,6 +101,8 @@ void model_notes(const common *c, const bert_model *m);
 bert_model *open_head(const char *name, const common *c, const char *head, bert_error *e);
 /* A model under the head that its configuration names, or with none; says where it is not trained. */
 bert_model *open_own_head(const char *name, const common *c, bert_error *e);
+/* Whether its weights are packed for use: such a model cannot be trained. */
+bool is_packed(const bert_model *m);
 /* A model with any head of its own. */
 bert_model *open_trained(const char *name, const common *c, bert_error *e);
 /* A model with a sequence-classification head; says so where that head is not a trained one. */

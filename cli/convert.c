@@ -109,6 +109,12 @@ static int print(const arguments *a, const bert_convert_result *r, bert_error *e
              "%d tensors are left out: a GGUF file has no place for poolers and heads but the "
              "classifier",
              r->left_out);
+    if (r->normalize_left_out)
+        note(
+            c,
+            "Normalize (modules.json) is left out: a GGUF file has no place for it, and vectors of "
+            "length 1 are asked for where it is used (bert embed %s --normalize)",
+            a->output);
     if (output_json(c))
         return output_line(json_pack("{s:o, s:s, s:s?, s:i, s:i, s:I}", "path",
                                      json_text(a->output, strlen(a->output)), "format",

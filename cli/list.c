@@ -21,10 +21,14 @@ static const struct {
     {"pretraining", "fill, next-sentence, embed, train"},
 };
 
-static const char *use_of(const bert_model *m) {
+static void use_of(const bert_model *m, char *out, size_t capacity) {
+    static const char last[] = ", train";
+    const char *use = bert_model_head(m);
     for (size_t i = 0; i < sizeof uses / sizeof *uses; i++)
-        if (!strcmp(uses[i].head, bert_model_head(m))) return uses[i].commands;
-    return bert_model_head(m);
+        if (!strcmp(uses[i].head, bert_model_head(m))) use = uses[i].commands;
+    snprintf(out, capacity, "%s", use);
+    const size_t n = strlen(out), k = sizeof last - 1;
+    if (is_packed(m) && n > k && !strcmp(out + n - k, last)) out[n - k] = 0;
 }
 
 /* A part of the caches as it is shown. */
@@ -43,7 +47,10 @@ static entry look(const bert_cached_model *c) {
     }
     bert_model *m = bert_model_open(c->path, NULL, &e);
     x.usable = m != NULL;
-    snprintf(x.use, sizeof x.use, "%s", m ? use_of(m) : e.message);
+    if (m)
+        use_of(m, x.use, sizeof x.use);
+    else
+        snprintf(x.use, sizeof x.use, "%s", e.message);
     bert_model_close(m);
     return x;
 }

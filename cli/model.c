@@ -74,11 +74,24 @@ bert_model *open_own_head(const char *name, const common *c, bert_error *e) {
     return m;
 }
 
+bool is_packed(const bert_model *m) {
+    static const char file[] = "packed.safetensors";
+    const char *path = bert_model_weights(m);
+    const size_t n = path ? strlen(path) : 0, k = sizeof file - 1;
+    return n >= k && !strcmp(path + n - k, file);
+}
+
+/* Where a head comes from. */
+static const char *advice(const bert_model *m) {
+    return is_packed(m) ? "its weights are packed; 'bert train' gives one to the model that it was "
+                          "made from"
+                        : "'bert train' gives it one";
+}
+
 bert_model *open_trained(const char *name, const common *c, bert_error *e) {
     bert_model *m = open_own_head(name, c, e);
     if (!m || strcmp(bert_model_head(m), "none")) return m;
-    fail(e, BERT_EUNSUPPORTED, "%s has no head to evaluate; 'bert train' gives it one",
-         bert_model_path(m));
+    fail(e, BERT_EUNSUPPORTED, "%s has no head to evaluate; %s", bert_model_path(m), advice(m));
     bert_model_close(m);
     return NULL;
 }
@@ -88,9 +101,9 @@ bert_model *open_classifier(const char *name, const common *c, bert_error *e) {
     const bool labels =
         m && strcmp(bert_model_head(m), "none") && bert_model_head_outputs(m) == BERT_OUTPUT_LABELS;
     if (!m || labels) return m;
-    fail(e, BERT_EUNSUPPORTED, "%s has no %s head (its head: %s); 'bert train' gives it one",
-         bert_model_path(m), takes_pictures(m) ? "image-classification" : "sequence-classification",
-         bert_model_head(m));
+    fail(e, BERT_EUNSUPPORTED, "%s has no %s head (its head: %s); %s", bert_model_path(m),
+         takes_pictures(m) ? "image-classification" : "sequence-classification", bert_model_head(m),
+         advice(m));
     bert_model_close(m);
     return NULL;
 }

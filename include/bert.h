@@ -106,6 +106,8 @@ BERT_API bert_tokenizer_options bert_tokenizer_default(void);
 BERT_API bert_tokenizer *bert_tokenizer_open(const char *path,
                                              const bert_tokenizer_options *options, bert_error *e);
 BERT_API void bert_tokenizer_close(bert_tokenizer *t);
+/* tokenizer.json as text, to be given to free(). NULL: out of memory. */
+BERT_API char *bert_tokenizer_json(const bert_tokenizer *t, bert_error *e);
 /* Writes tokenizer.json, tokenizer_config.json and special_tokens_map.json, as save_pretrained does,
  * and of WordPiece and WordLevel a vocab.txt. */
 BERT_API int bert_tokenizer_save(const bert_tokenizer *t, const char *directory, bert_error *e);
@@ -363,6 +365,7 @@ typedef struct {
     int32_t tensors, unused; /* written; those among them that the library does not use */
     int32_t files;           /* that hold them */
     int32_t left_out;        /* that the format has no place for: of gguf poolers and most heads */
+    bool normalize_left_out; /* of gguf: vectors were of length 1, and are not where it is used */
 } bert_convert_result;
 /* name_or_path: as bert_model_open() takes it. to: a directory that is not there yet, or is empty
  * (or, of a format that is a file, a file that is not there), which appears whole or not at all.

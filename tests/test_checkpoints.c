@@ -132,6 +132,19 @@ static void decoders_of_their_own_learn(void **state) {
     test_remove(d);
 }
 
+/* ---- Adapters */
+
+static void adapters_beside_weights_are_told(void **state) {
+    (void)state;
+    char *d = test_directory();
+    test_model(d, "BertModel", 0, "");
+    test_write(d, "adapter_config.json", "{\"peft_type\": \"LORA\"}");
+    bert_model *m = open_or_fail(d, NULL);
+    assert_non_null(strstr(bert_model_note(m, 0), "the adapter beside the weights"));
+    bert_model_close(m);
+    test_remove(d);
+}
+
 /* ---- Labels */
 
 static void odd_labels_stop_only_heads_that_have_them(void **state) {
@@ -288,6 +301,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(decoders_are_used_as_they_are_stored),
         cmocka_unit_test(decoders_of_their_own_learn),
+        cmocka_unit_test(adapters_beside_weights_are_told),
         cmocka_unit_test(odd_labels_stop_only_heads_that_have_them),
         cmocka_unit_test(left_out_layers_are_told),
         cmocka_unit_test(weights_of_other_programs_are_named),

@@ -724,15 +724,91 @@ static void gguf_comes_back(void **state) {
     }
 }
 
+/* XLM-R's tokenizer: pieces with scores. */
+static const char unigram[] =
+    "{\"version\":\"1.0\",\"added_tokens\":["
+    "{\"id\":0,\"content\":\"<s>\",\"special\":true,\"normalized\":false},"
+    "{\"id\":1,\"content\":\"<pad>\",\"special\":true,\"normalized\":false},"
+    "{\"id\":2,\"content\":\"</s>\",\"special\":true,\"normalized\":false},"
+    "{\"id\":3,\"content\":\"<unk>\",\"special\":true,\"normalized\":false},"
+    "{\"id\":11,\"content\":\"<mask>\",\"special\":true,\"normalized\":false,\"lstrip\":true}],"
+    "\"normalizer\":%s,\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":["
+    "{\"type\":\"WhitespaceSplit\"},{\"type\":\"Metaspace\",\"replacement\":\"\u2581\","
+    "\"prepend_scheme\":\"always\",\"split\":true}]},\"post_processor\":{\"type\":"
+    "\"RobertaProcessing\",\"sep\":[\"</s>\",2],\"cls\":[\"<s>\",0],\"trim_offsets\":true,"
+    "\"add_prefix_space\":false},\"decoder\":null,\"model\":{\"type\":\"Unigram\",\"unk_id\":3,"
+    "\"vocab\":[[\"<s>\",0],[\"<pad>\",0],[\"</s>\",0],[\"<unk>\",0],[\"\u2581\",-2],"
+    "[\"\u2581the\",-3],[\"\u2581cat\",-4.5],[\"c\",-5],[\"at\",-3.25],[\"s\",-6],[\"t\",-6.5],"
+    "[\"<mask>\",0]]}}";
+
+static int32_t ids_of(const bert_tokenizer *t, const char *text, int32_t *ids, int32_t room) {
+    bert_error e = {0};
+    bert_tokenization *x = bert_tokenization_new(t, &e);
+    assert_non_null(x);
+    if (bert_tokenize(x, text, strlen(text), NULL, 0, NULL, &e) < 0) fail_msg("%s", e.message);
+    const bert_token_window w = bert_tokenization_window(x, 0);
+    assert_true(w.n <= room);
+    memcpy(ids, w.ids, (size_t)w.n * sizeof *ids);
+    bert_tokenization_free(x);
+    return w.n;
+}
+
+static void unigram_goes_into_gguf(void **state) {
+    (void)state;
+    static const char *const texts[] = {"the cats", "  the  cat ", "cat<mask>", "the z"};
+    char *d = test_directory(), *saved = in_directory(d, "saved"), *to = in_directory(d, "m.gguf");
+    char text[4000];
+    const bert_arch *a = bert_arch_find("xlm-roberta", "a test", NULL);
+    write_config(d, a, "Model");
+    save_new(d, saved);
+    bert_convert_options o = bert_convert_default();
+    o.format = "gguf";
+    snprintf(text, sizeof text, unigram, "{\"type\":\"Lowercase\"}");
+    test_write(saved, "tokenizer.json", text);
+    refused(saved, to, &o, BERT_EUNSUPPORTED, "a Unigram tokenizer Lowercase cannot be written");
+    snprintf(text, sizeof text, unigram, "null");
+    test_write(saved, "tokenizer.json", text);
+    convert(saved, to, &o, NULL);
+    bert_model *from = open_model(saved), *back = open_model(to);
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        int32_t x[32], y[32], n = ids_of(bert_model_tokenizer(from), texts[i], x, 32);
+        assert_int_equal(ids_of(bert_model_tokenizer(back), texts[i], y, 32), n);
+        assert_memory_equal(x, y, (size_t)n * sizeof *x);
+    }
+    bert_model_close(from);
+    bert_model_close(back);
+    free(saved), free(to);
+    test_remove(d);
+}
+
+/* Names that would be taken for something else. */
+static void places_are_checked(void **state) {
+    (void)state;
+    char *d = test_directory(), *m = in_directory(d, "m"), *to = in_directory(d, "a/b/m.gguf");
+    mkdir(m, 0777);
+    tiny_model(m, 3, "", 0);
+    bert_convert_options o = bert_convert_default();
+    refused(m, "", &o, BERT_EINVAL, "is empty");
+    refused(m, m, &o, BERT_EINVAL, "is the model itself");
+    refused(m, to, &o, BERT_EINVAL, "the format gguf is one");
+    refused(m, "x.safetensors", &o, BERT_EINVAL, "is not called as a file is");
+    o.format = "gguf";
+    refused(m, d, &o, BERT_EINVAL, "name one in it");
+    convert(m, to, &o, NULL);
+    free(m), free(to);
+    test_remove(d);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(floats_are_rounded),   cmocka_unit_test(every_class_comes_back),
-        cmocka_unit_test(types_are_said),       cmocka_unit_test(weights_are_cut),
-        cmocka_unit_test(other_heads_are_kept), cmocka_unit_test(class_is_kept),
-        cmocka_unit_test(copies_are_not_kept),  cmocka_unit_test(nothing_is_destroyed),
-        cmocka_unit_test(too_large_is_refused), cmocka_unit_test(packed_computes_the_same),
-        cmocka_unit_test(packed_is_refused),    cmocka_unit_test(q8_is_rounded),
-        cmocka_unit_test(gguf_has_its_keys),    cmocka_unit_test(gguf_comes_back),
+        cmocka_unit_test(floats_are_rounded),     cmocka_unit_test(every_class_comes_back),
+        cmocka_unit_test(types_are_said),         cmocka_unit_test(weights_are_cut),
+        cmocka_unit_test(other_heads_are_kept),   cmocka_unit_test(class_is_kept),
+        cmocka_unit_test(copies_are_not_kept),    cmocka_unit_test(nothing_is_destroyed),
+        cmocka_unit_test(too_large_is_refused),   cmocka_unit_test(packed_computes_the_same),
+        cmocka_unit_test(packed_is_refused),      cmocka_unit_test(q8_is_rounded),
+        cmocka_unit_test(gguf_has_its_keys),      cmocka_unit_test(gguf_comes_back),
+        cmocka_unit_test(unigram_goes_into_gguf), cmocka_unit_test(places_are_checked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

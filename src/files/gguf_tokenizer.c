@@ -1,5 +1,6 @@
 /* Tokenizers of the families that llama.cpp counts among bert: RoBERTa's (gpt2) and XLM-RoBERTa's
  * (t5), as tokenizer.json has them. */
+#include "base/base64.h"
 #include "base/error.h"
 #include "files/gguf_bert.h"
 #include <stdlib.h>
@@ -115,18 +116,9 @@ static json_t *unigram_json(tokenizer *t) {
 }
 
 static json_t *base64_json(tokenizer *t, const unsigned char *p, size_t n) {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    char *text = malloc((n + 2) / 3 * 4 + 1), *to = text;
-    for (size_t i = 0; text && i < n; i += 3) {
-        const size_t left = n - i;
-        const unsigned x = (unsigned)p[i] << 16 | (left > 1 ? (unsigned)p[i + 1] << 8 : 0) |
-                           (left > 2 ? p[i + 2] : 0);
-        *to++ = digits[x >> 18];
-        *to++ = digits[x >> 12 & 63];
-        *to++ = left > 1 ? digits[x >> 6 & 63] : '=';
-        *to++ = left > 2 ? digits[x & 63] : '=';
-    }
-    json_t *json = text ? json_stringn(text, (size_t)(to - text)) : NULL;
+    char *text = malloc(bert_base64_size(n) + 1);
+    if (text) bert_base64_write(p, n, text);
+    json_t *json = text ? json_string(text) : NULL;
     t->bad |= !json;
     free(text);
     return json;

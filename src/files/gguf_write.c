@@ -6,7 +6,7 @@
 #include <string.h>
 
 enum { VERSION = 3, ALIGNMENT = 32 };
-enum { U32 = 4, I32 = 5, F32 = 6, TRUTH = 7, STRING = 8, ARRAY = 9 }; /* types of values */
+enum { U8 = 0, U32 = 4, I32 = 5, F32 = 6, TRUTH = 7, STRING = 8, ARRAY = 9 }; /* types of values */
 
 /* ---- Numbers of tensors */
 
@@ -111,6 +111,16 @@ void bert_gguf_put_strings(bert_gguf_keys *k, const char *key, const char *const
 void bert_gguf_put_i32s(bert_gguf_keys *k, const char *key, const int32_t *values, size_t n) {
     put_array(k, key, I32, n);
     for (size_t i = 0; i < n; i++) put_number(k, (uint32_t)values[i], 4);
+}
+
+void bert_gguf_put_f32s(bert_gguf_keys *k, const char *key, const float *values, size_t n) {
+    put_array(k, key, F32, n);
+    put(k, values, n * sizeof *values);
+}
+
+void bert_gguf_put_bytes(bert_gguf_keys *k, const char *key, const void *values, size_t n) {
+    put_array(k, key, U8, n);
+    put(k, values, n);
 }
 
 /* ---- The file */

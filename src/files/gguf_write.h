@@ -40,6 +40,8 @@ void bert_gguf_put_f32(bert_gguf_keys *k, const char *key, float value);
 void bert_gguf_put_bool(bert_gguf_keys *k, const char *key, bool value);
 void bert_gguf_put_strings(bert_gguf_keys *k, const char *key, const char *const *values, size_t n);
 void bert_gguf_put_i32s(bert_gguf_keys *k, const char *key, const int32_t *values, size_t n);
+void bert_gguf_put_f32s(bert_gguf_keys *k, const char *key, const float *values, size_t n);
+void bert_gguf_put_bytes(bert_gguf_keys *k, const char *key, const void *values, size_t n);
 
 /* Writes the file, atomically. put: the bytes of a tensor. */
 int bert_gguf_write(const char *path, const bert_gguf_keys *k, const bert_gguf_new *tensors, int n,

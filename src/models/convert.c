@@ -265,6 +265,33 @@ static int find_type(bert_saving *s, const bert_saved_form *form, bert_error *e)
 
 /* ---- Where it goes: what is there stays */
 
+static bool same_place(const char *a, const char *b) {
+    struct stat x, y;
+    return !stat(a, &x) && !stat(b, &y) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+/* A directory that is called as a file of weights would be taken for one. */
+static int check_name(const char *from, const char *to, const bert_saved_form *form,
+                      bert_error *e) {
+    static const char *const ends[] = {".gguf", ".safetensors", ".bin"};
+    struct stat st;
+    if (!*to) return bert_fail(e, BERT_EINVAL, "the name of what is to be written is empty");
+    if (same_place(from, to))
+        return bert_fail(
+            e, BERT_EINVAL,
+            "%s: is the model itself, and nothing is written over: choose another name", to);
+    if (form->file && !stat(to, &st) && S_ISDIR(st.st_mode))
+        return bert_fail(e, BERT_EINVAL,
+                         "%s: is a directory, and the format %s is a file: name one in it", to,
+                         form->name);
+    for (size_t i = 0; i < sizeof ends / sizeof *ends && !form->file; i++)
+        if (bert_file_has_suffix(to, ends[i]))
+            return bert_fail(e, BERT_EINVAL,
+                             "%s: the format %s is a directory, which is not called as a file is%s",
+                             to, form->name, i ? "" : "; the format gguf is one");
+    return 0;
+}
+
 static int check_free(const char *to, bool file, bert_error *e) {
     struct stat st;
     DIR *d = stat(to, &st) ? NULL : opendir(to);
@@ -305,10 +332,20 @@ static int write_directory(bert_saving *s, const bert_saved_form *form, const ch
     return rc;
 }
 
+/* As directories are made with those that they are in. */
+static int make_parent(const char *file, bert_error *e) {
+    const char *slash = strrchr(file, '/');
+    char *parent = slash && slash > file ? strndup(file, (size_t)(slash - file)) : NULL;
+    const int rc = parent ? bert_make_directory(parent, e) : 0;
+    free(parent);
+    return rc;
+}
+
 static int write_form(bert_saving *s, const bert_saved_form *form, const char *place,
                       bert_error *e) {
     int rc = form->stored ? list_tensors(s, e) : 0;
     s->to = place;
+    if (!rc && form->file) rc = make_parent(place, e);
     if (!rc) rc = form->file ? form->write(s, e) : write_directory(s, form, place, e);
     s->result.bytes = s->done;
     for (int i = 0; i < s->count; i++) free(s->items[i].name);
@@ -326,6 +363,7 @@ int bert_convert(const char *name_or_path, const char *to, const bert_convert_op
         return BERT_EINVAL;
     const bert_saved_form *form = find_form(o.format, e);
     int rc = form ? find_type(&s, form, e) : e->code;
+    if (!rc) rc = check_name(name_or_path, to, form, e);
     if (!rc) rc = check_free(to, form->file, e);
     char *place = rc ? NULL : place_of(to, e);
     if (place)

@@ -261,6 +261,7 @@ int bert_saving_gguf(bert_saving *s, bert_error *e) {
     if (!rc) rc = bert_gguf_write(s->to, &keys, w.tensors, w.count, put_tensor, &w, e);
     s->result =
         (bert_convert_result){.files = 1, .tensors = w.count, .left_out = s->count - w.count};
+    s->result.normalize_left_out = !s->model->head.name && s->model->sentence.normalize;
     bert_gguf_keys_free(&keys);
     free(w.tensors);
     return rc;

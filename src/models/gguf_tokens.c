@@ -1,11 +1,12 @@
 /* The tokenizer's keys of a GGUF file, as llama.cpp's converter writes them. */
+#include "base/base64.h"
 #include "base/error.h"
 #include "models/convert_gguf.h"
 #include <stdlib.h>
 #include <string.h>
 
 #define SPACE "\xe2\x96\x81" /* U+2581, in front of what begins a word */
-enum { NORMAL = 1, CONTROL = 3, USER = 4, UNUSED = 5 };
+enum { NORMAL = 1, UNKNOWN = 2, CONTROL = 3, USER = 4, UNUSED = 5 };
 
 /* All ids of the model; what is not a token is called [PADi] and never met. */
 typedef struct {
@@ -104,20 +105,82 @@ static int put_merges(bert_gguf_keys *k, const json_t *model, bert_error *e) {
     return rc;
 }
 
-/* A directory with vocab.txt alone: the tokens as the library has them. */
-static int read_plain(tokens *t, const bert_tokenizer *tokenizer, bert_error *e) {
-    const bert_special_ids s = bert_tokenizer_special(tokenizer);
-    const int32_t specials[] = {s.pad, s.unk, s.cls, s.sep, s.mask};
+/* ---- Unigram, which llama.cpp calls t5 */
+
+/* Pieces and their scores; what is no token of it has the least of all, as in the converter. */
+static int read_pieces(tokens *t, const json_t *model, float *scores, bert_error *e) {
+    const json_t *list = json_object_get(model, "vocab");
+    const json_int_t unknown = json_integer_value(json_object_get(model, "unk_id"));
+    json_t *piece;
+    size_t i;
     int rc = 0;
-    for (int32_t i = 0; i < bert_tokenizer_size(tokenizer) && !rc; i++) {
-        const char *text = bert_token(tokenizer, i);
-        if (text) rc = set_piece(t, "##", text, i, e);
+    for (size_t k = 0; k < t->n; k++) scores[k] = -1000;
+    json_array_foreach(list, i, piece) {
+        const char *text = json_string_value(json_array_get(piece, 0));
+        if (rc || i >= t->n) break;
+        scores[i] = (float)json_number_value(json_array_get(piece, 1));
+        rc = text ? set(t, (int64_t)i, "", text, (json_int_t)i == unknown ? UNKNOWN : NORMAL, e)
+                  : bert_fail(e, BERT_EFORMAT, "tokenizer.json: piece %zu is malformed", i);
     }
-    for (int i = 0; i < 5 && !rc; i++)
-        if (specials[i] >= 0)
-            rc = set(t, specials[i], "", bert_token(tokenizer, specials[i]), CONTROL, e);
     return rc;
 }
+
+static bool is_type(const json_t *step, const char *type) {
+    const char *is = string_of(step, "type");
+    return is && !strcmp(is, type);
+}
+
+/* The step of that type, itself or one of a sequence; other: one that llama.cpp does not have. */
+static const json_t *find_step(const json_t *step, const char *list, const char *const *types,
+                               const char **other) {
+    const json_t *steps = json_object_get(step, list), *found = NULL, *one;
+    const size_t n = is_type(step, "Sequence") ? json_array_size(steps) : json_is_object(step);
+    for (size_t i = 0; i < n; i++) {
+        one = is_type(step, "Sequence") ? json_array_get(steps, i) : step;
+        int k = 0;
+        while (types[k] && !is_type(one, types[k])) k++;
+        if (!types[k]) *other = string_of(one, "type");
+        if (k == 0) found = one;
+    }
+    return found;
+}
+
+static int put_charsmap(bert_gguf_keys *k, const json_t *step, bert_error *e) {
+    const char *text = string_of(step, "precompiled_charsmap");
+    const size_t n = text ? strlen(text) : 0;
+    uint8_t *map = malloc(n + 1);
+    if (!map) return bert_fail_memory(e, n + 1);
+    const int64_t bytes = bert_base64_read(text ? text : "", n, map);
+    if (bytes > 0)
+        bert_gguf_put_bytes(k, "tokenizer.ggml.precompiled_charsmap", map, (size_t)bytes);
+    free(map);
+    return bytes < 0 ? bert_fail(e, BERT_EFORMAT, "tokenizer.json: its charsmap is no base64") : 0;
+}
+
+/* What is done to a text before it is cut: the charsmap, one space for several, and one in front. */
+static int put_unigram(bert_gguf_keys *k, const bert_model *m, const json_t *file, bert_error *e) {
+    static const char *const maps[] = {"Precompiled", "Replace", "Strip", NULL},
+                             *const splits[] = {"Metaspace", "WhitespaceSplit", NULL};
+    const char *other = NULL;
+    const json_t *normalizer = json_object_get(file, "normalizer");
+    const json_t *map = find_step(normalizer, "normalizers", maps, &other);
+    const json_t *space =
+        find_step(json_object_get(file, "pre_tokenizer"), "pretokenizers", splits, &other);
+    const char *prepend = string_of(space, "prepend_scheme");
+    const json_t *bytes = json_object_get(json_object_get(file, "model"), "byte_fallback");
+    if (!space) other = "without Metaspace";
+    if (json_is_true(bytes)) other = "with byte_fallback";
+    if (other)
+        return bert_fail(e, BERT_EUNSUPPORTED,
+                         "%s: a Unigram tokenizer %.40s cannot be written into a GGUF file: "
+                         "llama.cpp would give other tokens",
+                         m->path, other);
+    bert_gguf_put_bool(k, "tokenizer.ggml.add_space_prefix", !prepend || strcmp(prepend, "never"));
+    bert_gguf_put_bool(k, "tokenizer.ggml.remove_extra_whitespaces", true);
+    return map ? put_charsmap(k, map, e) : 0;
+}
+
+/* ---- All of it */
 
 /* [CLS] begins a text and [SEP] ends it, under these names too. */
 static void put_specials(bert_gguf_keys *k, const bert_tokenizer *tokenizer) {
@@ -147,43 +210,66 @@ static void put_normalizer(bert_gguf_keys *k, const json_t *file) {
                        json_is_true(json_is_boolean(strip) ? strip : lower));
 }
 
+/* What llama.cpp calls the models of tokenizers. */
+static const struct {
+    const char *type, *model, *pre;
+} kinds[] = {{"WordPiece", "bert", "bert-bge"},
+             {"BPE", "gpt2", "roberta-bpe"},
+             {"Unigram", "t5", "default"}};
+enum { PIECES, MERGES, UNIGRAM, KINDS };
+
 static int put_tokens(bert_gguf_keys *k, const bert_model *m, const json_t *file, bert_error *e) {
     const json_t *model = json_object_get(file, "model");
     const char *type = string_of(model, "type");
-    const bool bpe = type && !strcmp(type, "BPE"), pieces = !bpe;
-    tokens t = {0};
-    if (type && !bpe && strcmp(type, "WordPiece"))
+    int kind = 0;
+    while (kind < KINDS && (!type || strcmp(kinds[kind].type, type))) kind++;
+    if (kind == KINDS)
         return bert_fail(e, BERT_EUNSUPPORTED,
                          "%s: a tokenizer of the kind %.40s cannot be written into a GGUF file; "
-                         "WordPiece and BPE can",
-                         m->path, type);
-    int rc = make(&t, m->config.vocab_size, e);
-    if (!rc && !file) rc = read_plain(&t, m->tokenizer, e);
-    if (!rc && file) rc = read_vocabulary(&t, model, pieces, e);
-    if (!rc && file) rc = read_added(&t, file, pieces, e);
-    bert_gguf_put_string(k, "tokenizer.ggml.model", bpe ? "gpt2" : "bert");
-    bert_gguf_put_string(k, "tokenizer.ggml.pre", bpe ? "roberta-bpe" : "bert-bge");
+                         "WordPiece, BPE and Unigram can",
+                         m->path, type ? type : "(none)");
+    tokens t = {0};
+    float *scores = calloc((size_t)m->config.vocab_size + 1, sizeof *scores);
+    int rc = scores ? make(&t, m->config.vocab_size, e) : bert_fail_memory(e, t.n);
+    if (!rc)
+        rc = kind == UNIGRAM ? read_pieces(&t, model, scores, e)
+                             : read_vocabulary(&t, model, kind == PIECES, e);
+    if (!rc) rc = read_added(&t, file, kind == PIECES, e);
+    bert_gguf_put_string(k, "tokenizer.ggml.model", kinds[kind].model);
+    bert_gguf_put_string(k, "tokenizer.ggml.pre", kinds[kind].pre);
     if (!rc) {
         bert_gguf_put_strings(k, "tokenizer.ggml.tokens", (const char *const *)t.text, t.n);
         bert_gguf_put_i32s(k, "tokenizer.ggml.token_type", t.type, t.n);
+        if (kind == UNIGRAM) bert_gguf_put_f32s(k, "tokenizer.ggml.scores", scores, t.n);
     }
-    if (!rc && bpe) rc = put_merges(k, model, e);
+    if (!rc && kind == MERGES) rc = put_merges(k, model, e);
+    if (!rc && kind == UNIGRAM) rc = put_unigram(k, m, file, e);
     free_tokens(&t);
+    free(scores);
     return rc;
+}
+
+/* tokenizer.json, or what the tokenizer would be saved as where it comes from other files. */
+static json_t *json_of(const bert_model *m, const bert_tokenizer *tokenizer, bert_error *e) {
+    char *part = bert_path_join(bert_pretrained_folder(m->from), "tokenizer.json");
+    json_t *file = part ? bert_pretrained_json(m->from, part, e) : NULL;
+    char *text = file || e->code || !part ? NULL : bert_tokenizer_json(tokenizer, e);
+    if (text) file = json_loads(text, 0, NULL);
+    if (!file) bert_fail_memory(e, 64);
+    free(text);
+    free(part);
+    return file;
 }
 
 int bert_gguf_put_tokenizer(bert_gguf_keys *k, const bert_model *m, bert_error *e) {
     const bert_tokenizer *tokenizer = bert_model_need_tokenizer(m, e);
-    if (!tokenizer) return e->code;
-    char *part = bert_path_join(bert_pretrained_folder(m->from), "tokenizer.json");
-    json_t *file = part ? bert_pretrained_json(m->from, part, e) : NULL;
-    if (!part) bert_fail_memory(e, 64);
-    int rc = e->code ? e->code : put_tokens(k, m, file, e);
+    json_t *file = tokenizer ? json_of(m, tokenizer, e) : NULL;
+    if (!file) return e->code;
+    const int rc = put_tokens(k, m, file, e);
     const uint32_t types = m->config.type_vocab_size > 0 ? (uint32_t)m->config.type_vocab_size : 1;
     bert_gguf_put_u32(k, "tokenizer.ggml.token_type_count", types);
     put_specials(k, tokenizer);
     put_normalizer(k, file);
     json_decref(file);
-    free(part);
     return rc;
 }

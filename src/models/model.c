@@ -22,7 +22,7 @@ typedef struct {
     bert_model *model;
     const bert_tokenizer_options *options;
     pthread_t thread;
-    bool started, present;
+    bool started;
     bert_error error;
 } tokenizer_job;
 
@@ -42,23 +42,19 @@ static void *open_tokenizer(void *argument) {
 }
 
 static void tokenizer_start(tokenizer_job *job) {
-    job->present = has_part(job->model, "tokenizer.json") || has_part(job->model, "vocab.txt");
-    if (!job->present) return;
     job->started = !pthread_create(&job->thread, NULL, open_tokenizer, job);
     if (!job->started) open_tokenizer(job);
 }
 
-/* A tokenizer of a kind that is not supported does not keep anyone from feeding ids. */
+/* One that is not there, or of a kind that is not supported, does not keep anyone from feeding ids. */
 static int tokenizer_finish(tokenizer_job *job, bert_error *e) {
     if (job->started) pthread_join(job->thread, NULL);
     bert_model *m = job->model;
-    if (!job->present)
-        bert_fail(&m->tokenizer_error, BERT_ENOTFOUND,
-                  "%s holds neither tokenizer.json nor vocab.txt", m->folder);
-    else if (!m->tokenizer)
-        m->tokenizer_error = job->error;
-    if (!job->present || m->tokenizer || job->error.code == BERT_EUNSUPPORTED) return 0;
-    return bert_fail(e, job->error.code, "%s", job->error.message);
+    const int code = job->error.code;
+    if (m->tokenizer) return 0;
+    m->tokenizer_error = job->error;
+    if (code == BERT_EUNSUPPORTED || code == BERT_ENOTFOUND) return 0;
+    return bert_fail(e, code, "%s", job->error.message);
 }
 
 /* What the caller says of the configuration counts instead of what the file does. */
@@ -266,6 +262,17 @@ static int open_parts(bert_model *m, const bert_head *own, const bert_model_opti
     return rc;
 }
 
+/* An adapter of PEFT beside the weights is not part of them. */
+static int note_adapter(bert_model *m, bert_error *e) {
+    if (!has_part(m, "adapter_config.json")) return 0;
+    return bert_notes_say(
+        &m->notes, e,
+        "%s: the adapter beside the weights (adapter_config.json, of PEFT) is not "
+        "read: merge_and_unload() puts it into them, and save_pretrained() of that "
+        "saves the whole",
+        m->folder);
+}
+
 /* What to know of the checkpoint before its results are used. */
 static int take_notes(bert_model *m, const char *name, bert_error *e) {
     char hidden[4096];
@@ -276,6 +283,7 @@ static int take_notes(bert_model *m, const char *name, bert_error *e) {
                             "%s: the tokenizer has %d tokens, the model %d (vocab_size): texts "
                             "that hold one of the others are refused",
                             m->path, tokens, m->config.vocab_size);
+    if (!rc) rc = note_adapter(m, e);
     if (!rc && bert_resolve_hidden(name, hidden, sizeof hidden))
         rc = bert_notes_say(&m->notes, e,
                             "%s: the directory here is read, not the model of that name in the "

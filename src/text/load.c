@@ -534,6 +534,7 @@ bert_tokenizer *bert_tokenizer_open(const char *path, const bert_tokenizer_optio
     bert_pretrained *files = bert_pretrained_open(path, e);
     bert_tokenizer *t = files ? open_in(files, options, e) : NULL;
     bert_pretrained_close(files);
+    if (!t) bert_hub_explain(path, e);
     return t;
 }
 

@@ -198,6 +198,16 @@ static json_t *tokenizer_json(const bert_tokenizer *t) {
                      model_json(t));
 }
 
+char *bert_tokenizer_json(const bert_tokenizer *t, bert_error *e) {
+    BERT_DOOR(e);
+    if (bert_need(t, "tokenizer", e)) return NULL;
+    json_t *json = tokenizer_json(t);
+    char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
+    json_decref(json);
+    if (!text) bert_fail(e, BERT_ENOMEM, "out of memory while writing JSON");
+    return text;
+}
+
 static int set_special_names(const bert_tokenizer *t, json_t *o) {
     int rc = 0;
     for (int i = 0; i < BERT_SPECIALS; i++)
