@@ -56,12 +56,13 @@ bert_tokenization *bert_tokenization_new(const bert_tokenizer *t, bert_error *e)
         tok->ends = malloc(((size_t)t->max_chars + 1) * sizeof *tok->ends);
         tok->chars = malloc(((size_t)t->max_chars + 1) * sizeof *tok->chars);
         tok->ideographs = calloc(BERT_IDEOGRAPHS, sizeof *tok->ideographs);
+        tok->alone_chars = calloc(BERT_UNICODE_LAST + 1, sizeof *tok->alone_chars);
         tok->hashes = malloc(longest_piece(t) * sizeof *tok->hashes);
         tok->starts = calloc(2, sizeof *tok->starts);
         tok->starts_capacity = 2;
     }
     if (!tok || !tok->entries || !tok->found || !tok->ends || !tok->chars || !tok->ideographs ||
-        !tok->hashes || !tok->starts) {
+        !tok->alone_chars || !tok->hashes || !tok->starts) {
         bert_tokenization_free(tok);
         bert_fail_memory(e, SHORT_BYTES + LONG_BYTES);
         return NULL;
@@ -85,7 +86,7 @@ void bert_tokenization_free(bert_tokenization *tok) {
                             tok->ends,       tok->hashes,         tok->stretch, tok->chars,
                             tok->ideographs, tok->stretch_places, tok->ids,     tok->type_ids,
                             tok->word_ids,   tok->sequence_ids,   tok->offsets, tok->special,
-                            tok->starts,     tok->char_bytes,     tok->best};
+                            tok->starts,     tok->char_bytes,     tok->best,    tok->alone_chars};
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) free(blocks[i]);
     free(tok);
 }

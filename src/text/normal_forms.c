@@ -126,3 +126,13 @@ void bert_normal_form(bert_work *w, bool compatible, bool composed) {
     bert_chars_apply(w);
     bert_work_turn(w);
 }
+
+bool bert_normal_form_alone(uint32_t c, bool compatible, bool composed) {
+    const bert_unicode *u = bert_unicode_of(c);
+    const bert_letter *l = bert_letter_of(c);
+    if (u->rank) return false;
+    if (composed)
+        return !(l->flags & (BERT_COMPOSED | BERT_NOT_NFC)) && !(compatible && l->nfkd_length);
+    if (compatible) return !l->nfkd_length || !bert_unicode_of(bert_letters_nfkd[l->nfkd])->rank;
+    return !u->nfd_length || !bert_unicode_of(bert_unicode_nfd[u->nfd])->rank;
+}

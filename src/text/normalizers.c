@@ -5,6 +5,7 @@
 #include "text/graphemes.h"
 #include "text/json_parts.h"
 #include "text/steps.h"
+#include "text/text_tables.h"
 #include <stdlib.h>
 
 /* ------------------------------------------------------------------- Rows without options */
@@ -24,6 +25,27 @@ static void nfkc(const bert_step *s, bert_work *w) {
 static void nfkd(const bert_step *s, bert_work *w) {
     (void)s;
     bert_normal_form(w, true, false);
+}
+
+static bool nfc_alone(const bert_step *s, uint32_t c) {
+    (void)s;
+    return bert_normal_form_alone(c, false, true);
+}
+static bool nfd_alone(const bert_step *s, uint32_t c) {
+    (void)s;
+    return bert_normal_form_alone(c, false, false);
+}
+static bool nfkc_alone(const bert_step *s, uint32_t c) {
+    (void)s;
+    return bert_normal_form_alone(c, true, true);
+}
+static bool nfkd_alone(const bert_step *s, uint32_t c) {
+    (void)s;
+    return bert_normal_form_alone(c, true, false);
+}
+static bool always_alone(const bert_step *s, uint32_t c) {
+    (void)s, (void)c;
+    return true;
 }
 
 static void lowercase(const bert_step *s, bert_work *w) {
@@ -160,6 +182,13 @@ static void replace(const bert_step *s, bert_work *w) {
     bert_work_turn(w);
 }
 
+static bool replace_alone(const bert_step *s, uint32_t c) {
+    if (s->pattern != BERT_TEXT_PATTERN) return true;
+    for (const uint8_t *p = (const uint8_t *)s->from, *end = p + strlen(s->from); p < end;)
+        if (bert_utf8_next(&p, end) == c) return false;
+    return true;
+}
+
 static int read_replace(bert_tokenizer *t, const json_t *o, bert_step *s, const char *where,
                         bert_error *e) {
     const json_t *pattern = json_object_get(o, "pattern");
@@ -242,6 +271,15 @@ static void precompiled(const bert_step *s, bert_work *w) {
     bert_work_turn(w);
 }
 
+/* Clusters of fewer bytes than LARGEST are looked up as a whole: none has two code points of three. */
+static bool precompiled_alone(const bert_step *s, uint32_t c) {
+    enum { THREE_BYTES = 0x800 };
+    (void)s;
+    const uint8_t kind = bert_letter_of(c)->cluster;
+    if (c >= THREE_BYTES) return kind != BERT_CLUSTER_PREPEND;
+    return kind == BERT_CLUSTER_OTHER || kind == BERT_CLUSTER_PICTOGRAPH;
+}
+
 static int read_precompiled(bert_tokenizer *t, const json_t *o, bert_step *s, const char *where,
                             bert_error *e) {
     const char *text = bert_part_need_string(o, "precompiled_charsmap", where, e);
@@ -270,17 +308,26 @@ static json_t *write_precompiled(const bert_tokenizer *t, const bert_step *s) {
 
 const bert_step_kind bert_normalizer_kinds[] = {
     {.type = "BertNormalizer", .read = read_bert, .normalize = bert, .write = write_bert},
-    {.type = "NFC", .normalize = nfc},
-    {.type = "NFD", .normalize = nfd},
-    {.type = "NFKC", .normalize = nfkc},
-    {.type = "NFKD", .normalize = nfkd},
-    {.type = "Lowercase", .normalize = lowercase},
-    {.type = "StripAccents", .normalize = strip_accents},
-    {.type = "Strip", .read = read_strip, .normalize = strip, .write = write_strip},
-    {.type = "Replace", .read = read_replace, .normalize = replace, .write = write_replace},
+    {.type = "NFC", .normalize = nfc, .alone = nfc_alone},
+    {.type = "NFD", .normalize = nfd, .alone = nfd_alone},
+    {.type = "NFKC", .normalize = nfkc, .alone = nfkc_alone},
+    {.type = "NFKD", .normalize = nfkd, .alone = nfkd_alone},
+    {.type = "Lowercase", .normalize = lowercase, .alone = always_alone},
+    {.type = "StripAccents", .normalize = strip_accents, .alone = always_alone},
+    {.type = "Strip",
+     .read = read_strip,
+     .normalize = strip,
+     .alone = always_alone,
+     .write = write_strip},
+    {.type = "Replace",
+     .read = read_replace,
+     .normalize = replace,
+     .alone = replace_alone,
+     .write = write_replace},
     {.type = "Precompiled",
      .read = read_precompiled,
      .normalize = precompiled,
+     .alone = precompiled_alone,
      .write = write_precompiled},
     {.type = NULL},
 };

@@ -1,4 +1,5 @@
 #include "text/read_words.h"
+#include "text/alone.h"
 #include "text/byte_level.h"
 #include "text/text_tables.h"
 #define BERT_OVERLAPS 1
@@ -82,17 +83,21 @@ static void put_new(bert_tokenization *tok, const uint8_t *p, size_t bytes, int 
     for (size_t i = 0; i < bytes; i++) tok->skew += bert_utf8_continues(p[i]);
 }
 
+static void put_and_remember(bert_tokenization *tok, const uint8_t *p, size_t bytes, int n,
+                             bool again) {
+    if (again && bytes <= BERT_LONG_WORD && !memchr(p, 0, bytes)) {
+        uint64_t key[BERT_LONG_WORD / 8];
+        load_word(p, bytes, key);
+        remember(tok, key, bytes, n);
+    }
+    put_new(tok, p, bytes, n);
+}
+
 /* --------------------------------------------------------------------------- Byte-level */
 
 static void read_new_bytes(bert_tokenization *tok, const uint8_t *p, size_t bytes) {
     const int n = find_bytes(tok, p, bytes);
-    if (tok->failed) return;
-    if (bytes <= BERT_LONG_WORD) {
-        uint64_t key[BERT_LONG_WORD / 8];
-        load_word(p, bytes, key);
-        if (!memchr(p, 0, bytes)) remember(tok, key, bytes, n);
-    }
-    put_new(tok, p, bytes, n);
+    if (!tok->failed) put_and_remember(tok, p, bytes, n, true);
 }
 
 /* A place from p on where a word begins whatever is before it: at a space between two others. */
@@ -220,25 +225,99 @@ static bool stands_alone(const uint8_t *p, const uint8_t *end, bool begins) {
            kind != BERT_CLUSTER_SPACING && !bert_unicode_of(c)->rank;
 }
 
+static bool grow_word(bert_tokenization *tok, size_t bytes) {
+    const size_t capacity = 2 * tok->word_capacity + bytes + 512;
+    uint8_t *word = realloc(tok->word, capacity);
+    if (word) tok->word = word;
+    bert_span *places = realloc(tok->places, capacity * sizeof *places);
+    if (places) tok->places = places;
+    if (word && places)
+        tok->word_capacity = capacity;
+    else
+        tok->failed = true;
+    return !tok->failed;
+}
+
+/* Metaspace's mark, and what the steps make of each character of p .. stop: as many. Returns its
+ * bytes, in tok->word; 0: it takes a closer look; whether it is other than the text, in *changed. */
+static size_t spell_alone(bert_tokenization *tok, const uint8_t *p, const uint8_t *stop,
+                          bool *changed) {
+    const bert_tokenizer *t = tok->t;
+    uint32_t before = 0;
+    if (tok->word_capacity < 8 + (size_t)(stop - p) && !grow_word(tok, (size_t)(stop - p))) return 0;
+    size_t n = (size_t)bert_utf8_put(t->splits[t->n_splits - 1].replacement, tok->word);
+    while (p < stop) {
+        const uint32_t c = *p < 0x80 ? *p++ : bert_utf8_next_quickly(&p, stop),
+                       is = bert_alone_of(tok, c), to = is & BERT_ALONE_CHAR;
+        if (!(is & BERT_ALONE) || (is & BERT_ALONE_JOINS && !(before & BERT_ALONE_HOSTS))) return 0;
+        before = is;
+        *changed |= to != c;
+        if (n + 4 > tok->word_capacity && !grow_word(tok, 0)) return 0;
+        n += (size_t)bert_utf8_put(to, tok->word + n);
+    }
+    return n;
+}
+
+/* Where the character that begins at p ends. */
+static const uint8_t *char_after(const uint8_t *p, const uint8_t *stop) {
+    do p++;
+    while (p < stop && bert_utf8_continues(*p));
+    return p;
+}
+
+/* Ends of pieces of mark and word become ends in the word p .. stop, of which `lead` characters the
+ * mark stands for; where it stands for none, the first character has it beside its own. */
+static void place_pieces(bert_tokenization *tok, int n, const uint8_t *p, const uint8_t *stop,
+                         uint32_t lead, uint32_t mark, bool changed) {
+    const uint8_t *at = p;
+    uint32_t passed = 0; /* characters up to at */
+    for (int i = 0; i < n; i++) {
+        uint32_t chars = tok->chars[i] - 1 + lead, end = tok->ends[i] - mark + lead;
+        const bool inside = !chars;
+        if (inside) {
+            chars = 1;
+            end = (uint32_t)(char_after(p, stop) - p);
+        }
+        for (; changed && passed < chars; passed++) at = char_after(at, stop);
+        tok->ends[i] = changed ? (uint32_t)(at - p) : end;
+        tok->chars[i] = inside ? chars | BERT_INSIDE : chars;
+    }
+}
+
+/* The pieces of a word of which the steps make character by character what they always make of it:
+ * how many; 0: it is not such a word. lead: its space, or none. */
+static int find_alone(bert_tokenization *tok, const uint8_t *p, const uint8_t *stop,
+                      uint32_t lead) {
+    bool changed = false;
+    const size_t bytes = spell_alone(tok, p + lead, stop, &changed);
+    if (!bytes || tok->failed) return 0;
+    const int n = bert_find_pieces(tok, tok->word, bytes);
+    const uint8_t *after = tok->word;
+    const uint32_t mark = (uint32_t)(char_after(after, tok->word + bytes) - after);
+    place_pieces(tok, n, p, stop, lead, mark, changed);
+    return n;
+}
+
 /* A word p .. stop that is not known, with the space before it, if lead is 1, for the steps to see.
  * False: of a text whose spaces count (BERT_READ_SPACED) it cannot be read alone. */
 static bool read_new_word(bert_tokenization *tok, const uint8_t *p, const uint8_t *stop, int lead,
                           bool alone) {
     const bool spaced = tok->t->reader == BERT_READ_SPACED;
     const size_t bytes = (size_t)(stop - p);
+    int n = find_alone(tok, p, stop, spaced && *p == ' ');
+    if (n || tok->failed) {
+        if (!tok->failed) put_and_remember(tok, p, bytes, n, true);
+        return true;
+    }
     bert_pipe_read(tok, p - lead, stop);
     if (tok->failed) return true;
     const bert_chars *x = &tok->work.text;
     if (spaced && (tok->piped.word != 1 || x->c[x->n - 1] == ' ')) return false;
-    const int n = bytes <= BERT_LONG_WORD ? take_piped(tok, lead) : -1;
-    if (n < 0) {
+    n = bytes <= BERT_LONG_WORD ? take_piped(tok, lead) : -1;
+    if (n < 0)
         bert_pipe_put(tok, p - lead, stop);
-        return true;
-    }
-    uint64_t key[BERT_LONG_WORD / 8];
-    load_word(p, bytes, key);
-    if (alone && !memchr(p, 0, bytes)) remember(tok, key, bytes, n);
-    put_new(tok, p, bytes, n);
+    else
+        put_and_remember(tok, p, bytes, n, alone);
     return true;
 }
 

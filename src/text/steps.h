@@ -38,6 +38,9 @@ typedef struct {
     int (*read)(bert_tokenizer *t, const json_t *o, bert_step *s, const char *where, bert_error *e);
     /* Normalizers make next of now; pre-tokenizers of a piece, x[from .. to), and cut it. */
     void (*normalize)(const bert_step *s, bert_work *w);
+    /* Of a normalizer: whether it does to c what it does to c alone wherever no space is near, and
+     * what is joined to c in a cluster, if c is of three bytes or more, has as many. */
+    bool (*alone)(const bert_step *s, uint32_t c);
     void (*split)(const bert_step *s, bert_work *w, const bert_chars *x, size_t from, size_t to);
     json_t *(*write)(const bert_tokenizer *t, const bert_step *s);
 } bert_step_kind;
@@ -91,4 +94,6 @@ void bert_pre_tokenize(bert_work *w, size_t from, size_t to);
 
 /* NFD, NFC, NFKD, NFKC. */
 void bert_normal_form(bert_work *w, bool compatible, bool composed);
+/* Whether it does that to c whatever is around it. */
+bool bert_normal_form_alone(uint32_t c, bool compatible, bool composed);
 #endif

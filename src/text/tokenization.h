@@ -117,7 +117,8 @@ struct bert_tokenization {
     /* what is put through all steps, and a word's way through the model */
     bert_work work;
     bert_tokens piped;
-    uint32_t *char_bytes; /* where its characters begin */
+    uint32_t *alone_chars; /* [code points] what the steps make of each (alone.h) */
+    uint32_t *char_bytes;  /* where its characters begin */
     size_t char_bytes_capacity, chars_read;
     size_t found_capacity;
     bert_bpe_work bpe;
