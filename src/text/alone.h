@@ -8,7 +8,7 @@
 enum {
     BERT_ALONE_CHAR = 0x1fffff, /* the code point that takes its place */
     BERT_ALONE_KNOWN = 1 << 24,
-    BERT_ALONE = 1 << 25, /* it becomes one code point, whatever is around it, ... */
+    BERT_ALONE = 1 << 25,       /* it becomes one code point, whatever is around it, ... */
     BERT_ALONE_JOINS = 1 << 26, /* ... if one with HOSTS is before it */
     BERT_ALONE_HOSTS = 1 << 27
 };

@@ -20,22 +20,20 @@ static size_t longest_piece(const bert_tokenizer *t) {
 }
 
 static const size_t SHORT_BYTES = sizeof(bert_short_entry[BERT_WAYS]) << BERT_SHORT_BITS,
-                    LONG_BYTES = sizeof(bert_long_entry[BERT_WAYS]) << BERT_LONG_BITS,
-                    WIDE_BYTES = sizeof(bert_wide_entry[BERT_WAYS]) << BERT_WIDE_BITS;
+                    LONG_BYTES = sizeof(bert_long_entry[BERT_WAYS]) << BERT_LONG_BITS;
 
 /* calloc, because the pages that no word comes to are then never there. */
-static void make_entries(bert_tokenization *tok) {
+static bool make_entries(bert_tokenization *tok) {
     enum { CACHE_LINE = 64 };
     const bool classic = tok->t->reader == BERT_READ_CLASSIC;
     uint8_t *memory = tok->entries =
-        calloc(1, SHORT_BYTES + (classic ? LONG_BYTES : WIDE_BYTES) + CACHE_LINE);
-    if (!memory) return;
+        calloc(1, SHORT_BYTES + (classic ? LONG_BYTES : 0) + CACHE_LINE);
+    if (!memory) return false;
     memory += -(uintptr_t)memory % CACHE_LINE;
     tok->short_words = (void *)memory;
-    if (classic)
-        tok->long_words = (void *)(memory + SHORT_BYTES);
-    else
-        tok->wide_words = (void *)(memory + SHORT_BYTES);
+    if (!classic) return bert_store_init(&tok->store);
+    tok->long_words = (void *)(memory + SHORT_BYTES);
+    return true;
 }
 
 bert_tokenization *bert_tokenization_new(const bert_tokenizer *t, bert_error *e) {
@@ -45,13 +43,14 @@ bert_tokenization *bert_tokenization_new(const bert_tokenizer *t, bert_error *e)
         return NULL;
     }
     bert_tokenization *tok = calloc(1, sizeof *tok);
+    bool made = false;
     if (tok) {
         tok->t = t;
         tok->normalize.flags = t->normalizer;
         tok->work.t = t;
         tok->found_capacity = (size_t)t->max_chars + 1;
         set_kinds(tok);
-        make_entries(tok);
+        made = make_entries(tok);
         tok->found = malloc(((size_t)t->max_chars + 1) * sizeof *tok->found);
         tok->ends = malloc(((size_t)t->max_chars + 1) * sizeof *tok->ends);
         tok->chars = malloc(((size_t)t->max_chars + 1) * sizeof *tok->chars);
@@ -61,7 +60,7 @@ bert_tokenization *bert_tokenization_new(const bert_tokenizer *t, bert_error *e)
         tok->starts = calloc(2, sizeof *tok->starts);
         tok->starts_capacity = 2;
     }
-    if (!tok || !tok->entries || !tok->found || !tok->ends || !tok->chars || !tok->ideographs ||
+    if (!made || !tok->found || !tok->ends || !tok->chars || !tok->ideographs ||
         !tok->alone_chars || !tok->hashes || !tok->starts) {
         bert_tokenization_free(tok);
         bert_fail_memory(e, SHORT_BYTES + LONG_BYTES);
@@ -75,6 +74,7 @@ void bert_tokenization_free(bert_tokenization *tok) {
     bert_normalizer_free(&tok->normalize);
     bert_work_free(&tok->work);
     bert_bpe_work_free(&tok->bpe);
+    bert_store_free(&tok->store);
     bert_tokens *const tokens[] = {&tok->sequences[0], &tok->sequences[1], &tok->piped};
     for (int i = 0; i < 3; i++) {
         free(tokens[i]->ids);

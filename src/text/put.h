@@ -130,15 +130,16 @@ ALWAYS_INLINE void put_short(bert_tokenization *tok, bool full, bert_short_entry
         put_entry(tok, full, BERT_SHORT_PIECES, n, s->pieces, s->chars, base);
 }
 
-static void put_long(bert_tokenization *tok, long_entry *l, uint8_t still, const bert_span *places,
-                     size_t base) {
+#if !BERT_OVERLAPS
+static void put_long(bert_tokenization *tok, bert_long_entry *l, uint8_t still,
+                     const bert_span *places, size_t base) {
     const size_t n = meet(&l->n, still);
     if (tok->full && places)
         put_placed(tok, n, l->pieces, places);
     else if (tok->full)
-        put_entry(tok, true, LONG_PIECES, n, l->pieces, l->chars, base);
+        put_entry(tok, true, BERT_LONG_PIECES, n, l->pieces, l->chars, base);
     else
-        put_entry(tok, false, LONG_PIECES, n, l->pieces, l->chars, base);
+        put_entry(tok, false, BERT_LONG_PIECES, n, l->pieces, l->chars, base);
 }
 
 /* A word that is not among the short entries: it is longer, or has more pieces, or is new. */
@@ -146,7 +147,7 @@ static inline void put_uncommon_word(bert_tokenization *tok, const uint64_t key[
                                      size_t bytes, uint8_t still, const bert_span *places,
                                      size_t base) {
     const uint64_t hash = hash_long(key);
-    long_entry *l = find_long(tok, hash, key);
+    bert_long_entry *l = find_long(tok, hash, key);
     if (l) {
         put_long(tok, l, still, places, base);
         return;
@@ -154,7 +155,7 @@ static inline void put_uncommon_word(bert_tokenization *tok, const uint64_t key[
     const int n = bert_find_pieces(tok, (const uint8_t *)key, bytes);
     if (bytes <= BERT_SHORT_WORD && n <= BERT_SHORT_PIECES)
         remember_short(tok, mix(key[0], key[1]), key, n, still);
-    else if (n <= LONG_PIECES)
+    else if (n <= BERT_LONG_PIECES)
         remember_long(tok, hash, key, n, still);
     put_found(tok, (size_t)n, places, base);
 }
@@ -171,4 +172,5 @@ static inline void put_word(bert_tokenization *tok, const uint64_t key[BERT_LONG
     else
         put_short(tok, false, s, still, NULL, 0);
 }
+#endif
 #endif

@@ -10,11 +10,6 @@
 
 /* ------------------------------------------------------------------------ One word's tokens */
 
-static void load_word(const uint8_t *p, size_t n, uint64_t key[BERT_LONG_WORD / 8]) {
-    memset(key, 0, BERT_LONG_WORD);
-    memcpy(key, p, n);
-}
-
 /* The pieces of a byte-level word, whose ends become those of characters. */
 static int find_bytes(bert_tokenization *tok, const uint8_t *p, size_t bytes) {
     const int n = bert_find_pieces(tok, p, bytes);
@@ -33,7 +28,7 @@ static int find_bytes(bert_tokenization *tok, const uint8_t *p, size_t bytes) {
 static int take_piped(bert_tokenization *tok, int32_t lead) {
     const bert_tokens *x = &tok->piped;
     int32_t end = lead;
-    if (x->word != 1 || !x->n || x->n > LONG_PIECES || tok->failed) return -1;
+    if (x->word != 1 || !x->n || tok->failed) return -1;
     for (size_t i = 0; i < x->n; i++) {
         const bert_span at = x->offsets[i];
         const bool inside = i && at.start == end - 1;
@@ -47,57 +42,189 @@ static int take_piped(bert_tokenization *tok, int32_t lead) {
     return (size_t)end == tok->chars_read ? (int)x->n : -1;
 }
 
-static void remember(bert_tokenization *tok, const uint64_t key[BERT_LONG_WORD / 8], size_t bytes,
-                     int n) {
-    if (n < 1) return;
-    if (bytes <= BERT_SHORT_WORD && n <= BERT_SHORT_PIECES)
-        remember_short(tok, mix(key[0], key[1]), key, n, 0);
-    else if (n <= LONG_PIECES)
-        remember_long(tok, hash_long(key), key, n, 0);
+/* A word of up to BERT_SHORT_WORD bytes, padded with zeros. */
+static void load_short(const uint8_t *p, size_t n, uint64_t key[2]) {
+    key[0] = key[1] = 0;
+    memcpy(key, p, n);
 }
 
-/* The word at p from the cache; false: it is not there. */
-ALWAYS_INLINE bool put_known(bert_tokenization *tok, const uint8_t *p, size_t bytes,
-                             const uint64_t key[BERT_LONG_WORD / 8], bool full) {
-    const size_t base = (size_t)(p - tok->text) - tok->skew;
-    if (bytes <= BERT_SHORT_WORD) {
-        bert_short_entry *s = find_short(tok, mix(key[0], key[1]), key[0], key[1]);
-        if (s) {
-            put_short(tok, full, s, 0, NULL, base);
-            if (!tok->byte_offsets)
-                tok->skew += bytes - (s->chars[(s->n & BERT_PIECES) - 1] & CHARS);
-            return true;
-        }
+/* The same, where 16 bytes may be read. */
+ALWAYS_INLINE void load_masked(const uint8_t *p, size_t n, uint64_t key[2]) {
+    static const uint64_t keep[4] = {~(uint64_t)0, ~(uint64_t)0};
+    uint64_t mask[2];
+    memcpy(key, p, BERT_SHORT_WORD);
+    memcpy(mask, (const uint8_t *)keep + BERT_SHORT_WORD - n, sizeof mask);
+    key[0] &= mask[0];
+    key[1] &= mask[1];
+}
+
+/* Of BERT_SHORT_WORD bytes or more. */
+static uint64_t hash_bytes(const uint8_t *p, size_t n) {
+    uint64_t hash = n, eight;
+    for (size_t i = 0; i + 8 < n; i += 8) {
+        memcpy(&eight, p + i, sizeof eight);
+        hash = mix(hash ^ hash >> 29, eight);
     }
-    long_entry *l = find_long(tok, hash_long(key), key);
-    if (!l) return false;
-    put_long(tok, l, 0, NULL, base);
-    if (!tok->byte_offsets) tok->skew += bytes - (l->chars[(l->n & BERT_PIECES) - 1] & CHARS);
-    return true;
+    memcpy(&eight, p + n - sizeof eight, sizeof eight);
+    return mix(hash ^ hash >> 29, eight);
+}
+
+/* Whether the cache may have the word: a NUL would be taken for the padding. */
+static bool has_key(const bert_tokenization *tok, const uint8_t *p, size_t bytes) {
+    return bytes <= BERT_STORED_BYTES && !(tok->has_nul && memchr(p, 0, bytes));
+}
+
+static void remember(bert_tokenization *tok, const uint8_t *p, size_t bytes, int n) {
+    if (n < 1 || !has_key(tok, p, bytes)) return;
+    uint64_t key[2];
+    if (bytes <= BERT_SHORT_WORD) load_short(p, bytes, key);
+    const uint64_t hash = bytes <= BERT_SHORT_WORD ? mix(key[0], key[1]) : hash_bytes(p, bytes);
+    if (bytes <= BERT_SHORT_WORD && n <= BERT_SHORT_PIECES)
+        remember_short(tok, hash, key, n, 0);
+    else
+        bert_store_add(&tok->store, hash, p, bytes, n, tok->found, tok->ends, tok->chars,
+                       BERT_INSIDE);
+}
+
+static size_t base_of(const bert_tokenization *tok, const uint8_t *p) {
+    return (size_t)(p - tok->text) - tok->skew;
+}
+
+ALWAYS_INLINE void put_stored(bert_tokenization *tok, bool full, const bert_stored_word *w,
+                              const uint8_t *p) {
+    bert_tokens *o = tok->out;
+    const bert_stored_piece *pieces = bert_stored_pieces(w);
+    const size_t n = w->n, at = o->n, base = base_of(tok, p);
+    if (!tok->byte_offsets) tok->skew += (size_t)w->bytes - w->chars;
+    if (!full) {
+        const size_t room = at < o->capacity ? o->capacity - at : 0, fit = n < room ? n : room;
+        for (size_t i = 0; i < fit; i++) o->ids[at + i] = pieces[i].id;
+        o->n += n;
+        return;
+    }
+    if (at + n > o->capacity && !grow_output(tok, n)) return;
+    const bool in_bytes = tok->byte_offsets;
+    int32_t from = (int32_t)base;
+    for (size_t i = 0; i < n; i++) {
+        const bert_stored_piece x = pieces[i];
+        const int32_t to =
+            (int32_t)(base + (in_bytes ? x.end : x.chars & (BERT_STORED_INSIDE - 1u)));
+        o->ids[at + i] = x.id;
+        o->words[at + i] = o->word;
+        o->offsets[at + i] = (bert_span){from, to};
+        from = x.chars & BERT_STORED_INSIDE ? char_before(tok, to) : to;
+    }
+    o->n += n;
+    o->word++;
+}
+
+ALWAYS_INLINE void put_entry_of(bert_tokenization *tok, bool full, bert_short_entry *s,
+                                const uint8_t *p, size_t bytes) {
+    put_short(tok, full, s, 0, NULL, base_of(tok, p));
+    if (!tok->byte_offsets) tok->skew += bytes - (s->chars[(s->n & BERT_PIECES) - 1] & CHARS);
 }
 
 /* Pieces that were found for the word at p. */
 static void put_new(bert_tokenization *tok, const uint8_t *p, size_t bytes, int n) {
-    put_found(tok, (size_t)n, NULL, (size_t)(p - tok->text) - tok->skew);
+    put_found(tok, (size_t)n, NULL, base_of(tok, p));
     if (tok->byte_offsets) return;
     for (size_t i = 0; i < bytes; i++) tok->skew += bert_utf8_continues(p[i]);
 }
 
 static void put_and_remember(bert_tokenization *tok, const uint8_t *p, size_t bytes, int n,
                              bool again) {
-    if (again && bytes <= BERT_LONG_WORD && !memchr(p, 0, bytes)) {
-        uint64_t key[BERT_LONG_WORD / 8];
-        load_word(p, bytes, key);
-        remember(tok, key, bytes, n);
-    }
+    if (again) remember(tok, p, bytes, n);
     put_new(tok, p, bytes, n);
+}
+
+/* -------------------------------------------------------------------- The line of words */
+
+/* Reads a word that is not known; false: the text cannot be read word by word. */
+typedef bool read_new_fn(bert_tokenization *tok, const uint8_t *p, size_t bytes);
+
+/* Puts what the cache has of the word, when all before it have been read. */
+ALWAYS_INLINE bool put_late(bert_tokenization *tok, const bert_run *r, bool full) {
+    if (r->kind == BERT_RUN_SHORT) {
+        bert_short_entry *s = find_short(tok, r->hash, r->key[0], r->key[1]);
+        if (s) {
+            put_entry_of(tok, full, s, r->at, r->bytes);
+            return true;
+        }
+    }
+    const bert_stored_word *w = bert_store_candidate(&tok->store, r->hash);
+    if (!w || !bert_store_is(w, r->at, r->bytes)) return false;
+    put_stored(tok, full, w, r->at);
+    if (bert_store_is_old(&tok->store, w)) bert_store_keep(&tok->store, r->hash, w);
+    return true;
+}
+
+/* Puts the words that wait; first it is seen which of them have a record, which then is on its way. */
+ALWAYS_INLINE bool put_line(bert_tokenization *tok, bool full, read_new_fn *read_new) {
+    const bert_run *const end = tok->waiting + tok->n_waiting;
+    tok->n_waiting = 0;
+    for (const bert_run *r = tok->waiting; r < end; r++) {
+        if (r->kind == BERT_RUN_OTHER ||
+            (r->kind == BERT_RUN_SHORT && find_short(tok, r->hash, r->key[0], r->key[1])))
+            continue;
+        const bert_stored_word *w = bert_store_candidate(&tok->store, r->hash);
+        if (w) __builtin_prefetch(w);
+    }
+    for (const bert_run *r = tok->waiting; r < end && !tok->failed; r++)
+        if ((r->kind == BERT_RUN_OTHER || !put_late(tok, r, full)) &&
+            !read_new(tok, r->at, r->bytes))
+            return false;
+    return true;
+}
+
+/* Words wait in line while what the cache has of them is on its way from memory. The next one, of up
+ * to BERT_SHORT_WORD bytes, which are its key. */
+ALWAYS_INLINE bool next_short_word(bert_tokenization *tok, bool full, const uint8_t *p,
+                                   size_t bytes, const uint64_t key[2], read_new_fn *read_new) {
+    const uint64_t hash = mix(key[0], key[1]);
+    bert_run *r = &tok->waiting[tok->n_waiting++];
+    r->at = p;
+    r->bytes = bytes;
+    r->key[0] = key[0];
+    r->key[1] = key[1];
+    r->hash = hash;
+    r->kind = BERT_RUN_SHORT;
+    __builtin_prefetch(short_bucket(tok, hash, 0));
+    __builtin_prefetch(short_bucket(tok, hash, 1));
+    __builtin_prefetch(bert_store_bucket_of(&tok->store, hash));
+    return tok->n_waiting < BERT_MAX_WAITING || put_line(tok, full, read_new);
+}
+
+static bool next_long_word(bert_tokenization *tok, bool full, const uint8_t *p, size_t bytes,
+                           read_new_fn *read_new) {
+    const bool known = has_key(tok, p, bytes);
+    bert_run *r = &tok->waiting[tok->n_waiting++];
+    *r = (bert_run){.at = p, .bytes = bytes, .kind = known ? BERT_RUN_LONG : BERT_RUN_OTHER};
+    if (known) {
+        r->hash = hash_bytes(p, bytes);
+        __builtin_prefetch(bert_store_bucket_of(&tok->store, r->hash));
+    }
+    return tok->n_waiting < BERT_MAX_WAITING || put_line(tok, full, read_new);
+}
+
+/* A word up to `end`, the end of what may be read. */
+ALWAYS_INLINE bool next_word(bert_tokenization *tok, bool full, const uint8_t *p, size_t bytes,
+                             const uint8_t *end, read_new_fn *read_new) {
+    if (bytes > BERT_SHORT_WORD || (tok->has_nul && memchr(p, 0, bytes)))
+        return next_long_word(tok, full, p, bytes, read_new);
+    uint64_t key[2];
+    if (end - p < BERT_SHORT_WORD)
+        load_short(p, bytes, key);
+    else
+        load_masked(p, bytes, key);
+    return next_short_word(tok, full, p, bytes, key, read_new);
 }
 
 /* --------------------------------------------------------------------------- Byte-level */
 
-static void read_new_bytes(bert_tokenization *tok, const uint8_t *p, size_t bytes) {
+static bool read_new_bytes(bert_tokenization *tok, const uint8_t *p, size_t bytes) {
     const int n = find_bytes(tok, p, bytes);
     if (!tok->failed) put_and_remember(tok, p, bytes, n, true);
+    return true;
 }
 
 /* A place from p on where a word begins whatever is before it: at a space between two others. */
@@ -144,21 +271,17 @@ ALWAYS_INLINE size_t quick_word(const uint8_t *p, const uint8_t *end, uint64_t k
 
 ALWAYS_INLINE void read_bytes(bert_tokenization *tok, const uint8_t *p, const uint8_t *end,
                               bool full) {
-    while (p < end && !tok->failed) {
-        uint64_t key[BERT_LONG_WORD / 8] = {0};
-        size_t bytes = quick_word(p, end, key);
+    for (size_t bytes; p < end && !tok->failed; p += bytes) {
+        uint64_t key[2];
+        bytes = quick_word(p, end, key);
         if (bytes) {
-            if (!put_known(tok, p, bytes, key, full)) read_new_bytes(tok, p, bytes);
-            p += bytes;
+            next_short_word(tok, full, p, bytes, key, read_new_bytes);
             continue;
         }
-        const uint8_t *stop = bert_byte_level_word(p, end);
-        bytes = (size_t)(stop - p);
-        if (bytes <= BERT_LONG_WORD) load_word(p, bytes, key);
-        if (bytes > BERT_LONG_WORD || memchr(p, 0, bytes) || !put_known(tok, p, bytes, key, full))
-            read_new_bytes(tok, p, bytes);
-        p = stop;
+        bytes = (size_t)(bert_byte_level_word(p, end) - p);
+        next_word(tok, full, p, bytes, end, read_new_bytes);
     }
+    put_line(tok, full, read_new_bytes);
 }
 
 /* What NFC may change, or a byte that is no UTF-8, goes through all steps. */
@@ -244,7 +367,8 @@ static size_t spell_alone(bert_tokenization *tok, const uint8_t *p, const uint8_
                           bool *changed) {
     const bert_tokenizer *t = tok->t;
     uint32_t before = 0;
-    if (tok->word_capacity < 8 + (size_t)(stop - p) && !grow_word(tok, (size_t)(stop - p))) return 0;
+    if (tok->word_capacity < 8 + (size_t)(stop - p) && !grow_word(tok, (size_t)(stop - p)))
+        return 0;
     size_t n = (size_t)bert_utf8_put(t->splits[t->n_splits - 1].replacement, tok->word);
     while (p < stop) {
         const uint32_t c = *p < 0x80 ? *p++ : bert_utf8_next_quickly(&p, stop),
@@ -298,35 +422,38 @@ static int find_alone(bert_tokenization *tok, const uint8_t *p, const uint8_t *s
     return n;
 }
 
-/* A word p .. stop that is not known, with the space before it, if lead is 1, for the steps to see.
+/* A word that is not known goes through the steps, with `lead` bytes before it for them to see.
  * False: of a text whose spaces count (BERT_READ_SPACED) it cannot be read alone. */
-static bool read_new_word(bert_tokenization *tok, const uint8_t *p, const uint8_t *stop, int lead,
-                          bool alone) {
-    const bool spaced = tok->t->reader == BERT_READ_SPACED;
-    const size_t bytes = (size_t)(stop - p);
-    int n = find_alone(tok, p, stop, spaced && *p == ' ');
-    if (n || tok->failed) {
-        if (!tok->failed) put_and_remember(tok, p, bytes, n, true);
-        return true;
-    }
+static bool pipe_word(bert_tokenization *tok, const uint8_t *p, size_t bytes, int lead,
+                      bool again) {
+    const uint8_t *stop = p + bytes;
     bert_pipe_read(tok, p - lead, stop);
     if (tok->failed) return true;
     const bert_chars *x = &tok->work.text;
-    if (spaced && (tok->piped.word != 1 || x->c[x->n - 1] == ' ')) return false;
-    n = bytes <= BERT_LONG_WORD ? take_piped(tok, lead) : -1;
+    if (tok->t->reader == BERT_READ_SPACED && (tok->piped.word != 1 || x->c[x->n - 1] == ' '))
+        return false;
+    const int n = bytes <= BERT_STORED_BYTES ? take_piped(tok, lead) : -1;
     if (n < 0)
         bert_pipe_put(tok, p - lead, stop);
     else
-        put_and_remember(tok, p, bytes, n, alone);
+        put_and_remember(tok, p, bytes, n, again);
     return true;
 }
 
-ALWAYS_INLINE bool put_known_word(bert_tokenization *tok, const uint8_t *p, size_t bytes,
-                                  bool full) {
-    uint64_t key[BERT_LONG_WORD / 8];
-    if (bytes > BERT_LONG_WORD || memchr(p, 0, bytes)) return false;
-    load_word(p, bytes, key);
-    return put_known(tok, p, bytes, key, full);
+static bool read_new_bare(bert_tokenization *tok, const uint8_t *p, size_t bytes) {
+    const int n = find_alone(tok, p, p + bytes, 0);
+    const bool begins = p == tok->words_begin;
+    if (!n && !tok->failed)
+        return pipe_word(tok, p, bytes, !begins, stands_alone(p, p + bytes, begins));
+    if (!tok->failed) put_and_remember(tok, p, bytes, n, true);
+    return true;
+}
+
+static bool read_new_spaced(bert_tokenization *tok, const uint8_t *p, size_t bytes) {
+    const int n = find_alone(tok, p, p + bytes, *p == ' ');
+    if (!n && !tok->failed) return pipe_word(tok, p, bytes, 0, true);
+    if (!tok->failed) put_and_remember(tok, p, bytes, n, true);
+    return true;
 }
 
 /* What begins a text and is taken away moves the places of all that follows. */
@@ -348,14 +475,15 @@ static bool begins_well(bert_tokenization *tok, const uint8_t *p, const uint8_t 
 ALWAYS_INLINE void read_bare(bert_tokenization *tok, const uint8_t *begin, const uint8_t *end,
                              bool full) {
     const bool *breaks = tok->t->breaks;
+    tok->words_begin = begin;
     for (const uint8_t *p = begin, *stop; p < end && !tok->failed; p = stop) {
         for (; p < end && *p <= ' ' && breaks[*p];) p++;
         if (p == end) break;
         stop = word_end(p, end);
         while (stop < end && !breaks[*stop]) stop = word_end(stop + 1, end);
-        if (put_known_word(tok, p, (size_t)(stop - p), full)) continue;
-        read_new_word(tok, p, stop, p > begin, stands_alone(p, stop, p == begin));
+        next_word(tok, full, p, (size_t)(stop - p), end, read_new_bare);
     }
+    put_line(tok, full, read_new_bare);
 }
 
 /* Words with the last one of the spaces before them; false: the text has others that count. */
@@ -366,10 +494,9 @@ ALWAYS_INLINE bool read_spaced(bert_tokenization *tok, const uint8_t *begin, con
         stop = p + 1;
         do stop = word_end(stop, end);
         while (stop < end && *stop != ' ' && ++stop);
-        if (put_known_word(tok, p, (size_t)(stop - p), full)) continue;
-        if (!read_new_word(tok, p, stop, 0, true)) return false;
+        if (!next_word(tok, full, p, (size_t)(stop - p), end, read_new_spaced)) return false;
     }
-    return true;
+    return put_line(tok, full, read_new_spaced);
 }
 
 static bool is_space_at(const uint8_t *p, const uint8_t *end) {
@@ -408,6 +535,7 @@ static void read_marked(bert_tokenization *tok, const uint8_t *p, const uint8_t 
     o->word = before.word;
     o->n_spaced = before.n_spaced;
     tok->skew = skew;
+    tok->n_waiting = 0;
     bert_pipe(tok, p, end);
 }
 
@@ -424,6 +552,8 @@ static bool may_have_added(const bert_tokenization *tok, const uint8_t *p, const
 void bert_read_words(bert_tokenization *tok, const uint8_t *p, const uint8_t *end) {
     const bert_tokenizer *t = tok->t;
     if (p == end) return;
+    tok->has_nul = memchr(p, 0, (size_t)(end - p));
+    tok->n_waiting = 0;
     const bool marked = t->reader == BERT_READ_BARE || t->reader == BERT_READ_SPACED;
     if (t->reader == BERT_READ_PIPE || !is_whole(p, end) ||
         (marked && t->n_normalized && may_have_added(tok, p, end)) ||

@@ -6,6 +6,7 @@
 #include "text/steps.h"
 #include "text/tokenizer.h"
 #include "text/unigram.h"
+#include "text/word_store.h"
 
 /* What a word became, under its bytes padded with zeros: a piece is an id and, in the top eight
  * bits, the byte of the word where it ends; chars: the code point where it ends. An unused entry is
@@ -22,15 +23,8 @@ typedef struct {
     uint32_t pieces[BERT_LONG_PIECES];
     uint8_t n, chars[BERT_LONG_PIECES];
 } bert_long_entry;
-/* Of other tokenizers than BERT's words have many pieces. */
-enum { BERT_WIDE_PIECES = 18 };
-typedef struct {
-    uint64_t key[BERT_LONG_WORD / 8];
-    uint32_t pieces[BERT_WIDE_PIECES];
-    uint8_t n, chars[BERT_WIDE_PIECES];
-} bert_wide_entry;
 /* A word has two buckets, either of which may have it: nearly all of a full table is used. */
-enum { BERT_SHORT_BITS = 16, BERT_LONG_BITS = 14, BERT_WIDE_BITS = 16, BERT_WAYS = 2 };
+enum { BERT_SHORT_BITS = 16, BERT_LONG_BITS = 14, BERT_WAYS = 2 };
 enum {
     BERT_MET_AGAIN = 0x80, /* since others last looked for room here */
     BERT_STILL = 0x40,     /* this text (ASCII aside, not in lower case) is this word */
@@ -79,11 +73,14 @@ struct bert_tokenization {
     void *entries; /* the memory of the next two, which begin with a cache line */
     bert_short_entry (*short_words)[BERT_WAYS];
     bert_long_entry (*long_words)[BERT_WAYS];
-    bert_wide_entry (*wide_words)[BERT_WAYS]; /* in the place of long_words */
+    bert_word_store store;      /* in the place of long_words */
+    const uint8_t *words_begin; /* of the text that is being read into words between spaces */
+    bool has_nul;               /* it has one */
     bert_run waiting[BERT_MAX_WAITING];
     int n_waiting;
-    bool line_up;  /* runs wait: in texts that are not mostly ASCII, because the entries of their
-                      words are seldom in the processor's cache */
+    bool line_up;  /* runs wait: in texts that are not mostly ASCII, and once very many words were
+                     met, because the entries of their words are seldom in the processor's cache */
+    size_t met;    /* words that the cache was given */
     size_t others; /* bytes of the text in runs that are not ASCII */
     uint32_t *ideographs; /* the id of each as a word, and one; 0: not known yet */
 

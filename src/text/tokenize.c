@@ -551,6 +551,7 @@ void bert_read_around(bert_tokenization *tok, const bert_trie *trie, const uint8
 
 int bert_read_text(bert_tokenization *tok, const char *text, size_t bytes, bert_tokens *out,
                    bool full, bert_error *e) {
+    enum { MANY_WORDS = 1 << 16 };
     const bert_tokenizer *t = tok->t;
     tok->text = (const uint8_t *)text;
     tok->text_end = tok->text + bytes;
@@ -568,7 +569,8 @@ int bert_read_text(bert_tokenization *tok, const char *text, size_t bytes, bert_
         bert_read_around(tok, &t->raw, tok->text, tok->text_end, read_segment);
     else if (bytes)
         read_segment(tok, tok->text, tok->text_end);
-    tok->line_up = not_ascii(tok, tok->text_end); /* so will be the next one */
+    /* So will be the next one. */
+    tok->line_up = tok->met > MANY_WORDS || not_ascii(tok, tok->text_end);
     if (tok->failed || tok->normalize.failed)
         return bert_fail(e, BERT_ENOMEM, "out of memory while tokenizing %zu bytes of text", bytes);
     return BERT_OK;

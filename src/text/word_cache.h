@@ -13,15 +13,6 @@ enum { ID_BITS = 24, ID_MASK = (1 << ID_BITS) - 1 };
 #ifndef BERT_OVERLAPS
 #define BERT_OVERLAPS 0
 #endif
-#if BERT_OVERLAPS
-typedef bert_wide_entry long_entry;
-#define LONG_WORDS wide_words
-enum { LONG_BITS = BERT_WIDE_BITS, LONG_PIECES = BERT_WIDE_PIECES };
-#else
-typedef bert_long_entry long_entry;
-#define LONG_WORDS long_words
-enum { LONG_BITS = BERT_LONG_BITS, LONG_PIECES = BERT_LONG_PIECES };
-#endif
 enum { OVERLAP = 0x80, CHARS = BERT_OVERLAPS ? OVERLAP - 1 : 0xff };
 
 ALWAYS_INLINE uint64_t mix(uint64_t a, uint64_t b) {
@@ -70,24 +61,10 @@ static word_table short_table(const bert_tokenization *tok) {
                         BERT_SHORT_BITS};
 }
 
-static word_table long_table(const bert_tokenization *tok) {
-    return (word_table){(uint8_t *)tok->LONG_WORDS, sizeof(long_entry),
-                        sizeof tok->LONG_WORDS[0]->key, offsetof(long_entry, n), LONG_BITS};
-}
-
 /* Of the 2 * BERT_WAYS places of a word. */
 static uint8_t *place_in(const word_table *t, uint64_t hash, int i) {
     const uint64_t bucket = hash << i / BERT_WAYS * t->bits >> (64 - t->bits);
     return t->entries + (bucket * BERT_WAYS + (uint64_t)(i % BERT_WAYS)) * t->size;
-}
-
-static long_entry *find_long(const bert_tokenization *tok, uint64_t hash, const uint64_t *key) {
-    const word_table t = long_table(tok);
-    for (int i = 0; i < 2 * BERT_WAYS; i++) {
-        long_entry *l = (void *)place_in(&t, hash, i);
-        if (!memcmp(l->key, key, sizeof l->key)) return l;
-    }
-    return NULL;
 }
 
 static uint8_t *free_place(const word_table *t, uint64_t hash) {
@@ -129,19 +106,39 @@ static void remember_short(bert_tokenization *tok, uint64_t hash, const uint64_t
                            uint8_t still) {
     const word_table t = short_table(tok);
     bert_short_entry *s = make_room(&t, hash);
+    tok->met++;
     if (!s) return;
     memcpy(s->key, key, sizeof s->key);
     s->n = (uint8_t)(n | still);
     pack(tok, n, s->pieces, s->chars);
 }
 
+/* Longer words, where no piece overlaps another (the readers that have overlaps have a word store). */
+#if !BERT_OVERLAPS
+static word_table long_table(const bert_tokenization *tok) {
+    return (word_table){(uint8_t *)tok->long_words, sizeof(bert_long_entry),
+                        sizeof tok->long_words[0]->key, offsetof(bert_long_entry, n),
+                        BERT_LONG_BITS};
+}
+
+static bert_long_entry *find_long(const bert_tokenization *tok, uint64_t hash,
+                                  const uint64_t *key) {
+    const word_table t = long_table(tok);
+    for (int i = 0; i < 2 * BERT_WAYS; i++) {
+        bert_long_entry *l = (void *)place_in(&t, hash, i);
+        if (!memcmp(l->key, key, sizeof l->key)) return l;
+    }
+    return NULL;
+}
+
 static void remember_long(bert_tokenization *tok, uint64_t hash, const uint64_t *key, int n,
                           uint8_t still) {
     const word_table t = long_table(tok);
-    long_entry *l = make_room(&t, hash);
+    bert_long_entry *l = make_room(&t, hash);
     if (!l) return;
     memcpy(l->key, key, sizeof l->key);
     l->n = (uint8_t)(n | still);
     pack(tok, n, l->pieces, l->chars);
 }
+#endif
 #endif
