@@ -74,7 +74,7 @@ static int run(void *args, int operands, char **operand, bert_error *e) {
     o.keep_texts = a->predictions != NULL;
     o.model_labels = true;
     bert_model *model = open_trained(operand[0], c, e);
-    if (model) o.task = bert_model_head(model);
+    if (model && !bert_model_recipe(model)) o.task = bert_model_head(model);
     bert_dataset *d = model ? bert_dataset_open(c->input, model, &o, e) : NULL;
     bert_metrics *m = NULL;
     if (d) {

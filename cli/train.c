@@ -13,7 +13,7 @@
 typedef struct {
     common common;
     bert_dataset_options data;
-    const char *train_file, *validation_file;
+    const char *train_file, *validation_file, *recipe_file;
     bert_training_args training;
     given_arguments given;
     bool eval_is_set, from_scratch;
@@ -93,6 +93,10 @@ static const option options[] = {
      "labelled texts to evaluate on, after every epoch unless "
      "--eval-strategy says otherwise",
      set_string, offsetof(arguments, validation_file), 0},
+    {"recipe", 0, "FILE",
+     "the head, the columns that it reads and what it learns, in JSON (docs/heads.md); MODEL "
+     "replaces its encoder, and options overrule it",
+     set_string, offsetof(arguments, recipe_file), 0},
     {"problem-type", 0, "NAME",
      "single_label_classification, multi_label_classification or "
      "regression (default: by the labels)",
@@ -181,6 +185,7 @@ static int train(bert_trainer *t, screen *s, bert_error *e) {
 /* ---- From files to a trained model */
 
 typedef struct {
+    bert_recipe *recipe;
     bert_model *base, *model;
     bert_dataset *train, *validation;
     bert_trainer *trainer;
@@ -192,6 +197,20 @@ static void job_free(job *j) {
     bert_dataset_free(j->validation);
     bert_dataset_free(j->train);
     bert_model_close(j->base);
+    bert_recipe_free(j->recipe);
+}
+
+/* What the recipe says, where no option does. */
+static int open_recipe(arguments *a, job *j, bert_error *e) {
+    if (!a->recipe_file) return 0;
+    bert_recipe *r = j->recipe = bert_recipe_open(a->recipe_file, e);
+    if (!r) return BERT_EINVAL;
+    const char *metric = bert_recipe_value(r, "metric");
+    a->data.recipe = r;
+    if (!a->train_file) a->train_file = bert_recipe_value(r, "train_file");
+    if (!a->validation_file) a->validation_file = bert_recipe_value(r, "validation_file");
+    if (!metric || *a->training.metric_for_best_model) return 0;
+    return bert_training_set(&a->training, "metric_for_best_model", metric, e);
 }
 
 /* A loss that counts rows learns little of a class that has few. */
@@ -249,6 +268,7 @@ static int open_job(arguments *a, const char *name, job *j, screen *s, bert_erro
     bert_model_options base = bert_model_default();
     base.head = "none";
     base.from_scratch = a->from_scratch;
+    base.recipe = j->recipe;
     base.pull = pulling(&a->common);
     j->base = bert_model_open(name, &base, e);
     pulling_done();
@@ -409,42 +429,58 @@ static void choose_evaluation(arguments *a) {
         a->training.eval_steps > 0 ? BERT_STRATEGY_STEPS : BERT_STRATEGY_EPOCH;
 }
 
-static int run(void *args, int operands, char **operand, bert_error *e) {
-    (void)operands;
-    arguments *a = args;
-    const common *c = &a->common;
+static int check_usage(arguments *a, const char *name, bert_error *e) {
+    if (!name && a->recipe_file)
+        return fail_usage(e, "%s names no encoder: give a MODEL", a->recipe_file);
+    if (!name) return fail_usage(e, "a MODEL is needed, or a --recipe that names one");
     if (!a->train_file || !*a->training.output_dir)
         return fail_usage(e, "%s is needed", a->train_file ? "-o DIR" : "--train-file FILE");
     if (!known_task(a->data.task))
         return fail_usage(e, "--task is %s, not '%s'", task_names(), a->data.task);
+    if (a->recipe_file && a->data.task)
+        return fail_usage(e, "--recipe says what is learnt, and so does --task: give one of them");
     if (!a->validation_file && a->training.eval_strategy != BERT_STRATEGY_NO)
         return fail_usage(e, "--eval-strategy needs a --validation-file");
+    return 0;
+}
+
+static int train_job(arguments *a, const char *name, job *j, bert_error *e) {
+    const common *c = &a->common;
     if (*a->taken) note(c, "--args: %s", a->taken);
     choose_evaluation(a);
     idle_notes(c, &a->training, &a->given);
-    job j = {0};
     screen s = screen_new(c, &a->training);
     int rc = a->push_to_hub ? prepare_push(a, e) : 0;
-    if (!rc) rc = open_job(a, operand[0], &j, &s, e);
-    if (!rc) rc = train(j.trainer, &s, e);
-    if (rc == BERT_EINTERRUPTED) say_where(a, bert_trainer_get_state(j.trainer), e);
+    if (!rc) rc = open_job(a, name, j, &s, e);
+    if (!rc) rc = train(j->trainer, &s, e);
+    if (rc == BERT_EINTERRUPTED) say_where(a, bert_trainer_get_state(j->trainer), e);
     s.final = true;
-    if (!rc) rc = finish(a, &j, &s, e);
+    if (!rc) rc = finish(a, j, &s, e);
     if (!rc && a->push_to_hub) rc = push_result(a, e);
     progress_clear(&s.bar);
+    return rc;
+}
+
+static int run(void *args, int operands, char **operand, bert_error *e) {
+    arguments *a = args;
+    job j = {0};
+    int rc = open_recipe(a, &j, e);
+    const char *name = operands ? operand[0] : bert_recipe_encoder(j.recipe);
+    if (!rc) rc = check_usage(a, name, e);
+    if (!rc) rc = train_job(a, name, &j, e);
     job_free(&j);
     return rc;
 }
 
 const command train_command = {
     .name = "train",
-    .operands = "MODEL --train-file FILE -o DIR",
+    .operands = "[MODEL] --train-file FILE -o DIR",
     .help = "fine-tune on a labelled file, or pretrain on raw text",
     .more =
         "Labels are classes, numbers (regression) or several at once (multi-label). Ctrl-C ends\n"
         "after the step that is running and leaves a checkpoint. The line at the end is\n"
         "{\"output_dir\":\"..\",\"global_step\":n,\"train_loss\":x,\"eval_accuracy\":x,..}.",
-    .min_operands = 1,
+    .min_operands = 0,
     .max_operands = 1,
     .groups = TAKES_MODEL | TAKES_COLUMNS | TAKES_LABEL | TAKES_LIMIT | TAKES_OUTPUT,
     .options = options,

@@ -283,6 +283,7 @@ typedef enum { BERT_GATE_NONE, BERT_GATE_FIRST, BERT_GATE_SECOND } bert_gate;
 /* Weights, configuration and tokenizer of one checkpoint. The weight file is mapped; shared once
  * opened. */
 typedef struct bert_model bert_model;
+typedef struct bert_recipe bert_recipe; /* bert_train.h */
 
 typedef struct {
     const char *head;   /* NULL: what config.json's architecture says. "none": the bare encoder.
@@ -300,6 +301,9 @@ typedef struct {
     const char *config;
     const bert_device *device; /* where weights lie, sessions run and training happens; NULL: CPU */
     const bert_pull_options *pull; /* fetch what is not in the cache; NULL: an error */
+    /* Its head, unless `head` says another or "none", and its keys of config.json, which `config`
+     * overrules; NULL: none, or that of a model that was saved with one. */
+    const bert_recipe *recipe;
 } bert_model_options;
 /* Seed 42, the rest zero. */
 BERT_API bert_model_options bert_model_default(void);
@@ -320,6 +324,9 @@ BERT_API const bert_device *bert_model_device(const bert_model *m);
 BERT_API const char *bert_model_tokenizer_error(const bert_model *m);
 /* "none", "sequence-classification", ... */
 BERT_API const char *bert_model_head(const bert_model *m);
+/* Texts, or pictures, that a row of its head is made of, each a sequence of its own: those of a
+ * recipe with several views, else 1. */
+BERT_API int32_t bert_model_views(const bert_model *m);
 /* The heads that the model's family has, by name; i counts from 0, NULL past the end. */
 BERT_API const char *bert_model_head_at(const bert_model *m, int i);
 /* id2label, "LABEL_0", ...; NULL past the end. */
@@ -613,7 +620,9 @@ typedef enum {
 } bert_scores;
 /* "default", "none", "sigmoid", "softmax" */
 BERT_API int bert_scores_parse(const char *name, bert_scores *s, bert_error *e);
-/* Head scores for each of n texts: out [n, num_labels]. */
+/* Head scores for each of n texts: out [n, num_labels]. Where bert_model_views() is more than 1, of
+ * each of n rows of so many texts, one row after the other: texts and info [n * views]; a row of which
+ * one text fails has failed, and texts are not read in windows. */
 BERT_API int bert_classify(bert_session *s, const bert_text *texts, int32_t n,
                            const bert_text_options *options, bert_scores scores, float *out,
                            bert_text_info *info, bert_error *e);
@@ -1099,8 +1108,9 @@ typedef struct {
     int code;              /* keep_going: BERT_OK, or why there is no result, */
     const char *message;   /* in words that begin with the path, or "picture i"; the session's */
 } bert_picture_info;
-/* bert_classify() of n pictures: out [n, num_labels]; options and info [n] may be NULL. Files are read
- * by all threads of the session. */
+/* bert_classify() of n pictures, or of n rows of bert_model_views() pictures each: out [n,
+ * num_labels]; options and info [n * views] may be NULL. Files are read by all threads of the
+ * session. */
 BERT_API int bert_classify_pictures(bert_session *s, const bert_picture *pictures, int32_t n,
                                     const bert_picture_options *options, bert_scores scores,
                                     float *out, bert_picture_info *info, bert_error *e);

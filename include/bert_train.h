@@ -398,7 +398,8 @@ typedef struct {
     const bert_config *config;
     /* Of a stock head in this family; NULL: of a head of one's own. */
     const bert_head_layout *layout;
-    bool own_decoder; /* the decoder of masked words is not the table of word embeddings */
+    bool own_decoder;    /* the decoder of masked words is not the table of word embeddings */
+    const void *context; /* bert_head.context */
 } bert_head_site;
 
 /* What the columns of a head's logits are. */
@@ -432,6 +433,7 @@ typedef struct {
     bool pooler;      /* calls bert_pooler(): the pooler is created where the checkpoint lacks it */
     bool first_token; /* reads hidden through bert_cls() and bert_pooler() only: where nobody else
                          wants them, the other rows of the last layer are not computed */
+    const void *context; /* whatever init is to find in site->context */
 } bert_head;
 /* Of the model's head; BERT_OUTPUT_LABELS where it has none. A task of bert.h takes a head by this,
  * whoever wrote it: tag, say, one of BERT_OUTPUT_TAGS. */
@@ -456,6 +458,54 @@ BERT_API double bert_head_items(const bert_model *m, const bert_batch *b);
  * weights and smoothing, or bert_bce_with_logits. */
 BERT_API bert_tensor *bert_problem_loss(bert_tape *t, const char *problem_type, bert_tensor *logits,
                                         const bert_batch *b, double divisor);
+
+/* ---- Recipes: such a head without a line of C, from JSON (docs/heads.md has all keys)
+ *
+ *     {"encoder": "google/vit-base-patch16-224-in21k",
+ *      "inputs": [{"image": "cc"}, {"image": "mlo"}], "pooling": "cls", "combine": "max",
+ *      "head": [{"dropout": 0.5}, {"linear": 1}],
+ *      "problem_type": "multi_label_classification", "label": "cancer"}
+ *
+ *     bert_recipe *r = bert_recipe_open("two_view.json", &e);
+ *     bert_model *base = bert_model_open(bert_recipe_encoder(r),
+ *                                        &(bert_model_options){.head = "none", .recipe = r}, &e);
+ *     bert_dataset *train = bert_dataset_open("train.csv", base,
+ *                                             &(bert_dataset_options){.recipe = r}, &e);
+ *     bert_model *m = bert_dataset_open_model(train, &e);
+ *
+ * A model that was trained so is saved with recipe.json beside config.json, and opened as any other.
+ * Errors name file, line and key. Shared once opened; models and datasets keep what they need. */
+BERT_API bert_recipe *bert_recipe_open(const char *path, bert_error *e);
+/* The same of text; where: what to call it in messages, and the place its files are beside. */
+BERT_API bert_recipe *bert_recipe_parse(const char *json, const char *where, bert_error *e);
+BERT_API void bert_recipe_free(bert_recipe *r);
+/* The text that it was read from. */
+BERT_API const char *bert_recipe_json(const bert_recipe *r);
+/* The name of its model, and the keys of config.json that count instead of that one's, as
+ * bert_model_options.config takes them; NULL: it says none. */
+BERT_API const char *bert_recipe_encoder(const bert_recipe *r);
+BERT_API const char *bert_recipe_config(const bert_recipe *r);
+/* Sequences of a row: 1, or its views, which the shared encoder reads one by one. */
+BERT_API int32_t bert_recipe_views(const bert_recipe *r);
+typedef struct {
+    const char *text, *pair, *image; /* columns; NULL where there is none */
+} bert_recipe_view;
+/* False past the end; of a recipe that says no inputs, of the first already. */
+BERT_API bool bert_recipe_view_at(const bert_recipe *r, int i, bert_recipe_view *out);
+/* What it says of "label" (as bert_dataset_options.label_column), "problem_type", "train_file",
+ * "validation_file" (where they are), "metric", "image_range" ("LOW,HIGH"); NULL: nothing. */
+BERT_API const char *bert_recipe_value(const bert_recipe *r, const char *key);
+/* How many poolings stand side by side in a view's vector, and which. */
+BERT_API int bert_recipe_poolings(const bert_recipe *r, bert_pooling list[BERT_MAX_POOLINGS]);
+/* vectors [n * views, dim] of views to those of rows, in front of the head: out [n,
+ * bert_recipe_combined_size()]. */
+BERT_API int32_t bert_recipe_combined_size(const bert_recipe *r, int32_t dim);
+BERT_API int bert_recipe_combine(const bert_recipe *r, const float *vectors, int32_t n, int32_t dim,
+                                 float *out, bert_error *e);
+/* Its head, for bert_model_open_head(); it stays as long as the recipe does. */
+BERT_API const bert_head *bert_recipe_head(const bert_recipe *r);
+/* What a model was opened or saved with; NULL: none. It is the model's. */
+BERT_API const bert_recipe *bert_model_recipe(const bert_model *m);
 
 /* Optimizer: AdamW as in torch.optim.AdamW. */
 typedef struct {
@@ -514,6 +564,9 @@ typedef struct {
      *                               .task_options = {{"doc_stride", "64"}, {"n_best_size", "10"}}};
      */
     bert_task_option task_options[BERT_TASK_OPTIONS];
+    /* Its inputs, label and problem type count where nothing is said above; NULL: that of the base,
+     * if it has one. */
+    const bert_recipe *recipe;
 } bert_dataset_options;
 BERT_API bert_dataset_options bert_dataset_default(void);
 /* The tasks that can be trained, by name; i counts from 0, NULL past the end. */
@@ -526,6 +579,8 @@ BERT_API const char *bert_dataset_task_at(int i);
  *     (dataset_info.json). A label that is neither a name nor a number of one is an error. Not set:
  *     what the file has.
  *   sequence-classification
+ *     text_views ("a,b"): columns of texts that are the views of a row, each a sequence of its own, for
+ *     a head that joins them; "a+b,c+d": pairs.
  *     label_separator ("|"): a field holds any number of labels: multi-label.
  *     missing_label ("a,b", or "none"): labels that say there is none. Rows that have them are left
  *     out, which is said (bert_dataset_note); so are rows whose label is null or empty. Not set: nan

@@ -16,6 +16,24 @@ static bert_model *open_for(const char *name, bert_dataset **set) {
     return m;
 }
 
+/* bert_train.h, 4: a head from JSON. */
+static void from_a_recipe(const char *own) {
+    bert_error e = {0};
+    bert_recipe *r = bert_recipe_open("two_view.json", &e);
+    bert_model *base = bert_model_open(bert_recipe_encoder(r),
+                                       &(bert_model_options){.head = "none", .recipe = r}, &e);
+    bert_dataset *train =
+        bert_dataset_open("train.csv", base, &(bert_dataset_options){.recipe = r}, &e);
+    bert_model *m = bert_dataset_open_model(train, &e);
+    if (!m) fail_msg("%s", e.message);
+    assert_string_equal(bert_model_path(m), own);
+    assert_int_equal(bert_model_views(m), 2);
+    bert_model_close(m);
+    bert_dataset_free(train);
+    bert_model_close(base);
+    bert_recipe_free(r);
+}
+
 /* bert_train.h, its head: a step. */
 static int step(bert_tape *t, const bert_model *m, bert_batch batch, bert_optimizer *opt, double lr,
                 double max_norm) {
@@ -47,6 +65,15 @@ static void samples_run(void **state) {
     bert_batch batch;
     test_ok(e, bert_loader_get(l, 0, 0, &batch, &e));
     assert_int_equal(step(t, m, batch, opt, 1e-3, 1), 0);
+    char recipe[4400];
+    snprintf(recipe, sizeof recipe,
+             "{\"encoder\": \"%s\", \"inputs\": [{\"text\": \"cc\"}, {\"text\": \"mlo\"}], "
+             "\"combine\": \"max\", \"head\": [{\"dropout\": 0.5}, {\"linear\": 1}], "
+             "\"problem_type\": \"multi_label_classification\", \"label\": \"cancer\"}",
+             d);
+    tiny_write(d, "two_view.json", recipe);
+    tiny_write(d, "train.csv", "cc,mlo,cancer\nw1 w2,w3,0\nw4,w5 w6,1\n");
+    from_a_recipe(d);
     bert_loader_free(l);
     bert_optimizer_free(opt);
     bert_tape_free(t);

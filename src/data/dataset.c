@@ -4,6 +4,7 @@
 #include "base/grow.h"
 #include "data/label_names.h"
 #include "data/label_options.h"
+#include "recipe/recipe.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,7 @@ void bert_dataset_free(bert_dataset *d) {
     free(d->names);
     free(d->where);
     free(d->model);
+    bert_recipe_free(d->recipe);
     bert_grown_free(d->start);
     bert_grown_free(d->row);
     bert_columns_free(&d->columns);
@@ -64,6 +66,8 @@ static int make_set(bert_dataset_builder *b, const bert_task *task, const char *
     d->where = strdup(where);
     d->model = strdup(bert_model_path(b->base));
     d->device = bert_model_device(b->base);
+    if (task->labels == BERT_LABELLED_ROWS && task->outputs == BERT_OUTPUT_LABELS)
+        d->recipe = bert_recipe_share(b->options->recipe);
     return d->where && d->model ? BERT_OK : bert_fail_memory(e, sizeof *d);
 }
 
@@ -265,6 +269,8 @@ bert_model_options bert_dataset_model(const bert_dataset *d) {
     o.head = d->task->name;
     o.trainable = true;
     o.device = d->device;
+    o.recipe = d->recipe;
+    if (d->recipe) o.head = NULL;
     if (!d->task->labels) return o;
     o.num_labels = d->num_labels;
     if (d->task->labels == BERT_LABELLED_ROWS) o.problem_type = bert_problem_name(d->problem);

@@ -12,6 +12,7 @@ struct bert_dataset {
     char *where;               /* the file, for messages */
     char *model;               /* the directory of the checkpoint it was opened against */
     const bert_device *device; /* and its device */
+    bert_recipe *recipe;       /* that its rows are read for, or NULL */
     const bert_task *task;
     bert_problem problem;
     char **names; /* [num_labels] of classes; regression has one, "LABEL_0" */
@@ -98,6 +99,9 @@ int bert_dataset_begin(bert_dataset_builder *b, const char *where, const char *u
  * line: for messages. */
 int bert_dataset_add(bert_dataset_builder *b, const bert_text *text, const bert_text *fields,
                      int64_t line, bert_error *e);
+/* The same of a row that is n texts, each a sequence of its own. */
+int bert_dataset_add_views(bert_dataset_builder *b, const bert_text *texts, int n,
+                           const bert_text *fields, int64_t line, bert_error *e);
 /* A file of labelled rows, with the columns that the options name. */
 bert_reader *bert_dataset_reader(bert_dataset_builder *b, const char *path, bert_error *e);
 /* Says in the set's notes what the reader says of the file. Returns r; or NULL, r is closed then.

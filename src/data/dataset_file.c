@@ -3,6 +3,7 @@
 #include "data/dataset.h"
 #include "data/label_options.h"
 #include "data/predictions.h"
+#include "data/views.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,7 +19,9 @@ static int split_columns(bert_dataset_builder *b, char *names, bert_error *e) {
     return BERT_OK;
 }
 
-static int add_row(bert_dataset_builder *b, const bert_row *row, bert_error *e) {
+/* texts [n]: its views. */
+static int add_row(bert_dataset_builder *b, const bert_row *row, const bert_text *texts, int n,
+                   bert_error *e) {
     int wanted = b->columns ? b->columns_count : 1;
     if (row->labels != wanted)
         return bert_dataset_fail(b, row->line, e, BERT_EFORMAT, "%d label fields, not %d",
@@ -32,19 +35,26 @@ static int add_row(bert_dataset_builder *b, const bert_row *row, bert_error *e) 
     bert_text one, *fields = wanted == 1 ? &one : malloc((size_t)wanted * sizeof *fields);
     if (!fields) return bert_fail_memory(e, (size_t)wanted * sizeof *fields);
     for (int i = 0; i < wanted; i++) fields[i] = bert_text_of(row->label[i]);
-    int rc = bert_dataset_add(b, &row->text, fields, row->line, e);
+    int rc = bert_dataset_add_views(b, texts, n, fields, row->line, e);
     if (fields != &one) free(fields);
     return rc;
 }
 
-bert_reader *bert_dataset_reader(bert_dataset_builder *b, const char *path, bert_error *e) {
-    const bool one_text = b->set->task->labels != BERT_LABELLED_ROWS;
-    const bert_reader_options o = {.text_column = b->options->text_column,
-                                   .pair_column = one_text ? "" : b->options->pair_column,
+/* With these columns instead of those that the options name. */
+static bert_reader *open_reader(bert_dataset_builder *b, const char *path, const char *text,
+                                const char *pair, bert_error *e) {
+    const bert_reader_options o = {.text_column = text,
+                                   .pair_column = pair,
                                    .label_column = b->options->label_column,
                                    .labels = true};
     bert_reader *r = bert_reader_open(path, &o, e);
     return bert_dataset_say_reader(b, r, e);
+}
+
+bert_reader *bert_dataset_reader(bert_dataset_builder *b, const char *path, bert_error *e) {
+    const bool one_text = b->set->task->labels != BERT_LABELLED_ROWS;
+    return open_reader(b, path, b->options->text_column, one_text ? "" : b->options->pair_column,
+                       e);
 }
 
 bert_reader *bert_dataset_say_reader(bert_dataset_builder *b, bert_reader *r, bert_error *e) {
@@ -57,26 +67,48 @@ bert_reader *bert_dataset_say_reader(bert_dataset_builder *b, bert_reader *r, be
     return r;
 }
 
+/* A second column that the reader knows to be read. */
+static const char *second_of(const bert_text_views *v) {
+    return v->pair[0] ? v->pair[0] : v->n > 1 ? v->text[1] : "";
+}
+
 static int read_rows(bert_dataset_builder *b, const char *path, bert_error *e) {
-    bert_reader *r = bert_dataset_reader(b, path, e);
-    if (!r) return e->code;
+    bert_text_views views;
+    bert_text texts[BERT_MOST_VIEWS];
+    int rc = bert_text_views_open(&views, b->options, e);
+    bert_reader *r = rc        ? NULL
+                     : views.n ? open_reader(b, path, views.text[0], second_of(&views), e)
+                               : bert_dataset_reader(b, path, e);
     bert_row row;
-    int rc;
-    while ((rc = bert_reader_next(r, &row, e)) == 1)
-        if ((rc = add_row(b, &row, e))) break;
-    b->set->invalid = bert_reader_invalid(r);
-    b->set->guessed = bert_reader_guessed(r);
+    if (!rc && !r) rc = e->code;
+    while (!rc && (rc = bert_reader_next(r, &row, e)) == 1) {
+        rc = views.n ? bert_text_views_of(&views, b, r, &row, texts, e) : 0;
+        texts[0] = views.n ? texts[0] : row.text;
+        if (!rc) rc = add_row(b, &row, texts, views.n ? views.n : 1, e);
+    }
+    if (r) b->set->invalid = bert_reader_invalid(r);
+    if (r) b->set->guessed = bert_reader_guessed(r);
     bert_reader_close(r);
+    bert_text_views_close(&views);
     return rc;
+}
+
+static int resolve_rows(bert_dataset_builder *b, bert_error *e) {
+    const bert_dataset *like = b->options->like;
+    if (like && like->group != b->set->group)
+        return bert_fail(e, BERT_EINVAL, "%s has %d texts a row, %s %d", b->set->where,
+                         b->set->group, like->where, like->group);
+    return bert_dataset_resolve(b, e);
 }
 
 const bert_task bert_task_sequence_classification = {
     .name = "sequence-classification",
     .pipeline = "text-classification",
     .labels = BERT_LABELLED_ROWS,
-    .options = (const bert_option_row *const[]){bert_label_names_option, bert_label_options, NULL},
+    .options = (const bert_option_row *const[]){bert_label_names_option, bert_label_options,
+                                                bert_text_views_option, NULL},
     .read = read_rows,
-    .resolve = bert_dataset_resolve,
+    .resolve = resolve_rows,
     .predictions = &bert_row_predictions,
 };
 
@@ -86,10 +118,16 @@ bert_dataset *bert_dataset_open(const char *path, const bert_model *base,
     if (bert_need(base, "model to tokenize for", e)) return NULL;
     bert_dataset_options o = options ? *options : bert_dataset_default();
     bert_dataset_builder b;
-    char *names = strdup(o.label_column ? o.label_column : ""), *columns[MAX_COLUMNS];
-    int rc =
-        names ? bert_dataset_begin(&b, path, ":", base, &o, e) : bert_fail_memory(e, MAX_COLUMNS);
-    if (!names) return NULL;
+    char *kept = NULL, *columns[MAX_COLUMNS];
+    if (!o.recipe && !o.task) o.recipe = o.like ? o.like->recipe : bert_model_recipe(base);
+    int rc = bert_recipe_options(o.recipe, &o, &kept, e);
+    char *names = rc ? NULL : strdup(o.label_column ? o.label_column : "");
+    if (!rc && !names) rc = bert_fail_memory(e, MAX_COLUMNS);
+    if (!rc) rc = bert_dataset_begin(&b, path, ":", base, &o, e);
+    if (!names) {
+        free(kept);
+        return NULL;
+    }
     if (!rc && strchr(names, ',')) {
         b.columns = columns;
         rc = split_columns(&b, names, e);
@@ -101,5 +139,6 @@ bert_dataset *bert_dataset_open(const char *path, const bert_model *base,
     else
         bert_dataset_abandon(&b);
     free(names);
+    free(kept);
     return d;
 }

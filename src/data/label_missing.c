@@ -189,6 +189,7 @@ static int leave_out(search *m, bert_error *e) {
         }
         bert_raw_labels_forget(r, m->missing);
         bert_dataset_leave_out(d, out);
+        if (d->task->leave_out) d->task->leave_out(d->state, out);
     }
     free(out);
     free(to);

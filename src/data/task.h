@@ -92,7 +92,9 @@ typedef struct bert_task {
     /* What is done with each batch once it has its rows: numbers in its columns may be changed
      * (masks, augmentation), drawn ones are to be written. NULL: nothing. */
     int (*prepare)(bert_preparation *p, bert_error *e);
-    void (*free_state)(void *state);                /* of d->state; NULL: nothing */
+    void (*free_state)(void *state); /* of d->state; NULL: nothing */
+    /* Rows that are marked have no label and are not there any more; NULL: the state has no rows. */
+    void (*leave_out)(void *state, const bool *out);
     const struct bert_prediction_rows *predictions; /* how they are written; NULL: not at all */
 } bert_task;
 

@@ -261,13 +261,7 @@ static int resolve(bert_dataset_builder *b, bert_error *e) {
     if (like && ((const pictures *)like->state)->views != p->views)
         return bert_fail(e, BERT_EINVAL, "%s has %d views a row, %s %d", b->set->where, p->views,
                          like->where, ((const pictures *)like->state)->views);
-    const int64_t before = b->set->rows;
-    int rc = bert_dataset_resolve(b, e);
-    if (!rc && b->set->rows != before) /* rows without a label left: so do their paths */
-        rc = bert_fail(e, BERT_EUNSUPPORTED,
-                       "%s: %lld rows have no label; leave them out of the file", b->set->where,
-                       (long long)(before - b->set->rows));
-    return rc;
+    return bert_dataset_resolve(b, e);
 }
 
 /* ---- A batch */
@@ -291,6 +285,10 @@ static int prepare(bert_preparation *q, bert_error *e) {
     return rc;
 }
 
+static void leave_out(void *state, const bool *out) {
+    bert_kept_leave_out(&((pictures *)state)->kept, out);
+}
+
 static void free_state(void *state) {
     pictures *p = state;
     bert_ahead_free(p->ahead);
@@ -312,5 +310,6 @@ const bert_task bert_task_image_classification = {
             {.name = BERT_PIXELS, .type = BERT_COLUMN_FLOAT32, .per = BERT_PER_SEQUENCE}, {0}},
     .prepare = prepare,
     .free_state = free_state,
+    .leave_out = leave_out,
     .predictions = &bert_row_predictions,
 };

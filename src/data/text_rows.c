@@ -5,11 +5,9 @@
 #include <string.h>
 
 /* A text, and the second one of a pair. */
-static int keep_text(bert_kept *k, const bert_text *text, int64_t line, bert_error *e) {
-    int rc = bert_kept_row(k, line, e);
-    if (!rc) rc = bert_kept_add(k, text->text, text->bytes, e);
-    if (!rc && text->pair) rc = bert_kept_add(k, text->pair, text->pair_bytes, e);
-    return rc;
+static int keep_text(bert_kept *k, const bert_text *text, bert_error *e) {
+    int rc = bert_kept_add(k, text->text, text->bytes, e);
+    return rc || !text->pair ? rc : bert_kept_add(k, text->pair, text->pair_bytes, e);
 }
 
 /* What a text should not be. */
@@ -27,14 +25,13 @@ static int look_at_text(bert_dataset_builder *b, const bert_text *text, int64_t 
                : bert_dataset_tally(b, line, "with zero bytes in the text, which are dropped", e);
 }
 
-int bert_dataset_add(bert_dataset_builder *b, const bert_text *text, const bert_text *fields,
-                     int64_t line, bert_error *e) {
+/* A sequence of the row; *cut: tokens that it lost. */
+static int add_text(bert_dataset_builder *b, const bert_text *text, int64_t line, int32_t *cut,
+                    bert_error *e) {
     bert_dataset *d = b->set;
     bert_tokenize_options o = bert_tokenize_default();
-    if (!text->text) return bert_dataset_fail(b, line, e, BERT_EINVAL, "the text is NULL");
-    int rc = fields ? bert_labels_add(b, fields, line, e) : BERT_OK;
-    if (rc) return rc == BERT_LABEL_MISSING ? BERT_OK : rc;
-    if ((rc = look_at_text(b, text, line, e))) return rc;
+    int rc = look_at_text(b, text, line, e);
+    if (rc) return rc;
     if (b->options->overflow == BERT_OVERFLOW_TRUNCATE) {
         o.truncation = BERT_TRUNCATE_LONGEST_FIRST;
         o.max_length = d->max_length;
@@ -47,13 +44,32 @@ int bert_dataset_add(bert_dataset_builder *b, const bert_text *text, const bert_
     int32_t full = bert_tokenization_full_length(b->tokenization);
     if (w.n > d->max_length) return bert_dataset_too_long(b, full, line, e);
     if (w.n < 1) return bert_dataset_fail(b, line, e, BERT_EINVAL, "the text has no tokens");
-    rc = bert_dataset_add_sequence(b, w.ids, text->pair ? w.type_ids : NULL, w.n, e);
-    if (!rc && b->options->keep_texts) rc = keep_text(&d->kept, text, line, e);
+    *cut += full - w.n;
+    return bert_dataset_add_sequence(b, w.ids, text->pair ? w.type_ids : NULL, w.n, e);
+}
+
+int bert_dataset_add_views(bert_dataset_builder *b, const bert_text *texts, int n,
+                           const bert_text *fields, int64_t line, bert_error *e) {
+    bert_dataset *d = b->set;
+    int32_t cut = 0;
+    for (int i = 0; i < n; i++)
+        if (!texts[i].text) return bert_dataset_fail(b, line, e, BERT_EINVAL, "the text is NULL");
+    int rc = fields ? bert_labels_add(b, fields, line, e) : BERT_OK;
+    if (rc) return rc == BERT_LABEL_MISSING ? BERT_OK : rc;
+    for (int i = 0; i < n && !rc; i++) rc = add_text(b, &texts[i], line, &cut, e);
+    if (!rc && b->options->keep_texts) rc = bert_kept_row(&d->kept, line, e);
+    for (int i = 0; i < n && !rc && b->options->keep_texts; i++)
+        rc = keep_text(&d->kept, &texts[i], e);
     if (!rc) rc = bert_dataset_end_row(b, e);
     if (rc) return rc;
-    d->truncated += full > w.n;
-    d->dropped += full - w.n;
+    d->truncated += cut > 0;
+    d->dropped += cut;
     return BERT_OK;
+}
+
+int bert_dataset_add(bert_dataset_builder *b, const bert_text *text, const bert_text *fields,
+                     int64_t line, bert_error *e) {
+    return bert_dataset_add_views(b, text, 1, fields, line, e);
 }
 
 bert_dataset *bert_dataset_of(const bert_text *texts, const char *const *labels, int64_t n,
@@ -63,6 +79,9 @@ bert_dataset *bert_dataset_of(const bert_text *texts, const char *const *labels,
     if (bert_need(base, "model to tokenize for", e)) return NULL;
     bert_dataset_options o = options ? *options : bert_dataset_default();
     bert_dataset_builder b;
+    if (!o.recipe && !o.task) o.recipe = o.like ? o.like->recipe : bert_model_recipe(base);
+    if (!o.problem_type) o.problem_type = bert_recipe_value(o.recipe, "problem_type");
+    const int views = (int)bert_recipe_views(o.recipe);
     int rc = bert_dataset_begin(&b, "row", " ", base, &o, e);
     if (!rc && b.set->task->labels != BERT_LABELLED_ROWS)
         rc = bert_fail(e, BERT_EUNSUPPORTED,
@@ -73,7 +92,7 @@ bert_dataset *bert_dataset_of(const bert_text *texts, const char *const *labels,
         if (labels && !labels[i])
             rc = bert_dataset_fail(&b, i, e, BERT_EINVAL, "the row has no label");
         else
-            rc = bert_dataset_add(&b, &texts[i], labels ? &label : NULL, i, e);
+            rc = bert_dataset_add_views(&b, &texts[i * views], views, labels ? &label : NULL, i, e);
     }
     if (!rc) return bert_dataset_finish(&b, e);
     bert_dataset_abandon(&b);

@@ -6,6 +6,7 @@
 #include "models/config_file.h"
 #include "models/pictures.h"
 #include "models/registry.h"
+#include "recipe/recipe.h"
 #include <limits.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -57,20 +58,32 @@ static int tokenizer_finish(tokenizer_job *job, bert_error *e) {
     return bert_fail(e, code, "%s", job->error.message);
 }
 
+/* Keys of config.json that the caller gives, those of its recipe under them. NULL: an error. */
+static json_t *overrides_of(const bert_model_options *o, bert_error *e) {
+    const char *text = o->config ? o->config : "{}", *recipe = bert_recipe_config(o->recipe);
+    json_t *own = bert_json_parse(text, strlen(text), "options.config", e), *under = NULL;
+    if (own && !json_is_object(own))
+        bert_fail(e, BERT_EINVAL, "options.config is no JSON object: %.60s", text);
+    if (own && !e->code && recipe) under = bert_json_parse(recipe, strlen(recipe), "encoder", e);
+    if (under && json_object_update_missing(own, under)) bert_fail_memory(e, strlen(recipe));
+    json_decref(under);
+    if (!e->code) return own;
+    json_decref(own);
+    return NULL;
+}
+
 /* What the caller says of the configuration counts instead of what the file does. */
-static int overrule(bert_model *m, const char *overrides, bert_error *e) {
-    json_t *own = bert_json_parse(overrides, strlen(overrides), "options.config", e);
+static int overrule(bert_model *m, const bert_model_options *o, bert_error *e) {
+    json_t *own = overrides_of(o, e);
     if (!own) return e->code;
-    int rc = json_is_object(own)
-                 ? 0
-                 : bert_fail(e, BERT_EINVAL, "options.config is no JSON object: %.60s", overrides);
+    int rc = 0;
     bert_config before = {0};
     bert_labels labels = {0};
     const bert_arch *arch;
     void *state = NULL;
     if (!rc && json_is_object(m->json)) { /* of the file alone: its layers */
         rc = bert_config_read(m->json, m->folder, &before, &labels, &arch, &state, e);
-        if (!rc && json_object_update(m->json, own)) rc = bert_fail_memory(e, strlen(overrides));
+        if (!rc && json_object_update(m->json, own)) rc = bert_fail_memory(e, sizeof *own);
     }
     if (!rc) m->weights.layers = before.num_hidden_layers;
     bert_labels_free(&labels);
@@ -88,12 +101,49 @@ static int read_config(bert_model *m, const bert_model_options *o, bert_error *e
     } else if (!rc) {
         m->json = bert_pretrained_json(m->from, part, e);
         rc = m->json ? 0 : e->code;
-        if (!rc && o->config) rc = overrule(m, o->config, e);
+        if (!rc && (o->config || bert_recipe_config(o->recipe))) rc = overrule(m, o, e);
         if (!rc) rc = bert_config_read(m->json, path, &m->config, &m->labels, &m->arch, &m->own, e);
     }
     free(path);
     free(part);
     return rc;
+}
+
+/* The recipe that it was saved with. */
+static bert_recipe *saved_recipe(const bert_model *m, bert_error *e) {
+    char *part = bert_path_join(bert_pretrained_folder(m->from), BERT_RECIPE_FILE);
+    char *where = part ? bert_pretrained_where(m->from, part) : NULL, *text = NULL;
+    size_t bytes;
+    bert_recipe *r = NULL;
+    if (!where)
+        bert_fail_memory(e, strlen(m->folder));
+    else if (!bert_pretrained_has(m->from, part))
+        bert_fail(e, BERT_ENOTFOUND, "%s is not there, which says what the head is made of", where);
+    else if (!bert_pretrained_read(m->from, part, 1 << 20, &text, &bytes, e))
+        r = bert_recipe_parse(text, where, e);
+    free(text);
+    free(where);
+    free(part);
+    return r;
+}
+
+/* That of the options, else that which it was saved with. One that cannot be read keeps nobody from
+ * the encoder alone. */
+static int find_recipe(bert_model *m, const bert_model_options *o, bert_error *e) {
+    char saved[BERT_MAX_NAME] = "";
+    bert_error why = {0};
+    if (o->recipe) {
+        m->recipe = bert_recipe_share(o->recipe);
+        return 0;
+    }
+    if (bert_json_string(m->json, BERT_HEAD_KEY, saved, sizeof saved, m->path, &why) ||
+        strcmp(saved, BERT_RECIPE_HEAD))
+        return 0;
+    m->recipe = saved_recipe(m, &why);
+    if (m->recipe) return 0;
+    const bool needed = !o->head || !strcmp(o->head, BERT_RECIPE_HEAD);
+    return needed ? bert_fail(e, why.code, "%s", why.message)
+                  : bert_notes_say(&m->notes, e, "%s", why.message);
 }
 
 static int no_such_head(const bert_model *m, const char *name, bert_error *e) {
@@ -126,6 +176,9 @@ static int choose_head(bert_model *m, const bert_head *own, const char *name, be
     const bert_arch_head *row = NULL;
     const bert_head *head = own;
     char saved[BERT_MAX_NAME];
+    if (!own && m->recipe && (!name || !strcmp(name, BERT_RECIPE_HEAD)))
+        own = bert_recipe_head(m->recipe);
+    if (own) head = own;
     if (!own && !name) {
         int rc = saved_head(m, saved, e);
         if (rc) return rc;
@@ -174,7 +227,9 @@ static int override_labels(bert_model *m, const bert_model_options *o, bert_erro
                          o->num_labels);
     /* transformers makes its scores of a start and an end of num_labels. */
     const bool span = m->head.outputs == BERT_OUTPUT_SPAN;
-    const int32_t n = span ? 2 : o->num_labels;
+    const bool recipe = m->head.context && m->head.context == m->recipe;
+    const int32_t given = recipe ? bert_recipe_outputs(&m->recipe->task) : 0;
+    const int32_t n = span ? 2 : o->num_labels ? o->num_labels : given;
     const char *const *names = span ? NULL : o->label_names;
     if (n && n != c->num_labels) m->weights.resized = true;
     if (n && (names || n != c->num_labels)) {
@@ -187,10 +242,12 @@ static int override_labels(bert_model *m, const bert_model_options *o, bert_erro
         m->head.outputs == BERT_OUTPUT_LABELS || m->head.outputs == BERT_OUTPUT_TAGS;
     if (m->head.name && labelled && refused->code)
         return bert_fail(e, refused->code, "%s", refused->message);
-    const char *problem = o->problem_type ? o->problem_type : c->problem_type;
-    int rc = bert_problem_check(problem, c->num_labels, "options", e);
-    if (!rc && o->problem_type)
-        snprintf(c->problem_type, sizeof c->problem_type, "%s", o->problem_type);
+    /* What the checkpoint was trained for before says nothing of a recipe's head. */
+    const char *own = recipe && o->recipe ? bert_recipe_value(o->recipe, "problem_type") : NULL;
+    if (recipe && o->recipe && !own) own = "";
+    const char *said = o->problem_type ? o->problem_type : own;
+    int rc = bert_problem_check(said ? said : c->problem_type, c->num_labels, "options", e);
+    if (!rc && said) snprintf(c->problem_type, sizeof c->problem_type, "%s", said);
     return rc;
 }
 
@@ -209,6 +266,7 @@ static int make_head(bert_model *m, bert_error *e) {
         .params = m->params,
         .config = &m->config,
         .layout = m->stock ? &m->layout : NULL,
+        .context = m->head.context,
         .own_decoder =
             decoder && (!m->config.tie_word_embeddings || bert_params_differ(m->params, decoder))};
     if (decoder && !m->config.tie_word_embeddings && m->weights.file) {
@@ -255,6 +313,7 @@ static int build(bert_model *m, const bert_model_options *o, bert_error *e) {
 static int open_parts(bert_model *m, const bert_head *own, const bert_model_options *o,
                       bert_error *e) {
     int rc = read_config(m, o, e);
+    if (!rc) rc = find_recipe(m, o, e);
     if (!rc) rc = choose_head(m, own, o->head, e);
     if (!rc) rc = override_labels(m, o, e);
     if (!rc) rc = build(m, o, e);
@@ -364,6 +423,7 @@ void bert_model_close(bert_model *m) {
     json_decref(m->json);
     bert_notes_free(&m->notes);
     bert_sentence_free(&m->sentence);
+    bert_recipe_free(m->recipe);
     free(m->folder);
     bert_pretrained_close(m->from);
     free(m);
@@ -463,12 +523,22 @@ int32_t bert_model_text_limit(const bert_model *m) {
     return limit > 0 && limit < most ? limit : most;
 }
 
+const bert_recipe *bert_model_recipe(const bert_model *m) {
+    return m ? m->recipe : NULL;
+}
+
+int32_t bert_model_views(const bert_model *m) {
+    return m && m->recipe && m->head.context == m->recipe ? bert_recipe_views(m->recipe) : 1;
+}
+
 bert_pooling bert_model_pooling(const bert_model *m, bool *normalize) {
     if (normalize) *normalize = m->sentence.normalize;
+    if (m->recipe) return m->recipe->task.pooling[0];
     return m->sentence.poolings ? m->sentence.pooling[0] : BERT_POOLING_MEAN;
 }
 
 int bert_model_poolings(const bert_model *m, bert_pooling list[BERT_MAX_POOLINGS]) {
+    if (m->recipe) return bert_recipe_poolings(m->recipe, list);
     list[0] = BERT_POOLING_MEAN;
     for (int i = 0; i < m->sentence.poolings; i++) list[i] = m->sentence.pooling[i];
     return m->sentence.poolings ? m->sentence.poolings : 1;

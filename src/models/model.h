@@ -23,6 +23,7 @@ struct bert_model {
     bool stock;     /* the head is of transformers, and layout how the architecture has it */
     bool head_made; /* its init has succeeded */
     void *head_state;
+    bert_recipe *recipe; /* what it was opened or saved with, or NULL */
     bert_tokenizer *tokenizer;
     bert_error tokenizer_error; /* why a tokenizer that is there cannot be used */
     bert_sentence sentence;

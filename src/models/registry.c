@@ -1,6 +1,7 @@
 #include "models/registry.h"
 #include "base/error.h"
 #include "heads/heads.h"
+#include "recipe/recipe.h"
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -38,10 +39,11 @@ int bert_head_register(const bert_head *head, bert_error *e) {
     BERT_DOOR(e);
     if (!head || !head->name || !*head->name || !head->forward)
         return bert_fail(e, BERT_EINVAL, "a head needs a name and a forward function");
-    if (strlen(head->name) >= BERT_MAX_NAME || !strcmp(head->name, "none") || stock(head->name))
+    if (strlen(head->name) >= BERT_MAX_NAME || !strcmp(head->name, "none") || stock(head->name) ||
+        !strcmp(head->name, BERT_RECIPE_HEAD))
         return bert_fail(e, BERT_EINVAL,
                          "a head cannot be called \"%.80s\": names are below %d bytes, and neither "
-                         "\"none\" nor a stock head's",
+                         "\"none\", \"recipe\" nor a stock head's",
                          head->name, BERT_MAX_NAME);
     pthread_mutex_lock(&guard);
     const bert_head *there = own(head->name);

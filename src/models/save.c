@@ -5,6 +5,7 @@
 #include "files/layout.h"
 #include "models/config_file.h"
 #include "models/model.h"
+#include "recipe/recipe.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,6 +28,7 @@ static const char *const tokenizer_files[] = {
 static const char *const other_files[] = {
     "preprocessor_config.json",
     "processor_config.json",
+    BERT_RECIPE_FILE,
     "README.md",
     "LICENSE",
     "LICENSE.txt",
@@ -135,6 +137,17 @@ static int save_config(const bert_model *m, const char *directory, bert_error *e
     return rc;
 }
 
+/* What a head of a recipe is made of. */
+static int save_recipe(const bert_model *m, const char *directory, bert_error *e) {
+    const bert_recipe *r = m->recipe;
+    if (!r || m->head.context != r) return 0;
+    char *path = bert_path_join(directory, BERT_RECIPE_FILE);
+    int rc = path ? bert_write_file(path, r->text, strlen(r->text), e)
+                  : bert_fail_memory(e, strlen(directory));
+    free(path);
+    return rc;
+}
+
 static int save_weights(const bert_model *m, const char *directory, bert_param_filter *keep,
                         void *context, bert_error *e) {
     char *path = bert_path_join(directory, "model.safetensors");
@@ -154,6 +167,7 @@ int bert_model_save_filtered(const bert_model *m, const char *directory, bert_pa
     if (!rc) rc = bert_make_directory(directory, e);
     if (!rc) rc = save_weights(m, directory, keep, context, e);
     if (!rc) rc = save_config(m, directory, e);
+    if (!rc) rc = save_recipe(m, directory, e);
     if (!rc && m->config.num_channels) rc = copy_processor(m, directory, e);
     if (!rc && m->tokenizer) rc = bert_tokenizer_save(m->tokenizer, directory, e);
     if (!rc && !m->tokenizer) rc = copy_tokenizer(m, directory, e);

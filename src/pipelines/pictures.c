@@ -5,6 +5,7 @@
 #include "base/threads.h"
 #include "models/pooling.h"
 #include "models/session.h"
+#include "recipe/recipe.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +34,7 @@ typedef struct {
     /* What becomes of n pictures from `first` on, whose tensors in holds. */
     int (*run)(void *context, int32_t first, const bert_inputs *in, bert_error *e);
     void *context;
+    int32_t views; /* pictures of a row, which stay together */
     int32_t first; /* of those that are being read */
     ready at[AT_ONCE];
 } job;
@@ -148,17 +150,41 @@ static int run_alike(job *j, int32_t i, int32_t n, bert_error *e) {
     return rc;
 }
 
-static bool alike(const ready *a, const ready *b) {
-    return b->pixels && a->height == b->height && a->width == b->width;
+/* Of a row whose pictures are at i. */
+static bool alike(const job *j, const ready *a, int32_t i) {
+    bool all = true;
+    for (const ready *b = &j->at[i]; b < &j->at[i + j->views]; b++)
+        all &= b->pixels && a->height == b->height && a->width == b->width;
+    return all;
+}
+
+/* A row of which one picture failed has failed. */
+static bool is_whole(const job *j, int32_t i) {
+    const bert_picture_info *failed = NULL;
+    bool whole = true;
+    for (int32_t v = i; v < i + j->views; v++) {
+        whole &= j->at[v].pixels != NULL;
+        if (!j->at[v].pixels && !failed && j->info) failed = &j->info[j->first + v];
+    }
+    for (int32_t v = i; v < i + j->views && failed; v++) {
+        j->info[j->first + v].code = failed->code;
+        j->info[j->first + v].message = failed->message;
+    }
+    return whole;
 }
 
 static int run_ready(job *j, int32_t n, bert_error *e) {
     int rc = note_failures(j, n, e);
     for (int32_t i = 0, k; i < n && !rc; i = k) {
-        k = i + 1;
-        if (!j->at[i].pixels) continue;
-        while (k < n && alike(&j->at[i], &j->at[k])) k++;
-        rc = run_alike(j, i, k - i, e);
+        k = i + j->views;
+        if (!is_whole(j, i)) continue;
+        if (!alike(j, &j->at[i], i))
+            rc = bert_fail(e, BERT_EUNSUPPORTED,
+                           "the views of a row are of several sizes (%d x %d, ..): the model reads "
+                           "those of one row in one size",
+                           j->at[i].width, j->at[i].height);
+        while (k < n && !rc && alike(j, &j->at[i], k)) k += j->views;
+        if (!rc) rc = run_alike(j, i, k - i, e);
     }
     for (int32_t i = 0; i < n; i++) free(j->at[i].pixels);
     return rc;
@@ -184,11 +210,18 @@ static int run_all(job *j, bert_error *e) {
     if (j->options.keep_going && !j->info)
         return bert_fail(e, BERT_EINVAL, "keep_going needs info, where failures are noted");
     bert_arena_reset(&s->results);
+    const bert_recipe *r = s->model->recipe;
+    if (r && r->task.ranged && !(j->options.image.range_high > j->options.image.range_low)) {
+        j->options.image.range_low = r->task.range[0];
+        j->options.image.range_high = r->task.range[1];
+    }
+    if (!j->views) j->views = 1;
+    const int32_t most = AT_ONCE / j->views * j->views;
     int rc = need_decoders(j, e);
     if (!rc) rc = find_processor(j, e);
     bert_threads *threads = bert_session_threads(s);
-    for (j->first = 0; j->first < j->n && !rc; j->first += AT_ONCE) {
-        const int32_t n = j->n - j->first < AT_ONCE ? j->n - j->first : AT_ONCE;
+    for (j->first = 0; j->first < j->n && !rc; j->first += most) {
+        const int32_t n = j->n - j->first < most ? j->n - j->first : most;
         rc = bert_session_check(s, e);
         if (rc) break;
         bert_threads_begin(threads, j->first > 0);
@@ -210,19 +243,19 @@ typedef struct {
 static int classify(void *context, int32_t first, const bert_inputs *in, bert_error *e) {
     const classes *c = context;
     const bert_model *m = c->s->model;
-    const int32_t labels = m->config.num_labels;
+    const int32_t labels = m->config.num_labels, rows_in = in->n / bert_model_views(m);
     bert_outputs o;
     int rc = bert_session_run(c->s, in, BERT_WANT_LOGITS | BERT_SKIP_HIDDEN, &o, e);
     if (rc) return rc;
-    if (!o.logits || o.logit_rows != in->n || o.logit_cols != labels)
+    if (!o.logits || o.logit_rows != rows_in || o.logit_cols != labels)
         return bert_fail(
             e, BERT_EUNSUPPORTED,
             "the head of %s (%s) does not give one row of %d scores a picture; train or "
             "open an image-classification head",
             m->path, bert_model_head(m), labels);
-    float *rows = c->out + (size_t)first * (size_t)labels;
-    memcpy(rows, o.logits, (size_t)in->n * (size_t)labels * sizeof *rows);
-    bert_scores_apply(c->scores, &m->config, rows, in->n);
+    float *rows = c->out + (size_t)(first / bert_model_views(m)) * (size_t)labels;
+    memcpy(rows, o.logits, (size_t)rows_in * (size_t)labels * sizeof *rows);
+    bert_scores_apply(bert_recipe_scores(m->recipe, c->scores), &m->config, rows, rows_in);
     return 0;
 }
 
@@ -233,7 +266,14 @@ int bert_classify_pictures(bert_session *s, const bert_picture *pictures, int32_
     if ((unsigned)scores >= BERT_SCORES_COUNT)
         return bert_fail(e, BERT_EINVAL, "there is no function %d of scores", (int)scores);
     classes c = {s, scores, out};
-    job j = {.s = s, .pictures = pictures, .n = n, .info = info, .run = classify, .context = &c};
+    const int32_t views = s ? bert_model_views(s->model) : 1;
+    job j = {.s = s,
+             .pictures = pictures,
+             .n = n * views,
+             .views = views,
+             .info = info,
+             .run = classify,
+             .context = &c};
     j.options = options ? *options : bert_picture_default();
     if (s && n > 0) memset(out, 0, (size_t)n * (size_t)s->model->config.num_labels * sizeof *out);
     return run_all(&j, e);
@@ -282,8 +322,9 @@ static int embed(void *context, int32_t first, const bert_inputs *in, bert_error
 int32_t bert_model_picture_embedding_size(const bert_model *m,
                                           const bert_picture_options *options) {
     if (!m) return 0;
-    const bool pooler =
-        options && options->pooling == BERT_POOLING_POOLER && m->trunk.pooler.weight;
+    bert_pooling p = options ? options->pooling : BERT_POOLING_DEFAULT;
+    if (p == BERT_POOLING_DEFAULT && m->recipe) p = m->recipe->task.pooling[0];
+    const bool pooler = p == BERT_POOLING_POOLER && m->trunk.pooler.weight;
     return pooler ? m->trunk.pooler.weight->rows : m->config.hidden_size;
 }
 
@@ -294,7 +335,9 @@ int bert_embed_pictures(bert_session *s, const bert_picture *pictures, int32_t n
     if (bert_need(s, "session", e)) return BERT_EINVAL;
     job j = {.s = s, .pictures = pictures, .n = n, .info = info, .run = embed};
     j.options = options ? *options : bert_picture_default();
-    const bert_pooling p = j.options.pooling;
+    const bert_recipe *r = s->model->recipe;
+    const bert_pooling p =
+        j.options.pooling == BERT_POOLING_DEFAULT && r ? r->task.pooling[0] : j.options.pooling;
     if (p != BERT_POOLING_DEFAULT && p != BERT_POOLING_CLS && p != BERT_POOLING_MEAN &&
         p != BERT_POOLING_POOLER)
         return bert_fail(e, BERT_EINVAL,
@@ -302,6 +345,7 @@ int bert_embed_pictures(bert_session *s, const bert_picture *pictures, int32_t n
                          bert_pooling_name(p));
     if (p == BERT_POOLING_POOLER && !bert_trunk_pools(&s->model->trunk))
         return bert_fail(e, BERT_EINVAL, "%s has no pooler; use another pooling", s->model->path);
+    j.options.pooling = p;
     vectors v = {s, p, bert_model_picture_embedding_size(s->model, &j.options), out};
     j.context = &v;
     if (n > 0) memset(out, 0, (size_t)n * (size_t)v.size * sizeof *out);

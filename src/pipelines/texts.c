@@ -80,6 +80,7 @@ static int encode(bert_texts *t, bert_error *e) {
 static bool is_full(const bert_texts *t) {
     const int32_t most = t->pack_tokens ? t->pack_tokens : PACK_TOKENS;
     const int32_t batch = t->s->options.batch_tokens;
+    if (t->row > 1 && t->pack.texts % t->row) return false;
     return t->pack.windows &&
            t->pack.start[t->pack.windows] >= (!t->pack_tokens && batch > most ? batch : most);
 }

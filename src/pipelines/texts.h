@@ -23,6 +23,7 @@ typedef struct {
     bool encodings;
     int32_t pack_tokens; /* run at once; 0: as many as are good for most tasks */
     int32_t alike;       /* so many texts are one to who reads messages; 0: 1 */
+    int32_t row;         /* so many texts are in a pack together, or none of them; 0: 1 */
     /* The loop's own. */
     bert_windows pack;
     int32_t max_length, at;      /* the text that is read next, */
