@@ -304,6 +304,9 @@ typedef struct {
     /* Its head, unless `head` says another or "none", and its keys of config.json, which `config`
      * overrules; NULL: none, or that of a model that was saved with one. */
     const bert_recipe *recipe;
+    const char *task; /* of a checkpoint with several tasks: this one alone, as a model of one head,
+                         which is also how it is saved. NULL: the encoder, and its tasks beside it
+                         (bert_model_task()), unless head says something */
 } bert_model_options;
 /* Seed 42, the rest zero. */
 BERT_API bert_model_options bert_model_default(void);
@@ -314,6 +317,15 @@ BERT_API bert_model_options bert_model_default(void);
 BERT_API bert_model *bert_model_open(const char *name_or_path, const bert_model_options *options,
                                      bert_error *e);
 BERT_API void bert_model_close(bert_model *m);
+/* Several tasks over one encoder (bert_model_add_task() in bert_train.h makes them): their names, i
+ * counts from 0, NULL past the end; and a task by its name, a model with a head, labels and problem
+ * type of its own and everything else shared, which sessions and datasets take as any other. It
+ * belongs to m and goes with it: bert_model_close() of it does nothing. NULL: an error that lists
+ * the names. */
+BERT_API const char *bert_model_task_at(const bert_model *m, int i);
+BERT_API bert_model *bert_model_task(const bert_model *m, const char *name, bert_error *e);
+/* The name of a task, or NULL. */
+BERT_API const char *bert_model_task_name(const bert_model *m);
 BERT_API const bert_config *bert_model_config(const bert_model *m);
 /* NULL if the directory has none. */
 BERT_API const bert_tokenizer *bert_model_tokenizer(const bert_model *m);

@@ -445,6 +445,15 @@ BERT_API int bert_head_register(const bert_head *head, bert_error *e);
 /* Opens a checkpoint under a head of one's own, which need not be registered. */
 BERT_API bert_model *bert_model_open_head(const char *name_or_path, const bert_head *head,
                                           const bert_model_options *options, bert_error *e);
+/* One more task over the encoder m, which was opened without a head: under a head of one's own, or
+ * (NULL) the one that options.head names, with the labels and problem type of options (those of
+ * bert_dataset_model(), say; the rest is m's). What m's checkpoint says of a task of that name counts
+ * where options, which may be NULL, say nothing, and its weights are taken. name: letters, digits,
+ * "-" and "_". The head's parameters are called "tasks.NAME.classifier.weight" and so on; saving m
+ * saves all tasks, and transformers still loads the encoder. The task belongs to m, as that of
+ * bert_model_task() does. Not while others use m. */
+BERT_API bert_model *bert_model_add_task(bert_model *m, const char *name, const bert_head *head,
+                                         const bert_model_options *options, bert_error *e);
 /* The model's own head on hidden: its logits. */
 BERT_API bert_tensor *bert_head_forward(bert_tape *t, const bert_model *m, bert_tensor *hidden,
                                         const bert_batch *batch);

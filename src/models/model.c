@@ -101,6 +101,7 @@ static int read_config(bert_model *m, const bert_model_options *o, bert_error *e
     } else if (!rc) {
         m->json = bert_pretrained_json(m->from, part, e);
         rc = m->json ? 0 : e->code;
+        if (!rc && o->task) rc = bert_tasks_choose(m, o->task, e);
         if (!rc && (o->config || bert_recipe_config(o->recipe))) rc = overrule(m, o, e);
         if (!rc) rc = bert_config_read(m->json, path, &m->config, &m->labels, &m->arch, &m->own, e);
     }
@@ -251,6 +252,13 @@ static int override_labels(bert_model *m, const bert_model_options *o, bert_erro
     return rc;
 }
 
+int bert_model_choose_head(bert_model *m, const bert_head *own, const bert_model_options *o,
+                           bert_error *e) {
+    int rc = find_recipe(m, o, e);
+    if (!rc) rc = choose_head(m, own, o->head, e);
+    return rc ? rc : override_labels(m, o, e);
+}
+
 /* The bare encoder has a pooler where the checkpoint has one. */
 static bool wants_pooler(const bert_model *m) {
     char pooler[BERT_MAX_NAME + 16];
@@ -260,7 +268,7 @@ static bool wants_pooler(const bert_model *m) {
                         : !m->weights.file || bert_weight_source_has(&m->weights, pooler);
 }
 
-static int make_head(bert_model *m, bert_error *e) {
+int bert_model_make_head(bert_model *m, bert_error *e) {
     const char *decoder = m->stock ? m->layout.decoder : NULL;
     const bert_head_site site = {
         .params = m->params,
@@ -302,7 +310,8 @@ static int build(bert_model *m, const bert_model_options *o, bert_error *e) {
     if (wants_pooler(m))
         rc = bert_trunk_add_pooler(m->params, &m->config, m->own, prefix, &m->trunk, e);
     w->part = m->params->part = BERT_PART_HEAD;
-    if (!rc && m->head.name) rc = make_head(m, e);
+    if (!rc && m->head.name) rc = bert_model_make_head(m, e);
+    if (!rc && !m->head.name && !o->head) rc = bert_tasks_open(m, e);
     if (!rc && w->packed.copies) rc = bert_model_adopt(m, e);
     if (!rc && w->file) rc = bert_weight_source_finish(w, e);
     if (!rc && w->file) rc = bert_weight_source_check(w, e);
@@ -313,9 +322,7 @@ static int build(bert_model *m, const bert_model_options *o, bert_error *e) {
 static int open_parts(bert_model *m, const bert_head *own, const bert_model_options *o,
                       bert_error *e) {
     int rc = read_config(m, o, e);
-    if (!rc) rc = find_recipe(m, o, e);
-    if (!rc) rc = choose_head(m, own, o->head, e);
-    if (!rc) rc = override_labels(m, o, e);
+    if (!rc) rc = bert_model_choose_head(m, own, o, e);
     if (!rc) rc = build(m, o, e);
     if (!rc) rc = bert_sentence_read(m->from, &m->sentence, e);
     return rc;
@@ -377,6 +384,7 @@ static bert_model *open_model(const char *name, const bert_head *own,
     tokenizer_start(&job);
     rc = open_parts(m, own, &o, e);
     int tokenizer_rc = tokenizer_finish(&job, e);
+    bert_tasks_share(m);
     if (!rc && !tokenizer_rc) rc = take_notes(m, name, e);
     if (!rc && !tokenizer_rc) return m;
     bert_hub_explain(directory, e);
@@ -411,7 +419,8 @@ bert_model *bert_model_open_stored(const char *name, bert_error *e) {
 }
 
 void bert_model_close(bert_model *m) {
-    if (!m) return;
+    if (!m || m->encoder) return; /* tasks go with their encoder */
+    bert_tasks_close(m);
     bert_params_free(m->params);
     bert_trunk_free(&m->trunk);
     if (m->head_made && m->head.free) m->head.free(m->head_state);
@@ -424,6 +433,8 @@ void bert_model_close(bert_model *m) {
     bert_notes_free(&m->notes);
     bert_sentence_free(&m->sentence);
     bert_recipe_free(m->recipe);
+    free(m->task);
+    free(m->scope);
     free(m->folder);
     bert_pretrained_close(m->from);
     free(m);
@@ -481,17 +492,20 @@ int64_t bert_model_parameter_count(const bert_model *m) {
 
 int64_t bert_model_parameter_bytes(const bert_model *m) {
     int64_t n = 0;
+    m = bert_model_root(m);
     for (int i = 0; i < m->weights.used_count; i++) n += (int64_t)m->weights.used[i]->bytes;
     return n;
 }
 
 const char *bert_model_weights(const bert_model *m) {
+    m = bert_model_root(m);
     return m->weights.file ? m->weights.path : NULL;
 }
 
 const char *bert_model_dtype(const bert_model *m) {
     int64_t bytes[BERT_DTYPE_COUNT] = {0};
     int most = BERT_F32;
+    m = bert_model_root(m);
     if (m->weights.packed.copies) return bert_precision_name(m->weights.packed.precision);
     for (int i = 0; i < m->weights.used_count; i++) {
         const bert_stored_tensor *t = m->weights.used[i];
@@ -502,15 +516,17 @@ const char *bert_model_dtype(const bert_model *m) {
 }
 
 const char *bert_model_new_parameter(const bert_model *m, int i) {
+    m = bert_model_root(m);
     return i >= 0 && i < m->weights.added.n ? m->weights.added.items[i] : NULL;
 }
 
 const char *bert_model_unused_tensor(const bert_model *m, int i) {
+    m = bert_model_root(m);
     return i >= 0 && i < m->weights.unused.n ? m->weights.unused.items[i] : NULL;
 }
 
 const char *bert_model_note(const bert_model *m, int i) {
-    return bert_notes_at(&m->notes, i);
+    return bert_notes_at(&bert_model_root(m)->notes, i);
 }
 
 int32_t bert_model_max_length(const bert_model *m) {

@@ -28,10 +28,35 @@ struct bert_model {
     bert_error tokenizer_error; /* why a tokenizer that is there cannot be used */
     bert_sentence sentence;
     bert_notes notes;
+    char *task;          /* its name among several over one encoder, or NULL */
+    char *scope;         /* of that task's parameters */
+    bert_model *encoder; /* of a task that shares everything but the head with it; else NULL */
+    bert_model **tasks;  /* [task_count] that share this model's encoder */
+    int task_count;
 };
 
-/* config.json's key for the name of a head that is not of transformers. */
+/* config.json's keys: for the name of a head that is not of transformers; and for tasks by their
+ * names, each with keys of config.json of its own. */
 #define BERT_HEAD_KEY "bert_head"
+#define BERT_TASKS_KEY "bert_tasks"
+
+/* tasks.c: the tasks that config.json names, over an encoder that is built. */
+int bert_tasks_open(bert_model *m, bert_error *e);
+/* Once the encoder has its tokenizer and the rest of its parts. */
+void bert_tasks_share(bert_model *m);
+/* Puts the keys of that task of config.json in the place of the model's; NULL: of none. */
+int bert_tasks_choose(bert_model *m, const char *name, bert_error *e);
+/* config.json's entry of the tasks, new, or NULL where there are none; bad: memory is out. */
+json_t *bert_tasks_json(const bert_model *m, bool *bad);
+void bert_tasks_close(bert_model *m);
+/* model.c: which head, labels and problem type it has; then makes the head's parameters. */
+int bert_model_choose_head(bert_model *m, const bert_head *own, const bert_model_options *o,
+                           bert_error *e);
+int bert_model_make_head(bert_model *m, bert_error *e);
+/* The model that has the weights. */
+static inline const bert_model *bert_model_root(const bert_model *m) {
+    return m->encoder ? m->encoder : m;
+}
 
 /* Shapes and ids of a batch, before anything is computed from them. */
 int bert_inputs_check(const bert_model *m, const bert_inputs *inputs, bert_error *e);

@@ -131,6 +131,11 @@ static int save_config(const bert_model *m, const char *directory, bert_error *e
     } else if (!rc) {
         json_object_del(json, BERT_HEAD_KEY);
     }
+    bool bad = false;
+    json_t *tasks = rc ? NULL : bert_tasks_json(m, &bad);
+    if (json) json_object_del(json, BERT_TASKS_KEY);
+    if (bad || (tasks && json_object_set_new(json, BERT_TASKS_KEY, tasks)))
+        rc = bert_fail_memory(e, strlen(directory));
     if (!rc) rc = bert_json_save(json, path, e);
     json_decref(json);
     free(path);
@@ -163,6 +168,7 @@ int bert_model_save_filtered(const bert_model *m, const char *directory, bert_pa
     BERT_DOOR(e);
     if (bert_need(m, "model to save", e) || bert_need(directory, "directory", e))
         return BERT_EINVAL;
+    m = bert_model_root(m);
     int rc = bert_packed_refuse(&m->weights.packed, "saved", e);
     if (!rc) rc = bert_make_directory(directory, e);
     if (!rc) rc = save_weights(m, directory, keep, context, e);

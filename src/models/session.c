@@ -28,7 +28,8 @@ bert_session *bert_session_new(const bert_model *m, const bert_session_options *
         return NULL;
     }
     const bert_device *device = m->params->device;
-    if (device->check(o.precision, e) || bert_packed_serves(&m->weights.packed, o.precision, e))
+    if (device->check(o.precision, e) ||
+        bert_packed_serves(&bert_model_root(m)->weights.packed, o.precision, e))
         return NULL;
     if (o.shared) o.threads = bert_threads_count(o.shared);
     if (o.precision == BERT_PRECISION_INT8 && balance(m, &o, e)) return NULL;

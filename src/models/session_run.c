@@ -79,7 +79,7 @@ int bert_session_run_part(bert_session *s, const bert_inputs *inputs, unsigned w
                           e);
     if (!rc && r.keep_turn) rc = run_head(s, &r, out, e);
     if (r.has_turn) bert_threads_end(s->together.tape->threads);
-    if (!rc) rc = bert_weight_source_check(&m->weights, e);
+    if (!rc) rc = bert_weight_source_check(&bert_model_root(m)->weights, e);
     if (rc) {
         *out = (bert_outputs){0};
         return rc;

@@ -86,6 +86,14 @@ static const bert_stored_tensor *find_tensor(const bert_weight_source *s, const 
     return t;
 }
 
+/* One of a head that lies in the file under a name of its own. */
+static const bert_stored_tensor *find_scoped(const bert_weight_source *s, const char *name) {
+    char full[MAX_TENSOR_NAME];
+    if (!s->scope || s->part != BERT_PART_HEAD) return find_tensor(s, name);
+    const int n = snprintf(full, sizeof full, "%s%s", s->scope, name);
+    return n < (int)sizeof full ? bert_tensors_find(s->file, full) : NULL;
+}
+
 /* transformers unties what a file holds twice and differently. */
 bool bert_weight_source_differs(void *context, const char *name) {
     const bert_weight_source *s = context;
@@ -223,7 +231,7 @@ static float *convert(bert_weight_source *s, const bert_stored_tensor *t, size_t
 int bert_weight_source_find(void *context, const char *name, int32_t rows, int32_t cols,
                             const float **value, bert_error *e) {
     bert_weight_source *s = context;
-    const bert_stored_tensor *t = find_tensor(s, name);
+    const bert_stored_tensor *t = find_scoped(s, name);
     const size_t count = (size_t)rows * (size_t)cols;
     if (!t && bert_packed_has(&s->packed, s->arch, name)) return BERT_SOURCE_PACKED;
     const bool grown = s->layers && layer_of(s->arch, name) >= s->layers;
@@ -284,6 +292,7 @@ static bool is_redundant(const bert_weight_source *s, const char *name) {
     const size_t prefix = strlen(a->prefix);
     const char *bare = strncmp(name, a->prefix, prefix) ? name : name + prefix;
     if (a->ignored && !strncmp(bare, a->ignored, strlen(a->ignored))) return true;
+    if (s->scope && !strncmp(name, BERT_TASKS_PREFIX, strlen(BERT_TASKS_PREFIX))) return true;
     if (bert_packed_part(&s->packed, name)) return true;
     if (is_buffer(name)) return true;
     for (const bert_copy *copy = s->arch->copies; copy->name; copy++)

@@ -8,6 +8,9 @@
 #include "tape/params.h"
 #include <stdatomic.h>
 
+/* The parameters of a task's head begin with it, the task's name and a dot. */
+#define BERT_TASKS_PREFIX "tasks."
+
 typedef struct {
     char **items;
     int n, capacity;
@@ -20,6 +23,7 @@ typedef struct {
     bert_part part; /* of what is being made: a missing tensor of the trunk is an error, others are
                        initialised and reported as new */
     bert_packed_weights packed;
+    const char *scope; /* in front of the names of the head's tensors in the file; or NULL */
     bool raw; /* values are only to be saved: they stand for what is stored, whatever its type */
     int32_t layers; /* of the file, where who opens it may want more, which are new then; else 0 */
     bool resized;   /* num_labels is not the checkpoint's: a misshapen tensor of the head is new */

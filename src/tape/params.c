@@ -135,14 +135,8 @@ static float *own_value(bert_params *ps, const bert_param *p, const float *store
     return own;
 }
 
-bert_param *bert_param_new(bert_params *ps, const char *name, int32_t rows, int32_t cols,
-                           bert_init init, bert_error *e) {
-    BERT_DOOR(e);
-    if (!ps || !name || !*name || rows < 1 || cols < 1) {
-        bert_fail(e, BERT_EINVAL, "parameter %s [%d, %d]: a set, a name and a size are needed",
-                  name ? name : "(null)", rows, cols);
-        return NULL;
-    }
+static bert_param *new_param(bert_params *ps, const char *name, int32_t rows, int32_t cols,
+                             bert_init init, bert_error *e) {
     bert_arena_mark names = bert_arena_save(&ps->names);
     bert_param *p = find_or_grow(ps, name, rows, cols, e);
     if (!p) {
@@ -172,6 +166,24 @@ bert_param *bert_param_new(bert_params *ps, const char *name, int32_t rows, int3
         return NULL;
     }
     ps->items[ps->count++] = p;
+    return p;
+}
+
+bert_param *bert_param_new(bert_params *ps, const char *name, int32_t rows, int32_t cols,
+                           bert_init init, bert_error *e) {
+    BERT_DOOR(e);
+    if (!ps || !name || !*name || rows < 1 || cols < 1) {
+        bert_fail(e, BERT_EINVAL, "parameter %s [%d, %d]: a set, a name and a size are needed",
+                  name ? name : "(null)", rows, cols);
+        return NULL;
+    }
+    char *scoped = NULL;
+    if (ps->scope && asprintf(&scoped, "%s%s", ps->scope, name) < 0) {
+        bert_fail_memory(e, strlen(name));
+        return NULL;
+    }
+    bert_param *p = new_param(ps, scoped ? scoped : name, rows, cols, init, e);
+    free(scoped);
     return p;
 }
 

@@ -65,6 +65,7 @@ struct bert_params {
     float initializer_range;
     bert_part part; /* of the parameters that are made now, and their layer */
     int layer;
+    const char *scope; /* in front of their names, or NULL */
     bert_arena names, values, grads;
     bert_memos memos;          /* of every parameter's memo */
     pthread_mutex_t balancing; /* guards balanced, and every parameter's balance until then */
