@@ -54,7 +54,7 @@ const command choose_command = {
     .more = "A line is {\"choice\":i,\"scores\":[..]}, choices from 0.",
     .min_operands = 4,
     .max_operands = -1,
-    .groups = TAKES_MODEL | TAKES_LIMIT | TAKES_SESSION | TAKES_OUTPUT,
+    .groups = TAKES_MODEL | TAKES_LIMIT | TAKES_TASK | TAKES_SESSION | TAKES_OUTPUT,
     .size = sizeof(arguments),
     .run = run_choose,
 };

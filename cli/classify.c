@@ -345,7 +345,7 @@ const command classify_command = {
         "{\"label\":\"..\",\"score\":x,\"top\":[{\"label\":\"..\",\"score\":x}],\"image\":\"..\"}",
     .min_operands = 1,
     .max_operands = -1,
-    .groups = TAKES_MODEL | TAKES_IMAGES | TAKES_INPUT | TAKES_LIMIT | TAKES_STRIDE |
+    .groups = TAKES_MODEL | TAKES_IMAGES | TAKES_INPUT | TAKES_LIMIT | TAKES_STRIDE | TAKES_TASK |
               TAKES_SESSION | TAKES_OUTPUT,
     .options = options,
     .size = sizeof(arguments),

@@ -39,6 +39,7 @@ typedef struct {
     bool json, columns, quiet, offline;
     const char *input, *text_column, *pair_column, *label_column;
     const char *image_column;
+    const char *task;             /* of several in a model */
     double range_low, range_high; /* of 16-bit grey; both 0: of the picture itself */
     bool interpolate, skip_unreadable;
     const char *model; /* where it came as an option, not as the first operand; or NULL */
@@ -53,6 +54,7 @@ enum {
     TAKES_LABEL = 64,   /* --label-column */
     TAKES_MODEL = 128,  /* --offline */
     TAKES_IMAGES = 256, /* --image-column, --image-range .. */
+    TAKES_TASK = 512,   /* --task */
     TAKES_INPUT = TAKES_FILE | TAKES_COLUMNS,
 };
 

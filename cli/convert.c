@@ -139,6 +139,7 @@ static int run(void *args, int operands, char **operand, bert_error *e) {
     a->convert.context = &p;
     signal(SIGINT, stop);
     signal(SIGTERM, stop);
+    a->convert.task = a->common.task;
     rc = bert_convert(from, a->output, &a->convert, &result, e);
     progress_clear(&p);
     return rc ? rc : print(a, &result, e);
@@ -156,7 +157,7 @@ const command convert_command = {
         ".",
     .min_operands = 1,
     .max_operands = 1,
-    .groups = TAKES_MODEL | TAKES_OUTPUT,
+    .groups = TAKES_MODEL | TAKES_TASK | TAKES_OUTPUT,
     .options = options,
     .option_at = option_at,
     .size = sizeof(arguments),

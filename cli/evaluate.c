@@ -98,7 +98,8 @@ const command evaluate_command = {
             "A line is {\"loss\":x,\"accuracy\":x,..,\"majority_accuracy\":x}.",
     .min_operands = 1,
     .max_operands = 1,
-    .groups = TAKES_MODEL | TAKES_INPUT | TAKES_LABEL | TAKES_LIMIT | TAKES_SESSION | TAKES_OUTPUT,
+    .groups = TAKES_MODEL | TAKES_INPUT | TAKES_LABEL | TAKES_LIMIT | TAKES_TASK | TAKES_SESSION |
+              TAKES_OUTPUT,
     .options = options,
     .option_at = option_at,
     .size = sizeof(arguments),

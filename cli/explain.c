@@ -191,7 +191,7 @@ const command explain_command = {
         "up to\n\"output\" less \"base_output\", but for \"delta\".",
     .min_operands = 1,
     .max_operands = -1,
-    .groups = TAKES_MODEL | TAKES_INPUT | TAKES_LIMIT | TAKES_SESSION | TAKES_OUTPUT,
+    .groups = TAKES_MODEL | TAKES_INPUT | TAKES_LIMIT | TAKES_TASK | TAKES_SESSION | TAKES_OUTPUT,
     .options = options,
     .defaults = defaults,
     .size = sizeof(arguments),

@@ -22,6 +22,20 @@ static json_t *labels(const bert_model *m) {
     return a;
 }
 
+/* By their names: head, labels and problem type. */
+static json_t *tasks(const bert_model *m) {
+    json_t *all = json_object();
+    const char *name;
+    for (int i = 0; all && (name = bert_model_task_at(m, i)); i++) {
+        const bert_model *t = bert_model_task(m, name, NULL);
+        const char *problem = bert_model_config(t)->problem_type;
+        json_object_set_new(all, name,
+                            json_pack("{s:s, s:o, s:s*}", "head", bert_model_head(t), "labels",
+                                      labels(t), "problem_type", *problem ? problem : NULL));
+    }
+    return all;
+}
+
 /* "cls,mean", as --pooling takes them. */
 static void join_poolings(const bert_model *m, char *out, size_t capacity) {
     bert_pooling list[BERT_MAX_POOLINGS];
@@ -80,6 +94,7 @@ static json_t *describe(const bert_model *m) {
         if (c->problem_type[0])
             json_object_set_new(o, "problem_type", json_string(c->problem_type));
     }
+    if (bert_model_task_at(m, 0)) json_object_set_new(o, "tasks", tasks(m));
     json_object_set_new(o, "heads", names(bert_model_head_at, m));
     if (!t) json_object_set_new(o, "tokenizer_error", json_string(bert_model_tokenizer_error(m)));
     json_object_set_new(o, "new_parameters", names(bert_model_new_parameter, m));
@@ -98,12 +113,29 @@ static void print_value(const json_t *v) {
         printf("%s", json_is_true(v) ? "yes" : "no");
 }
 
+/* A line each: "sst2: negative, positive". */
+static void print_tasks(const char *key, json_t *tasks) {
+    const char *name;
+    json_t *task, *label;
+    json_object_foreach(tasks, name, task) {
+        size_t i;
+        printf("%-24s %s (%s)", key, name, json_string_value(json_object_get(task, "head")));
+        json_array_foreach(json_object_get(task, "labels"), i, label)
+            printf("%s%s", i ? ", " : ": ", json_string_value(label));
+        printf("\n");
+    }
+}
+
 static int print_columns(json_t *o, bert_error *e) {
     if (!o) return fail_memory(e);
     const char *key;
     json_t *v, *item;
     json_object_foreach(o, key, v) {
         size_t i;
+        if (json_is_object(v)) {
+            print_tasks(key, v);
+            continue;
+        }
         if (json_is_array(v) && !json_array_size(v)) continue;
         printf("%-24s ", key);
         json_array_foreach(v, i, item) {

@@ -30,6 +30,7 @@ static bert_model *open_silently(const char *name, const common *c, const char *
     bert_model_options o = bert_model_default();
     o.head = head;
     o.seed = c->seed;
+    o.task = c->task;
     o.pull = pulling(c);
     bert_model *m = bert_model_open(name, &o, e);
     pulling_done();
@@ -51,15 +52,30 @@ bert_model *open_model(const char *name, const common *c, const char *head, bert
     return m;
 }
 
+/* Of a model without a head: it has several tasks, and nobody said which. */
+static bool says_tasks(const bert_model *m, bert_error *e) {
+    const char *task;
+    char list[200] = "";
+    size_t n = 0;
+    for (int i = 0; (task = bert_model_task_at(m, i)); i++)
+        if (n < sizeof list)
+            n += (size_t)snprintf(list + n, sizeof list - n, "%s%s", i ? ", " : "", task);
+    if (n)
+        fail(e, BERT_EINVAL, "%s holds the tasks %s: --task NAME says which", bert_model_path(m),
+             list);
+    return n > 0;
+}
+
 bert_model *open_head(const char *name, const common *c, const char *head, bert_error *e) {
     bert_model *m = open_model(name, c, head, e);
     const char *missing = m ? bert_model_new_parameter(m, 0) : NULL;
     if (!missing) return m;
     bert_model *own = open_silently(name, c, NULL, NULL); /* m is called by the head it was given */
     const char *has = own ? bert_model_config(own)->architecture : "";
-    fail(e, BERT_EUNSUPPORTED,
-         "%s has no trained %s head (it is a %s): %s is not in it, and results would be random",
-         bert_model_path(m), head, *has ? has : "BertModel", missing);
+    if (!own || !says_tasks(own, e))
+        fail(e, BERT_EUNSUPPORTED,
+             "%s has no trained %s head (it is a %s): %s is not in it, and results would be random",
+             bert_model_path(m), head, *has ? has : "BertModel", missing);
     bert_model_close(own);
     bert_model_close(m);
     return NULL;
@@ -68,6 +84,15 @@ bert_model *open_head(const char *name, const common *c, const char *head, bert_
 /* A model under the head its configuration names. */
 bert_model *open_own_head(const char *name, const common *c, bert_error *e) {
     bert_model *m = open_model(name, c, NULL, e);
+    const char *only = m && !bert_model_task_at(m, 1) ? bert_model_task_at(m, 0) : NULL;
+    if (only) {
+        char task[BERT_MAX_NAME];
+        snprintf(task, sizeof task, "%s", only);
+        common of_it = *c;
+        of_it.task = task;
+        bert_model_close(m);
+        m = open_silently(name, &of_it, NULL, e);
+    }
     if (m && bert_model_new_parameter(m, 0))
         note(c, "%s is not in %s: it starts from random numbers, and results mean nothing",
              bert_model_new_parameter(m, 0), bert_model_path(m));
@@ -91,7 +116,8 @@ static const char *advice(const bert_model *m) {
 bert_model *open_trained(const char *name, const common *c, bert_error *e) {
     bert_model *m = open_own_head(name, c, e);
     if (!m || strcmp(bert_model_head(m), "none")) return m;
-    fail(e, BERT_EUNSUPPORTED, "%s has no head to evaluate; %s", bert_model_path(m), advice(m));
+    if (!says_tasks(m, e))
+        fail(e, BERT_EUNSUPPORTED, "%s has no head to evaluate; %s", bert_model_path(m), advice(m));
     bert_model_close(m);
     return NULL;
 }
@@ -101,9 +127,10 @@ bert_model *open_classifier(const char *name, const common *c, bert_error *e) {
     const bool labels =
         m && strcmp(bert_model_head(m), "none") && bert_model_head_outputs(m) == BERT_OUTPUT_LABELS;
     if (!m || labels) return m;
-    fail(e, BERT_EUNSUPPORTED, "%s has no %s head (its head: %s); %s", bert_model_path(m),
-         takes_pictures(m) ? "image-classification" : "sequence-classification", bert_model_head(m),
-         advice(m));
+    if (!says_tasks(m, e))
+        fail(e, BERT_EUNSUPPORTED, "%s has no %s head (its head: %s); %s", bert_model_path(m),
+             takes_pictures(m) ? "image-classification" : "sequence-classification",
+             bert_model_head(m), advice(m));
     bert_model_close(m);
     return NULL;
 }

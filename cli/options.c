@@ -118,6 +118,8 @@ static const option shared[] = {
      set_count, AT(batch_tokens), TAKES_SESSION},
     {"seed", 0, "N", "of weights that the model does not hold (default: 42)", set_seed, AT(seed),
      TAKES_SESSION},
+    {"task", 0, "NAME", "which one, of a model with several tasks", set_string, AT(task),
+     TAKES_TASK},
     {"offline", 0, NULL, "fetch nothing: what is in the cache, or an error (HF_HUB_OFFLINE=1)",
      set_true, AT(offline), TAKES_MODEL},
     {"json", 0, NULL, "JSON lines on a terminal too", set_true, AT(json), TAKES_OUTPUT},

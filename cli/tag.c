@@ -100,7 +100,8 @@ const command tag_command = {
             "offsets in code points, texts from 0; without aggregation also the token's \"index\".",
     .min_operands = 1,
     .max_operands = -1,
-    .groups = TAKES_MODEL | TAKES_INPUT | TAKES_LIMIT | TAKES_STRIDE | TAKES_SESSION | TAKES_OUTPUT,
+    .groups = TAKES_MODEL | TAKES_INPUT | TAKES_LIMIT | TAKES_STRIDE | TAKES_TASK | TAKES_SESSION |
+              TAKES_OUTPUT,
     .options = options,
     .size = sizeof(arguments),
     .run = run,

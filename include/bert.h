@@ -377,6 +377,7 @@ typedef struct {
     /* Unless NULL, told after each tensor how much is written; not 0: stop, and leave nothing. */
     int (*progress)(void *context, int64_t bytes, int64_t total);
     void *context;
+    const char *task; /* of a checkpoint with several tasks: this one alone; NULL: all of it */
 } bert_convert_options;
 BERT_API bert_convert_options bert_convert_default(void);
 typedef struct {

@@ -1,7 +1,5 @@
 /* Several tasks over one encoder: heads, labels and parameters of their own, in one directory. */
-#include "tiny.h"
-#include <bert_train.h>
-#include <jansson.h>
+#include "tool.h"
 #include <math.h>
 
 #define SINGLE "single_label_classification"
@@ -9,17 +7,17 @@
 /* One linear over the first token. */
 typedef struct {
     bert_linear out;
-} line;
+} one_linear;
 
 static int init(void *self, const bert_head_site *site, bert_error *e) {
     return bert_linear_new(site->params, "out", site->config->hidden_size, site->config->num_labels,
-                           &((line *)self)->out, e);
+                           &((one_linear *)self)->out, e);
 }
 
 static bert_tensor *forward(void *self, bert_tape *t, const bert_model *m, bert_tensor *hidden,
                             const bert_batch *b) {
     (void)m;
-    return bert_linear_apply(t, ((line *)self)->out, bert_cls(t, hidden, &b->inputs));
+    return bert_linear_apply(t, ((one_linear *)self)->out, bert_cls(t, hidden, &b->inputs));
 }
 
 static bert_tensor *loss(void *self, bert_tape *t, bert_tensor *logits, const bert_batch *b,
@@ -29,7 +27,7 @@ static bert_tensor *loss(void *self, bert_tape *t, bert_tensor *logits, const be
 }
 
 static const bert_head own = {.name = "test-line",
-                              .state_size = sizeof(line),
+                              .state_size = sizeof(one_linear),
                               .init = init,
                               .forward = forward,
                               .loss = loss,
@@ -176,7 +174,8 @@ static void encoder_alone_is_saved_without(void **state) {
     test_remove(dir);
 }
 
-static void expect(bert_model *m, const char *name, const bert_model_options *o, const char *says) {
+static void refuses(bert_model *m, const char *name, const bert_model_options *o,
+                    const char *says) {
     bert_error e = {0};
     assert_null(bert_model_add_task(m, name, NULL, o, &e));
     if (!strstr(e.message, says)) fail_msg("%s", e.message);
@@ -189,16 +188,16 @@ static void errors_say_what(void **state) {
     tiny_model(dir, 2, "", 0);
     bert_model *m = encoder_of(dir, false);
     const bert_model_options o = {.head = "sequence-classification"};
-    expect(m, "a.b", &o, "cannot be called \"a.b\"");
-    expect(m, "", &o, "cannot be called");
-    expect(m, "a", NULL, "task a: a task needs a head");
-    expect(m, "a", &(bert_model_options){.head = "no-such"}, "task a: there is no head");
+    refuses(m, "a.b", &o, "cannot be called \"a.b\"");
+    refuses(m, "", &o, "cannot be called");
+    refuses(m, "a", NULL, "task a: a task needs a head");
+    refuses(m, "a", &(bert_model_options){.head = "no-such"}, "task a: there is no head");
     add(m, "a", NULL, &o);
-    expect(m, "a", &o, "there is a task \"a\" already");
+    refuses(m, "a", &o, "there is a task \"a\" already");
     assert_null(bert_model_task(m, "b", &e));
     assert_non_null(strstr(e.message, "has no task \"b\"; its tasks are a"));
     bert_model *headed = bert_model_open(dir, NULL, NULL);
-    expect(headed, "a", &o, "has a head");
+    refuses(headed, "a", &o, "has a head");
     bert_model_close(headed);
 
     snprintf(to, sizeof to, "%s/saved", dir);
@@ -213,11 +212,60 @@ static void errors_say_what(void **state) {
     test_remove(dir);
 }
 
+/* The tool picks one, and says which there are. */
+static void tool_picks_one(void **state) {
+    (void)state;
+    home = test_directory();
+    char to[4200];
+    bert_error e = {0};
+    tiny_model(home, 2, "", 0);
+    bert_model *m = encoder_of(home, false);
+    add(m, "colour", NULL,
+        &(bert_model_options){
+            .head = "sequence-classification", .num_labels = 3, .label_names = colours});
+    add(m, "words", NULL, &(bert_model_options){.head = "token-classification"});
+    snprintf(to, sizeof to, "%s/m", home);
+    assert_int_equal(bert_model_save(m, to, &e), 0);
+    bert_model_close(m);
+    expect(1, bert("classify m w1"));
+    says(err, "holds the tasks colour, words: --task NAME says which");
+    expect(1, bert("classify m w1 --task no"));
+    says(err, "has no task \"no\"; its tasks are colour, words");
+    expect(0, bert("classify m w1 --task colour"));
+    says(out, "\"green\":");
+    expect(0, bert("tag m w1 --task words --aggregation none"));
+    says(out, "LABEL_");
+    expect(0, bert("info m"));
+    says(out, "\"tasks\":{\"colour\":{\"head\":\"sequence-classification\",\"labels\":[\"red\",");
+    expect(0, bert("info m --columns"));
+    says(out, "colour (sequence-classification): red, green, blue");
+    expect(0, bert("embed m w1"));
+    tiny_write(home, "rows.csv", "text,label\nw1,red\nw2 w3,blue\n");
+    expect(0, bert("evaluate m -i rows.csv --task colour"));
+    says(out, "\"accuracy\"");
+
+    expect(0, bert("classify m w1 --task colour"));
+    char *was = strdup(out);
+    expect(0, bert("convert m -o one --task colour"));
+    expect(0, bert("classify one w1"));
+    assert_string_equal(out, was);
+    assert_string_equal(err, "");
+    expect(0, bert("info one"));
+    says(out, "\"architecture\":\"BertForSequenceClassification\"");
+    says(out, "\"unused_tensors\":[]");
+    expect(0, bert("convert m -o whole"));
+    expect(0, bert("classify whole w1 --task colour"));
+    assert_string_equal(out, was);
+    free(was);
+    test_remove(home);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(they_are_saved_and_found_again),
         cmocka_unit_test(encoder_alone_is_saved_without),
         cmocka_unit_test(errors_say_what),
+        cmocka_unit_test(tool_picks_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

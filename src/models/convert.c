@@ -366,9 +366,10 @@ int bert_convert(const char *name_or_path, const char *to, const bert_convert_op
     if (!rc) rc = check_name(name_or_path, to, form, e);
     if (!rc) rc = check_free(to, form->file, e);
     char *place = rc ? NULL : place_of(to, e);
+    const bert_model_options used = {.task = o.task};
     if (place)
-        s.model = form->stored ? bert_model_open_stored(name_or_path, e)
-                               : bert_model_open(name_or_path, NULL, e);
+        s.model = form->stored ? bert_model_open_stored(name_or_path, o.task, e)
+                               : bert_model_open(name_or_path, &used, e);
     rc = s.model ? write_form(&s, form, place, e) : e->code;
     if (!rc && result) *result = s.result;
     bert_model_close(s.model);

@@ -408,8 +408,9 @@ bert_model *bert_model_open_head(const char *name_or_path, const bert_head *head
     return open_model(name_or_path, head, options, false, e);
 }
 
-bert_model *bert_model_open_stored(const char *name, bert_error *e) {
+bert_model *bert_model_open_stored(const char *name, const char *task, bert_error *e) {
     bert_model_options o = bert_model_default();
+    o.task = task;
     bert_error why = {0}, bare = {0};
     bert_model *m = open_model(name, NULL, &o, true, &why);
     o.head = "none";

@@ -66,8 +66,8 @@ const bert_tokenizer *bert_model_need_tokenizer(const bert_model *m, bert_error 
  * and never more than the model's. */
 int32_t bert_model_text_limit(const bert_model *m);
 /* A model to be saved, not used: its weights as they are stored (bert_weight_source_stored()), under
- * the head that config.json names, or none where that cannot be had. */
-bert_model *bert_model_open_stored(const char *name, bert_error *e);
+ * the head that config.json names, or none where that cannot be had; task: as in the options. */
+bert_model *bert_model_open_stored(const char *name, const char *task, bert_error *e);
 /* The files beside config.json and the weights, as they are: tokenizer, sentence-transformers',
  * model card. */
 int bert_model_copy_files(const bert_model *m, const char *directory, bert_error *e);

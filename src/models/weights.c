@@ -277,6 +277,11 @@ static bool is_used(const bert_weight_source *s, const bert_stored_tensor *t) {
     return false;
 }
 
+/* Another one than that which is meant. */
+static bool is_of_task(const bert_weight_source *s, const char *name) {
+    return s->scope && !strncmp(name, BERT_TASKS_PREFIX, strlen(BERT_TASKS_PREFIX));
+}
+
 /* No weights: the numbers 0, 1, 2, ..., zeros, and what follows from the configuration, that
  * transformers 3 and 4 stored. */
 static bool is_buffer(const char *name) {
@@ -292,7 +297,7 @@ static bool is_redundant(const bert_weight_source *s, const char *name) {
     const size_t prefix = strlen(a->prefix);
     const char *bare = strncmp(name, a->prefix, prefix) ? name : name + prefix;
     if (a->ignored && !strncmp(bare, a->ignored, strlen(a->ignored))) return true;
-    if (s->scope && !strncmp(name, BERT_TASKS_PREFIX, strlen(BERT_TASKS_PREFIX))) return true;
+    if (is_of_task(s, name)) return true;
     if (bert_packed_part(&s->packed, name)) return true;
     if (is_buffer(name)) return true;
     for (const bert_copy *copy = s->arch->copies; copy->name; copy++)
@@ -310,7 +315,7 @@ const bert_stored_tensor *bert_weight_source_stored(const bert_weight_source *s,
 }
 
 bool bert_weight_source_keeps(const bert_weight_source *s, const bert_stored_tensor *t) {
-    if (is_used(s, t)) return false;
+    if (is_used(s, t) || is_of_task(s, t->name)) return false;
     for (const bert_copy *copy = s->arch->copies; copy->name; copy++) {
         const bert_stored_tensor *stored = bert_tensors_find(s->file, copy->name),
                                  *original = find_original(s, copy->original);
