@@ -14,6 +14,7 @@ typedef struct {
     common common;
     bert_dataset_options data;
     const char *train_file, *validation_file, *recipe_file;
+    bert_data_split_options split; /* part 0: none */
     bert_training_args training;
     given_arguments given;
     bool eval_is_set, from_scratch;
@@ -84,6 +85,15 @@ static int set_arguments_file(const option *o, void *target, const char *value, 
     return rc;
 }
 
+static int set_part(const option *o, void *target, const char *value, bert_error *e) {
+    bert_data_split_options *split = target;
+    char *end;
+    split->part = strtod(value, &end);
+    if (end != value && !*end && split->part > 0 && split->part < 1) return 0;
+    return fail(e, BERT_EINVAL, "--%s is a part of the rows between 0 and 1, not '%s'", o->name,
+                value);
+}
+
 static const option options[] = {
     {"output-dir", 'o', "DIR", "where checkpoints and the trained model go (needed)", set_argument,
      0, 0},
@@ -97,6 +107,14 @@ static const option options[] = {
      "the head, the columns that it reads and what it learns, in JSON (docs/heads.md); MODEL "
      "replaces its encoder, and options overrule it",
      set_string, offsetof(arguments, recipe_file), 0},
+    {"validation-split", 0, "PART",
+     "instead of a validation file: this part of the rows (0.1), drawn from the seed, each label "
+     "in "
+     "its proportion",
+     set_part, offsetof(arguments, split), 0},
+    {"group-column", 0, "NAME",
+     "with --validation-split: rows with the same value there (a patient) are on the same side",
+     set_string, offsetof(arguments, split.group_column), 0},
     {"problem-type", 0, "NAME",
      "single_label_classification, multi_label_classification or "
      "regression (default: by the labels)",
@@ -187,6 +205,7 @@ static int train(bert_trainer *t, screen *s, bert_error *e) {
 typedef struct {
     bert_recipe *recipe;
     bert_model *base, *model;
+    bert_data_split *split;
     bert_dataset *train, *validation;
     bert_trainer *trainer;
 } job;
@@ -196,6 +215,7 @@ static void job_free(job *j) {
     bert_model_close(j->model);
     bert_dataset_free(j->validation);
     bert_dataset_free(j->train);
+    bert_data_split_free(j->split);
     bert_model_close(j->base);
     bert_recipe_free(j->recipe);
 }
@@ -208,7 +228,8 @@ static int open_recipe(arguments *a, job *j, bert_error *e) {
     const char *metric = bert_recipe_value(r, "metric");
     a->data.recipe = r;
     if (!a->train_file) a->train_file = bert_recipe_value(r, "train_file");
-    if (!a->validation_file) a->validation_file = bert_recipe_value(r, "validation_file");
+    if (!a->validation_file && !(a->split.part > 0))
+        a->validation_file = bert_recipe_value(r, "validation_file");
     if (!metric || *a->training.metric_for_best_model) return 0;
     return bert_training_set(&a->training, "metric_for_best_model", metric, e);
 }
@@ -230,22 +251,41 @@ static void imbalance_note(const arguments *a, const bert_dataset *d) {
          *a->training.class_weights ? "" : "; --class-weights auto makes up for it");
 }
 
+static bool validates(const arguments *a) {
+    return a->validation_file || a->split.part > 0;
+}
+
+/* Rows of the training file are held out. */
+static int split_data(arguments *a, job *j, bert_dataset_options *o, bert_error *e) {
+    if (!(a->split.part > 0)) return 0;
+    a->split.seed = (uint64_t)a->training.seed;
+    j->split = bert_data_split_new(a->train_file, j->base, o, &a->split, e);
+    o->split = j->split;
+    if (!j->split) return BERT_EINVAL;
+    note(&a->common, "%-10s %s", "split", bert_data_split_note(j->split));
+    return 0;
+}
+
 static int open_data(arguments *a, job *j, bert_error *e) {
     const common *c = &a->common;
     bert_dataset_options o = dataset_options(c, &a->data);
+    int rc = split_data(a, j, &o, e);
+    if (rc) return rc;
     j->train = bert_dataset_open(a->train_file, j->base, &o, e);
     if (!j->train) return BERT_EINVAL;
     dataset_note(c, "train", j->train);
     imbalance_note(a, j->train);
-    if (!a->validation_file) return 0;
+    if (!validates(a)) return 0;
     o.like = j->train;
-    j->validation = bert_dataset_open(a->validation_file, j->base, &o, e);
+    o.held_out = true;
+    j->validation = bert_dataset_open(o.split ? a->train_file : a->validation_file, j->base, &o, e);
     if (!j->validation) return BERT_EINVAL;
     dataset_note(c, "validation", j->validation);
     int64_t same = bert_dataset_duplicates(j->train, j->validation, e);
     if (same < 0) return (int)same;
     if (same)
-        note(c, "%lld rows of the validation file are also in the training file", (long long)same);
+        note(c, "%lld rows of the validation %s are also %s", (long long)same,
+             o.split ? "part" : "file", o.split ? "trained on" : "in the training file");
     return 0;
 }
 
@@ -422,9 +462,17 @@ static int push_result(const arguments *a, bert_error *e) {
     return rc;
 }
 
+/* A folder of pictures may hold its validation data itself. */
+static void find_validation(arguments *a) {
+    char folder[4096];
+    if (validates(a) || !bert_picture_split(a->train_file, "validation", folder, sizeof folder))
+        return;
+    a->validation_file = a->train_file;
+}
+
 /* With validation data and no word on when: how often is a word, else every epoch. */
 static void choose_evaluation(arguments *a) {
-    if (a->eval_is_set || !a->validation_file) return;
+    if (a->eval_is_set || !validates(a)) return;
     a->training.eval_strategy =
         a->training.eval_steps > 0 ? BERT_STRATEGY_STEPS : BERT_STRATEGY_EPOCH;
 }
@@ -439,8 +487,13 @@ static int check_usage(arguments *a, const char *name, bert_error *e) {
         return fail_usage(e, "--task is %s, not '%s'", task_names(), a->data.task);
     if (a->recipe_file && a->data.task)
         return fail_usage(e, "--recipe says what is learnt, and so does --task: give one of them");
-    if (!a->validation_file && a->training.eval_strategy != BERT_STRATEGY_NO)
-        return fail_usage(e, "--eval-strategy needs a --validation-file");
+    if (a->validation_file && a->split.part > 0)
+        return fail_usage(e, "--validation-file and --validation-split both say what is held out");
+    if (a->split.group_column && !(a->split.part > 0))
+        return fail_usage(e, "--group-column is of --validation-split");
+    find_validation(a);
+    if (!validates(a) && a->training.eval_strategy != BERT_STRATEGY_NO)
+        return fail_usage(e, "--eval-strategy needs a --validation-file or --validation-split");
     return 0;
 }
 

@@ -1091,6 +1091,10 @@ BERT_API bert_picture_reader *bert_picture_reader_open(const char *path,
 BERT_API void bert_picture_reader_close(bert_picture_reader *r);
 /* 1 and *row, valid until the next call; 0 at the end; or a negative error. Files are not opened. */
 BERT_API int bert_picture_reader_next(bert_picture_reader *r, bert_picture_row *row, bert_error *e);
+/* A folder whose folders are splits (train, validation, test, also called training, valid, val, dev, testing)
+ * with classes or a metadata.csv in them: the one for "train", "validation" or "test". False: it is no
+ * such folder, or has no such split. */
+BERT_API bool bert_picture_split(const char *path, const char *split, char *out, size_t capacity);
 /* The number of a table's column by its name, or -1. */
 BERT_API int bert_picture_reader_column(const bert_picture_reader *r, const char *name);
 /* The file of the table, for messages; NULL: a folder without one. */

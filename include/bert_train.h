@@ -563,7 +563,10 @@ typedef struct {
     int32_t max_length; /* tokens, specials included; 0: the checkpoint's limit */
     bert_overflow overflow; /* for longer texts: BERT_OVERFLOW_ERROR (default) or _TRUNCATE */
     bool keep_texts;        /* what each row says is kept, as predictions need it */
-    bool allow_one_class;   /* else a set in which every row has the same label is an error, as
+    /* Only rows of one part of a split of this file: those that are held out, or the others. NULL: all. */
+    const struct bert_data_split *split;
+    bool held_out;
+    bool allow_one_class; /* else a set in which every row has the same label is an error, as
                                training on it learns nothing; not looked at with like and
                                model_labels */
     /* The options that the task has beside these (the next comment says which), up to a NULL name;
@@ -578,6 +581,23 @@ typedef struct {
     const bert_recipe *recipe;
 } bert_dataset_options;
 BERT_API bert_dataset_options bert_dataset_default(void);
+/* Rows of a file that are held out, for validation: whole groups, each label in its proportion as far
+ * as groups allow it, drawn from the seed. Of sequence- and image-classification. The file is opened twice
+ * with .split set: without held_out to train on, with held_out and .like to validate. */
+typedef struct bert_data_split bert_data_split;
+typedef struct {
+    double part; /* of the rows, between 0 and 1 */
+    uint64_t seed;
+    const char
+        *group_column; /* rows with the same value there are on the same side; NULL: rows are by
+                                 themselves */
+} bert_data_split_options;
+BERT_API bert_data_split *bert_data_split_new(const char *path, const bert_model *base,
+                                              const bert_dataset_options *options,
+                                              const bert_data_split_options *split, bert_error *e);
+BERT_API void bert_data_split_free(bert_data_split *s); /* once the datasets are open */
+BERT_API const char *
+bert_data_split_note(const bert_data_split *s); /* what is held out, in words */
 /* The tasks that can be trained, by name; i counts from 0, NULL past the end. */
 BERT_API const char *bert_dataset_task_at(int i);
 /* Options of tasks, as flags, JSON and help of bert train have them, too:

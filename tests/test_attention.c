@@ -151,6 +151,63 @@ static void attention_at_every_precision(void **state) {
     free(qkv), free(dout), free(out), free(dqkv), free(lse), free(want), free(dwant);
 }
 
+/* The largest that is off, of some queries of one head by the definition. */
+static void check_some_queries(int len, int size, const float *qkv, const float *out) {
+    enum { EVERY = 41 };
+    double *p = calloc((size_t)len, sizeof *p);
+    for (int i = 0; i < len; i += EVERY) {
+        const float *q = qkv + (size_t)i * 3 * (size_t)size;
+        double top = -1e300, total = 0;
+        for (int j = 0; j < len; j++) {
+            const float *k = qkv + (size_t)j * 3 * (size_t)size + size;
+            p[j] = 0;
+            for (int d = 0; d < size; d++) p[j] += (double)q[d] * (double)k[d] / sqrt(size);
+            top = fmax(top, p[j]);
+        }
+        for (int j = 0; j < len; j++) total += p[j] = exp(p[j] - top);
+        for (int d = 0; d < size; d++) {
+            double v = 0;
+            for (int j = 0; j < len; j++)
+                v += p[j] / total *
+                     (double)qkv[(size_t)j * 3 * (size_t)size + 2 * (size_t)size + (size_t)d];
+            close_to(out[(size_t)i * (size_t)size + (size_t)d], v, 1e-5, 3e-6, "attention");
+        }
+    }
+    free(p);
+}
+
+/* Heads and lengths of models of pictures: 224, 384 and (DINOv2) 518 pixels a side. Where tiles are emulated the
+ * shortest. */
+static void heads_and_lengths_of_pictures(void **state) {
+    (void)state;
+    static const int32_t sizes[] = {48, 64, 72, 80, 88, 96, 104, 128, 160, 192, 256},
+                         lengths[] = {197, 577, 1370};
+    const bool emulated = test_emulated;
+    for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
+        for (int l = 0; l < (emulated ? 1 : 3); l++) {
+            const int32_t size = sizes[s], len = lengths[l], start[] = {0, len};
+            const size_t n = (size_t)len * (size_t)size;
+            float *qkv = randoms(3 * n, 1), *dout = randoms(n, 1), *out = zeros(n),
+                  *dqkv = zeros(3 * n), *lse = zeros((size_t)len);
+            const bert_attention_plan plan = {
+                .heads = 1, .head_size = size, .start = start, .n = 1};
+            bert_threads *t = bert_threads_new(2, NULL);
+            assert_int_equal(bert_attention_forward(t, &plan, qkv, out, lse, NULL), 0);
+            check_some_queries(len, size, qkv, out);
+            if (!l) { /* by the definition, all of it */
+                double *want = calloc(n, sizeof *want), *dwant = calloc(3 * n, sizeof *dwant);
+                reference_attention(1, start, 1, size, 0, qkv, NULL, want, dout, dwant);
+                assert_int_equal(bert_attention_backward(t, &plan, qkv, out, dout, lse, dqkv, NULL),
+                                 0);
+                for (size_t i = 0; i < 3 * n; i++)
+                    close_to(dqkv[i], dwant[i], 1e-4, 2e-5, "attention gradient");
+                free(want), free(dwant);
+            }
+            bert_threads_free(t);
+            free(qkv), free(dout), free(out), free(dqkv), free(lse);
+        }
+}
+
 /* A window over sequences of several blocks of queries, with dropout. */
 static void windows_of_long_sequences(void **state) {
     (void)state;
@@ -215,6 +272,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(attention_forward_and_backward),
         cmocka_unit_test(attention_at_every_precision),
+        cmocka_unit_test(heads_and_lengths_of_pictures),
         cmocka_unit_test(windows_of_long_sequences),
         cmocka_unit_test(memory_of_a_window_is_linear),
     };

@@ -128,6 +128,12 @@ int bert_dataset_begin(bert_dataset_builder *b, const char *where, const char *u
                                           : bert_task_find(options->task, e);
     if (!task) return BERT_EINVAL;
     const char *names = bert_label_names_of(options);
+    if (options->split && !task->splits)
+        return bert_fail(
+            e, BERT_EUNSUPPORTED,
+            "a validation split is of sequence- and image-classification, not of %s: a "
+            "validation file says what is held out",
+            task->name);
     int rc = make_set(b, task, where, e);
     if (!rc) rc = check_options(b, e);
     if (!rc) rc = set_length(b, e);

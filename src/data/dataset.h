@@ -70,8 +70,11 @@ struct bert_dataset_builder {
     bool hot;                       /* lists are 0 or 1 for each label */
     bool field_is_list;             /* of the row that is added: elements are parted by "|" */
     int64_t words;                  /* labelled words of token classification: "rows" of raw */
-    const char *unit; /* "%s:%lld" of a file's line, or "%s %lld" of a row in memory */
-    char **columns;   /* label columns of a multi-label file; NULL: fields hold labels */
+    const char *unit;          /* "%s:%lld" of a file's line, or "%s %lld" of a row in memory */
+    bert_data_split *collects; /* rows are told to it, and not read */
+    int group_column;          /* of the split, or -1 */
+    int64_t rows_seen;         /* of the file, whichever part is read */
+    char **columns;            /* label columns of a multi-label file; NULL: fields hold labels */
     int columns_count;
 };
 

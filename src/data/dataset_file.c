@@ -3,6 +3,7 @@
 #include "data/dataset.h"
 #include "data/label_options.h"
 #include "data/predictions.h"
+#include "data/split.h"
 #include "data/views.h"
 #include <stdlib.h>
 #include <string.h>
@@ -46,7 +47,8 @@ static bert_reader *open_reader(bert_dataset_builder *b, const char *path, const
     const bert_reader_options o = {.text_column = text,
                                    .pair_column = pair,
                                    .label_column = b->options->label_column,
-                                   .labels = true};
+                                   .labels = true,
+                                   .also = bert_split_group_column(b)};
     bert_reader *r = bert_reader_open(path, &o, e);
     return bert_dataset_say_reader(b, r, e);
 }
@@ -80,8 +82,14 @@ static int read_rows(bert_dataset_builder *b, const char *path, bert_error *e) {
                      : views.n ? open_reader(b, path, views.text[0], second_of(&views), e)
                                : bert_dataset_reader(b, path, e);
     bert_row row;
+    const char *group = bert_split_group_column(b);
     if (!rc && !r) rc = e->code;
+    if (!rc) rc = bert_split_begin(b, group ? bert_reader_column(r, group) : -1, e);
     while (!rc && (rc = bert_reader_next(r, &row, e)) == 1) {
+        const bert_split_row of = {row.fields, row.labels, row.field, row.label, row.line};
+        const int taken = bert_split_takes(b, &of, e);
+        rc = taken < 0 ? taken : 0;
+        if (taken != 1) continue;
         rc = views.n ? bert_text_views_of(&views, b, r, &row, texts, e) : 0;
         texts[0] = views.n ? texts[0] : row.text;
         if (!rc) rc = add_row(b, &row, texts, views.n ? views.n : 1, e);
@@ -108,15 +116,16 @@ const bert_task bert_task_sequence_classification = {
     .options = (const bert_option_row *const[]){bert_label_names_option, bert_label_options,
                                                 bert_text_views_option, NULL},
     .read = read_rows,
+    .splits = true,
     .resolve = resolve_rows,
     .predictions = &bert_row_predictions,
 };
 
-bert_dataset *bert_dataset_open(const char *path, const bert_model *base,
-                                const bert_dataset_options *options, bert_error *e) {
-    BERT_DOOR(e);
-    if (bert_need(base, "model to tokenize for", e)) return NULL;
-    bert_dataset_options o = options ? *options : bert_dataset_default();
+/* The finished set; or NULL: with collects its rows were told to it, or *e says why. */
+static bert_dataset *open_file(const char *path, const bert_model *base,
+                               const bert_dataset_options *options, bert_data_split *collects,
+                               bert_error *e) {
+    bert_dataset_options o = *options;
     bert_dataset_builder b;
     char *kept = NULL, *columns[MAX_COLUMNS];
     if (!o.recipe && !o.task) o.recipe = o.like ? o.like->recipe : bert_model_recipe(base);
@@ -128,17 +137,34 @@ bert_dataset *bert_dataset_open(const char *path, const bert_model *base,
         free(kept);
         return NULL;
     }
+    b.collects = collects;
     if (!rc && strchr(names, ',')) {
         b.columns = columns;
         rc = split_columns(&b, names, e);
     }
     if (!rc) rc = b.set->task->read(&b, path, e);
     bert_dataset *d = NULL;
-    if (!rc)
+    if (!rc && !collects)
         d = bert_dataset_finish(&b, e);
     else
         bert_dataset_abandon(&b);
     free(names);
     free(kept);
     return d;
+}
+
+bert_dataset *bert_dataset_open(const char *path, const bert_model *base,
+                                const bert_dataset_options *options, bert_error *e) {
+    BERT_DOOR(e);
+    if (bert_need(base, "model to tokenize for", e)) return NULL;
+    const bert_dataset_options o = options ? *options : bert_dataset_default();
+    return open_file(path, base, &o, NULL, e);
+}
+
+int bert_split_read(bert_data_split *s, const char *path, const bert_model *base,
+                    const bert_dataset_options *options, bert_error *e) {
+    bert_dataset_options o = options ? *options : bert_dataset_default();
+    o.split = s; /* its task is asked whether it can be */
+    open_file(path, base, &o, s, e);
+    return e->code;
 }

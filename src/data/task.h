@@ -77,6 +77,7 @@ typedef struct bert_task {
     bool (*windows)(const bert_dataset_options *o);
     const bert_option_row *const *options; /* lists of rows, ended by NULL; NULL: none */
     int (*read)(bert_dataset_builder *b, const char *path, bert_error *e);
+    bool splits; /* its read asks bert_split_takes() about each row */
     int (*resolve)(bert_dataset_builder *b, bert_error *e); /* once every row is there */
     /* Whether there is something to train on; NULL: always. */
     int (*trainable)(const bert_dataset *d, bert_error *e);

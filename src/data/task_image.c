@@ -9,6 +9,7 @@
 #include "data/label_options.h"
 #include "data/label_text.h"
 #include "data/predictions.h"
+#include "data/split.h"
 #include "models/pictures.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -230,12 +231,29 @@ static int name_table(bert_dataset *d, const char *table, bert_error *e) {
     return 0;
 }
 
+/* Of a folder of splits the one that is meant: what is trained on, validated by, or measured. */
+static const char *choose_split(bert_dataset_builder *b, const char *path, char *room,
+                                size_t capacity, bert_error *e) {
+    const char *const wanted[] = {
+        b->options->model_labels ? "test" : NULL,
+        b->options->model_labels || b->options->like ? "validation" : NULL, "train"};
+    for (int i = 0; i < 3; i++) {
+        if (!wanted[i] || !bert_picture_split(path, wanted[i], room, capacity)) continue;
+        bert_dataset_say(b, e, "a folder of splits, of which %s is read", room);
+        return room;
+    }
+    return path;
+}
+
 static int read_rows(bert_dataset_builder *b, const char *path, bert_error *e) {
+    char split[4096];
     int rc = set_up(b, e);
+    path = choose_split(b, path, split, sizeof split, e);
     const char *columns = bert_option_text(b->options, &options[IMAGE_COLUMN]), *line;
     const bert_picture_reader_options ro = {.image_column = columns && *columns ? columns : NULL,
                                             .label_column = b->options->label_column,
-                                            .labels = true};
+                                            .labels = true,
+                                            .also = bert_split_group_column(b)};
     bert_picture_reader *r = rc ? NULL : bert_picture_reader_open(path, &ro, e);
     bert_picture_row row;
     if (!rc && !r) rc = e->code;
@@ -243,9 +261,13 @@ static int read_rows(bert_dataset_builder *b, const char *path, bert_error *e) {
     for (int i = 0; !rc && (line = bert_picture_reader_note(r, i)); i++)
         rc = bert_dataset_say(b, e, "%s", line);
     pictures *p = b->set->state;
+    const char *group = bert_split_group_column(b);
+    if (!rc) rc = bert_split_begin(b, group ? bert_picture_reader_column(r, group) : -1, e);
     while (!rc && (rc = bert_picture_reader_next(r, &row, e)) == 1) {
+        const bert_split_row of = {row.fields, row.labels, row.field, row.label, row.line};
         p->views = row.views;
-        rc = add_row(b, &row, e);
+        rc = bert_split_takes(b, &of, e);
+        if (rc == 1) rc = add_row(b, &row, e);
     }
     bert_picture_reader_close(r);
     if (!rc && p->unreadable)
@@ -304,6 +326,7 @@ const bert_task bert_task_image_classification = {
     .options = (const bert_option_row *const[]){bert_label_names_option, bert_label_options,
                                                 options, NULL},
     .read = read_rows,
+    .splits = true,
     .resolve = resolve,
     .drawn =
         (const bert_column[]){

@@ -225,6 +225,55 @@ static int open_table(bert_picture_reader *r, const char *path,
     return r->table ? find_views(r, path, columns, e) : e->code;
 }
 
+/* ---- Folders of splits */
+
+static const char *const splits[][6] = {
+    {"train", "training"}, {"validation", "valid", "val", "dev"}, {"test", "testing"}};
+
+static const char *split_called(const char *name) {
+    for (int i = 0; i < 3; i++)
+        for (const char *const *p = splits[i]; *p; p++)
+            if (!strcmp(*p, name)) return splits[i][0];
+    return NULL;
+}
+
+/* Whether a folder has classes or a table in it, and so is no class itself. */
+static bool has_rows(const char *folder) {
+    char **names;
+    size_t n;
+    bert_error none = {0};
+    bool rows = false;
+    if (list(folder, &names, &n, &none)) n = 0;
+    for (size_t i = 0; i < n && !rows; i++) {
+        char *path = bert_path_join(folder, names[i]);
+        rows = !strncmp(names[i], "metadata.", 9) || (path && bert_directory_exists(path));
+        free(path);
+    }
+    free_names(names, n);
+    return rows;
+}
+
+bool bert_picture_split(const char *path, const char *split, char *out, size_t capacity) {
+    char **names = NULL;
+    size_t n = 0;
+    bert_error none = {0};
+    bool train = false, all = bert_directory_exists(path) && !list(path, &names, &n, &none);
+    int there = 0;
+    *out = 0;
+    for (size_t i = 0; i < n && all; i++) {
+        char *one = bert_path_join(path, names[i]);
+        const bool folder = one && bert_directory_exists(one);
+        const char *called = folder ? split_called(names[i]) : NULL;
+        all = !folder ? strncmp(names[i], "metadata.", 9) != 0 : called && has_rows(one);
+        train |= called && !strcmp(called, "train");
+        there += called != NULL;
+        if (called && !strcmp(called, split) && !*out && strlen(one) < capacity) strcpy(out, one);
+        free(one);
+    }
+    free_names(names, n);
+    return all && train && there > 1 && *out;
+}
+
 /* ---- For everybody */
 
 static int open_folder(bert_picture_reader *r, const char *path,

@@ -35,6 +35,7 @@ typedef struct bert_arch {
     /* What names of tensors begin with behind the prefix: those of the embeddings, and of a layer
      * up to its number. */
     const char *embeddings, *layers;
+    bool keeps_ignored;  /* and which are saved as they were: others read them */
     const char *ignored; /* what names begin with that files may have in vain; NULL: none */
     /* Of two rows of one model_type: this one is meant where config.json has this value of this
      * key. It stands behind the plain one, whose when is NULL. */

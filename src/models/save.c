@@ -158,7 +158,7 @@ static int save_weights(const bert_model *m, const char *directory, bert_param_f
     char *path = bert_path_join(directory, "model.safetensors");
     if (!path) return bert_fail_memory(e, strlen(directory));
     int rc = bert_params_check_finite(m->params, e);
-    if (!rc) rc = bert_params_save(m->params, path, keep, context, e);
+    if (!rc) rc = bert_params_save(m->params, &m->weights, path, keep, context, e);
     free(path);
     return rc;
 }

@@ -292,11 +292,19 @@ static bool is_buffer(const char *name) {
     return false;
 }
 
+/* A tensor's name without the family's prefix. */
+static const char *bare_name(const bert_arch *a, const char *name) {
+    const size_t prefix = strlen(a->prefix);
+    return strncmp(name, a->prefix, prefix) ? name : name + prefix;
+}
+
+static bool is_ignored(const bert_arch *a, const char *name) {
+    return a->ignored && !strncmp(bare_name(a, name), a->ignored, strlen(a->ignored));
+}
+
 static bool is_redundant(const bert_weight_source *s, const char *name) {
     const bert_arch *a = s->arch;
-    const size_t prefix = strlen(a->prefix);
-    const char *bare = strncmp(name, a->prefix, prefix) ? name : name + prefix;
-    if (a->ignored && !strncmp(bare, a->ignored, strlen(a->ignored))) return true;
+    if (is_ignored(a, name)) return true;
     if (is_of_task(s, name)) return true;
     if (bert_packed_part(&s->packed, name)) return true;
     if (is_buffer(name)) return true;
@@ -506,11 +514,30 @@ static bert_stored_tensor stored_as(const bert_param *p) {
     return t;
 }
 
-int bert_params_save(const bert_params *ps, const char *path, bert_param_filter *keep,
-                     void *context, bert_error *e) {
-    const int count = bert_params_count(ps);
+/* The i-th tensor of the checkpoint, where the family keeps it: under the prefix of the parameters.
+ * Returns how many were added. */
+static int add_ignored(const bert_params *ps, const bert_weight_source *s, int i,
+                       bert_stored_tensor *to, bert_arena *names) {
+    const bert_stored_tensor *t = bert_tensors_at(s->file, i);
+    const bert_arch *a = s->arch;
+    if (!a->keeps_ignored || t->strides || !is_ignored(a, t->name)) return 0;
+    const char *bare = bare_name(a, t->name);
+    const char *first = bert_params_count(ps) ? bert_params_at(ps, 0)->name : "";
+    const size_t room = strlen(a->prefix) + strlen(bare) + 1;
+    char *name = bert_arena_alloc(names, room);
+    if (!name) return 0;
+    snprintf(name, room, "%s%s", bare_name(a, first) == first ? "" : a->prefix, bare);
+    *to = *t;
+    to->name = name;
+    return 1;
+}
+
+int bert_params_save(const bert_params *ps, const bert_weight_source *s, const char *path,
+                     bert_param_filter *keep, void *context, bert_error *e) {
+    const int count = bert_params_count(ps),
+              beside = !keep && s->file ? bert_tensors_count(s->file) : 0;
     int n = 0, rc = 0;
-    bert_stored_tensor *list = calloc((size_t)count + 1, sizeof *list);
+    bert_stored_tensor *list = calloc((size_t)count + (size_t)beside + 1, sizeof *list);
     if (!list) return bert_fail_memory(e, ((size_t)count + 1) * sizeof *list);
     bert_arena copies = {0};
     for (int i = 0; i < count && !rc; i++) {
@@ -523,6 +550,7 @@ int bert_params_save(const bert_params *ps, const char *path, bert_param_filter 
         if (!list[n].data) rc = bert_fail_memory(e, list[n].bytes);
         n++;
     }
+    for (int i = 0; i < beside && !rc; i++) n += add_ignored(ps, s, i, &list[n], &copies);
     static const char *const metadata[] = {"format", "pt", NULL};
     if (!rc) rc = bert_safetensors_save(path, list, n, metadata, e);
     bert_arena_free(&copies);

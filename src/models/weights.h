@@ -72,8 +72,8 @@ int bert_weight_source_check(const bert_weight_source *s, bert_error *e);
 /* The same for every parameter, now. */
 int bert_params_check_finite(const bert_params *ps, bert_error *e);
 
-/* Writes the parameters that keep is true of (NULL: every one) under their names, as
- * save_pretrained does. */
-int bert_params_save(const bert_params *ps, const char *path, bert_param_filter *keep,
-                     void *context, bert_error *e);
+/* Writes the parameters that keep is true of (NULL: every one, and what the family keeps of the
+ * checkpoint s beside them) under their names, as save_pretrained does. */
+int bert_params_save(const bert_params *ps, const bert_weight_source *s, const char *path,
+                     bert_param_filter *keep, void *context, bert_error *e);
 #endif
