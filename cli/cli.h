@@ -109,6 +109,8 @@ bool is_packed(const bert_model *m);
 bert_model *open_trained(const char *name, const common *c, bert_error *e);
 /* A model with a sequence-classification head; says so where that head is not a trained one. */
 bert_model *open_classifier(const char *name, const common *c, bert_error *e);
+/* The same, or one without a head that makes vectors of tokens: then *kind is BERT_VECTORS_MULTI. */
+bert_model *open_ranker(const char *name, const common *c, unsigned *kind, bert_error *e);
 
 /* Texts from the operands, a file, or standard input, a bounded number at a time. */
 typedef struct input input;

@@ -3,6 +3,7 @@
 #include "file.h"
 #include "npy.h"
 #include "pictures.h"
+#include "vectors.h"
 #include "waiting.h"
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,7 @@ typedef struct {
 typedef struct {
     common common;
     embedding_options embedding;
+    vector_options vectors;
     quantize_option quantize;
     const char *output, *ranges;
 } arguments;
@@ -27,8 +29,11 @@ static int set_quantize(const option *o, void *target, const char *value, bert_e
 }
 
 static const option options[] = {
-    {"output", 'o', "FILE.npy", "write one matrix, a row a text, instead of printing", set_string,
-     offsetof(arguments, output), 0},
+    {"output", 'o', "FILE",
+     "write one matrix, a row a text (FILE.npy), instead of printing; with --vectors "
+     "FILE.safetensors",
+     set_string, offsetof(arguments, output), 0},
+    VECTOR_OPTIONS(arguments, vectors),
     EMBEDDING_OPTIONS(arguments, embedding),
     {"quantize", 0, "int8|uint8|binary|ubinary",
      "fewer bits for each number, as sentence-transformers' quantize_embeddings", set_quantize,
@@ -218,6 +223,7 @@ static const char *npy_type(const arguments *a) {
 static int set_up(embedding *m, const bert_model *model, bert_error *e) {
     const arguments *a = m->a;
     int rc = embedding_task(&a->common, &a->embedding, model, &m->task, e);
+    m->task.side = a->vectors.side;
     if (rc) return rc;
     const bert_picture_options po = {.pooling = m->task.pooling};
     m->names = takes_pictures(model);
@@ -252,8 +258,26 @@ static int check_usage(const arguments *a, bert_error *e) {
     return 0;
 }
 
+/* Others than one vector a text. */
+static int run_vectors(const arguments *a, int operands, char **operand, bert_error *e) {
+    const common *c = &a->common;
+    if (a->quantize.on) return fail_usage(e, "--quantize is of dense vectors");
+    bert_model *model = open_model(operand[0], c, vectors_head(a->vectors.kinds), e);
+    int rc = model ? 0 : BERT_EINVAL;
+    if (model && takes_pictures(model))
+        rc = fail(e, BERT_EUNSUPPORTED, "%s reads pictures, which have dense vectors", operand[0]);
+    input *in = rc ? NULL : input_open(c, operands - 1, operand + 1, e);
+    if (!rc && !in) rc = BERT_EINVAL;
+    if (!rc) rc = vectors_run(c, &a->embedding, &a->vectors, a->output, model, in, e);
+    input_close(in);
+    bert_model_close(model);
+    return rc;
+}
+
 static int run(void *args, int operands, char **operand, bert_error *e) {
     const arguments *a = args;
+    if (a->vectors.kinds & ~(unsigned)BERT_VECTORS_DENSE)
+        return run_vectors(a, operands, operand, e);
     if (check_usage(a, e)) return USAGE;
     embedding m = {.a = a, .json = output_json(&a->common)};
     bert_session_options so = session_options(&a->common);
@@ -292,6 +316,9 @@ const command embed_command = {
     .help = "one vector a text, or a picture",
     .more =
         "A line is {\"embedding\":[..],\"tokens\":n}, and \"dropped\":n where text was cut off.\n"
+        "With --vectors sparse it has \"sparse\":{\"word\":weight,..}, or with --ids\n"
+        "{\"indices\":[],\"values\":[]}, with multi \"multi\":[[..],..], a row a token that "
+        "counts.\n"
         "As sentence-transformers' encode(): prompt, pooling and what modules.json says come "
         "after\n"
         "it. With --quantize int8 or uint8 and no --ranges the vectors wait in a temporary file.\n"

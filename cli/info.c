@@ -51,6 +51,11 @@ static void add_vectors(json_t *o, const bert_model *m) {
     json_object_set_new(o, "embedding_size", json_integer(bert_model_embedding_size(m, NULL)));
     json_object_set_new(o, "similarity",
                         json_string(bert_similarity_name(bert_model_similarity(m))));
+    json_t *kinds = json_array();
+    for (unsigned kind = BERT_VECTORS_DENSE; kind <= BERT_VECTORS_MULTI; kind *= 2)
+        if (!bert_model_makes(m, kind, NULL))
+            json_array_append_new(kinds, json_string(bert_vectors_name(kind)));
+    json_object_set_new(o, "vectors", kinds);
     if (bert_model_prompt_name(m, 0))
         json_object_set_new(o, "prompts", names(bert_model_prompt_name, m));
     if (prompt && *prompt) json_object_set_new(o, "default_prompt", json_string(prompt));

@@ -122,8 +122,7 @@ bert_model *open_trained(const char *name, const common *c, bert_error *e) {
     return NULL;
 }
 
-bert_model *open_classifier(const char *name, const common *c, bert_error *e) {
-    bert_model *m = open_own_head(name, c, e);
+static bert_model *need_labels(bert_model *m, bert_error *e) {
     const bool labels =
         m && strcmp(bert_model_head(m), "none") && bert_model_head_outputs(m) == BERT_OUTPUT_LABELS;
     if (!m || labels) return m;
@@ -133,4 +132,18 @@ bert_model *open_classifier(const char *name, const common *c, bert_error *e) {
              bert_model_head(m), advice(m));
     bert_model_close(m);
     return NULL;
+}
+
+bert_model *open_ranker(const char *name, const common *c, unsigned *kind, bert_error *e) {
+    bert_model *m = open_own_head(name, c, e);
+    const bool none = m && !strcmp(bert_model_head(m), "none");
+    if (none && !bert_model_makes(m, BERT_VECTORS_MULTI, NULL)) {
+        *kind = BERT_VECTORS_MULTI;
+        return m;
+    }
+    return need_labels(m, e);
+}
+
+bert_model *open_classifier(const char *name, const common *c, bert_error *e) {
+    return need_labels(open_own_head(name, c, e), e);
 }

@@ -1,6 +1,6 @@
-/* bert rerank: a cross-encoder's scores of texts for a query, best first. */
+/* bert rerank: scores of texts for a query, by a cross-encoder or by vectors, best first. */
 #include "cli.h"
-#include "embedding.h"
+#include "vectors.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,6 +9,7 @@ typedef struct {
     int32_t top_k;
     bert_scores function;
     embedding_options embedding; /* of which the prompts are read */
+    unsigned vectors;            /* the kind that is compared; 0: a cross-encoder judges */
 } arguments;
 
 typedef struct {
@@ -69,6 +70,17 @@ static int reserve(job *j, int32_t n, bert_error *e) {
     return j->scores && j->logits && j->info ? 0 : fail_memory(e);
 }
 
+static int score(job *j, const bert_text *texts, int32_t n, const bert_text_options *task,
+                 bert_error *e) {
+    if (!j->a->vectors)
+        return bert_rerank(j->s, &j->query, texts, n, task, j->a->function, j->scores, j->logits,
+                           j->info, e);
+    int rc =
+        bert_rerank_vectors(j->s, &j->query, texts, n, task, j->a->vectors, j->scores, j->info, e);
+    if (!rc) memcpy(j->logits, j->scores, (size_t)n * sizeof *j->logits);
+    return rc;
+}
+
 static int each(job *j, input *in, bert_error *e) {
     bert_text_options task = task_options(&j->a->common);
     task.prompt = j->a->embedding.prompt;
@@ -78,8 +90,7 @@ static int each(job *j, input *in, bert_error *e) {
     while ((n = input_next(in, &texts, e)) > 0) {
         int rc = reserve(j, n, e);
         if (!rc) {
-            rc = bert_rerank(j->s, &j->query, texts, n, &task, j->a->function, j->scores, j->logits,
-                             j->info, e);
+            rc = score(j, texts, n, &task, e);
             if (rc) input_explain(in, e);
         }
         for (int32_t i = 0; i < n && !rc; i++) rc = add(j, &texts[i], i, e);
@@ -126,7 +137,8 @@ static int run(void *args, int operands, char **operand, bert_error *e) {
     arguments *a = args;
     a->common.pair_column = ""; /* the query is the other text of every pair */
     bert_session_options so = session_options(&a->common);
-    bert_model *m = open_classifier(operand[0], &a->common, e);
+    bert_model *m = a->vectors ? open_model(operand[0], &a->common, vectors_head(a->vectors), e)
+                               : open_ranker(operand[0], &a->common, &a->vectors, e);
     job j = {.a = a, .query = bert_text_of(operand[1])};
     j.s = m ? bert_session_new(m, &so, e) : NULL;
     input *in = j.s ? input_open(&a->common, operands - 2, operand + 2, e) : NULL;
@@ -152,11 +164,22 @@ static int set_function(const option *o, void *target, const char *value, bert_e
     return rc;
 }
 
+static int set_kind(const option *o, void *target, const char *value, bert_error *e) {
+    int rc = set_vectors(o, target, value, e);
+    if (!rc && !*bert_vectors_name(*(unsigned *)target))
+        rc = fail(e, BERT_EINVAL, "--vectors is one of dense, sparse and multi here");
+    return rc;
+}
+
 static const option options[] = {
     {"top-k", 'k', "N", "only the best N (all)", set_positive, offsetof(arguments, top_k), 0},
     {"function-to-apply", 0, "default|none|sigmoid",
      "what becomes of the logit (default: what the model says, else sigmoid)", set_function,
      offsetof(arguments, function), 0},
+    {"vectors", 0, "dense|sparse|multi",
+     "compare vectors of query and texts: their similarity, the product of their words' weights, "
+     "or MaxSim (default for models that make vectors of tokens)",
+     set_kind, offsetof(arguments, vectors), 0},
     PROMPT_OPTIONS(arguments, embedding),
     {0},
 };
@@ -164,7 +187,7 @@ static const option options[] = {
 const command rerank_command = {
     .name = "rerank",
     .operands = "MODEL QUERY [TEXT..]",
-    .help = "texts by how well they fit a query (cross-encoder)",
+    .help = "texts by how well they fit a query (cross-encoder, or vectors)",
     .more = "A line is {\"score\":x,\"index\":i,\"text\":\"..\"}, best first, texts from 0.",
     .min_operands = 2,
     .max_operands = -1,

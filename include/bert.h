@@ -460,6 +460,8 @@ typedef struct {
      * positions count; or of the patches' pixels [patches of all pictures, numbers of one]. A
      * bert_constant() that requires_grad tells what an output rests on. NULL: ids, or pixels. */
     bert_tensor *embeds;
+    const int32_t *attended; /* [n]: attention sees only the first so many tokens of a sequence, as
+                                masked tokens at its end are not seen; NULL: all. Not in training */
 } bert_inputs;
 
 enum {
@@ -573,6 +575,10 @@ typedef enum {
 } bert_overflow;
 BERT_API int bert_overflow_parse(const char *name, bert_overflow *o, bert_error *e);
 
+/* sentence-transformers' encode(), encode_query() and encode_document(). */
+typedef enum { BERT_SIDE_NONE, BERT_SIDE_QUERY, BERT_SIDE_DOCUMENT, BERT_SIDE_COUNT } bert_side;
+BERT_API int bert_side_parse(const char *name, bert_side *s, bert_error *e);
+
 typedef struct {
     int32_t max_length; /* tokens, specials included; 0: sentence_bert_config.json's max_seq_length,
                            else the tokenizer's or the model's limit, whichever is smaller */
@@ -593,6 +599,9 @@ typedef struct {
                                 truncate_dim, else all */
     int32_t skip_layers;     /* the last ones, so that an earlier hidden state is pooled; of all
                                 layers: the embeddings */
+    bert_side side;     /* of a search; what the checkpoint does with it, its prompt among that */
+    int32_t max_active; /* of a sparse vector: only so many, the largest; 0: the checkpoint's
+                                max_active_dims, else all */
 } bert_text_options;
 BERT_API bert_text_options bert_text_default(void);
 /* Prompts of config_sentence_transformers.json. Their names, i from 0, NULL past the end; the text
@@ -622,6 +631,63 @@ BERT_API int32_t bert_model_embedding_size(const bert_model *m, const bert_text_
 BERT_API int bert_embed(bert_session *s, const bert_text *texts, int32_t n,
                         const bert_text_options *options, float *out, bert_text_info *info,
                         bert_error *e);
+
+/* ---- Beside one vector a text: weights of words, and a vector for each token */
+
+enum {
+    BERT_VECTORS_DENSE = 1,
+    BERT_VECTORS_SPARSE = 2,
+    BERT_VECTORS_MULTI = 4
+}; /* or'ed together */
+/* "dense,sparse": the kinds, or a negative error. */
+BERT_API int bert_vectors_parse(const char *names, bert_error *e);
+/* "sparse", of one kind. */
+BERT_API const char *bert_vectors_name(unsigned kind);
+/* Whether m makes vectors of one kind: BERT_OK, or why not. Sparse ones are made by a head of masked
+ * words (SPLADE) or by bge-m3's sparse_linear.pt; those of tokens by the checkpoints of
+ * sentence-transformers' MultiVectorEncoder, PyLate and ColBERT, and by colbert_linear.pt. */
+BERT_API int bert_model_makes(const bert_model *m, unsigned kind, bert_error *e);
+
+/* Words of a text, or such that it does not hold: ids, rising, and weights above 0. */
+typedef struct {
+    int32_t n;
+    const int32_t *ids;
+    const float *weights;
+} bert_sparse_vector;
+/* A vector for each token that counts, in the order of the text: rows [n, multi_size]. */
+typedef struct {
+    int32_t n;
+    const int32_t *ids; /* the tokens */
+    const float *rows;
+} bert_multi_vector;
+/* Where the vectors of n texts are. */
+typedef struct {
+    float *dense; /* the caller's: [n, bert_model_embedding_size()] */
+    const bert_sparse_vector
+        *sparse; /* [n], the session's until its next task; NULL: not asked for */
+    const bert_multi_vector *multi;  /* the same */
+    int32_t sparse_size, multi_size; /* words of the vocabulary; numbers of a token's vector */
+} bert_vectors;
+/* bert_embed() for several kinds of vectors, in one pass through the model. Of sentence-transformers'
+ * SparseEncoder sparse ones are encode()'s; those of tokens are what its MultiVectorEncoder makes of
+ * queries or documents (BERT_SIDE_NONE: of documents): markers, lengths, expansion of queries and
+ * words that are skipped as the checkpoint says. A text in windows has the largest weights of them, and
+ * their tokens' vectors one after another. */
+BERT_API int bert_embed_vectors(bert_session *s, const bert_text *texts, int32_t n,
+                                const bert_text_options *options, unsigned kinds,
+                                bert_vectors *vectors, bert_text_info *info, bert_error *e);
+/* The sum of what both weigh, multiplied. */
+BERT_API double bert_sparse_dot(const bert_sparse_vector *a, const bert_sparse_vector *b);
+/* For each vector of the query the largest product with one of the document's, summed up. */
+BERT_API double bert_max_sim(const bert_multi_vector *query, const bert_multi_vector *document,
+                             int32_t size);
+/* How well n texts fit a query by their vectors of one kind: out [n]. The similarity of dense vectors is
+ * the checkpoint's, of sparse ones bert_sparse_dot(), of tokens' bert_max_sim() (divided by the
+ * query's vectors where the checkpoint says so: "meanmaxsim", bge-m3). */
+BERT_API int bert_rerank_vectors(bert_session *s, const bert_text *query, const bert_text *texts,
+                                 int32_t n, const bert_text_options *options, unsigned kind,
+                                 float *out, bert_text_info *info, bert_error *e);
+
 /* What becomes of a classifier's logits: function_to_apply of transformers' pipeline. */
 typedef enum {
     BERT_SCORES_DEFAULT, /* by the problem type: softmax of a single label, sigmoid of several, the

@@ -254,6 +254,8 @@ typedef struct {
                             al. 2022, arXiv:2108.12409); NULL: not. As long as the tape's step */
     const bert_relative *relative; /* NULL: none; not with bias, rotation or window */
     bool interleaved;              /* qkv has head after head, of each its query, key and value */
+    const int32_t *attended; /* [n] of a sequence only the first so many tokens are seen, by all of
+                                its tokens; NULL: all. Not on a tape that records */
 } bert_attention_spec;
 /* Multi-head self-attention over packed sequences. qkv [T, 3H] = queries, keys, values side by
  * side, heads of H/heads -> [T, H]. No token sees another sequence. */

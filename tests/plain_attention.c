@@ -23,6 +23,7 @@ static attention attention_of(const bert_call *c, const bert_attention_with *n, 
                               int query) {
     const size_t size = (size_t)n->head_size, row = 3 * size * (size_t)n->heads;
     const int length = n->start[s + 1] - n->start[s], w = n->window;
+    const int seen = n->attended ? n->attended[s] : length;
     const float *other = plain_at(c->x[1].data), *bias = n->index ? NULL : other;
     const size_t relative_queries = n->relative_keys ? row / 3 : 0;
     const float *relative = n->index ? other + (size_t)h * size : NULL;
@@ -42,7 +43,7 @@ static attention attention_of(const bert_call *c, const bert_attention_with *n, 
         .size = size,
         .row = row,
         .begin = (size_t)(w && query > w ? query - w : 0),
-        .end = (size_t)(w && query + w + 1 < length ? query + w + 1 : length),
+        .end = (size_t)(w && query + w + 1 < seen ? query + w + 1 : seen),
         .factor = n->scale != 0 ? (double)n->scale : 1 / sqrt((double)size),
         .mask = (((uint64_t)s * (uint64_t)n->heads + (uint64_t)h) << 16 | (uint64_t)query) << 16};
 }

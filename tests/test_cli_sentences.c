@@ -59,6 +59,48 @@ static void same_vectors(const char *a, const char *b, bool same) {
     if (same != !memcmp(x, y, sizeof x)) fail_msg("embed %s; embed %s", a, b);
 }
 
+/* Words of a checkpoint with a head of masked words; vectors of a head's own kind go into a file. */
+static void sparse_and_multi(void **state) {
+    (void)state;
+    char path[4200];
+    static const char
+        config[] = "{\"model_type\": \"MultiVectorEncoder\"}",
+        normalize[] = "{\"module_input_name\": \"token_embeddings\"}",
+        modules[] = "[{\"type\": \"sentence_transformers.models.Transformer\", \"path\": \"\"}, "
+                    "{\"type\": \"sentence_transformers.models.Normalize\", \"path\": \"1_N\"}]";
+    make_folder("tokens/1_N");
+    snprintf(path, sizeof path, "%s/tokens", home);
+    tiny_model(path, 1, "", 0.1);
+    write_file("tokens/modules.json", modules);
+    write_file("tokens/1_N/config.json", normalize);
+    write_file("tokens/config_sentence_transformers.json", config);
+    expect(0, bert("embed tokens 'w1 w2' --vectors multi"));
+    json_t *o = line(0);
+    assert_int_equal(json_array_size(json_object_get(o, "multi")), 4);
+    assert_null(json_object_get(o, "embedding"));
+    json_decref(o);
+    expect(0, bert("rerank tokens w1 'w2 w3' w1 --vectors multi"));
+    o = line(0);
+    assert_int_equal(json_integer_value(json_object_get(o, "index")), 1);
+    assert_true(fabs(json_number_value(json_object_get(o, "score")) - 3) < 1e-5);
+    json_decref(o);
+    expect(1, bert("embed tokens w1"));
+    says(err, "--vectors multi");
+    expect(1, bert("embed st w1 --vectors sparse"));
+    says(err, "head of masked words");
+    expect(2, bert("embed tokens w1 --vectors multi -o x.npy"));
+    expect(2, bert("embed tokens w1 --vectors multi --ids"));
+    expect(2, bert("embed tokens w1 --vectors sparse,many"));
+    expect(2, bert("rerank tokens w1 w2 --vectors sparse,multi"));
+    expect(0, bert("embed tokens -i many.txt --vectors multi -o x.safetensors"));
+    expect(0, bert("info tokens"));
+    o = line(0);
+    char *kinds = json_dumps(json_object_get(o, "vectors"), JSON_COMPACT);
+    assert_string_equal(kinds, "[\"multi\"]");
+    free(kinds);
+    json_decref(o);
+}
+
 static void options_of_vectors(void **state) {
     (void)state;
     float x[3 * TINY_HIDDEN], y[TINY_HIDDEN];
@@ -264,9 +306,9 @@ static void functions_of_a_logit(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(options_of_vectors),   cmocka_unit_test(quantized_vectors),
-        cmocka_unit_test(ranges_that_are_none), cmocka_unit_test(functions_of_two),
-        cmocka_unit_test(functions_of_a_logit),
+        cmocka_unit_test(options_of_vectors), cmocka_unit_test(sparse_and_multi),
+        cmocka_unit_test(quantized_vectors),  cmocka_unit_test(ranges_that_are_none),
+        cmocka_unit_test(functions_of_two),   cmocka_unit_test(functions_of_a_logit),
     };
     return cmocka_run_group_tests(tests, set_up_sentences, tear_down);
 }

@@ -300,19 +300,19 @@ static void test_bad_inputs(void **state) {
         int code;
         const char *says;
     } rows[] = {
-        {{0, two, ids, NULL, NULL, 0, NULL, 0, NULL}, BERT_EINVAL, "at least one"},
-        {{1, NULL, ids, NULL, NULL, 0, NULL, 0, NULL}, BERT_EINVAL, "at least one"},
-        {{1, two, NULL, NULL, NULL, 0, NULL, 0, NULL}, BERT_EINVAL, "at least one"},
-        {{1, shifted, ids, NULL, NULL, 0, NULL, 0, NULL}, BERT_EINVAL, "start[0]"},
-        {{2, empty, ids, NULL, NULL, 0, NULL, 0, NULL}, BERT_EINVAL, "sequence 1 is empty"},
-        {{1, two, bad, NULL, NULL, 0, NULL, 0, NULL}, BERT_EINVAL, "has the id 40"},
-        {{1, two, negative, NULL, NULL, 0, NULL, 0, NULL}, BERT_EINVAL, "has the id -1"},
-        {{1, three, ids, types, NULL, 0, NULL, 0, NULL}, BERT_EINVAL, "type id 2"},
-        {{1, longer, ids, NULL, NULL, 0, NULL, 0, NULL},
+        {{0, two, ids, NULL, NULL, 0, NULL, 0, NULL, NULL}, BERT_EINVAL, "at least one"},
+        {{1, NULL, ids, NULL, NULL, 0, NULL, 0, NULL, NULL}, BERT_EINVAL, "at least one"},
+        {{1, two, NULL, NULL, NULL, 0, NULL, 0, NULL, NULL}, BERT_EINVAL, "at least one"},
+        {{1, shifted, ids, NULL, NULL, 0, NULL, 0, NULL, NULL}, BERT_EINVAL, "start[0]"},
+        {{2, empty, ids, NULL, NULL, 0, NULL, 0, NULL, NULL}, BERT_EINVAL, "sequence 1 is empty"},
+        {{1, two, bad, NULL, NULL, 0, NULL, 0, NULL, NULL}, BERT_EINVAL, "has the id 40"},
+        {{1, two, negative, NULL, NULL, 0, NULL, 0, NULL, NULL}, BERT_EINVAL, "has the id -1"},
+        {{1, three, ids, types, NULL, 0, NULL, 0, NULL, NULL}, BERT_EINVAL, "type id 2"},
+        {{1, longer, ids, NULL, NULL, 0, NULL, 0, NULL, NULL},
          BERT_ETOOLONG,
          "has 21 tokens; the model takes 20"},
-        {{1, two, ids, NULL, two, 2, NULL, 0, NULL}, BERT_EINVAL, "logits of token"},
-        {{1, two, ids, NULL, two, 0, NULL, 0, NULL}, BERT_EINVAL, "logits of no token"},
+        {{1, two, ids, NULL, two, 2, NULL, 0, NULL, NULL}, BERT_EINVAL, "logits of token"},
+        {{1, two, ids, NULL, two, 0, NULL, 0, NULL, NULL}, BERT_EINVAL, "logits of no token"},
     };
     bert_tape *t = bert_tape_new(NULL, &f.e);
     assert_non_null(t);

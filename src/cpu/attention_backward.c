@@ -76,7 +76,7 @@ static void differentiate_row(const backward *b, float *ps, float *ds, float *dr
                               bert_range of) {
     const bert_attention_head *h = &b->h;
     const bert_attention_plan *p = h->plan;
-    const bert_range seen = bert_attention_seen(p, query, h->length);
+    const bert_range seen = bert_attention_seen(h, query);
     const int n = seen.end - seen.first, at = seen.first - of.first;
     const float scale = bert_attention_scale(p);
     const size_t row = (size_t)(of.end - of.first);
@@ -163,8 +163,8 @@ static void onto_keys(const backward *b, bert_range block, bert_range of, const 
     for (int j = of.first; j < of.end; j += b->step) {
         const int rows = of.end - j < b->step ? of.end - j : b->step;
         /* as far as a key sees queries, so far they see it */
-        int first = bert_attention_seen(h->plan, j, h->length).first - block.first;
-        int end = bert_attention_seen(h->plan, j + rows - 1, h->length).end - block.first;
+        int first = bert_attention_seen(h, j).first - block.first;
+        int end = bert_attention_seen(h, j + rows - 1).end - block.first;
         first = first < 0 ? 0 : first / unit * unit;
         if (end > block.end - block.first) end = block.end - block.first;
         if (end <= first) continue;

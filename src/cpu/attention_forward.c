@@ -8,18 +8,18 @@ static void probabilities_of(const bert_attention_head *h, bert_attention_line l
                              ptrdiff_t ld, int rows, int query, bert_range of, float *lse) {
     const bert_attention_plan *p = h->plan;
     const float scale = bert_attention_scale(p);
-    if (!p->window) {
+    if (!p->window && h->keys == h->length) {
         for (int r = 0; r < rows && line.values; r++)
             bert_head_add(h, line, scores + r * ld, query + r, of);
         h->k->softmax(scores, ld, rows, h->length, scale, lse);
         return;
     }
     for (int r = 0; r < rows; r++, scores += ld) {
-        const bert_range seen = bert_attention_seen(p, query + r, h->length);
+        const bert_range seen = bert_attention_seen(h, query + r);
         float *x = scores + (seen.first - of.first);
         const int n = seen.end - seen.first;
-        if (line.values) bert_head_add(h, line, x, query + r, seen);
-        h->k->softmax(x, ld, 1, n, scale, lse ? lse + r : NULL);
+        if (line.values && n) bert_head_add(h, line, x, query + r, seen);
+        if (n) h->k->softmax(x, ld, 1, n, scale, lse ? lse + r : NULL);
         memset(scores, 0, (size_t)(seen.first - of.first) * sizeof *scores);
         memset(x + n, 0, (size_t)(of.end - seen.end) * sizeof *x);
     }

@@ -2,14 +2,15 @@
 
 bert_attention_head bert_head_of(const bert_attention_job *w, int sequence, int head) {
     const bert_attention_plan *p = w->plan;
-    const int first = p->start[sequence];
+    const int first = p->start[sequence], length = p->start[sequence + 1] - first;
     return (bert_attention_head){.plan = p,
                                  .k = w->k,
                                  .g = w->g,
                                  .sequence = sequence,
                                  .head = head,
                                  .first = first,
-                                 .length = p->start[sequence + 1] - first,
+                                 .length = length,
+                                 .keys = p->attended ? p->attended[sequence] : length,
                                  .hidden = (ptrdiff_t)p->heads * p->head_size};
 }
 
@@ -50,9 +51,8 @@ int bert_key_step(const bert_gemm_kernel *g) {
 
 bert_range bert_head_sees(const bert_attention_head *h, bert_range at) {
     const int step = bert_key_step(h->g);
-    const int first = bert_attention_seen(h->plan, at.first, h->length).first;
-    return (bert_range){first / step * step,
-                        bert_attention_seen(h->plan, at.end - 1, h->length).end};
+    const int first = bert_attention_seen(h, at.first).first;
+    return (bert_range){first / step * step, bert_attention_seen(h, at.end - 1).end};
 }
 
 int bert_head_keys(const bert_attention_head *h, int queries) {

@@ -8,8 +8,11 @@ typedef struct {
     int heads, head_size; /* H = heads * head_size */
     const int32_t *start; /* [n + 1] */
     int n;
-    float scale; /* of scores; 0: 1 / sqrt(head_size) */
-    int window;  /* a query sees the keys that are at most so far away; 0: all of its sequence */
+    const int32_t
+        *attended; /* [n]: only the first so many tokens of a sequence are seen; NULL: all. Not
+                                in backward */
+    float scale;   /* of scores; 0: 1 / sqrt(head_size) */
+    int window;    /* a query sees the keys that are at most so far away; 0: all of its sequence */
     /* The first `turned` columns of queries and keys are turned by position (rotary embeddings, as
      * two halves): cos and sin [longest sequence, turned / 2]. 0: none. */
     int turned;

@@ -6,10 +6,11 @@ float bert_attention_scale(const bert_attention_plan *p) {
     return p->scale != 0 ? p->scale : 1.0f / sqrtf((float)p->head_size);
 }
 
-bert_range bert_attention_seen(const bert_attention_plan *p, int query, int length) {
-    const int w = p->window;
-    if (!w) return (bert_range){0, length};
-    return (bert_range){query > w ? query - w : 0, length - query > w ? query + w + 1 : length};
+bert_range bert_attention_seen(const bert_attention_head *h, int query) {
+    const int w = h->plan->window, keys = h->keys;
+    if (!w) return (bert_range){0, keys};
+    const int first = query > w ? query - w : 0, end = keys - query > w ? query + w + 1 : keys;
+    return (bert_range){first < end ? first : end, end};
 }
 
 void bert_attention_turn(const bert_attention_head *h, bert_view v, int n, float *out,

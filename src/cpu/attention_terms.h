@@ -10,13 +10,14 @@ typedef struct {
     const bert_kernels *k;
     const bert_gemm_kernel *g;
     int sequence, head, first, length;
+    int keys;         /* tokens that are seen: the first ones */
     ptrdiff_t hidden; /* heads * head_size */
 } bert_attention_head;
 
 /* What scores are multiplied by. */
 float bert_attention_scale(const bert_attention_plan *p);
 /* The keys that a query sees. */
-bert_range bert_attention_seen(const bert_attention_plan *p, int query, int length);
+bert_range bert_attention_seen(const bert_attention_head *h, int query);
 
 /* Turns queries or keys v [n, head_size] by their places, n from 0 on, into out; back: the other
  * way, which is the gradient's. out may be v. */

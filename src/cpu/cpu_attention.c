@@ -10,6 +10,7 @@ static bert_attention_plan plan_of(const bert_worker *w, const bert_call *c) {
                                  .head_size = n->head_size,
                                  .start = n->start,
                                  .n = n->n,
+                                 .attended = n->attended,
                                  .scale = n->scale,
                                  .window = n->window,
                                  .turned = n->turned,

@@ -184,8 +184,11 @@ typedef struct {
     int heads, head_size; /* H = heads * head_size */
     const int32_t *start; /* [n + 1] */
     int n;
-    float scale; /* 0: 1 / sqrt(head_size) */
-    int window;  /* a query sees the keys that are at most so far away; 0: all of its sequence */
+    const int32_t
+        *attended; /* [n]: of a sequence only the first so many tokens are seen; NULL: all.
+                                In the host's memory. Not where backward comes */
+    float scale;   /* 0: 1 / sqrt(head_size) */
+    int window;    /* a query sees the keys that are at most so far away; 0: all of its sequence */
     /* The first `turned` columns of queries and keys are turned by position (rotary embeddings, as
      * two halves): cos and sin [longest sequence, turned / 2], in the host's memory. 0: none. */
     int turned;

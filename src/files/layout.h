@@ -11,7 +11,7 @@ bool bert_layout_inside(const char *path);
  * ("0_Transformer" in old ones); "" where none has one of its own. It lives as long as modules,
  * which may be NULL. */
 const char *bert_layout_transformer(const json_t *modules);
-/* The class name that a module's type ends with, where it is one of sentence-transformers' own;
- * else NULL. Old names of Transformer are that. */
+/* The class name that a module's type ends with, where it is one of sentence-transformers' own,
+ * or PyLate's; else NULL. Old names of Transformer are that. */
 const char *bert_layout_class(const char *type);
 #endif

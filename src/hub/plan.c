@@ -24,6 +24,7 @@ static const struct {
     {"modules.json", CONFIGURATION},
     {"sentence_*_config.json", CONFIGURATION},
     {"config_sentence_transformers.json", CONFIGURATION},
+    {"artifact.metadata", CONFIGURATION}, /* the original ColBERT's */
     {"preprocessor_config.json", CONFIGURATION},
     {"processor_config.json", CONFIGURATION},
     {"tokenizer.json", TOKENIZER},

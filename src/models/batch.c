@@ -114,6 +114,7 @@ static void begin_chunk(bert_lane *l, bert_session *s, const bert_trunk_run *run
                           .start = own,
                           .ids = all->ids ? all->ids + begin : NULL,
                           .type_ids = all->type_ids ? all->type_ids + begin : NULL,
+                          .attended = all->attended ? all->attended + chunk->first : NULL,
                           .columns = l->columns,
                           .column_count = chunk_columns(all, *chunk, l->columns)};
     l->watch = (bert_watch){.check = watch_check,

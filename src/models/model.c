@@ -599,6 +599,10 @@ int bert_inputs_check(const bert_model *m, const bert_inputs *in, bert_error *e)
             return bert_fail(e, BERT_ETOOLONG,
                              "inputs: sequence %d has %d tokens; the model takes %d", i, length,
                              longest);
+        if (in->attended && (in->attended[i] < 1 || in->attended[i] > length))
+            return bert_fail(e, BERT_EINVAL,
+                             "inputs: %d of %d tokens of sequence %d are attended to",
+                             in->attended[i], length, i);
         for (int32_t j = in->start[i]; reads_ids && j < in->start[i + 1]; j++) {
             if (in->ids[j] < 0 || in->ids[j] >= c->vocab_size)
                 return bert_fail(e, BERT_EINVAL,

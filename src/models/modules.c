@@ -74,7 +74,7 @@ static int check_names(const json_t *config, const bert_module_place *at, bert_e
     static const char *const keys[] = {"module_input_name", "module_output_name"};
     for (int i = 0; i < 2; i++) {
         const char *name = json_string_value(json_object_get(config, keys[i]));
-        if (name && strcmp(name, "sentence_embedding"))
+        if (name && strcmp(name, at->reads ? at->reads : "sentence_embedding"))
             return bert_fail(e, BERT_EUNSUPPORTED, "%s/config.json: %s is \"%.60s\"", at->shown,
                              keys[i], name);
     }
@@ -187,20 +187,53 @@ static int read_module(bert_module *m, const bert_module_place *at, bert_error *
     return rc;
 }
 
+static bert_module *new_module(bert_modules *m, int kind, bert_error *e) {
+    if (m->n == BERT_MAX_MODULES) {
+        bert_fail(e, BERT_EUNSUPPORTED, "modules.json names more than %d modules",
+                  BERT_MAX_MODULES);
+        return NULL;
+    }
+    bert_module *module = &m->list[m->n++];
+    *module = (bert_module){.kind = &kinds[kind]};
+    return module;
+}
+
+static int kind_called(const char *name) {
+    int i = 0;
+    while (i < KINDS && strcmp(kinds[i].name, name)) i++;
+    return i;
+}
+
+int bert_modules_add_normalize(bert_modules *m, bert_error *e) {
+    return new_module(m, kind_called("Normalize"), e) ? 0 : e->code;
+}
+
+int bert_modules_add_linear(bert_modules *m, const bert_tensors *file, const char *weight,
+                            const char *bias, const char *act, bert_error *e) {
+    const bert_stored_tensor *t = bert_tensors_find(file, weight);
+    if (!t || t->dims != 2 || t->shape[0] < 1 || t->shape[0] > MOST || t->shape[1] < 1 ||
+        t->shape[1] > MOST)
+        return bert_fail(e, BERT_EFORMAT, "%s holds no matrix %s", bert_tensors_path(file), weight);
+    bert_module *module = new_module(m, kind_called("Dense"), e);
+    if (!module) return e->code;
+    module->out = (int32_t)t->shape[0];
+    module->in = (int32_t)t->shape[1];
+    module->act = bert_torch_act_find(act ? act : "torch.nn.modules.linear.Identity");
+    const wanted list[] = {{weight, module->out, module->in, &module->weight},
+                           {bias, module->out, 0, &module->bias}};
+    int rc = take(file, &list[0], e);
+    return rc || !bias ? rc : take(file, &list[1], e);
+}
+
 int bert_modules_add(bert_modules *m, const char *class_name, const bert_module_place *at,
                      bert_error *e) {
-    int i = 0;
-    while (i < KINDS && strcmp(kinds[i].name, class_name)) i++;
+    const int i = kind_called(class_name);
     if (i == KINDS)
         return bert_fail(e, BERT_EUNSUPPORTED,
                          "modules.json names %s, a %.60s, which is not supported", at->shown,
                          class_name);
-    if (m->n == BERT_MAX_MODULES)
-        return bert_fail(e, BERT_EUNSUPPORTED, "modules.json names more than %d modules",
-                         BERT_MAX_MODULES);
-    bert_module *module = &m->list[m->n++];
-    *module = (bert_module){.kind = &kinds[i]};
-    return read_module(module, at, e);
+    bert_module *module = new_module(m, i, e);
+    return module ? read_module(module, at, e) : e->code;
 }
 
 void bert_modules_free(bert_modules *m) {

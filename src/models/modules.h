@@ -27,12 +27,18 @@ typedef struct {
     const bert_pretrained *from;
     const char *folder;
     const char *shown; /* in messages */
+    const char *reads; /* what it must work on; NULL: "sentence_embedding" */
 } bert_module_place;
 
 /* Adds the module of that class, read from its folder. A class that is not in the table is
  * BERT_EUNSUPPORTED, a folder that is named and absent BERT_ENOTFOUND. */
 int bert_modules_add(bert_modules *m, const char *class_name, const bert_module_place *at,
                      bert_error *e);
+/* Adds a Dense of tensors of a file (bias NULL: none; act of torch's, NULL: none), of as many columns as
+ * the weight has. */
+int bert_modules_add_linear(bert_modules *m, const bert_tensors *file, const char *weight,
+                            const char *bias, const char *act, bert_error *e);
+int bert_modules_add_normalize(bert_modules *m, bert_error *e);
 void bert_modules_free(bert_modules *m);
 /* What leaves them where `dim` numbers come in; a module that takes another number is an error. */
 int bert_modules_size(const bert_modules *m, int32_t dim, int32_t *size, bert_error *e);

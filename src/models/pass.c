@@ -6,7 +6,9 @@ bert_tensor *bert_pass_attention(bert_tape *t, const bert_pass *pass, bert_tenso
     const bert_watch *watch = pass->watch;
     float *shown =
         watch && watch->attentions ? watch->attentions(watch->context, pass->layer) : NULL;
-    return bert_attention_shown(t, qkv, spec, pass->in->start, pass->in->n, shown);
+    bert_attention_spec own = *spec;
+    own.attended = pass->in->attended;
+    return bert_attention_shown(t, qkv, &own, pass->in->start, pass->in->n, shown);
 }
 
 bert_tensor *bert_pass_embeds(bert_tape *t, const bert_inputs *in, int32_t rows, int32_t cols) {

@@ -29,6 +29,9 @@ static const char *const other_files[] = {
     "preprocessor_config.json",
     "processor_config.json",
     BERT_RECIPE_FILE,
+    "artifact.metadata", /* ColBERT's; and bge-m3's other vectors: */
+    "sparse_linear.pt",
+    "colbert_linear.pt",
     "README.md",
     "LICENSE",
     "LICENSE.txt",

@@ -168,7 +168,7 @@ static int read_module(size_t i, const bert_pretrained *from, const json_t *modu
     if (!strcmp(name, "Transformer")) return read_transformer(i, from, path, s);
     char *shown = bert_pretrained_where(from, path);
     if (!shown) return bert_fail_memory(e, strlen(path));
-    const bert_module_place place = {from, path, shown};
+    const bert_module_place place = {from, path, shown, NULL};
     rc = strcmp(name, "Pooling") ? read_other(name, &place, s, e) : read_pooling(&place, s, e);
     free(shown);
     return rc;
@@ -256,6 +256,14 @@ static int read_prompts(const char *where, bert_sentence *s, bert_error *e) {
     return 0;
 }
 
+/* What to ask for instead. */
+static const char *other_vectors(const char *type) {
+    if (!strcmp(type, "SparseEncoder")) return ": ask for sparse vectors (--vectors sparse)";
+    if (!strcmp(type, "MultiVectorEncoder") || !strcmp(type, "ColBERT"))
+        return ": ask for vectors of its tokens (--vectors multi)";
+    return "";
+}
+
 /* Only beside modules.json: where that is missing sentence-transformers does not look here. */
 static int read_options(const char *where, bert_sentence *s, bert_error *e) {
     char type[64] = "SentenceTransformer", similarity[64] = "";
@@ -263,7 +271,8 @@ static int read_options(const char *where, bert_sentence *s, bert_error *e) {
     s->cross_encoder = !strcmp(type, "CrossEncoder");
     if (!rc && strcmp(type, "SentenceTransformer"))
         bert_fail(&s->refused, BERT_EUNSUPPORTED,
-                  "%s says that it is of a %s, which makes no vectors of texts", where, type);
+                  "%s says that it is of a %s, which makes no vector of a text%s", where, type,
+                  other_vectors(type));
     if (!rc) rc = read_prompts(where, s, e);
     if (!rc)
         rc = bert_json_int(s->options, "truncate_dim", 1, INT32_MAX, &s->truncate_dim, where, e);
@@ -295,6 +304,8 @@ int bert_sentence_read(const bert_pretrained *from, bert_sentence *s, bert_error
     if (s->list) s->options = load(from, "", "config_sentence_transformers.json", &options, &rc, e);
     if (!rc && s->options) rc = read_options(options, s, e);
     if (!rc && s->list) rc = read_modules(from, list, s, e);
+    if (!rc) rc = bert_sparse_read(from, s->list, s->options, &s->sparse, e);
+    if (!rc) rc = bert_multi_read(from, s->list, s->options, &s->multi, e);
     free(list);
     free(options);
     return rc;
@@ -302,6 +313,8 @@ int bert_sentence_read(const bert_pretrained *from, bert_sentence *s, bert_error
 
 void bert_sentence_free(bert_sentence *s) {
     bert_modules_free(&s->modules);
+    bert_sparse_free(&s->sparse);
+    bert_multi_free(&s->multi);
     json_decref(s->list);
     json_decref(s->options);
     *s = (bert_sentence){0};

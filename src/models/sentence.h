@@ -1,7 +1,8 @@
 /* sentence-transformers' files beside a checkpoint: how a text's vector is made of its tokens'. */
 #ifndef BERT_MODELS_SENTENCE_H
 #define BERT_MODELS_SENTENCE_H
-#include "models/modules.h"
+#include "models/multi.h"
+#include "models/sparse.h"
 #include <bert.h>
 #include <jansson.h>
 
@@ -19,6 +20,8 @@ typedef struct {
     const char *prompt;     /* the name of the default one, or NULL */
     json_t *list, *options; /* modules.json, config_sentence_transformers.json; or NULL */
     bool cross_encoder;     /* the files are those of one */
+    bert_sparse sparse;     /* weights of words, and */
+    bert_multi multi;       /* vectors of tokens, beside or instead of a text's */
     bert_error refused;     /* set when the files ask for what this library does not do */
 } bert_sentence;
 

@@ -56,6 +56,10 @@ const float *bert_session_first_rows(const bert_session *s);
  * of them are not wanted with. */
 int bert_session_run_part(bert_session *s, const bert_inputs *inputs, unsigned want,
                           int32_t skip_layers, bert_outputs *out, bert_error *e);
+/* The head's outputs of the hidden states of the latest run, which wanted them all, for these tokens:
+ * as in bert_outputs' logits. */
+int bert_session_logits(bert_session *s, const bert_inputs *inputs, bert_outputs *out,
+                        bert_error *e);
 bert_threads *bert_session_threads(const bert_session *s);
 bert_tokenization *bert_session_tokenization(bert_session *s, bert_error *e);
 /* BERT_EINTERRUPTED once bert_session_cancel() says so, else 0. */

@@ -103,3 +103,13 @@ int bert_session_run_part(bert_session *s, const bert_inputs *inputs, unsigned w
     }
     return 0;
 }
+
+int bert_session_logits(bert_session *s, const bert_inputs *inputs, bert_outputs *out,
+                        bert_error *e) {
+    const bert_trunk_run r = {.in = inputs, .want = BERT_WANT_LOGITS};
+    bert_threads *threads = s->together.tape->threads;
+    bert_threads_begin(threads, true);
+    int rc = run_head(s, &r, out, e);
+    bert_threads_end(threads);
+    return rc;
+}

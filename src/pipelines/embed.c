@@ -1,27 +1,12 @@
 /* bert_embed: one vector a text. */
+#include "pipelines/embed.h"
 #include "base/arena.h"
 #include "base/error.h"
 #include "base/finite.h"
 #include "models/pooling.h"
-#include "pipelines/texts.h"
 #include "text/tokenizer.h"
 #include <stdlib.h>
 #include <string.h>
-
-/* What the options and the checkpoint come to. */
-typedef struct {
-    bert_pooling pooling[BERT_MAX_POOLINGS];
-    int poolings;
-    bool modules;         /* those of the checkpoint follow */
-    bool normalize;       /* a Normalize among them does */
-    bool normalize_last;  /* the vector as it is written */
-    int32_t pooled, made; /* numbers: after pooling, after the modules */
-    int32_t size;         /* written: the first of them */
-    int32_t skip_layers;
-    bool first; /* only the first token of each sequence matters */
-    const char *prompt;
-    int32_t prompt_tokens; /* that are not pooled */
-} plan;
 
 /* Nothing is passed over that sentence-transformers would do, unless somebody says so. */
 static int check_refused(const bert_model *m, bert_error *e) {
@@ -33,7 +18,7 @@ static int check_refused(const bert_model *m, bert_error *e) {
     return 0;
 }
 
-static void choose_poolings(const bert_model *m, const bert_text_options *o, plan *p) {
+static void choose_poolings(const bert_model *m, const bert_text_options *o, bert_embed_plan *p) {
     p->pooling[0] = o->pooling;
     p->poolings = 1;
     if (o->pooling == BERT_POOLING_DEFAULT) {
@@ -44,7 +29,7 @@ static void choose_poolings(const bert_model *m, const bert_text_options *o, pla
         p->pooling[p->poolings++] = o->joined[i];
 }
 
-static void choose_normalize(const bert_model *m, const bert_text_options *o, plan *p) {
+static void choose_normalize(const bert_model *m, const bert_text_options *o, bert_embed_plan *p) {
     p->modules = !m->sentence.refused.code;
     p->normalize = o->normalize != 0;
     p->normalize_last =
@@ -52,8 +37,8 @@ static void choose_normalize(const bert_model *m, const bert_text_options *o, pl
 }
 
 /* Sizes of the vectors, whether or not there is something wrong. */
-static void lay_out(const bert_model *m, const bert_text_options *o, plan *p) {
-    *p = (plan){.skip_layers = o->skip_layers};
+static void lay_out(const bert_model *m, const bert_text_options *o, bert_embed_plan *p) {
+    *p = (bert_embed_plan){.skip_layers = o->skip_layers};
     choose_poolings(m, o, p);
     choose_normalize(m, o, p);
     p->pooled = p->made = m->config.hidden_size * p->poolings;
@@ -63,7 +48,7 @@ static void lay_out(const bert_model *m, const bert_text_options *o, plan *p) {
     p->size = most > 0 && most < p->made ? most : p->made;
 }
 
-static int check_sizes(const bert_model *m, const bert_text_options *o, const plan *p,
+static int check_sizes(const bert_model *m, const bert_text_options *o, const bert_embed_plan *p,
                        bert_error *e) {
     int32_t made;
     int rc = p->modules ? bert_modules_size(&m->sentence.modules, p->pooled, &made, e) : 0;
@@ -76,7 +61,7 @@ static int check_sizes(const bert_model *m, const bert_text_options *o, const pl
     return rc;
 }
 
-static int check_pooler(const bert_model *m, const plan *p, bert_error *e) {
+static int check_pooler(const bert_model *m, const bert_embed_plan *p, bert_error *e) {
     if (p->pooling[0] != BERT_POOLING_POOLER) return 0;
     if (p->poolings > 1) return bert_fail(e, BERT_EINVAL, "the pooling \"pooler\" stands alone");
     if (p->skip_layers) return bert_fail(e, BERT_EINVAL, "the pooler is of the last layer");
@@ -84,7 +69,8 @@ static int check_pooler(const bert_model *m, const plan *p, bert_error *e) {
     return bert_fail(e, BERT_EINVAL, "%s has no pooler; use another pooling", m->path);
 }
 
-static int make_plan(bert_session *s, const bert_text_options *o, plan *p, bert_error *e) {
+int bert_embed_plan_make(bert_session *s, const bert_text_options *o, bert_embed_plan *p,
+                         bert_error *e) {
     const bert_model *m = s->model;
     lay_out(m, o, p);
     int rc = o->pooling == BERT_POOLING_DEFAULT ? check_refused(m, e) : 0;
@@ -102,7 +88,7 @@ static int make_plan(bert_session *s, const bert_text_options *o, plan *p, bert_
 int32_t bert_model_embedding_size(const bert_model *m, const bert_text_options *options) {
     if (!m) return 0;
     const bert_text_options o = options ? *options : bert_text_default();
-    plan p;
+    bert_embed_plan p;
     lay_out(m, &o, &p);
     return p.size;
 }
@@ -110,8 +96,8 @@ int32_t bert_model_embedding_size(const bert_model *m, const bert_text_options *
 /* ---- A pack of texts */
 
 /* The prompt is at the front of the first window of each text. */
-static int pool(const bert_windows *w, const plan *p, const float *hidden, int32_t dim, float *rows,
-                bert_error *e) {
+static int pool(const bert_windows *w, const bert_embed_plan *p, const float *hidden, int32_t dim,
+                float *rows, bert_error *e) {
     int32_t *skip = p->prompt_tokens ? calloc((size_t)w->windows, sizeof *skip) : NULL;
     if (p->prompt_tokens && !skip) return bert_fail_memory(e, (size_t)w->windows * sizeof *skip);
     for (int32_t i = 0; skip && i < w->windows; i++)
@@ -124,8 +110,8 @@ static int pool(const bert_windows *w, const plan *p, const float *hidden, int32
 
 /* The pooled vectors of the windows of a pack, in rows. Where only first tokens matter, only those
  * leave the last layer. */
-static int pool_pack(bert_session *s, const bert_windows *w, const plan *p, float *rows,
-                     bert_error *e) {
+static int run_and_pool(bert_session *s, const bert_windows *w, const bert_embed_plan *p,
+                        float *rows, bert_error *e) {
     const bert_inputs in = bert_windows_inputs(w);
     const int32_t dim = s->model->config.hidden_size;
     const bool pooler = p->pooling[0] == BERT_POOLING_POOLER;
@@ -140,9 +126,19 @@ static int pool_pack(bert_session *s, const bert_windows *w, const plan *p, floa
     return 0;
 }
 
+static int pool_pack(bert_session *s, const bert_windows *w, const bert_embed_plan *p,
+                     const bert_outputs *out, float *rows, bert_error *e) {
+    const int32_t dim = s->model->config.hidden_size;
+    if (!out) return run_and_pool(s, w, p, rows, e);
+    if (p->pooling[0] != BERT_POOLING_POOLER)
+        return pool(w, p, out->last_hidden_state, dim, rows, e);
+    memcpy(rows, out->pooler_output, (size_t)w->windows * (size_t)dim * sizeof *rows);
+    return 0;
+}
+
 /* What the modules make of the texts' pooled vectors, as it is written. */
-static int finish(const bert_model *m, const plan *p, const float *pooled, int32_t n, float *made,
-                  float *out, bert_error *e) {
+static int finish(const bert_model *m, const bert_embed_plan *p, const float *pooled, int32_t n,
+                  float *made, float *out, bert_error *e) {
     static const bert_modules none = {.n = 0};
     const size_t size = (size_t)p->size, from = (size_t)p->made;
     int rc = bert_modules_apply(p->modules ? &m->sentence.modules : &none, p->normalize, pooled, n,
@@ -155,28 +151,33 @@ static int finish(const bert_model *m, const plan *p, const float *pooled, int32
     return rc;
 }
 
-typedef struct {
-    bert_session *s;
-    plan plan;
-    float *out;
-} job;
-
-static int run(void *context, const bert_windows *w, bert_error *e) {
-    const job *j = context;
-    const plan *p = &j->plan;
+int bert_embed_pack(bert_session *s, const bert_windows *w, const bert_embed_plan *p,
+                    const bert_outputs *run, float *all_vectors, bert_error *e) {
     const size_t pooled = (size_t)p->pooled, texts = (size_t)w->texts;
     const size_t windows = (size_t)w->windows;
     const size_t all = (windows + texts) * pooled + texts * (size_t)p->made;
     float *rows = bert_aligned_alloc(all, sizeof *rows);
     if (!rows) return bert_fail_memory(e, all * sizeof *rows);
-    float *vectors = rows + windows * pooled, *out = j->out + (size_t)w->first * (size_t)p->size;
-    int rc = pool_pack(j->s, w, p, rows, e);
+    float *vectors = rows + windows * pooled;
+    float *out = all_vectors + (size_t)w->first * (size_t)p->size;
+    int rc = pool_pack(s, w, p, run, rows, e);
     if (!rc) bert_windows_average(w, rows, p->pooled, vectors);
     if (!rc && !bert_finite(vectors, texts * pooled))
         rc = bert_fail(e, BERT_ENUMERIC, "the sum of the hidden states is not finite");
-    if (!rc) rc = finish(j->s->model, p, vectors, w->texts, vectors + texts * pooled, out, e);
+    if (!rc) rc = finish(s->model, p, vectors, w->texts, vectors + texts * pooled, out, e);
     free(rows);
     return rc;
+}
+
+typedef struct {
+    bert_session *s;
+    bert_embed_plan plan;
+    float *out;
+} job;
+
+static int run(void *context, const bert_windows *w, bert_error *e) {
+    const job *j = context;
+    return bert_embed_pack(j->s, w, &j->plan, NULL, j->out, e);
 }
 
 int bert_embed(bert_session *s, const bert_text *texts, int32_t n, const bert_text_options *options,
@@ -192,7 +193,7 @@ int bert_embed(bert_session *s, const bert_text *texts, int32_t n, const bert_te
                     .run = run,
                     .context = &j};
     bert_arena_reset(&s->results);
-    int rc = make_plan(s, &t.options, &j.plan, e);
+    int rc = bert_embed_plan_make(s, &t.options, &j.plan, e);
     t.prompt = j.plan.prompt;
     t.lowers = bert_task_lowers(s->model);
     if (!rc) rc = bert_texts_run(&t, e);

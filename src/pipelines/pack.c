@@ -35,6 +35,7 @@ void bert_windows_free(bert_windows *p) {
     bert_grown_free(p->text);
     bert_grown_free(p->ids);
     bert_grown_free(p->type_ids);
+    bert_grown_free(p->attended);
     bert_grown_free(p->word_ids);
     bert_grown_free(p->sequence_ids);
     bert_grown_free(p->offsets);
@@ -83,12 +84,43 @@ int bert_windows_add(bert_windows *p, bert_token_window w, int32_t text, bert_er
     }
     p->text[p->windows++] = text;
     p->start[p->windows] = (int32_t)used + w.n;
+    return p->hides ? bert_windows_attend(p, w.n, e) : 0;
+}
+
+int bert_windows_insert(bert_windows *p, int32_t at, int32_t id, int32_t n, bert_error *e) {
+    int32_t *end = &p->start[p->windows];
+    const int32_t place = p->start[p->windows - 1] + at;
+    int rc = grow(p, (size_t)p->windows, (size_t)(*end + n), e);
+    if (rc) return rc;
+    end = &p->start[p->windows];
+    const size_t behind = (size_t)(*end - place);
+    memmove(p->ids + place + n, p->ids + place, behind * sizeof *p->ids);
+    memmove(p->type_ids + place + n, p->type_ids + place, behind * sizeof *p->type_ids);
+    for (int32_t i = 0; i < n; i++) {
+        p->ids[place + i] = id;
+        p->type_ids[place + i] = 0;
+    }
+    *end += n;
+    if (p->hides) p->attended[p->windows - 1] += n;
+    return 0;
+}
+
+int bert_windows_attend(bert_windows *p, int32_t n, bert_error *e) {
+    int rc = bert_grow(&p->attended, (size_t)p->windows, sizeof *p->attended, e);
+    if (rc) return rc;
+    for (int32_t i = 0; !p->hides && i < p->windows; i++)
+        p->attended[i] = p->start[i + 1] - p->start[i];
+    p->hides = true;
+    p->attended[p->windows - 1] = n;
     return 0;
 }
 
 bert_inputs bert_windows_inputs(const bert_windows *p) {
-    return (bert_inputs){
-        .n = p->windows, .start = p->start, .ids = p->ids, .type_ids = p->type_ids};
+    return (bert_inputs){.n = p->windows,
+                         .start = p->start,
+                         .ids = p->ids,
+                         .type_ids = p->type_ids,
+                         .attended = p->hides ? p->attended : NULL};
 }
 
 bert_token_window bert_windows_at(const bert_windows *p, int32_t w) {
@@ -115,6 +147,8 @@ bool bert_windows_of(const bert_windows *p, int32_t k, bert_windows *one, bert_e
                           .text = calloc(windows, sizeof *one->text),
                           .ids = p->ids + at,
                           .type_ids = p->type_ids + at,
+                          .hides = p->hides,
+                          .attended = p->hides ? p->attended + from : NULL,
                           .encodings = p->encodings};
     if (!one->start || !one->text) {
         free(one->start);

@@ -12,12 +12,18 @@ typedef struct {
     int32_t *start;  /* [windows + 1] */
     int32_t *text;   /* [windows]: 0 .. texts-1 */
     int32_t *ids, *type_ids;
-    bool encodings; /* the rest of a bert_token_window is kept too: */
+    bool hides;        /* some tokens are not seen by attention: */
+    int32_t *attended; /* [windows], those that are; else NULL */
+    bool encodings;    /* the rest of a bert_token_window is kept too: */
     int32_t *word_ids, *sequence_ids, (*offsets)[2];
     uint8_t *special;
 } bert_windows;
 void bert_windows_free(bert_windows *p);
 int bert_windows_add(bert_windows *p, bert_token_window w, int32_t text, bert_error *e);
+/* Puts n tokens of that id before token `at` of the last window; of packs without encodings. */
+int bert_windows_insert(bert_windows *p, int32_t at, int32_t id, int32_t n, bert_error *e);
+/* Attention sees only the first n tokens of the last window. */
+int bert_windows_attend(bert_windows *p, int32_t n, bert_error *e);
 bert_inputs bert_windows_inputs(const bert_windows *p);
 /* Window w, of a pack that keeps encodings. */
 bert_token_window bert_windows_at(const bert_windows *p, int32_t w);

@@ -5,10 +5,19 @@
 #include "text/tokenizer.h"
 #include <string.h>
 
+/* The prompt that encode_query() and encode_document() take: the first of those that is there. */
+static const char *prompt_of_side(const bert_model *m, bert_side side) {
+    static const char *const names[BERT_SIDE_COUNT][4] = {
+        [BERT_SIDE_QUERY] = {"query"}, [BERT_SIDE_DOCUMENT] = {"document", "passage", "corpus"}};
+    for (int i = 0; (unsigned)side < BERT_SIDE_COUNT && names[side][i]; i++)
+        if (json_object_get(m->sentence.prompts, names[side][i])) return names[side][i];
+    return NULL;
+}
+
 int bert_task_prompt(const bert_model *m, const bert_text_options *o, const char **prompt,
                      bert_error *e) {
-    *prompt =
-        o->prompt ? o->prompt : bert_sentence_prompt(&m->sentence, o->prompt_name, m->path, e);
+    const char *name = o->prompt_name ? o->prompt_name : prompt_of_side(m, o->side);
+    *prompt = o->prompt ? o->prompt : bert_sentence_prompt(&m->sentence, name, m->path, e);
     return *prompt ? 0 : e->code;
 }
 

@@ -92,6 +92,7 @@ static int take_windows(bert_texts *t, bert_error *e) {
     while (t->window < t->windows && !rc) {
         rc = bert_windows_add(&t->pack, bert_tokenization_window(t->s->tokenization, t->window++),
                               text, e);
+        if (!rc && t->edit) rc = t->edit(t->context, &t->pack, e);
         if (t->encodings && is_full(t)) break;
     }
     t->pack.texts = text + 1;

@@ -18,6 +18,8 @@ typedef struct {
     int (*encode)(void *own, bert_tokenization *enc, const bert_text *t, int32_t number,
                   bert_text_info *info, bert_error *e);
     void *own;
+    /* Changes the last window of the pack, which has just been put in; or NULL. */
+    int (*edit)(void *context, bert_windows *p, bert_error *e);
     const char *prompt; /* put before each text; NULL: nothing */
     bool lowers;        /* texts are read in lower case */
     bool encodings;

@@ -67,6 +67,18 @@ static bool reaches(bert_tape *t, const bert_attention_spec *s, int32_t longest)
     return true;
 }
 
+/* Whether somebody is seen in each sequence. */
+static bool attends(bert_tape *t, const bert_attention_spec *s, const int32_t *start, int32_t n) {
+    const bert_op *op = &bert_op_attention;
+    if (s->attended && t->options.record)
+        return bert_tape_fail(t, op, BERT_EUNSUPPORTED, "tokens that are not seen, in training");
+    for (int32_t i = 0; s->attended && i < n; i++)
+        if (s->attended[i] < 1 || s->attended[i] > start[i + 1] - start[i])
+            return bert_tape_fail(t, op, BERT_EINVAL, "%d tokens of %d are seen in sequence %d",
+                                  s->attended[i], start[i + 1] - start[i], i);
+    return true;
+}
+
 static bool covers(bert_tape *t, const bert_attention_spec *s, const int32_t *start, int32_t n,
                    int32_t rows, int32_t cols) {
     const bert_op *op = &bert_op_attention;
@@ -78,7 +90,8 @@ static bool covers(bert_tape *t, const bert_attention_spec *s, const int32_t *st
             return bert_tape_fail(t, op, BERT_EINVAL, "sequence %d has no tokens", i);
         if (start[i + 1] - start[i] > longest) longest = start[i + 1] - start[i];
     }
-    return reaches(t, s, longest) && (!s->relative || relative_fits(t, s, cols, longest));
+    return attends(t, s, start, n) && reaches(t, s, longest) &&
+           (!s->relative || relative_fits(t, s, cols, longest));
 }
 
 static bert_attention_with with_of(bert_tape *t, const bert_attention_spec *s, int32_t cols,
@@ -87,6 +100,7 @@ static bert_attention_with with_of(bert_tape *t, const bert_attention_spec *s, i
                                 .head_size = cols / 3 / s->heads,
                                 .start = start,
                                 .n = n,
+                                .attended = s->attended,
                                 .scale = s->scale,
                                 .window = s->window,
                                 .slopes = s->slopes,
