@@ -896,17 +896,42 @@ typedef struct {
     int32_t limit_alphabet;           /* 1000: the most frequent characters; others become [UNK] */
     bert_tokenizer_options tokenizer; /* how text is normalised, now and by the tokenizer */
     bert_reader_options reader;       /* of the files: text_column */
+    int threads; /* that count; 0: as many as there are cores. The result is the
+                                         same for any number */
 } bert_wordpiece_options;
 BERT_API bert_wordpiece_options bert_wordpiece_default(void);
-/* Reads n files and writes the tokenizer's files into directory. options may be NULL. */
+/* Reads n files and writes the tokenizer's files into directory, in the place of those of a tokenizer
+ * that is there. options may be NULL. */
 BERT_API int bert_train_wordpiece(const char *const *paths, int n,
                                   const bert_wordpiece_options *options, const char *directory,
                                   bert_error *e);
 /* The same for byte-level BPE, RoBERTa's: the merges are those that `tokenizers` learns of the same
  * texts (BpeTrainer, with all bytes as its alphabet). Of the options it looks at vocab_size,
- * min_frequency and reader. Writes vocab.json and merges.txt, too. */
+ * min_frequency, reader and threads. Writes vocab.json and merges.txt, too. */
 BERT_API int bert_train_bpe(const char *const *paths, int n, const bert_wordpiece_options *options,
                             const char *directory, bert_error *e);
+
+/* A Unigram vocabulary (Kudo 2018), learned as SentencePiece learns it: pieces that are there more
+ * than once, of a suffix array; expectation and maximization; those that are missed least are left
+ * out, again and again. The names are SentencePiece's; "<s>", "<pad>", "</s>" and "<unk>" are the
+ * first ids, "<mask>" is the last one, as XLM-RoBERTa has them. */
+typedef struct {
+    int32_t vocab_size;         /* 30000, the five specials included */
+    double character_coverage;  /* 0.9995: of the text, by the characters that become pieces; the
+                                   rest, the rarest ones, is <unk> */
+    int32_t max_piece_length;   /* 16 characters */
+    double shrinking_factor;    /* 0.75: how much of the pieces each round leaves */
+    int32_t num_sub_iterations; /* 2: of expectation and maximization in a round */
+    int32_t seed_size;          /* 1000000: pieces to begin with */
+    const char *normalization;  /* NULL: "nfkc"; "nfkc_lowercase", "identity" */
+    bert_reader_options reader;
+    int threads; /* 0: as many as there are cores. The result is the same to the bit for any number */
+} bert_unigram_options;
+BERT_API bert_unigram_options bert_unigram_default(void);
+/* Reads n files and writes the tokenizer's files into directory. options may be NULL. */
+BERT_API int bert_train_unigram(const char *const *paths, int n,
+                                const bert_unigram_options *options, const char *directory,
+                                bert_error *e);
 
 /* Writes a float32 matrix as NumPy's .npy, and reads one of floats (of 2, 4 or 8 bytes) as float32
  * ([rows, cols]; a vector has one column; *data is malloc'ed). */

@@ -4,7 +4,7 @@ sequence ids, special masks, decoding. Prints the cases compared and the differe
 
     python tools/check_tokenizer.py sweep DIR              every scalar value, every flag combination
     python tools/check_tokenizer.py scalars DIR [STEP]     every (STEP-th) scalar value, alone and in context
-    python tools/check_tokenizer.py fuzz DIR [N [SEED]]    N made-up strings
+    python tools/check_tokenizer.py fuzz DIR [N [SEED [FILE..]]]   N made-up strings, of pieces of DIR's vocabulary and of the files, too
     python tools/check_tokenizer.py pairs DIR [N [SEED]]   pairs, truncation, windows
     python tools/check_tokenizer.py added DIR [N [SEED]]   added tokens with every flag
     python tools/check_tokenizer.py text DIR FILE...       every line of real text
@@ -29,7 +29,7 @@ import libbert  # noqa: E402
 MARKS = [0x300, 0x301, 0x307, 0x308, 0x315, 0x316, 0x323, 0x327, 0x328, 0x334, 0x344, 0x345, 0x591,
          0x5b0, 0x653, 0x8d4, 0x8e2, 0x93c, 0x94d, 0xe38, 0xf71, 0xf72, 0xf73, 0x1dfb, 0x302a, 0x302e, 0x302f,
          0x3099, 0x1d165, 0x1d166, 0x1d16d, 0x1d16e, 0x11442, 0x11446, 0x1e000, 0x1e944, 0x20d0, 0x20dd, 0xfe20]
-ODD = [0, 1, 8, 9, 0xa, 0xb, 0xc, 0xd, 0x1f, 0x7f, 0x85, 0xa0, 0xad, 0xb2, 0xdf, 0x130, 0x131, 0x149, 0x17f,
+ODD = [0x2581, 0x120, 0x10a, 0, 1, 8, 9, 0xa, 0xb, 0xc, 0xd, 0x1f, 0x7f, 0x85, 0xa0, 0xad, 0xb2, 0xdf, 0x130, 0x131, 0x149, 0x17f,
        0x1c5, 0x1f0, 0x34f, 0x37e, 0x387, 0x390, 0x3a3, 0x3c2, 0x489, 0x600, 0x61c, 0x6dd, 0x70f, 0x901, 0x9cb,
        0xb4b, 0xe33, 0xf43, 0x1100, 0x1160, 0x11a8, 0x1680, 0x180e, 0x1e9b, 0x1e9e, 0x1f80, 0x1fef, 0x2000,
        0x200b, 0x200c, 0x200d, 0x2010, 0x2019, 0x2028, 0x202e, 0x203c, 0x20ac, 0x2126, 0x212a, 0x212b, 0x2160,
@@ -70,6 +70,39 @@ def piece(r):
 
 def string(r, most=14):
     return "".join(piece(r) for _ in range(r.randrange(most)))
+
+
+def vocabulary_pieces(o):
+    """What a text must hold to become a token, for each of them, and whether spaces are spelled out."""
+    bytes_of = {v: k for k, v in bytes_to_unicode().items()}
+    found = []
+    for token in o.get_vocab():
+        if all(c in bytes_of for c in token) and any(ord(c) > 0xff for c in token):
+            token = bytes(bytes_of[c] for c in token).decode(errors="ignore")
+        found.append(token.removeprefix("##").replace("\u2581", " "))
+    return sorted(filter(None, found))
+
+
+def bytes_to_unicode():
+    plain = [*range(0x21, 0x7f), *range(0xa1, 0xad), *range(0xae, 0x100)]
+    rest = [b for b in range(256) if b not in plain]
+    return {b: chr(b) for b in plain} | {b: chr(256 + i) for i, b in enumerate(rest)}
+
+
+def cut(r, line):
+    """A slice of a line."""
+    i = r.randrange(len(line))
+    return line[i:i + r.randrange(1, 12)]
+
+
+def made_up(r, pieces, lines):
+    """A string of odd characters, of pieces of the vocabulary (runs of them: ties), of slices of text, or of all of them."""
+    x = r.random()
+    if x < .1: return "".join(r.choice(pieces)[:r.randrange(1, 4)] * r.randrange(1, 20) for _ in range(r.randrange(4)))
+    if x < .4: return string(r)
+    if x < .6: return "".join(r.choice(pieces) for _ in range(r.randrange(9)))
+    if x < .8 and lines: return r.choice(["", " "]).join(cut(r, r.choice(lines)) for _ in range(r.randrange(6)))
+    return "".join(r.choice([piece(r), r.choice(pieces), cut(r, r.choice(lines)) if lines else " "]) for _ in range(r.randrange(12)))
 
 
 def flat(e):
@@ -128,36 +161,62 @@ def sweep(directory):
     return bad
 
 
-def scalars(directory, step="1"):
-    """For tokenizers of any kind: alone, in a word, after a space and doubled, under a mark, over one, at both ends."""
+def scalars(directory, step="1", first="0"):
+    """For tokenizers of any kind: alone; in a word, after a space and doubled, under a mark, over one, at both ends."""
     o, path = oracle(directory)
     m = libbert.Tokenizer(path)
     report = Report(f"scalars {directory}")
-    for c in range(0, 0x110000, int(step)):
-        if 0xD800 <= c <= 0xDFFF:
-            continue
-        x = chr(c)
-        case = [x, "a" + x + "b", " " + x + x + " e", x + "\u0301b", "1e" + x + "\u0308 ", x + " q\u0327" + x]
-        for s, e in zip(case, o.encode_batch(case)):
-            report.same(s, m.encode(s)[0], flat(e))
+    batch = []
+    for c in range(int(first), 0x110000, int(step)):
+        if not 0xD800 <= c <= 0xDFFF:
+            x = chr(c)
+            batch += [x, f"a{x}b {x}{x} e{x}\u0301b 1e{x}\u0308 ", f"{x} q\u0327{x}"]
+        if len(batch) >= 1200:
+            compare(m, o, batch, report)
+            batch = []
+    compare(m, o, batch, report)
     m.close()
     return report.end()
 
 
-def fuzz(directory, n="1000000", seed="1"):
+def compare(m, o, batch, report):
+    """Ids, offsets and word ids; of every third text all else that an encoding has, the fast path of ids alone, and decoding, with
+    and without the special tokens."""
+    encodings = o.encode_batch(batch)
+    thirds = encodings[::3]
+    skip = report.n // 3 % 2 == 0
+    texts = iter(o.decode_batch([e.ids for e in thirds], skip_special_tokens=skip))
+    for k, (s, e) in enumerate(zip(batch, encodings)):
+        w = m.raw(s)
+        n, ids, offsets = w.n, e.ids, e.offsets
+        report.n += 1
+        if n != len(ids) or w.ids[:n] != ids or w.offsets[:2 * n] != [x for p in offsets for x in p] or w.word_ids[:n] != [
+                -1 if x is None else x for x in e.word_ids]:
+            report.n -= 1
+            report.same(s, m.window(), flat(e))
+        if k % 3:
+            continue
+        mine, text = m.window(), next(texts)
+        if mine != flat(e):
+            report.same(("all", s), mine, flat(e))
+        inner = [x for x, special in zip(ids, e.special_tokens_mask) if not special]
+        if ids[1:1 + len(inner)] == inner and inner != m.ids(s):
+            report.same(("ids", s), m.ids(s), inner)
+        if m.decode(ids, skip) != text:
+            report.same(("decode", ids, skip), m.decode(ids, skip), text)
+
+
+def fuzz(directory, n="1000000", seed="1", *files):
     r = random.Random(int(seed))
     o, path = oracle(directory)
     m = libbert.Tokenizer(path)
+    pieces, lines = vocabulary_pieces(o), []
+    for name in files:
+        with open(name, encoding="utf-8", errors="replace") as f:
+            lines += [line for line in f.read().split("\n") if line]
     report = Report(f"fuzz {directory} seed {seed}")
     while report.n < int(n):
-        batch = [string(r) for _ in range(500)]
-        for s, e in zip(batch, o.encode_batch(batch)):
-            mine = m.encode(s)[0]
-            report.same(s, mine, flat(e))
-            if mine[0][1:-1] != m.ids(s):
-                report.same(("ids", s), m.ids(s), mine[0][1:-1])
-            if report.n % 16 == 0 and m.decode(mine[0]) != o.decode(e.ids):
-                report.same(("decode", s), m.decode(mine[0]), o.decode(e.ids))
+        compare(m, o, [made_up(r, pieces, lines) for _ in range(500)], report)
     return report.end()
 
 

@@ -93,6 +93,7 @@ class Tokenizer:
         self.enc = self.lib.bert_tokenization_new(self.t, None)
         self.default = EncodeOptions(add_special_tokens=True)
         self.room = (c.c_int32 * 4096)()
+        self.default_ref, self.e_ref = c.byref(self.default), c.byref(self.e)
 
     def close(self):
         self.lib.bert_tokenization_free(self.enc)
@@ -112,6 +113,13 @@ class Tokenizer:
         if n < 0:
             raise Failed(n, self.e.message.decode())
         return n
+
+    def raw(self, text):
+        """The library's view of a text's tokens, valid until the next one."""
+        a = text.encode()
+        if self.lib.bert_tokenize(self.enc, a, len(a), None, 0, self.default_ref, self.e_ref) < 0:
+            raise Failed(self.e.code, self.e.message.decode())
+        return self.lib.bert_tokenization_window(self.enc, 0)
 
     def window(self, i=0):
         """ids, type ids, word ids, sequence ids (None as -1), offsets flat, special mask."""

@@ -2,6 +2,8 @@
 #include "base/blank.h"
 #include "base/error.h"
 #include "text/code_points.h"
+#include "text/rust_number.h"
+#include <math.h>
 #include <stdlib.h>
 
 typedef struct {
@@ -77,6 +79,28 @@ bool bert_find_json_vocab(const char *text, size_t bytes, size_t *start, size_t 
     if (!skip_value(&c)) return false;
     *stop = (size_t)(c.p - text);
     return true;
+}
+
+/* [piece, number] at c: the number as it is read there. */
+static bool read_score(cursor *c, double *score) {
+    if (!take(c, '[') || !take(c, '"') || !skip_string(c) || !take(c, ',')) return false;
+    skip_space(c);
+    const char *start = c->p;
+    if (!skip_value(c)) return false;
+    *score = bert_rust_number(start, (size_t)(c->p - start));
+    return take(c, ']');
+}
+
+void bert_reread_scores(json_t *root, const char *text, size_t bytes) {
+    cursor c = {text, text + bytes};
+    const json_t *vocab = json_object_get(json_object_get(root, "model"), "vocab");
+    if (!enter(&c, "model") || !enter(&c, "vocab") || !take(&c, '[')) return;
+    double score;
+    for (size_t i = 0; i < json_array_size(vocab) && read_score(&c, &score); i++) {
+        json_t *number = json_array_get(json_array_get(vocab, i), 1);
+        if (json_is_real(number) && isfinite(score)) json_real_set(number, score);
+        if (!take(&c, ',')) break;
+    }
 }
 
 /* ---------------------------------------------------------------------- Reading it */

@@ -11,4 +11,7 @@ bool bert_find_json_vocab(const char *text, size_t bytes, size_t *start, size_t 
 /* Adds {"token": id, ...}, which text[0 .. bytes) is, to the vocabulary. */
 int bert_load_json_vocab(bert_tokenizer *t, const char *text, size_t bytes, const char *where,
                          bert_error *e);
+/* The scores of a Unigram model's vocabulary, in the text that root was parsed from, become what the
+ * `tokenizers` library reads there (rust_number.h). */
+void bert_reread_scores(json_t *root, const char *text, size_t bytes);
 #endif

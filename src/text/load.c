@@ -143,11 +143,13 @@ static void read_input_names(bert_tokenizer *t, const json_t *config) {
     const json_t *names = json_object_get(config, "model_input_names"), *name;
     const char *class = json_string_value(json_object_get(config, "tokenizer_class"));
     size_t i;
-    t->no_types = json_array_size(names) || (class && !strncmp(class, "DistilBert", 10));
+    t->names_types = false;
     json_array_foreach((json_t *)(uintptr_t)names, i, name) {
         const char *s = json_string_value(name);
-        if (s && !strcmp(s, "token_type_ids")) t->no_types = false;
+        if (s && !strcmp(s, "token_type_ids")) t->names_types = true;
     }
+    t->no_types =
+        !t->names_types && (json_array_size(names) || (class && !strncmp(class, "DistilBert", 10)));
 }
 
 /* What the configuration says of the normaliser holds even against tokenizer.json, as in

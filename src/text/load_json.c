@@ -133,6 +133,7 @@ int bert_load_tokenizer_json(bert_tokenizer *t, const char *text, size_t bytes, 
     const bool object = !rc && kind != BERT_UNIGRAM;
     if (object && !found) rc = bert_part_wrong(where, "model.vocab", "an object", e);
     if (!rc && object) rc = bert_load_json_vocab(t, text + start, stop - start, where, e);
+    if (!rc && kind == BERT_UNIGRAM) bert_reread_scores(root, text, bytes);
     if (!rc) rc = read_parts(t, root, where, e);
     json_decref(root);
     return rc;

@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "text/bpe.h"
 #include "text/load.h"
+#include "text/save_pieces.h"
 #include "text/steps.h"
 #include "text/unigram.h"
 #include <stdlib.h>
@@ -138,16 +139,9 @@ static json_t *bpe_json(const bert_tokenizer *t) {
                      "vocab", vocab_json(t), "merges", merges);
 }
 
+/* Without its vocabulary, which bert_put_pieces() puts there. */
 static json_t *unigram_json(const bert_tokenizer *t) {
-    json_t *vocab = json_array();
-    int rc = 0;
-    for (int32_t i = 0; i < t->model_size && !rc; i++)
-        rc = json_array_append_new(vocab, json_pack("[sf]", t->tokens[i], t->unigram->scores[i]));
-    if (rc) {
-        json_decref(vocab);
-        return NULL;
-    }
-    return json_pack("{ss si so sb}", "type", "Unigram", "unk_id", t->unk, "vocab", vocab,
+    return json_pack("{ss si s[] sb}", "type", "Unigram", "unk_id", t->unk, "vocab",
                      "byte_fallback", false);
 }
 
@@ -198,12 +192,18 @@ static json_t *tokenizer_json(const bert_tokenizer *t) {
                      model_json(t));
 }
 
+/* The document as text, malloc'ed; NULL: out of memory. */
+static char *tokenizer_text(const bert_tokenizer *t, size_t flags) {
+    json_t *json = tokenizer_json(t);
+    char *text = json ? json_dumps(json, flags) : NULL;
+    json_decref(json);
+    return text && t->model == BERT_UNIGRAM ? bert_put_pieces(t, text) : text;
+}
+
 char *bert_tokenizer_json(const bert_tokenizer *t, bert_error *e) {
     BERT_DOOR(e);
     if (bert_need(t, "tokenizer", e)) return NULL;
-    json_t *json = tokenizer_json(t);
-    char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
-    json_decref(json);
+    char *text = tokenizer_text(t, JSON_COMPACT);
     if (!text) bert_fail(e, BERT_ENOMEM, "out of memory while writing JSON");
     return text;
 }
@@ -260,6 +260,18 @@ static bool is_bert_tokenizer(const bert_tokenizer *t) {
            !strcmp(t->decoder_prefix, "##") && has_bert_templates(t);
 }
 
+/* Whether type ids are an input of the model: where every one is 0, as in RoBERTa's family, its
+ * classes do not name them. */
+static bool takes_types(const bert_tokenizer *t) {
+    if (t->no_types || t->names_types) return !t->no_types;
+    if (t->post == BERT_POST_ROBERTA) return false;
+    const bert_template *both[] = {&t->single, &t->pair};
+    for (int k = 0; k < 2; k++)
+        for (int i = 0; i < both[k]->n; i++)
+            if (both[k]->pieces[i].type_id) return true;
+    return t->post == BERT_POST_NONE;
+}
+
 static json_t *config_json(const bert_tokenizer *t) {
     json_t *o = json_object(), *decoder = json_object();
     const bert_normalizer *f = &t->normalizer;
@@ -285,8 +297,8 @@ static json_t *config_json(const bert_tokenizer *t) {
     /* Always: what a class has where nothing is said has changed between versions. */
     rc |= json_object_set_new(
         o, "model_input_names",
-        t->no_types ? json_pack("[ss]", "input_ids", "attention_mask")
-                    : json_pack("[sss]", "input_ids", "token_type_ids", "attention_mask"));
+        takes_types(t) ? json_pack("[sss]", "input_ids", "token_type_ids", "attention_mask")
+                       : json_pack("[ss]", "input_ids", "attention_mask"));
     if (t->truncate_left) rc |= json_object_set_new(o, "truncation_side", json_string("left"));
     rc |= json_object_set_new(
         o, "tokenizer_class",
@@ -306,6 +318,19 @@ static int save_json(const bert_tokenizer *t, document *make, const char *path, 
     return rc;
 }
 
+static int save_document(const bert_tokenizer *t, const char *path, bert_error *e) {
+    char *text = tokenizer_text(t, JSON_INDENT(2));
+    bert_writer *w = text ? bert_writer_open(path, e) : NULL;
+    int rc = text ? (w ? 0 : e->code)
+                  : bert_fail(e, BERT_ENOMEM, "%s: out of memory while writing JSON", path);
+    if (!rc) rc = bert_writer_put(w, text, strlen(text), e);
+    if (!rc) rc = bert_writer_put(w, "\n", 1, e);
+    free(text);
+    if (!rc) return bert_writer_commit(w, e);
+    bert_writer_abort(w);
+    return rc;
+}
+
 /* A line per id. One that no token has is empty, so that the others keep theirs. */
 static int save_vocab(const bert_tokenizer *t, const char *path, bert_error *e) {
     bert_writer *w = bert_writer_open(path, e);
@@ -322,19 +347,20 @@ int bert_tokenizer_save(const bert_tokenizer *t, const char *directory, bert_err
     static const struct {
         const char *name;
         document *make;
-    } files[] = {{"vocab.txt", NULL},
-                 {"special_tokens_map.json", map_json},
-                 {"tokenizer_config.json", config_json},
-                 {"tokenizer.json", tokenizer_json}};
+        int (*save)(const bert_tokenizer *t, const char *path, bert_error *e); /* or make */
+    } files[] = {{"vocab.txt", NULL, save_vocab},
+                 {"special_tokens_map.json", map_json, NULL},
+                 {"tokenizer_config.json", config_json, NULL},
+                 {"tokenizer.json", NULL, save_document}};
     if (!t || !directory)
         return bert_fail(e, BERT_EINVAL, "bert_tokenizer_save: an argument is NULL");
     int rc = bert_make_directory(directory, e);
     for (size_t i = 0; i < sizeof files / sizeof *files && !rc; i++) {
-        if (!files[i].make && t->model > BERT_WORDLEVEL) continue;
+        if (files[i].save == save_vocab && t->model > BERT_WORDLEVEL) continue;
         char *path = bert_path_join(directory, files[i].name);
         rc = !path           ? bert_fail_memory(e, strlen(directory) + 32)
              : files[i].make ? save_json(t, files[i].make, path, e)
-                             : save_vocab(t, path, e);
+                             : files[i].save(t, path, e);
         free(path);
     }
     return rc;

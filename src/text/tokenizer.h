@@ -173,6 +173,7 @@ struct bert_tokenizer {
     int32_t max_length;
     bool truncate_left; /* truncation_side */
     bool no_types;      /* model_input_names has no token_type_ids: all are 0 */
+    bool names_types;   /* it has them */
 
     /* What the encoder's loops look up for an ASCII character when split is BERT_SPLIT_BERT. */
     uint8_t ascii[128];     /* bert_ascii */

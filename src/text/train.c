@@ -9,11 +9,13 @@
 #include "text/code_points.h"
 #include "text/load.h"
 #include "text/normalize.h"
+#include "text/train_files.h"
+#include "text/train_words.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_WORD = 4096, SPECIALS = 5 };
+enum { SPECIALS = 5 };
 static const char *const specials[2][SPECIALS] = {{"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"},
                                                   {"<s>", "<pad>", "</s>", "<unk>", "<mask>"}};
 
@@ -54,14 +56,11 @@ typedef struct {
     bool bytes;    /* BPE of bytes; else WordPiece, whose tokens within a word begin with ## */
     joint *joints; /* its merges, in their order */
     size_t joints_n, joints_capacity;
-    names words, tokens;
-    int64_t *word_counts; /* [words.n] */
-    size_t word_counts_capacity;
-    int64_t *characters;       /* [BERT_UNICODE_LAST + 1] how often */
-    int32_t *plain, *inner;    /* the token of a character, first in a word or not; -1 */
-    uint8_t current[MAX_WORD]; /* the word being read */
-    size_t current_bytes;
-    bool failed;
+    bert_words words;
+    names tokens;
+    int64_t *characters;    /* [BERT_UNICODE_LAST + 1] how often */
+    int32_t *plain, *inner; /* the token of a character, first in a word or not; -1 */
+    int32_t *symbols;       /* of all words */
     word *list;
     pair *pairs;
     size_t pairs_n, pairs_capacity;
@@ -126,68 +125,78 @@ static int room(void *array, size_t *capacity, size_t count, size_t size, bert_e
 
 /* ---- Text to words, as the tokenizer will split it */
 
-static void end_word(trainer *t) {
-    if (!t->current_bytes) return;
-    t->current[t->current_bytes] = 0;
-    t->current_bytes = 0;
-    int32_t number = name_number(&t->words, (const char *)t->current);
-    size_t before = t->word_counts_capacity;
-    if (number < 0 || room(&t->word_counts, &t->word_counts_capacity, (size_t)number + 1,
-                           sizeof *t->word_counts, t->e)) {
-        t->failed = true;
-        return;
-    }
-    if (t->word_counts_capacity > before)
-        memset(t->word_counts + before, 0,
-               (t->word_counts_capacity - before) * sizeof *t->word_counts);
-    t->word_counts[number]++;
+typedef struct {
+    const trainer *t;
+    bert_normalizer_state normal; /* WordPiece */
+    bert_words *words;
+    uint8_t word[BERT_LONGEST_TRAINED]; /* that is being read */
+    size_t bytes;
+} splitter;
+
+static bert_normalizer flags_of(const bert_tokenizer_options *o) {
+    const bool lower = o->do_lower_case != 0;
+    return (bert_normalizer){
+        .present = true,
+        .clean_text = true,
+        .handle_chinese_chars = o->tokenize_chinese_chars != 0,
+        .lowercase = lower,
+        .strip_accents = o->strip_accents < 0 ? lower : o->strip_accents,
+    };
+}
+
+static void *open_splitter(const void *setup) {
+    splitter *s = calloc(1, sizeof *s);
+    if (!s) return NULL;
+    s->t = setup;
+    s->normal.flags = flags_of(&s->t->o.tokenizer);
+    return s;
+}
+
+static void close_splitter(void *state) {
+    splitter *s = state;
+    bert_normalizer_free(&s->normal);
+    free(s);
+}
+
+static void end_word(splitter *s) {
+    bert_words_add(s->words, s->word, s->bytes);
+    s->bytes = 0;
+}
+
+static void put_character(splitter *s, uint32_t c) {
+    if (s->bytes + 8 > sizeof s->word) end_word(s);
+    s->bytes += (size_t)bert_utf8_put(c, s->word + s->bytes);
 }
 
 static void put(void *context, uint32_t c, const bert_unicode *u, bert_span at) {
     (void)at;
-    trainer *t = context;
+    splitter *s = context;
     const bool alone = u->flags & BERT_CHAR_PUNCTUATION;
-    if (alone || u->flags & BERT_CHAR_SPACE) end_word(t);
+    if (alone || u->flags & BERT_CHAR_SPACE) end_word(s);
     if (u->flags & BERT_CHAR_SPACE || !c) return;
-    if (t->current_bytes + 8 > sizeof t->current) end_word(t);
-    t->current_bytes += (size_t)bert_utf8_put(c, t->current + t->current_bytes);
-    if (alone) end_word(t);
+    put_character(s, c);
+    if (alone) end_word(s);
+}
+
+static void cut_wordpiece(void *state, const uint8_t *p, size_t n, bert_words *words) {
+    splitter *s = state;
+    s->words = words;
+    for (const uint8_t *end = p + n; p < end;)
+        bert_normalizer_put(&s->normal, bert_utf8_next(&p, end), (bert_span){0, 0}, put, s);
+    bert_normalizer_flush(&s->normal, put, s);
+    end_word(s);
+    words->failed |= s->normal.failed;
 }
 
 /* The words of a byte-level tokenizer, a character for each byte. */
-static void read_byte_words(trainer *t, const uint8_t *p, const uint8_t *end) {
-    while (p < end) {
+static void cut_bytes(void *state, const uint8_t *p, size_t n, bert_words *words) {
+    splitter *s = state;
+    s->words = words;
+    for (const uint8_t *end = p + n; p < end;) {
         const uint8_t *stop = bert_byte_level_word(p, end);
-        for (; p < stop; p++) {
-            if (t->current_bytes + 8 > sizeof t->current) end_word(t);
-            t->current_bytes +=
-                (size_t)bert_utf8_put(bert_byte_char(*p), t->current + t->current_bytes);
-        }
-        end_word(t);
+        while (p < stop) put_character(s, bert_byte_char(*p++));
+        end_word(s);
     }
-}
-
-static int read_words(trainer *t, const char *path, bert_normalizer flags) {
-    bert_reader_options options = t->o.reader;
-    options.pair_column = "";
-    bert_reader *r = bert_reader_open(path, &options, t->e);
-    if (!r) return t->e->code;
-    bert_normalizer_state s = {.flags = flags};
-    bert_row row;
-    int rc;
-    while ((rc = bert_reader_next(r, &row, t->e)) == 1) {
-        const bert_span at = {0, 0};
-        const uint8_t *p = (const uint8_t *)row.text.text, *end = p + row.text.bytes;
-        if (t->bytes) read_byte_words(t, p, end);
-        while (p < end && !t->bytes) bert_normalizer_put(&s, bert_utf8_next(&p, end), at, put, t);
-        bert_normalizer_flush(&s, put, t);
-        end_word(t);
-        if (t->failed || s.failed) rc = bert_fail_memory(t->e, t->words.arena.reserved);
-        if (rc < 0) break;
-    }
-    bert_normalizer_free(&s);
-    bert_reader_close(r);
-    return rc;
 }
 
 /* ---- The alphabet */
@@ -210,8 +219,9 @@ static int by_code_point(const void *a, const void *b) {
 
 static void count_characters(trainer *t) {
     for (size_t i = 0; i < t->words.n; i++) {
-        const uint8_t *p = (const uint8_t *)t->words.text[i], *end = p + strlen(t->words.text[i]);
-        while (p < end) t->characters[bert_utf8_next(&p, end)] += t->word_counts[i];
+        const bert_counted_word *w = &t->words.list[i];
+        const uint8_t *p = (const uint8_t *)w->text, *end = p + w->bytes;
+        while (p < end) t->characters[bert_utf8_next(&p, end)] += w->count;
     }
 }
 
@@ -241,13 +251,12 @@ static int add_alphabet(trainer *t) {
 }
 
 /* Characters that are not in the alphabet leave no trace in a word. */
-static int spell(trainer *t, size_t i) {
+static int spell(trainer *t, size_t i, int32_t *symbols) {
     word *w = &t->list[i];
-    const uint8_t *begin = (const uint8_t *)t->words.text[i], *p = begin,
-                  *end = p + strlen(t->words.text[i]);
-    w->symbols = bert_arena_alloc(&t->words.arena, (size_t)(end - p) * sizeof *w->symbols);
-    w->count = t->word_counts[i];
-    if (!w->symbols) return bert_fail_memory(t->e, (size_t)(end - p));
+    const uint8_t *begin = (const uint8_t *)t->words.list[i].text, *p = begin,
+                  *end = p + t->words.list[i].bytes;
+    w->symbols = symbols;
+    w->count = t->words.list[i].count;
     while (p < end) {
         const bool first = p == begin;
         uint32_t c = bert_utf8_next(&p, end);
@@ -347,37 +356,45 @@ static int note_change(trainer *t, int32_t left, int32_t right, int64_t delta, i
     return number < 0 ? number : fresh ? heap_push(t, number) : 0;
 }
 
+/* In one pass: what is behind a pair moves up as it is read. */
 static int merge_in_word(trainer *t, int32_t where, int32_t left, int32_t right, int32_t joined) {
     word *w = &t->list[where];
     int rc = 0;
-    for (int32_t i = 0; i + 1 < w->n && !rc; i++) {
-        if (w->symbols[i] != left || w->symbols[i + 1] != right) continue;
-        const int32_t before = i ? w->symbols[i - 1] : -1,
+    int32_t to = 0;
+    for (int32_t i = 0; i < w->n && !rc; i++, to++) {
+        w->symbols[to] = w->symbols[i];
+        if (i + 1 == w->n || w->symbols[i] != left || w->symbols[i + 1] != right) continue;
+        const int32_t before = to ? w->symbols[to - 1] : -1,
                       after = i + 2 < w->n ? w->symbols[i + 2] : -1;
         if (before >= 0) rc = note_change(t, before, left, -w->count, where, false);
         if (before >= 0 && !rc) rc = note_change(t, before, joined, w->count, where, true);
         if (after >= 0 && !rc) rc = note_change(t, right, after, -w->count, where, false);
         if (after >= 0 && !rc) rc = note_change(t, joined, after, w->count, where, true);
-        w->symbols[i] = joined;
-        w->n--;
-        memmove(w->symbols + i + 1, w->symbols + i + 2,
-                (size_t)(w->n - i - 1) * sizeof *w->symbols);
+        w->symbols[to] = joined;
+        i++;
     }
+    w->n = to;
     return rc;
 }
 
 static int32_t joined_token(trainer *t, int32_t left, int32_t right) {
     const char *a = t->tokens.text[left], *b = t->tokens.text[right];
-    char text[2 * MAX_WORD + 8];
-    snprintf(text, sizeof text, "%s%s", a, !t->bytes && !strncmp(b, "##", 2) ? b + 2 : b);
-    return name_number(&t->tokens, text);
+    if (!t->bytes && !strncmp(b, "##", 2)) b += 2;
+    const size_t n = strlen(a), m = strlen(b);
+    char *text = malloc(n + m + 1);
+    if (!text) return bert_fail_memory(t->e, n + m);
+    memcpy(text, a, n);
+    memcpy(text + n, b, m + 1);
+    const int32_t number = name_number(&t->tokens, text);
+    free(text);
+    return number < 0 ? bert_fail_memory(t->e, n + m) : number;
 }
 
 static int merge(trainer *t, int32_t number) {
     const int32_t left = (int32_t)(t->pairs[number].key >> 32),
                   right = (int32_t)(t->pairs[number].key & 0xffffffffu);
     const int32_t joined = joined_token(t, left, right);
-    if (joined < 0) return bert_fail_memory(t->e, MAX_WORD);
+    if (joined < 0) return joined;
     if (t->bytes) {
         if (room(&t->joints, &t->joints_capacity, t->joints_n + 1, sizeof *t->joints, t->e))
             return BERT_ENOMEM;
@@ -416,16 +433,24 @@ static int merge_all(trainer *t) {
 
 /* ---- From files to a directory */
 
+static int spell_all(trainer *t) {
+    size_t bytes = 0;
+    for (size_t i = 0; i < t->words.n; i++) bytes += t->words.list[i].bytes;
+    t->list = calloc(t->words.n, sizeof *t->list);
+    t->symbols = malloc((bytes + 1) * sizeof *t->symbols);
+    if (!t->list || !t->symbols) return bert_fail_memory(t->e, bytes * sizeof *t->symbols);
+    int rc = 0;
+    int32_t *symbols = t->symbols;
+    for (size_t i = 0; i < t->words.n && !rc; i++) {
+        rc = spell(t, i, symbols);
+        symbols += t->list[i].n;
+    }
+    return rc;
+}
+
 static int learn(trainer *t, const char *const *paths, int n) {
-    const bert_tokenizer_options *o = &t->o.tokenizer;
-    const bool lower = o->do_lower_case != 0;
-    const bert_normalizer flags = {
-        .present = true,
-        .clean_text = true,
-        .handle_chinese_chars = o->tokenize_chinese_chars != 0,
-        .lowercase = lower,
-        .strip_accents = o->strip_accents < 0 ? lower : o->strip_accents,
-    };
+    const bert_word_cutter cutter = {open_splitter, t->bytes ? cut_bytes : cut_wordpiece,
+                                     close_splitter, t};
     const size_t points = (size_t)BERT_UNICODE_LAST + 1;
     int rc = 0;
     t->characters = calloc(points, sizeof *t->characters);
@@ -435,14 +460,13 @@ static int learn(trainer *t, const char *const *paths, int n) {
     t->inner = t->plain + points;
     for (int i = 0; i < SPECIALS && !rc; i++)
         if (name_number(&t->tokens, specials[t->bytes][i]) < 0) rc = bert_fail_memory(t->e, 1);
-    for (int i = 0; i < n && !rc; i++) rc = read_words(t, paths[i], flags);
-    if (!rc && !t->words.n) rc = bert_fail(t->e, BERT_EINVAL, "%s: holds no words", paths[0]);
+    if (!rc) rc = bert_count_words(&cutter, paths, n, &t->o.reader, t->o.threads, &t->words, t->e);
+    if (!rc && t->words.n > INT32_MAX)
+        rc = bert_fail(t->e, BERT_EUNSUPPORTED, "more than %d different words", INT32_MAX);
     if (rc) return rc;
     count_characters(t);
     rc = add_alphabet(t);
-    t->list = calloc(t->words.n, sizeof *t->list);
-    if (!rc && !t->list) rc = bert_fail_memory(t->e, t->words.n * sizeof *t->list);
-    for (size_t i = 0; i < t->words.n && !rc; i++) rc = spell(t, i);
+    if (!rc) rc = spell_all(t);
     return rc ? rc : merge_all(t);
 }
 
@@ -478,8 +502,8 @@ static int write_ids(const trainer *t, const char *path, bert_error *e) {
 static int write_tokenizer(const trainer *t, const char *directory, bert_error *e) {
     char *path = bert_path_join(directory, t->bytes ? "vocab.json" : "vocab.txt"),
          *merges = bert_path_join(directory, "merges.txt");
-    int rc =
-        path && merges ? bert_make_directory(directory, e) : bert_fail_memory(e, strlen(directory));
+    int rc = path && merges ? bert_tokenizer_directory(directory, e)
+                            : bert_fail_memory(e, strlen(directory));
     if (!rc) rc = t->bytes ? write_ids(t, path, e) : write_vocabulary(t, path, e);
     if (!rc && t->bytes) rc = write_merges(t, merges, e);
     bert_tokenizer *made =
@@ -492,7 +516,7 @@ static int write_tokenizer(const trainer *t, const char *directory, bert_error *
 }
 
 static void trainer_free(trainer *t) {
-    names_free(&t->words);
+    bert_words_free(&t->words);
     names_free(&t->tokens);
     for (size_t i = 0; i < t->pairs_n; i++) free(t->pairs[i].words);
     free(t->pairs);
@@ -500,9 +524,9 @@ static void trainer_free(trainer *t) {
     free(t->pair_table);
     free(t->heap);
     free(t->list);
+    free(t->symbols);
     free(t->plain);
     free(t->characters);
-    free(t->word_counts);
     free(t);
 }
 
