@@ -2,7 +2,7 @@
  * as bench/race/worker.py does for the rivals. Each command is a line, and so is each answer:
  *
  *     bench_race_worker MODEL PRECISION THREADS    {"ready":true}
- *     shape BATCH SEQ FILE     ids, int32          {"ok":true}
+ *     shape BATCH SEQ FILE     ids, int32, or pixels, float32 {"ok":true}
  *     time WARM RUNS           timed forward passes {"seconds":[..]}
  *     save FILE                a run's last_hidden_state, float32 {"seconds":[..]}
  *     embed FILE OUT           a text a line -> mean vectors, float32 {"seconds":[..],"tokens":n}
@@ -10,7 +10,7 @@
  *
  * or {"error":".."}. PRECISION "none": the tokenizer alone. */
 #include "base/file.h"
-#include <bert.h>
+#include <bert_train.h> /* bert_column */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +22,7 @@ typedef struct {
     bert_tokenizer *tokenizer; /* of PRECISION "none" */
     int threads;
     int32_t *ids, *start;
+    bert_column pixels; /* of models of pictures, in the place of ids; its data are held by ids */
     int32_t batch, seq;
 } worker;
 
@@ -62,7 +63,9 @@ static void answer(const double *seconds, int n, int64_t tokens) {
 static int set_shape(worker *w, int batch, int seq, const char *path, bert_error *e) {
     char *bytes = NULL;
     size_t size = 0;
-    const size_t want = (size_t)batch * (size_t)seq * sizeof *w->ids;
+    const bert_config *c = w->model ? bert_model_config(w->model) : NULL;
+    const int32_t width = c ? c->num_channels * c->image_height * c->image_width : 0;
+    const size_t want = (size_t)batch * (size_t)(width ? width : seq) * sizeof *w->ids;
     if (bert_read_file(path, 0, &bytes, &size, e)) return e->code;
     int32_t *start = calloc((size_t)batch + 1, sizeof *start);
     int32_t *ids = malloc(want);
@@ -75,6 +78,12 @@ static int set_shape(worker *w, int batch, int seq, const char *path, bert_error
     for (int i = 0; i <= batch; i++) start[i] = i * seq;
     w->ids = ids;
     w->start = start;
+    w->pixels = (bert_column){.name = "pixels",
+                              .type = BERT_COLUMN_FLOAT32,
+                              .per = BERT_PER_SEQUENCE,
+                              .width = width,
+                              .count = width ? batch : 0,
+                              .data = ids};
     w->batch = batch;
     w->seq = seq;
     puts("{\"ok\":true}");
@@ -83,7 +92,11 @@ static int set_shape(worker *w, int batch, int seq, const char *path, bert_error
 
 static int forward(worker *w, bert_outputs *out, bert_error *e) {
     if (!w->ids || !w->session) return fail(e, BERT_EINVAL, "no shape yet");
-    const bert_inputs in = {.n = w->batch, .start = w->start, .ids = w->ids};
+    const bert_inputs in = {.n = w->batch,
+                            .start = w->start,
+                            .ids = w->pixels.count ? NULL : w->ids,
+                            .columns = &w->pixels,
+                            .column_count = w->pixels.count > 0};
     return bert_session_run(w->session, &in, 0, out, e);
 }
 

@@ -138,8 +138,12 @@ static void what_cannot_be_done_is_said(void **state) {
     /* A processor of another size than the model's. */
     write_file("vit/preprocessor_config.json", "{\"size\": 12}");
     expect(1, bert("embed vit pictures/dark/0.png"));
+    says(err, "made 12 x 12 (preprocessor_config.json)");
     says(err, "--interpolate-pos-encoding");
     expect(0, bert("embed vit pictures/dark/0.png --interpolate-pos-encoding"));
+    unlink(in_home("vit/preprocessor_config.json"));
+    expect(1, bert("embed vit pictures/dark/0.png"));
+    says(err, "made 224 x 224 (the usual size: the model has no preprocessor_config.json)");
     write_file("vit/preprocessor_config.json", "{\"size\": 8}");
 }
 

@@ -15,6 +15,7 @@ import capped
 import draw
 import footprint
 import machine
+import pictures
 import pool
 import report
 import sentences
@@ -28,6 +29,7 @@ from models import SHAPES, Models
 SECTIONS = {
     "throughput": throughput,
     "capped": capped,
+    "pictures": pictures,
     "training": training,
     "sentences": sentences,
     "footprint": footprint,

@@ -10,6 +10,7 @@ import shutil
 import sys
 
 import rival
+from models import PIXELS, reads_pictures
 
 rival.quiet()
 
@@ -20,13 +21,32 @@ SHAPES = {"bert-base": {}, "bert-large": {"hidden_size": 1024, "num_hidden_layer
 def load(model, **more):
     import transformers
     transformers.utils.logging.disable_progress_bar()
+    if reads_pictures(model):
+        return transformers.ViTModel.from_pretrained(model, add_pooling_layer=False, **more).eval()
     return transformers.BertModel.from_pretrained(model, **more).eval()
+
+
+def make_pictures(directory):
+    """ViT-base-224 with a classifier of 1,000 labels, of which a race of forward passes leaves the classifier out."""
+    import json
+    import torch
+    import transformers
+    model = transformers.ViTForImageClassification(transformers.ViTConfig(num_labels=1000)).eval()
+    with torch.no_grad():
+        for key, p in model.named_parameters():
+            if p.dim() == 1:
+                p.add_(torch.randn_like(p) * 0.02)
+    model.save_pretrained(directory)
+    with open(os.path.join(directory, "preprocessor_config.json"), "w") as f:
+        json.dump({"image_processor_type": "ViTImageProcessor"}, f)
 
 
 def make_model(name, directory, tokenizer):
     import torch
     import transformers
     torch.manual_seed(42)
+    if reads_pictures(name):
+        return make_pictures(directory)
     # position_embedding_type: what checkpoints of their time say, and CTranslate2's converter reads.
     config = transformers.BertConfig(**SHAPES[name], position_embedding_type="absolute")
     model = transformers.BertModel(config).eval()
@@ -43,6 +63,8 @@ def make_model(name, directory, tokenizer):
 def onnx(model, out):
     """The graph as the exporters of transformers 4 wrote it, which is what ONNX Runtime's fusions look for."""
     import torch
+    if reads_pictures(model):
+        return onnx_pictures(model, out)
     m = load(model)
     c, e = m.config, m.embeddings
 
@@ -77,11 +99,31 @@ def onnx(model, out):
                       dynamic_axes={n: {0: "batch", 1: "sequence"} for n in names + ["last_hidden_state"]})
 
 
+def onnx_pictures(model, out):
+    import torch
+    m = load(model, attn_implementation="eager")
+
+    class Hidden(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.m = m
+
+        def forward(self, pixel_values):
+            return self.m(pixel_values=pixel_values).last_hidden_state
+
+    torch.onnx.export(Hidden().eval(), (torch.randn(2, *PIXELS),), out, input_names=["pixel_values"],
+                      output_names=["last_hidden_state"], opset_version=17, dynamo=False,
+                      dynamic_axes={n: {0: "batch"} for n in ("pixel_values", "last_hidden_state")})
+
+
 def fused(model, out):
     from onnxruntime.transformers import optimizer
     c = load(model).config
-    o = optimizer.optimize_model(rival.exported(model, "plain.onnx"), model_type="bert", opt_level=0,
-                                 num_heads=c.num_attention_heads, hidden_size=c.hidden_size)
+    pictures = reads_pictures(model)
+    o = optimizer.optimize_model(rival.exported(model, "plain.onnx"), model_type="vit" if pictures else "bert",
+                                 opt_level=0, num_heads=c.num_attention_heads, hidden_size=c.hidden_size)
+    if pictures:  # what it fuses of a pre-norm model differs from version to version
+        return o.save_model_to_file(out)
     found = o.get_fused_operator_statistics()["Attention"]
     if found != c.num_hidden_layers:
         raise RuntimeError(f"the optimizer fused {found} attentions of {c.num_hidden_layers}")
@@ -101,15 +143,22 @@ def openvino(model, out):
 
 
 def openvino_int8(model, out):
-    import nncf
     import numpy as np
-    import openvino as ov
+    if reads_pictures(model):
+        pixels = np.fromfile(os.environ["RACE_IDS"], dtype=np.float32).reshape(-1, 1, *PIXELS)
+        return quantize_openvino(model, out, [{"pixel_values": p} for p in pixels])
     ids = np.fromfile(os.environ["RACE_IDS"], dtype=np.int32).astype(np.int64)
     # Sentences from the end of the ids, where the race itself does not read.
     rows = [ids[-(i + 1) * 64:][:64][None] for i in range(48)]
-    data = nncf.Dataset([{"input_ids": r, "attention_mask": np.ones_like(r), "token_type_ids": 0 * r} for r in rows])
-    quantized = nncf.quantize(ov.Core().read_model(rival.exported(model, "openvino.xml")), data, subset_size=48,
-                              model_type=nncf.ModelType.TRANSFORMER)
+    quantize_openvino(model, out, [{"input_ids": r, "attention_mask": np.ones_like(r), "token_type_ids": 0 * r}
+                                   for r in rows])
+
+
+def quantize_openvino(model, out, data):
+    import nncf
+    import openvino as ov
+    quantized = nncf.quantize(ov.Core().read_model(rival.exported(model, "openvino.xml")), nncf.Dataset(data),
+                              subset_size=len(data), model_type=nncf.ModelType.TRANSFORMER)
     ov.save_model(quantized, out, compress_to_fp16=False)
 
 
@@ -200,11 +249,22 @@ def export(name, model):
 def reference(model, path, batch, seq, out):
     import numpy as np
     import torch
-    ids = np.fromfile(path, dtype=np.int32, count=int(batch) * int(seq)).reshape(int(batch), int(seq))
+    if reads_pictures(model):
+        pixels = torch.from_numpy(np.fromfile(path, dtype=np.float32).reshape(-1, *PIXELS)[:int(batch)])
+        inputs = {"pixel_values": pixels.to(torch.float64)}
+    else:
+        inputs = {"input_ids": read_ids(path, batch, seq)}
     with torch.inference_mode():
-        hidden = load(model, dtype=torch.float64)(input_ids=torch.from_numpy(ids.astype(np.int64))).last_hidden_state
+        hidden = load(model, dtype=torch.float64)(**inputs).last_hidden_state
     hidden.numpy().tofile(out + ".part")
     os.rename(out + ".part", out)
+
+
+def read_ids(path, batch, seq):
+    import numpy as np
+    import torch
+    ids = np.fromfile(path, dtype=np.int32, count=int(batch) * int(seq)).reshape(int(batch), int(seq))
+    return torch.from_numpy(ids.astype(np.int64))
 
 
 def main():

@@ -9,12 +9,18 @@ import numpy as np
 
 import pool
 
+PICTURES = "vit"  # what the names of models of pictures begin with; tokens of a picture: 14 x 14 patches and [CLS]
+PIXELS = (3, 224, 224)
 SHAPES = ["1x16", "1x128", "1x512", "8x128", "32x128"]
 CHECKED = 2  # sequences of a batch that are compared with float64
 
 
 def sizes(shape):
     return tuple(int(x) for x in shape.split("x"))
+
+
+def reads_pictures(model):
+    return os.path.basename(model).startswith(PICTURES)
 
 
 class Models:
@@ -38,10 +44,11 @@ class Models:
     def find(self, name):
         if os.path.isdir(name):
             return name
-        if not name.startswith("bert-"):
+        if not name.startswith(("bert-", PICTURES)):
             return self.linked(name)
         path = os.path.join(self.context.cache, "models", name)
-        if not os.path.exists(os.path.join(path, "tokenizer.json")):
+        whole = "preprocessor_config.json" if reads_pictures(name) else "tokenizer.json"
+        if not os.path.exists(os.path.join(path, whole)):
             self.context.say(f"making {name}")
             self.tool("model", name, path, self.directory("all-MiniLM-L6-v2"))
         return path
@@ -69,7 +76,7 @@ class Models:
                 continue
             self.context.say(f"exporting {name} of {os.path.basename(model)}")
             try:
-                self.tool(name, model, env={"RACE_IDS": self.calibration()})
+                self.tool(name, model, env={"RACE_IDS": self.calibration(model)})
             except pool.Failed as e:
                 self.failed[path] = f"{name}: {e}"
                 raise pool.Failed(self.failed[path])
@@ -101,18 +108,32 @@ class Models:
         rows.tofile(path)
         return path
 
-    def ids(self, shape):
+    def pixels(self, name, count, seed):
+        """Normalized pictures: slow waves and noise, float32 [count, 3, 224, 224]."""
+        random, (_, h, w) = np.random.default_rng(seed), PIXELS
+        y, x = np.mgrid[:h, :w] / h
+        out = np.empty((count, *PIXELS), dtype=np.float32)
+        for plane in out.reshape(-1, h, w):
+            a, b, c, d = random.uniform(-9, 9, 4)
+            plane[:] = np.sin(a * x + b * y + c) + 0.3 * d / 9 + 0.1 * random.standard_normal((h, w))
+        return self.write(name, out)
+
+    def ids(self, shape, model=""):
+        if reads_pictures(model):
+            return self.pixels(f"pixels-{shape}.bin", sizes(shape)[0], 1)
         return self.write(f"ids-{shape}.bin", self.rows(*sizes(shape)))
 
-    def calibration(self):
-        """For engines that want to see data before they quantize: text that the race does not use."""
+    def calibration(self, model):
+        """For engines that want to see data before they quantize: what the race does not use."""
+        if reads_pictures(model):
+            return self.pixels("calibration-pixels.bin", 24, 2)
         return self.write("calibration.bin", self.rows(48, 64, len(self.stream()) - 48 * 62))
 
     def reference(self, model, shape):
         """last_hidden_state in float64 of the first sequences of a shape: [sequences, seq, hidden]."""
         batch, seq = sizes(shape)
         rows = min(batch, CHECKED)
-        path = self.ids(shape)
+        path = self.ids(shape, model)
         with open(path, "rb") as f:
             key = hashlib.sha256(f.read(rows * seq * 4)).hexdigest()[:12]
         folder = os.path.join(model, "race")

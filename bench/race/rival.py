@@ -9,6 +9,9 @@ class Base:
     def numpy(self, result):
         return result
 
+    def prepare_pixels(self, pixels):
+        return {"pixel_values": pixels}
+
     def pool(self, result, mask):
         """Mean over the tokens that are not padding: [batch, hidden]."""
         import numpy as np

@@ -1,5 +1,6 @@
 """PyTorch with transformers, float32 or bfloat16 weights; scaled_dot_product_attention."""
 import rival
+from models import reads_pictures
 
 rival.quiet()
 import torch  # noqa: E402
@@ -11,7 +12,11 @@ class Rival(rival.Base):
         torch.set_num_threads(threads)
         dtype = {"f32": torch.float32, "bf16": torch.bfloat16}[precision]
         transformers.utils.logging.disable_progress_bar()
-        self.model = transformers.BertModel.from_pretrained(model, dtype=dtype, add_pooling_layer=False).eval()
+        kind = transformers.ViTModel if reads_pictures(model) else transformers.BertModel
+        self.model = kind.from_pretrained(model, dtype=dtype, add_pooling_layer=False).eval()
+
+    def prepare_pixels(self, pixels):
+        return {"pixel_values": torch.from_numpy(pixels).to(self.model.dtype)}
 
     def prepare(self, ids, mask):
         inputs = {"input_ids": torch.from_numpy(ids)}

@@ -69,7 +69,7 @@ def rounds(room, first, budget, least):
 def measure(context, room, shape, budget):
     """Rows of a shape, an engine each. One that fails is out of the room from then on."""
     batch, seq = sizes(shape)
-    path, want = context.models.ids(shape), context.models.reference(room.model, shape)
+    path, want = context.models.ids(shape, room.model), context.models.reference(room.model, shape)
     rows, first = {}, {}
     for engine in list(room.engines):
         try:

@@ -9,6 +9,8 @@ import os
 import sys
 import time
 
+from models import PIXELS, reads_pictures
+
 
 def batches(texts, order, size=32):
     """Places of the texts of each batch; sorted as sentence-transformers does: by length, longest first."""
@@ -41,6 +43,10 @@ class Worker:
 
     def shape(self, batch, seq, path):
         import numpy as np
+        if reads_pictures(self.model):
+            pixels = np.fromfile(path, dtype=np.float32).reshape(int(batch), *PIXELS)
+            self.inputs = self.rival.prepare_pixels(pixels)
+            return {"ok": True}
         ids = np.fromfile(path, dtype=np.int32, count=int(batch) * int(seq)).reshape(int(batch), int(seq))
         self.inputs = self.rival.prepare(ids.astype(np.int64), None)
         return {"ok": True}

@@ -11,6 +11,7 @@
 #include "data/predictions.h"
 #include "data/split.h"
 #include "models/pictures.h"
+#include "models/sized_by.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,6 +47,7 @@ typedef struct {
     bert_image_options image;
     bert_augment augment;
     bool apart;
+    const char *sized_by; /* in messages */
     int32_t height, width;
     int32_t views;
     size_t floats;  /* of a view */
@@ -82,10 +84,8 @@ static int check_size(const pictures *p, const bert_image *image, bert_error *e)
     int32_t w, h;
     int rc = bert_image_processed_size(&p->processor, i.width, i.height, &w, &h, e);
     if (rc || p->augment.crop > 0 || (w == p->width && h == p->height)) return rc;
-    return bert_fail(
-        e, BERT_EINVAL,
-        "the picture is made %d x %d (preprocessor_config.json), the model is of %d x %d", w, h,
-        p->width, p->height);
+    return bert_fail(e, BERT_EINVAL, "the picture is made %d x %d (%s), the model is of %d x %d", w,
+                     h, p->sized_by, p->width, p->height);
 }
 
 static int read_view(const pictures *p, const bert_ahead_key *key, float *out, bert_error *e) {
@@ -134,6 +134,7 @@ static int set_up(bert_dataset_builder *b, bert_error *e) {
     pictures *p = b->set->state = calloc(1, sizeof *p);
     if (!p) return bert_fail_memory(e, sizeof *p);
     p->image = bert_image_default();
+    p->sized_by = bert_pictures_sized_by(b->base);
     p->height = c->image_height;
     p->width = c->image_width;
     p->floats = (size_t)c->num_channels * (size_t)p->height * (size_t)p->width;

@@ -5,6 +5,7 @@
 #include "base/threads.h"
 #include "models/pooling.h"
 #include "models/session.h"
+#include "models/sized_by.h"
 #include "recipe/recipe.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -72,12 +73,12 @@ static int read_one(const job *j, const bert_picture *p, ready *out, bert_error 
                                        &out->height, e);
     const bool fits = out->width == c->image_width && out->height == c->image_height;
     if (!rc && !fits && !j->options.interpolate && !j->s->model->arch->first_row_pools)
-        rc = bert_fail(
-            e, BERT_EINVAL,
-            "the picture is made %d x %d (preprocessor_config.json), the model is of %d x "
-            "%d; interpolated positions take other sizes, where they are asked for "
-            "(--interpolate-pos-encoding)",
-            out->width, out->height, c->image_width, c->image_height);
+        rc = bert_fail(e, BERT_EINVAL,
+                       "the picture is made %d x %d (%s), the model is of %d x "
+                       "%d; interpolated positions take other sizes, where they are asked for "
+                       "(--interpolate-pos-encoding)",
+                       out->width, out->height, bert_pictures_sized_by(j->s->model), c->image_width,
+                       c->image_height);
     const size_t bytes = (size_t)c->num_channels * (size_t)(rc ? 1 : out->width) *
                          (size_t)(rc ? 1 : out->height) * sizeof(float);
     if (!rc && !(out->pixels = malloc(bytes))) rc = bert_fail_memory(e, bytes);
