@@ -19,12 +19,15 @@ typedef struct {
     char head[200000];
 } hub_weights;
 
-static inline void hub_tensor(hub_weights *w, const char *name, int rows, int cols) {
+static inline void hub_shaped(hub_weights *w, const char *name, int dims, const int *shape) {
     char *at = w->head + w->head_bytes;
-    const int64_t size = 4 * (int64_t)rows * (cols ? cols : 1);
+    int64_t size = 4;
     assert_true(w->n < HUB_TENSORS && w->head_bytes + 400 < (int64_t)sizeof w->head);
-    int n = sprintf(at, "%s\"%s\":{\"dtype\":\"F32\",\"shape\":[%d", w->n ? "," : "{", name, rows);
-    if (cols) n += sprintf(at + n, ",%d", cols);
+    int n = sprintf(at, "%s\"%s\":{\"dtype\":\"F32\",\"shape\":[", w->n ? "," : "{", name);
+    for (int i = 0; i < dims; i++) {
+        n += sprintf(at + n, "%s%d", i ? "," : "", shape[i]);
+        size *= shape[i];
+    }
     n += sprintf(at + n, "],\"data_offsets\":[%lld,%lld]}", (long long)w->bytes,
                  (long long)(w->bytes + size));
     w->head_bytes += n;
@@ -34,6 +37,10 @@ static inline void hub_tensor(hub_weights *w, const char *name, int rows, int co
                     strstr(name, "layernorm_after.weight") || !strcmp(name, "vit.layernorm.weight");
     w->bytes += size;
     w->begin[++w->n] = w->bytes;
+}
+
+static inline void hub_tensor(hub_weights *w, const char *name, int rows, int cols) {
+    hub_shaped(w, name, cols ? 2 : 1, (const int[]){rows, cols});
 }
 
 static inline void hub_linear(hub_weights *w, const char *name, int out, int in) {
@@ -92,6 +99,107 @@ static inline void hub_put_weights(hub_repo *r, const char *path, hub_weights *w
     const uint64_t length = (uint64_t)w->head_bytes - 8;
     memcpy(w->head, &length, 8);
     hub_repo_generate(r, path, w->head_bytes + w->bytes, hub_fill_weights, w);
+}
+
+/* The header of those so far. */
+static inline json_t *hub_header(const hub_weights *w) {
+    char *head = malloc((size_t)w->head_bytes);
+    assert_non_null(head);
+    snprintf(head, (size_t)w->head_bytes, "%.*s}", (int)w->head_bytes - 8, w->head + 8);
+    json_t *tensors = json_loads(head, 0, NULL);
+    free(head);
+    assert_non_null(tensors);
+    return tensors;
+}
+
+/* ---- pytorch_model.bin as torch wrote it before 1.6: pickles, and behind them each tensor's count and
+ * numbers */
+
+typedef struct {
+    int64_t begin, text; /* text: where in it; -1: numbers */
+    bool norm;
+} hub_part;
+typedef struct {
+    hub_part parts[2 * HUB_TENSORS + 4];
+    int n;
+    int64_t bytes, used;
+    char text[400000];
+} hub_parts;
+
+static inline void hub_add_text(hub_parts *p, const void *text, size_t n) {
+    assert_true(p->n < 2 * HUB_TENSORS + 3 && (size_t)p->used + n <= sizeof p->text);
+    p->parts[p->n++] = (hub_part){p->bytes, p->used, false};
+    memcpy(p->text + p->used, text, n);
+    p->used += (int64_t)n;
+    p->bytes += (int64_t)n;
+    p->parts[p->n].begin = p->bytes;
+}
+
+static inline void hub_add_numbers(hub_parts *p, int64_t count, bool norm) {
+    hub_add_text(p, &count, 8);
+    p->parts[p->n++] = (hub_part){p->bytes, -1, norm};
+    p->bytes += 4 * count;
+    p->parts[p->n].begin = p->bytes;
+}
+
+static inline void hub_fill_parts(const void *context, int64_t at, char *out, size_t bytes) {
+    const hub_parts *p = context;
+    int part = 0;
+    while (part + 1 < p->n && p->parts[part + 1].begin <= at) part++;
+    for (size_t i = 0; i < bytes;) {
+        const hub_part *x = &p->parts[part];
+        const int64_t place = at + (int64_t)i - x->begin;
+        if (at + (int64_t)i >= x[1].begin) {
+            part++;
+        } else if (x->text >= 0) {
+            out[i++] = p->text[x->text + place];
+        } else {
+            const float number = hub_number(((int64_t)part << 32) + place / 4, x->norm);
+            char word[4];
+            memcpy(word, &number, 4);
+            for (size_t k = (size_t)(place % 4); k < 4 && i < bytes; k++) out[i++] = word[k];
+        }
+    }
+}
+
+static inline void hub_pickle_tensor(test_bytes *b, const char *key, const json_t *shape) {
+    int64_t sizes[4], strides[4], numel = 1;
+    const int dims = (int)json_array_size(shape);
+    for (int i = dims - 1; i >= 0; i--) {
+        sizes[i] = json_integer_value(json_array_get(shape, (size_t)i));
+        strides[i] = numel;
+        numel *= sizes[i];
+    }
+    test_pickle_view(b, "Float", key, numel, "N", 0, dims, sizes, strides);
+}
+
+static inline void hub_put_legacy(hub_repo *r, const char *path, hub_weights *w) {
+    test_bytes object = {0}, keys = {0};
+    json_t *tensors = hub_header(w), *tensor;
+    hub_parts *p = calloc(1, sizeof *p);
+    const char *name;
+    int i = 0;
+    assert_non_null(p);
+    test_put_text(&object, "\x80\2" TEST_ORDERED "(");
+    test_put_text(&keys, "\x80\2](");
+    json_object_foreach(tensors, name, tensor) {
+        char key[32];
+        snprintf(key, sizeof key, "9%05d", i++);
+        test_pickle_text(&object, name);
+        hub_pickle_tensor(&object, key, json_object_get(tensor, "shape"));
+        test_pickle_text(&keys, key);
+    }
+    test_put_text(&object, "u.");
+    test_put_text(&keys, "e.");
+    hub_add_text(p, TEST_LEGACY, sizeof TEST_LEGACY - 1);
+    hub_add_text(p, object.data, object.n);
+    hub_add_text(p, keys.data, keys.n);
+    for (i = 0; i < w->n; i++) hub_add_numbers(p, (w->begin[i + 1] - w->begin[i]) / 4, w->norm[i]);
+    hub_repo_generate(r, path, p->bytes, hub_fill_parts, p);
+    json_decref(tensors);
+    free(object.data);
+    free(keys.data);
+    free(w);
 }
 
 /* ---- BERT */
@@ -211,29 +319,26 @@ static inline hub_repo *hub_put_bert(const char *id, const hub_shape *s, const c
 }
 
 /* textattack's: nothing but a pytorch_model.bin. */
-static inline hub_repo *hub_put_textattack(const char *id) {
+static inline hub_repo *hub_put_textattack(const char *id, const hub_shape *s) {
     hub_repo *r = hub_server_add(hub, id, OTHER_COMMIT);
-    const hub_shape s = {TEST_VOCAB, TEST_HIDDEN, TEST_LAYERS,
-                         TEST_HEADS, TEST_INNER,  TEST_POSITIONS};
-    test_weights w = {.n = 0};
-    test_bytes b = {0};
-    test_tensors(&w, "BertForSequenceClassification", 2);
-    test_put_torch(&b, &w);
-    hub_repo_put(r, "pytorch_model.bin", b.data, b.n, true);
-    free(b.data);
-    test_weights_free(&w);
+    hub_weights *w = hub_weights_new();
+    hub_bert_embeddings(w, s, "bert.", false);
+    for (int i = 0; i < s->layers; i++) hub_bert_layer(w, s, "bert.", i, false);
+    hub_linear(w, "bert.pooler.dense", s->hidden, s->hidden);
+    hub_linear(w, "classifier", 2, s->hidden);
+    hub_put_legacy(r, "pytorch_model.bin", w);
     static const char *const extra[] = {"eval_results_yelp.txt", "log.txt", "train_args.json"};
     for (int i = 0; i < 3; i++) hub_repo_text(r, extra[i], "{}");
     hub_repo_put(r, "training_args.bin", "pickle", 6, true);
     hub_repo_put(r, "flax_model.msgpack", "x", 1, true);
-    hub_bert_config(r, "config.json", &s, "BertForSequenceClassification",
+    hub_bert_config(r, "config.json", s, "BertForSequenceClassification",
                     ", \"finetuning_task\": \"yelp_polarity\"");
     hub_repo_text(r, "special_tokens_map.json",
                   "{\"unk_token\": \"[UNK]\", \"sep_token\": \"[SEP]\", \"pad_token\": \"[PAD]\", "
                   "\"cls_token\": \"[CLS]\", \"mask_token\": \"[MASK]\"}");
     hub_repo_text(r, "tokenizer_config.json",
                   "{\"do_lower_case\": true, \"model_max_length\": 512}");
-    hub_put_vocabulary(r, &s);
+    hub_put_vocabulary(r, s);
     return r;
 }
 
@@ -247,16 +352,12 @@ static inline hub_repo *hub_put_sharded(const char *id, const hub_shape *s) {
     json_t *map = json_object();
     const hub_weights *const both[] = {first, second};
     for (int k = 0; k < 2; k++) {
-        char *head = strdup(both[k]->head + 8), file[64];
+        char file[64];
         snprintf(file, sizeof file, "model-%05d-of-00002.safetensors", k + 1);
-        char *json = malloc(strlen(head) + 2);
-        sprintf(json, "%s}", head);
-        json_t *tensors = json_loads(json, 0, NULL), *v;
+        json_t *tensors = hub_header(both[k]), *v;
         const char *name;
         json_object_foreach(tensors, name, v) json_object_set_new(map, name, json_string(file));
         json_decref(tensors);
-        free(json);
-        free(head);
     }
     json_t *index = json_pack("{s:{s:I}, s:o}", "metadata", "total_size",
                               (json_int_t)(first->bytes + second->bytes), "weight_map", map);
@@ -301,15 +402,68 @@ static inline hub_repo *hub_put_sentences(const char *id, const hub_shape *s) {
 }
 
 /* A ViT, as google/vit-base-patch16-224. */
-static inline hub_repo *hub_put_vit(const char *id) {
+typedef struct {
+    int hidden, layers, heads, inner, side, patch, labels;
+} hub_vit_shape;
+
+static inline void hub_put_vit_config(hub_repo *r, const hub_vit_shape *s) {
+    json_t *labels = json_object(), *config;
+    for (int i = 0; i < s->labels; i++) {
+        char id[16], label[32];
+        snprintf(id, sizeof id, "%d", i);
+        snprintf(label, sizeof label, "thing %d", i);
+        json_object_set_new(labels, id, json_string(label));
+    }
+    config = json_pack("{s:s, s:[s], s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:s, s:f, s:b, s:o}",
+                       "model_type", "vit", "architectures", "ViTForImageClassification",
+                       "hidden_size", s->hidden, "num_hidden_layers", s->layers,
+                       "num_attention_heads", s->heads, "intermediate_size", s->inner, "image_size",
+                       s->side, "patch_size", s->patch, "num_channels", 3, "hidden_act", "gelu",
+                       "layer_norm_eps", 1e-12, "qkv_bias", 1, "id2label", labels);
+    char *text = json_dumps(config, 0), processor[200];
+    hub_repo_text(r, "config.json", text);
+    snprintf(processor, sizeof processor,
+             "{\"do_normalize\": true, \"do_resize\": true, \"image_mean\": [0.5, 0.5, 0.5], "
+             "\"image_std\": [0.5, 0.5, 0.5], \"size\": %d}",
+             s->side);
+    hub_repo_text(r, "preprocessor_config.json", processor);
+    free(text);
+    json_decref(config);
+}
+
+static inline hub_repo *hub_put_vit(const char *id, const hub_vit_shape *s) {
+    static const char *const parts[] = {"attention.query", "attention.key", "attention.value",
+                                        "output.dense"};
+    const int h = s->hidden, patches = s->side / s->patch * (s->side / s->patch);
     hub_repo *r = hub_server_add(hub, id, COMMIT);
-    hub_repo_text(r, "config.json",
-                  "{\"model_type\": \"vit\", \"architectures\": "
-                  "[\"ViTForImageClassification\"]}");
-    hub_repo_text(r, "preprocessor_config.json", "{\"do_resize\": true, \"size\": 224}");
-    put_large(r, "model.safetensors", 100000);
+    hub_weights *w = hub_weights_new();
+    char name[160];
+    hub_put_vit_config(r, s);
+    hub_shaped(w, "vit.embeddings.cls_token", 3, (const int[]){1, 1, h});
+    hub_shaped(w, "vit.embeddings.position_embeddings", 3, (const int[]){1, patches + 1, h});
+    hub_shaped(w, "vit.embeddings.patch_embeddings.projection.weight", 4,
+               (const int[]){h, 3, s->patch, s->patch});
+    hub_tensor(w, "vit.embeddings.patch_embeddings.projection.bias", h, 0);
+    for (int i = 0; i < s->layers; i++) {
+        for (int k = 0; k < 4; k++) {
+            snprintf(name, sizeof name, "vit.encoder.layer.%d.attention.%s", i, parts[k]);
+            hub_linear(w, name, h, h);
+        }
+        snprintf(name, sizeof name, "vit.encoder.layer.%d.intermediate.dense", i);
+        hub_linear(w, name, s->inner, h);
+        snprintf(name, sizeof name, "vit.encoder.layer.%d.output.dense", i);
+        hub_linear(w, name, h, s->inner);
+        snprintf(name, sizeof name, "vit.encoder.layer.%d.layernorm_before", i);
+        hub_norm(w, name, h, false);
+        snprintf(name, sizeof name, "vit.encoder.layer.%d.layernorm_after", i);
+        hub_norm(w, name, h, false);
+    }
+    hub_norm(w, "vit.layernorm", h, false);
+    hub_linear(w, "classifier", s->labels, h);
+    hub_put_weights(r, "model.safetensors", w);
     hub_repo_put(r, "pytorch_model.bin", "x", 1, true);
     hub_repo_put(r, "flax_model.msgpack", "x", 1, true);
+    hub_repo_put(r, "tf_model.h5", "x", 1, true);
     return r;
 }
 #endif

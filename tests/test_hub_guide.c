@@ -30,6 +30,20 @@ static json_t *line(void) {
     return o;
 }
 
+static void says(const char *part) {
+    if (!strstr(out, part)) fail_msg("\"%s\" is not in: %s", part, out);
+}
+
+static bool has_pictures(void) {
+    char path[4200], self[4096];
+    const ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    assert_true(n > 0);
+    self[n] = 0;
+    *strrchr(self, '/') = 0;
+    snprintf(path, sizeof path, "%s/libbert-image.so", self);
+    return !access(path, R_OK);
+}
+
 static hub_shape shape_of(int hidden, int layers, int heads, int vocab) {
     if (getenv("BERT_TEST_FULL")) return (hub_shape){vocab, hidden, layers, heads, 4 * hidden, 512};
     return (hub_shape){60, 32, 2, 4, 64, 40};
@@ -104,12 +118,42 @@ static void other_checkpoints(void **state) {
     assert_int_equal(json_integer_value(json_object_get(o, "embedding_size")), s.hidden);
     json_decref(o);
     bert("embed sentence-transformers/all-MiniLM-L6-v2x 'hello, my dog'");
-    hub_put_vit("google/vit-base-patch16-224");
+}
+
+/* ViTModel.from_pretrained(model_name) */
+static void a_model_of_pictures(void **state) {
+    (void)state;
+    need_module();
+    static const unsigned char png[] = {
+        0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a, 0x00, 0x00, 0x00, 0x0d, 0x49, 0x48, 0x44,
+        0x52, 0x00, 0x00, 0x00, 0x02, 0x00, 0x00, 0x00, 0x02, 0x08, 0x02, 0x00, 0x00, 0x00, 0xfd,
+        0xd4, 0x9a, 0x73, 0x00, 0x00, 0x00, 0x12, 0x49, 0x44, 0x41, 0x54, 0x78, 0xda, 0x63, 0x38,
+        0x21, 0xc7, 0x25, 0x72, 0x27, 0x8a, 0x01, 0x42, 0x01, 0x00, 0x1f, 0x1c, 0x04, 0x75, 0x07,
+        0x7e, 0x4a, 0x8b, 0x00, 0x00, 0x00, 0x00, 0x49, 0x45, 0x4e, 0x44, 0xae, 0x42, 0x60, 0x82};
+    static const char id[] = "google/vit-base-patch16-224";
+    const hub_vit_shape full = {768, 12, 12, 3072, 224, 16, 1000},
+                        small = {32, 2, 4, 64, 32, 8, 12};
+    const hub_vit_shape *s = getenv("BERT_TEST_FULL") ? &full : &small;
+    hub_put_vit(id, s);
     bert("pull google/vit-base-patch16-224");
-    o = line();
-    same_as_hub(json_string_value(json_object_get(o, "path")), "google/vit-base-patch16-224",
-                "preprocessor_config.json");
+    json_t *o = line();
+    assert_true(json_integer_value(json_object_get(o, "bytes")) > 4 * s->hidden * s->hidden);
+    same_as_hub(json_string_value(json_object_get(o, "path")), id, "preprocessor_config.json");
     json_decref(o);
+    bert("info google/vit-base-patch16-224");
+    says("ViTForImageClassification");
+    test_write_bytes(at("cat.png"), png, sizeof png);
+    if (!has_pictures()) return; /* this build decodes none */
+    bert("classify google/vit-base-patch16-224 cat.png --top-k 3");
+    o = line();
+    assert_memory_equal(json_string_value(json_object_get(o, "label")), "thing ", 6);
+    assert_int_equal(json_array_size(json_object_get(o, "top")), 3);
+    json_decref(o);
+    bert("embed google/vit-base-patch16-224 cat.png");
+    o = line();
+    assert_int_equal(json_array_size(json_object_get(o, "embedding")), s->hidden);
+    json_decref(o);
+    assert_int_equal(hub_server_count(hub, "cdn GET"), 1);
 }
 
 /* logits = model(**inputs).logits; model.config.id2label[predicted_class_id];
@@ -117,7 +161,8 @@ static void other_checkpoints(void **state) {
 static void the_second_listing(void **state) {
     (void)state;
     need_module();
-    hub_put_textattack("textattack/bert-base-uncased-yelp-polarity");
+    const hub_shape s = shape_of(768, 12, 12, 30522);
+    hub_put_textattack("textattack/bert-base-uncased-yelp-polarity", &s);
     bert("classify textattack/bert-base-uncased-yelp-polarity 'Hello, my dog is cute'");
     json_t *o = line(), *scores = json_object_get(o, "scores");
     const char *label = json_string_value(json_object_get(o, "label"));
@@ -145,6 +190,7 @@ int main(void) {
         TEST(the_first_listing),
         TEST(other_checkpoints),
         TEST(the_second_listing),
+        TEST(a_model_of_pictures),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -121,6 +121,88 @@ static void a_model_is_the_same_from_either_format(void **state) {
     test_remove(d);
 }
 
+/* Numbers that are aligned to nothing: the same bits, whatever is done with them. */
+static void vectors_of(const char *d, bert_precision precision, float *out) {
+    bert_error e = {0};
+    bert_model *m = bert_model_open(d, NULL, &e);
+    if (!m) fail_msg("%s", e.message);
+    bert_session_options o = bert_session_default();
+    o.precision = precision;
+    bert_session *s = bert_session_new(m, &o, &e);
+    const bert_text texts[TEXTS] = {bert_text_of("The cat sat on the mat."),
+                                    bert_text_of("she walked")};
+    if (!s) fail_msg("%s", e.message);
+    for (int turn = 0; turn < 2; turn++) /* panel by panel, then packed */
+        test_ok(e, bert_embed(s, texts, TEXTS, NULL, out + turn * TEXTS * TEST_HIDDEN, NULL, &e));
+    bert_session_free(s);
+    bert_model_close(m);
+}
+
+static void same_parameters(const char *a, const char *b, bool trainable) {
+    bert_model_options o = bert_model_default();
+    bert_error e = {0};
+    o.trainable = trainable;
+    bert_model *m = bert_model_open(a, &o, &e), *n = bert_model_open(b, &o, &e);
+    if (!m || !n) fail_msg("%s", e.message);
+    const bert_params *p = bert_model_params(m), *q = bert_model_params(n);
+    for (int i = 0; i < bert_params_count(p); i++) {
+        int32_t rows, cols;
+        const bert_param *x = bert_params_at(p, i);
+        bert_param_shape(x, &rows, &cols);
+        assert_memory_equal(bert_param_value(x),
+                            bert_param_value(bert_params_find(q, bert_param_name(x))),
+                            (size_t)rows * (size_t)cols * sizeof(float));
+    }
+    bert_model_close(m);
+    bert_model_close(n);
+}
+
+static void unaligned_numbers_are_the_same(void **state) {
+    (void)state;
+    enum { TWO_TURNS = 2 * TEXTS * TEST_HIDDEN };
+    static const bert_precision all[] = {BERT_PRECISION_HIGHEST, BERT_PRECISION_MEDIUM,
+                                         BERT_PRECISION_INT8};
+    float plain[3][TWO_TURNS], x[TWO_TURNS];
+    test_weights w = {.n = 0};
+    char *d = model_in(&w, "BertModel"), path[4600], saved[4600], file[4700], *aligned;
+    test_write_torch(d, "pytorch_model.bin", &w);
+    for (int i = 0; i < 3; i++) vectors_of(d, all[i], plain[i]);
+    path_of(path, d, "saved");
+    bert_error e = {0};
+    bert_model *m = bert_model_open(d, NULL, &e);
+    test_ok(e, bert_model_save(m, path, &e));
+    bert_model_close(m);
+    snprintf(file, sizeof file, "%.4500s/model.safetensors", path);
+    size_t n, k;
+    test_ok(e, bert_read_file(file, 0, &aligned, &n, &e));
+    for (int pad = 0; pad < 4; pad++) {
+        test_bytes b = {0};
+        test_put_legacy(&b, &w, pad);
+        path_of(file, d, "pytorch_model.bin");
+        test_write_bytes(file, b.data, b.n);
+        free(b.data);
+        for (int i = 0; i < 3; i++) {
+            vectors_of(d, all[i], x);
+            assert_memory_equal(x, plain[i], sizeof x);
+        }
+        same_parameters(d, path, false);
+        same_parameters(d, path, true);
+        snprintf(saved, sizeof saved, "%.4500s/saved%d", d, pad);
+        m = bert_model_open(d, NULL, &e);
+        test_ok(e, bert_model_save(m, saved, &e));
+        bert_model_close(m);
+        char *data;
+        snprintf(file, sizeof file, "%.4500s/model.safetensors", saved);
+        test_ok(e, bert_read_file(file, 0, &data, &k, &e));
+        assert_int_equal(k, n);
+        assert_memory_equal(data, aligned, n);
+        free(data);
+    }
+    free(aligned);
+    test_weights_free(&w);
+    test_remove(d);
+}
+
 /* What is saved beside the optimizer, as programs of one's own call it. */
 static void checkpoints_of_ones_own_are_read(void **state) {
     (void)state;
@@ -338,6 +420,7 @@ int main(void) {
         cmocka_unit_test(views_that_negate_are_refused),
         cmocka_unit_test(links_to_nothing_are_no_weights),
         cmocka_unit_test(a_model_is_the_same_from_either_format),
+        cmocka_unit_test(unaligned_numbers_are_the_same),
         cmocka_unit_test(checkpoints_of_ones_own_are_read),
         cmocka_unit_test(shards_are_one_model),
         cmocka_unit_test(decoders_are_tied_by_their_storage),

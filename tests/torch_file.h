@@ -95,10 +95,10 @@ static inline void test_pickle_int(test_bytes *b, int64_t x) {
 
 #define TEST_ORDERED "ccollections\nOrderedDict\n)R"
 
-/* key: of its storage; numel: of that. */
-static inline void test_pickle_tensor(test_bytes *b, const char *class, const char *key,
-                                      int64_t numel, int64_t offset, int dims, const int64_t *shape,
-                                      const int64_t *strides) {
+/* key: of its storage; numel: of that; view: what stands behind that, "" or, before torch 1.6, "N". */
+static inline void test_pickle_view(test_bytes *b, const char *class, const char *key,
+                                    int64_t numel, const char *view, int64_t offset, int dims,
+                                    const int64_t *shape, const int64_t *strides) {
     test_put_text(b, "ctorch._utils\n_rebuild_tensor_v2\n((");
     test_pickle_text(b, "storage");
     test_put_text(b, "ctorch\n");
@@ -107,6 +107,7 @@ static inline void test_pickle_tensor(test_bytes *b, const char *class, const ch
     test_pickle_text(b, key);
     test_pickle_text(b, "cpu");
     test_pickle_int(b, numel);
+    test_put_text(b, view);
     test_put_text(b, "tQ");
     test_pickle_int(b, offset);
     test_put_text(b, "(");
@@ -114,6 +115,46 @@ static inline void test_pickle_tensor(test_bytes *b, const char *class, const ch
     test_put_text(b, "t(");
     for (int i = 0; i < dims; i++) test_pickle_int(b, strides[i]);
     test_put_text(b, "t\x89" TEST_ORDERED "tR");
+}
+
+static inline void test_pickle_tensor(test_bytes *b, const char *class, const char *key,
+                                      int64_t numel, int64_t offset, int dims, const int64_t *shape,
+                                      const int64_t *strides) {
+    test_pickle_view(b, class, key, numel, "", offset, dims, shape, strides);
+}
+
+/* What torch before 1.6 wrote in front of the object: magic number, version, and what the system is. */
+#define TEST_LEGACY                                                                                \
+    "\x80\2\x8a\nl\xfc\x9c"                                                                        \
+    "F\xf9 j\xa8P\x19.\x80\2M\xe9\3.\x80\2}(X\20\0\0\0protocol_versionM\xe9\3"                     \
+    "X\r\0\0\0little_endian\x88X\n\0\0\0type_sizes}u."
+
+/* The same as torch before 1.6 wrote it; pad: so many bytes more in front of the numbers. */
+static inline void test_put_legacy(test_bytes *b, const test_weights *w, int pad) {
+    test_bytes keys = {0};
+    test_put(b, TEST_LEGACY, sizeof TEST_LEGACY - 1);
+    test_put_text(b, "\x80\2" TEST_ORDERED "(");
+    test_pickle_text(b, "note");
+    test_pickle_text(b, "..." + 3 - pad);
+    test_put_text(&keys, "\x80\2](");
+    for (int i = 0; i < w->n; i++) {
+        const bert_stored_tensor *t = &w->tensors[i];
+        const int64_t strides[] = {t->dims > 1 ? t->shape[1] : 1, 1};
+        char key[16];
+        snprintf(key, sizeof key, "%d", i);
+        test_pickle_text(b, t->name);
+        test_pickle_view(b, "Float", key, (int64_t)(t->bytes / 4), "N", 0, t->dims, t->shape,
+                         strides);
+        test_pickle_text(&keys, key);
+    }
+    test_put_text(b, "u.");
+    test_put_text(&keys, "e.");
+    test_put(b, keys.data, keys.n);
+    for (int i = 0; i < w->n; i++) {
+        test_put_number(b, w->tensors[i].bytes / 4, 8);
+        test_put(b, w->tensors[i].data, w->tensors[i].bytes);
+    }
+    free(keys.data);
 }
 
 /* torch.save of a state_dict of float32 tensors, each in a storage of its own; under: a key of what is

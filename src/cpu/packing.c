@@ -1,7 +1,9 @@
 #include "cpu/packing.h"
 #include "base/error.h"
+#include "base/finite.h"
 #include "cpu/loops.h"
 #include <math.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -30,11 +32,37 @@ static bert_view operand(const bert_weight *w, bool transposed) {
     return transposed ? (bert_view){w->value, 1, w->cols} : (bert_view){w->value, w->cols, 1};
 }
 
+/* The same values, read by parts. */
+typedef struct {
+    const bert_weight *w;
+    atomic_bool *infinite;
+} late_scan;
+
+static void scan_late(const void *context, size_t begin, size_t end, int thread) {
+    enum { PART = 2048 };
+    const late_scan *s = context;
+    const bert_memos *memos = s->w->memo->memos;
+    float part[PART];
+    (void)thread;
+    for (size_t at = begin; at < end; at += PART) {
+        const size_t n = end - at < PART ? end - at : PART;
+        memos->read(memos->source, s->w->value + at, part, n * sizeof *part);
+        if (!bert_finite(part, n)) atomic_store_explicit(s->infinite, true, memory_order_relaxed);
+    }
+}
+
+static bool all_finite(const bert_weight *w, size_t n, bert_threads *threads) {
+    atomic_bool infinite = false;
+    if (!w->memo->late) return bert_all_finite(threads, w->value, n);
+    bert_loop(threads, n, BERT_ELEMENTS, scan_late, &(late_scan){w, &infinite});
+    return !infinite;
+}
+
 void bert_weights_done(const bert_weight *w, bool finite, bert_threads *threads) {
     const bert_memos *memos = w->memo->memos;
     if (!memos->done || !w->memo->mapped) return;
     const size_t n = (size_t)w->rows * (size_t)w->cols;
-    if (!finite) finite = bert_all_finite(threads, w->value, n); /* or was it the other side? */
+    if (!finite) finite = all_finite(w, n, threads); /* or was it the other side? */
     memos->done(memos->source, w->value, n * sizeof *w->value, finite);
 }
 
@@ -57,6 +85,13 @@ static void remember(copy *c, const bert_weight *ws, bert_threads *threads) {
         c->version[i] = ws[i].memo->version;
         bert_weights_done(&ws[i], false, threads);
     }
+}
+
+/* Its value is to be read where it lies. */
+static void look_at(const bert_weight *w) {
+    const bert_memos *memos = w->memo->memos;
+    if (w->memo->late)
+        memos->fill(memos->source, w->value, (size_t)w->rows * (size_t)w->cols * sizeof *w->value);
 }
 
 typedef struct {
@@ -112,6 +147,7 @@ int bert_weights_balance(const bert_weight *ws, int count, const float *x, int r
     const size_t bytes = 2 * (size_t)cols * sizeof(float);
     float *balance = bert_arena_alloc(&ws[0].memo->memos->memory, bytes);
     if (!balance) return bert_fail_memory(e, bytes);
+    for (int i = 0; i < count; i++) look_at(&ws[i]);
     const balance_job j = {ws, count, rows, cols, x, balance};
     bert_loop(threads, (size_t)cols, BALANCE_COLS, balance_columns, &j);
     for (int i = 0; i < count; i++) ws[i].memo->balance = balance;
@@ -135,7 +171,11 @@ static copy *pack(const bert_weight *ws, int count, bool transposed, bert_precis
     }
     int depth = transposed ? ws[0].cols : ws[0].rows;
     bert_memo *first = ws[0].memo;
-    c->packed = bert_pack(threads, precision, depth, count, views, cols, first->balance, e);
+    bool late = true;
+    for (int i = 0; i < count; i++) late &= transposed && ws[i].memo->late;
+    for (int i = 0; i < count && !late; i++) look_at(&ws[i]);
+    c->packed = bert_pack_read(threads, precision, depth, count, views, cols, first->balance,
+                               late ? first->memos->read : NULL, first->memos->source, e);
     if (!c->packed) {
         free(c);
         return NULL;

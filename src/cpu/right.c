@@ -7,7 +7,21 @@
 typedef struct {
     const bert_packed *p;
     const bert_view *views;
+    bert_read_fn *read; /* NULL: they are read where they lie */
+    void *context;
 } pack_job;
+
+/* Columns from `at` of segment s on, [cols, K]. */
+static void read_columns(const pack_job *j, int s, int at, int cols, float *out) {
+    const bert_packed *p = j->p;
+    const size_t K = (size_t)p->K;
+    for (int done = 0, n; done < cols; done += n, at += n) {
+        while (at >= p->cols[s]) at = 0, s++;
+        n = p->cols[s] - at < cols - done ? p->cols[s] - at : cols - done;
+        j->read(j->context, j->views[s].data + (size_t)at * K, out + (size_t)done * K,
+                (size_t)n * K * sizeof *out);
+    }
+}
 
 static void pack_panels(void *context, int begin, int end, int thread) {
     const pack_job *j = context;
@@ -19,11 +33,16 @@ static void pack_panels(void *context, int begin, int end, int thread) {
         int s = 0, at = first;
         while (at >= p->cols[s]) at -= p->cols[s++];
         const bert_view *v = &j->views[s];
+        float *gathered = p->gather ? p->gather + (size_t)thread * (size_t)p->K * (size_t)nr : NULL;
+        if (j->read) {
+            read_columns(j, s, at, cols, gathered);
+            p->kernel->pack_b(out, gathered, 1, p->K, cols, p->K, p->balance);
+            continue;
+        }
         if (at + cols <= p->cols[s]) {
             p->kernel->pack_b(out, v->data + at * v->col, v->row, v->col, cols, p->K, p->balance);
             continue;
         }
-        float *gathered = p->gather + (size_t)thread * (size_t)p->K * (size_t)nr;
         for (int c = 0; c < cols; c++, at++) {
             while (at >= p->cols[s]) at = 0, s++;
             v = &j->views[s];
@@ -34,12 +53,15 @@ static void pack_panels(void *context, int begin, int end, int thread) {
     }
 }
 
-void bert_repack(bert_threads *threads, bert_packed *p, const bert_view *b) {
-    pack_job j = {p, b};
+static void pack_all(bert_threads *threads, bert_packed *p, pack_job j) {
     /* Without room for every thread to gather, one thread packs. */
     bert_threads *use =
         p->gather && bert_threads_count(threads) > p->gather_threads ? NULL : threads;
     bert_threads_run(use, bert_divide_up(p->N, p->kernel->nr), 4, pack_panels, &j);
+}
+
+void bert_repack(bert_threads *threads, bert_packed *p, const bert_view *b) {
+    pack_all(threads, p, (pack_job){p, b, NULL, NULL});
 }
 
 /* Without data. *spans: a panel has columns of two segments. */
@@ -68,24 +90,31 @@ static bert_packed *shape(bert_precision precision, int K, int segments, const i
     return p;
 }
 
-bert_packed *bert_pack(bert_threads *threads, bert_precision precision, int K, int segments,
-                       const bert_view *b, const int *cols, bert_balance balance, bert_error *e) {
+bert_packed *bert_pack_read(bert_threads *threads, bert_precision precision, int K, int segments,
+                            const bert_view *b, const int *cols, bert_balance balance,
+                            bert_read_fn *read, void *context, bert_error *e) {
     bool spans;
     bert_packed *p = shape(precision, K, segments, cols, balance, &spans, e);
     if (!p) return NULL;
     p->data = bert_aligned_alloc(p->bytes, 1);
-    if (p->data && spans) {
+    const bool gathers = spans || read;
+    if (p->data && gathers) {
         p->gather_threads = bert_threads_count(threads);
         p->gather = bert_aligned_alloc(
             (size_t)p->gather_threads * (size_t)K * (size_t)p->kernel->nr, sizeof *p->gather);
     }
-    if (!p->data || (spans && !p->gather)) {
+    if (!p->data || (gathers && !p->gather)) {
         bert_fail_memory(e, p->bytes);
         bert_packed_free(p);
         return NULL;
     }
-    bert_repack(threads, p, b);
+    pack_all(threads, p, (pack_job){p, b, read, context});
     return p;
+}
+
+bert_packed *bert_pack(bert_threads *threads, bert_precision precision, int K, int segments,
+                       const bert_view *b, const int *cols, bert_balance balance, bert_error *e) {
+    return bert_pack_read(threads, precision, K, segments, b, cols, balance, NULL, NULL, e);
 }
 
 bert_packed *bert_packed_over(bert_precision precision, int K, int segments, const int *cols,

@@ -29,6 +29,10 @@ typedef struct {
 /* The operand is `segments` matrices [K, cols[i]] side by side. balance must outlive it. */
 bert_packed *bert_pack(bert_threads *threads, bert_precision precision, int K, int segments,
                        const bert_view *b, const int *cols, bert_balance balance, bert_error *e);
+/* The same of columns that lie one behind another, [cols[i], K], but have to be read. */
+bert_packed *bert_pack_read(bert_threads *threads, bert_precision precision, int K, int segments,
+                            const bert_view *b, const int *cols, bert_balance balance,
+                            bert_read_fn *read, void *context, bert_error *e);
 /* What bert_pack() packed once, on a machine of the same kernels. NULL: it cannot be that. */
 enum { BERT_PACKED_VERSION = 1 }; /* raised where any family packs otherwise */
 bert_packed *bert_packed_over(bert_precision precision, int K, int segments, const int *cols,

@@ -65,6 +65,7 @@ struct bert_memos {
     void *source;
     void (*done)(void *source, const float *value, size_t bytes, bool finite);
     bert_read_fn *read;
+    void (*fill)(void *source, const float *at, size_t bytes); /* of values that are late */
 };
 
 /* A copy that a device keeps of weights that stay, as it can be laid in a file and used there: of

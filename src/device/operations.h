@@ -92,6 +92,7 @@ typedef struct {
     bert_memos *memos;
     uint64_t version; /* raised by every change of the value: copies are stale */
     bool mapped;      /* the value lies in a file's mapping, which the memos' source knows */
+    bool late;        /* and can be looked at only behind the memos' fill; their read() reads it */
     bool packed;      /* there is no value, only what the device adopted in its place */
     bool used;        /* the device's: was multiplied once as it lies */
     void *copies;     /* the device's, freed by its forget */

@@ -110,6 +110,7 @@ const float *bert_saving_floats(bert_saving *s, const bert_saved_tensor *item, b
     const float *x = NULL;
     float *own;
     bert_arena_reset(&s->scratch);
+    if (!t) bert_param_fill(item->param, 0, n);
     if (!t)
         x = bert_device_view(s->model->params->device, item->param->value, n, &s->scratch);
     else if (t->dtype == BERT_F32 && !t->strides && (uintptr_t)t->data % _Alignof(float) == 0)

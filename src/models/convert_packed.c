@@ -98,6 +98,7 @@ static int add_others(packing *p, bert_error *e) {
         const bert_param *w = bert_params_at(ps, i);
         if (is_packed(p, w) || w->initialised) continue;
         const bool vector = w->rows == 1 && !bert_param_decays(w);
+        bert_param_fill(w, 0, bert_param_size(w));
         bert_stored_tensor *t = add(p, w->value, bert_param_size(w) * sizeof(float), e);
         if (!t) return e->code;
         t->name = w->name;

@@ -298,8 +298,10 @@ static int build(bert_model *m, const bert_model_options *o, bert_error *e) {
     if (!rc && (o->trainable || w->raw))
         rc = bert_packed_refuse(&w->packed, o->trainable ? "trained" : "saved", e);
     if (rc) return rc;
-    bert_param_source source = {bert_weight_source_find, w, bert_weight_source_done,
-                                bert_weight_source_read, bert_weight_source_differs};
+    bert_param_source source = {bert_weight_source_find,    w,
+                                bert_weight_source_done,    bert_weight_source_read,
+                                bert_weight_source_differs, bert_weight_source_late,
+                                bert_weight_source_fill};
     m->params = bert_params_new_on(o->device, w->file ? &source : NULL, o->trainable, o->seed,
                                    m->config.initializer_range, e);
     if (!m->params) return e->code;

@@ -9,6 +9,7 @@
 #include <string.h>
 
 enum { MAX_TENSOR_NAME = 256 };
+enum { LATE = 4096 }; /* bytes of a tensor that is worth pages of its own */
 
 /* Names that a parameter may have in a file: with and without the prefix of the trunk, and
  * LayerNorm's parameters under the names of the first TensorFlow checkpoints. */
@@ -215,7 +216,7 @@ static int note_missing(bert_weight_source *s, const char *name, size_t bytes, c
 static float *convert(bert_weight_source *s, const bert_stored_tensor *t, size_t count,
                       bert_error *e) {
     float *own = bert_arena_alloc(&s->converted, count * sizeof *own);
-    /* Floats that are not aligned, as in PyTorch's files of before 1.6. */
+    /* Few floats that are not aligned, as in PyTorch's files of before 1.6. */
     const bool same = own && t->dtype == BERT_F32 && !t->strides &&
                       bert_tensors_read(s->file, t->data, own, count * sizeof *own);
     if (!own) {
@@ -248,8 +249,12 @@ int bert_weight_source_find(void *context, const char *name, int32_t rows, int32
         *value = (const void *)t; /* two tensors may share their data */
         return 1;
     }
-    const bool direct =
-        t->dtype == BERT_F32 && !t->strides && (uintptr_t)t->data % _Alignof(float) == 0;
+    const bool floats = t->dtype == BERT_F32 && !t->strides;
+    const bool direct = floats && (uintptr_t)t->data % _Alignof(float) == 0;
+    if (floats && !direct && rows > 1 && t->bytes >= LATE) {
+        *value = bert_late_new(&s->lates, t, e);
+        return *value ? 1 : e->code;
+    }
     *value = direct ? t->data : convert(s, t, count, e);
     if (!*value) return e->code;
     /* Matrices are looked at when they are first used; rows of a table that a text uses show in the
@@ -261,6 +266,8 @@ int bert_weight_source_find(void *context, const char *name, int32_t rows, int32
 void bert_weight_source_done(void *context, const float *value, size_t bytes, bool finite) {
     bert_weight_source *s = context;
     int i = 0;
+    const bert_stored_tensor *late = bert_late_find(&s->lates, value);
+    if (late) value = late->data;
     while (i < s->used_count && s->used[i]->data != (const void *)value) i++;
     if (i == s->used_count) return; /* converted, and looked at then */
     if (!finite) s->not_finite = s->used[i]->name;
@@ -268,7 +275,16 @@ void bert_weight_source_done(void *context, const float *value, size_t bytes, bo
 }
 
 bool bert_weight_source_read(void *context, const float *at, float *to, size_t bytes) {
-    return bert_tensors_read(((const bert_weight_source *)context)->file, at, to, bytes);
+    const bert_weight_source *s = context;
+    return bert_late_read(&s->lates, at, to, bytes) || bert_tensors_read(s->file, at, to, bytes);
+}
+
+bool bert_weight_source_late(void *context, const float *value) {
+    return bert_late_find(&((const bert_weight_source *)context)->lates, value) != NULL;
+}
+
+void bert_weight_source_fill(void *context, const float *at, size_t bytes) {
+    bert_late_fill(&((bert_weight_source *)context)->lates, at, bytes);
 }
 
 static bool is_used(const bert_weight_source *s, const bert_stored_tensor *t) {
@@ -463,6 +479,7 @@ void bert_weight_source_free(bert_weight_source *s) {
     bert_packed_free_weights(&s->packed);
     free(s->used);
     bert_arena_free(&s->converted);
+    bert_late_free(&s->lates);
     bert_tensors_close(s->file);
     s->file = NULL;
 }
@@ -490,6 +507,7 @@ int bert_params_check_finite(const bert_params *ps, bert_error *e) {
         const bert_param *p = bert_params_at(ps, i);
         const size_t n = bert_param_size(p);
         if (p->memo.packed) continue; /* its scales show in each result */
+        bert_param_fill(p, 0, n);
         const float *value = bert_device_view(ps->device, p->value, n, &copy);
         if (!value)
             rc = bert_fail_memory(e, n * sizeof *value);
@@ -545,6 +563,7 @@ int bert_params_save(const bert_params *ps, const bert_weight_source *s, const c
         if (p->merged || (keep && !keep(p, context))) continue;
         const size_t size = bert_param_size(p);
         list[n] = stored_as(p);
+        bert_param_fill(p, 0, size);
         list[n].data = bert_device_view(ps->device, p->value, size, &copies);
         list[n].bytes = size * sizeof(float);
         if (!list[n].data) rc = bert_fail_memory(e, list[n].bytes);

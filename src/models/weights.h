@@ -4,6 +4,7 @@
 #include "base/notes.h"
 #include "files/pretrained.h"
 #include "models/arch.h"
+#include "models/late.h"
 #include "models/packed.h"
 #include "tape/params.h"
 #include <stdatomic.h>
@@ -31,6 +32,7 @@ typedef struct {
     int used_count, used_capacity;
     bert_names added, unused, missing;
     bert_arena converted; /* values that are not float32 in the file */
+    bert_lates lates;     /* that are not aligned in it */
     void *absent;         /* stands for missing tensors until all of them are known */
     size_t absent_bytes;
     _Atomic(const char *) not_finite; /* a tensor that was found to hold a NaN or an infinity */
@@ -46,6 +48,9 @@ int bert_weight_source_find(void *context, const char *name, int32_t rows, int32
 void bert_weight_source_done(void *context, const float *value, size_t bytes, bool finite);
 /* read of bert_param_source. */
 bool bert_weight_source_read(void *context, const float *at, float *to, size_t bytes);
+/* late and fill of bert_param_source. */
+bool bert_weight_source_late(void *context, const float *value);
+void bert_weight_source_fill(void *context, const float *at, size_t bytes);
 /* differs of bert_param_source. */
 bool bert_weight_source_differs(void *context, const char *name);
 /* After the last parameter: an error that lists what is missing; else fills unused. */

@@ -41,6 +41,9 @@ static bert_tensor *embedding(bert_tape *t, bert_param *table, bert_tensor *x, c
     if (x && x->cols != table->cols)
         return bert_tape_fail(t, op, BERT_EINVAL, "[%d, %d] onto [%d, %d]", n, table->cols, x->rows,
                               x->cols);
+    const size_t cols = (size_t)table->cols;
+    for (int32_t i = 0; i < n && table->memo.late; i++)
+        bert_param_fill(table, (size_t)ids[i] * cols, cols);
     const bert_sources from = {.a = x, .params = {table}, .data = x ? x->data : NULL};
     bert_tensor *y = bert_tape_result(t, op, n, table->cols, from);
     const bert_embedding_with with = {
@@ -86,6 +89,7 @@ bert_tensor *bert_param_tensor(bert_tape *t, bert_param *p) {
     if (!p) return bert_tape_fail(t, &bert_op_param, BERT_EINVAL, "the parameter is NULL");
     if (p->memo.packed)
         return bert_tape_fail(t, &bert_op_param, BERT_EUNSUPPORTED, PACKED, p->name);
+    bert_param_fill(p, 0, bert_param_size(p));
     float *value = (float *)(uintptr_t)p->value; /* tensors' data is written only when made */
     return bert_tape_result(t, &bert_op_param, p->rows, p->cols,
                             (bert_sources){.params = {p}, .data = value});

@@ -20,6 +20,7 @@ bert_params *bert_params_new_on(const bert_device *device, const bert_param_sour
     ps->memos.source = ps->source.context;
     ps->memos.done = ps->source.done;
     ps->memos.read = ps->source.read;
+    ps->memos.fill = ps->source.fill;
     ps->trainable = trainable;
     ps->seed = seed;
     ps->initializer_range = initializer_range;
@@ -116,6 +117,15 @@ static bert_param *find_or_grow(bert_params *ps, const char *name, int32_t rows,
     return p;
 }
 
+static bool is_late(const bert_params *ps, const float *stored) {
+    return stored && ps->source.late && ps->source.late(ps->source.context, stored);
+}
+
+void bert_param_fill(const bert_param *p, size_t first, size_t n) {
+    if (p->memo.late)
+        p->owner->source.fill(p->owner->source.context, p->value + first, n * sizeof(float));
+}
+
 /* A value of the set's own: a copy of what is stored, or initialised. NULL: out of memory. */
 static float *own_value(bert_params *ps, const bert_param *p, const float *stored, bert_init init,
                         bert_error *e) {
@@ -128,6 +138,11 @@ static float *own_value(bert_params *ps, const bert_param *p, const float *store
         return NULL;
     }
     if (!stored) initialise(host, bert_param_size(p), init, ps, p->name);
+    if (is_late(ps, stored) && ps->device->host) {
+        ps->source.read(ps->source.context, stored, own, bytes);
+        return own;
+    }
+    if (is_late(ps, stored)) ps->source.fill(ps->source.context, stored, bytes);
     if (stored || host != own) ps->device->write(own, stored ? stored : host, bytes);
     if (stored && !ps->device->host && ps->source.done) /* nobody else will look at it */
         ps->source.done(ps->source.context, stored, bytes, bert_finite(stored, bert_param_size(p)));
@@ -160,6 +175,7 @@ static bert_param *new_param(bert_params *ps, const char *name, int32_t rows, in
     }
     p->initialised = !stored;
     p->memo.mapped = stored && !ps->trainable && ps->device->host;
+    p->memo.late = p->memo.mapped && is_late(ps, stored);
     p->value = p->memo.mapped ? stored : own_value(ps, p, stored, init, e);
     if (!p->value) {
         bert_arena_rewind(&ps->names, names);
@@ -211,7 +227,9 @@ void bert_param_shape(const bert_param *p, int32_t *rows, int32_t *cols) {
 }
 
 const float *bert_param_value(const bert_param *p) {
-    return p && p->owner->device->host ? p->value : NULL;
+    if (!p || !p->owner->device->host) return NULL;
+    bert_param_fill(p, 0, bert_param_size(p));
+    return p->value;
 }
 
 void bert_param_touch(bert_param *p) {
@@ -226,6 +244,7 @@ float *bert_param_value_mut(bert_param *p) {
 
 void bert_param_read(const bert_param *p, float *to) {
     const size_t bytes = bert_param_size(p) * sizeof *to;
+    bert_param_fill(p, 0, bert_param_size(p));
     if (p->value)
         p->owner->device->read(to, p->value, bytes);
     else

@@ -51,6 +51,10 @@ typedef struct {
     void (*done)(void *context, const float *value, size_t bytes, bool finite);
     bert_read_fn *read;
     bool (*differs)(void *context, const char *name);
+    /* Unless NULL: whether a value that find() gave can be looked at only where fill() was called for
+     * it; read() reads it without. */
+    bool (*late)(void *context, const float *value);
+    void (*fill)(void *context, const float *at, size_t bytes);
 } bert_param_source;
 
 /* Parameters, values and gradients lie in the order of creation, each in one arena, so a parameter
@@ -72,6 +76,8 @@ struct bert_params {
     bool balanced;
 };
 
+/* Before n numbers of a value are looked at, from the first-th on. */
+void bert_param_fill(const bert_param *p, size_t first, size_t n);
 /* source NULL: everything is initialised. device NULL: the CPU. */
 bert_params *bert_params_new_on(const bert_device *device, const bert_param_source *source,
                                 bool trainable, uint64_t seed, float initializer_range,
