@@ -15,18 +15,29 @@ typedef struct {
 /* How a row is shown, by the model's problem_type. */
 typedef enum { ONE_LABEL, SEVERAL_LABELS, VALUES } kind;
 
+static kind kind_of(const bert_config *c) {
+    if (!strcmp(c->problem_type, "multi_label_classification")) return SEVERAL_LABELS;
+    if (!strcmp(c->problem_type, "regression")) return VALUES;
+    return c->num_labels == 1 && !c->problem_type[0] ? VALUES : ONE_LABEL;
+}
+
 typedef struct {
     const bert_model *model;
     int32_t labels;
     kind kind;
     bert_scores function;
     bool json;
+    int32_t views; /* texts, or pictures, of a row */
 } shape;
 
-static kind kind_of(const bert_config *c) {
-    if (!strcmp(c->problem_type, "multi_label_classification")) return SEVERAL_LABELS;
-    if (!strcmp(c->problem_type, "regression")) return VALUES;
-    return c->num_labels == 1 && !c->problem_type[0] ? VALUES : ONE_LABEL;
+static shape shape_of(const bert_model *m, const arguments *a) {
+    const bert_config *c = bert_model_config(m);
+    return (shape){.model = m,
+                   .labels = c->num_labels,
+                   .kind = kind_of(c),
+                   .function = a->function,
+                   .json = output_json(&a->common),
+                   .views = bert_model_views(m)};
 }
 
 static int32_t best_of(const float *scores, int32_t n) {
@@ -121,15 +132,18 @@ static int each(const shape *as, bert_session *session, const common *c, input *
             info = calloc((size_t)n, sizeof *info);
             capacity = n;
         }
-        rc = scores && info ? bert_classify(session, texts, n, &task, as->function, scores, info, e)
-                            : fail_memory(e);
+        const int32_t views = as->views, rows = n / views;
+        rc = scores && info
+                 ? bert_classify(session, texts, rows, &task, as->function, scores, info, e)
+                 : fail_memory(e);
         if (rc) input_explain(in, e);
-        for (int32_t i = 0; i < n && !rc; i++) {
+        for (int32_t i = 0; i < rows && !rc; i++) {
             const float *row = scores + (size_t)i * (size_t)as->labels;
+            const bert_text_info most = most_dropped(info + (size_t)i * (size_t)views, views);
             if (as->json)
-                rc = json_row(as, row, &info[i], e);
+                rc = json_row(as, row, &most, e);
             else
-                print_row(as, &texts[i], row, &info[i]);
+                print_row(as, &texts[i * views], row, &most);
         }
         if (!rc) rc = output_flush(e);
     }
@@ -159,9 +173,21 @@ static void best_numbers(const float *scores, int32_t labels, int32_t k, int32_t
     }
 }
 
-static int picture_row(const picture_shape *p, const char *path, const float *scores,
+/* "image", or "images" of a row of several. */
+static int set_paths(json_t *row, const bert_picture *pictures, int32_t views) {
+    json_t *all = json_array();
+    for (int32_t i = 0; i < views; i++)
+        json_array_append_new(all, json_text(pictures[i].path, strlen(pictures[i].path)));
+    const int rc = json_object_set(row, views > 1 ? "images" : "image",
+                                   views > 1 ? all : json_array_get(all, 0));
+    json_decref(all);
+    return rc;
+}
+
+static int picture_row(const picture_shape *p, const bert_picture *pictures, const float *scores,
                        bert_error *e) {
     const shape *as = p->as;
+    const char *path = pictures->path;
     const int32_t k = p->top_k < as->labels ? p->top_k : as->labels;
     int32_t *best = malloc((size_t)k * sizeof *best);
     if (!best) return fail_memory(e);
@@ -180,12 +206,15 @@ static int picture_row(const picture_shape *p, const char *path, const float *sc
     }
     json_t *row = NULL;
     if (as->json)
-        row = json_pack("{s:s, s:o, s:o*, s:o*}", "label", bert_model_label(as->model, best[0]),
-                        "score", json_number((double)scores[best[0]]), "top", top, "image",
-                        json_text(path, strlen(path)));
+        row = json_pack("{s:s, s:o, s:o*}", "label", bert_model_label(as->model, best[0]), "score",
+                        json_number((double)scores[best[0]]), "top", top);
     else
         printf("\n");
     free(best);
+    if (row && set_paths(row, pictures, as->views)) {
+        json_decref(row);
+        row = NULL;
+    }
     return as->json ? output_line(row, e) : 0;
 }
 
@@ -194,12 +223,15 @@ static int each_picture(void *context, const bert_picture *pictures, int32_t n,
     const picture_shape *p = context;
     const size_t labels = (size_t)p->as->labels;
     float *scores = calloc((size_t)n * labels, sizeof *scores);
-    int rc = scores ? bert_classify_pictures(p->session, pictures, n, given, p->as->function,
+    const int32_t views = p->as->views, rows = n / views;
+    int rc = scores ? bert_classify_pictures(p->session, pictures, rows, given, p->as->function,
                                              scores, info, e)
                     : fail_memory(e);
-    for (int32_t i = 0; i < n && !rc; i++)
-        rc = info[i].code ? unreadable_row(p->common, &pictures[i], &info[i], e)
-                          : picture_row(p, pictures[i].path, scores + (size_t)i * labels, e);
+    for (int32_t i = 0; i < rows && !rc; i++) {
+        const bert_picture *row = &pictures[i * views];
+        rc = info[i * views].code ? unreadable_row(p->common, row, &info[i * views], e)
+                                  : picture_row(p, row, scores + (size_t)i * labels, e);
+    }
     free(scores);
     return rc ? rc : output_flush(e);
 }
@@ -281,33 +313,39 @@ static int classify_zero_shot(const arguments *a, bert_session *s, input *in, be
     return rc;
 }
 
-static int run(void *args, int operands, char **operand, bert_error *e) {
-    const arguments *a = args;
-    const common *c = args;
-    bert_session_options so = session_options(c);
-    bert_model *model = open_classifier(operand[0], c, e);
-    int rc = model ? check_kind(c, model, e) : BERT_EINVAL;
-    const bool pictures = model && takes_pictures(model);
-    input *in = rc || pictures ? NULL : input_open(c, operands - 1, operand + 1, e);
-    bert_session *s = !rc && (in || pictures) ? bert_session_new(model, &so, e) : NULL;
-    if (s && pictures && a->candidates) {
-        rc = fail_usage(e, "--candidate-labels is of texts");
-    } else if (s && pictures) {
-        const bert_config *config = bert_model_config(model);
-        const shape as = {model, config->num_labels, kind_of(config), a->function, output_json(c)};
+/* Of texts, or pictures, that model reads. */
+static int classify(const arguments *a, const bert_model *model, int n, char **operand,
+                    bert_error *e) {
+    const common *c = &a->common;
+    const bert_session_options so = session_options(c);
+    const bool pictures = takes_pictures(model);
+    const shape as = shape_of(model, a);
+    const bert_recipe *r = bert_model_recipe(model);
+    if (pictures && a->candidates) return fail_usage(e, "--candidate-labels is of texts");
+    input *in = pictures ? NULL : input_open_rows(c, r, as.views, n, operand, e);
+    bert_session *s = in || pictures ? bert_session_new(model, &so, e) : NULL;
+    int rc = BERT_EINVAL;
+    if (s && pictures) {
         picture_shape p = {&as, c, s, a->top_k ? a->top_k : 5};
-        rc = pictures_each(c, operands - 1, operand + 1, each_picture, &p, e);
-    } else if (s && a->candidates) {
-        rc = classify_zero_shot(a, s, in, e);
+        rc = pictures_rows(c, r, as.views, n, operand, each_picture, &p, e);
     } else if (s) {
-        const bert_config *config = bert_model_config(model);
-        shape as = {model, config->num_labels, kind_of(config), a->function, output_json(c)};
-        rc = each(&as, s, c, in, e);
-    } else if (!rc) {
-        rc = BERT_EINVAL;
+        rc = a->candidates ? classify_zero_shot(a, s, in, e) : each(&as, s, c, in, e);
     }
     input_close(in);
     bert_session_free(s);
+    return rc;
+}
+
+static int run(void *args, int operands, char **operand, bert_error *e) {
+    const arguments *a = args;
+    const common *c = args;
+    bert_model *model = open_classifier(operand[0], c, e);
+    int rc = model ? check_kind(c, model, e) : BERT_EINVAL, n = operands - 1;
+    char **of = operand + 1;
+    if (!rc) rc = use_views(c, &n, &of, e);
+    if (!rc)
+        rc = check_rows(n, bert_model_views(model), takes_pictures(model) ? "picture" : "text", e);
+    if (!rc) rc = classify(a, model, n, of, e);
     bert_model_close(model);
     return rc;
 }
@@ -342,11 +380,14 @@ const command classify_command = {
         "{\"labels\":[..],\"scores\":{..}} with those above 0.5; of a value (regression)\n"
         "{\"score\":x}. With --candidate-labels the model is one of natural language\n"
         "inference, and any text can be a label. A model of pictures (ViT ..) takes files:\n"
-        "{\"label\":\"..\",\"score\":x,\"top\":[{\"label\":\"..\",\"score\":x}],\"image\":\"..\"}",
+        "{\"label\":\"..\",\"score\":x,\"top\":[{\"label\":\"..\",\"score\":x}],\"image\":\"..\"}\n"
+        "Of a model with several views (a recipe's) so many operands are a row, or --view again "
+        "and\n"
+        "again; a file has their columns.",
     .min_operands = 1,
     .max_operands = -1,
-    .groups = TAKES_MODEL | TAKES_IMAGES | TAKES_INPUT | TAKES_LIMIT | TAKES_STRIDE | TAKES_TASK |
-              TAKES_SESSION | TAKES_OUTPUT,
+    .groups = TAKES_MODEL | TAKES_IMAGES | TAKES_VIEWS | TAKES_INPUT | TAKES_LIMIT | TAKES_STRIDE |
+              TAKES_TASK | TAKES_SESSION | TAKES_OUTPUT,
     .options = options,
     .size = sizeof(arguments),
     .run = run,

@@ -42,6 +42,8 @@ typedef struct {
     const char *task;             /* of several in a model */
     double range_low, range_high; /* of 16-bit grey; both 0: of the picture itself */
     bool interpolate, skip_unreadable;
+    char *view[16]; /* of one row */
+    int views;
     const char *model; /* where it came as an option, not as the first operand; or NULL */
 } common;
 enum {
@@ -53,6 +55,7 @@ enum {
     TAKES_COLUMNS = 32, /* --text-column, --pair-column */
     TAKES_LABEL = 64,   /* --label-column */
     TAKES_MODEL = 128,  /* --offline */
+    TAKES_VIEWS = 4096, /* --view */
     TAKES_IMAGES = 256, /* --image-column, --image-range .. */
     TAKES_TASK = 512,   /* --task */
     TAKES_INPUT = TAKES_FILE | TAKES_COLUMNS,
@@ -115,6 +118,14 @@ bert_model *open_ranker(const char *name, const common *c, unsigned *kind, bert_
 /* Texts from the operands, a file, or standard input, a bounded number at a time. */
 typedef struct input input;
 input *input_open(const common *c, int texts, char **text, bert_error *e);
+/* The same of rows of a model with a recipe (or NULL): its columns, and `row` texts of each row, one
+ * behind the other. */
+input *input_open_rows(const common *c, const bert_recipe *r, int row, int texts, char **text,
+                       bert_error *e);
+/* What --view gives stands in the place of operands. */
+int use_views(const common *c, int *operands, char ***operand, bert_error *e);
+/* Operands are whole rows of so many, of texts or pictures. */
+int check_rows(int operands, int row, const char *what, bert_error *e);
 /* The next texts, valid until the next call; 0 at the end, or a negative error. */
 int32_t input_next(input *in, const bert_text **texts, bert_error *e);
 /* Puts the place of text `i` of the latest texts in front of the message. */

@@ -51,7 +51,9 @@ typedef struct {
     bert_session *session;
     bert_text_options task;
     int32_t dim, columns, capacity; /* columns: of a row, after quantizing */
-    float *vectors;
+    const bert_recipe *recipe;      /* of the model, or NULL */
+    int32_t row, view_dim;     /* texts (pictures) that its recipe makes one vector of; of each */
+    float *vectors, *combined; /* of views; of rows, where they are several */
     bert_text_info *info;
     float *ranges; /* [2, dim], where they were given */
     waiting waiting;
@@ -131,11 +133,21 @@ static int put_waiting(void *context, const bert_text *text, const float *v,
 static int reserve(embedding *m, int32_t n, bert_error *e) {
     if (n <= m->capacity) return 0;
     free(m->vectors);
+    free(m->combined);
     free(m->info);
-    m->vectors = calloc((size_t)n * (size_t)m->dim, sizeof *m->vectors);
+    m->vectors = calloc((size_t)n * (size_t)m->view_dim, sizeof *m->vectors);
+    m->combined = m->row > 1 ? calloc((size_t)n * (size_t)m->dim, sizeof *m->combined) : NULL;
     m->info = calloc((size_t)n, sizeof *m->info);
-    m->capacity = m->vectors && m->info ? n : 0;
+    m->capacity = m->vectors && m->info && (m->row == 1 || m->combined) ? n : 0;
     return m->capacity ? 0 : fail_memory(e);
+}
+
+/* The vectors of n texts as those of rows. */
+static const float *vectors_of_rows(embedding *m, int32_t n, bert_error *e) {
+    if (m->row == 1) return m->vectors;
+    return bert_recipe_combine(m->recipe, m->vectors, n / m->row, m->view_dim, m->combined, e)
+               ? NULL
+               : m->combined;
 }
 
 static int each(embedding *m, input *in, bert_error *e) {
@@ -147,10 +159,13 @@ static int each(embedding *m, input *in, bert_error *e) {
             rc = bert_embed(m->session, texts, n, &m->task, m->vectors, m->info, e);
             if (rc) input_explain(in, e);
         }
-        for (int32_t i = 0; i < n && !rc; i++) {
-            const float *v = m->vectors + (size_t)i * (size_t)m->dim;
-            rc = m->waiting.f ? waiting_put(&m->waiting, &texts[i], v, &m->info[i], e)
-                              : put_row(m, &texts[i], v, &m->info[i], m->ranges, e);
+        const float *rows = rc ? NULL : vectors_of_rows(m, n, e);
+        if (!rc && !rows) rc = e->code;
+        for (int32_t i = 0; i < n && !rc; i += m->row) {
+            const float *v = rows + (size_t)(i / m->row) * (size_t)m->dim;
+            const bert_text_info most = most_dropped(&m->info[i], m->row);
+            rc = m->waiting.f ? waiting_put(&m->waiting, &texts[i], v, &most, e)
+                              : put_row(m, &texts[i], v, &most, m->ranges, e);
         }
         if (!rc && !m->file && !m->waiting.f) rc = output_flush(e);
         if (rc) return rc;
@@ -167,12 +182,16 @@ static int each_picture(void *context, const bert_picture *pictures, int32_t n,
     o.normalize = m->task.normalize == 1;
     int rc = reserve(m, n, e);
     if (!rc) rc = bert_embed_pictures(m->session, pictures, n, &o, m->vectors, read, e);
-    for (int32_t i = 0; i < n && !rc; i++) {
+    const float *rows = rc ? NULL : vectors_of_rows(m, n, e);
+    if (!rc && !rows) rc = e->code;
+    for (int32_t i = 0; i < n && !rc; i += m->row) {
+        for (int32_t k = 1; k < m->row && !read[i].code; k++)
+            if (read[i + k].code) read[i] = read[i + k];
         if (read[i].code) {
             rc = m->file ? 0 : unreadable_row(&m->a->common, &pictures[i], &read[i], e);
             continue;
         }
-        const float *v = m->vectors + (size_t)i * (size_t)m->dim;
+        const float *v = rows + (size_t)(i / m->row) * (size_t)m->dim;
         const bert_text name = bert_text_of(pictures[i].path);
         m->info[i] = (bert_text_info){.windows = 1};
         rc = m->waiting.f ? waiting_put(&m->waiting, &name, v, &m->info[i], e)
@@ -232,8 +251,10 @@ static int set_up(embedding *m, const bert_model *model, bert_error *e) {
         return fail_usage(e,
                           "vectors of pictures are of one pooling: cls, mean or pooler; prompts, "
                           "layers and dimensions are of texts");
-    m->dim = m->columns = m->names ? bert_model_picture_embedding_size(model, &po)
-                                   : bert_model_embedding_size(model, &m->task);
+    m->view_dim = m->names ? bert_model_picture_embedding_size(model, &po)
+                           : bert_model_embedding_size(model, &m->task);
+    m->dim = m->columns =
+        m->row > 1 ? bert_recipe_combined_size(m->recipe, m->view_dim) : m->view_dim;
     if (a->quantize.on) {
         m->columns = bert_quantized_size(a->quantize.kind, m->dim);
         m->bytes = malloc((size_t)m->columns);
@@ -283,20 +304,27 @@ static int run(void *args, int operands, char **operand, bert_error *e) {
     bert_session_options so = session_options(&a->common);
     bert_model *model = open_model(operand[0], &a->common, "none", e);
     const bool pictures = model && takes_pictures(model);
-    int rc = model ? check_kind(&a->common, model, e) : BERT_EINVAL;
-    input *in = !rc && !pictures ? input_open(&a->common, operands - 1, operand + 1, e) : NULL;
+    int rc = model ? check_kind(&a->common, model, e) : BERT_EINVAL, texts = operands - 1;
+    char **text = operand + 1;
+    if (!rc) rc = use_views(&a->common, &texts, &text, e);
+    /* Rows of a table, and --view, are of all views; an operand is one of them. */
+    m.recipe = bert_model_recipe(model);
+    m.row = a->common.views || a->common.input ? bert_recipe_views(m.recipe) : 1;
+    if (!rc && a->common.views) rc = check_rows(texts, m.row, pictures ? "picture" : "text", e);
+    input *in =
+        rc || pictures ? NULL : input_open_rows(&a->common, m.recipe, m.row, texts, text, e);
     if (!rc && (in || pictures)) m.session = bert_session_new(model, &so, e);
     if (!rc) rc = m.session ? set_up(&m, model, e) : BERT_EINVAL;
     if (!rc && !pictures) rc = each(&m, in, e);
     if (!rc && pictures)
-        rc = pictures_each(&a->common, operands - 1, operand + 1, each_picture, &m, e);
+        rc = pictures_rows(&a->common, m.recipe, m.row, texts, text, each_picture, &m, e);
     if (!rc) rc = put_all_waiting(&m, e);
     if (!rc && m.file) {
         rc = npy_commit(m.file, e);
         m.file = NULL;
         if (!rc)
             note(&a->common, "%s: %lld x %d", a->output,
-                 (long long)(in ? input_count(in) : m.pictures), m.columns);
+                 (long long)(in ? input_count(in) / m.row : m.pictures), m.columns);
     }
     npy_abort(m.file);
     waiting_close(&m.waiting);
@@ -306,6 +334,7 @@ static int run(void *args, int operands, char **operand, bert_error *e) {
     free(m.ranges);
     free(m.bytes);
     free(m.vectors);
+    free(m.combined);
     free(m.info);
     return rc;
 }
@@ -324,10 +353,12 @@ const command embed_command = {
         "it. With --quantize int8 or uint8 and no --ranges the vectors wait in a temporary file.\n"
         "A model of pictures (ViT ..) takes files: {\"embedding\":[..],\"image\":\"..\"}, of the "
         "first\n"
-        "token, or --pooling mean (of the patches) or pooler.",
+        "token, or --pooling mean (of the patches) or pooler. Of a model with a recipe of several\n"
+        "views a row of a file, or the --views, give one vector, as it stands in front of the "
+        "head.",
     .min_operands = 1,
     .max_operands = -1,
-    .groups = TAKES_MODEL | TAKES_IMAGES | TAKES_INPUT | TAKES_LIMIT | TAKES_STRIDE |
+    .groups = TAKES_MODEL | TAKES_IMAGES | TAKES_VIEWS | TAKES_INPUT | TAKES_LIMIT | TAKES_STRIDE |
               TAKES_SESSION | TAKES_OUTPUT,
     .options = options,
     .size = sizeof(arguments),

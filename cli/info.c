@@ -1,5 +1,6 @@
 /* bert info: what a checkpoint is. */
 #include "cli.h"
+#include <stdlib.h>
 #include <string.h>
 
 typedef struct {
@@ -68,6 +69,14 @@ static void add_weights(json_t *o, const bert_model *m) {
     json_object_set_new(o, "dtype", json_string(bert_model_dtype(m)));
 }
 
+/* What the head is made of, where it is none of transformers'. */
+static void add_recipe(json_t *o, const bert_model *m) {
+    const char *text = bert_recipe_json(bert_model_recipe(m));
+    json_t *recipe = text ? json_loads(text, 0, NULL) : NULL;
+    if (bert_model_views(m) > 1) json_object_set_new(o, "views", json_integer(bert_model_views(m)));
+    if (recipe) json_object_set_new(o, "recipe", recipe);
+}
+
 static json_t *describe(const bert_model *m) {
     const bert_config *c = bert_model_config(m);
     const bert_tokenizer *t = bert_model_tokenizer(m);
@@ -94,6 +103,7 @@ static json_t *describe(const bert_model *m) {
         json_object_set_new(o, "num_channels", json_integer(c->num_channels));
     }
     add_vectors(o, m);
+    add_recipe(o, m);
     if (headed) {
         json_object_set_new(o, "labels", labels(m));
         if (c->problem_type[0])
@@ -116,6 +126,9 @@ static void print_value(const json_t *v) {
         printf("%lld", (long long)json_integer_value(v));
     else if (json_is_boolean(v))
         printf("%s", json_is_true(v) ? "yes" : "no");
+    char *text = json_is_object(v) ? json_dumps(v, JSON_COMPACT) : NULL;
+    if (text) printf("%s", text);
+    free(text);
 }
 
 /* A line each: "sst2: negative, positive". */

@@ -13,6 +13,9 @@ struct input {
     bool done, told; /* told: of bytes that are not UTF-8 */
     bool quiet;
     int64_t count;
+    const bert_recipe *recipe; /* whose columns are read, or NULL */
+    int row;                   /* texts of each row */
+    bool named;                /* the first view's columns are the user's */
     bert_text *texts;
     int64_t *lines;
     int32_t n;
@@ -45,9 +48,44 @@ void say_how_read(const common *c, const char *path, const bert_reader *r) {
     if (bert_reader_guessed(r)) note(c, "%s: %s", name, NO_HEADER);
 }
 
+int use_views(const common *c, int *operands, char ***operand, bert_error *e) {
+    if (!c->views) return 0;
+    if (*operands || c->input)
+        return fail_usage(e, "--view says what is read, and so %s: give one of them",
+                          c->input ? "does -i" : "do operands");
+    *operands = c->views;
+    *operand = (char **)(uintptr_t)c->view;
+    return 0;
+}
+
+int check_rows(int operands, int row, const char *what, bert_error *e) {
+    if (row < 2 || operands % row == 0) return 0;
+    return fail_usage(e, "%d %s%s: a row of this model is %d of them, one behind the other",
+                      operands, what, operands == 1 ? "" : "s", row);
+}
+
+/* Columns of the recipe, where no option names any, and the file has some. */
+static void choose_columns(input *in, const common *c, bert_reader_options *o) {
+    const char *dot = strrchr(in->path, '.');
+    const bool lines = !strcmp(in->path, "-") || (dot && !strcmp(dot, ".txt"));
+    bert_recipe_view v;
+    in->named = c->text_column != NULL;
+    if (in->named || !bert_recipe_view_at(in->recipe, 0, &v) || !v.text || lines) return;
+    o->text_column = v.text;
+    if (!o->pair_column) o->pair_column = v.pair ? v.pair : "";
+    /* read by itself; the reader then does not call it a column that nobody reads */
+    if (in->row > 1 && !v.pair && bert_recipe_view_at(in->recipe, 1, &v)) o->pair_column = v.text;
+}
+
 input *input_open(const common *c, int texts, char **text, bert_error *e) {
+    return input_open_rows(c, NULL, 1, texts, text, e);
+}
+
+input *input_open_rows(const common *c, const bert_recipe *r, int row, int texts, char **text,
+                       bert_error *e) {
+    if (texts && check_rows(texts, row, "text", e)) return NULL;
     input *in = calloc(1, sizeof *in);
-    size_t most = texts > MOST_TEXTS ? (size_t)texts : MOST_TEXTS;
+    size_t most = texts > MOST_TEXTS + row ? (size_t)texts : (size_t)(MOST_TEXTS + row);
     if (in) in->texts = calloc(most, sizeof *in->texts);
     if (in) in->lines = calloc(most, sizeof *in->lines);
     if (!in || !in->texts || !in->lines) {
@@ -56,6 +94,8 @@ input *input_open(const common *c, int texts, char **text, bert_error *e) {
         return NULL;
     }
     in->quiet = c->quiet;
+    in->recipe = r;
+    in->row = row;
     if (texts) {
         in->n = texts;
         for (int i = 0; i < texts; i++) {
@@ -68,6 +108,7 @@ input *input_open(const common *c, int texts, char **text, bert_error *e) {
     in->typed = !strcmp(in->path, "-") && isatty(STDIN_FILENO);
     if (in->typed) note(c, "Type a text and press Enter; Ctrl-D ends.");
     bert_reader_options o = {.text_column = c->text_column, .pair_column = c->pair_column};
+    choose_columns(in, c, &o);
     in->reader = bert_reader_open(in->path, &o, e);
     if (in->reader) {
         say_how_read(c, in->path, in->reader);
@@ -90,6 +131,42 @@ static int keep(input *in, const char *text, size_t bytes, bert_error *e) {
     return 0;
 }
 
+static int keep_text(input *in, bert_text text, int64_t line, bert_error *e) {
+    in->texts[in->n] = text;
+    in->lines[in->n++] = line;
+    int rc = keep(in, text.text, text.bytes, e);
+    return rc || !text.pair ? rc : keep(in, text.pair, text.pair_bytes, e);
+}
+
+/* The field of a view. */
+static const char *field_of(const input *in, const bert_row *row, const char *name, bert_error *e) {
+    const int at = bert_reader_column(in->reader, name);
+    if (at >= 0 && at < row->fields && row->field[at]) return row->field[at];
+    fail(e, BERT_EFORMAT, "%s:%lld: there is no column '%s', which a row of this model has",
+         strcmp(in->path, "-") ? in->path : "standard input", (long long)row->line, name);
+    return NULL;
+}
+
+/* A row that is several texts. */
+static int keep_views(input *in, const bert_row *row, bert_error *e) {
+    bert_recipe_view v;
+    int rc = in->named ? fail_usage(e,
+                                    "--text-column is of one text, and a row of this model is "
+                                    "%d: the recipe has their columns",
+                                    in->row)
+                       : 0;
+    for (int i = 0; i < in->row && !rc && bert_recipe_view_at(in->recipe, i, &v); i++) {
+        const char *text = field_of(in, row, v.text, e);
+        const char *pair = text && v.pair ? field_of(in, row, v.pair, e) : NULL;
+        if (!text || (v.pair && !pair)) return BERT_EFORMAT;
+        bert_text t = bert_text_of(text);
+        t.pair = pair;
+        t.pair_bytes = pair ? strlen(pair) : 0;
+        rc = keep_text(in, t, row->line, e);
+    }
+    return rc;
+}
+
 int32_t input_next(input *in, const bert_text **texts, bert_error *e) {
     if (in->done) return 0;
     *texts = in->texts;
@@ -107,12 +184,8 @@ int32_t input_next(input *in, const bert_text **texts, bert_error *e) {
         if (rc < 0) return rc;
         in->done = !rc;
         if (!rc) break;
-        bert_text *t = &in->texts[in->n];
-        *t = row.text;
-        in->lines[in->n++] = row.line;
-        rc = keep(in, row.text.text, row.text.bytes, e);
-        if (!rc && row.text.pair) rc = keep(in, row.text.pair, row.text.pair_bytes, e);
-        if (rc) return rc;
+        rc = in->row > 1 ? keep_views(in, &row, e) : keep_text(in, row.text, row.line, e);
+        if (rc) return rc < 0 ? rc : BERT_EINVAL;
         if (bert_reader_invalid(in->reader)) tell_invalid(in, in->n - 1);
     }
     /* The bytes may have moved while they grew: point into them now. */

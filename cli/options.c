@@ -78,6 +78,14 @@ static int set_range(const option *o, void *target, const char *value, bert_erro
     return 0;
 }
 
+static int set_view(const option *o, void *target, const char *value, bert_error *e) {
+    common *c = (common *)target;
+    const int most = sizeof c->view / sizeof *c->view;
+    if (c->views == most) return fail(e, BERT_EINVAL, "--%s: %d are the most", o->name, most);
+    c->view[c->views++] = (char *)(uintptr_t)value;
+    return 0;
+}
+
 /* ---- The shared rows */
 
 #define AT(member) offsetof(common, member)
@@ -104,6 +112,9 @@ static const option shared[] = {
      "pictures that cannot be read are left out and counted (default: each is an error, and the "
      "others are answered)",
      set_true, AT(skip_unreadable), TAKES_IMAGES},
+    {"view", 0, "FILE",
+     "one of the pictures, or texts, of a row of a model that takes several; again for each",
+     set_view, 0, TAKES_VIEWS},
     {"max-length", 0, "N", "most tokens of a text (default: what the model says)", set_count,
      AT(max_length), TAKES_LIMIT},
     {"on-overflow", 0, "error|truncate|window", "what to do with longer texts (default: error)",

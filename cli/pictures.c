@@ -63,14 +63,16 @@ int unreadable_row(const common *c, const bert_picture *p, const bert_picture_in
 }
 
 typedef struct {
+    int row; /* pictures that fail together; 0: 1 */
     int64_t all, unreadable;
     char first[300]; /* and why */
 } tally;
 
 /* Each is named, but where they are only counted. */
 static void count_unreadable(const common *c, const bert_picture_info *info, int n, tally *t) {
-    t->all += n;
-    for (int i = 0; i < n; i++) {
+    const int row = t->row ? t->row : 1;
+    t->all += n / row;
+    for (int i = 0; i < n; i += row) {
         if (!info[i].code) continue;
         if (!t->unreadable++) snprintf(t->first, sizeof t->first, "%s", info[i].message);
         if (!c->skip_unreadable) say_error(info[i].message);
@@ -80,13 +82,14 @@ static void count_unreadable(const common *c, const bert_picture_info *info, int
 static int sum_up(const common *c, const tally *t, bert_error *e) {
     if (!t->unreadable) return 0;
     if (c->skip_unreadable) {
-        note(c, "%lld of %lld pictures left out: they cannot be read (first %s)",
-             (long long)t->unreadable, (long long)t->all, t->first);
+        note(c, "%lld of %lld %s left out: they cannot be read (first %s)",
+             (long long)t->unreadable, (long long)t->all, t->row > 1 ? "rows" : "pictures",
+             t->first);
         return 0;
     }
     return fail(e, BERT_EFORMAT,
-                "%lld of %lld pictures could not be read; --skip-unreadable leaves them out",
-                (long long)t->unreadable, (long long)t->all);
+                "%lld of %lld %s could not be read; --skip-unreadable leaves them out",
+                (long long)t->unreadable, (long long)t->all, t->row > 1 ? "rows" : "pictures");
 }
 
 int pictures_unreadable(const common *c, const bert_picture_info *info, int n, bert_error *e) {
@@ -100,16 +103,32 @@ typedef struct {
     bert_picture_reader *reader; /* NULL: operands */
     char **operand;
     int operands, next;
+    int row; /* pictures of a row */
     char *kept[SOME];
 } source;
 
-static int open_source(source *s, const common *c, int paths, char **path, bert_error *e) {
+/* "a,b": the recipe's; NULL: it says none. */
+static char *views_of(const bert_recipe *r) {
+    char list[4096] = "";
+    size_t used = 0;
+    bert_recipe_view v;
+    for (int i = 0; bert_recipe_view_at(r, i, &v) && v.image && used < sizeof list; i++)
+        used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", i ? "," : "", v.image);
+    return used ? strdup(list) : NULL;
+}
+
+static int open_source(source *s, const common *c, const bert_recipe *r, int paths, char **path,
+                       bert_error *e) {
     const char *line;
-    *s = (source){.operand = path, .operands = paths};
-    if (paths) return 0;
-    const char *file = c->input ? c->input : "-";
+    s->operand = path;
+    s->operands = paths;
+    if (paths) return check_rows(paths, s->row, "picture", e);
+    const char *file = c->input ? c->input : "-", *dot = strrchr(file, '.');
+    const bool lines = !strcmp(file, "-") || (dot && !strcmp(dot, ".txt"));
+    char *own = c->image_column || lines ? NULL : views_of(r);
     s->reader = bert_picture_reader_open(
-        file, &(bert_picture_reader_options){.image_column = c->image_column}, e);
+        file, &(bert_picture_reader_options){.image_column = own ? own : c->image_column}, e);
+    free(own);
     for (int i = 0; s->reader && (line = bert_picture_reader_note(s->reader, i)); i++)
         note(c, "%s: %s", file, line);
     return s->reader ? 0 : BERT_EINVAL;
@@ -122,28 +141,46 @@ static void name_none(const source *s, const common *c, int64_t line, tally *t) 
     snprintf(message, sizeof message, "%.200s:%lld: the row names no picture",
              bert_picture_reader_table(s->reader), (long long)line);
     none.message = message;
-    count_unreadable(c, &none, 1, t);
+    count_unreadable(c, &none, t->row, t);
 }
 
-/* Up to SOME paths; how many, or a negative error. */
+/* The pictures of a row; 1 where they are all there. */
+static int take_row(source *s, const common *c, const bert_picture_row *row, bert_picture *to,
+                    int n, tally *t, bert_error *e) {
+    if (row->views != s->row)
+        return fail(e, BERT_EFORMAT,
+                    "%s:%lld: the row has %d picture%s, and a row of this model is %d",
+                    bert_picture_reader_table(s->reader), (long long)row->line, row->views,
+                    row->views == 1 ? "" : "s", s->row);
+    for (int i = 0; i < row->views; i++)
+        if (!*row->path[i]) {
+            name_none(s, c, row->line, t);
+            return 0;
+        }
+    for (int i = 0; i < row->views; i++) {
+        free(s->kept[n + i]);
+        s->kept[n + i] = strdup(row->path[i]);
+        if (!s->kept[n + i]) return fail_memory(e);
+        to[n + i] = (bert_picture){.path = s->kept[n + i]};
+    }
+    return 1;
+}
+
+/* Up to SOME paths of whole rows; how many, or a negative error. */
 static int next_paths(source *s, const common *c, bert_picture *to, tally *t, bert_error *e) {
+    const int most = SOME / s->row * s->row;
     int n = 0;
-    for (; n < SOME && !s->reader && s->next < s->operands; n++)
+    for (; n < most && !s->reader && s->next < s->operands; n++)
         to[n] = (bert_picture){.path = s->operand[s->next++]};
-    while (n < SOME && s->reader) {
+    while (n < most && s->reader) {
         bert_picture_row row;
         int rc = bert_picture_reader_next(s->reader, &row, e);
+        if (rc > 0)
+            rc = take_row(s, c, &row, to, n, t, e);
+        else if (!rc)
+            break;
         if (rc < 0) return rc;
-        if (!rc) break;
-        if (!*row.path[0]) {
-            name_none(s, c, row.line, t);
-            continue;
-        }
-        free(s->kept[n]);
-        s->kept[n] = strdup(row.path[0]);
-        if (!s->kept[n]) return fail_memory(e);
-        to[n] = (bert_picture){.path = s->kept[n]};
-        n++;
+        if (rc) n += s->row;
     }
     return n;
 }
@@ -153,14 +190,22 @@ int pictures_each(const common *c, int paths, char **path,
                               const bert_picture_options *options, bert_picture_info *info,
                               bert_error *e),
                   void *context, bert_error *e) {
-    source s;
+    return pictures_rows(c, NULL, 1, paths, path, each, context, e);
+}
+
+int pictures_rows(const common *c, const bert_recipe *r, int row, int paths, char **path,
+                  int (*each)(void *context, const bert_picture *pictures, int32_t n,
+                              const bert_picture_options *options, bert_picture_info *info,
+                              bert_error *e),
+                  void *context, bert_error *e) {
+    source s = {.row = row};
     bert_picture pictures[SOME];
     bert_picture_info info[SOME];
     bert_picture_options o = picture_options(c);
     o.keep_going = true;
-    tally t = {0};
+    tally t = {.row = row};
     bool said = false;
-    int rc = open_source(&s, c, paths, path, e), n;
+    int rc = open_source(&s, c, r, paths, path, e), n;
     while (!rc && (n = next_paths(&s, c, pictures, &t, e)) != 0) {
         rc = n < 0 ? n : each(context, pictures, n, &o, info, e);
         if (rc) break;

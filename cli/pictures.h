@@ -16,6 +16,13 @@ int pictures_each(const common *c, int paths, char **path,
                               const bert_picture_options *options, bert_picture_info *info,
                               bert_error *e),
                   void *context, bert_error *e);
+/* The same of rows of `row` pictures each, n of which are a multiple of it: those of the recipe's
+ * columns (or NULL), of operands one behind the other. The first of a row has its code. */
+int pictures_rows(const common *c, const bert_recipe *r, int row, int paths, char **path,
+                  int (*each)(void *context, const bert_picture *pictures, int32_t n,
+                              const bert_picture_options *options, bert_picture_info *info,
+                              bert_error *e),
+                  void *context, bert_error *e);
 /* What pictures_each() ends with, of pictures that somebody else read. */
 int pictures_unreadable(const common *c, const bert_picture_info *info, int n, bert_error *e);
 /* The row of a picture that could not be read, in the place of its answer; in columns there is none. */

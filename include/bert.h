@@ -336,8 +336,8 @@ BERT_API const bert_device *bert_model_device(const bert_model *m);
 BERT_API const char *bert_model_tokenizer_error(const bert_model *m);
 /* "none", "sequence-classification", ... */
 BERT_API const char *bert_model_head(const bert_model *m);
-/* Texts, or pictures, that a row of its head is made of, each a sequence of its own: those of a
- * recipe with several views, else 1. */
+/* Texts, or pictures, that a row of its head is made of, each a sequence of its own: the views of a
+ * recipe or of a head of one's own, else 1. */
 BERT_API int32_t bert_model_views(const bert_model *m);
 /* The heads that the model's family has, by name; i counts from 0, NULL past the end. */
 BERT_API const char *bert_model_head_at(const bert_model *m, int i);

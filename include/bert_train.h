@@ -281,6 +281,25 @@ BERT_API bert_tensor *bert_reshape(bert_tape *t, bert_tensor *x, int32_t rows, i
 /* -> [1, 1]. */
 BERT_API bert_tensor *bert_sum(bert_tape *t, bert_tensor *x);
 
+/* An operation of one's own, y of a and b (NULL: there is none), which is computed on the host. */
+typedef struct {
+    const float *a, *b;                     /* their values */
+    int32_t a_rows, a_cols, b_rows, b_cols; /* b: 0 where there is none */
+    int32_t rows, cols;                     /* of y */
+    const void *context;                    /* as bert_operate() was given it */
+} bert_operands;
+typedef struct {
+    const char *name; /* for messages */
+    /* Writes y [rows, cols]. Both return 0, or an error. */
+    int (*forward)(const bert_operands *x, float *y);
+    /* Writes the gradients da and db that follow from dy, every element; NULL: not wanted. NULL for
+     * an operation whose inputs get no gradient. */
+    int (*backward)(const bert_operands *x, const float *y, const float *dy, float *da, float *db);
+} bert_operation;
+/* -> [rows, cols]. op and context must live as long as the tape's step. */
+BERT_API bert_tensor *bert_operate(bert_tape *t, const bert_operation *op, bert_tensor *a,
+                                   bert_tensor *b, int32_t rows, int32_t cols, const void *context);
+
 /* Losses -> [1, 1]: the sum over items divided by the divisor; divisor 0 means the number of items
  * that count, which is PyTorch's reduction="mean", NaN where there is none. Accumulating steps pass
  * the item count of the whole accumulated batch. */
@@ -436,6 +455,9 @@ typedef struct {
     bool first_token; /* reads hidden through bert_cls() and bert_pooler() only: where nobody else
                          wants them, the other rows of the last layer are not computed */
     const void *context; /* whatever init is to find in site->context */
+    /* Sequences (texts, pictures) of a row that it joins, whose rows of logits are of rows then:
+     * batch->row_start says which they are, of data as of what is used. 0: 1. */
+    int32_t views;
 } bert_head;
 /* Of the model's head; BERT_OUTPUT_LABELS where it has none. A task of bert.h takes a head by this,
  * whoever wrote it: tag, say, one of BERT_OUTPUT_TAGS. */
@@ -674,7 +696,11 @@ BERT_API void bert_dataset_free(bert_dataset *d);
 /* The checkpoint the dataset was opened against, trainable, with the head and labels of the data.
  */
 BERT_API bert_model *bert_dataset_open_model(const bert_dataset *d, bert_error *e);
-/* The options it does that with, for who wants to change them; strings belong to the dataset. */
+/* The same under a head of one's own (bert_model_open_head). */
+BERT_API bert_model *bert_dataset_open_head(const bert_dataset *d, const bert_head *head,
+                                            bert_error *e);
+/* The options it does that with, for who wants to change them (`config` is that of its checkpoint);
+ * strings belong to the dataset. */
 BERT_API bert_model_options bert_dataset_model(const bert_dataset *d);
 
 /* Rows. */

@@ -511,6 +511,29 @@ static bert_tensor *run_slice(env *v, int arg) {
 static void naive_slice(double *y, const double *const *in, int arg) {
     for (int i = 0; i < 4 * 3; i++) y[i] = in[0][i / 3 * 5 + arg + i % 3];
 }
+/* y = a^2 b, by hand. */
+static int own_forward(const bert_operands *x, float *y) {
+    for (int i = 0; i < x->rows * x->cols; i++) y[i] = x->a[i] * x->a[i] * x->b[i];
+    return 0;
+}
+static int own_backward(const bert_operands *x, const float *y, const float *dy, float *da,
+                        float *db) {
+    (void)y;
+    for (int i = 0; i < x->rows * x->cols; i++) {
+        if (da) da[i] = 2 * x->a[i] * x->b[i] * dy[i];
+        if (db) db[i] = x->a[i] * x->a[i] * dy[i];
+    }
+    return 0;
+}
+static const bert_operation own_operation = {"own", own_forward, own_backward};
+static bert_tensor *run_operate(env *v, int arg) {
+    (void)arg;
+    return bert_operate(v->t, &own_operation, v->x[0], v->x[1], 4, 5, NULL);
+}
+static void naive_operate(double *y, const double *const *in, int arg) {
+    (void)arg;
+    for (int i = 0; i < 4 * 5; i++) y[i] = in[0][i] * in[0][i] * in[1][i];
+}
 /* Twice from one input, so that a contribution is added to another. */
 static bert_tensor *run_reshape(env *v, int arg) {
     (void)arg;
@@ -745,6 +768,7 @@ static const op_case cases[] = {
     RELATIVE("attention relative", KEYS | QUERIES, 2 * H),
     {"concat", &bert_op_concat, 0, run_concat, naive_concat, {X(4, 5), X(4, 3)}, false},
     {"slice", &bert_op_slice, 1, run_slice, naive_slice, {X(4, 5)}, false},
+    {"operate", &bert_op_operate, 0, run_operate, naive_operate, {X(4, 5), X(4, 5)}, false},
     {"reshape", &bert_op_reshape, 0, run_reshape, naive_square, {X(4, 5)}, false},
     {"mean_groups", &bert_op_mean_groups, 0, run_groups, naive_groups, {X(10, 4)}, false},
     {"max_groups", &bert_op_max_groups, 1, run_groups, naive_groups, {X(10, 4)}, false},

@@ -342,6 +342,136 @@ static void vectors_of_rows_are_the_same_on_the_host(void **state) {
     test_remove(dir);
 }
 
+/* ---- The same in PyTorch: tools/golden_recipe.py */
+
+/* Parameters that are new, by the formula of the others. */
+static void fill_head(const bert_model *m) {
+    for (int i = 0; i < bert_params_count(bert_model_params(m)); i++) {
+        bert_param *p = bert_params_at(bert_model_params(m), i);
+        int32_t rows, cols;
+        if (bert_param_part(p) != BERT_PART_HEAD) continue;
+        bert_param_shape(p, &rows, &cols);
+        const uint32_t seed = (uint32_t)bert_rng_stream(bert_param_name(p));
+        float *x = bert_param_value_mut(p);
+        for (int32_t k = 0; k < rows * cols; k++)
+            x[k] = (float)((tiny_hash(seed, (uint32_t)k) / 2147483648.0 - 1) * 0.1);
+    }
+}
+
+enum { TORCH_ROWS = 6 };
+
+typedef struct {
+    int32_t start[TORCH_ROWS * MOST_VIEWS + 1], ids[TORCH_ROWS * MOST_VIEWS * TINY_LENGTH];
+    int32_t labels[TORCH_ROWS];
+    float targets[TORCH_ROWS * 2];
+    bert_batch b;
+} torch_rows;
+
+static void fill_rows(torch_rows *s, const char *problem, int views, int outputs) {
+    int at = 0;
+    memset(s, 0, sizeof *s);
+    for (int i = 0; i < TORCH_ROWS * views; i++) {
+        s->ids[at++] = 2;
+        for (int k = 0; k < tiny_words(i); k++) s->ids[at++] = 5 + tiny_word(i, k);
+        s->ids[at++] = 3;
+        s->start[i + 1] = at;
+    }
+    s->b = (bert_batch){.inputs = {.n = TORCH_ROWS * views, .start = s->start, .ids = s->ids},
+                        .row_count = TORCH_ROWS};
+    const bool single = !strcmp(problem, "single_label_classification");
+    for (int i = 0; i < TORCH_ROWS; i++) {
+        const int first = tiny_word(i * views, 0);
+        s->labels[i] = first % outputs;
+        for (int k = 0; k < outputs && !single; k++)
+            s->targets[i * outputs + k] = !strcmp(problem, "regression")
+                                              ? (float)(first / 10.0 - 1.5)
+                                              : (float)(first % (2 + k) == 0);
+    }
+    if (single)
+        s->b.labels = s->labels, s->b.label_count = TORCH_ROWS;
+    else
+        s->b.targets = s->targets;
+}
+
+static void check_grads(const bert_model *m, const json_t *grads) {
+    const char *name;
+    json_t *want;
+    json_object_foreach((json_t *)(uintptr_t)grads, name, want) {
+        const bert_param *p = bert_params_find(bert_model_params(m), name);
+        if (!p) fail_msg("there is no %s", name);
+        for (size_t i = 0; i < json_array_size(want); i++) {
+            const double g = json_real_value(json_array_get(want, i));
+            const double own = (double)bert_param_grad(p)[i];
+            if (fabs(own - g) > 2e-6 + 1e-5 * fabs(g))
+                fail_msg("%s[%zu]: %g, not %g", name, i, own, g);
+        }
+    }
+}
+
+static void descend(const bert_model *m, float lr) {
+    for (int i = 0; i < bert_params_count(bert_model_params(m)); i++) {
+        bert_param *p = bert_params_at(bert_model_params(m), i);
+        int32_t rows, cols;
+        bert_param_shape(p, &rows, &cols);
+        float *x = bert_param_value_mut(p);
+        for (int32_t k = 0; k < rows * cols; k++) x[k] -= lr * bert_param_grad(p)[k];
+    }
+    bert_params_zero_grad(bert_model_params(m));
+}
+
+static void as_in_torch(const char *dir, const json_t *c, bool adamw) {
+    char *json = json_dumps(json_object_get(c, "recipe"), 0);
+    const int outputs = (int)json_integer_value(json_object_get(c, "outputs"));
+    const json_t *losses = json_object_get(c, adamw ? "adamw" : "sgd");
+    bert_error e = {0};
+    bert_recipe *r = recipe_of(json);
+    bert_model *m = opened(dir, r, outputs, &e);
+    if (!m) fail_msg("%s: %s", json, e.message);
+    fill_head(m);
+    torch_rows s;
+    fill_rows(&s, bert_recipe_value(r, "problem_type"), bert_recipe_views(r), outputs);
+    bert_tape *t = bert_tape_new(&(bert_tape_options){.threads = 1, .record = true}, &e);
+    bert_adamw_options o = bert_adamw_default();
+    o.weight_decay = 0.01;
+    bert_optimizer *opt = bert_optimizer_new(bert_model_params(m), &o, 1, &e);
+    for (size_t step = 0; step < json_array_size(losses); step++) {
+        bert_tape_reset(t);
+        bert_tensor *hidden = bert_forward(t, m, &s.b.inputs);
+        bert_tensor *loss = bert_head_loss(t, m, bert_head_forward(t, m, hidden, &s.b), &s.b, 0);
+        test_ok(e, bert_tape_backward(t, loss, 1, &e));
+        const double own = (double)*bert_tensor_read(t, loss),
+                     want = json_real_value(json_array_get(losses, step));
+        if (fabs(own - want) > 3e-5 * (1 + fabs(want)))
+            fail_msg("%s: step %zu of %s: %.8f, not %.8f", json, step, adamw ? "AdamW" : "SGD", own,
+                     want);
+        if (!step) check_grads(m, json_object_get(c, "grad"));
+        if (adamw)
+            test_ok(e, bert_optimizer_step(opt, 1e-3, 0, NULL, &e));
+        else
+            descend(m, 0.01f);
+    }
+    bert_optimizer_free(opt);
+    bert_tape_free(t);
+    bert_model_close(m);
+    bert_recipe_free(r);
+    free(json);
+}
+
+static void heads_learn_as_in_torch(void **state) {
+    (void)state;
+    json_t *cases = json_load_file(BERT_SOURCE_DIR "/tests/golden/recipe.json", 0, NULL), *c;
+    size_t i;
+    char *dir = test_directory();
+    tiny_model(dir, 2, "", 0);
+    assert_non_null(cases);
+    json_array_foreach(cases, i, c) {
+        as_in_torch(dir, c, false);
+        as_in_torch(dir, c, true);
+    }
+    json_decref(cases);
+    test_remove(dir);
+}
+
 /* ---- Saved, found again, used */
 
 static void it_is_saved_and_used(void **state) {
@@ -410,6 +540,7 @@ int main(void) {
         cmocka_unit_test(gradients_are_those_of_differences),
         cmocka_unit_test(ties),
         cmocka_unit_test(vectors_of_rows_are_the_same_on_the_host),
+        cmocka_unit_test(heads_learn_as_in_torch),
         cmocka_unit_test(it_is_saved_and_used),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -19,6 +19,7 @@ void bert_dataset_free(bert_dataset *d) {
     free(d->names);
     free(d->where);
     free(d->model);
+    free(d->config);
     bert_recipe_free(d->recipe);
     bert_grown_free(d->start);
     bert_grown_free(d->row);
@@ -68,7 +69,10 @@ static int make_set(bert_dataset_builder *b, const bert_task *task, const char *
     d->device = bert_model_device(b->base);
     if (task->labels == BERT_LABELLED_ROWS && task->outputs == BERT_OUTPUT_LABELS)
         d->recipe = bert_recipe_share(b->options->recipe);
-    return d->where && d->model ? BERT_OK : bert_fail_memory(e, sizeof *d);
+    if (b->base->overrides) d->config = strdup(b->base->overrides);
+    return d->where && d->model && (d->config || !b->base->overrides)
+               ? BERT_OK
+               : bert_fail_memory(e, sizeof *d);
 }
 
 /* What would change nothing where rows are no texts. */
@@ -275,6 +279,7 @@ bert_model_options bert_dataset_model(const bert_dataset *d) {
     o.head = d->task->name;
     o.trainable = true;
     o.device = d->device;
+    o.config = d->config;
     o.recipe = d->recipe;
     if (d->recipe) o.head = NULL;
     if (!d->task->labels) return o;
@@ -293,6 +298,14 @@ bert_model *bert_dataset_open_model(const bert_dataset *d, bert_error *e) {
     if (bert_need(d, "dataset to train on", e)) return NULL;
     bert_model_options o = bert_dataset_model(d);
     return bert_model_open(d->model, &o, e);
+}
+
+bert_model *bert_dataset_open_head(const bert_dataset *d, const bert_head *head, bert_error *e) {
+    BERT_DOOR(e);
+    if (bert_need(d, "dataset to train on", e)) return NULL;
+    bert_model_options o = bert_dataset_model(d);
+    o.head = NULL;
+    return bert_model_open_head(d->model, head, &o, e);
 }
 
 int64_t bert_dataset_size(const bert_dataset *d) {

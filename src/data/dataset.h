@@ -12,6 +12,7 @@ struct bert_dataset {
     char *where;               /* the file, for messages */
     char *model;               /* the directory of the checkpoint it was opened against */
     const bert_device *device; /* and its device */
+    char *config;              /* keys of config.json that count instead of its, or NULL */
     bert_recipe *recipe;       /* that its rows are read for, or NULL */
     const bert_task *task;
     bert_problem problem;

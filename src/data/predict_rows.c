@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "data/dataset.h"
 #include "data/predictions.h"
+#include "recipe/recipe.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +25,14 @@ static json_t *string_at(const prediction *r, int64_t i) {
     size_t n;
     const char *text = bert_kept_at(&r->set->kept, r->row, i, &n);
     return bert_json_text(text, n);
+}
+
+/* Of a row that is several texts or pictures. */
+static json_t *all_strings(prediction *r) {
+    json_t *a = json_array();
+    for (int64_t i = 0; a && i < bert_kept_count(&r->set->kept, r->row); i++)
+        r->failed |= json_array_append_new(a, string_at(r, i)) != 0;
+    return a;
 }
 
 static json_t *name_of(const prediction *r, int32_t i) {
@@ -98,13 +107,15 @@ static json_t *record_of(prediction *r) {
     const bert_dataset *d = r->set;
     json_t *o = json_object();
     if (!o) return NULL;
-    put(r, o, "line", json_integer((json_int_t)d->kept.line[r->row]));
+    if (d->kept.line[r->row]) /* a folder has none */
+        put(r, o, "line", json_integer((json_int_t)d->kept.line[r->row]));
     put(r, o, "text", string_at(r, 0));
+    if (d->task->outputs == BERT_OUTPUT_LABELS && d->most > 1) put(r, o, "views", all_strings(r));
     if (d->task->outputs == BERT_OUTPUT_CHOICE) {
         add_choice(r, o);
         return o;
     }
-    if (bert_dataset_ints(d, "type_ids"))
+    if (d->most == 1 && bert_dataset_ints(d, "type_ids"))
         json_object_set_new(o, "text_pair",
                             bert_kept_count(&d->kept, r->row) > 1 ? string_at(r, 1) : json_null());
     if (d->problem == BERT_PROBLEM_SINGLE_LABEL)
@@ -127,8 +138,10 @@ static int write_batch(bert_predictions *p, const bert_batch *b, const float *lo
     for (int32_t i = 0; i < b->row_count && !rc; i++) {
         prediction r = {d, b->rows[i], logits + (size_t)i * (size_t)n, scores, n, false};
         memcpy(scores, r.logits, (size_t)n * sizeof *scores);
-        bert_scores_apply(d->problem == BERT_PROBLEM_SINGLE_LABEL ? BERT_SCORES_SOFTMAX
-                                                                  : BERT_SCORES_SIGMOID,
+        const bert_scores own = bert_recipe_scores(d->recipe, BERT_SCORES_DEFAULT);
+        bert_scores_apply(own != BERT_SCORES_DEFAULT                ? own
+                          : d->problem == BERT_PROBLEM_SINGLE_LABEL ? BERT_SCORES_SOFTMAX
+                                                                    : BERT_SCORES_SIGMOID,
                           &c, scores, 1);
         json_t *record = record_of(&r);
         if (record && r.failed) {

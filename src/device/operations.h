@@ -44,6 +44,7 @@
     BERT_COMPUTED_OPS(X)                                                                           \
     X(param)                                                                                       \
     X(reshape)                                                                                     \
+    X(operate)                                                                                     \
     X(checkpoint)
 #define BERT_OP_NUMBER(name) BERT_OP_##name,
 typedef enum { BERT_OP_LIST(BERT_OP_NUMBER) BERT_OPS } bert_op_number;

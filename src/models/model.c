@@ -323,6 +323,8 @@ static int build(bert_model *m, const bert_model_options *o, bert_error *e) {
 
 static int open_parts(bert_model *m, const bert_head *own, const bert_model_options *o,
                       bert_error *e) {
+    if (o->config && !(m->overrides = strdup(o->config)))
+        return bert_fail_memory(e, strlen(o->config));
     int rc = read_config(m, o, e);
     if (!rc) rc = bert_model_choose_head(m, own, o, e);
     if (!rc) rc = build(m, o, e);
@@ -433,6 +435,7 @@ void bert_model_close(bert_model *m) {
     bert_labels_free(&m->labels);
     bert_tokenizer_close(m->tokenizer);
     json_decref(m->json);
+    free(m->overrides);
     bert_notes_free(&m->notes);
     bert_sentence_free(&m->sentence);
     bert_recipe_free(m->recipe);
@@ -547,7 +550,7 @@ const bert_recipe *bert_model_recipe(const bert_model *m) {
 }
 
 int32_t bert_model_views(const bert_model *m) {
-    return m && m->recipe && m->head.context == m->recipe ? bert_recipe_views(m->recipe) : 1;
+    return m && m->head.views > 1 ? m->head.views : 1;
 }
 
 bert_pooling bert_model_pooling(const bert_model *m, bool *normalize) {

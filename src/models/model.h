@@ -11,6 +11,7 @@ struct bert_model {
     const char *path; /* of it */
     char *folder;     /* where its configuration, weights and tokenizer are, for messages */
     json_t *json;     /* config.json as it was read */
+    char *overrides;  /* bert_model_options.config, or NULL */
     bert_config config;
     bert_labels labels;
     const bert_arch *arch;

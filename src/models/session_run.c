@@ -12,6 +12,23 @@ static int check_finite(const bert_session *s, const float *x, size_t n, const c
     return rc ? rc : bert_fail(e, BERT_ENUMERIC, "the %s hold a value that is not finite", what);
 }
 
+/* Rows are as many neighbours as the head joins. */
+static bert_tensor *logits_of(bert_tape *t, const bert_model *m, bert_tensor *hidden,
+                              const bert_inputs *in) {
+    const int32_t views = bert_model_views(m), rows = in->n / views;
+    bert_batch b = {.inputs = *in};
+    if (views == 1) return bert_head_forward(t, m, hidden, &b);
+    if (in->n % views)
+        return bert_tape_fail(t, NULL, BERT_EINVAL, "%d sequences, and a row of the head is %d",
+                              in->n, views);
+    int32_t *start = bert_tape_alloc(t, ((size_t)rows + 1) * sizeof *start);
+    for (int32_t i = 0; start && i <= rows; i++) start[i] = i * views;
+    b.row_count = rows;
+    b.row_sequences = views;
+    b.row_start = start;
+    return start ? bert_head_forward(t, m, hidden, &b) : NULL;
+}
+
 /* Pooler and head see the whole batch at once, so that a head may look across sequences. */
 static int compute_head(bert_session *s, const bert_trunk_run *r, bert_outputs *out,
                         bert_error *e) {
@@ -28,8 +45,7 @@ static int compute_head(bert_session *s, const bert_trunk_run *r, bert_outputs *
     bert_tensor *pooled = NULL, *logits = NULL;
     if (r->want & BERT_WANT_POOLER && bert_trunk_pools(&m->trunk))
         pooled = bert_pooler(tape, m, hidden, &in);
-    if (r->want & BERT_WANT_LOGITS && m->head.name)
-        logits = bert_head_forward(tape, m, hidden, &(bert_batch){.inputs = in});
+    if (r->want & BERT_WANT_LOGITS && m->head.name) logits = logits_of(tape, m, hidden, &in);
     out->pooler_output = bert_tensor_read(tape, pooled);
     out->logits = bert_tensor_read(tape, logits);
     int rc = bert_tape_error(tape, e);

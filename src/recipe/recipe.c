@@ -24,6 +24,7 @@ static bert_recipe *make(const char *where, char *text, size_t bytes, bert_error
     if (r->json && !bert_recipe_read(r, e)) {
         r->head = bert_recipe_head_row;
         r->head.context = r;
+        r->head.views = r->task.views;
         r->head.first_token = true;
         for (int i = 0; i < r->task.poolings; i++) {
             const bert_pooling p = r->task.pooling[i];

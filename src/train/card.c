@@ -199,6 +199,16 @@ static bool is_of_somebody(const char *path) {
     return !ours;
 }
 
+/* What the head is, where transformers has none like it. */
+static int put_recipe(const bert_trainer *t, bert_writer *w, bert_error *e) {
+    const char *json = bert_recipe_json(bert_model_recipe(t->model));
+    if (!json || strcmp(bert_model_head(t->model), "recipe")) return BERT_OK;
+    return bert_writer_printf(w, e,
+                              "\n## Head\n\nrecipe.json; transformers' AutoModel loads the "
+                              "encoder under it.\n\n```json\n%s%s```\n",
+                              json, json[strlen(json) - 1] == '\n' ? "" : "\n");
+}
+
 static int put_card(const bert_trainer *t, bert_writer *w, const char *directory, bert_error *e) {
     const json_t *evaluation = bert_log_evaluation(t);
     char *name = bert_directory_name(directory),
@@ -206,6 +216,7 @@ static int put_card(const bert_trainer *t, bert_writer *w, const char *directory
     int rc = name && base ? BERT_OK : bert_fail_memory(e, strlen(directory));
     if (!rc) rc = put_front_matter(t, w, name, base, evaluation, e);
     if (!rc) rc = put_labels(t, w, base, e);
+    if (!rc) rc = put_recipe(t, w, e);
     free(name);
     free(base);
     if (!rc) rc = put_data(t, w, e);
