@@ -55,8 +55,25 @@ int bert_bpe_add(bert_tokenizer *t, const char *left, size_t left_bytes, const c
     return BERT_OK;
 }
 
+/* The byte that the first or the last character of a token stands for; -1: it stands for none. */
+static int end_byte(const char *token, bool last) {
+    const uint8_t *p = (const uint8_t *)token, *end = p + strlen(token);
+    if (p == end) return -1;
+    return bert_char_byte(last ? bert_utf8_before(p, end) : bert_utf8_next(&p, end));
+}
+
+static void find_joined(bert_bpe *b) {
+    for (int32_t i = 0; i < b->n; i++) {
+        const int left = b->left[i] ? end_byte(b->left[i], true) : -1,
+                  right = b->left[i] ? end_byte(b->right[i], false) : -1;
+        if (left >= 0 && right >= 0)
+            b->joined[left << 2 | right >> 6] |= (uint64_t)1 << (right & 63);
+    }
+}
+
 void bert_bpe_finish(bert_tokenizer *t) {
     bert_bpe *b = t->bpe;
+    find_joined(b);
     for (int i = 0; i < 256; i++) {
         uint8_t text[4];
         const int n = bert_utf8_put(bert_byte_char((uint8_t)i), text);

@@ -9,7 +9,7 @@ struct bert_candidate {
 };
 
 void bert_bpe_work_free(bert_bpe_work *w) {
-    void *const blocks[] = {w->symbols, w->ranks, w->ends, w->before, w->after, w->heap};
+    void *const blocks[] = {w->symbols, w->ranks, w->ends, w->before, w->after, w->heap, w->parts};
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) free(blocks[i]);
 }
 
@@ -176,11 +176,68 @@ static int32_t find_whole(bert_tokenization *tok, const uint8_t *word, size_t by
     return bert_vocab_probe(&tok->t->vocabulary, tok->t->tokens, hash, "", 0, text, n);
 }
 
-int bert_bpe_pieces(bert_tokenization *tok, const uint8_t *word, size_t bytes) {
+/* The symbols of word[0 .. bytes) put together, as pieces from found[0] and ends[0] on, whose ends
+ * are after `at`. */
+static int64_t merge_part(bert_tokenization *tok, const uint8_t *word, size_t bytes, uint32_t at,
+                          int32_t *found, uint32_t *ends) {
     enum { FEW = 64 };
+    bert_bpe_work *w = &tok->bpe;
+    const size_t n = spell(tok->t, w, word, bytes);
+    const int64_t kept =
+        n <= FEW ? (int64_t)merge_few(tok->t->bpe, w, n) : merge_many(tok->t->bpe, w, n);
+    for (int64_t i = 0; i < kept; i++) {
+        found[i] = w->symbols[i];
+        ends[i] = at + w->ends[i];
+    }
+    return kept;
+}
+
+static bert_bpe_part *part_of(const bert_bpe_work *w, uint64_t key) {
+    return &w->parts[key * 0x9e3779b97f4a7c15u >> (64 - BERT_PART_BITS)];
+}
+
+static int64_t known_part(bert_tokenization *tok, const uint8_t *word, size_t bytes, uint32_t at,
+                          int32_t *found, uint32_t *ends) {
+    uint64_t key = 0;
+    memcpy(&key, word, bytes);
+    bert_bpe_part *x = part_of(&tok->bpe, key);
+    if (x->key == key && x->bytes == bytes) {
+        for (int i = 0; i < x->n; i++) {
+            found[i] = x->ids[i];
+            ends[i] = at + x->ends[i];
+        }
+        return x->n;
+    }
+    const int64_t n = merge_part(tok, word, bytes, at, found, ends);
+    if (n < 0 || n > BERT_PART_PIECES) return n;
+    *x = (bert_bpe_part){.key = key, .n = (uint8_t)n, .bytes = (uint8_t)bytes};
+    for (int i = 0; i < n; i++) {
+        x->ids[i] = found[i];
+        x->ends[i] = (uint8_t)(ends[i] - at);
+    }
+    return n;
+}
+
+/* A word part by part: where no merge joins two bytes, each side is what it is alone. */
+static int64_t merge_parts(bert_tokenization *tok, const uint8_t *word, size_t bytes) {
+    const bert_bpe *b = tok->t->bpe;
+    int64_t n = 0;
+    for (size_t at = 0, to; at < bytes; at = to) {
+        for (to = at + 1; to < bytes && bert_bpe_joins(b, word[to - 1], word[to]);) to++;
+        const size_t part = to - at;
+        const int64_t more = (part <= BERT_PART_BYTES ? known_part : merge_part)(
+            tok, word + at, part, (uint32_t)at, tok->found + n, tok->ends + n);
+        if (more < 0) return more;
+        n += more;
+    }
+    return n;
+}
+
+int bert_bpe_pieces(bert_tokenization *tok, const uint8_t *word, size_t bytes) {
     const bert_bpe *b = tok->t->bpe;
     bert_bpe_work *w = &tok->bpe;
-    if (!reserve(w, bytes + 1)) {
+    if (!w->parts) w->parts = calloc((size_t)1 << BERT_PART_BITS, sizeof *w->parts);
+    if (!w->parts || !reserve(w, bytes + 1)) {
         tok->failed = true;
         return 0;
     }
@@ -190,12 +247,9 @@ int bert_bpe_pieces(bert_tokenization *tok, const uint8_t *word, size_t bytes) {
         tok->ends[0] = (uint32_t)bytes;
         return 1;
     }
-    size_t n = spell(tok->t, w, word, bytes);
-    const int64_t kept = n <= FEW ? (int64_t)merge_few(b, w, n) : merge_many(b, w, n);
-    tok->failed |= kept < 0;
-    for (int64_t i = 0; i < kept; i++) {
-        tok->found[i] = w->symbols[i];
-        tok->ends[i] = w->ends[i];
-    }
-    return kept < 0 ? 0 : (int)kept;
+    /* What has no symbol joins what is around it. */
+    const int64_t n = b->missing ? merge_part(tok, word, bytes, 0, tok->found, tok->ends)
+                                 : merge_parts(tok, word, bytes);
+    tok->failed |= n < 0;
+    return n < 0 ? 0 : (int)n;
 }

@@ -234,14 +234,22 @@ static const uint8_t *next_boundary(const uint8_t *p, const uint8_t *end) {
     return end;
 }
 
+/* Whether the text is UTF-8. */
 static bool is_whole(const uint8_t *p, const uint8_t *end) {
-    uint64_t eight;
-    for (; end - p >= 8; p += 8) {
-        memcpy(&eight, p, sizeof eight);
-        if (eight & 0x8080808080808080u) break;
+    while (p < end) {
+        uint64_t eight;
+        for (; end - p >= 8; p += 8) {
+            memcpy(&eight, p, sizeof eight);
+            if (eight & 0x8080808080808080u) break;
+        }
+        for (; p < end && *p < 0x80; p++) continue;
+        while (p < end && *p >= 0x80) {
+            const uint8_t *s = p;
+            if (bert_utf8_next_quickly(&p, end) == BERT_REPLACEMENT &&
+                !bert_utf8_valid(s, (size_t)(p - s)))
+                return false;
+        }
     }
-    for (; p < end; p++)
-        if (*p >= 0x80) return bert_utf8_valid(p, (size_t)(end - p));
     return true;
 }
 
