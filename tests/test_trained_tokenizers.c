@@ -236,7 +236,7 @@ static size_t odd_text(bert_rng *r, char *text, size_t room) {
                                         "\xE3\x80\x80",
                                         "Z"};
     const size_t kinds = sizeof parts / sizeof *parts;
-    size_t n = 0;
+    size_t n = (size_t)sprintf(text, "x "); /* what begins oddly is told as another format */
     while (n + 600 < room && bert_rng_below(r, 400)) {
         const char *part = parts[bert_rng_below(r, (uint32_t)kinds)];
         const uint32_t times = bert_rng_below(r, 50) ? 1 : bert_rng_below(r, 100);
