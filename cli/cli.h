@@ -58,6 +58,7 @@ enum {
     TAKES_VIEWS = 4096, /* --view */
     TAKES_IMAGES = 256, /* --image-column, --image-range .. */
     TAKES_TASK = 512,   /* --task */
+    TAKES_QUIET = 1024, /* --quiet alone */
     TAKES_INPUT = TAKES_FILE | TAKES_COLUMNS,
 };
 

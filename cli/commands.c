@@ -26,6 +26,9 @@ const command *const commands[] = {
     &push_command,
     &list_command,
     &remove_command,
+#ifdef BERT_WITH_SERVER
+    &serve_command,
+#endif
     NULL,
 };
 

@@ -135,7 +135,7 @@ static const option shared[] = {
      set_true, AT(offline), TAKES_MODEL},
     {"json", 0, NULL, "JSON lines on a terminal too", set_true, AT(json), TAKES_OUTPUT},
     {"columns", 0, NULL, "columns into files and pipes too", set_true, AT(columns), TAKES_OUTPUT},
-    {"quiet", 0, NULL, "no messages but errors", set_true, AT(quiet), TAKES_OUTPUT},
+    {"quiet", 0, NULL, "no messages but errors", set_true, AT(quiet), TAKES_OUTPUT | TAKES_QUIET},
 };
 #undef AT
 

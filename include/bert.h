@@ -192,6 +192,10 @@ typedef struct {
     size_t bytes;
     const char *pair; /* NULL: no second segment */
     size_t pair_bytes;
+    /* Instead of text, for bert_embed() and bert_classify(): ids as another tokenization gave them,
+     * special ones included, which are read as they are; or NULL. */
+    const int32_t *ids;
+    int32_t ids_count;
 } bert_text;
 /* Of a NUL-terminated string. */
 BERT_API bert_text bert_text_of(const char *text);
@@ -361,6 +365,9 @@ BERT_API const char *bert_model_unused_tensor(const bert_model *m, int i);
 BERT_API const char *bert_model_note(const bert_model *m, int i);
 /* Tokens a sequence may have: max_position_embeddings (less what the architecture reserves). */
 BERT_API int32_t bert_model_max_length(const bert_model *m);
+/* Tokens of a text where nobody says more: sentence_bert_config.json's limit, else the tokenizer's,
+ * and never more than the model's. */
+BERT_API int32_t bert_model_text_limit(const bert_model *m);
 /* Writes config.json, model.safetensors and tokenizer files; each appears whole or not at all.
  * sentence-transformers' files go with an encoder (no head, masked-lm, pretraining), a
  * cross-encoder's with a classifier; under other heads they are left out. */

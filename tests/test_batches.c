@@ -138,7 +138,8 @@ static void answers_are_those_of_each_question(void **state) {
     make_texts(".");
     bert_text pairs[TEXTS];
     for (int i = 0; i < TEXTS; i++)
-        pairs[i] = (bert_text){"who ran?", 8, texts[i].text, texts[i].bytes};
+        pairs[i] = (bert_text){
+            .text = "who ran?", .bytes = 8, .pair = texts[i].text, .pair_bytes = texts[i].bytes};
     bert_answer_options o = bert_answer_default();
     o.top_k = 3;
     o.handle_impossible_answer = true;
@@ -337,10 +338,11 @@ static void one_bad_text_has_an_empty_list(void **state) {
     finish(&f);
 
     start(&f, "BertForQuestionAnswering", 0, "");
-    bert_text pairs[] = {{"who ran?", 8, "the cat", 7},
-                         {"who ran?", 8, "", 0},
-                         {long_text, strlen(long_text), "it", 2},
-                         {"who sat?", 8, "a dog", 5}};
+    bert_text pairs[] = {
+        {.text = "who ran?", .bytes = 8, .pair = "the cat", .pair_bytes = 7},
+        {.text = "who ran?", .bytes = 8, .pair = "", .pair_bytes = 0},
+        {.text = long_text, .bytes = strlen(long_text), .pair = "it", .pair_bytes = 2},
+        {.text = "who sat?", .bytes = 8, .pair = "a dog", .pair_bytes = 5}};
     bert_answer_options a = bert_answer_default();
     a.keep_going = true;
     const bert_answer *x;

@@ -639,7 +639,10 @@ static void reranking(void **state) {
     test_ok(f.e, bert_rerank(f.session, &query, texts, 2, NULL, BERT_SCORES_DEFAULT, scores, logits,
                              NULL, &f.e));
     for (int i = 0; i < 2; i++) {
-        const bert_text pair = {query.text, query.bytes, texts[i].text, texts[i].bytes};
+        const bert_text pair = {.text = query.text,
+                                .bytes = query.bytes,
+                                .pair = texts[i].text,
+                                .pair_bytes = texts[i].bytes};
         float both[2];
         test_ok(f.e,
                 bert_classify(f.session, &pair, 1, NULL, BERT_SCORES_SOFTMAX, both, NULL, &f.e));

@@ -72,13 +72,13 @@ static void test_embed(void **state) {
         }
     /* A pair: the second segment is type 1. */
     const int32_t pair_ids[] = {2, 5, 7, 3, 6, 8, 3}, pair_types[] = {0, 0, 0, 0, 1, 1, 1};
-    const bert_text pair = {"the cat", 7, "a dog", 5};
+    const bert_text pair = {.text = "the cat", .bytes = 7, .pair = "a dog", .pair_bytes = 5};
     test_ok(f.e, bert_embed(f.session, &pair, 1, NULL, got, NULL, &f.e));
     vector_of(&f, pair_ids, pair_types, 7, BERT_POOLING_MEAN, false, wanted);
     assert_memory_equal(got, wanted, sizeof got);
     /* Nothing to read, and what is not UTF-8, are texts as well. */
     const int32_t none[] = {2, 3};
-    const bert_text empty = bert_text_of(""), invalid = {"\xff\xfe", 2, NULL, 0};
+    const bert_text empty = bert_text_of(""), invalid = {.text = "\xff\xfe", .bytes = 2};
     test_ok(f.e, bert_embed(f.session, &empty, 1, NULL, got, NULL, &f.e));
     vector_of(&f, none, NULL, 2, BERT_POOLING_MEAN, false, wanted);
     assert_memory_equal(got, wanted, sizeof got);

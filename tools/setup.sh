@@ -20,6 +20,7 @@ build  have_png       libpng-dev
 build  have_jpeg      libjpeg-dev
 build  have_webp      libwebp-dev
 build  have_curl      libcurl4-openssl-dev
+build  have_event     libevent-dev
 model  have_pip       python3-pip
 model  have_unzip     unzip
 model  have_roots     ca-certificates
@@ -40,6 +41,7 @@ have_png() { module libpng; }
 have_jpeg() { module libjpeg; }
 have_webp() { module libwebp; }
 have_curl() { module libcurl; }
+have_event() { module libevent_extra; }
 have_pip() { python3 -m pip --version >/dev/null 2>&1; }
 have_unzip() { have unzip; }
 have_roots() { [ -e /etc/ssl/certs/ca-certificates.crt ] || [ ! -e /etc/debian_version ]; }

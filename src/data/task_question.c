@@ -138,7 +138,10 @@ static int32_t stride_of(const bert_dataset_options *o, int32_t length) {
 static int add_windows(job *j, const bert_text *context, bert_error *e) {
     const bert_dataset_options *o = j->b->options;
     const int32_t length = j->b->set->max_length, stride = stride_of(o, length);
-    const bert_text both = {j->asked.text, j->asked.bytes, context->text, context->bytes};
+    const bert_text both = {.text = j->asked.text,
+                            .bytes = j->asked.bytes,
+                            .pair = context->text,
+                            .pair_bytes = context->bytes};
     int n = bert_tokenize_question(j->b->tokenization, &both, length, stride, e);
     int rc = n < 0 ? n : 0;
     for (int i = 0; i < n && !rc; i++) {

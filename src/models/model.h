@@ -63,9 +63,6 @@ static inline const bert_model *bert_model_root(const bert_model *m) {
 int bert_inputs_check(const bert_model *m, const bert_inputs *inputs, bert_error *e);
 /* The tokenizer, or NULL and the reason. */
 const bert_tokenizer *bert_model_need_tokenizer(const bert_model *m, bert_error *e);
-/* Tokens of a text where nobody says more: sentence_bert_config.json's limit, else the tokenizer's,
- * and never more than the model's. */
-int32_t bert_model_text_limit(const bert_model *m);
 /* A model to be saved, not used: its weights as they are stored (bert_weight_source_stored()), under
  * the head that config.json names, or none where that cannot be had; task: as in the options. */
 bert_model *bert_model_open_stored(const char *name, const char *task, bert_error *e);

@@ -228,6 +228,9 @@ int bert_answer_question(bert_session *s, const bert_text *question, const bert_
                          const bert_answer_options *options, const bert_answer **out,
                          bert_error *e) {
     BERT_DOOR(e);
-    const bert_text both = {question->text, question->bytes, context->text, context->bytes};
+    const bert_text both = {.text = question->text,
+                            .bytes = question->bytes,
+                            .pair = context->text,
+                            .pair_bytes = context->bytes};
     return answer_texts(s, &both, 1, false, options, out, NULL, NULL, e);
 }

@@ -163,7 +163,8 @@ static bert_text *make_pairs(const bert_text *texts, int32_t n, char **hypothesi
     for (size_t k = 0; pairs && k < count; k++) {
         const bert_text *t = &texts[k / (size_t)labels];
         const char *said = hypothesis[k % (size_t)labels];
-        pairs[k] = (bert_text){t->text, t->bytes, said, strlen(said)};
+        pairs[k] = (bert_text){
+            .text = t->text, .bytes = t->bytes, .pair = said, .pair_bytes = strlen(said)};
     }
     return pairs;
 }

@@ -75,7 +75,10 @@ int bert_windows_add(bert_windows *p, bert_token_window w, int32_t text, bert_er
     if (rc) return rc;
     p->start[0] = 0;
     memcpy(p->ids + used, w.ids, n * sizeof *w.ids);
-    memcpy(p->type_ids + used, w.type_ids, n * sizeof *w.type_ids);
+    if (w.type_ids)
+        memcpy(p->type_ids + used, w.type_ids, n * sizeof *w.type_ids);
+    else
+        memset(p->type_ids + used, 0, n * sizeof *p->type_ids);
     if (p->encodings) {
         memcpy(p->word_ids + used, w.word_ids, n * sizeof *w.word_ids);
         memcpy(p->sequence_ids + used, w.sequence_ids, n * sizeof *w.sequence_ids);
@@ -175,6 +178,27 @@ static bert_tokenize_options encode_options(const bert_text_options *o, int32_t 
         out.stride = o->stride;
     }
     return out;
+}
+
+int bert_task_ids(const bert_model *m, const bert_text *t, int32_t number,
+                  const bert_text_options *o, int32_t max_length, bert_text_info *info,
+                  bert_token_window *w, bert_error *e) {
+    int32_t n = t->ids_count;
+    if (n < 1) return bert_fail(e, BERT_EINVAL, "text %d has no ids", number);
+    if (n > max_length && o->overflow != BERT_OVERFLOW_TRUNCATE)
+        return bert_fail(e, BERT_ETOOLONG,
+                         "text %d has %d ids, the limit is %d: choose to truncate it", number, n,
+                         max_length);
+    const bool left = bert_tokenizer_truncates_left(m->tokenizer);
+    const int32_t dropped = n > max_length ? n - max_length : 0;
+    n -= dropped;
+    *w = (bert_token_window){.n = n, .ids = t->ids + (left ? dropped : 0)};
+    if (info) *info = (bert_text_info){.tokens = n, .dropped = dropped, .windows = 1};
+    for (int32_t i = 0; i < n; i++)
+        if (w->ids[i] < 0 || w->ids[i] >= m->config.vocab_size)
+            return bert_fail(e, BERT_EINVAL, "text %d: the id %d is not one of 0 to %d", number,
+                             w->ids[i], m->config.vocab_size - 1);
+    return 1;
 }
 
 int bert_task_encode(bert_tokenization *enc, const bert_text *t, int32_t number,

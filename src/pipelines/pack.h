@@ -51,6 +51,10 @@ int bert_task_lower(const bert_tokenizer *t, const char *text, size_t *n, char *
                     bert_error *e);
 /* The limit that options and checkpoint set, in tokens; or a negative error. */
 int32_t bert_task_max_length(const bert_model *m, const bert_text_options *options, bert_error *e);
+/* The same as bert_task_encode() below for a text that is given as ids: its one window. */
+int bert_task_ids(const bert_model *m, const bert_text *t, int32_t number,
+                  const bert_text_options *o, int32_t max_length, bert_text_info *info,
+                  bert_token_window *w, bert_error *e);
 /* Encodes one text under the options into enc's windows: their number, or a negative error that
  * calls it text `number`. info may be NULL. */
 int bert_task_encode(bert_tokenization *enc, const bert_text *t, int32_t number,

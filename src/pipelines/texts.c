@@ -70,6 +70,12 @@ static int encode(bert_texts *t, bert_error *e) {
     bert_text_info *info = t->info ? &t->info[t->at] : NULL;
     const int32_t number = t->alike ? t->at / t->alike : t->at;
     bert_tokenization *enc = t->s->tokenization;
+    if (text.ids && (t->encodings || t->encode))
+        return bert_fail(e, BERT_EINVAL, "text %d is given as ids, and this task reads text",
+                         number);
+    if (text.ids)
+        return bert_task_ids(t->s->model, &text, number, &t->options, t->max_length, info, &t->ids,
+                             e);
     int rc = put_prompt(t, &text, e);
     if (!rc) rc = put_lower(t, &text, e);
     if (rc) return rc;
@@ -90,8 +96,11 @@ static int take_windows(bert_texts *t, bert_error *e) {
     const int32_t text = t->at - t->pack.first;
     int rc = 0;
     while (t->window < t->windows && !rc) {
-        rc = bert_windows_add(&t->pack, bert_tokenization_window(t->s->tokenization, t->window++),
-                              text, e);
+        const bool ids = t->texts[t->at].ids != NULL;
+        const bert_token_window w =
+            ids ? t->ids : bert_tokenization_window(t->s->tokenization, t->window);
+        t->window++;
+        rc = bert_windows_add(&t->pack, w, text, e);
         if (!rc && t->edit) rc = t->edit(t->context, &t->pack, e);
         if (t->encodings && is_full(t)) break;
     }

@@ -30,6 +30,7 @@ typedef struct {
     bert_windows pack;
     int32_t max_length, at;      /* the text that is read next, */
     int32_t window, windows;     /* which of its windows, if it is cut, of how many */
+    bert_token_window ids;       /* its only one, where it is given as ids */
     char *prompted, *lowered[2]; /* a text with the prompt; it and its pair */
 } bert_texts;
 

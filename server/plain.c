@@ -1,0 +1,150 @@
+/* What is answered without a model: probes, what there is, metrics, and the page. */
+#include "page.h"
+#include "routes.h"
+#include "state.h"
+#include <stdlib.h>
+#include <string.h>
+
+static void health(server *s, exchange *x) {
+    if (atomic_load(&s->state) != READY)
+        fault(x, FAULT_STOPPING, "the server is %s",
+              atomic_load(&s->state) == STARTING ? "loading its models" : "stopping");
+    x->answer_type = "text/plain";
+}
+
+static void page(server *s, exchange *x) {
+    (void)s;
+    text_add(&x->answer, page_html, page_html_size);
+    x->answer_type = "text/html; charset=utf-8";
+}
+
+static void show_metrics(server *s, exchange *x) {
+    metrics_write(&s->metrics, queue_texts(s->queue), &x->answer);
+    x->answer_type = "text/plain; version=0.0.4";
+}
+
+/* ---- /info */
+
+static void write_labels_of(const served *m, text *t) {
+    text_put(t, "{\"id2label\":{");
+    for (int32_t i = 0; i < m->labels; i++) {
+        const char *label = bert_model_label(m->model, i);
+        text_format(t, "%s\"%d\":", i ? "," : "", (int)i);
+        text_quoted(t, label, strlen(label));
+    }
+    text_put(t, "},\"label2id\":{");
+    for (int32_t i = 0; i < m->labels; i++) {
+        const char *label = bert_model_label(m->model, i);
+        if (i) text_put(t, ",");
+        text_quoted(t, label, strlen(label));
+        text_format(t, ":%d", (int)i);
+    }
+    text_put(t, "}}");
+}
+
+static void write_type(const served *m, text *t) {
+    const bool labels = strstr(m->head, "classification") != NULL;
+    if (labels && m->labels == 1)
+        text_put(t, "{\"reranker\":");
+    else if (labels)
+        text_put(t, "{\"classifier\":");
+    else {
+        text_format(t, "{\"embedding\":{\"pooling\":\"%s\"}}",
+                    bert_pooling_name(bert_model_pooling(m->model, NULL)));
+        return;
+    }
+    write_labels_of(m, t);
+    text_put(t, "}");
+}
+
+static void info(server *s, exchange *x) {
+    const serve_options *o = s->options;
+    text *t = &x->answer;
+    const served *m = x->model ? x->model : &x->models->list[0];
+    text_put(t, "{\"model_id\":");
+    text_quoted(t, m->name, strlen(m->name));
+    text_put(t, ",\"model_sha\":null,\"model_dtype\":");
+    text_quoted(t, bert_model_dtype(m->model), strlen(bert_model_dtype(m->model)));
+    text_put(t, ",\"served_model_name\":");
+    text_quoted(t, m->name, strlen(m->name));
+    text_put(t, ",\"model_type\":");
+    write_type(m, t);
+    text_format(t, ",\"head\":\"%s\",\"precision\":\"%s\",\"isa\":\"%s\"", m->head,
+                bert_precision_name(o->precision), bert_isa());
+    text_format(t,
+                ",\"max_concurrent_requests\":%d,\"max_input_length\":%d,\"max_batch_tokens\":%d,"
+                "\"max_batch_requests\":null,\"max_client_batch_size\":%d,\"auto_truncate\":%s,"
+                "\"tokenization_workers\":%d,",
+                (int)o->max_queue, (int)m->limit, (int)o->batch_tokens, (int)o->max_input_texts,
+                o->auto_truncate ? "true" : "false", CLERKS);
+    text_put(t, "\"models\":[");
+    for (int32_t i = 0; i < x->models->n; i++) {
+        const served *one = &x->models->list[i];
+        text_put(t, i ? ",{\"name\":" : "{\"name\":");
+        text_quoted(t, one->name, strlen(one->name));
+        text_format(t, ",\"head\":\"%s\",\"pictures\":%s}", one->head,
+                    one->pictures ? "true" : "false");
+    }
+    text_format(t, "],\"version\":\"%s\",\"sha\":null,\"docker_label\":null}", bert_version());
+}
+
+/* ---- /openapi.json, of the same tables */
+
+static void write_operation(const route *r, text *t) {
+    text_format(t, "\"%s\":{\"summary\":", !strcmp(r->method, "GET") ? "get" : "post");
+    text_quoted(t, r->summary, strlen(r->summary));
+    if (strchr(r->path, '{'))
+        text_put(t, ",\"parameters\":[{\"name\":\"model\",\"in\":\"path\",\"required\":true,"
+                    "\"schema\":{\"type\":\"string\"}}]");
+    if (r->request) {
+        text_put(t, ",\"requestBody\":{\"required\":true,\"content\":{\"application/json\":{"
+                    "\"schema\":{\"type\":\"object\",\"properties\":{");
+        text_put(t, r->request);
+        text_put(t, "}}}}}");
+    }
+    text_put(t, ",\"responses\":{\"200\":{\"description\":\"the answer\"},\"default\":{"
+                "\"description\":\"an error, which says what is wrong\"}}");
+    if (!r->open) text_put(t, ",\"security\":[{\"key\":[]},{}]");
+    text_put(t, "}");
+}
+
+static bool first_of_path(int i) {
+    for (int k = 0; k < i; k++)
+        if (!strcmp(route_at(k)->path, route_at(i)->path)) return false;
+    return true;
+}
+
+static void openapi(server *s, exchange *x) {
+    (void)s;
+    text *t = &x->answer;
+    const route *r, *same;
+    text_format(t,
+                "{\"openapi\":\"3.0.3\",\"info\":{\"title\":\"bert serve\",\"version\":\"%s\"},"
+                "\"components\":{\"securitySchemes\":{\"key\":{\"type\":\"http\",\"scheme\":"
+                "\"bearer\"}}},\"paths\":{",
+                bert_version());
+    for (int i = 0; (r = route_at(i)); i++) {
+        if (!first_of_path(i)) continue;
+        text_format(t, "%s\"%s\":{", i ? "," : "", r->path);
+        write_operation(r, t);
+        for (int k = i + 1; (same = route_at(k)); k++)
+            if (!strcmp(same->path, r->path)) {
+                text_put(t, ",");
+                write_operation(same, t);
+            }
+        text_put(t, "}");
+    }
+    text_put(t, "}}");
+}
+
+const route plain_routes[] = {
+    {"GET", "/", "a page to try the models", NULL, DIALECT_TEI, true, page, NULL, NULL},
+    {"GET", "/health", "200 when the models are ready", NULL, DIALECT_TEI, true, health, NULL,
+     NULL},
+    {"GET", "/ping", "the same", NULL, DIALECT_TEI, true, health, NULL, NULL},
+    {"GET", "/info", "the model and the limits", NULL, DIALECT_TEI, false, info, NULL, NULL},
+    {"GET", "/metrics", "counters and times for Prometheus", NULL, DIALECT_TEI, true, show_metrics,
+     NULL, NULL},
+    {"GET", "/openapi.json", "this description", NULL, DIALECT_TEI, false, openapi, NULL, NULL},
+    {0},
+};

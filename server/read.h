@@ -1,0 +1,43 @@
+/* Bodies of requests: what they ask for, and their texts. */
+#ifndef BERT_SERVER_READ_H
+#define BERT_SERVER_READ_H
+#include "exchange.h"
+#include "operations.h"
+
+/* A clerk's number, 0 to CLERKS - 1, says which working memory is its own. */
+typedef struct {
+    server *server;
+    int number;
+} clerk;
+
+/* Members of an object; null and absent leave *out as it is. 0, or -1 and a fault. */
+int read_bool(exchange *x, const json_t *o, const char *name, bool *out);
+int read_int(exchange *x, const json_t *o, const char *name, int32_t least, int32_t most,
+             int32_t *out);
+int read_name(exchange *x, const json_t *o, const char *name, const char **out);
+/* One of `names`, which ends with NULL, whatever its case. */
+int read_choice(exchange *x, const json_t *o, const char *name, const char *const *names, int *out);
+/* A list of strings, into wish.labels. */
+int read_labels(exchange *x, const json_t *o, const char *name);
+/* Its member, which has to be there. */
+const json_t *read_member(exchange *x, const json_t *o, const char *name);
+
+/* The body as JSON, or a fault. */
+int read_json(exchange *x);
+/* The model that the body (or the path) names, whose head the operation needs. */
+int read_model(exchange *x, const json_t *body, const operation *op);
+/* truncate, truncation_direction, prompt_name. */
+int read_truncate(exchange *x, const json_t *o);
+
+/* Texts: a string, a list of ids, or a list of these. */
+int read_texts(exchange *x, const json_t *inputs, const char *name);
+/* The same, but [s, s] in a list is a pair, and so is a list of two strings alone. */
+int read_pairs(exchange *x, const json_t *inputs);
+/* Pictures: base64, or a list; or the body as it is. */
+int read_pictures(exchange *x, const json_t *inputs);
+int read_picture_bytes(exchange *x, const void *bytes, size_t n);
+int set_text(exchange *x, item *i, const json_t *text, bool pair);
+int set_query(exchange *x, const json_t *query);
+/* Tokens of each item, and whether the model takes them. */
+int read_tokens(exchange *x, const clerk *c);
+#endif
