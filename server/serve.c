@@ -1,7 +1,7 @@
-#include "state.h"
 #include "http.h"
 #include "operations.h"
 #include "routes.h"
+#include "state.h"
 #include "watch.h"
 #include <event2/event.h>
 #include <signal.h>

@@ -223,8 +223,8 @@ static void end_size(watch *w) {
     char *end;
     w->line[w->n] = 0;
     w->left = isxdigit((unsigned char)*w->line) && w->n < 16 ? strtoll(w->line, &end, 16) : -1;
-    if (w->left < 0 || (*end && *end != '\r' && *end != ';' && *end != ' ')) {
-        refuse(w, FAULT_MALFORMED, "the size of a chunk is no number");
+    if (w->left < 0 || (*end && *end != '\r')) {
+        refuse(w, FAULT_MALFORMED, "the size of a chunk is no number, or an extension follows it");
         return;
     }
     w->n = 0;
