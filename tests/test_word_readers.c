@@ -1,8 +1,10 @@
 /* The readers that BPE and Unigram have of their own, with what they remember of words, make the
  * tokens that all steps make. */
 #include "small_tokenizer.h"
+#include "text/double_array.h"
 #include "text/tokenizer.h"
 #include <jansson.h>
+#include <time.h>
 
 #define GOLDEN BERT_SOURCE_DIR "/tests/golden/tokenizers.json"
 
@@ -200,10 +202,43 @@ static void forgotten_words_are_read_again(void **state) {
     json_decref(golden);
 }
 
+/* Pieces as many languages have them: building took time in proportion to their square. */
+static void many_pieces_are_found(void **state) {
+    (void)state;
+    enum { PIECES = 150000, LETTERS = 40, SECONDS = 4 };
+    static char text[PIECES][12];
+    bert_da_key *keys = malloc(PIECES * sizeof *keys);
+    assert_non_null(keys);
+    uint32_t seed = 3;
+    for (int i = 0; i < PIECES; i++) {
+        /* The number in letters makes each another one. */
+        int n = 0;
+        for (int left = 2 + (int)draw(&seed, 4); left; left--)
+            text[i][n++] = (char)(0x80 + draw(&seed, LETTERS));
+        for (int x = i; x; x /= LETTERS) text[i][n++] = (char)('A' + x % LETTERS);
+        keys[i] = (bert_da_key){(const uint8_t *)text[i], (size_t)n, i};
+    }
+    bert_double_array d = {0};
+    bert_error e = {0};
+    const clock_t begin = clock();
+    assert_int_equal(bert_da_build(&d, keys, PIECES, &e), 0);
+    assert_true(clock() - begin < (clock_t)SECONDS * CLOCKS_PER_SEC);
+    for (int i = 0; i < PIECES; i++) {
+        uint32_t at = bert_da_root(&d);
+        int32_t value = -1;
+        for (const char *p = text[i]; *p; p++)
+            assert_true(bert_da_step(&d, &at, (uint8_t)*p, &value));
+        assert_int_equal(value, i);
+    }
+    bert_da_free(&d);
+    free(keys);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(texts_are_read_as_by_all_steps),
         cmocka_unit_test(forgotten_words_are_read_again),
+        cmocka_unit_test(many_pieces_are_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,12 +5,14 @@
 
 enum { MAX_UNITS = 1 << (31 - BERT_DA_SHIFT), BLOCK = 256, TRIES = 64, LONGEST = 4096 };
 
+/* Units that have nothing are a ring, in their order; unit 0, where walks begin, is its ends. */
 typedef struct {
-    uint32_t *units;
-    bool *taken;       /* a unit has something */
-    bool *used;        /* an offset has children */
-    size_t capacity;   /* a multiple of BLOCK */
-    uint32_t first[2]; /* for one child, for several: units before are taken, or too crowded */
+    uint32_t *units, *next, *before;
+    bool *taken;     /* a unit has something */
+    bool *used;      /* an offset has children */
+    size_t capacity; /* a multiple of BLOCK */
+    uint32_t
+        first[2]; /* for one child, for several: free units before it are too crowded; 0: all */
     bert_error *e;
 } builder;
 
@@ -25,18 +27,37 @@ static int grow(builder *b) {
     if (b->capacity >= MAX_UNITS)
         return bert_fail(b->e, BERT_EUNSUPPORTED,
                          "the vocabulary has more than %d distinct beginnings", MAX_UNITS);
-    uint32_t *units = realloc(b->units, capacity * sizeof *units);
-    if (units) b->units = units;
-    bool *taken = realloc(b->taken, capacity);
-    if (taken) b->taken = taken;
-    bool *used = realloc(b->used, capacity);
-    if (used) b->used = used;
-    if (!units || !taken || !used) return bert_fail_memory(b->e, capacity * sizeof *units);
-    memset(units + b->capacity, 0, (capacity - b->capacity) * sizeof *units);
-    memset(taken + b->capacity, 0, capacity - b->capacity);
-    memset(used + b->capacity, 0, capacity - b->capacity);
+    void **const arrays[] = {(void **)&b->units, (void **)&b->next, (void **)&b->before,
+                             (void **)&b->taken, (void **)&b->used};
+    const size_t sizes[] = {sizeof *b->units, sizeof *b->next, sizeof *b->before, sizeof *b->taken,
+                            sizeof *b->used};
+    for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) {
+        uint8_t *p = realloc(*arrays[i], capacity * sizes[i]);
+        if (!p) return bert_fail_memory(b->e, capacity * sizes[i]);
+        *arrays[i] = p;
+        memset(p + b->capacity * sizes[i], 0, (capacity - b->capacity) * sizes[i]);
+    }
+    const uint32_t from = b->capacity ? (uint32_t)b->capacity : 1;
+    for (uint32_t unit = from; unit < capacity; unit++) {
+        const uint32_t last = b->before[0];
+        b->next[last] = unit;
+        b->before[unit] = last;
+        b->next[unit] = 0;
+        b->before[0] = unit;
+    }
+    for (int i = 0; i < 2; i++)
+        if (!b->first[i]) b->first[i] = from;
     b->capacity = capacity;
     return 0;
+}
+
+static void take(builder *b, uint32_t unit) {
+    const uint32_t next = b->next[unit];
+    b->taken[unit] = true;
+    b->next[b->before[unit]] = next;
+    b->before[next] = b->before[unit];
+    for (int i = 0; i < 2; i++)
+        if (b->first[i] == unit) b->first[i] = next;
 }
 
 static bool fits(const builder *b, uint32_t offset, const uint8_t *labels, int n) {
@@ -48,13 +69,11 @@ static bool fits(const builder *b, uint32_t offset, const uint8_t *labels, int n
 
 /* An offset whose units for all labels are free; 0: an error. */
 static uint32_t find_offset(builder *b, const uint8_t *labels, int n) {
-    uint32_t *first = &b->first[n > 1];
-    int tried = 0;
-    for (uint32_t unit = *first;; unit++) {
-        if (unit == b->capacity && grow(b)) return 0;
-        if (b->taken[unit]) {
-            *first += unit == *first;
-            continue;
+    uint32_t *first = &b->first[n > 1], unit = *first;
+    for (int tried = 0;; unit = b->next[unit]) {
+        if (!unit) {
+            unit = (uint32_t)b->capacity;
+            if (grow(b)) return 0;
         }
         const uint32_t offset = unit ^ labels[0];
         if (fits(b, offset, labels, n)) return offset;
@@ -80,7 +99,7 @@ static int arrange(builder *b, const bert_da_key *keys, size_t from, size_t to, 
     b->used[offset] = true;
     b->units[unit] |= offset << BERT_DA_SHIFT | (labels[0] ? 0 : BERT_DA_END);
     for (int i = 0; i < n; i++) {
-        b->taken[offset ^ labels[i]] = true;
+        take(b, offset ^ labels[i]);
         b->units[offset ^ labels[i]] =
             labels[i] ? labels[i] : BERT_DA_VALUE | (uint32_t)keys[from].value;
     }
@@ -104,6 +123,8 @@ int bert_da_build(bert_double_array *d, bert_da_key *keys, size_t n, bert_error 
     qsort(keys, n, sizeof *keys, by_bytes);
     if (!rc) b.taken[0] = true;
     if (!rc && n) rc = arrange(&b, keys, 0, n, 0, 0);
+    free(b.next);
+    free(b.before);
     free(b.taken);
     free(b.used);
     *d = (bert_double_array){b.units, b.capacity};
