@@ -109,6 +109,8 @@ bert_model *open_head(const char *name, const common *c, const char *head, bert_
 bert_model *open_own_head(const char *name, const common *c, bert_error *e);
 /* Whether its weights are packed for use: such a model cannot be trained. */
 bool is_packed(const bert_model *m);
+/* Of a model without a head: it has several tasks, and nobody said which; then *e is set. */
+bool says_tasks(const bert_model *m, bert_error *e);
 /* A model with any head of its own. */
 bert_model *open_trained(const char *name, const common *c, bert_error *e);
 /* A model with a sequence-classification head; says so where that head is not a trained one. */

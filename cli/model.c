@@ -52,8 +52,7 @@ bert_model *open_model(const char *name, const common *c, const char *head, bert
     return m;
 }
 
-/* Of a model without a head: it has several tasks, and nobody said which. */
-static bool says_tasks(const bert_model *m, bert_error *e) {
+bool says_tasks(const bert_model *m, bert_error *e) {
     const char *task;
     char list[200] = "";
     size_t n = 0;

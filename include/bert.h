@@ -1118,6 +1118,12 @@ BERT_API void bert_image_free(bert_image *image);
 BERT_API bert_image_info bert_image_about(const bert_image *image);
 /* [height, width, channels]: uint8_t, or uint16_t of 16 bits; the picture's. */
 BERT_API const void *bert_image_samples(const bert_image *image);
+/* A file of a picture, whose format is that of the path's ending (".png", the only one that is
+ * written): samples as they are, 16 bits included. It appears whole or not at all. */
+BERT_API int bert_image_save(const bert_image *image, const char *path, bert_error *e);
+/* The same into memory: *bytes is malloc'ed, for the caller to free(). ending: ".png" */
+BERT_API int bert_image_encode(const bert_image *image, const char *ending, void **bytes, size_t *n,
+                               bert_error *e);
 /* Format i of those that this build reads: "PNG"; library (or NULL) is filled with the name and
  * version of what reads it. False past the end, and where the module is not there. */
 BERT_API bool bert_image_format_at(int i, const char **name, char *library, size_t capacity);
@@ -1304,6 +1310,13 @@ typedef struct {
     bert_text text;
     int32_t tokens;
     const bert_explained_token *of_token; /* [tokens] */
+    /* Of pictures: a number for each patch, */
+    int32_t views, down, across;
+    const float *map;                  /* [views, down, across] */
+    const bert_picture *pictures;      /* [views], as they were given */
+    bert_image_options image;          /* how they were read, */
+    bert_image_processor processor;    /* and made pixels, */
+    int32_t patch_height, patch_width; /* so many of which are a patch */
 } bert_explanation;
 /* Of n texts: *out [n]. Gradients are those of float32 products (the session's precision, which is not
  * int8); steps go through the model together, without padding; the same bits for any number of
@@ -1314,8 +1327,25 @@ BERT_API int bert_explain(bert_session *s, const bert_text *texts, int32_t n,
                           const bert_text_options *options, const bert_explain_options *explain,
                           const bert_explanation **out, bert_text_info *info, bert_error *e);
 
-/* A file of explanations that needs no other: ".html", ".svg", by its name. The words are coloured:
- * green speaks for the output, red against it. It appears when it is closed. */
+/* The same of pictures: n rows of `views` pictures each (1, or as many as the head joins), one row after
+ * the other; *out [n]. What is explained is a label of a picture, by the pixels that the model reads,
+ * added up over each patch; those of the base are 0 (the mean colour, where pixels are normalized), or
+ * "black", "white". Attention and rollout are of the first token (DeiT: of both), in each view. The
+ * pictures of a row have one size when they are read. info: [n * views], or NULL. */
+BERT_API int bert_explain_pictures(bert_session *s, const bert_picture *pictures, int32_t n,
+                                   int32_t views, const bert_picture_options *options,
+                                   const bert_explain_options *explain,
+                                   const bert_explanation **out, bert_picture_info *info,
+                                   bert_error *e);
+/* A view of an explanation over its picture, in the picture's size (or one that it was resized to):
+ * grey, and coloured where patches speak for the output (green) or against it (red). For the caller to
+ * free. */
+BERT_API bert_image *bert_explanation_overlay(const bert_explanation *x, int32_t view,
+                                              const bert_image *picture, bert_error *e);
+
+/* A file of explanations that needs no other, by its name: ".html"; ".svg" of texts; ".png" of one
+ * row of pictures, side by side. Words and patches are coloured: green speaks for the output, red
+ * against it. Pictures are read again. It appears when it is closed. */
 typedef struct bert_explain_file bert_explain_file;
 BERT_API bert_explain_file *bert_explain_file_open(const char *path, bert_error *e);
 BERT_API int bert_explain_file_add(bert_explain_file *f, const bert_explanation *x, bert_error *e);

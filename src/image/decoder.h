@@ -1,4 +1,4 @@
-/* What a format of pictures does; each is a file of the module "image" (src/image/formats), which is
+/* What a format of pictures does, reading and, some, writing; each is a file of the module "image" (src/image/formats), which is
  * all that knows the system's libraries. */
 #ifndef BERT_IMAGE_DECODER_H
 #define BERT_IMAGE_DECODER_H
@@ -20,11 +20,20 @@ typedef struct {
     char message[200]; /* why decode() failed; else "" */
 } bert_image_sink;
 
+/* Where an encoded picture goes. */
+typedef struct {
+    void *context;
+    bool (*put)(void *context, const void *bytes, size_t n); /* false: memory is out */
+    char message[200];                                       /* why encode() failed; else "" */
+} bert_image_out;
+
 typedef struct {
     const char *name;                            /* "PNG" */
     void (*library)(char *out, size_t capacity); /* its name and version */
     bool (*recognises)(const unsigned char *bytes, size_t n);
     bool (*decode)(const unsigned char *bytes, size_t n, bert_image_sink *to);
+    const char *suffix; /* of files that are written, ".png"; NULL: it is only read */
+    bool (*encode)(const bert_image_shape *shape, const void *samples, bert_image_out *to);
 } bert_image_decoder;
 
 typedef struct {

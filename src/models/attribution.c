@@ -223,6 +223,23 @@ static int run(const job *j, const points *p) {
     return rc;
 }
 
+int bert_attributor_logits(bert_attributor *a, const bert_inputs *in, float **logits, int32_t *rows,
+                           int32_t *cols, bert_error *e) {
+    bert_tape *t = a->tape;
+    bert_leaves all = {0};
+    begin_turn(a);
+    bert_tape_set_mode(t, false, false);
+    const bert_batch b = copies(t, in, 1);
+    bert_tensor *hidden = bert_forward(t, a->model, &b.inputs);
+    bert_tensor *z = hidden ? bert_head_forward(t, a->model, hidden, &b) : NULL;
+    int rc = z ? copy_leaves(a, z, &all, e) : bert_tape_error(t, e);
+    bert_threads_end(t->threads);
+    *logits = all.x;
+    *rows = all.rows;
+    *cols = all.cols;
+    return rc;
+}
+
 /* ---- The line */
 
 static int walk(const job *j, const double *at, const double *weight, int32_t n) {

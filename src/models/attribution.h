@@ -32,6 +32,10 @@ typedef struct {
 } bert_leaves;
 int bert_leaves_of(bert_attributor *a, const bert_inputs *in, bert_leaves *out, bert_error *e);
 
+/* The logits of the example, [*rows, *cols], malloc'ed: of its row, with all its sequences. */
+int bert_attributor_logits(bert_attributor *a, const bert_inputs *in, float **logits, int32_t *rows,
+                           int32_t *cols, bert_error *e);
+
 /* The straight line from base (NULL: zeros) to x: the gradient is taken at n points of it. */
 typedef struct {
     const bert_leaves *x;

@@ -313,6 +313,12 @@ static int begin(job *j, const bert_text_options *options, int32_t n, bert_error
     if (!s->model->trunk.words)
         return bert_fail(e, BERT_EUNSUPPORTED, "%s (%s) reads pictures, not texts", s->model->path,
                          s->model->config.model_type);
+    if (bert_model_views(s->model) > 1)
+        return bert_fail(
+            e, BERT_EUNSUPPORTED,
+            "a row of %s is %d texts, each a sequence of its own: only models that read "
+            "a text, or a pair in one sequence, are explained",
+            s->model->path, bert_model_views(s->model));
     if (options->overflow == BERT_OVERFLOW_WINDOW)
         return bert_fail(
             e, BERT_EINVAL,

@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const bert_explain_format *const formats[] = {&bert_explain_html, &bert_explain_svg};
+static const bert_explain_format *const formats[] = {&bert_explain_html, &bert_explain_svg,
+                                                     &bert_explain_png};
 
 static const bert_explain_format *format_of(const char *path, bert_error *e) {
     for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)

@@ -20,7 +20,7 @@ typedef struct bert_explain_format {
     void (*add)(bert_explain_file *f, const bert_explanation *x);
     void (*end)(bert_explain_file *f);
 } bert_explain_format;
-extern const bert_explain_format bert_explain_html, bert_explain_svg;
+extern const bert_explain_format bert_explain_html, bert_explain_svg, bert_explain_png;
 
 /* A run of a text: tokens that share characters, or characters between tokens. */
 typedef struct {
@@ -40,6 +40,8 @@ bool bert_explained_next(const bert_explanation *x, int32_t sequence, bert_run_p
                          bert_explained_run *run);
 /* The largest score of all, without its sign; 1 where all are 0. */
 double bert_explained_most(const bert_explanation *x);
+/* A view of pictures with its map over it, not larger than a page needs. */
+bert_image *bert_explained_view(const bert_explanation *x, int32_t view, bert_error *e);
 /* Whether a special token has enough of it to be shown. */
 bool bert_explained_special(const bert_explanation *x, const bert_explained_token *t);
 /* What stands above an explanation. */

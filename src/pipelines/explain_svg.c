@@ -1,5 +1,6 @@
 /* Explanations as a picture of lines: every character has a place of its own, so that no font is needed
  * to know where a line ends. */
+#include "base/error.h"
 #include "base/grow.h"
 #include "base/number.h"
 #include "pipelines/explain_file.h"
@@ -127,6 +128,11 @@ static void begin(bert_explain_file *f) {
 
 static void add(bert_explain_file *f, const bert_explanation *x) {
     char title[400];
+    if (x->views) {
+        f->page.rc = bert_fail(&f->error, BERT_EINVAL,
+                               "%s: a .svg is of texts; pictures have .png and .html", f->path);
+        return;
+    }
     bert_explained_title(x, title, sizeof title);
     f->height += LINE + (f->count ? LINE / 2 : 0);
     put(f, "<text class=\"t\" x=\"%d\" y=\"%.0f\">", MARGIN, f->height);

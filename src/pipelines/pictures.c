@@ -1,6 +1,6 @@
 /* Pictures in, answers out: files are read by all threads of a session, some at a time, and go through the
  * model together where they have one size. */
-#include "models/pictures.h"
+#include "pipelines/pictures.h"
 #include "base/error.h"
 #include "base/threads.h"
 #include "models/pooling.h"
@@ -230,6 +230,26 @@ static int run_all(job *j, bert_error *e) {
         bert_threads_end(threads);
         rc = run_ready(j, n, e);
     }
+    return rc;
+}
+
+int bert_pictures_run(bert_pictures_job *p, bert_error *e) {
+    job j = {.s = p->s,
+             .pictures = p->pictures,
+             .n = p->n,
+             .views = p->views,
+             .options = p->options,
+             .info = p->info,
+             .run = p->run,
+             .context = p->context};
+    return run_all(&j, e);
+}
+
+int bert_pictures_processor(bert_session *s, const bert_picture_options *options,
+                            bert_image_processor *out, bert_error *e) {
+    job j = {.s = s, .options = *options};
+    int rc = find_processor(&j, e);
+    *out = j.processor;
     return rc;
 }
 

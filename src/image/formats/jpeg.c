@@ -184,4 +184,4 @@ static void library(char *out, size_t capacity) {
     snprintf(out, capacity, "%s", LIBRARY);
 }
 
-const bert_image_decoder bert_image_jpeg = {"JPEG", library, recognises, decode};
+const bert_image_decoder bert_image_jpeg = {"JPEG", library, recognises, decode, NULL, NULL};

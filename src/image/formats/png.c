@@ -170,4 +170,55 @@ static void library(char *out, size_t capacity) {
     snprintf(out, capacity, "libpng %s", png_get_libpng_ver(NULL));
 }
 
-const bert_image_decoder bert_image_png = {"PNG", library, recognises, decode};
+/* ---- Writing */
+
+typedef struct {
+    bert_image_out *to;
+    png_structp png;
+    png_infop info;
+    const bert_image_shape *shape;
+    const unsigned char *samples;
+} writing;
+
+static void on_write_error(png_structp png, png_const_charp text) {
+    const writing *w = png_get_error_ptr(png);
+    snprintf(w->to->message, sizeof w->to->message, "%s", text);
+    png_longjmp(png, 1);
+}
+
+static void take(png_structp png, png_bytep bytes, png_size_t n) {
+    const writing *w = png_get_io_ptr(png);
+    if (!w->to->put(w->to->context, bytes, n)) png_error(png, "out of memory");
+}
+
+static void flush(png_structp png) {
+    (void)png;
+}
+
+static bool write_all(writing *w) {
+    const bert_image_shape *s = w->shape;
+    if (setjmp(png_jmpbuf(w->png))) return false;
+    png_set_write_fn(w->png, w, take, flush);
+    png_set_IHDR(w->png, w->info, (png_uint_32)s->width, (png_uint_32)s->height, s->bits,
+                 s->channels == 3 ? PNG_COLOR_TYPE_RGB : PNG_COLOR_TYPE_GRAY, PNG_INTERLACE_NONE,
+                 PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
+    png_write_info(w->png, w->info);
+    const uint16_t one = 1;
+    if (s->bits == 16 && *(const unsigned char *)&one) png_set_swap(w->png);
+    const size_t row = (size_t)s->width * (size_t)(s->channels * s->bits / 8);
+    for (int32_t y = 0; y < s->height; y++) png_write_row(w->png, w->samples + (size_t)y * row);
+    png_write_end(w->png, w->info);
+    return true;
+}
+
+static bool encode(const bert_image_shape *shape, const void *samples, bert_image_out *to) {
+    writing w = {.to = to, .shape = shape, .samples = samples};
+    w.png = png_create_write_struct(PNG_LIBPNG_VER_STRING, &w, on_write_error, on_warning);
+    if (w.png) w.info = png_create_info_struct(w.png);
+    const bool done = w.info && write_all(&w);
+    if (!w.info) snprintf(to->message, sizeof to->message, "libpng cannot be used");
+    png_destroy_write_struct(&w.png, &w.info);
+    return done;
+}
+
+const bert_image_decoder bert_image_png = {"PNG", library, recognises, decode, ".png", encode};

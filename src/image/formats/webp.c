@@ -95,4 +95,4 @@ static void library(char *out, size_t capacity) {
     snprintf(out, capacity, "libwebp %d.%d.%d", v >> 16, v >> 8 & 255, v & 255);
 }
 
-const bert_image_decoder bert_image_webp = {"WebP", library, recognises, decode};
+const bert_image_decoder bert_image_webp = {"WebP", library, recognises, decode, NULL, NULL};
