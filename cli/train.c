@@ -6,6 +6,7 @@
 #include "report.h"
 #include "train_notes.h"
 #include "train_screen.h"
+#include "train_tasks.h"
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -207,6 +208,7 @@ typedef struct {
     bert_model *base, *model;
     bert_data_split *split;
     bert_dataset *train, *validation;
+    task_list tasks; /* or several of them, over the base */
     bert_trainer *trainer;
 } job;
 
@@ -216,6 +218,7 @@ static void job_free(job *j) {
     bert_dataset_free(j->validation);
     bert_dataset_free(j->train);
     bert_data_split_free(j->split);
+    tasks_free(&j->tasks);
     bert_model_close(j->base);
     bert_recipe_free(j->recipe);
 }
@@ -226,6 +229,16 @@ static int open_recipe(arguments *a, job *j, bert_error *e) {
     bert_recipe *r = j->recipe = bert_recipe_open(a->recipe_file, e);
     if (!r) return BERT_EINVAL;
     const char *metric = bert_recipe_value(r, "metric");
+    if (bert_recipe_task_at(r, 0)) {
+        if (a->train_file || a->validation_file || a->split.part > 0)
+            return fail_usage(e,
+                              "the tasks of %s say their files: no --train-file, --validation-file "
+                              "or --validation-split",
+                              a->recipe_file);
+        a->train_file = a->recipe_file;
+        a->validation_file = tasks_validation(r);
+        return tasks_arguments(r, &a->training, e);
+    }
     a->data.recipe = r;
     if (!a->train_file) a->train_file = bert_recipe_value(r, "train_file");
     if (!a->validation_file && !(a->split.part > 0))
@@ -304,16 +317,19 @@ static void tensors_note(const common *c, const char *what,
     if (n) note(c, "%-10s %s", what, list);
 }
 
-static int open_job(arguments *a, const char *name, job *j, screen *s, bert_error *e) {
-    bert_model_options base = bert_model_default();
-    base.head = "none";
-    base.from_scratch = a->from_scratch;
-    base.recipe = j->recipe;
-    base.pull = pulling(&a->common);
-    j->base = bert_model_open(name, &base, e);
-    pulling_done();
-    if (j->base) model_notes(&a->common, j->base);
-    int rc = j->base ? open_data(a, j, e) : BERT_EINVAL;
+/* The tasks of a recipe over one encoder, which is trained. */
+static int open_tasks(arguments *a, job *j, bert_error *e) {
+    int rc = tasks_open(&j->tasks, j->base, j->recipe, &a->common, &a->data, e);
+    if (!rc) rc = bert_training_check_output(&a->training, bert_model_path(j->base), e);
+    if (rc) return rc;
+    note(&a->common, "%-10s %s, %d tasks, %.1f M parameters", "model", bert_model_path(j->base),
+         j->tasks.count, 1e-6 * (double)bert_model_parameter_count(j->base));
+    j->trainer = bert_trainer_new_tasks(&a->training, j->tasks.task, j->tasks.count, NULL, e);
+    return j->trainer ? 0 : BERT_EINVAL;
+}
+
+static int open_one(arguments *a, job *j, bert_error *e) {
+    int rc = open_data(a, j, e);
     /* what is wrong with a file is said whatever lies in the output directory */
     if (!rc) rc = bert_training_check_output(&a->training, bert_model_path(j->base), e);
     if (rc) return rc;
@@ -327,7 +343,27 @@ static int open_job(arguments *a, const char *name, job *j, screen *s, bert_erro
     tensors_note(&a->common, "new", bert_model_new_parameter, j->model);
     tensors_note(&a->common, "unused", bert_model_unused_tensor, j->model);
     j->trainer = bert_trainer_new(j->model, &a->training, j->train, j->validation, e);
-    if (!j->trainer) return BERT_EINVAL;
+    return j->trainer ? 0 : BERT_EINVAL;
+}
+
+static int open_job(arguments *a, const char *name, job *j, screen *s, bert_error *e) {
+    const bool several = bert_recipe_task_at(j->recipe, 0) != NULL;
+    bert_model_options base = bert_model_default();
+    base.head = "none";
+    base.from_scratch = a->from_scratch;
+    if (several) {
+        base.config = bert_recipe_config(j->recipe);
+        base.trainable = true;
+        base.seed = (uint64_t)a->training.seed;
+    } else {
+        base.recipe = j->recipe;
+    }
+    base.pull = pulling(&a->common);
+    j->base = bert_model_open(name, &base, e);
+    pulling_done();
+    if (j->base) model_notes(&a->common, j->base);
+    int rc = !j->base ? BERT_EINVAL : several ? open_tasks(a, j, e) : open_one(a, j, e);
+    if (rc) return rc;
     metric_notes(&a->common, &a->training, bert_trainer_get_state(j->trainer));
     return bert_trainer_add_callback(j->trainer, screen_watch, s, e);
 }
@@ -383,15 +419,16 @@ static int finish(const arguments *a, job *j, screen *s, bert_error *e) {
     int64_t step = t->best_global_step && a->training.load_best_model_at_end ? t->best_global_step
                                                                              : t->global_step;
     const bert_metrics *m = s->evaluated_step == step ? t->metrics : NULL;
-    if (!m && j->validation && !(m = bert_trainer_evaluate(j->trainer, j->validation, e)))
+    const bert_dataset *d = j->tasks.count ? j->tasks.train[0] : j->train;
+    if (!m && validates(a) && !(m = bert_trainer_evaluate(j->trainer, j->validation, e)))
         return BERT_EINVAL;
     progress_clear(&s->bar);
     ending_notes(&a->common, &a->training, t,
                  s->marked_step && s->marked_step == t->best_global_step);
+    tasks_notes(&a->common, t);
     int rc = bert_trainer_save(j->trainer, e);
     if (rc) return rc;
-    return output_json(&a->common) ? print_json(a, t, s, m, j->train, e)
-                                   : print_lines(a, t, s, m, j->train);
+    return output_json(&a->common) ? print_json(a, t, s, m, d, e) : print_lines(a, t, s, m, d);
 }
 
 /* Of a run that was stopped. */

@@ -535,6 +535,16 @@ BERT_API int bert_recipe_poolings(const bert_recipe *r, bert_pooling list[BERT_M
 BERT_API int32_t bert_recipe_combined_size(const bert_recipe *r, int32_t dim);
 BERT_API int bert_recipe_combine(const bert_recipe *r, const float *vectors, int32_t n, int32_t dim,
                                  float *out, bert_error *e);
+/* Tasks of a recipe, by their names in the order of the file; i counts from 0, NULL past the end. A task
+ * is a recipe of its own, which has what stands above the tasks where it says nothing else; it is r's
+ * and goes with it: its head is for bert_model_add_task(), with bert_dataset_model() of its data. Of r
+ * bert_recipe_value() says "task_temperature", "task_weights" and "task_batches", as training arguments
+ * take them. */
+BERT_API const char *bert_recipe_task_at(const bert_recipe *r, int i);
+BERT_API const bert_recipe *bert_recipe_of_task(const bert_recipe *r, const char *name,
+                                                bert_error *e);
+/* Of a task: what its loss counts for (bert_trainer_task); the loss of its head is without it. 1. */
+BERT_API double bert_recipe_loss_weight(const bert_recipe *r);
 /* Its head, for bert_model_open_head(); it stays as long as the recipe does. */
 BERT_API const bert_head *bert_recipe_head(const bert_recipe *r);
 /* What a model was opened or saved with; NULL: none. It is the model's. */
@@ -932,6 +942,10 @@ typedef enum { BERT_REPORT_NONE, BERT_REPORT_TENSORBOARD } bert_report_to;
 /* The order of rows: shuffled, that of the file, or batches of rows of like length. */
 typedef enum { BERT_SAMPLE_RANDOM, BERT_SAMPLE_SEQUENTIAL, BERT_SAMPLE_BY_LENGTH } bert_sampling;
 
+/* Of several tasks: batches of one task each, or with rows of several, which go through the encoder
+ * together. */
+typedef enum { BERT_BATCHES_ALTERNATE, BERT_BATCHES_MIXED } bert_task_batches;
+
 /* transformers' TrainingArguments: names, defaults and meaning. Rows marked * are ours. */
 typedef struct {
     char output_dir[1024]; /* "": nothing is written */
@@ -966,6 +980,9 @@ typedef struct {
     int64_t seed, data_seed;                   /* data_seed -1: seed */
     bert_sampling train_sampling_strategy;
     bool dataloader_drop_last;
+    double task_temperature;           /* * of several tasks (bert_trainer_new_tasks()); 1 */
+    char task_weights[1024];           /* * */
+    bert_task_batches task_batches;    /* * */
     bool gradient_checkpointing;       /* as in bert_tape_options */
     bert_report_to report_to;          /* beside output_dir/log.jsonl */
     char logging_dir[1024];            /* of event files; "": output_dir/runs */
@@ -1058,6 +1075,16 @@ typedef enum {
 /* What a callback may ask for, or'ed together (TrainerControl). */
 enum { BERT_DO_STOP = 1, BERT_DO_LOG = 2, BERT_DO_EVALUATE = 4, BERT_DO_SAVE = 8 };
 
+/* Of one of several tasks. */
+typedef struct {
+    const char *name;
+    const bert_metrics *metrics;  /* of the latest evaluation, or NULL; names without the task's */
+    const char *best_metric_name; /* by which weights are the task's best */
+    double best_metric;           /* NaN: none yet */
+    int64_t best_global_step;     /* 0: none */
+    const char *best_model_checkpoint; /* "": none */
+} bert_trainer_task_state;
+
 typedef struct {
     int64_t global_step, max_steps;   /* optimizer steps done, and of the whole run */
     double epoch, num_train_epochs;   /* epoch counts parts */
@@ -1081,6 +1108,8 @@ typedef struct {
     int log_count;
     const char *const *log_name;
     const double *log_value;
+    const bert_trainer_task_state *tasks; /* [task_count] of tasks with names */
+    int task_count;
 } bert_trainer_state;
 
 /* Returns BERT_DO_... flags. */
@@ -1110,6 +1139,40 @@ BERT_API bert_trainer *bert_trainer_new_in_group(bert_model *m, const bert_train
                                                  const bert_dataset *train,
                                                  const bert_dataset *validation,
                                                  const bert_group *group, bert_error *e);
+
+/* Several tasks over one encoder (bert_model_add_task()), trained together.
+ *
+ * Which task's rows come when is a function of the seed and the epoch. An epoch has as many batches as
+ * all tasks have together; of them a task has a share in proportion to its own number n
+ * (task_temperature 1), to n^(1/task_temperature), or to task_weights, one at least, shuffled (in
+ * sequential order: spread evenly). A task that has more than its n begins another pass over its
+ * rows, one that has fewer goes on in the next epoch where it was. With task_batches mixed the same
+ * is so of rows, and a batch is so many of them; it goes through the encoder once, and each head
+ * reads its own.
+ *
+ * The loss of a step is, over the tasks that are in it, the sum of loss_weight times the task's mean
+ * loss: each task has a divisor of its own, its items in all batches of the step (and all
+ * processes). A head that is in no batch of a step is left as it is. How often a task comes and how
+ * much it counts are two things.
+ *
+ * Metrics are called "TASK_accuracy", "TASK_loss"; "loss" is of the validation data what a step's
+ * is, and "mean" that of the metrics that say which weights are the tasks' best, where each of them
+ * is better when greater. metric_for_best_model and its like name one of these. Checkpoints of the best
+ * weights of each task are kept, whatever save_total_limit. */
+typedef struct {
+    bert_model *model;                      /* the task */
+    const bert_dataset *train, *validation; /* validation may be NULL */
+    double loss_weight;                     /* 0: 1 */
+    const char *metrics;               /* as bert_metrics_new() takes them; NULL: the arguments' */
+    const char *metric_for_best_model; /* of the task's best weights; NULL: the first of them */
+    const char
+        *class_weights; /* as those of the arguments, which NULL takes where it has classes */
+} bert_trainer_task;
+/* A trainer of n tasks; group NULL: one process. bert_trainer_evaluate() without a dataset is of all
+ * of them; it and bert_trainer_predict() take no other sets than theirs. */
+BERT_API bert_trainer *bert_trainer_new_tasks(const bert_training_args *args,
+                                              const bert_trainer_task *tasks, int n,
+                                              const bert_group *group, bert_error *e);
 BERT_API void bert_trainer_free(bert_trainer *t);
 BERT_API int bert_trainer_add_callback(bert_trainer *t, bert_callback *fn, void *context,
                                        bert_error *e);

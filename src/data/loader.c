@@ -1,4 +1,5 @@
 /* Batches in the order of an epoch. */
+#include "data/loader.h"
 #include "base/error.h"
 #include "base/rng.h"
 #include "data/dataset.h"
@@ -50,9 +51,9 @@ static bool take_columns(bert_loader *l) {
     return true;
 }
 
-bert_loader *bert_loader_new(const bert_dataset *d, const bert_loader_options *options,
-                             bert_error *e) {
-    BERT_DOOR(e);
+/* endless: a batch may go on in the next epochs, and have more rows than there are. */
+static bert_loader *new_loader(const bert_dataset *d, const bert_loader_options *options,
+                               bool endless, bert_error *e) {
     if (bert_need(d, "dataset to load", e) || bert_need(options, "batch size", e)) return NULL;
     int32_t n = options->batch_size;
     if (n < 1 || (int64_t)n * d->most * d->max_length > INT32_MAX) {
@@ -74,7 +75,7 @@ bert_loader *bert_loader_new(const bert_dataset *d, const bert_loader_options *o
     l->shape = bert_dataset_shape(d);
     l->options = *options;
     l->epoch = -1;
-    size_t k = (size_t)n < (size_t)d->rows ? (size_t)n : (size_t)d->rows;
+    size_t k = endless || (size_t)n < (size_t)d->rows ? (size_t)n : (size_t)d->rows;
     bool ordered = options->shuffle || options->group_by_length;
     if (ordered) l->order = malloc((size_t)d->rows * sizeof *l->order);
     l->rows = malloc(k * sizeof *l->rows);
@@ -84,6 +85,17 @@ bert_loader *bert_loader_new(const bert_dataset *d, const bert_loader_options *o
     bert_fail_memory(e, (size_t)d->rows * sizeof *l->order);
     bert_loader_free(l);
     return NULL;
+}
+
+bert_loader *bert_loader_new(const bert_dataset *d, const bert_loader_options *options,
+                             bert_error *e) {
+    BERT_DOOR(e);
+    return new_loader(d, options, false, e);
+}
+
+bert_loader *bert_loader_new_endless(const bert_dataset *d, const bert_loader_options *options,
+                                     bert_error *e) {
+    return new_loader(d, options, true, e);
 }
 
 static int64_t *start_of(const bert_column *c) {
@@ -168,12 +180,26 @@ static int set_epoch(bert_loader *l, int64_t epoch, bert_error *e) {
 
 /* ---- A batch */
 
-/* Rows first, first + 1 .. of the order, and where their sequences and tokens begin. */
-static void place_rows(bert_loader *l, int64_t first, int32_t n) {
+/* Rows first, first + 1 .. of an epoch's order; behind the last one comes the next epoch's first. */
+static int choose_rows(bert_loader *l, int64_t epoch, int64_t first, int32_t n, bert_error *e) {
+    for (int32_t i = 0; i < n; i++, first++) {
+        if (first == l->set->rows) {
+            first = 0;
+            epoch++;
+        }
+        int rc = i && first ? BERT_OK : set_epoch(l, epoch, e);
+        if (rc) return rc;
+        l->rows[i] = l->order ? l->order[first] : first;
+    }
+    return BERT_OK;
+}
+
+/* Where their sequences and tokens begin. */
+static void place_rows(bert_loader *l, int32_t n) {
     int32_t sequence = 0;
     l->start[0] = l->row_start[0] = 0;
     for (int32_t i = 0; i < n; i++) {
-        const int64_t row = l->rows[i] = l->order ? l->order[first + i] : first + i;
+        const int64_t row = l->rows[i];
         const int64_t from = bert_shape_unit(&l->shape, BERT_PER_SEQUENCE, row),
                       to = bert_shape_unit(&l->shape, BERT_PER_SEQUENCE, row + 1);
         for (int64_t s = from; s < to; s++, sequence++)
@@ -319,19 +345,13 @@ static int prepare(bert_loader *l, int64_t epoch, int64_t end, bert_batch *b, be
     return BERT_OK;
 }
 
-int bert_loader_get(bert_loader *l, int64_t epoch, int64_t index, bert_batch *out, bert_error *e) {
-    BERT_DOOR(e);
-    if (bert_need(l, "loader", e)) return BERT_EINVAL;
+/* The batch of n rows from place `first` of an epoch's order on. */
+static int gather(bert_loader *l, int64_t epoch, int64_t first, int32_t n, bert_batch *out,
+                  bert_error *e) {
     const bert_dataset *d = l->set;
-    if (epoch < 0 || index < 0 || index >= bert_loader_batches(l))
-        return bert_fail(e, BERT_EINVAL, "batch %lld of %lld", (long long)index,
-                         (long long)bert_loader_batches(l));
-    int rc = set_epoch(l, epoch, e);
+    int rc = choose_rows(l, epoch, first, n, e);
     if (rc) return rc;
-    int64_t first = index * l->options.batch_size;
-    int32_t n = d->rows - first < l->options.batch_size ? (int32_t)(d->rows - first)
-                                                        : l->options.batch_size;
-    place_rows(l, first, n);
+    place_rows(l, n);
     rc = reserve_all(l, n, e);
     if (rc) return rc;
     for (int32_t i = 0; i < n; i++)
@@ -348,5 +368,22 @@ int bert_loader_get(bert_loader *l, int64_t epoch, int64_t index, bert_batch *ou
         .row_sequences = d->group > 1 ? d->group : 0,
         .row_start = l->row_start,
     };
-    return prepare(l, epoch, first + n, out, e);
+    return prepare(l, epoch, first + n < d->rows ? first + n : d->rows, out, e);
+}
+
+int bert_loader_get(bert_loader *l, int64_t epoch, int64_t index, bert_batch *out, bert_error *e) {
+    BERT_DOOR(e);
+    if (bert_need(l, "loader", e)) return BERT_EINVAL;
+    const bert_dataset *d = l->set;
+    if (epoch < 0 || index < 0 || index >= bert_loader_batches(l))
+        return bert_fail(e, BERT_EINVAL, "batch %lld of %lld", (long long)index,
+                         (long long)bert_loader_batches(l));
+    int64_t first = index * l->options.batch_size;
+    int32_t n = d->rows - first < l->options.batch_size ? (int32_t)(d->rows - first)
+                                                        : l->options.batch_size;
+    return gather(l, epoch, first, n, out, e);
+}
+
+int bert_loader_take(bert_loader *l, int64_t place, int32_t n, bert_batch *out, bert_error *e) {
+    return gather(l, place / l->set->rows, place % l->set->rows, n, out, e);
 }

@@ -12,7 +12,7 @@
 enum {
     CONFUSION_LABELS = 1024, /* with more labels the matrix is not kept */
     SCORES_MAX = 1 << 26,    /* numbers that ranking metrics may keep: 2 x 512 MB */
-    NAMES_MAX = 32
+    NAMES_MAX = BERT_METRICS_MAX
 };
 
 typedef enum { BINARY, MICRO, MACRO, WEIGHTED } average;
@@ -202,13 +202,20 @@ static const metric table[] = {
 enum { TABLE = sizeof table / sizeof *table };
 _Static_assert((int)TABLE < (int)NAMES_MAX, "room for every metric and the loss");
 
+static bool ends_with(const char *name, const char *end) {
+    const size_t n = strlen(name), k = strlen(end);
+    return n >= k && !strcmp(name + n - k, end);
+}
+
 bool bert_metric_greater_is_better(const char *name) {
     if (!strncmp(name, "eval_", 5)) name += 5;
     for (int i = 0; i < TABLE; i++)
         if (!strcmp(table[i].name, name)) return !table[i].lower_is_better;
-    size_t n = strlen(name);
-    if (!strcmp(name, "perplexity")) return false; /* a loss by another name */
-    return n < 4 || strcmp(name + n - 4, "loss");
+    /* Of one of several tasks "sst2_loss"; perplexity is a loss by another name. */
+    if (ends_with(name, "perplexity") || ends_with(name, "loss")) return false;
+    for (int i = 0; i < TABLE; i++)
+        if (table[i].lower_is_better && ends_with(name, table[i].name)) return false;
+    return true;
 }
 
 static bool fits(const metric *row, bert_problem problem, int32_t num_labels) {

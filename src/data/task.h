@@ -32,6 +32,9 @@
 
 typedef struct bert_dataset_builder bert_dataset_builder;
 
+/* Names of a set of metrics. */
+enum { BERT_METRICS_MAX = 512 };
+
 /* Metrics of a task that are not counts of classes: kept in a state of so many bytes, zeroed. */
 typedef struct {
     const char *const *names; /* of the results, ended by NULL */

@@ -141,6 +141,11 @@ static int find_recipe(bert_model *m, const bert_model_options *o, bert_error *e
         strcmp(saved, BERT_RECIPE_HEAD))
         return 0;
     m->recipe = saved_recipe(m, &why);
+    if (m->recipe && m->task && bert_recipe_task_at(m->recipe, 0)) {
+        bert_recipe *all = m->recipe;
+        m->recipe = bert_recipe_share(bert_recipe_of_task(all, m->task, &why));
+        bert_recipe_free(all);
+    }
     if (m->recipe) return 0;
     const bool needed = !o->head || !strcmp(o->head, BERT_RECIPE_HEAD);
     return needed ? bert_fail(e, why.code, "%s", why.message)

@@ -117,12 +117,6 @@ static int save_sentence(const bert_model *m, const char *directory, bert_error 
     return rc;
 }
 
-int bert_model_copy_files(const bert_model *m, const char *directory, bert_error *e) {
-    int rc = copy_tokenizer(m, directory, e);
-    if (!rc) rc = copy_list(m, "", other_files, directory, e);
-    return rc ? rc : save_sentence(m, directory, e);
-}
-
 static int save_config(const bert_model *m, const char *directory, bert_error *e) {
     char *path = bert_path_join(directory, "config.json");
     if (!path) return bert_fail_memory(e, strlen(directory));
@@ -145,15 +139,30 @@ static int save_config(const bert_model *m, const char *directory, bert_error *e
     return rc;
 }
 
-/* What a head of a recipe is made of. */
-static int save_recipe(const bert_model *m, const char *directory, bert_error *e) {
+/* The text of the recipe that a head is made of, or NULL: of a task that is saved with others, that
+ * of all. */
+static const char *recipe_text(const bert_model *m, bool alone) {
     const bert_recipe *r = m->recipe;
-    if (!r || m->head.context != r) return 0;
+    if (!r || m->head.context != r) return NULL;
+    return alone && r->alone ? r->alone : r->text;
+}
+
+static int save_recipe(const bert_model *m, const char *directory, bert_error *e) {
+    const char *text = recipe_text(m, true);
+    for (int i = 0; i < m->task_count && !text; i++) text = recipe_text(m->tasks[i], false);
+    if (!text) return 0;
     char *path = bert_path_join(directory, BERT_RECIPE_FILE);
-    int rc = path ? bert_write_file(path, r->text, strlen(r->text), e)
+    int rc = path ? bert_write_file(path, text, strlen(text), e)
                   : bert_fail_memory(e, strlen(directory));
     free(path);
     return rc;
+}
+
+int bert_model_copy_files(const bert_model *m, const char *directory, bert_error *e) {
+    int rc = copy_tokenizer(m, directory, e);
+    if (!rc) rc = copy_list(m, "", other_files, directory, e);
+    if (!rc && m->task) rc = save_recipe(m, directory, e);
+    return rc ? rc : save_sentence(m, directory, e);
 }
 
 static int save_weights(const bert_model *m, const char *directory, bert_param_filter *keep,

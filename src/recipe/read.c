@@ -14,6 +14,7 @@ typedef struct {
     bert_recipe_task *t;
     bert_recipe_view *view; /* that is being read */
     bert_error *e;
+    const bert_json_place *base; /* the object that it is said in; NULL: the whole */
 } reading;
 
 typedef struct {
@@ -160,7 +161,7 @@ static int read_inputs(const reading *r, const json_t *v, const bert_json_place 
     r->t->views = (int)n;
     for (size_t i = 0; i < n; i++) {
         const bert_json_place place = {at, NULL, i};
-        const reading one = {r->r, r->t, &r->t->view[i], r->e};
+        const reading one = {r->r, r->t, &r->t->view[i], r->e, r->base};
         int rc = json_is_array(v) ? read_view(&one, json_array_get(v, i), &place)
                                   : read_view(&one, v, at);
         if (rc) return rc;
@@ -336,8 +337,23 @@ static int read_metric(const reading *r, const json_t *v, const bert_json_place 
 
 /* ---- All of it. `encoder` is of the whole recipe, the other keys are of a task. */
 
+static int read_sampling(const reading *r, const json_t *v, const bert_json_place *at) {
+    return bert_recipe_read_sampling(r->r, v, at, r->e);
+}
+static int read_batches(const reading *r, const json_t *v, const bert_json_place *at) {
+    return bert_recipe_read_batches(r->r, v, at, r->e);
+}
+/* Once the rest is known, which they inherit. */
+static int leave(const reading *r, const json_t *v, const bert_json_place *at) {
+    (void)r, (void)v, (void)at;
+    return 0;
+}
+
 static const key_row keys[] = {
     {"encoder", read_encoder},
+    {"tasks", leave},
+    {"sampling", read_sampling},
+    {"batches", read_batches},
     {"inputs", read_inputs},
     {"pooling", read_pooling},
     {"combine", read_combine},
@@ -352,12 +368,13 @@ static const key_row keys[] = {
     {"metric", read_metric},
     {NULL, NULL},
 };
+enum { WHOLE_KEYS = 4 };
 
 /* What the keys say together. */
 static int check_views(const reading *r) {
     const bert_recipe_task *t = r->t;
-    const bert_json_place combine = {NULL, "combine", 0}, inputs = {NULL, "inputs", 0},
-                          range = {NULL, "image_range", 0};
+    const bert_json_place combine = {r->base, "combine", 0}, inputs = {r->base, "inputs", 0},
+                          range = {r->base, "image_range", 0};
     if (t->views > 1 && t->combine == BERT_COMBINE_NONE)
         return bert_recipe_fail(r->r, &inputs, r->e,
                                 "%d views, and \"combine\" does not say how they become one: it is "
@@ -373,11 +390,11 @@ static int check_views(const reading *r) {
 
 static int check_outputs(const reading *r) {
     const bert_recipe_task *t = r->t;
-    const bert_json_place head = {NULL, "head", 0}, label = {NULL, "label", 0};
+    const bert_json_place head = {r->base, "head", 0}, label = {r->base, "label", 0};
     const int32_t out = bert_recipe_outputs(t);
     const char *problem = t->problem_type ? t->problem_type : "";
     if (!t->layers)
-        return bert_recipe_fail(r->r, NULL, r->e,
+        return bert_recipe_fail(r->r, r->base, r->e,
                                 "\"head\" is missing: [{\"dropout\": 0.1}, {\"linear\": 2}]");
     if (out > 1 && !strcmp(problem, "regression"))
         return bert_recipe_fail(r->r, &head, r->e,
@@ -411,14 +428,49 @@ static int settle_label(const reading *r) {
     return 0;
 }
 
+/* Where nothing is said, and what is said together. */
+static int settle(const reading *r) {
+    bert_recipe_task *t = r->t;
+    if (!t->poolings) t->pooling[t->poolings++] = BERT_POOLING_CLS;
+    int rc = check_views(r);
+    if (!rc) rc = check_outputs(r);
+    return rc ? rc : settle_label(r);
+}
+
 int bert_recipe_read(bert_recipe *r, bert_error *e) {
-    const reading all = {r, &r->task, NULL, e};
+    const reading all = {r, &r->task, NULL, e, NULL};
+    const bert_json_place tasks = {NULL, "tasks", 0};
     if (!json_is_object(r->json)) return fail_type(&all, NULL, "an object", r->json);
     r->task.prefix = "classifier";
-    r->task.loss_weight = 1;
+    r->task.loss_weight = r->loss_weight = 1;
     int rc = read_keys(&all, r->json, NULL, keys);
-    if (!rc && !r->task.poolings) r->task.pooling[r->task.poolings++] = BERT_POOLING_CLS;
-    if (!rc) rc = check_views(&all);
-    if (!rc) rc = check_outputs(&all);
-    return rc ? rc : settle_label(&all);
+    const json_t *list = json_object_get(r->json, "tasks");
+    if (rc) return rc;
+    if (list && !json_is_null(list)) return bert_recipe_read_tasks(r, list, &tasks, e);
+    if (*r->temperature || *r->weights || r->batches)
+        return bert_recipe_fail(
+            r, NULL, e, "\"sampling\" and \"batches\" are of \"tasks\", and there are none");
+    return settle(&all);
+}
+
+/* The keys of the whole that are of a task, then its own, which count instead. */
+int bert_recipe_read_task(bert_recipe *t, const json_t *own, const bert_json_place *at,
+                          bert_error *e) {
+    const reading one = {t, &t->task, NULL, e, at};
+    if (!json_is_object(own)) return fail_type(&one, at, "an object", own);
+    t->task.prefix = "classifier";
+    t->task.loss_weight = 1;
+    json_t *above = json_copy(t->json);
+    if (!above) return bert_fail_memory(e, sizeof *t);
+    for (int i = 0; i < WHOLE_KEYS; i++) json_object_del(above, keys[i].name);
+    int rc = read_keys(&one, above, NULL, keys + WHOLE_KEYS);
+    if (!rc) rc = read_keys(&one, own, at, keys + WHOLE_KEYS);
+    if (!rc && json_object_update(above, (json_t *)(uintptr_t)own))
+        rc = bert_fail_memory(e, sizeof *t);
+    if (!rc) rc = settle(&one);
+    t->loss_weight = t->task.loss_weight;
+    t->task.loss_weight = 1; /* the trainer's */
+    if (!rc) t->alone = json_dumps(above, JSON_INDENT(2));
+    json_decref(above);
+    return rc || t->alone ? rc : bert_fail_memory(e, sizeof *t);
 }

@@ -8,6 +8,18 @@
 
 enum { MOST_BYTES = 1 << 20 };
 
+void bert_recipe_make_head(bert_recipe *r) {
+    r->head = bert_recipe_head_row;
+    r->head.context = r;
+    r->head.views = r->task.views;
+    r->head.first_token = true;
+    for (int i = 0; i < r->task.poolings; i++) {
+        const bert_pooling p = r->task.pooling[i];
+        r->head.pooler |= p == BERT_POOLING_POOLER;
+        r->head.first_token &= p == BERT_POOLING_POOLER || p == BERT_POOLING_CLS;
+    }
+}
+
 /* Takes the text. */
 static bert_recipe *make(const char *where, char *text, size_t bytes, bert_error *e) {
     bert_recipe *r = calloc(1, sizeof *r);
@@ -22,15 +34,7 @@ static bert_recipe *make(const char *where, char *text, size_t bytes, bert_error
     if (!r->where) bert_fail_memory(e, strlen(where));
     if (r->where) r->json = bert_json_parse_exact(text, bytes, where, e);
     if (r->json && !bert_recipe_read(r, e)) {
-        r->head = bert_recipe_head_row;
-        r->head.context = r;
-        r->head.views = r->task.views;
-        r->head.first_token = true;
-        for (int i = 0; i < r->task.poolings; i++) {
-            const bert_pooling p = r->task.pooling[i];
-            r->head.pooler |= p == BERT_POOLING_POOLER;
-            r->head.first_token &= p == BERT_POOLING_POOLER || p == BERT_POOLING_CLS;
-        }
+        bert_recipe_make_head(r);
         return r;
     }
     bert_recipe_free(r);
@@ -65,6 +69,9 @@ bert_recipe *bert_recipe_share(const bert_recipe *r) {
 
 void bert_recipe_free(bert_recipe *r) {
     if (!r || --r->users > 0) return;
+    for (int i = 0; i < r->task_count; i++) bert_recipe_free(r->tasks[i]);
+    free(r->name);
+    free(r->alone);
     free(r->task.label);
     free(r->task.train_file);
     free(r->task.validation_file);
@@ -118,9 +125,15 @@ const char *bert_recipe_value(const bert_recipe *r, const char *key) {
     const bert_recipe_task *t = &r->task;
     const struct {
         const char *key, *value;
-    } values[] = {{"label", t->label},           {"problem_type", t->problem_type},
-                  {"train_file", t->train_file}, {"validation_file", t->validation_file},
-                  {"metric", t->metric},         {"image_range", t->ranged ? r->range_text : NULL}};
+    } values[] = {{"label", t->label},
+                  {"problem_type", t->problem_type},
+                  {"train_file", t->train_file},
+                  {"validation_file", t->validation_file},
+                  {"metric", t->metric},
+                  {"image_range", t->ranged ? r->range_text : NULL},
+                  {"task_temperature", *r->temperature ? r->temperature : NULL},
+                  {"task_weights", *r->weights ? r->weights : NULL},
+                  {"task_batches", r->batches}};
     for (size_t i = 0; i < sizeof values / sizeof *values; i++)
         if (!strcmp(values[i].key, key)) return values[i].value;
     return NULL;
@@ -133,7 +146,7 @@ int bert_recipe_poolings(const bert_recipe *r, bert_pooling list[BERT_MAX_POOLIN
 }
 
 const bert_head *bert_recipe_head(const bert_recipe *r) {
-    return r ? &r->head : NULL;
+    return r && !r->task_count ? &r->head : NULL;
 }
 
 bert_scores bert_recipe_scores(const bert_recipe *r, bert_scores asked) {

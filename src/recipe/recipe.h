@@ -70,10 +70,19 @@ typedef struct {
     const char *metric;
 } bert_recipe_task;
 
+enum { BERT_RECIPE_TASKS = 64 };
+
 struct bert_recipe {
     atomic_int users;
-    char *where; /* the file, for messages */
-    char *text;  /* as it was read */
+    bert_recipe *tasks[BERT_RECIPE_TASKS]; /* [task_count] each with a name */
+    int task_count;
+    char *name;  /* of a task, or NULL */
+    char *alone; /* of a task: the recipe that it would be without the others */
+    double loss_weight;
+    char temperature[40], weights[1024]; /* "": nothing is said */
+    const char *batches;                 /* or NULL */
+    char *where;                         /* the file, for messages */
+    char *text;                          /* as it was read */
     json_t *json;
     const char *encoder;
     char *config; /* keys of config.json, as JSON; NULL: none */
@@ -89,6 +98,18 @@ int bert_recipe_fail(const bert_recipe *r, const bert_json_place *at, bert_error
                      const char *format, ...) __attribute__((format(printf, 4, 5)));
 /* r->json into the rest of it: read.c. */
 int bert_recipe_read(bert_recipe *r, bert_error *e);
+/* The recipe of a task: r's keys, and over them those of the object at that place: read.c. */
+int bert_recipe_read_task(bert_recipe *t, const json_t *own, const bert_json_place *at,
+                          bert_error *e);
+/* tasks.c: what "tasks", "sampling" and "batches" say. */
+int bert_recipe_read_tasks(bert_recipe *r, const json_t *tasks, const bert_json_place *at,
+                           bert_error *e);
+int bert_recipe_read_sampling(bert_recipe *r, const json_t *v, const bert_json_place *at,
+                              bert_error *e);
+int bert_recipe_read_batches(bert_recipe *r, const json_t *v, const bert_json_place *at,
+                             bert_error *e);
+/* recipe.c: its head follows from its task. */
+void bert_recipe_make_head(bert_recipe *r);
 /* The items of a head: layers.c. */
 int bert_recipe_read_head(const bert_recipe *r, bert_recipe_task *t, const json_t *list,
                           const bert_json_place *at, bert_error *e);

@@ -40,7 +40,7 @@ static int put_front_matter(const bert_trainer *t, bert_writer *w, const char *n
     if (!rc) rc = put_yaml(w, base, e);
     if (!rc)
         rc = bert_writer_printf(w, e, "\ntags:\n- generated_from_trainer\npipeline_tag: %s\n",
-                                t->train->task->pipeline);
+                                t->tasks[0].train->task->pipeline);
     const char *key;
     const json_t *value;
     bool first = true;
@@ -57,7 +57,7 @@ static int put_front_matter(const bert_trainer *t, bert_writer *w, const char *n
                                 "\n  results:\n  - task:\n      type: %s\n"
                                 "    dataset:\n      name: validation\n      type: validation\n"
                                 "    metrics:\n",
-                                t->train->task->pipeline);
+                                t->tasks[0].train->task->pipeline);
     json_object_foreach((json_t *)(uintptr_t)evaluation, key, value) {
         if (rc || !bert_log_is_metric(key) || !strcmp(key, "eval_loss") || !json_is_number(value))
             continue;
@@ -67,29 +67,53 @@ static int put_front_matter(const bert_trainer *t, bert_writer *w, const char *n
     return rc ? rc : bert_writer_printf(w, e, "---\n\n# %s\n\n", name);
 }
 
-static int put_labels(const bert_trainer *t, bert_writer *w, const char *base, bert_error *e) {
-    const bool rows = t->train->task->labels == BERT_LABELLED_ROWS;
-    int rc = bert_writer_printf(w, e, "%s trained for %s.\n", base,
-                                rows ? bert_dataset_problem_type(t->train) : t->train->task->name);
-    if (rc || !t->train->task->labels) return rc;
-    rc = bert_writer_printf(w, e, "\n## Labels\n\n| id | label | training %s |\n|---|---|---|\n",
-                            rows ? "rows" : "tokens");
-    for (int32_t i = 0; i < bert_dataset_num_labels(t->train) && !rc; i++) {
+/* What a task is called in headings: ": sst2", or nothing. */
+static int put_name(const bert_trainer *t, const bert_trained *k, bert_writer *w, bert_error *e) {
+    return t->named ? bert_writer_printf(w, e, ": %s", k->name) : BERT_OK;
+}
+
+static int put_labels(const bert_trainer *t, const bert_trained *k, bert_writer *w, bert_error *e) {
+    const bool rows = k->train->task->labels == BERT_LABELLED_ROWS;
+    if (!k->train->task->labels) return BERT_OK;
+    int rc = bert_writer_printf(w, e, "\n## Labels");
+    if (!rc) rc = put_name(t, k, w, e);
+    if (!rc)
+        rc = bert_writer_printf(w, e, "\n\n| id | label | training %s |\n|---|---|---|\n",
+                                rows ? "rows" : "tokens");
+    for (int32_t i = 0; i < bert_dataset_num_labels(k->train) && !rc; i++) {
         rc = bert_writer_printf(w, e, "| %d | ", (int)i);
-        if (!rc) rc = put_cell(w, bert_dataset_label(t->train, i), e);
+        if (!rc) rc = put_cell(w, bert_dataset_label(k->train, i), e);
         if (!rc)
             rc = bert_writer_printf(w, e, " | %lld |\n",
-                                    (long long)bert_dataset_label_rows(t->train, i));
+                                    (long long)bert_dataset_label_rows(k->train, i));
     }
     return rc;
 }
 
-/* How the training file was read. */
-static int put_data(const bert_trainer *t, bert_writer *w, bert_error *e) {
+/* "minilm trained for regression.", or for several tasks, each with its labels. */
+static int put_purpose(const bert_trainer *t, bert_writer *w, const char *base, bert_error *e) {
+    int rc = bert_writer_printf(w, e, "%s trained for ", base);
+    for (int32_t i = 0; i < t->task_count && !rc; i++) {
+        const bert_dataset *d = t->tasks[i].train;
+        const bool rows = d->task->labels == BERT_LABELLED_ROWS;
+        rc = bert_writer_printf(w, e, "%s%s%s%s", i ? ", " : "", t->tasks[i].name,
+                                t->named ? ": " : "",
+                                rows ? bert_dataset_problem_type(d) : d->task->name);
+    }
+    if (!rc) rc = bert_writer_printf(w, e, ".\n");
+    for (int32_t i = 0; i < t->task_count && !rc; i++) rc = put_labels(t, &t->tasks[i], w, e);
+    return rc;
+}
+
+/* How a training file was read. */
+static int put_data(const bert_trainer *t, const bert_trained *k, bert_writer *w, bert_error *e) {
     const char *line;
     int rc = BERT_OK;
-    for (int i = 0; !rc && (line = bert_dataset_note(t->train, i)); i++) {
-        rc = bert_writer_printf(w, e, "%s- ", i ? "" : "\n## Training data\n\n");
+    if (!bert_dataset_note(k->train, 0)) return rc;
+    rc = bert_writer_printf(w, e, "\n## Training data");
+    if (!rc) rc = put_name(t, k, w, e);
+    for (int i = 0; !rc && (line = bert_dataset_note(k->train, i)); i++) {
+        rc = bert_writer_printf(w, e, "%s- ", i ? "" : "\n\n");
         if (!rc) rc = put_cell(w, line, e);
         if (!rc) rc = bert_writer_printf(w, e, "\n");
     }
@@ -112,7 +136,7 @@ static int put_results(const bert_trainer *t, bert_writer *w, const json_t *eval
                  : bert_writer_printf(w, e, "| %s | undefined |\n", key + 5);
         of_one |= bert_metrics_of_positive(t->metrics, key + 5);
     }
-    const char *class = bert_dataset_positive_label(t->train);
+    const char *class = bert_dataset_positive_label(t->tasks[0].train);
     if (rc || !of_one || !class) return rc;
     rc = bert_writer_printf(w, e, "\nprecision, recall, f1 and roc_auc are of the class ");
     if (!rc) rc = put_cell(w, class, e);
@@ -142,7 +166,7 @@ static int put_arguments(const bert_trainer *t, bert_writer *w, bert_error *e) {
     return bert_writer_printf(w, e,
                               "\nAdamW on %lld rows, %lld steps, %lld tokens; bert %s, float32 "
                               "weights.\n",
-                              (long long)bert_dataset_size(t->train), (long long)t->run.global_step,
+                              (long long)bert_trainer_epoch_rows(t), (long long)t->run.global_step,
                               (long long)t->run.tokens, bert_version());
 }
 
@@ -201,8 +225,8 @@ static bool is_of_somebody(const char *path) {
 
 /* What the head is, where transformers has none like it. */
 static int put_recipe(const bert_trainer *t, bert_writer *w, bert_error *e) {
-    const char *json = bert_recipe_json(bert_model_recipe(t->model));
-    if (!json || strcmp(bert_model_head(t->model), "recipe")) return BERT_OK;
+    const char *json = bert_recipe_json(bert_model_recipe(t->tasks[0].model));
+    if (!json || strcmp(bert_model_head(t->tasks[0].model), "recipe")) return BERT_OK;
     return bert_writer_printf(w, e,
                               "\n## Head\n\nrecipe.json; transformers' AutoModel loads the "
                               "encoder under it.\n\n```json\n%s%s```\n",
@@ -215,11 +239,11 @@ static int put_card(const bert_trainer *t, bert_writer *w, const char *directory
          *base = bert_directory_name(bert_model_path(t->model));
     int rc = name && base ? BERT_OK : bert_fail_memory(e, strlen(directory));
     if (!rc) rc = put_front_matter(t, w, name, base, evaluation, e);
-    if (!rc) rc = put_labels(t, w, base, e);
+    if (!rc) rc = put_purpose(t, w, base, e);
     if (!rc) rc = put_recipe(t, w, e);
     free(name);
     free(base);
-    if (!rc) rc = put_data(t, w, e);
+    for (int32_t i = 0; i < t->task_count && !rc; i++) rc = put_data(t, &t->tasks[i], w, e);
     if (!rc) rc = put_results(t, w, evaluation, e);
     if (!rc) rc = put_arguments(t, w, e);
     return rc ? rc : put_history(t, w, e);

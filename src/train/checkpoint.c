@@ -62,8 +62,46 @@ static const char *const order_keys[] = {
 };
 enum { ORDER_KEYS = sizeof order_keys / sizeof *order_keys };
 
+/* And of where tasks take turns, or share batches. */
+static const char *const task_order_keys[] = {"task_temperature", "task_weights", "task_batches"};
+enum { TASK_ORDER_KEYS = sizeof task_order_keys / sizeof *task_order_keys };
+
 static json_t *number(double v) {
     return isfinite(v) ? json_real(v) : json_null();
+}
+
+static void put_arguments(const bert_trainer *t, json_t *order, const char *const *keys, int n) {
+    for (int i = 0; i < n; i++) {
+        char text[1024];
+        bert_training_get(&t->args, keys[i], text, sizeof text);
+        json_object_set_new(order, keys[i], json_string(text));
+    }
+}
+
+/* Where a task is in its data, in batches or rows of it: it follows from global_step, and says so. */
+static int64_t cursor_of(const bert_trainer *t, int64_t global_step, int32_t task) {
+    const int64_t batch = global_step % t->steps_per_epoch * t->step_batches;
+    return bert_mixture_cursor(t->mixture, global_step / t->steps_per_epoch, batch, task,
+                               &(bert_error){0});
+}
+
+/* What the run is for each task, by their names. */
+static json_t *tasks_json(const bert_trainer *t) {
+    json_t *tasks = json_object();
+    for (int32_t i = 0; i < t->task_count; i++) {
+        const bert_trained *k = &t->tasks[i];
+        json_t *task =
+            json_pack("{s:I, s:I, s:o, s:s, s:o, s:I, s:o, s:I}", "rows",
+                      (json_int_t)bert_dataset_size(k->train), "cursor",
+                      (json_int_t)cursor_of(t, t->run.global_step, i), "loss_weight",
+                      number(k->loss_weight), "best_name", k->best_name, "best_metric",
+                      number(k->best_metric), "best_step", (json_int_t)k->best_step, "log_loss",
+                      number(k->log_loss), "log_steps", (json_int_t)k->log_steps);
+        if (task)
+            json_object_set_new(task, "best_model_checkpoint", json_string(k->best_checkpoint));
+        json_object_set_new(tasks, k->name, task);
+    }
+    return tasks;
 }
 
 static json_t *run_json(const bert_trainer *t) {
@@ -74,12 +112,10 @@ static json_t *run_json(const bert_trainer *t) {
                             run_keys[i].whole ? json_integer(*(const int64_t *)at)
                                               : number(*(const double *)at));
     }
-    for (int i = 0; i < ORDER_KEYS; i++) {
-        char text[64];
-        bert_training_get(&t->args, order_keys[i], text, sizeof text);
-        json_object_set_new(order, order_keys[i], json_string(text));
-    }
-    json_object_set_new(order, "rows", json_integer(bert_dataset_size(t->train)));
+    put_arguments(t, order, order_keys, ORDER_KEYS);
+    if (t->named) put_arguments(t, order, task_order_keys, TASK_ORDER_KEYS);
+    json_object_set_new(order, "rows", json_integer((json_int_t)bert_trainer_epoch_rows(t)));
+    if (t->named) json_object_set_new(run, "tasks", tasks_json(t));
     json_object_set_new(run, "best_name", json_string(t->best_name));
     json_object_set_new(run, "stopping_name", json_string(t->stopping_name));
     json_object_set_new(run, "due", json_integer(t->run.due));
@@ -127,10 +163,17 @@ static json_t *state_json(const bert_trainer *t) {
 }
 
 /* Every key is there, unless memory was out on the way. */
-static bool complete(const json_t *state) {
-    const json_t *run = json_object_get(json_object_get(state, CALLBACKS), RUN);
-    return json_object_size(state) == 20 && json_object_size(run) == RUN_KEYS + 4 &&
-           json_object_size(json_object_get(run, "order")) == ORDER_KEYS + 1;
+static bool complete(const bert_trainer *t, const json_t *state) {
+    const json_t *run = json_object_get(json_object_get(state, CALLBACKS), RUN), *task;
+    json_t *tasks = json_object_get(run, "tasks");
+    const char *name;
+    const size_t named = t->named ? 1 : 0;
+    bool whole = json_object_size(tasks) == named * (size_t)t->task_count;
+    json_object_foreach(tasks, name, task) whole &= json_object_size(task) == 9;
+    return whole && json_object_size(state) == 20 &&
+           json_object_size(run) == RUN_KEYS + 4 + named &&
+           json_object_size(json_object_get(run, "order")) ==
+               ORDER_KEYS + 1 + named * TASK_ORDER_KEYS;
 }
 
 static int save_json(const json_t *json, const char *directory, const char *name, bert_error *e) {
@@ -176,8 +219,8 @@ static int save_args(const bert_trainer *t, const char *directory, bert_error *e
 
 static int save_state(const bert_trainer *t, const char *directory, bert_error *e) {
     json_t *state = state_json(t);
-    int rc = complete(state) ? save_json(state, directory, "trainer_state.json", e)
-                             : bert_fail_memory(e, 1);
+    int rc = complete(t, state) ? save_json(state, directory, "trainer_state.json", e)
+                                : bert_fail_memory(e, 1);
     json_decref(state);
     return rc ? rc : save_args(t, directory, e);
 }
@@ -304,6 +347,14 @@ char *bert_checkpoint_latest(const char *output_dir) {
     return path;
 }
 
+/* The best weights of all, or of a task. */
+static bool is_best(const bert_trainer *t, const char *path) {
+    bool best = !strcmp(path, t->best_checkpoint);
+    for (int32_t i = 0; i < t->task_count && t->named; i++)
+        best |= !strcmp(path, t->tasks[i].best_checkpoint);
+    return best;
+}
+
 /* Removes the oldest beyond save_total_limit: never the best, never the one just written. */
 static int rotate(bert_trainer *t, bert_error *e) {
     const char *dir = t->args.output_dir;
@@ -312,7 +363,7 @@ static int rotate(bert_trainer *t, bert_error *e) {
     for (int64_t step = -1; limit && count > limit && (step = next_step(dir, step)) >= 0;) {
         char path[1200];
         path_of(path, sizeof path, dir, step);
-        if (!strcmp(path, t->best_checkpoint) || !strcmp(path, t->checkpoint)) continue;
+        if (is_best(t, path) || !strcmp(path, t->checkpoint)) continue;
         int rc = bert_directory_remove(path, e);
         if (rc) return rc;
         count--;
@@ -334,17 +385,28 @@ static int write_checkpoint(bert_trainer *t, const char *path, bert_error *e) {
     return rc;
 }
 
+/* Notes the checkpoint of this step as that of the best weights of whom they are; "": it failed. */
+static void note_best(bert_trainer *t, const char *path) {
+    if (!isnan(t->run.best_metric) && t->run.best_step == t->run.global_step)
+        snprintf(t->best_checkpoint, sizeof t->best_checkpoint, "%s", path);
+    for (int32_t i = 0; i < t->task_count; i++) {
+        bert_trained *k = &t->tasks[i];
+        if (!isnan(k->best_metric) && k->best_step == t->run.global_step)
+            snprintf(k->best_checkpoint, sizeof k->best_checkpoint, "%s", path);
+    }
+}
+
 int bert_checkpoint_save(bert_trainer *t, bert_error *e) {
     const char *dir = t->args.output_dir;
     if (!*dir) return BERT_OK;
     char path[1200], best[1200];
     path_of(path, sizeof path, dir, t->run.global_step);
     memcpy(best, t->best_checkpoint, sizeof best);
-    if (!isnan(t->run.best_metric) && t->run.best_step == t->run.global_step)
-        memcpy(t->best_checkpoint, path, sizeof path);
+    note_best(t, path);
     int rc = bert_trainer_writes(t) ? write_checkpoint(t, path, e) : BERT_OK;
     rc = bert_group_agree(t->group, rc, e);
     if (rc) {
+        note_best(t, "");
         memcpy(t->best_checkpoint, best, sizeof best);
         return rc;
     }
@@ -442,23 +504,80 @@ static int read_run(bert_trainer *t, const json_t *run, const char *where, bert_
     return BERT_OK;
 }
 
-static int check_order(const bert_trainer *t, const json_t *order, const char *where,
-                       bert_error *e) {
-    for (int i = 0; i < ORDER_KEYS; i++) {
-        const char *was = json_string_value(json_object_get(order, order_keys[i]));
-        char now[64];
-        bert_training_get(&t->args, order_keys[i], now, sizeof now);
+static int check_arguments(const bert_trainer *t, const json_t *order, const char *const *keys,
+                           int n, const char *where, bert_error *e) {
+    for (int i = 0; i < n; i++) {
+        const char *was = json_string_value(json_object_get(order, keys[i]));
+        char now[1024];
+        bert_training_get(&t->args, keys[i], now, sizeof now);
         if (!was || strcmp(was, now))
             return bert_fail(e, BERT_EINVAL,
                              "%s: %s was %s and is %s now: the run would not be the same", where,
-                             order_keys[i], was ? was : "not there", now);
+                             keys[i], was ? was : "not there", now);
     }
+    return BERT_OK;
+}
+
+static int check_order(const bert_trainer *t, const json_t *order, const char *where,
+                       bert_error *e) {
+    int rc = check_arguments(t, order, order_keys, ORDER_KEYS, where, e);
+    if (!rc && t->named) rc = check_arguments(t, order, task_order_keys, TASK_ORDER_KEYS, where, e);
+    if (rc) return rc;
     json_int_t rows = json_integer_value(json_object_get(order, "rows"));
-    if (rows != bert_dataset_size(t->train))
+    const json_int_t now = (json_int_t)bert_trainer_epoch_rows(t);
+    if (rows != now)
         return bert_fail(e, BERT_EINVAL,
                          "%s: the run began with %lld rows of training data, not %lld", where,
-                         (long long)rows, (long long)bert_dataset_size(t->train));
+                         (long long)rows, (long long)now);
     return BERT_OK;
+}
+
+/* The best weights of a task, in output_dir wherever that is now. */
+static void find_best(const bert_trainer *t, int64_t step, const char *was, char out[1200]) {
+    char here[1200]; /* output_dir may have been moved since, copied, or be spelled otherwise */
+    path_of(here, sizeof here, t->args.output_dir, step);
+    snprintf(out, 1200, "%s", was ? was : "");
+    if (was && *was && (!access(here, F_OK) || access(was, F_OK))) memcpy(out, here, sizeof here);
+}
+
+static int read_task(bert_trainer *t, int32_t i, const json_t *task, const char *where,
+                     bert_error *e) {
+    bert_trained *k = &t->tasks[i];
+    double weight, best, loss;
+    json_int_t rows, cursor, step, steps;
+    const char *name, *checkpoint;
+    const json_t *metric = json_object_get(task, "best_metric");
+    if (!task || json_unpack((json_t *)(uintptr_t)task, "{s:I, s:I, s:F, s:s, s:I, s:F, s:I, s:s}",
+                             "rows", &rows, "cursor", &cursor, "loss_weight", &weight, "best_name",
+                             &name, "best_step", &step, "log_loss", &loss, "log_steps", &steps,
+                             "best_model_checkpoint", &checkpoint))
+        return bert_fail(e, BERT_EFORMAT, "%s: run.tasks: there is no task %s, or it is not whole",
+                         where, k->name);
+    best = json_is_number(metric) ? json_number_value(metric) : (double)NAN;
+    if (rows != bert_dataset_size(k->train) || cursor != cursor_of(t, t->run.global_step, i))
+        return bert_fail(e, BERT_EINVAL,
+                         "%s: the run began with %lld rows of task %s, not %lld, or took them in "
+                         "another order",
+                         where, (long long)rows, k->name, (long long)bert_dataset_size(k->train));
+    k->log_loss = loss;
+    k->log_steps = steps;
+    if (strcmp(name, k->best_name)) return BERT_OK; /* by another metric: it begins anew */
+    k->best_metric = best;
+    k->best_step = step;
+    find_best(t, step, checkpoint, k->best_checkpoint);
+    return BERT_OK;
+}
+
+static int read_tasks(bert_trainer *t, const json_t *run, const char *where, bert_error *e) {
+    const json_t *tasks = json_object_get(run, "tasks");
+    if ((tasks != NULL) != t->named ||
+        (t->named && json_object_size(tasks) != (size_t)t->task_count))
+        return bert_fail(e, BERT_EINVAL, "%s: the run was one of %d tasks, not %d", where,
+                         tasks ? (int)json_object_size(tasks) : 1, (int)t->task_count);
+    int rc = BERT_OK;
+    for (int32_t i = 0; i < t->task_count && t->named && !rc; i++)
+        rc = read_task(t, i, json_object_get(tasks, t->tasks[i].name), where, e);
+    return rc;
 }
 
 /* Whether a metric of the run is the one that it was; of older checkpoints, yes. */
@@ -509,13 +628,11 @@ static int read_state(bert_trainer *t, const json_t *state, const char *where, b
         return bert_fail(e, BERT_EFORMAT, "%s: is not of a run of this trainer", where);
     int rc = check_order(t, json_object_get(run, "order"), where, e);
     if (!rc) rc = read_run(t, run, where, e);
+    if (!rc) rc = read_tasks(t, run, where, e);
     if (rc) return rc;
-    const char *best = json_string_value(json_object_get(state, "best_model_checkpoint"));
-    snprintf(t->best_checkpoint, sizeof t->best_checkpoint, "%s", best ? best : "");
-    char here[1200]; /* output_dir may have been moved since, copied, or be spelled otherwise */
-    path_of(here, sizeof here, t->args.output_dir, t->run.best_step);
-    if (best && (!access(here, F_OK) || access(best, F_OK)))
-        memcpy(t->best_checkpoint, here, sizeof here);
+    find_best(t, t->run.best_step,
+              json_string_value(json_object_get(state, "best_model_checkpoint")),
+              t->best_checkpoint);
     json_array_clear(t->log_history);
     if (json_array_extend(t->log_history, history)) return bert_fail_memory(e, 1);
     if (!is_same(run, "best_name", t->best_name)) choose_best_anew(t);

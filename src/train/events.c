@@ -34,6 +34,15 @@ void bert_trainer_emit(bert_trainer *t, bert_event event) {
     s->best_metric = t->run.best_metric;
     s->best_global_step = t->run.best_step;
     s->undefined = t->run.undefined;
+    for (int32_t i = 0; i < t->task_count; i++) {
+        const bert_trained *k = &t->tasks[i];
+        t->task_states[i] = (bert_trainer_task_state){.name = k->name,
+                                                      .metrics = s->metrics ? k->metrics : NULL,
+                                                      .best_metric_name = k->best_name,
+                                                      .best_metric = k->best_metric,
+                                                      .best_global_step = k->best_step,
+                                                      .best_model_checkpoint = k->best_checkpoint};
+    }
     for (int i = 0; i < t->callbacks_count; i++) {
         unsigned wish = t->callbacks[i].fn(t->callbacks[i].context, event, s);
         if (wish & BERT_DO_STOP) t->ended = true;

@@ -1,6 +1,7 @@
 #include "train/group.h"
 #include "base/error.h"
 #include "tape/params.h"
+#include <stdlib.h>
 
 const bert_group bert_group_alone = {.size = 1};
 
@@ -19,15 +20,20 @@ int bert_group_sum_f64(const bert_group *g, double *x, size_t n, bert_error *e) 
 }
 
 int bert_group_sum_gradients(const bert_group *g, bert_params *ps, bert_error *e) {
-    int rc = BERT_OK;
+    const int n = bert_params_count(ps);
     if (g->size < 2) return BERT_OK;
-    for (int i = 0; i < bert_params_count(ps) && !rc; i++) {
+    double *flowed = calloc((size_t)n + 1, sizeof *flowed);
+    if (!flowed) bert_fail_memory(e, (size_t)n * sizeof *flowed);
+    int rc = bert_group_agree(g, flowed ? BERT_OK : BERT_ENOMEM, e);
+    for (int i = 0; i < n && !rc; i++) flowed[i] = bert_params_at(ps, i)->flowed;
+    if (!rc) rc = g->sum_f64(g->context, flowed, (size_t)n, e);
+    for (int i = 0; i < n && !rc; i++) {
         bert_param *p = bert_params_at(ps, i);
-        if (!bert_param_trainable(p)) continue;
+        if (!bert_param_trainable(p) || flowed[i] == 0) continue; /* no loss has reached it */
         float *grad = bert_param_grad_mut(p, e); /* zero where nothing flowed here */
         rc = grad ? g->sum_f32(g->context, grad, bert_param_size(p), e) : e->code;
-        p->flowed = true;
     }
+    free(flowed);
     return rc;
 }
 

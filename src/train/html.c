@@ -7,12 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void put_data(bert_page *p, const char *name, const bert_dataset *d) {
+static void put_data(bert_page *p, const bert_trained *k, const char *name, const bert_dataset *d) {
     bert_dataset_summary s;
     if (!d || p->rc || (p->rc = bert_dataset_summarize(d, &s, p->e))) return;
-    bert_page_put(p, "<tr><td>%s<td>%lld<td>%lld<td>%d / %d / %d<td>%d<td>%lld</tr>", name,
-                  (long long)s.rows, (long long)s.tokens, s.length_min, s.length_median,
-                  s.length_max, s.max_length, (long long)s.truncated);
+    bert_page_put(p, "<tr><td>%s%s%s<td>%lld<td>%lld<td>%d / %d / %d<td>%d<td>%lld</tr>", k->name,
+                  *k->name ? " " : "", name, (long long)s.rows, (long long)s.tokens, s.length_min,
+                  s.length_median, s.length_max, s.max_length, (long long)s.truncated);
 }
 
 static void put_arguments(bert_page *p, const bert_trainer *t) {
@@ -82,7 +82,7 @@ static void put_head(bert_page *p, const bert_trainer *t) {
     bert_page_text(p, base ? base : bert_model_path(t->model));
     free(base);
     bert_page_put(p, "</h1><p>%s, %lld steps, %.2f epochs, %lld tokens, bert %s%s",
-                  t->train->task->name, (long long)t->run.global_step, t->state.epoch,
+                  t->tasks[0].train->task->name, (long long)t->run.global_step, t->state.epoch,
                   (long long)t->run.tokens, bert_version(), *t->why ? "; " : "");
     bert_page_text(p, t->why);
     bert_page_put(p, ".</p>");
@@ -102,8 +102,10 @@ int bert_html_save(bert_trainer *t, const char *directory, bert_error *e) {
     bert_page_put(
         &p, "<h2>Data</h2><table><tr><th><th>rows<th>tokens<th>shortest / median / longest<th>limit"
             "<th>cut</tr>");
-    put_data(&p, "training", t->train);
-    put_data(&p, "validation", t->validation);
+    for (int32_t i = 0; i < t->task_count; i++) {
+        put_data(&p, &t->tasks[i], "training", t->tasks[i].train);
+        put_data(&p, &t->tasks[i], "validation", t->tasks[i].validation);
+    }
     bert_page_put(&p, "</table>");
     put_arguments(&p, t);
     bert_page_put(&p, "</html>\n");

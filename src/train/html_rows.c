@@ -112,10 +112,10 @@ static void put_row(bert_page *p, const bert_tokenizer *t, const int32_t *ids, i
     if (!whole) bert_page_put(p, "&hellip;");
 }
 
-static void put_worst(bert_page *p, const bert_trainer *t, const bert_dataset *d,
-                      const collected *c) {
+static void put_worst(bert_page *p, const bert_trained *k, const collected *c) {
+    const bert_dataset *d = k->validation;
     mistake *list = malloc(((size_t)c->rows + 1) * sizeof *list);
-    const bert_tokenizer *tokenizer = bert_model_tokenizer(t->model);
+    const bert_tokenizer *tokenizer = bert_model_tokenizer(k->model);
     int64_t n = 0;
     if (!list || !tokenizer) {
         free(list);
@@ -178,10 +178,12 @@ static void put_thresholds(bert_page *p, const bert_dataset *d, const collected 
     bert_page_put(p, "</table>");
 }
 
-void bert_html_rows(bert_page *p, bert_trainer *t) {
-    const bert_dataset *d = t->validation;
-    if (p->rc || (p->rc = bert_trainer_keep_predictions(t, p->e)) || t->predicted_step < 0) return;
-    const collected c = {t->predicted, bert_dataset_row_labels(d), d->num_labels, d->rows};
+static void put_task(bert_page *p, bert_trainer *t, bert_trained *k) {
+    const bert_dataset *d = k->validation;
+    if (p->rc || (p->rc = bert_trainer_keep_predictions(t, k, p->e)) || k->predicted_step < 0)
+        return;
+    const collected c = {k->predicted, bert_dataset_row_labels(d), d->num_labels, d->rows};
+    if (t->named) bert_page_put(p, "<h2>Task %s</h2>", k->name);
     if (!c.labels) {
         put_thresholds(p, d, &c);
         return;
@@ -192,7 +194,11 @@ void bert_html_rows(bert_page *p, bert_trainer *t) {
     if (!p->rc) {
         put_classes(p, d, m);
         put_calibration(p, &c);
-        put_worst(p, t, d, &c);
+        put_worst(p, k, &c);
     }
     bert_metrics_free(m);
+}
+
+void bert_html_rows(bert_page *p, bert_trainer *t) {
+    for (int32_t i = 0; i < t->task_count; i++) put_task(p, t, &t->tasks[i]);
 }

@@ -74,15 +74,20 @@ static void put_worst(bert_page *p, const bert_metrics *m) {
     bert_page_put(p, "</table>");
 }
 
-void bert_html_tags(bert_page *p, bert_trainer *t) {
-    const bert_dataset *d = t->validation;
+static void put_task(bert_page *p, bert_trainer *t, const bert_trained *k) {
+    const bert_dataset *d = k->validation;
     if (p->rc || !d || d->task->labels != BERT_LABELLED_TOKENS) return;
     if ((p->rc = bert_trainer_keep_metrics(t, p->e))) return;
     const bert_sentences *all = d->state;
-    bert_page_put(p, "<h2>%s</h2><div class=\"row\">",
-                  all->tags->scheme == BERT_TAGS_CLASSES ? "Classes" : "Entities");
-    put_types(p, t->metrics);
-    put_confusions(p, t->metrics);
+    bert_page_put(p, "<h2>%s%s%s</h2><div class=\"row\">",
+                  all->tags->scheme == BERT_TAGS_CLASSES ? "Classes" : "Entities",
+                  t->named ? " of " : "", k->name);
+    put_types(p, k->metrics);
+    put_confusions(p, k->metrics);
     bert_page_put(p, "</div>");
-    put_worst(p, t->metrics);
+    put_worst(p, k->metrics);
+}
+
+void bert_html_tags(bert_page *p, bert_trainer *t) {
+    for (int32_t i = 0; i < t->task_count; i++) put_task(p, t, &t->tasks[i]);
 }

@@ -44,54 +44,92 @@ static bool is_logged(const bert_trainer *t) {
 }
 
 static int keep_row(void *context, int64_t row, const float *logits, int32_t n) {
-    bert_trainer *t = context;
-    memcpy(t->predicted + row * n, logits, (size_t)n * sizeof *logits);
+    bert_trained *k = context;
+    memcpy(k->predicted + row * n, logits, (size_t)n * sizeof *logits);
     return 0;
 }
 
-static int make_room(bert_trainer *t, bert_error *e) {
-    const bert_dataset *d = t->validation;
-    t->predicted_step = -1;
-    return bert_grow(&t->predicted, (size_t)d->rows * (size_t)d->num_labels, sizeof *t->predicted,
+static int make_room(bert_trained *k, bert_error *e) {
+    const bert_dataset *d = k->validation;
+    k->predicted_step = -1;
+    return bert_grow(&k->predicted, (size_t)d->rows * (size_t)d->num_labels, sizeof *k->predicted,
                      e);
 }
 
 typedef int row_fn(void *context, int64_t row, const float *logits, int32_t num_labels);
 
-/* The metrics of a set, begun as a log. */
-static int measure(bert_trainer *t, const bert_dataset *d, const char *prefix, row_fn *row,
-                   void *row_context, bert_error *e) {
+/* Of all sets that are measured together. */
+typedef struct {
+    double seconds, rows, batches;
+} effort;
+
+/* A task's metrics, of a set. */
+static int measure_task(bert_trainer *t, bert_trained *k, const bert_dataset *d, row_fn *row,
+                        void *row_context, effort *f, bert_error *e) {
     bert_evaluation v = {.tape = t->tape,
-                         .model = t->model,
+                         .model = k->model,
                          .set = d,
                          .batch_size = (int32_t)t->args.per_device_eval_batch_size,
                          .group = t->group,
-                         .class_weights = t->class_weights,
+                         .class_weights = k->class_weights,
                          .label_smoothing = (float)t->args.label_smoothing_factor,
                          .row = row,
                          .row_context = row_context,
                          .batch = after_eval_batches,
                          .batch_context = t};
     double began = bert_seconds();
-    t->measured_step = -1;
-    bert_metrics_reset(t->metrics);
-    t->state.metrics = NULL;
-    int rc = bert_evaluation_run(&v, t->metrics, e);
+    bert_metrics_reset(k->metrics);
+    int rc = bert_evaluation_run(&v, k->metrics, e);
     t->state.eval_batch = t->state.eval_batches = 0;
-    if (rc) return rc;
-    t->state.metrics = t->metrics;
-    if (d == t->validation) t->measured_step = weights_step(t);
-    t->rate_time += bert_seconds() - began; /* evaluation does not count in the training rate */
+    const double seconds = bert_seconds() - began;
+    t->rate_time += seconds; /* evaluation does not count in the training rate */
+    f->seconds += seconds;
+    f->rows += (double)bert_dataset_size(d);
+    f->batches += ceil((double)bert_dataset_size(d) / (double)t->args.per_device_eval_batch_size);
+    return rc;
+}
+
+static void log_metrics(bert_trainer *t, const char *prefix, const bert_metrics *m,
+                        const effort *f) {
+    const double seconds = fmax(f->seconds, 1e-9);
+    t->state.metrics = m;
     bert_log_begin(t);
-    for (int i = 0; i < bert_metrics_count(t->metrics); i++)
-        bert_log_put(t, prefix, bert_metrics_name(t->metrics, i),
-                     bert_metrics_value(t->metrics, i));
-    const double seconds = fmax(bert_seconds() - began, 1e-9);
-    const double rows = (double)bert_dataset_size(d);
-    const double batches = ceil(rows / (double)t->args.per_device_eval_batch_size);
+    for (int i = 0; i < bert_metrics_count(m); i++)
+        bert_log_put(t, prefix, bert_metrics_name(m, i), bert_metrics_value(m, i));
     bert_log_put(t, prefix, "runtime", seconds);
-    bert_log_put(t, prefix, "samples_per_second", rows / seconds);
-    bert_log_put(t, prefix, "steps_per_second", batches / seconds);
+    bert_log_put(t, prefix, "samples_per_second", f->rows / seconds);
+    bert_log_put(t, prefix, "steps_per_second", f->batches / seconds);
+}
+
+/* The metrics of a set, begun as a log. */
+static int measure(bert_trainer *t, bert_trained *k, const bert_dataset *d, const char *prefix,
+                   row_fn *row, void *row_context, bert_error *e) {
+    effort f = {0};
+    t->measured_step = -1;
+    t->state.metrics = NULL;
+    int rc = measure_task(t, k, d, row, row_context, &f, e);
+    if (!rc) log_metrics(t, prefix, k->metrics, &f);
+    return rc;
+}
+
+/* The same of every task's validation data. keeps: what was predicted of rows that the report shows. */
+static int measure_all(bert_trainer *t, bool keeps, bert_error *e) {
+    effort f = {0};
+    int rc = BERT_OK;
+    t->measured_step = -1;
+    t->state.metrics = NULL;
+    for (int32_t i = 0; i < t->task_count && !rc; i++) {
+        bert_trained *k = &t->tasks[i];
+        const bool shown = keeps && is_shown(k->validation);
+        if (shown) rc = make_room(k, e);
+        if (!rc && k->validation)
+            rc = measure_task(t, k, k->validation, shown ? keep_row : NULL, k, &f, e);
+        if (!rc && shown) k->predicted_step = weights_step(t);
+    }
+    if (!rc) rc = bert_trainer_compute_metrics(t, e);
+    if (rc) return rc;
+    t->measured_step = weights_step(t);
+    log_metrics(t, "eval_", t->metrics, &f);
     return BERT_OK;
 }
 
@@ -102,23 +140,21 @@ static bool greater_is_better(const bert_trainer *t, const char *name) {
 }
 
 /* A metric of the latest evaluation, and whether it is better than the best before. */
-static bool improves(const bert_trainer *t, const char *name, double best, double *value) {
+static bool improves(const bert_trainer *t, const bert_metrics *m, const char *name, double best,
+                     double *value) {
     *value = (double)NAN;
-    bert_metrics_find(t->metrics, name, value);
+    bert_metrics_find(m, name, value);
     if (isnan(*value)) return false;
     return isnan(best) || (greater_is_better(t, name) ? *value > best : *value < best);
 }
 
-/* judged: it is one of the run's, which says which weights are the best. */
-static int run_evaluation(bert_trainer *t, const bert_dataset *d, bool judged, bert_error *e) {
-    const bool keeps = d == t->validation && t->args.output_dir[0] && is_shown(d);
-    int rc = keeps ? make_room(t, e) : BERT_OK;
-    if (!rc) rc = measure(t, d, "eval_", keeps ? keep_row : NULL, t, e);
-    if (rc) return rc;
-    if (keeps) t->predicted_step = weights_step(t);
+/* What was measured becomes one of the history. judged: it is one of the run's, which says which
+ * weights are the best. */
+static int record(bert_trainer *t, bool judged, bert_error *e) {
     bert_run *r = &t->run;
     double value;
-    t->state.is_best = judged && improves(t, t->best_name, r->best_metric, &value);
+    int rc = BERT_OK;
+    t->state.is_best = judged && improves(t, t->metrics, t->best_name, r->best_metric, &value);
     if (judged || !is_logged(t)) {
         const int64_t steps = r->global_step - r->evaluated_step;
         if (steps > 0)
@@ -132,49 +168,77 @@ static int run_evaluation(bert_trainer *t, const bert_dataset *d, bool judged, b
     return rc;
 }
 
-static const bert_metrics *finish_evaluation(bert_trainer *t, const bert_error *e) {
+static int evaluate_all(bert_trainer *t, bool judged, bert_error *e) {
+    int rc = measure_all(t, t->args.output_dir[0], e);
+    return rc ? rc : record(t, judged, e);
+}
+
+static const bert_metrics *finish_evaluation(bert_trainer *t, const bert_metrics *m,
+                                             const bert_error *e) {
     t->stop = 0;
-    return e->code ? NULL : t->metrics;
+    return e->code ? NULL : m;
+}
+
+/* Whose rows these are: the only task's, or those of one that has just these. NULL: an error. */
+static bert_trained *task_of(bert_trainer *t, const bert_dataset *d, bert_error *e) {
+    for (int32_t i = 0; i < t->task_count; i++)
+        if (t->tasks[i].validation == d || t->tasks[i].train == d) return &t->tasks[i];
+    if (t->task_count > 1)
+        bert_fail(e, BERT_EINVAL,
+                  "%s: is none of the datasets of the tasks: bert_evaluate() with the task's model "
+                  "takes it",
+                  d->where);
+    else if (!bert_dataset_check_model(d, t->tasks[0].model, e))
+        return &t->tasks[0];
+    return NULL;
 }
 
 const bert_metrics *bert_trainer_evaluate(bert_trainer *t, const bert_dataset *d, bert_error *e) {
     BERT_DOOR(e);
     if (bert_need(t, "trainer", e)) return NULL;
-    if (!d) d = t->validation;
-    if (!d) {
+    if (!d && !t->validates) {
         bert_fail(e, BERT_EINVAL, "there is no validation data");
         return NULL;
     }
-    if (!bert_dataset_check_model(d, t->model, e)) run_evaluation(t, d, false, e);
-    return finish_evaluation(t, e);
+    if (!d || (!t->named && d == t->tasks[0].validation)) {
+        evaluate_all(t, false, e);
+        return finish_evaluation(t, t->metrics, e);
+    }
+    bert_trained *k = task_of(t, d, e);
+    if (!k || measure(t, k, d, "eval_", NULL, NULL, e)) return finish_evaluation(t, NULL, e);
+    if (t->named)
+        bert_trainer_emit(t, BERT_ON_EVALUATE);
+    else
+        record(t, false, e);
+    return finish_evaluation(t, k->metrics, e);
 }
 
 const bert_metrics *bert_trainer_predict(bert_trainer *t, const bert_dataset *d, row_fn *row,
                                          void *context, bert_error *e) {
     BERT_DOOR(e);
     if (bert_need(t, "trainer", e) || bert_need(d, "dataset to predict", e)) return NULL;
-    if (!bert_dataset_check_model(d, t->model, e) && !measure(t, d, "test_", row, context, e))
-        bert_trainer_emit(t, BERT_ON_PREDICT);
-    return finish_evaluation(t, e);
+    bert_trained *k = task_of(t, d, e);
+    if (k && !measure(t, k, d, "test_", row, context, e)) bert_trainer_emit(t, BERT_ON_PREDICT);
+    return finish_evaluation(t, k ? k->metrics : NULL, e);
 }
 
 int bert_trainer_keep_metrics(bert_trainer *t, bert_error *e) {
     if (t->measured_step == weights_step(t)) return BERT_OK;
-    return measure(t, t->validation, "eval_", NULL, NULL, e);
+    return measure_all(t, false, e);
 }
 
-int bert_trainer_keep_predictions(bert_trainer *t, bert_error *e) {
-    if (!is_shown(t->validation) || t->predicted_step == weights_step(t)) return 0;
-    if (make_room(t, e)) return e->code;
+int bert_trainer_keep_predictions(bert_trainer *t, bert_trained *k, bert_error *e) {
+    if (!is_shown(k->validation) || k->predicted_step == weights_step(t)) return 0;
+    if (make_room(k, e)) return e->code;
     bert_evaluate_options o = bert_evaluate_default();
     o.threads = (int)t->args.threads;
     o.precision = t->args.precision;
     o.row = keep_row;
-    o.context = t;
-    bert_metrics *m = bert_evaluate(t->model, t->validation, &o, e);
+    o.context = k;
+    bert_metrics *m = bert_evaluate(k->model, k->validation, &o, e);
     if (!m) return e->code;
     bert_metrics_free(m);
-    t->predicted_step = weights_step(t);
+    k->predicted_step = weights_step(t);
     return 0;
 }
 
@@ -213,7 +277,7 @@ static void count_patience(bert_trainer *t) {
     const bert_training_args *a = &t->args;
     bert_run *r = &t->run;
     double value;
-    const bool better = improves(t, t->stopping_name, r->stopping_best, &value);
+    const bool better = improves(t, t->metrics, t->stopping_name, r->stopping_best, &value);
     if (isnan(value)) return;
     const bool enough = better && (isnan(r->stopping_best) ||
                                    fabs(value - r->stopping_best) > a->early_stopping_threshold);
@@ -223,20 +287,37 @@ static void count_patience(bert_trainer *t) {
         t->ended = t->by_patience = true;
 }
 
+/* Which weights are each task's best; whether these are of any. */
+static bool judge_tasks(bert_trainer *t) {
+    bool any = false;
+    for (int32_t i = 0; i < t->task_count; i++) {
+        bert_trained *k = &t->tasks[i];
+        double value;
+        if (!k->validation || !improves(t, k->metrics, k->best_name, k->best_metric, &value))
+            continue;
+        k->best_metric = value;
+        k->best_step = t->run.global_step;
+        any = true;
+    }
+    return any && t->named;
+}
+
 static int judge(bert_trainer *t, bert_error *e) {
     const bert_training_args *a = &t->args;
     bert_run *r = &t->run;
     double value;
     if (!r->global_step) return BERT_OK; /* eval_on_start shows the untrained model */
-    const bool better = improves(t, t->best_name, r->best_metric, &value);
+    const bool better = improves(t, t->metrics, t->best_name, r->best_metric, &value);
     r->undefined += isnan(value);
     if (a->lr_scheduler_type == BERT_SCHEDULE_REDUCE_ON_PLATEAU && !isnan(value))
         bert_plateau_step(&t->schedule, &r->plateau, value);
     count_patience(t);
+    const bool of_a_task = judge_tasks(t);
+    const bool keeps = a->load_best_model_at_end || a->save_strategy == BERT_STRATEGY_BEST;
+    if (keeps && of_a_task && a->output_dir[0]) r->due |= BERT_DO_SAVE;
     if (!better) return BERT_OK;
     r->best_metric = value;
     r->best_step = r->global_step;
-    bool keeps = a->load_best_model_at_end || a->save_strategy == BERT_STRATEGY_BEST;
     if (!keeps) return BERT_OK;
     if (a->output_dir[0])
         r->due |= BERT_DO_SAVE;
@@ -246,10 +327,10 @@ static int judge(bert_trainer *t, bert_error *e) {
 }
 
 int bert_trainer_run_evaluation(bert_trainer *t, bert_error *e) {
-    if (t->validation) {
-        int rc = run_evaluation(t, t->validation, t->run.global_step > 0, e);
+    if (t->validates) {
+        int rc = evaluate_all(t, t->run.global_step > 0, e);
         if (rc) return rc;
     }
     t->run.due &= ~(unsigned)BERT_DO_EVALUATE;
-    return t->validation ? judge(t, e) : BERT_OK;
+    return t->validates ? judge(t, e) : BERT_OK;
 }

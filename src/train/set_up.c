@@ -18,7 +18,7 @@ static bool wants_best(const bert_training_args *a) {
 static int check_args(bert_trainer *t, bert_error *e) {
     const bert_training_args *a = &t->args;
     bool evaluates = a->eval_strategy != BERT_STRATEGY_NO || a->eval_on_start;
-    if (evaluates && !t->validation)
+    if (evaluates && !t->validates)
         return bert_fail(e, BERT_EINVAL, "eval_strategy needs validation data");
     if (wants_best(a) && a->eval_strategy == BERT_STRATEGY_NO)
         return bert_fail(e, BERT_EINVAL,
@@ -40,40 +40,52 @@ static int check_args(bert_trainer *t, bert_error *e) {
             "precision int8 is for use, not for training: take highest, high or medium");
     if (a->resume_from_checkpoint[0] && !a->output_dir[0])
         return bert_fail(e, BERT_EINVAL, "resume_from_checkpoint needs output_dir");
-    return bert_trainer_name_metrics(t, e);
+    return BERT_OK;
 }
 
 /* "auto": rows / (classes * rows of the class), as scikit-learn's "balanced"; else numbers. */
-static int set_class_weights(bert_trainer *t, bert_error *e) {
-    const char *p = t->args.class_weights;
-    int32_t n = bert_dataset_num_labels(t->train);
-    if (!*p) return BERT_OK;
-    if (t->train->problem != BERT_PROBLEM_SINGLE_LABEL || !t->train->task->labels)
+static int set_class_weights(bert_trained *k, const char *text, bert_error *e) {
+    const char *p = text;
+    int32_t n = bert_dataset_num_labels(k->train);
+    if (k->train->problem != BERT_PROBLEM_SINGLE_LABEL || !k->train->task->labels)
         return bert_fail(e, BERT_EINVAL,
                          "class_weights: are of single-label classification, not %s",
-                         bert_dataset_problem_type(t->train));
-    t->class_weights = malloc((size_t)n * sizeof *t->class_weights);
-    if (!t->class_weights) return bert_fail_memory(e, (size_t)n * sizeof *t->class_weights);
+                         bert_dataset_problem_type(k->train));
+    k->class_weights = malloc((size_t)n * sizeof *k->class_weights);
+    if (!k->class_weights) return bert_fail_memory(e, (size_t)n * sizeof *k->class_weights);
     bool balanced = !strcmp(p, "auto"), any = false;
     int64_t all = 0;
-    for (int32_t i = 0; i < n; i++) all += bert_dataset_label_rows(t->train, i);
+    for (int32_t i = 0; i < n; i++) all += bert_dataset_label_rows(k->train, i);
     for (int32_t i = 0; i < n; i++) {
-        const int64_t rows = bert_dataset_label_rows(t->train, i);
+        const int64_t rows = bert_dataset_label_rows(k->train, i);
         char *end = NULL;
         double w =
             balanced ? (rows ? (double)all / ((double)n * (double)rows) : 0) : bert_strtod(p, &end);
         bool last = i + 1 == n;
         if (!balanced && (end == p || *end != (last ? 0 : ',') || !(w >= 0) || !isfinite((float)w)))
             return bert_fail(e, BERT_EINVAL, "class_weights: auto, or %d numbers by commas, not %s",
-                             (int)n, t->args.class_weights);
+                             (int)n, text);
         if (!balanced) p = end + 1;
-        t->class_weights[i] = (float)w;
-        any |= rows && t->class_weights[i] > 0;
+        k->class_weights[i] = (float)w;
+        any |= rows && k->class_weights[i] > 0;
     }
-    if (!any)
-        return bert_fail(e, BERT_EINVAL, "class_weights: with %s no row counts",
-                         t->args.class_weights);
+    if (!any) return bert_fail(e, BERT_EINVAL, "class_weights: with %s no row counts", text);
     return BERT_OK;
+}
+
+/* Those of the arguments are of the tasks that have classes, where there are several. */
+static int set_all_class_weights(bert_trainer *t, const bert_trainer_task *tasks, bert_error *e) {
+    int rc = BERT_OK;
+    for (int32_t i = 0; i < t->task_count && !rc; i++) {
+        bert_trained *k = &t->tasks[i];
+        const char *own = tasks[i].class_weights, *text = own ? own : t->args.class_weights;
+        const bool skips =
+            !own && t->task_count > 1 &&
+            (k->train->problem != BERT_PROBLEM_SINGLE_LABEL || !k->train->task->labels);
+        if (*text && !skips) rc = set_class_weights(k, text, e);
+        if (rc && t->named) bert_error_prefix(e, "task %s: ", k->name);
+    }
+    return rc;
 }
 
 static int freeze(bert_trainer *t, bert_error *e) {
@@ -106,18 +118,57 @@ static int64_t steps_of(const bert_trainer *t, double x) {
     return (int64_t)(x < 1 ? ceil((double)t->max_steps * x) : x);
 }
 
+/* task_weights: as many numbers as there are tasks, in their order. */
+static int read_task_weights(const bert_trainer *t, double *weights, bert_error *e) {
+    const char *p = t->args.task_weights;
+    for (int32_t i = 0; i < t->task_count && *t->args.task_weights; i++) {
+        char *end;
+        const bool last = i + 1 == t->task_count;
+        weights[i] = bert_strtod(p, &end);
+        if (end == p || *end != (last ? 0 : ',') || !(weights[i] > 0) || !isfinite(weights[i]))
+            return bert_fail(e, BERT_EINVAL,
+                             "task_weights: %d numbers above 0 by commas, one for each task, not "
+                             "%s",
+                             (int)t->task_count, t->args.task_weights);
+        p = end + 1;
+    }
+    return BERT_OK;
+}
+
+static int open_mixture(bert_trainer *t, bert_error *e) {
+    const bert_training_args *a = &t->args;
+    const bert_dataset *sets[BERT_MIXTURE_SETS];
+    double weights[BERT_MIXTURE_SETS];
+    bert_mixture_options o = {
+        .loader = {.batch_size = (int32_t)a->per_device_train_batch_size,
+                   .shuffle = a->train_sampling_strategy != BERT_SAMPLE_SEQUENTIAL,
+                   .group_by_length = a->train_sampling_strategy == BERT_SAMPLE_BY_LENGTH,
+                   .drop_last = a->dataloader_drop_last,
+                   .seed = (uint64_t)(a->data_seed >= 0 ? a->data_seed : a->seed)},
+        .mixed = a->task_batches == BERT_BATCHES_MIXED,
+        .temperature = a->task_temperature,
+        .weights = *a->task_weights ? weights : NULL};
+    for (int32_t i = 0; i < t->task_count; i++) sets[i] = t->tasks[i].train;
+    int rc = read_task_weights(t, weights, e);
+    if (rc) return rc;
+    t->mixture = bert_mixture_new(sets, t->task_count, &o, e);
+    return t->mixture ? BERT_OK : e->code;
+}
+
+double bert_trainer_epoch_rows(const bert_trainer *t) {
+    double rows = 0;
+    for (int32_t i = 0; i < t->task_count; i++)
+        rows += (double)bert_dataset_size(t->tasks[i].train);
+    return rows;
+}
+
 static int plan_steps(bert_trainer *t, bert_error *e) {
     const bert_training_args *a = &t->args;
-    bert_loader_options o = {.batch_size = (int32_t)a->per_device_train_batch_size,
-                             .shuffle = a->train_sampling_strategy != BERT_SAMPLE_SEQUENTIAL,
-                             .group_by_length = a->train_sampling_strategy == BERT_SAMPLE_BY_LENGTH,
-                             .drop_last = a->dataloader_drop_last,
-                             .seed = (uint64_t)(a->data_seed >= 0 ? a->data_seed : a->seed)};
-    t->loader = bert_loader_new(t->train, &o, e);
-    if (!t->loader) return e->code;
+    int rc = open_mixture(t, e);
+    if (rc) return rc;
     const int64_t n = a->gradient_accumulation_steps * t->group->size;
     t->step_batches = n;
-    t->batches_per_epoch = bert_loader_batches(t->loader);
+    t->batches_per_epoch = bert_mixture_batches(t->mixture);
     t->steps_per_epoch = (t->batches_per_epoch + n - 1) / n;
     double steps = ceil(a->num_train_epochs * (double)t->steps_per_epoch);
     t->max_steps = a->max_steps > 0 ? a->max_steps : (int64_t)fmin(steps, 0x1p53);
@@ -133,20 +184,57 @@ static int plan_steps(bert_trainer *t, bert_error *e) {
     return bert_schedule_set(&t->schedule, a->lr_scheduler_kwargs, e);
 }
 
-static int set_up(bert_trainer *t, bert_error *e) {
+/* One task's part of the whole. */
+static int set_up_task(bert_trainer *t, int32_t i, const bert_trainer_task *from, bert_error *e) {
+    bert_trained *k = &t->tasks[i];
+    if (bert_need(from->model, "model to train", e) ||
+        bert_need(from->train, "dataset to train on", e))
+        return BERT_EINVAL;
+    const char *name = bert_model_task_name(from->model);
+    *k = (bert_trained){.name = name ? name : "",
+                        .model = from->model,
+                        .train = from->train,
+                        .validation = from->validation,
+                        .loss_weight = from->loss_weight > 0 ? from->loss_weight : 1,
+                        .best_metric = (double)NAN,
+                        .predicted_step = -1};
+    t->validates |= k->validation != NULL;
+    if (from->loss_weight < 0 || !isfinite(from->loss_weight))
+        return bert_fail(e, BERT_EINVAL, "loss_weight %g: it is above 0", from->loss_weight);
+    if (bert_model_params(k->model) != bert_model_params(t->model) || (t->task_count > 1 && !name))
+        return bert_fail(e, BERT_EINVAL,
+                         "tasks that are trained together are those of one encoder "
+                         "(bert_model_add_task())");
+    for (int32_t j = 0; j < i; j++)
+        if (t->tasks[j].model == k->model) return bert_fail(e, BERT_EINVAL, "it is there twice");
+    int rc = bert_dataset_check_model(k->train, k->model, e);
+    if (!rc && k->validation) rc = bert_dataset_check_model(k->validation, k->model, e);
+    if (rc) return rc;
+    const char *metrics = from->metrics ? from->metrics : t->args.metrics;
+    k->metrics = bert_metrics_for(k->validation ? k->validation : k->train, metrics, e);
+    return k->metrics ? BERT_OK : e->code;
+}
+
+static int set_up_tasks(bert_trainer *t, const bert_trainer_task *tasks, bert_error *e) {
+    int rc = BERT_OK;
+    t->named = bert_model_task_name(tasks[0].model) != NULL;
+    for (int32_t i = 0; i < t->task_count && !rc; i++) {
+        rc = set_up_task(t, i, &tasks[i], e);
+        if (rc && t->named) bert_error_prefix(e, "task %s: ", t->tasks[i].name);
+    }
+    return rc;
+}
+
+static int set_up(bert_trainer *t, const bert_trainer_task *tasks, bert_error *e) {
     const bert_training_args *a = &t->args;
     if (!t->model->params->trainable)
         return bert_fail(e, BERT_EINVAL, "the model was opened without trainable");
-    int rc = bert_dataset_check_model(t->train, t->model, e);
-    if (!rc && t->train->task->trainable) rc = t->train->task->trainable(t->train, e);
-    if (!rc && t->validation) rc = bert_dataset_check_model(t->validation, t->model, e);
-    if (rc) return rc;
-    t->metrics = bert_metrics_for(t->validation ? t->validation : t->train, a->metrics, e);
-    if (!t->metrics) return e->code;
-    rc = check_args(t, e);
+    int rc = set_up_tasks(t, tasks, e);
+    if (!rc) rc = check_args(t, e);
+    if (!rc) rc = bert_trainer_name_metrics(t, tasks, e);
     if (!rc) rc = bert_training_check(a, e);
     if (!rc) rc = plan_steps(t, e);
-    if (!rc) rc = set_class_weights(t, e);
+    if (!rc) rc = set_all_class_weights(t, tasks, e);
     if (!rc) rc = freeze(t, e);
     if (rc) return rc;
     scale_layers(t);
@@ -176,23 +264,47 @@ bert_trainer *bert_trainer_new_in_group(bert_model *m, const bert_training_args 
                                         const bert_dataset *train, const bert_dataset *validation,
                                         const bert_group *group, bert_error *e) {
     BERT_DOOR(e);
-    if (bert_need(group, "group", e) || bert_group_check(group, e)) return NULL;
-    if (bert_need(m, "model to train", e) || bert_need(train, "dataset to train on", e) ||
-        bert_need(args, "arguments", e))
-        return NULL;
+    if (bert_need(group, "group", e)) return NULL;
+    return bert_trainer_new_tasks(
+        args, &(bert_trainer_task){.model = m, .train = train, .validation = validation}, 1, group,
+        e);
+}
+
+static bert_trainer *new_trainer(int n, bert_error *e) {
     bert_trainer *t = calloc(1, sizeof *t);
     if (!t) {
         bert_fail_memory(e, sizeof *t);
         return NULL;
     }
-    t->model = m;
+    t->tasks = calloc((size_t)n, sizeof *t->tasks);
+    t->task_states = calloc((size_t)n, sizeof *t->task_states);
+    t->task_count = n;
+    if (t->tasks && t->task_states) return t;
+    bert_fail_memory(e, (size_t)n * sizeof *t->tasks);
+    bert_trainer_free(t);
+    return NULL;
+}
+
+bert_trainer *bert_trainer_new_tasks(const bert_training_args *args, const bert_trainer_task *tasks,
+                                     int n, const bert_group *group, bert_error *e) {
+    BERT_DOOR(e);
+    if (!group) group = &bert_group_alone;
+    if (bert_group_check(group, e) || bert_need(tasks, "tasks to train", e)) return NULL;
+    if (n < 1 || n > BERT_MIXTURE_SETS) {
+        bert_fail(e, BERT_EINVAL, "%d tasks: there may be 1 to %d", n, BERT_MIXTURE_SETS);
+        return NULL;
+    }
+    if (bert_need(tasks[0].model, "model to train", e) ||
+        bert_need(tasks[0].train, "dataset to train on", e) || bert_need(args, "arguments", e))
+        return NULL;
+    bert_trainer *t = new_trainer(n, e);
+    if (!t) return NULL;
+    t->model = (bert_model *)(uintptr_t)bert_model_root(tasks[0].model);
     t->args = *args;
-    t->train = train;
-    t->validation = validation;
     t->group = group;
     t->run.best_metric = (double)NAN;
-    t->predicted_step = t->measured_step = -1;
-    if (set_up(t, e)) {
+    t->measured_step = -1;
+    if (set_up(t, tasks, e)) {
         bert_trainer_free(t);
         return NULL;
     }
@@ -205,6 +317,8 @@ bert_trainer *bert_trainer_new_in_group(bert_model *m, const bert_training_args 
                              .stopping_metric_name = t->stopping_name,
                              .best_model_checkpoint = t->best_checkpoint,
                              .checkpoint = t->checkpoint,
+                             .tasks = t->task_states,
+                             .task_count = t->named ? t->task_count : 0,
                              .log_name = t->log_name,
                              .log_value = t->log_value};
     return t;
@@ -212,14 +326,21 @@ bert_trainer *bert_trainer_new_in_group(bert_model *m, const bert_training_args 
 
 void bert_trainer_free(bert_trainer *t) {
     if (!t) return;
-    bert_loader_free(t->loader);
+    if (t->named) bert_metrics_free(t->metrics);
+    for (int32_t i = 0; i < t->task_count && t->tasks; i++) {
+        free(t->tasks[i].class_weights);
+        bert_metrics_free(t->tasks[i].metrics);
+        bert_grown_free(t->tasks[i].predicted);
+    }
+    for (char **name = t->names; name && *name; name++) free(*name);
+    free(t->names);
+    free(t->tasks);
+    free(t->task_states);
+    bert_mixture_free(t->mixture);
     bert_tape_free(t->tape);
     bert_optimizer_free(t->optimizer);
-    bert_metrics_free(t->metrics);
     bert_log_close(t, &(bert_error){0});
     json_decref(t->log_history);
-    free(t->class_weights);
     free(t->best_weights);
-    bert_grown_free(t->predicted);
     free(t);
 }

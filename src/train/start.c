@@ -101,7 +101,15 @@ static int resume(bert_trainer *t, const char *latest, bert_error *e) {
 static void forget(bert_trainer *t) {
     const double none = (double)NAN;
     t->ended = t->by_patience = t->best_loaded = t->is_whole = false;
-    t->predicted_step = t->measured_step = -1;
+    t->measured_step = -1;
+    for (int32_t i = 0; i < t->task_count; i++) {
+        bert_trained *k = &t->tasks[i];
+        k->predicted_step = -1;
+        k->best_metric = none;
+        k->best_step = k->log_steps = 0;
+        k->best_checkpoint[0] = 0;
+        k->log_loss = 0;
+    }
     t->run = (bert_run){.best_metric = none, .stopping_best = none, .plateau = {1, none, 0, 0}};
     t->checkpoint[0] = t->best_checkpoint[0] = 0;
     bert_trainer_set_ending(t, BERT_END_NONE);

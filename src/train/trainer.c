@@ -38,6 +38,14 @@ static int log_training(bert_trainer *t, bert_error *e) {
     if (steps < 1) return BERT_OK;
     bert_log_begin(t);
     bert_log_put(t, "", "loss", r->log_loss / (double)steps);
+    for (int32_t i = 0; i < t->task_count && t->named; i++) {
+        bert_trained *k = &t->tasks[i];
+        char prefix[BERT_LOG_NAME];
+        snprintf(prefix, sizeof prefix, "%s_", k->name);
+        if (k->log_steps) bert_log_put(t, prefix, "loss", k->log_loss / (double)k->log_steps);
+        k->log_loss = 0;
+        k->log_steps = 0;
+    }
     bert_log_put(t, "", "grad_norm", t->state.grad_norm);
     bert_log_put(t, "", "learning_rate", t->state.learning_rate);
     r->log_loss = 0;
@@ -134,8 +142,8 @@ static int log_summary(bert_trainer *t, bert_error *e) {
     if (steps > 0) {
         bert_log_put(t, "train_", "runtime", seconds);
         bert_log_put(t, "train_", "samples_per_second",
-                     (double)steps / (double)t->steps_per_epoch *
-                         (double)bert_dataset_size(t->train) / seconds);
+                     (double)steps / (double)t->steps_per_epoch * bert_trainer_epoch_rows(t) /
+                         seconds);
         bert_log_put(t, "train_", "steps_per_second", (double)steps / seconds);
     }
     bert_log_put(t, "", "total_flos", bert_trainer_flos(t));

@@ -8,9 +8,15 @@
 int bert_trainer_keep_metrics(bert_trainer *t, bert_error *e);
 /* Sees to it that predicted is of the weights as they are: kept, or evaluated now. Data whose rows
  * the report does not show has none. */
-int bert_trainer_keep_predictions(bert_trainer *t, bert_error *e);
-/* metric_name.c: which metrics decide; computes them too, where nothing says which are. */
-int bert_trainer_name_metrics(bert_trainer *t, bert_error *e);
+int bert_trainer_keep_predictions(bert_trainer *t, bert_trained *k, bert_error *e);
+/* metric_name.c: which metrics decide, of each task (own: by its name, or NULL) and of all; computes
+ * them too, where nothing says which are. */
+int bert_trainer_name_metrics(bert_trainer *t, const bert_trainer_task *tasks, bert_error *e);
+/* all_metrics.c: t->metrics, once each task has its own; then their values, as the tasks have them. */
+int bert_trainer_gather_metrics(bert_trainer *t, bert_error *e);
+int bert_trainer_compute_metrics(bert_trainer *t, bert_error *e);
+/* Rows that an epoch trains on. */
+double bert_trainer_epoch_rows(const bert_trainer *t);
 /* judge.c: evaluates and logs what is due at this step; then whether that was the best so far, what
  * is due if so, and whether patience is at its end; and the weights that were the best, where they
  * are kept in memory. */
