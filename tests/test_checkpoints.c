@@ -143,6 +143,12 @@ static void adapters_beside_weights_are_told(void **state) {
     assert_non_null(strstr(bert_model_note(m, 0), "the adapter beside the weights"));
     bert_model_close(m);
     test_remove(d);
+    d = test_directory();
+    test_write(d, "adapter_config.json",
+               "{\"peft_type\": \"LORA\", \"base_model_name_or_path\": \"org/base\"}");
+    test_write(d, "adapter_model.safetensors", "x");
+    refuse(d, NULL, BERT_EUNSUPPORTED, "is an adapter (PEFT) of the model org/base, not a model");
+    test_remove(d);
 }
 
 /* ---- Labels */

@@ -236,6 +236,9 @@ static void pages_and_short_commits_are_names(void **state) {
                                         "https://huggingface.co/org/tiny/blob/v1.0/config.json",
                                         "https://huggingface.co/org/tiny?library=transformers#x",
                                         "hf://org/tiny",
+                                        "HTTPS://huggingface.co/org/tiny.git",
+                                        "https://huggingface.co/org/tiny/commit/" COMMIT,
+                                        "git@hf.co:org/tiny",
                                         "https://huggingface.co/tiny/tree/" COMMIT};
     for (size_t i = 0; i < sizeof pages / sizeof *pages; i++) {
         expect(0, bert("embed '%s' 'the cat'", pages[i]));

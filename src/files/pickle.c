@@ -345,6 +345,33 @@ static bool is(const char *text, size_t n, const char *name) {
     return strlen(name) == n && !memcmp(text, name, n);
 }
 
+/* What is no weight that is read, but somebody's all the same, and how it becomes one. */
+static const struct {
+    const char *module, *name, *holds, *advice;
+} others[] = {
+    {"torch._utils", "_rebuild_tensor_v3", "a tensor of float8 or an unsigned type",
+     "save it as float32, float16 or bfloat16"},
+    {"torch._utils", "_rebuild_qtensor", "a quantized tensor", "save what its dequantize() gives"},
+    {"torch._utils", "_rebuild_sparse_tensor", "a sparse tensor", "save what its to_dense() gives"},
+    {"numpy._core.multiarray", "_reconstruct", "an array of numpy",
+     "save torch.from_numpy() of it"},
+    {"numpy.core.multiarray", "_reconstruct", "an array of numpy", "save torch.from_numpy() of it"},
+};
+
+static int refuse_global(machine *m, const char *module, size_t n, const char *name, size_t k) {
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (is(module, n, others[i].module) && is(name, k, others[i].name))
+            return bert_fail(m->e, BERT_EUNSUPPORTED,
+                             "%s: holds %s (its pickle wants Python's %s.%s): nothing was run, and "
+                             "nothing is read of it; %s",
+                             m->in->where, others[i].holds, others[i].module, others[i].name,
+                             others[i].advice);
+    return bert_fail(m->e, BERT_EUNSUPPORTED,
+                     "%s: its pickle wants Python's %.*s.%.*s, which weights do not need: nothing "
+                     "was run, and nothing is read of it; save the state_dict alone",
+                     m->in->where, (int)n, module, (int)k, name);
+}
+
 static int op_global(machine *m, int how) {
     (void)how;
     size_t n, k;
@@ -352,11 +379,7 @@ static int op_global(machine *m, int how) {
     if (!name) return m->e->code;
     const bert_pickle_global *g = m->in->globals;
     while (g->module && !(is(module, n, g->module) && is(name, k, g->name))) g++;
-    if (!g->module)
-        return bert_fail(m->e, BERT_EUNSUPPORTED,
-                         "%s: its pickle wants Python's %.*s.%.*s, which weights do not need: "
-                         "nothing was run, and nothing is read of it; save the state_dict alone",
-                         m->in->where, (int)n, module, (int)k, name);
+    if (!g->module) return refuse_global(m, module, n, name, k);
     bert_pickle_value *v = make(m, BERT_PICKLE_GLOBAL);
     if (v) v->global = g;
     return push(m, v);

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "files/foreign_weights.h"
+#include "files/json.h"
 #include "files/pretrained_kinds.h"
 #include "files/safetensors.h"
 #include "files/torch.h"
@@ -93,8 +94,25 @@ static int list(const void *place, const char *folder,
     return rc;
 }
 
+/* PEFT's: what was learned on top of a model that is elsewhere. */
+static int is_adapter(const char *directory, bert_error *e) {
+    char *path = bert_path_join(directory, "adapter_config.json");
+    json_t *json = path ? bert_json_load(path, NULL) : NULL;
+    const char *base = json_string_value(json_object_get(json, "base_model_name_or_path"));
+    const int rc = bert_fail(
+        e, BERT_EUNSUPPORTED,
+        "%.200s is an adapter (PEFT) of the model %.100s, not a model; in Python "
+        "PeftModel.from_pretrained(AutoModel.from_pretrained(\"%.100s\"), \"%.100s\")"
+        ".merge_and_unload().save_pretrained(DIRECTORY) makes one",
+        directory, base ? base : "that it was made for", base ? base : "MODEL", directory);
+    json_decref(json);
+    free(path);
+    return rc;
+}
+
 static int lacks_config(const char *directory, bert_error *e) {
     char hidden[4096], foreign[400];
+    if (has(directory, "adapter_config.json")) return is_adapter(directory, e);
     if (bert_resolve_hidden(directory, hidden, sizeof hidden))
         return bert_fail(e, BERT_ENOTFOUND,
                          "%s, a directory here, holds no config.json, and hides the model of that "

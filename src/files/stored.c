@@ -117,8 +117,11 @@ static void convert_strided(const bert_stored_tensor *t, convert_fn *convert, fl
 int bert_stored_to_float(const bert_stored_tensor *t, float *out, bert_error *e) {
     convert_fn *convert = converters[t->dtype];
     if (!convert)
-        return bert_fail(e, BERT_EUNSUPPORTED, "tensor %s: has dtype %s where floats are needed",
-                         t->name, dtypes[t->dtype].name);
+        return bert_fail(
+            e, BERT_EUNSUPPORTED,
+            "tensor %s: has dtype %s; weights are F32, F16, BF16 or F64: save it as one of "
+            "these",
+            t->name, dtypes[t->dtype].name);
     if (t->strides && t->bytes)
         convert_strided(t, convert, out);
     else

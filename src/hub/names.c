@@ -61,12 +61,14 @@ static const char *behind_host(const char *s) {
     char endpoint[256];
     const size_t n =
         bert_hub_endpoint(NULL, endpoint, sizeof endpoint, NULL) ? 0 : strlen(endpoint);
-    if (!strncmp(s, "hf://", 5)) return s + 5;
+    if (!strncasecmp(s, "hf://", 5)) return s + 5;
+    if (!strncasecmp(s, "git@hf.co:", 10)) return s + 10;
     if (n && !strncmp(s, endpoint, n) && s[n] == '/') return s + n + 1;
     for (size_t i = 0; i < 3; i++)
         for (size_t k = 0; k < 3; k++) {
             const size_t a = strlen(schemes[i]), b = strlen(hosts[k]);
-            if (!strncmp(s, schemes[i], a) && !strncmp(s + a, hosts[k], b)) return s + a + b;
+            if (!strncasecmp(s, schemes[i], a) && !strncasecmp(s + a, hosts[k], b))
+                return s + a + b;
         }
     return NULL;
 }
@@ -97,10 +99,17 @@ static void take_part(const char **from, char *out, size_t capacity) {
 }
 
 static bool is_page(const char *part) {
-    static const char *const pages[] = {"tree", "blob", "resolve", "raw", "commits", "discussions"};
+    static const char *const pages[] = {"tree",   "blob",    "resolve",    "raw",
+                                        "commit", "commits", "discussions"};
     for (size_t i = 0; i < sizeof pages / sizeof *pages; i++)
         if (!strcmp(part, pages[i])) return true;
     return false;
+}
+
+/* What git clones ends so. */
+static void drop_git(char *part) {
+    const size_t n = strlen(part);
+    if (n > 4 && !strcmp(part + n - 4, ".git")) part[n - 4] = 0;
 }
 
 /* "ORG/NAME/tree/REVISION/.." and "NAME/tree/..", as pages are called: the name, and @REVISION. False:
@@ -116,6 +125,7 @@ static bool name_of_page(const char *path, char *out, size_t capacity) {
     take_part(&behind, second, sizeof second);
     const bool alone = !*second || is_page(second);
     if (!alone) path = behind;
+    drop_git(alone ? first : second);
     take_part(&path, page, sizeof page);
     if (is_page(page) && strcmp(page, "discussions")) take_part(&path, revision, sizeof revision);
     return snprintf(out, capacity, "%s%s%s%s%s", first, alone ? "" : "/", alone ? "" : second,

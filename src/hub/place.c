@@ -69,10 +69,21 @@ static const char *folder_of(const bert_hub_cached *c) {
     return strrchr(c->repo, '/') + 1;
 }
 
+/* Of the cache itself; who may not write there is told of another place. */
+static int make_place(const char *directory, bert_error *e) {
+    bert_error why = {0};
+    const int rc = bert_make_directory(directory, &why);
+    if (!rc) return 0;
+    const bool refused =
+        strstr(why.message, strerror(EACCES)) || strstr(why.message, strerror(EROFS));
+    return bert_fail(e, rc, "%s%s", why.message,
+                     refused ? "; HF_HUB_CACHE puts models elsewhere" : "");
+}
+
 static int prepare_cache(const bert_hub_cached *c, const char *commit, bert_error *e) {
     char part[300];
-    int rc = bert_make_directory(c->cache, e);
-    if (!rc) rc = bert_make_directory(c->repo, e); /* which may be a link to another disk */
+    int rc = make_place(c->cache, e);
+    if (!rc) rc = make_place(c->repo, e); /* which may be a link to another disk */
     if (!rc) rc = make_below(c->repo, "blobs", e);
     snprintf(part, sizeof part, "snapshots/%s", commit);
     if (!rc) rc = make_below(c->repo, part, e);
