@@ -208,6 +208,85 @@ static void heads_and_lengths_of_pictures(void **state) {
         }
 }
 
+/* Disentangled attention of one head over a sequence, in double: its result, and the gradients of qkv and of
+ * the rows [rows, 2 size] of relative keys and queries. */
+static void reference_relative(int n, int size, const float *qkv, const float *rows,
+                               const int32_t *index, const float *dout, double *out, double *dqkv,
+                               double *drows) {
+    const double scale = 1 / sqrt(size);
+    double *p = calloc((size_t)n, sizeof *p), *dp = calloc((size_t)n, sizeof *dp);
+#define OF(w, t, d) ((t)*3 * size + (w)*size + (d))
+    for (int i = 0; i < n; i++) {
+        double total = 0, mean = 0;
+        for (int j = 0; j < n; j++) {
+            const float *r = rows + index[j - i] * 2 * size;
+            p[j] = dp[j] = 0;
+            for (int d = 0; d < size; d++) {
+                const double q = (double)qkv[OF(0, i, d)], k = (double)qkv[OF(1, j, d)];
+                p[j] += q * k + q * (double)r[d] + k * (double)r[size + d];
+                dp[j] += (double)dout[i * size + d] * (double)qkv[OF(2, j, d)];
+            }
+            total += p[j] = exp(p[j] * scale);
+        }
+        for (int j = 0; j < n; j++) mean += (p[j] /= total) * dp[j];
+        for (int j = 0; j < n; j++) {
+            const double ds = p[j] * (dp[j] - mean) * scale;
+            const int row = index[j - i] * 2 * size;
+            for (int d = 0; d < size; d++) {
+                const double q = (double)qkv[OF(0, i, d)], k = (double)qkv[OF(1, j, d)];
+                out[i * size + d] += p[j] * (double)qkv[OF(2, j, d)];
+                dqkv[OF(2, j, d)] += p[j] * (double)dout[i * size + d];
+                dqkv[OF(0, i, d)] += ds * (k + (double)rows[row + d]);
+                dqkv[OF(1, j, d)] += ds * (q + (double)rows[row + size + d]);
+                drows[row + d] += ds * q;
+                drows[row + size + d] += ds * k;
+            }
+        }
+    }
+#undef OF
+    free(p), free(dp);
+}
+
+/* Long enough for whole tiles: near distances have a row each, further ones share; smooth 0: in no
+ * order that tiles could take. */
+static void relative_positions_of_long_sequences(void **state) {
+    (void)state;
+    enum { SIZE = 20, LENGTH = 101, NEAR = 30, ROWS = 2 * 60 + 1, REACH = LENGTH - 1 };
+    static const int32_t start[] = {0, LENGTH};
+    const size_t n = (size_t)LENGTH * SIZE;
+    for (int smooth = 0; smooth < 2; smooth++) {
+        int32_t index[2 * REACH + 1];
+        for (int d = -REACH; d <= REACH; d++) {
+            const int far = abs(d) > NEAR ? NEAR + (abs(d) - NEAR + 2) / 3 : abs(d);
+            index[d + REACH] = smooth ? 60 + (d < 0 ? far : -far) : (d * d + 7) % ROWS;
+        }
+        float *qkv = randoms(3 * n, 1), *rows = randoms(2 * ROWS * SIZE, 1), *dout = randoms(n, 1),
+              *out = zeros(n), *dqkv = zeros(3 * n), *lse = zeros(LENGTH),
+              *drows = zeros(2 * ROWS * SIZE);
+        double *want = calloc(n, sizeof *want), *dwant = calloc(3 * n, sizeof *dwant),
+               *drows_want = calloc(2 * ROWS * SIZE, sizeof *drows_want);
+        reference_relative(LENGTH, SIZE, qkv, rows, index + REACH, dout, want, dwant, drows_want);
+        const bert_attention_plan plan = {.heads = 1,
+                                          .head_size = SIZE,
+                                          .start = start,
+                                          .n = 1,
+                                          .relative = rows,
+                                          .relative_keys = true,
+                                          .relative_queries = true,
+                                          .index = index,
+                                          .reach = REACH};
+        assert_int_equal(bert_attention_forward(NULL, &plan, qkv, out, lse, NULL), 0);
+        assert_int_equal(bert_attention_backward(NULL, &plan, qkv, out, dout, lse, dqkv, drows), 0);
+        for (size_t i = 0; i < n; i++) close_to(out[i], want[i], 1e-4, 1e-5, "relative");
+        for (size_t i = 0; i < 3 * n; i++)
+            close_to(dqkv[i], dwant[i], 1e-3, 5e-5, "relative gradient");
+        for (size_t i = 0; i < 2 * ROWS * SIZE; i++)
+            close_to(drows[i], drows_want[i], 1e-3, 1e-4, "gradient of rows");
+        free(qkv), free(rows), free(dout), free(out), free(dqkv), free(lse), free(drows);
+        free(want), free(dwant), free(drows_want);
+    }
+}
+
 /* A window over sequences of several blocks of queries, with dropout. */
 static void windows_of_long_sequences(void **state) {
     (void)state;
@@ -274,6 +353,7 @@ int main(void) {
         cmocka_unit_test(attention_at_every_precision),
         cmocka_unit_test(heads_and_lengths_of_pictures),
         cmocka_unit_test(windows_of_long_sequences),
+        cmocka_unit_test(relative_positions_of_long_sequences),
         cmocka_unit_test(memory_of_a_window_is_linear),
     };
     return test_run_at_level(tests);

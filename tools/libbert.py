@@ -31,7 +31,8 @@ F32 = c.POINTER(c.c_float)
 
 class Inputs(c.Structure):
     _fields_ = [("n", c.c_int32), ("start", I32), ("ids", I32), ("type_ids", I32), ("logit_tokens", I32),
-                ("logit_tokens_count", c.c_int32), ("columns", c.c_void_p), ("column_count", c.c_int32)]
+                ("logit_tokens_count", c.c_int32), ("columns", c.c_void_p), ("column_count", c.c_int32),
+                ("embeds", c.c_void_p), ("attended", c.c_void_p)]
 
 
 class Outputs(c.Structure):

@@ -43,7 +43,8 @@ class SessionOptions(c.Structure):
 
 class Inputs(c.Structure):
     _fields_ = [("n", c.c_int32), ("start", I), ("ids", I), ("type_ids", I), ("logit_tokens", I),
-                ("logit_tokens_count", c.c_int32), ("columns", c.c_void_p), ("column_count", c.c_int32)]
+                ("logit_tokens_count", c.c_int32), ("columns", c.c_void_p), ("column_count", c.c_int32),
+                ("embeds", c.c_void_p), ("attended", c.c_void_p)]
 
 
 class Outputs(c.Structure):

@@ -79,6 +79,9 @@ static bert_range rows_of_keys(const bert_attention_head *h, const bert_relative
     return within(r, rows_of(h->plan, key + 1 - h->length, key + rows - 1), step);
 }
 
+/* Keys that are taken at once: rows of p2c of a strip of queries stay in the first cache. */
+enum { NEAR = 64 };
+
 bert_relative_side bert_relative_take(const bert_attention_head *h, bert_scratch *s) {
     const bert_attention_plan *p = h->plan;
     const bert_gemm_kernel *g = h->g;
@@ -88,7 +91,10 @@ bert_relative_side bert_relative_take(const bert_attention_head *h, bert_scratch
     const ptrdiff_t width = (p->relative_keys + p->relative_queries) * h->hidden;
     const float *at = p->relative + r.rows.first * width + (ptrdiff_t)h->head * size;
     r.ld = bert_apart(g, n);
-    const size_t strip = sizeof(float) * (size_t)r.ld * (size_t)g->mr;
+    const size_t beyond = sizeof(float) * BERT_RELATIVE_LANES;
+    const size_t strip = sizeof(float) * (size_t)r.ld * (size_t)g->mr + beyond;
+    const size_t distances = 2 * (size_t)h->length - 1 + 2 * BERT_RELATIVE_LANES;
+    r.turned = bert_scratch_take(s, distances * sizeof *r.turned);
     if (p->relative_keys) {
         r.keys = (bert_view){at, width, 1};
         r.packed_keys.data = bert_scratch_take(s, bert_right_bytes(g, n, size));
@@ -102,10 +108,36 @@ bert_relative_side bert_relative_take(const bert_attention_head *h, bert_scratch
     return r;
 }
 
+/* Whether kernels may take it so: then it is filled. */
+static bool turn_index(const bert_attention_head *h, int32_t *turned) {
+    enum { LANES = BERT_RELATIVE_LANES };
+    const int32_t *index = h->plan->index + h->plan->reach;
+    const int reach = h->length - 1;
+    for (int d = -reach; d < reach; d++)
+        if (index[d] - index[d + 1] < 0 || index[d] - index[d + 1] > 1) return false;
+    for (int d = -reach - LANES; d <= reach + LANES; d++)
+        turned[d + reach + LANES] = index[d < -reach ? reach : d > reach ? -reach : -d];
+    return true;
+}
+
+static bert_relative_strip strip_of(const bert_attention_head *h, const bert_relative_side *r,
+                                    int query, int rows, int key) {
+    enum { LANES = BERT_RELATIVE_LANES };
+    const bert_attention_plan *p = h->plan;
+    return (bert_relative_strip){
+        .ld = r->ld,
+        .rows = rows,
+        .n = (size_t)(h->length - key < NEAR ? h->length - key : NEAR),
+        .index = p->index + p->reach + (key - query),
+        .turned = r->turned ? r->turned + (h->length - 1 + LANES) + (query - key) : NULL,
+        .first = r->rows.first};
+}
+
 void bert_relative_begin(const bert_attention_head *h, bert_relative_side *r, bert_view k,
                          unsigned char *strip) {
     const bert_gemm_kernel *g = h->g;
     const int size = h->plan->head_size, n = r->rows.end - r->rows.first;
+    if (!turn_index(h, r->turned)) r->turned = NULL;
     if (r->keys.data)
         r->packed_keys = bert_right_pack(g, (unsigned char *)(uintptr_t)r->packed_keys.data,
                                          bert_transposed(r->keys), n, size);
@@ -122,27 +154,20 @@ void bert_relative_begin(const bert_attention_head *h, bert_relative_side *r, be
     }
 }
 
-/* Keys that are taken at once: rows of p2c of a strip of queries stay in the first cache. */
-enum { NEAR = 64 };
-
 void bert_relative_add(const bert_attention_head *h, const bert_relative_side *r,
                        const bert_left_layout *q, unsigned char *strip, float *scores, ptrdiff_t ld,
                        int query, int rows) {
-    const bert_attention_plan *p = h->plan;
     if (r->keys.data) {
         const bert_range of = rows_of_queries(h, r, query, rows, h->g->nr);
         bert_strip_multiply(r->c2p + of.first, r->ld, q, strip, query, rows,
                             bert_right_columns(h->g, r->packed_keys, of));
     }
-    for (int j = 0; j < h->length; j += NEAR)
-        for (int i = 0; i < rows; i++) {
-            const int n = h->length - j < NEAR ? h->length - j : NEAR;
-            const int32_t *index = p->index + p->reach + (j - query - i);
-            h->k->add_relative(scores + i * ld + j,
-                               r->keys.data ? r->c2p + (ptrdiff_t)i * r->ld : NULL,
-                               r->queries.data ? r->p2c + (ptrdiff_t)j * r->ld : NULL, r->ld, index,
-                               r->rows.first, (size_t)n);
-        }
+    for (int j = 0; j < h->length; j += NEAR) {
+        bert_relative_strip strip_at = strip_of(h, r, query, rows, j);
+        strip_at.c = r->keys.data ? r->c2p : NULL;
+        strip_at.p = r->queries.data ? r->p2c + (ptrdiff_t)j * r->ld : NULL;
+        h->k->add_relative(scores + j, ld, &strip_at);
+    }
 }
 
 /* ---- And backward */
@@ -150,7 +175,7 @@ void bert_relative_add(const bert_attention_head *h, const bert_relative_side *r
 bert_relative_flow bert_relative_flow_take(const bert_attention_head *h,
                                            const bert_relative_side *r, bert_scratch *s) {
     const int step = bert_block_rows(h->g, h->length), n = bert_divide_up(h->length, step);
-    const size_t bytes = sizeof(float) * (size_t)r->ld * (size_t)h->length;
+    const size_t bytes = sizeof(float) * ((size_t)r->ld * (size_t)h->length + BERT_RELATIVE_LANES);
     bert_relative_flow f = {0};
     f.of_queries = bert_scratch_take(s, (size_t)n * sizeof *f.of_queries);
     f.of_keys = bert_scratch_take(s, (size_t)n * sizeof *f.of_keys);
@@ -169,19 +194,12 @@ bert_relative_flow bert_relative_flow_take(const bert_attention_head *h,
 void bert_relative_scatter(const bert_attention_head *h, const bert_relative_side *r,
                            const bert_relative_flow *f, const float *ds, ptrdiff_t ld, int query,
                            int rows) {
-    for (int j = 0; j < h->length; j += NEAR)
-        for (int i = 0; i < rows; i++) {
-            const int n = h->length - j < NEAR ? h->length - j : NEAR;
-            const int32_t *index = h->plan->index + h->plan->reach - (query + i) + j;
-            const float *d = ds + i * ld + j;
-            float *c = f->c2p ? f->c2p + (ptrdiff_t)(query + i) * r->ld : NULL;
-            float *p = f->p2c ? f->p2c + (ptrdiff_t)j * r->ld : NULL;
-            const ptrdiff_t from = -(ptrdiff_t)r->rows.first;
-            for (int k = 0; k < n; k++) {
-                if (c) c[index[k] + from] += d[k];
-                if (p) p[index[k] + from + k * (ptrdiff_t)r->ld] += d[k];
-            }
-        }
+    for (int j = 0; j < h->length; j += NEAR) {
+        bert_relative_strip strip = strip_of(h, r, query, rows, j);
+        strip.c = f->c2p ? f->c2p + (ptrdiff_t)query * r->ld : NULL;
+        strip.p = f->p2c ? f->p2c + (ptrdiff_t)j * r->ld : NULL;
+        h->k->scatter_relative(ds + j, ld, &strip);
+    }
 }
 
 /* x [length, head_size] += f [length, rows] times the table's rows of the head, packed to right;

@@ -45,7 +45,9 @@ typedef struct {
     bert_view keys, queries; /* [rows, head_size]; data NULL: there are none */
     bert_right_side packed_keys, packed_queries; /* transposed: head_size deep */
     float *p2c;                                  /* [length, ld]: key times relative query */
-    float *c2p; /* [mr, ld]: of a strip of queries, times relative key */
+    float *c2p;      /* [mr, ld]: of a strip of queries, times relative key */
+    int32_t *turned; /* the plan's index the other way round, from -(length - 1) on; or NULL where
+                        kernels do not take it (bert_relative_strip) */
 } bert_relative_side;
 
 /* The memory of it; without a base of s it is counted. */

@@ -124,6 +124,22 @@ typedef struct {
 typedef void bert_epilogue_fn(float *c, ptrdiff_t ldc, const float *tile, int tile_ld, int rows,
                               int cols, const bert_block_epilogue *e);
 
+/* Relative positions of `rows` queries and n keys: to the score of query r and key i belong
+ * c[r ld + at] and p[i ld + at], at = index[i - r] - first; c or p may be NULL. */
+enum { BERT_RELATIVE_LANES = 16 }; /* the most that a kernel takes at once */
+typedef struct {
+    float *c, *p; /* read by add_relative, added to by scatter_relative */
+    ptrdiff_t ld;
+    int rows;
+    size_t n;
+    const int32_t *index;
+    /* index the other way round, turned[r - i], where neighbours differ by 1 at most and it never
+     * rises; NULL: it is not so. Numbers are there for that many lanes beyond both ends, and so is
+     * memory behind c and p. */
+    const int32_t *turned;
+    int first;
+} bert_relative_strip;
+
 typedef struct {
     const char *isa;                                    /* the strongest level that is in use */
     const bert_gemm_kernel *gemm[BERT_PRECISION_COUNT]; /* NULL: not available at this level */
@@ -161,9 +177,10 @@ typedef struct {
      * other way. y may be x. */
     void (*rotate)(float *y, const float *x, const float *cos, const float *sin, size_t half,
                    bool back);
-    /* y[i] += c[index[i] - first] + p[i ld + index[i] - first]; c or p may be NULL. */
-    void (*add_relative)(float *y, const float *c, const float *p, ptrdiff_t ld,
-                         const int32_t *index, int first, size_t n);
+    /* Relative positions of a strip of queries and some keys. */
+    void (*add_relative)(float *y, ptrdiff_t ldy, const bert_relative_strip *s);
+    /* The other way: what y [rows, n] gives is added to c and p. */
+    void (*scatter_relative)(const float *y, ptrdiff_t ldy, const bert_relative_strip *s);
     /* dx = y * (dy - sum(dy * y)) of each row. dx may be dy. */
     void (*softmax_backward)(float *dx, const float *dy, const float *y, int rows, int cols);
 

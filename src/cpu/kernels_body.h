@@ -327,21 +327,100 @@ static void rotate(float *y, const float *x, const float *cos, const float *sin,
 #undef ROTATE
 }
 
-static void add_relative(float *y, const float *c, const float *p, ptrdiff_t ld,
-                         const int32_t *index, int first, size_t n) {
-#define EACH(value)                                                                                \
-    _Pragma("GCC unroll 4") for (size_t i = 0; i < n; i++) {                                       \
-        const ptrdiff_t row = index[i];                                                            \
-        y[i] += value;                                                                             \
+/* Of the queries [r, r + rows) and the keys [i, i + n) of a strip. */
+static void add_relative_each(float *y, ptrdiff_t ldy, const bert_relative_strip *s, int r, int i,
+                              int rows, int n) {
+    for (int a = r; a < r + rows; a++)
+        for (int b = i; b < i + n; b++) {
+            const ptrdiff_t at = s->index[b - a] - (ptrdiff_t)s->first;
+            float x = y[a * ldy + b];
+            if (s->c) x += s->c[a * s->ld + at];
+            if (s->p) x += s->p[b * s->ld + at];
+            y[a * ldy + b] = x;
+        }
+}
+
+/* LANES neighbours of the row at x have at most LANES numbers, from the least on. */
+INLINE vf relative_lanes(const float *x, const int32_t *lanes, int least, int first) {
+    return permute(load(x + (least - (ptrdiff_t)first)), load_words(lanes) - all_words(least));
+}
+
+/* Of LANES keys: of a key, what LANES queries have of it, then turned by the diagonal. */
+static void add_relative_tile(float *y, ptrdiff_t ldy, const bert_relative_strip *s, int r, int i,
+                              int rows) {
+    vf t[LANES];
+    for (int k = 0; k < LANES; k++) {
+        const int32_t *lanes = s->turned + (r - i - k);
+        t[k] = s->p ? relative_lanes(s->p + (i + k) * s->ld, lanes, lanes[0], s->first) : all(0);
     }
-    const ptrdiff_t from = -(ptrdiff_t)first;
-    if (c && p)
-        EACH(c[row + from] + p[row + from + (ptrdiff_t)i * ld])
-    else if (c)
-        EACH(c[row + from])
-    else
-        EACH(p[row + from + (ptrdiff_t)i * ld])
-#undef EACH
+    if (s->p) transpose(t);
+    for (int k = 0; k < rows; k++) {
+        float *to = y + (r + k) * ldy + i;
+        const int32_t *lanes = s->index + (i - r - k);
+        vf x = load(to) + t[k];
+        if (s->c) x += relative_lanes(s->c + (r + k) * s->ld, lanes, lanes[LANES - 1], s->first);
+        store(to, x);
+    }
+}
+
+static void add_relative(float *y, ptrdiff_t ldy, const bert_relative_strip *s) {
+    const int n = (int)s->n;
+    for (int r = 0; r < s->rows; r += LANES)
+        for (int i = 0; i < n; i += LANES) {
+            const int rows = s->rows - r < LANES ? s->rows - r : LANES;
+            const int keys = n - i < LANES ? n - i : LANES;
+            if (s->turned && keys == LANES)
+                add_relative_tile(y, ldy, s, r, i, rows);
+            else
+                add_relative_each(y, ldy, s, r, i, rows, keys);
+        }
+}
+
+static void scatter_relative_each(const float *y, ptrdiff_t ldy, const bert_relative_strip *s,
+                                  int r, int i, int rows, int n) {
+    for (int a = r; a < r + rows; a++)
+        for (int b = i; b < i + n; b++) {
+            const ptrdiff_t at = s->index[b - a] - (ptrdiff_t)s->first;
+            if (s->c) s->c[a * s->ld + at] += y[a * ldy + b];
+            if (s->p) s->p[b * s->ld + at] += y[a * ldy + b];
+        }
+}
+
+/* Where each distance has a number of its own. */
+static void scatter_relative_tile(const float *y, ptrdiff_t ldy, const bert_relative_strip *s,
+                                  int r, int i, int rows) {
+    vf t[LANES];
+    vi down;
+    for (int k = 0; k < LANES; k++) {
+        down[k] = LANES - 1 - k;
+        t[k] = k < rows ? load(y + (r + k) * ldy + i) : all(0);
+    }
+    for (int k = 0; k < rows && s->c; k++) {
+        float *to = s->c + (r + k) * s->ld + (s->index[i - r - k + LANES - 1] - s->first);
+        store(to, load(to) + permute(t[k], down));
+    }
+    if (!s->p) return;
+    transpose(t);
+    for (int k = 0; k < LANES; k++) {
+        float *to = s->p + (i + k) * s->ld + (s->turned[r - i - k] - s->first);
+        store(to, load(to) + t[k]);
+    }
+}
+
+static void scatter_relative(const float *y, ptrdiff_t ldy, const bert_relative_strip *s) {
+    const int n = (int)s->n;
+    for (int r = 0; r < s->rows; r += LANES)
+        for (int i = 0; i < n; i += LANES) {
+            const int rows = s->rows - r < LANES ? s->rows - r : LANES;
+            const int keys = n - i < LANES ? n - i : LANES;
+            const int32_t *index = s->index + i - r;
+            const bool own = s->turned && keys == LANES &&
+                             index[1 - rows] - index[LANES - 1] == LANES + rows - 2;
+            if (own)
+                scatter_relative_tile(y, ldy, s, r, i, rows);
+            else
+                scatter_relative_each(y, ldy, s, r, i, rows, keys);
+        }
 }
 
 static void layer_norm(float *y, const float *x, const float *residual, const float *gamma,
@@ -471,6 +550,7 @@ void FILL(bert_kernels *k) {
     k->exp_shifted = exp_shifted;
     k->rotate = rotate;
     k->add_relative = add_relative;
+    k->scatter_relative = scatter_relative;
     k->layer_norm = layer_norm;
     k->layer_norm_backward = layer_norm_backward;
     k->adamw = adamw;

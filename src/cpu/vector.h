@@ -38,7 +38,7 @@ INLINE vf all(float x) {
 
 /* mul_add is a b + c, in one rounding where the machine can. larger(a, b) and smaller(a, b) are b
  * where either is a NaN; if_less(a, b, x, y) is a < b ? x : y. load_part and store_part are of the
- * first n lanes; the others are loaded as `rest`. times_wide is the lower half of a m, and leaves
+ * first n lanes; the others are loaded as `rest`. permute: lane[i] of v in lane i. times_wide is the lower half of a m, and leaves
  * the upper one in *high. */
 #if LANES == 16
 #include <immintrin.h>
@@ -53,6 +53,9 @@ INLINE vf smaller(vf a, vf b) {
 }
 INLINE vf if_less(vf a, vf b, vf x, vf y) {
     return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), y, x);
+}
+INLINE vf permute(vf v, vi lane) {
+    return _mm512_permutexvar_ps((__m512i)lane, v);
 }
 INLINE __mmask16 first(size_t n) {
     return (__mmask16)((1u << n) - 1);
@@ -88,6 +91,9 @@ INLINE vf smaller(vf a, vf b) {
 INLINE vf if_less(vf a, vf b, vf x, vf y) {
     return _mm256_blendv_ps(y, x, _mm256_cmp_ps(a, b, _CMP_LT_OQ));
 }
+INLINE vf permute(vf v, vi lane) {
+    return _mm256_permutevar8x32_ps(v, (__m256i)lane);
+}
 INLINE __m256i first(size_t n) {
     return (__m256i)((vi){0, 1, 2, 3, 4, 5, 6, 7} < (int)n);
 }
@@ -113,6 +119,11 @@ INLINE vf mul_add(vf a, vf b, vf c) {
 INLINE vf if_less(vf a, vf b, vf x, vf y) {
     vi mask = a < b;
     return (vf)((mask & (vi)x) | (~mask & (vi)y));
+}
+INLINE vf permute(vf v, vi lane) {
+    vf p;
+    for (int i = 0; i < LANES; i++) p[i] = v[lane[i]];
+    return p;
 }
 INLINE vf larger(vf a, vf b) {
     return if_less(b, a, a, b);
