@@ -125,6 +125,8 @@ input *input_open(const common *c, int texts, char **text, bert_error *e);
  * behind the other. */
 input *input_open_rows(const common *c, const bert_recipe *r, int row, int texts, char **text,
                        bert_error *e);
+/* Whether a file has them: a table, or a folder; not lines. */
+bool has_columns(const char *path);
 /* What --view gives stands in the place of operands. */
 int use_views(const common *c, int *operands, char ***operand, bert_error *e);
 /* Operands are whole rows of so many, of texts or pictures. */

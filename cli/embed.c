@@ -309,7 +309,7 @@ static int run(void *args, int operands, char **operand, bert_error *e) {
     if (!rc) rc = use_views(&a->common, &texts, &text, e);
     /* Rows of a table, and --view, are of all views; an operand is one of them. */
     m.recipe = bert_model_recipe(model);
-    m.row = a->common.views || a->common.input ? bert_recipe_views(m.recipe) : 1;
+    m.row = a->common.views || has_columns(a->common.input) ? bert_recipe_views(m.recipe) : 1;
     if (!rc && a->common.views) rc = check_rows(texts, m.row, pictures ? "picture" : "text", e);
     input *in =
         rc || pictures ? NULL : input_open_rows(&a->common, m.recipe, m.row, texts, text, e);

@@ -64,13 +64,17 @@ int check_rows(int operands, int row, const char *what, bert_error *e) {
                       operands, what, operands == 1 ? "" : "s", row);
 }
 
+bool has_columns(const char *path) {
+    const char *dot = path ? strrchr(path, '.') : NULL;
+    return path && strcmp(path, "-") && !(dot && !strcmp(dot, ".txt"));
+}
+
 /* Columns of the recipe, where no option names any, and the file has some. */
 static void choose_columns(input *in, const common *c, bert_reader_options *o) {
-    const char *dot = strrchr(in->path, '.');
-    const bool lines = !strcmp(in->path, "-") || (dot && !strcmp(dot, ".txt"));
     bert_recipe_view v;
     in->named = c->text_column != NULL;
-    if (in->named || !bert_recipe_view_at(in->recipe, 0, &v) || !v.text || lines) return;
+    if (in->named || !has_columns(in->path) || !bert_recipe_view_at(in->recipe, 0, &v) || !v.text)
+        return;
     o->text_column = v.text;
     if (!o->pair_column) o->pair_column = v.pair ? v.pair : "";
     /* read by itself; the reader then does not call it a column that nobody reads */
@@ -84,6 +88,11 @@ input *input_open(const common *c, int texts, char **text, bert_error *e) {
 input *input_open_rows(const common *c, const bert_recipe *r, int row, int texts, char **text,
                        bert_error *e) {
     if (texts && check_rows(texts, row, "text", e)) return NULL;
+    if (!texts && row > 1 && !has_columns(c->input ? c->input : "-")) {
+        fail_usage(e, "a row of this model is %d texts: -i FILE with their columns, or operands",
+                   row);
+        return NULL;
+    }
     input *in = calloc(1, sizeof *in);
     size_t most = texts > MOST_TEXTS + row ? (size_t)texts : (size_t)(MOST_TEXTS + row);
     if (in) in->texts = calloc(most, sizeof *in->texts);

@@ -123,9 +123,8 @@ static int open_source(source *s, const common *c, const bert_recipe *r, int pat
     s->operand = path;
     s->operands = paths;
     if (paths) return check_rows(paths, s->row, "picture", e);
-    const char *file = c->input ? c->input : "-", *dot = strrchr(file, '.');
-    const bool lines = !strcmp(file, "-") || (dot && !strcmp(dot, ".txt"));
-    char *own = c->image_column || lines ? NULL : views_of(r);
+    const char *file = c->input ? c->input : "-";
+    char *own = c->image_column || !has_columns(file) ? NULL : views_of(r);
     s->reader = bert_picture_reader_open(
         file, &(bert_picture_reader_options){.image_column = own ? own : c->image_column}, e);
     free(own);

@@ -3,6 +3,7 @@
 #include "dataset.h"
 #include "pulling.h"
 #include "pushing.h"
+#include "recipe.h"
 #include "report.h"
 #include "train_notes.h"
 #include "train_screen.h"
@@ -226,7 +227,7 @@ static void job_free(job *j) {
 /* What the recipe says, where no option does. */
 static int open_recipe(arguments *a, job *j, bert_error *e) {
     if (!a->recipe_file) return 0;
-    bert_recipe *r = j->recipe = bert_recipe_open(a->recipe_file, e);
+    bert_recipe *r = j->recipe = open_recipe_with(a->recipe_file, &a->common, &a->data, e);
     if (!r) return BERT_EINVAL;
     const char *metric = bert_recipe_value(r, "metric");
     if (bert_recipe_task_at(r, 0)) {

@@ -437,6 +437,12 @@ static const file_case json[] = {
      {0},
      "!the rows are inside of an object",
      NULL},
+    {"a.json",
+     "{\"version\":1,\"data\":[{\"title\":\"t\",\"paragraphs\":[{\"context\":\"c\",\"qas\":[]}]}]}",
+     0,
+     {0},
+     "!--task question-answering reads it",
+     NULL},
 };
 
 static void check(const file_case *c, const char *path) {

@@ -99,7 +99,9 @@ static void forms_of_weights_are_chosen(void **state) {
     hub_repo_text(r, "config.json", "{}");
     hub_repo_put(r, "pytorch_model.bin", "weights", 7, true);
     hub_repo_put(r, "flax_model.msgpack", "x", 1, true);
+    hub_repo_text(r, "recipe.json", "{}"); /* what its head is made of */
     assert_true(has(pulled("a/bin").path, "pytorch_model.bin"));
+    assert_true(has(pulled("a/bin").path, "recipe.json"));
     r = hub_server_add(hub, "a/shards", COMMIT);
     hub_repo_text(r, "config.json", "{}");
     hub_repo_text(r, "model.safetensors.index.json", "{}");

@@ -171,6 +171,10 @@ static void names_and_widths(void **state) {
          "recipe.json:2: head: gives 4 numbers, and there are 3", NULL, 0, 0},
         {"{\"inputs\": {\"image\": \"x\"}, \"head\": [{\"linear\": 2}]}", 2,
          "recipe.json: the inputs are images, and bert reads texts", NULL, 0, 0},
+        {"{\"encoder\": {\"model\": \"m\",\n\"hidden_dropot_prob\": 0.1}, " HEAD "}", 2,
+         "recipe.json:2: encoder.hidden_dropot_prob: config.json has no such key; "
+         "\"hidden_dropout_prob\" is one",
+         NULL, 0, 0},
         {"{\"encoder\": {\"num_hidden_layers\": 1}, \"head\": [{\"linear\": {\"out\": 2, \"bias\": "
          "false}}]}",
          0, NULL, "classifier.0.weight", 2, TINY_HIDDEN},

@@ -107,7 +107,7 @@ static void options_overrule_a_recipe(void **state) {
     assert_int_equal(number(o, "num_hidden_layers"), 1);
     json_decref(o);
     expect(0, bert("evaluate s -i numbers.csv"));
-    says(err, "label \"severity\"");
+    says(err, "label \"other\""); /* as it was trained */
     slurp("s/README.md", out, sizeof out);
     says(out, "## Head");
     expect(2, bert("train --recipe severity.json -o x"));
@@ -204,24 +204,44 @@ static void pictures_without_a_label_are_left_out(void **state) {
     if (strstr(out, "\"line\"")) fail_msg("a folder has no lines: %s", out);
 }
 
-static void the_same_in_c(void **state) {
-    (void)state;
-    char text[6000] = "report,severity\n", example[5000], command[20000];
-    for (int i = 0; i < 60; i++)
-        snprintf(text + strlen(text), sizeof text - strlen(text), "w%d w%d,%.1f\n",
-                 tiny_word(i, 0) % 4, tiny_word(i, 1), tiny_word(i, 0) % 4 / 2.0);
-    write_file("reports.csv", text);
-    snprintf(example, sizeof example, "%.*s/example_severity",
-             (int)(strrchr(BERT_TOOL, '/') - BERT_TOOL), BERT_TOOL);
-    if (access(example, X_OK)) skip();
-    snprintf(command, sizeof command,
-             "cd '%s' && '%s' m reports.csv reports.csv c 'w3 w9' num_train_epochs=30 "
-             "learning_rate=3e-3 save_strategy=no threads=2 >out 2>err",
-             home, example);
+#define ARGUMENTS "num_train_epochs=30 learning_rate=3e-3 save_strategy=no threads=2"
+
+static void run_example(const char *name, const char *arguments) {
+    char program[5000], command[20000];
+    snprintf(program, sizeof program, "%.*s/example_%s", (int)(strrchr(BERT_TOOL, '/') - BERT_TOOL),
+             BERT_TOOL, name);
+    if (access(program, X_OK)) skip();
+    snprintf(command, sizeof command, "cd '%s' && '%s' %s >out 2>err", home, program, arguments);
     const int status = system(command);
     slurp("out", out, sizeof out);
     slurp("err", err, sizeof err);
     if (status) fail_msg("%s", err);
+}
+
+static void a_loss_of_ones_own_under_its_head(void **state) {
+    (void)state;
+    write_text_pairs("focal.csv", 48);
+    write_file(
+        "focal.json",
+        "{\"encoder\": \"m\", \"inputs\": [{\"text\": \"premise\"}, {\"text\": \"hypothesis\"}],\n"
+        " \"pooling\": \"mean\", \"combine\": [\"u\", \"v\", \"|u-v|\"],\n"
+        " \"head\": [{\"linear\": 16}, \"relu\", {\"linear\": 1}],\n"
+        " \"problem_type\": \"multi_label_classification\", \"label\": \"same\"}");
+    run_example("own_loss", "focal.json focal.csv focal.csv focal " ARGUMENTS);
+    const char *auc = strstr(out, "roc_auc "), *loss = strstr(out, "loss ");
+    if (!auc || !loss) fail_msg("%s", out);
+    assert_true(strtod(auc + 8, NULL) > 0.95);
+    assert_true(strtod(loss + 5, NULL) < 0.1);
+}
+
+static void the_same_in_c(void **state) {
+    (void)state;
+    char text[6000] = "report,severity\n";
+    for (int i = 0; i < 60; i++)
+        snprintf(text + strlen(text), sizeof text - strlen(text), "w%d w%d,%.1f\n",
+                 tiny_word(i, 0) % 4, tiny_word(i, 1), tiny_word(i, 0) % 4 / 2.0);
+    write_file("reports.csv", text);
+    run_example("severity", "m reports.csv reports.csv c 'w3 w9' " ARGUMENTS);
     const char *r = strstr(out, "pearson "), *score = strstr(out, "severity ");
     if (!r || !score) fail_msg("%s", out);
     assert_true(strtod(r + 8, NULL) > 0.9);
@@ -249,6 +269,7 @@ int main(void) {
         cmocka_unit_test(pictures_are_two_views),
         cmocka_unit_test(pictures_without_a_label_are_left_out),
         cmocka_unit_test(the_same_in_c),
+        cmocka_unit_test(a_loss_of_ones_own_under_its_head),
     };
     return cmocka_run_group_tests(tests, begin, end);
 }

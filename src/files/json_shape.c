@@ -48,11 +48,23 @@ static bool holds_tables(const json_t *object) {
     return false;
 }
 
+/* SQuAD's articles, or a paragraph of one. */
+static bool is_squad(const json_t *object) {
+    const json_t *article = json_array_get(json_object_get(object, "data"), 0);
+    return json_is_array(json_object_get(article, "paragraphs")) ||
+           json_is_array(json_object_get(object, "paragraphs")) ||
+           (json_is_string(json_object_get(object, "context")) &&
+            json_is_array(json_object_get(object, "qas")));
+}
+
 const char *bert_json_shape(const json_t *object) {
     static const char *const members[] = {"data", "rows", "records", "examples", "train"};
     if (json_is_array(json_object_get(object, "columns")) &&
         json_is_array(json_object_get(object, "data")))
         return ROWS;
+    if (is_squad(object))
+        return "the file has questions on paragraphs, as SQuAD's: --task question-answering reads "
+               "it";
     for (size_t i = 0; i < sizeof members / sizeof *members; i++)
         if (json_is_object(json_array_get(json_object_get(object, members[i]), 0)))
             return "the rows are inside of an object, in its first array of objects (\"data\" or "

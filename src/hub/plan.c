@@ -27,6 +27,7 @@ static const struct {
     {"artifact.metadata", CONFIGURATION}, /* the original ColBERT's */
     {"preprocessor_config.json", CONFIGURATION},
     {"processor_config.json", CONFIGURATION},
+    {"recipe.json", CONFIGURATION},
     {"tokenizer.json", TOKENIZER},
     {"tokenizer_config.json", CONFIGURATION},
     {"special_tokens_map.json", CONFIGURATION},

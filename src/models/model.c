@@ -4,6 +4,7 @@
 #include "files/json.h"
 #include "hub/hub.h"
 #include "models/config_file.h"
+#include "models/overrides.h"
 #include "models/pictures.h"
 #include "models/registry.h"
 #include "recipe/recipe.h"
@@ -58,23 +59,9 @@ static int tokenizer_finish(tokenizer_job *job, bert_error *e) {
     return bert_fail(e, code, "%s", job->error.message);
 }
 
-/* Keys of config.json that the caller gives, those of its recipe under them. NULL: an error. */
-static json_t *overrides_of(const bert_model_options *o, bert_error *e) {
-    const char *text = o->config ? o->config : "{}", *recipe = bert_recipe_config(o->recipe);
-    json_t *own = bert_json_parse(text, strlen(text), "options.config", e), *under = NULL;
-    if (own && !json_is_object(own))
-        bert_fail(e, BERT_EINVAL, "options.config is no JSON object: %.60s", text);
-    if (own && !e->code && recipe) under = bert_json_parse(recipe, strlen(recipe), "encoder", e);
-    if (under && json_object_update_missing(own, under)) bert_fail_memory(e, strlen(recipe));
-    json_decref(under);
-    if (!e->code) return own;
-    json_decref(own);
-    return NULL;
-}
-
 /* What the caller says of the configuration counts instead of what the file does. */
 static int overrule(bert_model *m, const bert_model_options *o, bert_error *e) {
-    json_t *own = overrides_of(o, e);
+    json_t *own = bert_overrides(o, m->json, e);
     if (!own) return e->code;
     int rc = 0;
     bert_config before = {0};
