@@ -113,6 +113,7 @@ typedef struct {
     bert_threads *threads;
     bert_lattice *lattices; /* [threads] */
     int64_t *counts;        /* [pieces], of all threads */
+    double total;           /* of those */
     double *losses;         /* [pieces], of what would be left out */
 } trainer;
 
@@ -289,8 +290,7 @@ static int learn_scores(trainer *t) {
 static void weigh_pieces(void *context, int begin, int end, int thread) {
     const trainer *t = context;
     bert_lattice *l = &t->lattices[thread];
-    double sum = 0;
-    for (size_t i = 0; i < t->pieces.n; i++) sum += (double)t->counts[i];
+    const double sum = t->total;
     for (int i = begin; i < end && !l->failed; i++) {
         const bert_learned_piece *p = &t->pieces.list[i];
         const double count = (double)t->counts[i];
@@ -340,6 +340,8 @@ static int prune(trainer *t, size_t wanted) {
     if (most < wanted) most = wanted;
     int rc = count_pieces(t, best_of_words);
     if (rc) return rc;
+    t->total = 0;
+    for (size_t i = 0; i < t->pieces.n; i++) t->total += (double)t->counts[i];
     bert_threads_run(t->threads, (int)t->pieces.n, GRAIN, weigh_pieces, t);
     for (int i = 0; i < bert_threads_count(t->threads); i++)
         if (t->lattices[i].failed) return bert_fail_memory(t->e, t->pieces.n);
