@@ -208,6 +208,7 @@ static int set_up_task(bert_trainer *t, int32_t i, const bert_trainer_task *from
     for (int32_t j = 0; j < i; j++)
         if (t->tasks[j].model == k->model) return bert_fail(e, BERT_EINVAL, "it is there twice");
     int rc = bert_dataset_check_model(k->train, k->model, e);
+    if (!rc && k->train->task->trainable) rc = k->train->task->trainable(k->train, e);
     if (!rc && k->validation) rc = bert_dataset_check_model(k->validation, k->model, e);
     if (rc) return rc;
     const char *metrics = from->metrics ? from->metrics : t->args.metrics;
