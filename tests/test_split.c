@@ -106,6 +106,17 @@ static void a_group_is_on_one_side(void **state) {
     }
 }
 
+static void a_group_column_may_be_a_number(void **state) {
+    (void)state;
+    const bert_data_split_options name = {.part = 0.2, .seed = 3, .group_column = "patient"},
+                                  number = {.part = 0.2, .seed = 3, .group_column = "1"};
+    const part a = split("m", "patients.csv", &name), b = split("m", "patients.csv", &number);
+    assert_memory_equal(a.held, b.held, sizeof a.held);
+    expect(0, bert("train m --train-file patients.csv --validation-split 0.2 --group-column 1 -o "
+                   "numbered --max-steps 1 --threads 1 --save-strategy no"));
+    says(err, "text column \"text\" \"patient\", label \"label\"");
+}
+
 static void values_that_hardly_repeat_are_no_classes(void **state) {
     (void)state;
     static char text[ROWS * 30];
@@ -214,6 +225,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_are_held_out_in_proportion),
         cmocka_unit_test(a_group_is_on_one_side),
+        cmocka_unit_test(a_group_column_may_be_a_number),
         cmocka_unit_test(values_that_hardly_repeat_are_no_classes),
         cmocka_unit_test(pictures_are_split_too),
         cmocka_unit_test(a_folder_of_splits_is_read_as_such),

@@ -288,11 +288,14 @@ static void put_labels(line *l, const bert_reader *r) {
     if (r->labels > SHOWN) put(l, " ..");
 }
 
-/* Columns that the caller reads by themselves: "mlo,patient". */
+/* Columns that the caller reads by themselves: "mlo,patient", by name or number. */
 static bool is_among(const bert_reader *r, int c) {
     for (const char *p = r->has_header && r->also ? r->also : ""; *p;) {
         const size_t n = strcspn(p, ",");
+        char number[16];
+        snprintf(number, sizeof number, "%d", c);
         if (n == strlen(r->name[c]) && !strncasecmp(p, r->name[c], n)) return true;
+        if (n == strlen(number) && !strncmp(p, number, n)) return true;
         p += n + (p[n] == ',');
     }
     return false;
