@@ -79,9 +79,7 @@ static void remember(bert_tokenization *tok, const uint8_t *p, size_t bytes, int
     uint64_t key[2];
     if (bytes <= BERT_SHORT_WORD) load_short(p, bytes, key);
     const uint64_t hash = bytes <= BERT_SHORT_WORD ? mix(key[0], key[1]) : hash_bytes(p, bytes);
-    if (bytes <= BERT_SHORT_WORD && n <= BERT_SHORT_PIECES)
-        remember_short(tok, hash, key, n, 0);
-    else
+    if (bytes > BERT_SHORT_WORD || n > BERT_SHORT_PIECES || !remember_short(tok, hash, key, n))
         bert_store_add(&tok->store, hash, p, bytes, n, tok->found, tok->ends, tok->chars,
                        BERT_INSIDE);
 }

@@ -90,11 +90,32 @@ static uint8_t *freed_place(const word_table *t, uint64_t hash) {
     return NULL;
 }
 
+/* A free place, or one whose word has moved, or NULL. */
+static void *find_room(const word_table *t, uint64_t hash) {
+    uint8_t *place = free_place(t, hash);
+    return place ? place : freed_place(t, hash);
+}
+
+static void fill_short(bert_tokenization *tok, bert_short_entry *s, const uint64_t *key, int n,
+                       uint8_t still) {
+    memcpy(s->key, key, sizeof s->key);
+    s->n = (uint8_t)(n | still);
+    pack(tok, n, s->pieces, s->chars);
+}
+
+#if BERT_OVERLAPS
+/* False: there is no room; the word store has some. */
+static bool remember_short(bert_tokenization *tok, uint64_t hash, const uint64_t *key, int n) {
+    const word_table t = short_table(tok);
+    bert_short_entry *s = find_room(&t, hash);
+    if (s) fill_short(tok, s, key, n, 0);
+    return s;
+}
+#else
 /* Where a new word may go: a free place, or that of one that was not met again; else NULL, and the
  * next word to ask has its choice: a stream of rare words does not push out the frequent ones. */
 static void *make_room(const word_table *t, uint64_t hash) {
-    uint8_t *place = free_place(t, hash);
-    if (!place) place = freed_place(t, hash);
+    uint8_t *place = find_room(t, hash);
     if (place) return place;
     for (int i = 0; i < 2 * BERT_WAYS; i++)
         if (!((place = place_in(t, hash, i))[t->n] & BERT_MET_AGAIN)) return place;
@@ -107,14 +128,10 @@ static void remember_short(bert_tokenization *tok, uint64_t hash, const uint64_t
     const word_table t = short_table(tok);
     bert_short_entry *s = make_room(&t, hash);
     tok->met++;
-    if (!s) return;
-    memcpy(s->key, key, sizeof s->key);
-    s->n = (uint8_t)(n | still);
-    pack(tok, n, s->pieces, s->chars);
+    if (s) fill_short(tok, s, key, n, still);
 }
 
 /* Longer words, where no piece overlaps another (the readers that have overlaps have a word store). */
-#if !BERT_OVERLAPS
 static word_table long_table(const bert_tokenization *tok) {
     return (word_table){(uint8_t *)tok->long_words, sizeof(bert_long_entry),
                         sizeof tok->long_words[0]->key, offsetof(bert_long_entry, n),
