@@ -47,7 +47,7 @@ if ! "$python" -m pip --version >/dev/null 2>&1; then
     python3 -m venv "$venv" || { say "python3 -m venv failed (Debian: python3-venv)"; exit 1; }
 fi
 mkdir -p "$venv/absent" || exit 1
-packages="numpy torch transformers tokenizers onnx onnxruntime openvino nncf ctranslate2 nanotoken gguf pillow llama-cpp-python"
+packages="numpy torch transformers tokenizers onnx onnxruntime openvino nncf ctranslate2 nanotoken sentencepiece protobuf gigatoken rs_bpe bpe-openai gguf pillow llama-cpp-python"
 # To say which options there are takes no rivals: they are gigabytes.
 case " $* " in *" -h "* | *" --help "*) packages=numpy ;; esac
 # One by one: what cannot be installed here is left out of the race.

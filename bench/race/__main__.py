@@ -143,7 +143,7 @@ def main():
     args = arguments()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     context = Context(args)
-    packages = sorted({e.package for e in ENGINES if e.package} | {"transformers", "tokenizers", "nanotoken", "nncf"})
+    packages = sorted({e.package for e in ENGINES if e.package} | {"transformers", "tokenizers", "nanotoken", "sentencepiece", "gigatoken", "rs_bpe", "bpe-openai", "nncf"})
     about = {"format": FORMAT, "machine": machine.describe(args.threads),
              "versions": machine.versions(context, packages)}
     saved, skipped = load(context.scratch("race.json"), about), {}
