@@ -20,6 +20,7 @@ BASE = dict(hidden_size=768, num_attention_heads=12, intermediate_size=3072, voc
 FAMILIES = {
     "bert": ("Bert", BASE),
     "roberta": ("Roberta", dict(BASE, pad_token_id=1, layer_norm_eps=1e-5, max_position_embeddings=514)),
+    "distilbert": ("DistilBert", dict(dim=768, n_heads=12, hidden_dim=3072, vocab_size=1000)),
     "electra": ("Electra", dict(BASE, embedding_size=768)),
     "albert": ("Albert", dict(BASE, embedding_size=128)),
     "mpnet": ("MPNet", dict(BASE, layer_norm_eps=1e-5, max_position_embeddings=514)),
@@ -29,6 +30,8 @@ FAMILIES = {
     "gte": ("Gte", BASE),
     "deberta-v2": ("DebertaV2", dict(BASE, relative_attention=True, position_buckets=256, norm_rel_ebd="layer_norm",
                                      pos_att_type=["p2c", "c2p"], share_att_key=True, position_biased_input=False)),
+    "deberta": ("Deberta", dict(BASE, relative_attention=True, max_relative_positions=512, pos_att_type=["c2p", "p2c"],
+                                position_biased_input=False, type_vocab_size=0, layer_norm_eps=1e-7)),
 }
 F, I = c.POINTER(c.c_float), c.POINTER(c.c_int32)
 
