@@ -295,7 +295,7 @@ static void metrics_have_the_names_of_tasks(void **state) {
     check(&p.w, !bert_trainer_train(t, &p.w.e));
     const bert_metrics *m = bert_trainer_evaluate(t, NULL, &p.w.e);
     check(&p.w, m);
-    double loss, kind, value, mean, accuracy, rank;
+    double loss = 0, kind = 0, value = 0, mean = 0, accuracy = 0, rank = 0;
     assert_true(bert_metrics_find(m, "loss", &loss) && bert_metrics_find(m, "mean", &mean));
     assert_true(bert_metrics_find(m, "kind_loss", &kind));
     assert_true(bert_metrics_find(m, "value_loss", &value));
@@ -372,10 +372,10 @@ static const char two_tasks[] =
     "            \"metric\": \"pearson\", \"loss_weight\": 0.5}},\n"
     " \"sampling\": {\"weights\": {\"value\": 1, \"kind\": 3}}, \"batches\": \"mixed\"}\n";
 
-static void write_task(const char *name, const char *problem, char column, int n) {
+static void write_task(const char *name, const char *problem, const char *column, int n) {
     static tiny_rows rows;
     static char text[1 << 14];
-    size_t used = (size_t)snprintf(text, sizeof text, "text,%c\n", column);
+    size_t used = (size_t)snprintf(text, sizeof text, "text,%s\n", column);
     tiny_fill(&rows, problem, 0, n);
     for (int i = 0; i < n; i++)
         used += (size_t)snprintf(text + used, sizeof text - used, "%.*s,%s\n",
@@ -390,8 +390,8 @@ static void tool_trains_a_recipe_of_tasks(void **state) {
     snprintf(dir, sizeof dir, "%s/m", home);
     bert_make_directory(dir, NULL);
     tiny_model(dir, 2, "", 0);
-    write_task("kind.csv", SINGLE, 'k', LARGE);
-    write_task("value.csv", "regression", 'v', SMALL);
+    write_task("kind.csv", SINGLE, "k", LARGE);
+    write_task("value.csv", "regression", "v", SMALL);
     tiny_write(home, "two.json", two_tasks);
     expect(0, bert("train --recipe two.json -o two --num-train-epochs 2 --learning-rate 1e-3 "
                    "--metric-for-best-model mean --load-best-model-at-end --save-strategy best"));
@@ -414,6 +414,39 @@ static void tool_trains_a_recipe_of_tasks(void **state) {
     slurp("two/training_args.json", out, sizeof out);
     says(out, "\"task_weights\": \"3,1\"");
     says(out, "\"mixed\"");
+    test_remove(home);
+}
+
+/* A head of one's own for each task, in C. */
+static void example_learns_two_tasks(void **state) {
+    (void)state;
+    char dir[4200], example[5000], command[20000];
+    home = test_directory();
+    snprintf(dir, sizeof dir, "%s/m", home);
+    bert_make_directory(dir, NULL);
+    tiny_model(dir, 2, "", 0);
+    write_task("kind.csv", SINGLE, "label", LARGE);
+    write_task("value.csv", "regression", "label", LARGE);
+    tiny_write(home, "args.json",
+               "{\"num_train_epochs\": 40, \"learning_rate\": 0.003, \"save_strategy\": \"no\", "
+               "\"per_device_train_batch_size\": 16, \"threads\": 2}");
+    snprintf(example, sizeof example, "%.*s/example_multitask",
+             (int)(strrchr(BERT_TOOL, '/') - BERT_TOOL), BERT_TOOL);
+    if (access(example, X_OK)) skip();
+    snprintf(command, sizeof command,
+             "cd '%s' && '%s' m two args.json kind kind.csv kind.csv value value.csv value.csv "
+             "'w1 w2' >out 2>err",
+             home, example);
+    const int status = system(command);
+    slurp("out", out, sizeof out);
+    slurp("err", err, sizeof err);
+    if (status) fail_msg("status %d: %s%s", status, err, out);
+    const char *accuracy = strstr(out, "kind accuracy "), *pearson = strstr(out, "value pearson ");
+    assert_non_null(accuracy);
+    assert_non_null(pearson);
+    if (strtod(accuracy + 14, NULL) < 0.7 || strtod(pearson + 14, NULL) < 0.7)
+        fail_msg("learned too little: %s", out);
+    says(out, "value: LABEL_0 ");
     test_remove(home);
 }
 
@@ -469,6 +502,7 @@ int main(void) {
         cmocka_unit_test(what_does_not_fit_is_said),
         cmocka_unit_test(recipes_of_tasks_are_read_with_places),
         cmocka_unit_test(tool_trains_a_recipe_of_tasks),
+        cmocka_unit_test(example_learns_two_tasks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
