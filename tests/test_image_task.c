@@ -228,6 +228,36 @@ static void a_model_learns_and_is_used(void **state) {
     expect(0, bert("classify tuned pictures/light/2.png"));
     says(out, "{\"label\":\"light\"");
     assert_int_equal(access(in_home("tuned/preprocessor_config.json"), R_OK), 0);
+    expect(0, bert("explain tuned pictures/light/2.png --image pictures/dark/1.png --steps 9"));
+    assert_int_equal(lines(), 2);
+    o = line(1);
+    assert_string_equal(json_string_value(json_object_get(o, "label")), "light");
+    assert_int_equal(size(o, "maps"), 1);
+    json_decref(o);
+    expect(0, bert("explain tuned pictures/light/2.png --method rollout -o map.png"));
+    assert_int_equal(access(in_home("map.png"), R_OK), 0);
+    expect(2, bert("explain tuned pictures/light/2.png --pair x"));
+    expect(1, bert("explain tuned pictures/light/2.png nowhere.png -o map.html"));
+    says(err, "nowhere.png");
+}
+
+/* The report shows the pictures that are most wrong, each with its map. */
+static void mistakes_are_shown(void **state) {
+    (void)state;
+    write_file("swapped.csv", "image,label\npictures/light/0.png,dark\npictures/dark/0.png,light\n"
+                              "pictures/light/1.png,light\n");
+    expect(0, bert("train vit --train-file pictures --validation-file swapped.csv -o begun "
+                   "--max-steps 1 --learning-rate 1e-6 --threads 2"));
+    static char report[1 << 20];
+    slurp("begun/report.html", report, sizeof report);
+    const char *worst = strstr(report, "<h2>Most wrong</h2>");
+    assert_non_null(worst);
+    says(worst, "picture</tr>");
+    int pictures = 0, rows = 0;
+    for (const char *p = worst; (p = strstr(p, "data:image/png;base64,iVBOR")); p++) pictures++;
+    for (const char *p = worst; (p = strstr(p, "<td class=\"text\">")); p++) rows++;
+    assert_true(rows > 0); /* the three cannot all be right */
+    assert_int_equal(pictures, 2 * rows);
 }
 
 /* The same run at once, and stopped and resumed: the same bits. */
@@ -329,6 +359,7 @@ int main(void) {
         cmocka_unit_test(loaders_share_a_set),
         cmocka_unit_test(what_cannot_be_read_is_named),
         cmocka_unit_test(a_model_learns_and_is_used),
+        cmocka_unit_test(mistakes_are_shown),
         cmocka_unit_test(training_resumes_to_the_bit),
         cmocka_unit_test(two_views_learn),
     };

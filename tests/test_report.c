@@ -168,6 +168,36 @@ static void axes_are_of_values_of_one_size(void **state) {
     finish(&w, t);
 }
 
+/* The rows that are most wrong are coloured; weights and gradients stay as they were. */
+static void mistakes_are_explained(void **state) {
+    (void)state;
+    world w;
+    bert_trainer *t = begin_report(&w, 1);
+    size_t n;
+    float *before = weights_of(&w, &n);
+    char *report = report_of(&w, t);
+    const char *worst = strstr(report, "<h2>Most wrong</h2>");
+    assert_non_null(worst);
+    assert_int_equal(count(worst, "class=\"for\" style=\"--s:75%\"") +
+                             count(worst, "class=\"against\" style=\"--s:75%\"") >=
+                         count(worst, "<td class=\"text\">"),
+                     1);                  /* each row has a word of full strength */
+    assert_non_null(strstr(worst, ">w")); /* words, not pieces of tokens */
+    free(report);
+    float *after = weights_of(&w, &n);
+    assert_memory_equal(before, after, n * sizeof *before);
+    free(before);
+    free(after);
+    bert_params *ps = bert_model_params(w.model);
+    for (int i = 0; i < bert_params_count(ps); i++) {
+        const float *g = bert_param_grad(bert_params_at(ps, i));
+        int32_t rows, cols;
+        bert_param_shape(bert_params_at(ps, i), &rows, &cols);
+        for (int32_t k = 0; g && k < rows * cols; k++) assert_true(g[k] == 0);
+    }
+    finish(&w, t);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(quarters_are_written_as_such),
@@ -176,6 +206,7 @@ int main(void) {
         cmocka_unit_test(one_point_lies_in_the_middle),
         cmocka_unit_test(an_outlier_does_not_press_the_rest_flat),
         cmocka_unit_test(axes_are_of_values_of_one_size),
+        cmocka_unit_test(mistakes_are_explained),
     };
     write_to_memory();
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -51,7 +51,8 @@ static const char style[] =
     "polyline.c1{stroke:var(--b)}polyline.c2{stroke:var(--c)}polyline.c3{stroke:var(--d)}"
     "circle.c0{fill:var(--a)}circle.c1{fill:var(--b)}circle.c2{fill:var(--c)}circle.c3{fill:"
     "var(--d)}path.c0{fill:var(--a)}path.c1{fill:var(--b)}path.c2{fill:var(--c)}path.c3{fill:"
-    "var(--d)}circle{fill-opacity:.75}.best{stroke:var(--dim);stroke-dasharray:4 3}</style>";
+    "var(--d)}.worst img{width:7rem;image-rendering:auto;margin-right:.3rem}" BERT_PAGE_SHADES
+    "circle{fill-opacity:.75}.best{stroke:var(--dim);stroke-dasharray:4 3}</style>";
 
 static void put_results(bert_page *p, const json_t *evaluation) {
     const char *key;

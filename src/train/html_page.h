@@ -17,6 +17,16 @@ void bert_page_axes(bert_page *p, const bert_axes *r);
 double bert_axes_x(const bert_axes *r, double x);
 double bert_axes_y(const bert_axes *r, double y);
 
+/* ---- What the most wrong rows rest on (html_explain.c) */
+
+typedef struct bert_html_explainer bert_html_explainer;
+/* NULL: what the rows rest on cannot be said. */
+bert_html_explainer *bert_html_explainer_new(const bert_trainer *t, const bert_trained *k);
+void bert_html_explainer_free(bert_html_explainer *x);
+/* Writes the row, coloured by what speaks for the label and against it: a text, or thumbnails of its
+ * pictures, each with its map. False: nothing was written. */
+bool bert_html_explained(bert_page *p, const bert_html_explainer *x, int64_t row, int32_t label);
+
 /* ---- Sections of the report */
 
 /* html_curves.c: what was logged, by steps. */

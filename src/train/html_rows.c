@@ -112,12 +112,15 @@ static void put_row(bert_page *p, const bert_tokenizer *t, const int32_t *ids, i
     if (!whole) bert_page_put(p, "&hellip;");
 }
 
-static void put_worst(bert_page *p, const bert_trained *k, const collected *c) {
+static void put_worst(bert_page *p, const bert_trainer *t, const bert_trained *k,
+                      const collected *c) {
     const bert_dataset *d = k->validation;
     mistake *list = malloc(((size_t)c->rows + 1) * sizeof *list);
     const bert_tokenizer *tokenizer = bert_model_tokenizer(k->model);
+    bert_html_explainer *explainer = bert_html_explainer_new(t, k);
     int64_t n = 0;
-    if (!list || !tokenizer) {
+    if (!list || (!tokenizer && !explainer)) {
+        bert_html_explainer_free(explainer);
         free(list);
         return;
     }
@@ -131,10 +134,16 @@ static void put_worst(bert_page *p, const bert_trained *k, const collected *c) {
         if (best != c->labels[r]) list[n++] = (mistake){1 / sum, r, best};
     }
     qsort(list, (size_t)n, sizeof *list, surest_first);
-    bert_page_put(p,
-                  "<h2>Most wrong</h2><p>%lld of %lld rows are wrong; the surest of them first.</p>"
-                  "<table><tr><th>sure<th>predicted<th>true<th class=\"text\">text</tr>",
-                  (long long)n, (long long)c->rows);
+    bert_page_put(
+        p,
+        "<h2>Most wrong</h2><p>%lld of %lld rows are wrong; the surest of them first.%s</p>"
+        "<table class=\"worst\"><tr><th>sure<th>predicted<th>true<th class=\"text\">%s</tr>",
+        (long long)n, (long long)c->rows,
+        explainer ? " <span class=\"for\" style=\"--s:50%\">Green</span> speaks for what was "
+                    "predicted, <span class=\"against\" style=\"--s:50%\">red</span> against "
+                    "it (integrated gradients of a few points)."
+                  : "",
+        tokenizer ? "text" : "picture");
     for (int64_t i = 0; i < n && i < WORST; i++) {
         const int32_t *ids;
         int32_t length = bert_dataset_row(d, list[i].row, &ids, NULL);
@@ -143,10 +152,12 @@ static void put_worst(bert_page *p, const bert_trained *k, const collected *c) {
         bert_page_put(p, "<td>");
         bert_page_text(p, d->names[c->labels[list[i].row]]);
         bert_page_put(p, "<td class=\"text\">");
-        put_row(p, tokenizer, ids, length);
+        if (!bert_html_explained(p, explainer, list[i].row, list[i].predicted) && ids && tokenizer)
+            put_row(p, tokenizer, ids, length);
         bert_page_put(p, "</tr>");
     }
     bert_page_put(p, "</table>");
+    bert_html_explainer_free(explainer);
     free(list);
 }
 
@@ -194,7 +205,7 @@ static void put_task(bert_page *p, bert_trainer *t, bert_trained *k) {
     if (!p->rc) {
         put_classes(p, d, m);
         put_calibration(p, &c);
-        put_worst(p, k, &c);
+        put_worst(p, t, k, &c);
     }
     bert_metrics_free(m);
 }
