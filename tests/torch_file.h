@@ -135,7 +135,7 @@ static inline void test_put_legacy(test_bytes *b, const test_weights *w, int pad
     test_put(b, TEST_LEGACY, sizeof TEST_LEGACY - 1);
     test_put_text(b, "\x80\2" TEST_ORDERED "(");
     test_pickle_text(b, "note");
-    test_pickle_text(b, "..." + 3 - pad);
+    test_pickle_text(b, &"..."[3 - pad]);
     test_put_text(&keys, "\x80\2](");
     for (int i = 0; i < w->n; i++) {
         const bert_stored_tensor *t = &w->tensors[i];
