@@ -112,13 +112,20 @@ static void share(bert_model *t, bert_model *m) {
     t->folder = m->folder;
     t->params = m->params;
     t->trunk = m->trunk;
+}
+
+/* The same of what is read beside the encoder, by a thread of its own while a model is opened. */
+static void share_rest(bert_model *t, const bert_model *m) {
     t->tokenizer = m->tokenizer;
     t->tokenizer_error = m->tokenizer_error;
     t->sentence = m->sentence;
 }
 
 void bert_tasks_share(bert_model *m) {
-    for (int i = 0; i < m->task_count; i++) share(m->tasks[i], m);
+    for (int i = 0; i < m->task_count; i++) {
+        share(m->tasks[i], m);
+        share_rest(m->tasks[i], m);
+    }
 }
 
 static int add_pooler(bert_model *t, bert_model *m, bert_error *e) {
@@ -191,6 +198,7 @@ bert_model *bert_model_add_task(bert_model *m, const char *name, const bert_head
         return NULL;
     }
     bert_model *t = add(m, name, head, options, e);
+    if (t) share_rest(t, m);
     if (t && m->weights.file && bert_weight_source_check(&m->weights, e)) return NULL;
     return t;
 }
