@@ -354,26 +354,13 @@ static bool stands_alone(const uint8_t *p, const uint8_t *end, bool begins) {
            kind != BERT_CLUSTER_SPACING && !bert_unicode_of(c)->rank;
 }
 
-static bool grow_word(bert_tokenization *tok, size_t bytes) {
-    const size_t capacity = 2 * tok->word_capacity + bytes + 512;
-    uint8_t *word = realloc(tok->word, capacity);
-    if (word) tok->word = word;
-    bert_span *places = realloc(tok->places, capacity * sizeof *places);
-    if (places) tok->places = places;
-    if (word && places)
-        tok->word_capacity = capacity;
-    else
-        tok->failed = true;
-    return !tok->failed;
-}
-
 /* Metaspace's mark, and what the steps make of each character of p .. stop: as many. Returns its
  * bytes, in tok->word; 0: it takes a closer look; whether it is other than the text, in *changed. */
 static size_t spell_alone(bert_tokenization *tok, const uint8_t *p, const uint8_t *stop,
                           bool *changed) {
     const bert_tokenizer *t = tok->t;
     uint32_t before = 0;
-    if (tok->word_capacity < 8 + (size_t)(stop - p) && !grow_word(tok, (size_t)(stop - p)))
+    if (tok->word_capacity < 8 + (size_t)(stop - p) && !bert_grow_word(tok, (size_t)(stop - p)))
         return 0;
     size_t n = (size_t)bert_utf8_put(t->splits[t->n_splits - 1].replacement, tok->word);
     while (p < stop) {
@@ -382,7 +369,7 @@ static size_t spell_alone(bert_tokenization *tok, const uint8_t *p, const uint8_
         if (!(is & BERT_ALONE) || (is & BERT_ALONE_JOINS && !(before & BERT_ALONE_HOSTS))) return 0;
         before = is;
         *changed |= to != c;
-        if (n + 4 > tok->word_capacity && !grow_word(tok, 0)) return 0;
+        if (n + 4 > tok->word_capacity && !bert_grow_word(tok, 0)) return 0;
         n += (size_t)bert_utf8_put(to, tok->word + n);
     }
     return n;

@@ -146,6 +146,8 @@ int bert_read_text(bert_tokenization *tok, const char *text, size_t bytes, bert_
 void bert_tokens_spaced(bert_tokenization *tok, bert_tokens *o, const uint8_t *text, size_t n);
 void bert_tokens_keep_spaced(bert_tokenization *tok, bert_tokens *o, size_t token,
                              bert_spaces spaces);
+/* Room for the word that is being read, and `bytes` more of it; false: tok has failed. */
+bool bert_grow_word(bert_tokenization *tok, size_t bytes);
 /* The pieces of a word, normalised, into tok->found, ends and chars; how many: of
  * WordPiece and WordLevel one at least, unk where the vocabulary has none. */
 int bert_find_pieces(bert_tokenization *tok, const uint8_t *word, size_t bytes);

@@ -29,8 +29,8 @@ static void end_word(bert_tokenization *tok) {
     put_word(tok, key, bytes, 0, places, 0);
 }
 
-static bool grow_word(bert_tokenization *tok) {
-    size_t capacity = tok->word_capacity ? 2 * tok->word_capacity : 512;
+bool bert_grow_word(bert_tokenization *tok, size_t bytes) {
+    const size_t capacity = 2 * tok->word_capacity + bytes + 512;
     uint8_t *word = realloc(tok->word, capacity);
     if (word) tok->word = word;
     bert_span *places = realloc(tok->places, capacity * sizeof *places);
@@ -47,7 +47,7 @@ static void append(bert_tokenization *tok, uint32_t c, bert_span at) {
     tok->word_place.end = at.end;
     /* A word that is too long is [UNK] whatever it says. */
     if (tok->t->model == BERT_WORDPIECE && tok->word_chars > (size_t)tok->t->max_chars) return;
-    if (tok->word_bytes + 4 > tok->word_capacity && !grow_word(tok)) return;
+    if (tok->word_bytes + 4 > tok->word_capacity && !bert_grow_word(tok, 0)) return;
     int n = bert_utf8_put(c, tok->word + tok->word_bytes);
     if (tok->full)
         for (int i = 0; i < n; i++) tok->places[tok->word_bytes + (size_t)i] = at;
