@@ -300,18 +300,8 @@ static void two_views_learn(void **state) {
     write_file("args.json",
                "{\"num_train_epochs\": 30, \"learning_rate\": 0.003, \"save_strategy\": \"no\", "
                "\"per_device_train_batch_size\": 4, \"metrics\": \"roc_auc\", \"threads\": 2}");
-    char example[5000], command[20000];
-    snprintf(example, sizeof example, "%.*s/example_two_view",
-             (int)(strrchr(BERT_TOOL, '/') - BERT_TOOL), BERT_TOOL);
-    if (access(example, X_OK)) skip();
-    snprintf(command, sizeof command,
-             "cd '%s' && '%s' vit pairs.csv pairs.csv two args.json pictures/dark/0.png "
-             "pictures/dark/1.png >out 2>err",
-             home, example);
-    const int status = system(command);
-    slurp("out", out, sizeof out);
-    slurp("err", err, sizeof err);
-    if (status) fail_msg("%s", err);
+    run_example("two_view", "vit pairs.csv pairs.csv two args.json pictures/dark/0.png "
+                            "pictures/dark/1.png");
     const char *auc = strstr(out, "roc_auc "), *cancer = strstr(out, "cancer ");
     assert_non_null(auc);
     assert_non_null(cancer);

@@ -420,7 +420,7 @@ static void tool_trains_a_recipe_of_tasks(void **state) {
 /* A head of one's own for each task, in C. */
 static void example_learns_two_tasks(void **state) {
     (void)state;
-    char dir[4200], example[5000], command[20000];
+    char dir[4200];
     home = test_directory();
     snprintf(dir, sizeof dir, "%s/m", home);
     bert_make_directory(dir, NULL);
@@ -430,17 +430,8 @@ static void example_learns_two_tasks(void **state) {
     tiny_write(home, "args.json",
                "{\"num_train_epochs\": 40, \"learning_rate\": 0.003, \"save_strategy\": \"no\", "
                "\"per_device_train_batch_size\": 16, \"threads\": 2}");
-    snprintf(example, sizeof example, "%.*s/example_multitask",
-             (int)(strrchr(BERT_TOOL, '/') - BERT_TOOL), BERT_TOOL);
-    if (access(example, X_OK)) skip();
-    snprintf(command, sizeof command,
-             "cd '%s' && '%s' m two args.json kind kind.csv kind.csv value value.csv value.csv "
-             "'w1 w2' >out 2>err",
-             home, example);
-    const int status = system(command);
-    slurp("out", out, sizeof out);
-    slurp("err", err, sizeof err);
-    if (status) fail_msg("status %d: %s%s", status, err, out);
+    run_example("multitask",
+                "m two args.json kind kind.csv kind.csv value value.csv value.csv 'w1 w2'");
     const char *accuracy = strstr(out, "kind accuracy "), *pearson = strstr(out, "value pearson ");
     assert_non_null(accuracy);
     assert_non_null(pearson);

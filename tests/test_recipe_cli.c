@@ -206,18 +206,6 @@ static void pictures_without_a_label_are_left_out(void **state) {
 
 #define ARGUMENTS "num_train_epochs=30 learning_rate=3e-3 save_strategy=no threads=2"
 
-static void run_example(const char *name, const char *arguments) {
-    char program[5000], command[20000];
-    snprintf(program, sizeof program, "%.*s/example_%s", (int)(strrchr(BERT_TOOL, '/') - BERT_TOOL),
-             BERT_TOOL, name);
-    if (access(program, X_OK)) skip();
-    snprintf(command, sizeof command, "cd '%s' && '%s' %s >out 2>err", home, program, arguments);
-    const int status = system(command);
-    slurp("out", out, sizeof out);
-    slurp("err", err, sizeof err);
-    if (status) fail_msg("%s", err);
-}
-
 static void a_loss_of_ones_own_under_its_head(void **state) {
     (void)state;
     write_text_pairs("focal.csv", 48);

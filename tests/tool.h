@@ -34,6 +34,19 @@ __attribute__((format(printf, 1, 2))) static inline int bert(const char *format,
     return WEXITSTATUS(status);
 }
 
+/* Runs an example, which stands beside the tool, in home, with `out` and `err` filled. */
+static inline void run_example(const char *name, const char *arguments) {
+    char program[5000], command[20000];
+    snprintf(program, sizeof program, "%.*s/example_%s", (int)(strrchr(BERT_TOOL, '/') - BERT_TOOL),
+             BERT_TOOL, name);
+    if (access(program, X_OK)) skip();
+    snprintf(command, sizeof command, "cd '%s' && '%s' %s >out 2>err", home, program, arguments);
+    const int status = system(command);
+    slurp("out", out, sizeof out);
+    slurp("err", err, sizeof err);
+    if (status) fail_msg("status %d: %s%s", status, err, out);
+}
+
 static inline void expect(int code, int got) {
     if (code != got) fail_msg("exit code %d, not %d; it said: %s%s", got, code, err, out);
 }
