@@ -11,7 +11,7 @@ typedef struct {
     int32_t port, max_queue, max_input_texts, max_connections;
     int32_t max_body;
     const char *auto_truncate;
-    bool cors, log_json, given_port;
+    bool cors, log_json;
 } arguments;
 
 static int set_port(const option *o, void *target, const char *value, bert_error *e) {

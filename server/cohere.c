@@ -22,10 +22,7 @@ static json_t *texts_of(exchange *x, const json_t *documents) {
 
 static int read_documents(exchange *x, const clerk *c) {
     (void)c;
-    if (read_json(x) || read_model(x, x->body, &op_rerank)) return -1;
-    if (x->model->labels > 2)
-        return fault(x, FAULT_HEAD, "%s has %d labels; a reranker has one, or two", x->model->name,
-                     x->model->labels);
+    if (read_reranker(x)) return -1;
     const json_t *query = read_member(x, x->body, "query");
     const json_t *documents = query ? read_member(x, x->body, "documents") : NULL;
     x->wish.top_k = INT32_MAX;
@@ -42,9 +39,7 @@ static int read_documents(exchange *x, const clerk *c) {
 
 static void write_documents(exchange *x) {
     text *t = &x->answer;
-    float *scores = malloc(((size_t)x->n + 1) * sizeof *scores);
-    for (int32_t i = 0; scores && i < x->n; i++) scores[i] = x->items[i].values[1];
-    int32_t *order = scores ? best_first(scores, 1, x->n) : NULL;
+    int32_t *order = best_texts(x);
     text_put(t, "{\"id\":");
     text_quoted(t, x->id, strlen(x->id));
     text_put(t, ",\"object\":\"list\",\"model\":");
@@ -67,7 +62,6 @@ static void write_documents(exchange *x) {
                 (long long)x->tokens, (long long)x->tokens);
     if (!order) fault_memory(x);
     free(order);
-    free(scores);
 }
 
 #define DOCUMENTS                                                                                  \

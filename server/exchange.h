@@ -61,6 +61,7 @@ typedef struct {
     bool lists; /* of the hub's dialect: a list in a list */
     bool raw, return_text, base64, multi_label, specials;
     int32_t top_k;
+    int clerk; /* who reads it, and writes the tokens that he finds */
     char *query;
     size_t query_bytes;
     bert_aggregation aggregation;

@@ -38,7 +38,7 @@ void hand_free(hand *h) {
     pthread_mutex_destroy(&h->lock);
 }
 
-static void wake(const hand *h) {
+void hand_wake(const hand *h) {
     const uint64_t one = 1;
     while (write(h->event, &one, sizeof one) < 0 && errno == EINTR) {
     }
@@ -52,7 +52,7 @@ void hand_put(hand *h, exchange *x) {
     if (h->event < 0)
         pthread_cond_signal(&h->more);
     else if (first)
-        wake(h);
+        hand_wake(h);
 }
 
 exchange *hand_take(hand *h) {
@@ -75,5 +75,4 @@ void hand_close(hand *h) {
     h->closed = true;
     pthread_cond_broadcast(&h->more);
     pthread_mutex_unlock(&h->lock);
-    if (h->event >= 0) wake(h);
 }

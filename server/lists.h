@@ -26,6 +26,7 @@ void hand_put(hand *h, exchange *x);
 exchange *hand_take(hand *h); /* waits; NULL: closed, and empty */
 exchange *hand_take_now(hand *h);
 void hand_close(hand *h);
+void hand_wake(const hand *h); /* its event happens, whether or not there is one */
 
 /* ---- What waits to be computed. Requests take turns, a text each, until a batch is full; a request is
  * admitted with all its texts or not at all. */

@@ -32,16 +32,19 @@ static int bounds_of(histogram_kind k) {
     return rows[k].bounds == SECONDS ? MOST_BOUNDS : POWER_BOUNDS;
 }
 
-/* TEI's: 1e-5 times 1.5^k, or powers of 2. */
-static double bound(histogram_kind k, int i) {
-    double b = rows[k].bounds == SECONDS ? 1.5e-5 : 1;
-    while (i-- > 0) b *= rows[k].bounds == SECONDS ? 1.5 : 2;
-    return b;
+/* TEI's bounds: 1e-5 times 1.5^k, or powers of 2; each follows from the one before. */
+static double first_bound(histogram_kind k) {
+    return rows[k].bounds == SECONDS ? 1.5e-5 : 1;
+}
+
+static double next_bound(histogram_kind k, double bound) {
+    return bound * (rows[k].bounds == SECONDS ? 1.5 : 2);
 }
 
 static void observe(metrics *m, histogram_kind k, double value) {
+    double bound = first_bound(k);
     int i = 0;
-    while (i < bounds_of(k) && value > bound(k, i)) i++;
+    for (; i < bounds_of(k) && value > bound; i++) bound = next_bound(k, bound);
     m->histograms[k].count[i]++;
     m->histograms[k].sum += value;
 }
@@ -104,12 +107,12 @@ void metrics_dropped(metrics *m) {
 static void write_histogram(const metrics *m, histogram_kind k, text *out) {
     const histogram *h = &m->histograms[k];
     int64_t total = 0;
+    double bound = first_bound(k);
     text_format(out, "# HELP %s %s\n# TYPE %s histogram\n", rows[k].name, rows[k].help,
                 rows[k].name);
-    for (int i = 0; i < bounds_of(k); i++) {
+    for (int i = 0; i < bounds_of(k); i++, bound = next_bound(k, bound)) {
         total += h->count[i];
-        text_format(out, "%s_bucket{le=\"%.9g\"} %lld\n", rows[k].name, bound(k, i),
-                    (long long)total);
+        text_format(out, "%s_bucket{le=\"%.9g\"} %lld\n", rows[k].name, bound, (long long)total);
     }
     total += h->count[bounds_of(k)];
     text_format(out, "%s_bucket{le=\"+Inf\"} %lld\n%s_sum %.9g\n%s_count %lld\n", rows[k].name,

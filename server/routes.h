@@ -27,7 +27,11 @@ const route *route_find(const char *method, const char *path, text *allowed);
 /* What several tables use. */
 int read_embed(exchange *x, const json_t *body, const json_t *inputs, const char *name);
 /* Which of n values is the largest, and so on down: an array of n, or NULL. */
-int32_t *best_first(const float *values, int32_t stride, int32_t n);
+int32_t *best_first(const float *values, int32_t n);
+/* The same of the texts of a reranked request. */
+int32_t *best_texts(const exchange *x);
+/* The body and the model of a request to rerank, whatever its dialect. */
+int read_reranker(exchange *x);
 /* The first members of bodies that are the same everywhere. */
 #define TRUNCATE_PROPERTIES                                                                        \
     "\"truncate\":{\"type\":\"boolean\",\"nullable\":true},"                                       \

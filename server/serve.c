@@ -122,21 +122,27 @@ static void *load(void *data) {
         s->models = set;
     } else
         s->failed = e;
-    s->reloading = false;
+    s->loading = false;
     pthread_mutex_unlock(&s->lock);
     models_let_go(old);
     int starting = STARTING;
     if (set) atomic_compare_exchange_strong(&s->state, &starting, READY);
-    hand_close(&s->done); /* wakes the loop; it stays open */
+    hand_wake(&s->done);
     return NULL;
 }
 
+static void end_loading(server *s) {
+    if (s->loader_started) pthread_join(s->loader, NULL);
+    s->loader_started = false;
+}
+
 static int start_loading(server *s) {
-    pthread_t t;
-    s->reloading = true;
-    if (pthread_create(&t, NULL, load, s)) return -1;
-    pthread_detach(t);
-    return 0;
+    end_loading(s);
+    s->loading = true; /* until load() is through */
+    s->loader_started = !pthread_create(&s->loader, NULL, load, s);
+    if (s->loader_started) return 0;
+    s->loading = false;
+    return -1;
 }
 
 /* ---- The loop */
@@ -188,7 +194,7 @@ static void on_reload(evutil_socket_t number, short what, void *data) {
     (void)number;
     (void)what;
     pthread_mutex_lock(&s->lock);
-    const bool can = !s->reloading && s->models;
+    const bool can = !s->loading && s->models;
     pthread_mutex_unlock(&s->lock);
     if (can && start_loading(s)) fprintf(stderr, "the models are as they were: no thread\n");
 }
@@ -259,16 +265,6 @@ static void end_crew(server *s, crew *c) {
     for (int i = 0; i + 1 < c->started; i++) pthread_join(c->clerk[i], NULL);
 }
 
-static void wait_for_load(server *s) {
-    for (;;) {
-        pthread_mutex_lock(&s->lock);
-        const bool loading = s->reloading;
-        pthread_mutex_unlock(&s->lock);
-        if (!loading) return;
-        usleep(10000);
-    }
-}
-
 int serve(const serve_options *o, bert_error *e) {
     server s = {.options = o};
     crew c = {0};
@@ -285,7 +281,7 @@ int serve(const serve_options *o, bert_error *e) {
     if (!rc) rc = http_open(&s, e);
     if (!rc) rc = start_crew(&s, &c, e);
     if (!rc) rc = run_loop(&s, e);
-    wait_for_load(&s);
+    end_loading(&s);
     if (s.queue) end_crew(&s, &c);
     http_close(&s);
     hand_free(&s.clerks);

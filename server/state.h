@@ -25,7 +25,8 @@ struct server {
     int64_t pending;                /* requests that are not answered; the loop's */
     struct watch *watches, **by_fd; /* [fds] */
     int fds, connections;
-    bool announced, reloading;
+    pthread_t loader; /* opens the models */
+    bool announced, loading, loader_started;
     char address[200];
 };
 

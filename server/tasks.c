@@ -105,7 +105,7 @@ static void write_zero_shot(exchange *x) {
     if (!x->wish.one) text_put(&x->answer, "[");
     for (int32_t i = 0; i < x->n; i++) {
         const item *one = &x->items[i];
-        int32_t *order = best_first(one->values, 1, one->count);
+        int32_t *order = best_first(one->values, one->count);
         text_put(&x->answer, i ? ",[" : "[");
         for (int32_t k = 0; order && k < one->count; k++) {
             const char *label = x->wish.labels[order[k]];

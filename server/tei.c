@@ -145,19 +145,18 @@ static int read_labels_wanted(exchange *x, const clerk *c) {
     return read_truncate(x, x->body) ? -1 : read_pairs(x, inputs);
 }
 
-int32_t *best_first(const float *values, int32_t stride, int32_t n) {
+int32_t *best_first(const float *values, int32_t n) {
     int32_t *order = malloc(((size_t)n + 1) * sizeof *order);
     for (int32_t i = 0; order && i < n; i++) {
         int32_t at = i;
-        for (; at > 0 && values[order[at - 1] * stride] < values[i * stride]; at--)
-            order[at] = order[at - 1];
+        for (; at > 0 && values[order[at - 1]] < values[i]; at--) order[at] = order[at - 1];
         order[at] = i;
     }
     return order;
 }
 
 static void write_label_list(exchange *x, const item *i) {
-    int32_t *order = best_first(i->values, 1, i->count);
+    int32_t *order = best_first(i->values, i->count);
     if (!order) {
         fault_memory(x);
         return;
@@ -187,16 +186,20 @@ static void write_labels(exchange *x) {
 
 /* ---- Rerank */
 
+int read_reranker(exchange *x) {
+    if (read_json(x) || read_model(x, x->body, &op_rerank)) return -1;
+    if (x->model->labels <= 2) return 0;
+    return fault(x, FAULT_HEAD, "%s has %d labels; a reranker has one, or two", x->model->name,
+                 x->model->labels);
+}
+
 static int read_rerank(exchange *x, const clerk *c) {
     if (read_json(x)) return -1;
     if (json_object_get(x->body, "documents")) { /* Cohere's */
         x->route = route_find("POST", "/v1/rerank", NULL);
         return x->route->read(x, c);
     }
-    if (read_model(x, x->body, &op_rerank)) return -1;
-    if (x->model->labels > 2)
-        return fault(x, FAULT_HEAD, "%s has %d labels; a reranker has one, or two", x->model->name,
-                     x->model->labels);
+    if (read_reranker(x)) return -1;
     const json_t *query = read_member(x, x->body, "query");
     const json_t *texts = query ? read_member(x, x->body, "texts") : NULL;
     if (!texts || set_query(x, query) || read_truncate(x, x->body)) return -1;
@@ -208,10 +211,17 @@ static int read_rerank(exchange *x, const clerk *c) {
     return read_texts(x, texts, "texts");
 }
 
+/* By their logits: many scores near 1 are the same. */
+int32_t *best_texts(const exchange *x) {
+    float *logits = malloc(((size_t)x->n + 1) * sizeof *logits);
+    for (int32_t i = 0; logits && i < x->n; i++) logits[i] = x->items[i].values[1];
+    int32_t *order = logits ? best_first(logits, x->n) : NULL;
+    free(logits);
+    return order;
+}
+
 static void write_rerank(exchange *x) {
-    float *scores = malloc(((size_t)x->n + 1) * sizeof *scores);
-    for (int32_t i = 0; scores && i < x->n; i++) scores[i] = x->items[i].values[1];
-    int32_t *order = scores ? best_first(scores, 1, x->n) : NULL;
+    int32_t *order = best_texts(x);
     text_put(&x->answer, "[");
     for (int32_t k = 0; order && k < x->n; k++) {
         const item *i = &x->items[order[k]];
@@ -228,7 +238,6 @@ static void write_rerank(exchange *x) {
     text_put(&x->answer, "]");
     if (!order) fault_memory(x);
     free(order);
-    free(scores);
 }
 
 /* ---- Tokens, of which nothing is computed */
@@ -245,7 +254,7 @@ static int read_tokenize(exchange *x, const clerk *c) {
         return -1;
     for (int32_t i = 0; i < x->n; i++)
         if (x->items[i].ids) return fault(x, FAULT_INVALID, "inputs are strings");
-    x->wish.top_k = c->number;
+    x->wish.clerk = c->number;
     return 0;
 }
 
@@ -266,7 +275,7 @@ static void write_token(exchange *x, const item *i, const bert_token_window *w, 
 }
 
 static void write_tokenize(exchange *x) {
-    bert_tokenization *t = x->model->tokenization[x->wish.top_k];
+    bert_tokenization *t = x->model->tokenization[x->wish.clerk];
     bert_tokenize_options o = bert_tokenize_default();
     o.add_special_tokens = x->wish.specials;
     o.byte_offsets = true;
