@@ -14,6 +14,7 @@ struct bert_mixture {
     const bert_dataset *set[BERT_MIXTURE_SETS];
     bert_loader *loader[BERT_MIXTURE_SETS];
     bert_mixture_options options;
+    bool mixed;                       /* batches of rows of several sets */
     int64_t units[BERT_MIXTURE_SETS]; /* of a pass over each set, */
     int64_t share[BERT_MIXTURE_SETS]; /* and of an epoch */
     int64_t total;                    /* of an epoch */
@@ -79,22 +80,21 @@ static int check_alike(const bert_dataset *const *sets, int32_t n, bert_error *e
 static bert_loader *open_loader(const bert_mixture *x, int32_t k, bert_error *e) {
     bert_loader_options o = x->options.loader;
     o.seed += (uint64_t)k * 0x9E3779B97F4A7C15u;
-    const bool endless = x->options.mixed && x->n > 1;
-    return endless ? bert_loader_new_endless(x->set[k], &o, e) : bert_loader_new(x->set[k], &o, e);
+    return x->mixed ? bert_loader_new_endless(x->set[k], &o, e) : bert_loader_new(x->set[k], &o, e);
 }
 
 static int plan(bert_mixture *x, bert_error *e) {
-    const bool mixed = x->options.mixed && x->n > 1, drops = x->options.loader.drop_last;
-    if (mixed) x->options.loader.drop_last = false;
-    x->unit_batch = mixed ? x->options.loader.batch_size : 1;
+    const bool drops = x->options.loader.drop_last;
+    if (x->mixed) x->options.loader.drop_last = false;
+    x->unit_batch = x->mixed ? x->options.loader.batch_size : 1;
     for (int32_t k = 0; k < x->n; k++) {
         x->loader[k] = open_loader(x, k, e);
         if (!x->loader[k]) return e->code;
-        x->units[k] = mixed ? x->set[k]->rows : bert_loader_batches(x->loader[k]);
+        x->units[k] = x->mixed ? x->set[k]->rows : bert_loader_batches(x->loader[k]);
         x->total += x->units[k];
     }
     choose_shares(x);
-    if (mixed && drops) x->total -= x->total % x->unit_batch;
+    if (x->mixed && drops) x->total -= x->total % x->unit_batch;
     if (!x->total)
         return bert_fail(e, BERT_EINVAL, "the rows of all tasks do not fill one batch of %d",
                          (int)x->options.loader.batch_size);
@@ -119,6 +119,7 @@ bert_mixture *bert_mixture_new(const bert_dataset *const *sets, int32_t n,
     }
     x->n = n;
     x->options = *options;
+    x->mixed = options->mixed && n > 1;
     x->epoch = -1;
     memcpy(x->set, sets, (size_t)n * sizeof(bert_dataset *));
     if (!plan(x, e)) return x;
@@ -319,12 +320,11 @@ static int get_mixed(bert_mixture *x, int64_t epoch, int64_t index, bert_mixed_b
 
 int bert_mixture_get(bert_mixture *x, int64_t epoch, int64_t index, bert_mixed_batch *out,
                      bert_error *e) {
-    const bool mixed = x->options.mixed && x->n > 1;
     out->count = 0;
     if (epoch < 0 || index < 0 || index >= bert_mixture_batches(x))
         return bert_fail(e, BERT_EINVAL, "batch %lld of %lld", (long long)index,
                          (long long)bert_mixture_batches(x));
     go_to(x, epoch, index * x->unit_batch);
-    int rc = (mixed ? get_mixed : get_whole)(x, epoch, index, out, e);
+    int rc = (x->mixed ? get_mixed : get_whole)(x, epoch, index, out, e);
     return rc ? rc : join(x, out, e);
 }

@@ -2,6 +2,7 @@
 #include "data/split.h"
 #include "base/error.h"
 #include "base/rng.h"
+#include "files/reader.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -126,14 +127,9 @@ const char *bert_split_group_column(const bert_dataset_builder *b) {
 
 int bert_split_begin(bert_dataset_builder *b, int column, bert_error *e) {
     const char *name = bert_split_group_column(b);
-    char *end;
     b->group_column = column;
     if (!name || !b->collects || column >= 0) return 0;
-    const long number = strtol(name, &end, 10);
-    if (end != name && !*end && number >= 0 && number < 4096) {
-        b->group_column = (int)number;
-        return 0;
-    }
+    if (bert_column_is_number(name, &b->group_column)) return 0;
     return bert_fail(e, BERT_EINVAL,
                      "%s: there is no column \"%s\" (--group-column); folders of classes have "
                      "none, a metadata.csv in the folder does",

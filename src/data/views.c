@@ -1,5 +1,6 @@
 #include "data/views.h"
 #include "base/error.h"
+#include "files/reader.h"
 #include "recipe/recipe.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,18 +41,12 @@ void bert_text_views_close(bert_text_views *v) {
 
 static int find(const bert_dataset_builder *b, const bert_reader *r, const char *name, int *at,
                 bert_error *e) {
-    char *end;
     *at = -1;
     if (!name) return 0;
     *at = bert_reader_column(r, name);
-    if (*at < 0) {
-        const long number = strtol(name, &end, 10);
-        if (*name && !*end && number >= 0 && number < 10000) *at = (int)number;
-    }
-    return *at >= 0
-               ? 0
-               : bert_fail(e, BERT_EFORMAT, "%s: there is no column \"%.80s\", which is a view",
-                           b->set->where, name);
+    if (*at >= 0 || bert_column_is_number(name, at)) return 0;
+    return bert_fail(e, BERT_EFORMAT, "%s: there is no column \"%.80s\", which is a view",
+                     b->set->where, name);
 }
 
 static int take(const bert_dataset_builder *b, const bert_row *row, int at, const char *name,

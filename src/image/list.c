@@ -2,6 +2,7 @@
 #include "base/directory.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "files/reader.h"
 #include <bert.h>
 #include <dirent.h>
 #include <stdio.h>
@@ -185,11 +186,8 @@ static int find_views(bert_picture_reader *r, const char *path, const char *colu
     char *names = strdup(columns), *rest = names, *one;
     int rc = names ? 0 : bert_fail_memory(e, strlen(columns));
     while (!rc && (one = strsep(&rest, ","))) {
-        char *end;
-        long number = strtol(one, &end, 10);
         int column = bert_reader_column(r->table, one);
-        if (column < 0 && *one && !*end && number >= 0 && number < 4096) column = (int)number;
-        if (column < 0)
+        if (column < 0 && !bert_column_is_number(one, &column))
             rc = bert_fail(e, BERT_EINVAL, "%s: there is no column \"%.60s\" (--image-column)",
                            path, one);
         else if (r->views == MOST_VIEWS)
