@@ -138,7 +138,7 @@ const command answer_command = {
             "context. -i FILE has a question and a context a row, in columns of these names.",
     .min_operands = 1,
     .max_operands = 1,
-    .groups = TAKES_MODEL | TAKES_INPUT | TAKES_TASK | TAKES_SESSION | TAKES_OUTPUT,
+    .groups = TAKES_MODEL | TAKES_INPUT | TAKES_TASK | TAKES_SESSION | TAKES_OUTPUT | TAKES_LINES,
     .options = options,
     .size = sizeof(arguments),
     .defaults = defaults,

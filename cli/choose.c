@@ -54,7 +54,7 @@ const command choose_command = {
     .more = "A line is {\"choice\":i,\"scores\":[..]}, choices from 0.",
     .min_operands = 4,
     .max_operands = -1,
-    .groups = TAKES_MODEL | TAKES_LIMIT | TAKES_TASK | TAKES_SESSION | TAKES_OUTPUT,
+    .groups = TAKES_MODEL | TAKES_LIMIT | TAKES_TASK | TAKES_SESSION | TAKES_OUTPUT | TAKES_LINES,
     .size = sizeof(arguments),
     .run = run_choose,
 };
@@ -132,7 +132,7 @@ const command next_sentence_command = {
     .more = "A line is {\"is_next\":true,\"score\":x}, the score that of \"is next\".",
     .min_operands = 1,
     .max_operands = 3,
-    .groups = TAKES_MODEL | TAKES_INPUT | TAKES_LIMIT | TAKES_SESSION | TAKES_OUTPUT,
+    .groups = TAKES_MODEL | TAKES_INPUT | TAKES_LIMIT | TAKES_SESSION | TAKES_OUTPUT | TAKES_LINES,
     .size = sizeof(arguments),
     .run = run_next,
 };

@@ -387,7 +387,7 @@ const command classify_command = {
     .min_operands = 1,
     .max_operands = -1,
     .groups = TAKES_MODEL | TAKES_IMAGES | TAKES_VIEWS | TAKES_INPUT | TAKES_LIMIT | TAKES_STRIDE |
-              TAKES_TASK | TAKES_SESSION | TAKES_OUTPUT,
+              TAKES_TASK | TAKES_SESSION | TAKES_OUTPUT | TAKES_LINES,
     .options = options,
     .size = sizeof(arguments),
     .run = run,

@@ -38,6 +38,7 @@ typedef struct {
     bert_overflow overflow;
     bool json, columns, quiet, offline;
     const char *input, *text_column, *pair_column, *label_column;
+    const char *lines; /* -o FILE of commands whose results are lines */
     const char *image_column;
     const char *task;             /* of several in a model */
     double range_low, range_high; /* of 16-bit grey; both 0: of the picture itself */
@@ -59,6 +60,7 @@ enum {
     TAKES_IMAGES = 256, /* --image-column, --image-range .. */
     TAKES_TASK = 512,   /* --task */
     TAKES_QUIET = 1024, /* --quiet alone */
+    TAKES_LINES = 8192, /* -o FILE.jsonl: main() opens it, and what output_line() puts goes there */
     TAKES_INPUT = TAKES_FILE | TAKES_COLUMNS,
 };
 
@@ -151,7 +153,13 @@ void say_how_read(const common *c, const char *path, const bert_reader *r);
 /* ---- Output */
 
 bool output_json(const common *c); /* JSON lines, not columns */
-/* One JSON object as a line on standard output; takes the reference. NULL: out of memory. */
+/* Whether lines can go into a file of that name (.jsonl), which is not what is read; USAGE, or an
+ * error, that says what to do. */
+int check_lines_file(const common *c, const char *path, bert_error *e);
+/* From here on lines go into `f`, which `name` is for messages; NULL: to standard output again. */
+void output_into(FILE *f, const char *name);
+/* One JSON object as a line on standard output, or where output_into() says; takes the reference.
+ * NULL: out of memory. */
 int output_line(json_t *object, bert_error *e);
 /* What was printed has reached its reader; called once at the end, and after each batch where
  * somebody is watching. */

@@ -28,11 +28,20 @@ static int set_quantize(const option *o, void *target, const char *value, bert_e
     return bert_quantize_parse(value, &q->kind, e);
 }
 
+/* Lines are opened by main(), as those of other commands. */
+static int set_output(const option *o, void *target, const char *value, bert_error *e) {
+    arguments *a = target;
+    const char *dot = strrchr(value, '.');
+    const bool lines = dot && !strcmp(dot, ".jsonl");
+    a->common.lines = lines ? value : NULL;
+    return set_string(o, &a->output, lines ? NULL : value, e);
+}
+
 static const option options[] = {
     {"output", 'o', "FILE",
-     "write one matrix, a row a text (FILE.npy), instead of printing; with --vectors "
-     "FILE.safetensors",
-     set_string, offsetof(arguments, output), 0},
+     "write one matrix, a row a text (FILE.npy), or the lines (FILE.jsonl), instead of printing; "
+     "with --vectors FILE.safetensors",
+     set_output, 0, 0},
     VECTOR_OPTIONS(arguments, vectors),
     EMBEDDING_OPTIONS(arguments, embedding),
     {"quantize", 0, "int8|uint8|binary|ubinary",
@@ -273,7 +282,7 @@ static int check_usage(const arguments *a, bert_error *e) {
     const char *o = a->output;
     const size_t n = o ? strlen(o) : 0;
     if (o && (n < 4 || strcmp(o + n - 4, ".npy")))
-        return fail_usage(e, "-o %s: the name ends in .npy, which is what is written", o);
+        return fail_usage(e, "-o %s: the name ends in .npy (a matrix) or .jsonl (lines)", o);
     if (a->ranges && !(a->quantize.on && bert_quantize_needs_ranges(a->quantize.kind)))
         return fail_usage(e, "--ranges is of --quantize int8 and uint8");
     return 0;

@@ -99,7 +99,7 @@ const command evaluate_command = {
     .min_operands = 1,
     .max_operands = 1,
     .groups = TAKES_MODEL | TAKES_INPUT | TAKES_LABEL | TAKES_LIMIT | TAKES_TASK | TAKES_SESSION |
-              TAKES_OUTPUT,
+              TAKES_OUTPUT | TAKES_LINES,
     .options = options,
     .option_at = option_at,
     .size = sizeof(arguments),

@@ -113,7 +113,7 @@ const command fill_command = {
             "a text has several masks, also {\"mask\":i}, from 0.",
     .min_operands = 1,
     .max_operands = -1,
-    .groups = TAKES_MODEL | TAKES_INPUT | TAKES_LIMIT | TAKES_SESSION | TAKES_OUTPUT,
+    .groups = TAKES_MODEL | TAKES_INPUT | TAKES_LIMIT | TAKES_SESSION | TAKES_OUTPUT | TAKES_LINES,
     .options = options,
     .size = sizeof(arguments),
     .defaults = defaults,

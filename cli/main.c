@@ -1,10 +1,27 @@
 /* bert COMMAND: finds the row, parses its options, runs it, turns its error into words. */
 #include "cli.h"
+#include "file.h"
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+/* A command that prints lines, with -o. */
+static int run_into_file(const command *c, const common *all, int operands, char **operand,
+                         bert_error *e) {
+    new_file file = {0};
+    int rc = check_lines_file(all, all->lines, e);
+    if (!rc) rc = new_file_open(&file, all->lines, e);
+    if (!rc) {
+        output_into(file.f, all->lines);
+        rc = c->run((void *)(uintptr_t)all, operands, operand, e);
+        output_into(NULL, NULL);
+    }
+    if (!rc) rc = new_file_commit(&file, e);
+    new_file_abort(&file);
+    return rc;
+}
 
 static int run(const command *c, int argc, char **argv) {
     void *arguments = calloc(1, c->size);
@@ -14,7 +31,9 @@ static int run(const command *c, int argc, char **argv) {
     if (!arguments || !operand) {
         fprintf(stderr, "bert %s: out of memory\n", c->name);
     } else if (options_parse(c, argc, argv, arguments, &operands, operand, &status)) {
-        int rc = c->run(arguments, operands, operand, &e);
+        const common *all = arguments;
+        int rc = all->lines ? run_into_file(c, all, operands, operand, &e)
+                            : c->run(arguments, operands, operand, &e);
         /* A row that did not reach its reader is a failure, whatever else went well. */
         int written = output_flush(&e);
         status = rc == USAGE ? EXIT_USAGE : rc || written ? EXIT_FAILED : EXIT_OK;

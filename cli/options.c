@@ -92,6 +92,9 @@ static int set_view(const option *o, void *target, const char *value, bert_error
 static const option shared[] = {
     {"input", 'i', "FILE", "read texts from FILE (.txt, .csv, .tsv, .jsonl; - is standard input)",
      set_string, AT(input), TAKES_FILE},
+    {"output", 'o', "FILE",
+     "write the lines into FILE.jsonl, which appears when all are there, instead of printing them",
+     set_string, AT(lines), TAKES_LINES},
     {"text-column", 0, "NAME", "column of the text, by name or number (default: the usual names)",
      set_string, AT(text_column), TAKES_COLUMNS},
     {"pair-column", 0, "NAME", "column of the second text, for pairs; none: there is none",

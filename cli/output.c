@@ -1,5 +1,6 @@
 /* Results on standard output, messages on standard error. */
 #include "cli.h"
+#include "file.h"
 #include <errno.h>
 #include <math.h>
 #include <stdarg.h>
@@ -62,15 +63,37 @@ void say_error(const char *message) {
     free(text);
 }
 
+/* Where lines go. */
+static struct {
+    FILE *f; /* NULL: standard output */
+    const char *name;
+} into;
+
+void output_into(FILE *f, const char *name) {
+    into.f = f;
+    into.name = name;
+}
+
+int check_lines_file(const common *c, const char *path, bert_error *e) {
+    const char *dot = strrchr(path, '.');
+    if (!dot || strcmp(dot, ".jsonl"))
+        return fail_usage(e, "-o %s: the name ends in .jsonl, which is what is written", path);
+    if (c->columns)
+        return fail_usage(e, "--columns are printed; -o %s has a JSON object a line", path);
+    return may_write(path, c->input, e);
+}
+
 bool output_json(const common *c) {
-    return c->json || !(c->columns || isatty(STDOUT_FILENO));
+    return into.f || c->json || !(c->columns || isatty(STDOUT_FILENO));
 }
 
 static int write_failed(bert_error *e) {
-    return fail(e, BERT_EIO, "cannot write to standard output: %s", strerror(errno));
+    return into.f ? fail(e, BERT_EIO, "cannot write %s: %s", into.name, strerror(errno))
+                  : fail(e, BERT_EIO, "cannot write to standard output: %s", strerror(errno));
 }
 
 int output_flush(bert_error *e) {
+    if (into.f) return ferror(into.f) ? write_failed(e) : 0; /* nobody is watching */
     if (!ferror(stdout) && !fflush(stdout)) return 0;
     int rc = write_failed(e);
     if (!e) fprintf(stderr, "bert: cannot write to standard output: %s\n", strerror(errno));
@@ -81,10 +104,11 @@ int output_line(json_t *object, bert_error *e) {
     if (!object) return fail_memory(e);
     errno = 0;
     /* 9 digits bring a float back to the bit. */
-    int rc = json_dumpf(object, stdout, JSON_COMPACT | JSON_REAL_PRECISION(9));
+    FILE *f = into.f ? into.f : stdout;
+    int rc = json_dumpf(object, f, JSON_COMPACT | JSON_REAL_PRECISION(9));
     json_decref(object);
-    if (rc && !ferror(stdout)) return fail_memory(e);
-    return rc || putchar('\n') == EOF ? write_failed(e) : 0;
+    if (rc && !ferror(f)) return fail_memory(e);
+    return rc || putc('\n', f) == EOF ? write_failed(e) : 0;
 }
 
 json_t *json_number(double x) {

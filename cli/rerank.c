@@ -191,7 +191,8 @@ const command rerank_command = {
     .more = "A line is {\"score\":x,\"index\":i,\"text\":\"..\"}, best first, texts from 0.",
     .min_operands = 2,
     .max_operands = -1,
-    .groups = TAKES_MODEL | TAKES_INPUT | TAKES_LIMIT | TAKES_TASK | TAKES_SESSION | TAKES_OUTPUT,
+    .groups = TAKES_MODEL | TAKES_INPUT | TAKES_LIMIT | TAKES_TASK | TAKES_SESSION | TAKES_OUTPUT |
+              TAKES_LINES,
     .options = options,
     .size = sizeof(arguments),
     .run = run,

@@ -119,8 +119,8 @@ const command similarity_command = {
     .more = "A line is {\"score\":x}. The options of vectors are those of 'embed'.",
     .min_operands = 3,
     .max_operands = 3,
-    .groups =
-        TAKES_MODEL | TAKES_IMAGES | TAKES_LIMIT | TAKES_STRIDE | TAKES_SESSION | TAKES_OUTPUT,
+    .groups = TAKES_MODEL | TAKES_IMAGES | TAKES_LIMIT | TAKES_STRIDE | TAKES_SESSION |
+              TAKES_OUTPUT | TAKES_LINES,
     .options = options,
     .size = sizeof(arguments),
     .run = run,

@@ -101,7 +101,7 @@ const command tag_command = {
     .min_operands = 1,
     .max_operands = -1,
     .groups = TAKES_MODEL | TAKES_INPUT | TAKES_LIMIT | TAKES_STRIDE | TAKES_TASK | TAKES_SESSION |
-              TAKES_OUTPUT,
+              TAKES_OUTPUT | TAKES_LINES,
     .options = options,
     .size = sizeof(arguments),
     .run = run,

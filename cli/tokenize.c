@@ -145,7 +145,7 @@ const command tokenize_command = {
         "--max-length and --on-overflow say so; with 'window' each window is a line.",
     .min_operands = 1,
     .max_operands = -1,
-    .groups = TAKES_MODEL | TAKES_INPUT | TAKES_LIMIT | TAKES_STRIDE | TAKES_OUTPUT,
+    .groups = TAKES_MODEL | TAKES_INPUT | TAKES_LIMIT | TAKES_STRIDE | TAKES_OUTPUT | TAKES_LINES,
     .options = options,
     .size = sizeof(arguments),
     .run = run,

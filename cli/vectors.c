@@ -228,7 +228,8 @@ static int check_usage(const vector_options *o, const char *output, bert_error *
     const size_t n = output ? strlen(output) : 0, k = sizeof suffix - 1;
     if (output && (n < k || strcmp(output + n - k, suffix)))
         return fail_usage(e,
-                          "-o %s: the name ends in %s, which is what these vectors are written as",
+                          "-o %s: the name ends in %s, which is what these vectors are written "
+                          "as, or in .jsonl",
                           output, suffix);
     if (o->ids && !(o->kinds & BERT_VECTORS_SPARSE))
         return fail_usage(e, "--ids is of sparse vectors");

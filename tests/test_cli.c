@@ -298,6 +298,50 @@ static void rows_that_are_no_tokens_fill(void **state) {
     says(out, "\"text\":\"the sat\"");
 }
 
+/* With -o a command writes what it prints without, and whole. */
+static void lines_go_into_a_file(void) {
+    static const char *const tasks[] = {
+        "fill lm 'the [MASK] sat' -k 2",
+        "answer qa -i qa.csv",
+        "tag ner -i reds.txt --ignore-label ''",
+        "choose mc 'the cat' sat ran",
+        "next-sentence nsp 'the cat' 'sat'",
+        "rerank ce cat -i reds.txt",
+        "classify nli -i reds.txt",
+        "classify nli 'the cat' --candidate-labels red,blue",
+        "similarity nli 'the cat' 'the dog'",
+        "tokenize nli -i reds.txt",
+        "embed nli -i reds.txt",
+        "embed lm -i reds.txt --vectors sparse",
+        "evaluate nli -i judged.csv",
+    };
+    static char printed[sizeof out], written[sizeof out];
+    write_file("judged.csv", "text,label\nthe cat,neutral\nthe dog,entailment\n");
+    for (size_t i = 0; i < sizeof tasks / sizeof *tasks; i++) {
+        expect(0, bert("%s", tasks[i]));
+        snprintf(printed, sizeof printed, "%s", out);
+        expect(0, bert("%s -o l.jsonl", tasks[i]));
+        assert_string_equal(out, "");
+        slurp("l.jsonl", written, sizeof written);
+        assert_true(strlen(printed) > 10);
+        assert_string_equal(printed, written);
+    }
+    expect(2, bert("classify nli 'the cat' -o l.txt"));
+    says(err, "ends in .jsonl");
+    expect(2, bert("classify nli 'the cat' -o l.jsonl --columns"));
+    write_file("half.jsonl", "{\"text\":\"the cat\"}\n{\"text\":7\n");
+    expect(1, bert("classify nli -i half.jsonl -o half.jsonl"));
+    says(err, "is the file that is read");
+    expect(1, bert("classify nli -i half.jsonl -o l.jsonl")); /* and l.jsonl is as it was */
+    says(err, "half.jsonl:2");
+    slurp("l.jsonl", printed, sizeof printed);
+    assert_string_equal(printed, written);
+    expect(1, bert("classify nli 'the cat' -o missing/l.jsonl"));
+    says(err, "cannot write missing/l.jsonl");
+    expect(0, bert("--version; ls"));
+    assert_null(strstr(out, "l.jsonl."));
+}
+
 static void heads_print(void **state) {
     (void)state;
     head_model("lm", "BertForMaskedLM", 0, "");
@@ -384,6 +428,7 @@ static void heads_print(void **state) {
     says(out, "\"red (1)\":"); /* a key is there once */
     expect(1, bert("classify ce 'the cat sat' --candidate-labels red,blue"));
     says(err, "entailment");
+    lines_go_into_a_file();
     expect(0, bert("fill lm 'the [MASK] sat' --columns && '%s' tag ner 'the cat' --columns && '%s' "
                    "answer qa -q who -c 'the cat' --columns && '%s' choose mc a b c --columns",
                    BERT_TOOL, BERT_TOOL, BERT_TOOL));
