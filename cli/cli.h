@@ -45,7 +45,9 @@ typedef struct {
     bool interpolate, skip_unreadable;
     char *view[16]; /* of one row */
     int views;
-    const char *model; /* where it came as an option, not as the first operand; or NULL */
+    const char *distributed; /* as bert_group_open() takes it */
+    const bert_group *group; /* of commands that take one: open while they run */
+    const char *model;       /* where it came as an option, not as the first operand; or NULL */
 } common;
 enum {
     TAKES_OUTPUT = 1,   /* --json, --columns, --quiet */
@@ -61,6 +63,7 @@ enum {
     TAKES_TASK = 512,   /* --task */
     TAKES_QUIET = 1024, /* --quiet alone */
     TAKES_LINES = 8192, /* -o FILE.jsonl: main() opens it, and what output_line() puts goes there */
+    TAKES_GROUP = 2048, /* --distributed; run() is called in every process, and returns the same */
     TAKES_INPUT = TAKES_FILE | TAKES_COLUMNS,
 };
 

@@ -23,22 +23,44 @@ static int run_into_file(const command *c, const common *all, int operands, char
     return rc;
 }
 
+/* Joins the processes that share the work; those but the first one say nothing. */
+static int join(const command *c, common *shared, bert_error *e) {
+    shared->group = &bert_group_alone;
+    if (!(c->groups & TAKES_GROUP)) return BERT_OK;
+    const bert_group *g = bert_group_open(shared->distributed, e);
+    if (!g) return e->code;
+    shared->group = g;
+    shared->quiet |= g->rank > 0;
+    return BERT_OK;
+}
+
+/* In a group all have the same status, and one says why. */
+static int run_joined(const command *c, void *arguments, int operands, char **operand) {
+    bert_error e = {0};
+    common *shared = arguments; /* the first member */
+    int rc = join(c, shared, &e);
+    if (!rc)
+        rc = shared->lines ? run_into_file(c, shared, operands, operand, &e)
+                           : c->run(arguments, operands, operand, &e);
+    const bert_group *g = shared->group;
+    /* A row that did not reach its reader is a failure, whatever else went well. */
+    int written = output_flush(&e);
+    written = bert_group_agree(g, written && !rc ? written : 0, &e);
+    const int status = rc == USAGE ? EXIT_USAGE : rc || written ? EXIT_FAILED : EXIT_OK;
+    if (e.code && !g->rank) fprintf(stderr, "bert %s: %s\n", c->name, e.message);
+    if (status == EXIT_USAGE && !g->rank) fprintf(stderr, "Try 'bert %s --help'.\n", c->name);
+    bert_group_close(g);
+    return status;
+}
+
 static int run(const command *c, int argc, char **argv) {
     void *arguments = calloc(1, c->size);
     char **operand = calloc((size_t)argc + 1, sizeof *operand);
-    bert_error e = {0};
     int status = EXIT_FAILED, operands = 0;
     if (!arguments || !operand) {
         fprintf(stderr, "bert %s: out of memory\n", c->name);
     } else if (options_parse(c, argc, argv, arguments, &operands, operand, &status)) {
-        const common *all = arguments;
-        int rc = all->lines ? run_into_file(c, all, operands, operand, &e)
-                            : c->run(arguments, operands, operand, &e);
-        /* A row that did not reach its reader is a failure, whatever else went well. */
-        int written = output_flush(&e);
-        status = rc == USAGE ? EXIT_USAGE : rc || written ? EXIT_FAILED : EXIT_OK;
-        if (e.code) fprintf(stderr, "bert %s: %s\n", c->name, e.message);
-        if (status == EXIT_USAGE) fprintf(stderr, "Try 'bert %s --help'.\n", c->name);
+        status = run_joined(c, arguments, operands, operand);
     }
     free(arguments);
     free(operand);

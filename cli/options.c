@@ -134,6 +134,11 @@ static const option shared[] = {
      TAKES_SESSION},
     {"task", 0, "NAME", "which one, of a model with several tasks", set_string, AT(task),
      TAKES_TASK},
+    {"distributed", 0, "auto|none|mpi",
+     "divide the work among the processes of mpirun: where it has started several (default), "
+     "never, "
+     "always",
+     set_string, AT(distributed), TAKES_GROUP},
     {"offline", 0, NULL, "fetch nothing: what is in the cache, or an error (HF_HUB_OFFLINE=1)",
      set_true, AT(offline), TAKES_MODEL},
     {"json", 0, NULL, "JSON lines on a terminal too", set_true, AT(json), TAKES_OUTPUT},

@@ -325,7 +325,8 @@ static int open_tasks(arguments *a, job *j, bert_error *e) {
     if (rc) return rc;
     note(&a->common, "%-10s %s, %d tasks, %.1f M parameters", "model", bert_model_path(j->base),
          j->tasks.count, 1e-6 * (double)bert_model_parameter_count(j->base));
-    j->trainer = bert_trainer_new_tasks(&a->training, j->tasks.task, j->tasks.count, NULL, e);
+    j->trainer =
+        bert_trainer_new_tasks(&a->training, j->tasks.task, j->tasks.count, a->common.group, e);
     return j->trainer ? 0 : BERT_EINVAL;
 }
 
@@ -343,7 +344,8 @@ static int open_one(arguments *a, job *j, bert_error *e) {
          1e-6 * (double)bert_model_parameter_count(j->model));
     tensors_note(&a->common, "new", bert_model_new_parameter, j->model);
     tensors_note(&a->common, "unused", bert_model_unused_tensor, j->model);
-    j->trainer = bert_trainer_new(j->model, &a->training, j->train, j->validation, e);
+    j->trainer = bert_trainer_new_in_group(j->model, &a->training, j->train, j->validation,
+                                           a->common.group, e);
     return j->trainer ? 0 : BERT_EINVAL;
 }
 
@@ -428,7 +430,7 @@ static int finish(const arguments *a, job *j, screen *s, bert_error *e) {
                  s->marked_step && s->marked_step == t->best_global_step);
     tasks_notes(&a->common, t);
     int rc = bert_trainer_save(j->trainer, e);
-    if (rc) return rc;
+    if (rc || a->common.group->rank) return rc;
     return output_json(&a->common) ? print_json(a, t, s, m, d, e) : print_lines(a, t, s, m, d);
 }
 
@@ -537,25 +539,27 @@ static int check_usage(arguments *a, const char *name, bert_error *e) {
 
 static int train_job(arguments *a, const char *name, job *j, bert_error *e) {
     const common *c = &a->common;
+    const bert_group *g = c->group;
     if (*a->taken) note(c, "--args: %s", a->taken);
     choose_evaluation(a);
     idle_notes(c, &a->training, &a->given);
     screen s = screen_new(c, &a->training);
-    int rc = a->push_to_hub ? prepare_push(a, e) : 0;
+    int rc = a->push_to_hub && !g->rank ? prepare_push(a, e) : 0;
     if (!rc) rc = open_job(a, name, j, &s, e);
+    rc = bert_group_agree(g, rc, e);
     if (!rc) rc = train(j->trainer, &s, e);
     if (rc == BERT_EINTERRUPTED) say_where(a, bert_trainer_get_state(j->trainer), e);
     s.final = true;
     if (!rc) rc = finish(a, j, &s, e);
-    if (!rc && a->push_to_hub) rc = push_result(a, e);
+    if (!rc && a->push_to_hub && !g->rank) rc = push_result(a, e);
     progress_clear(&s.bar);
-    return rc;
+    return bert_group_agree(g, rc, e);
 }
 
 static int run(void *args, int operands, char **operand, bert_error *e) {
     arguments *a = args;
     job j = {0};
-    int rc = open_recipe(a, &j, e);
+    int rc = bert_group_agree(a->common.group, open_recipe(a, &j, e), e);
     const char *name = operands ? operand[0] : bert_recipe_encoder(j.recipe);
     if (!rc) rc = check_usage(a, name, e);
     if (!rc) rc = train_job(a, name, &j, e);
@@ -573,7 +577,7 @@ const command train_command = {
         "{\"output_dir\":\"..\",\"global_step\":n,\"train_loss\":x,\"eval_accuracy\":x,..}.",
     .min_operands = 0,
     .max_operands = 1,
-    .groups = TAKES_MODEL | TAKES_COLUMNS | TAKES_LABEL | TAKES_LIMIT | TAKES_OUTPUT,
+    .groups = TAKES_MODEL | TAKES_COLUMNS | TAKES_LABEL | TAKES_LIMIT | TAKES_OUTPUT | TAKES_GROUP,
     .options = options,
     .option_at = option_at,
     .foreign = bert_training_foreign,

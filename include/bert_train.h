@@ -17,6 +17,7 @@
 #ifndef BERT_TRAIN_H
 #define BERT_TRAIN_H
 #include <bert.h>
+#include <bert_group.h>
 #include <signal.h>
 
 #ifdef __cplusplus
@@ -1115,25 +1116,15 @@ typedef struct {
 /* Returns BERT_DO_... flags. */
 typedef unsigned bert_callback(void *context, bert_event event, const bert_trainer_state *state);
 
-/* Processes that train one model together, each with the same data, arguments and weights: a seam
- * for MPI and its like. A step's batches are dealt out by rank, gradients and what a loss is
- * divided by are added up, evaluations are shared where their metrics are sums, and rank 0 alone
- * writes. */
-typedef struct {
-    int rank, size;
-    void *context;
-    /* Each element of x becomes its sum over all processes, the same bits in each; called by all of
-     * them in the same order. 0, or a negative error. */
-    int (*sum_f32)(void *context, float *x, size_t n, bert_error *e);
-    int (*sum_f64)(void *context, double *x, size_t n, bert_error *e);
-} bert_group;
-
 /* The model must be trainable and stay open; datasets too. validation may be NULL where the
  * arguments do not evaluate. */
 BERT_API bert_trainer *bert_trainer_new(bert_model *m, const bert_training_args *args,
                                         const bert_dataset *train, const bert_dataset *validation,
                                         bert_error *e);
-/* The same as one of a group, which must stay; per_device_train_batch_size is that of a process,
+/* The same as one of a group (bert_group.h), which must stay: processes that train one model together,
+ * each with the same data, arguments and weights. A step's batches are dealt out by rank, gradients
+ * and what a loss is divided by are added up, evaluations are shared where their metrics are sums,
+ * and rank 0 alone writes; per_device_train_batch_size is that of a process,
  * and a step takes gradient_accumulation_steps batches of each. */
 BERT_API bert_trainer *bert_trainer_new_in_group(bert_model *m, const bert_training_args *args,
                                                  const bert_dataset *train,

@@ -1,48 +1,12 @@
-/* Training as one of several processes: here threads, which add up through memory they share. */
+/* Training as one of several processes: here threads, which meet in memory they share. */
+#include "thread_group.h"
 #include "trainer_world.h"
-#include <pthread.h>
 
-enum { SIZE = 3, ROOM = 1 << 16 };
-
-/* Every rank leaves its numbers, then each adds those of all in the order of ranks. */
-typedef struct {
-    pthread_barrier_t barrier;
-    double left[SIZE][ROOM];
-} meeting;
-
-typedef struct {
-    meeting *place;
-    int rank;
-} seat;
-
-static int sum_f64(void *context, double *x, size_t n, bert_error *e) {
-    (void)e;
-    const seat *s = context;
-    assert_true(n <= ROOM);
-    memcpy(s->place->left[s->rank], x, n * sizeof *x);
-    pthread_barrier_wait(&s->place->barrier);
-    for (size_t i = 0; i < n; i++) {
-        x[i] = 0;
-        for (int r = 0; r < SIZE; r++) x[i] += s->place->left[r][i];
-    }
-    pthread_barrier_wait(&s->place->barrier);
-    return 0;
-}
-
-static int sum_f32(void *context, float *x, size_t n, bert_error *e) {
-    double *wide = malloc(n * sizeof *wide);
-    assert_non_null(wide);
-    for (size_t i = 0; i < n; i++) wide[i] = (double)x[i];
-    int rc = sum_f64(context, wide, n, e);
-    for (size_t i = 0; i < n; i++) x[i] = (float)wide[i];
-    free(wide);
-    return rc;
-}
+enum { SIZE = 3 };
 
 typedef struct {
     world w;
-    seat seat;
-    bert_group group;
+    const bert_group *group;
     watcher seen;
     int rc;
     double accuracy, loss;
@@ -51,7 +15,7 @@ typedef struct {
 static void *work(void *argument) {
     member *m = argument;
     bert_trainer *t = bert_trainer_new_in_group(m->w.model, &m->w.args, m->w.train, m->w.validation,
-                                                &m->group, &m->w.e);
+                                                m->group, &m->w.e);
     if (!t) return NULL;
     bert_trainer_add_callback(t, watch, &m->seen, NULL);
     m->rc = bert_trainer_train(t, &m->w.e);
@@ -94,18 +58,17 @@ static void several_train_as_one(void **state) {
     bert_metrics_find(metrics, "accuracy", &accuracy);
     bert_trainer_free(t);
 
-    meeting *place = calloc(1, sizeof *place);
+    bert_group groups[SIZE];
     member *m = calloc(SIZE, sizeof *m);
     pthread_t threads[SIZE];
-    assert_true(place && m);
-    pthread_barrier_init(&place->barrier, NULL, SIZE);
+    assert_non_null(m);
+    groups_begin(groups, SIZE);
     for (int r = 0; r < SIZE; r++) {
         begin(&m[r].w, 0);
         arguments(&m[r].w, SIZE);
         /* one place for all, as on a shared disk */
         snprintf(m[r].w.args.output_dir, sizeof m[r].w.args.output_dir, "%s/shared", m[0].w.dir);
-        m[r].seat = (seat){place, r};
-        m[r].group = (bert_group){r, SIZE, &m[r].seat, sum_f32, sum_f64};
+        m[r].group = &groups[r];
     }
     for (int r = 0; r < SIZE; r++)
         assert_int_equal(pthread_create(&threads[r], NULL, work, &m[r]), 0);
@@ -128,8 +91,7 @@ static void several_train_as_one(void **state) {
     free(one);
     free(first);
     for (int r = SIZE - 1; r >= 0; r--) end(&m[r].w);
-    pthread_barrier_destroy(&place->barrier);
-    free(place);
+    groups_end(groups);
     free(m);
     end(&alone);
 }
@@ -138,16 +100,20 @@ static void groups_that_cannot_be_are_refused(void **state) {
     (void)state;
     world w;
     begin(&w, 0);
-    const bert_group wrong[] = {{0, 0, NULL, NULL, NULL},
-                                {2, 2, NULL, sum_f32, sum_f64},
-                                {-1, 2, NULL, sum_f32, sum_f64},
-                                {0, 2, NULL, NULL, sum_f64}};
+    bert_group whole[2], wrong[4];
+    groups_begin(whole, 2);
+    for (int i = 0; i < 4; i++) wrong[i] = whole[0];
+    wrong[0].size = 0;
+    wrong[1].rank = 2;
+    wrong[2].rank = -1;
+    wrong[3].reduce = NULL;
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         bert_error e = {0};
         assert_null(bert_trainer_new_in_group(w.model, &w.args, w.train, NULL, &wrong[i], &e));
         assert_int_equal(e.code, BERT_EINVAL);
     }
     assert_null(bert_trainer_new_in_group(w.model, &w.args, w.train, NULL, NULL, NULL));
+    groups_end(whole);
     end(&w);
 }
 

@@ -13,13 +13,15 @@ typedef struct {
 } row;
 
 static const row rooms[] = {
-    {"include", "", "bert.h"},
+    {"include", "", "bert.h bert_group.h"},
     {"src/base", "", "bert.h"},
     {"src/device", "base", "bert.h"},
     {"src/cpu", "base device", "bert.h"},
     {"src/files", "base", "bert.h"},
     {"src/hub", "base files", "bert.h bert_hub.h"},
     {"src/hub/curl", "", "bert.h bert_hub.h"}, /* as anybody's module */
+    {"src/group", "base", "bert.h bert_group.h"},
+    {"src/group/mpi", "", "bert.h bert_group.h"}, /* as anybody's module */
     {"src/text", "base files hub", "bert.h"},
     {"src/image", "base files", "bert.h"},
     {"src/image/formats", "image", "bert.h"},
@@ -28,12 +30,12 @@ static const row rooms[] = {
     {"src/recipe", "base files", "bert.h bert_train.h"},
     {"src/models", "base files hub device tape cpu/host.h heads/heads.h recipe",
      "bert.h bert_train.h"},
-    {"src/data", "base files text recipe models", "bert.h bert_train.h"},
+    {"src/data", "base files text recipe models", "bert.h bert_train.h bert_group.h"},
     {"src/pipelines", "base text recipe models cpu/host.h", "bert.h"},
-    {"src/train", "base files device tape models data", "bert.h bert_train.h"},
+    {"src/train", "base files device tape models data", "bert.h bert_train.h bert_group.h"},
     {"server", "", "bert.h"},
-    {"cli", "server/server.h", "bert.h bert_train.h"},
-    {"examples", "", "bert.h bert_train.h"},
+    {"cli", "server/server.h", "bert.h bert_train.h bert_group.h"},
+    {"examples", "", "bert.h bert_train.h bert_group.h"},
 };
 enum { ROOMS = sizeof rooms / sizeof *rooms };
 

@@ -21,6 +21,8 @@ build  have_jpeg      libjpeg-dev
 build  have_webp      libwebp-dev
 build  have_curl      libcurl4-openssl-dev
 build  have_event     libevent-dev
+build  have_mpi       libopenmpi-dev
+build  have_mpirun    openmpi-bin
 model  have_pip       python3-pip
 model  have_unzip     unzip
 model  have_roots     ca-certificates
@@ -42,6 +44,8 @@ have_jpeg() { module libjpeg; }
 have_webp() { module libwebp; }
 have_curl() { module libcurl; }
 have_event() { module libevent_extra; }
+have_mpi() { module ompi-c || module mpich; }
+have_mpirun() { have mpirun; }
 have_pip() { python3 -m pip --version >/dev/null 2>&1; }
 have_unzip() { have unzip; }
 have_roots() { [ -e /etc/ssl/certs/ca-certificates.crt ] || [ ! -e /etc/debian_version ]; }

@@ -317,6 +317,18 @@ bool bert_metrics_are_sums(const bert_metrics *m) {
     return !m->scorer && !m->keep_scores && m->problem != BERT_PROBLEM_REGRESSION;
 }
 
+/* Sums over all processes, in the order of ranks. */
+static int sum_all(const bert_group *g, double *x, size_t n, bert_error *e) {
+    double *all = malloc((size_t)g->size * n * sizeof *all);
+    if (!all) return bert_fail_memory(e, (size_t)g->size * n * sizeof *all);
+    memcpy(all + (size_t)g->rank * n, x, n * sizeof *x);
+    int rc = bert_group_gather_equal(g, all, n * sizeof *x, e);
+    for (size_t i = 0; i < n && !rc; i++) x[i] = 0;
+    for (size_t i = 0; i < (size_t)g->size * n && !rc; i++) x[i % n] += all[i];
+    free(all);
+    return rc;
+}
+
 /* Counts go as doubles, which hold whole numbers up to 2^53. */
 static int sum_counts(int64_t *x, size_t n, const bert_group *g, bert_error *e) {
     double some[256];
@@ -324,7 +336,7 @@ static int sum_counts(int64_t *x, size_t n, const bert_group *g, bert_error *e) 
     for (size_t i = 0; i < n && !rc; i += 256) {
         const size_t k = n - i < 256 ? n - i : 256;
         for (size_t j = 0; j < k; j++) some[j] = (double)x[i + j];
-        rc = g->sum_f64(g->context, some, k, e);
+        rc = sum_all(g, some, k, e);
         for (size_t j = 0; j < k && !rc; j++) x[i + j] = (int64_t)some[j];
     }
     return rc;
@@ -334,7 +346,7 @@ int bert_metrics_sum(bert_metrics *m, const bert_group *g, bert_error *e) {
     const size_t n = (size_t)m->num_labels;
     double loss[] = {m->loss, m->loss_items, m->has_loss};
     int64_t rows[] = {m->rows, m->exact};
-    int rc = g->sum_f64(g->context, loss, 3, e);
+    int rc = sum_all(g, loss, 3, e);
     if (!rc) rc = sum_counts(rows, 2, g, e);
     for (size_t i = 0; i < n && !rc; i++) {
         class_counts *c = &m->classes[i];

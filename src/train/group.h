@@ -3,13 +3,8 @@
 #define BERT_TRAIN_GROUP_H
 #include <bert_train.h>
 
-extern const bert_group bert_group_alone;
-
 int bert_group_check(const bert_group *g, bert_error *e);
 int bert_group_sum_f64(const bert_group *g, double *x, size_t n, bert_error *e);
 /* The gradients of every parameter that is trained become the sums of all processes'. */
 int bert_group_sum_gradients(const bert_group *g, bert_params *ps, bert_error *e);
-/* rc of this process and of the others: 0 when all are, else this one's, or BERT_EINTERRUPTED where
- * it was another that failed. What only one process does ends with it. */
-int bert_group_agree(const bert_group *g, int rc, bert_error *e);
 #endif
