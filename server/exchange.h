@@ -46,6 +46,7 @@ typedef struct {
     bert_image *image;
     int32_t tokens, windows; /* that it is read as */
     float *values;           /* numbers, or */
+    int32_t *words;          /* that values weigh; NULL: they weigh none */
     int32_t count;
     json_t *json;
 } item;
@@ -84,10 +85,11 @@ struct exchange {
     struct evhttp_request *request; /* the loop's alone */
     const route *route;
     model_set *models; /* that there were when it came */
+    served *named;     /* the model in its path; NULL: none */
     served *model;
     char id[132];
     int fd;
-    bool head, gone;
+    bool head, gone, picture; /* picture: its body is one, as it is */
     /* what was asked */
     char *bytes, *type; /* body and its Content-Type */
     size_t n_bytes;
@@ -105,8 +107,8 @@ struct exchange {
     text answer;
     const char *answer_type; /* NULL: JSON */
     double at[AT_COUNT];
-    int64_t tokens, characters;
-    exchange *after, *before; /* in the list that it is in */
+    int64_t tokens, characters, results; /* results: of masks that are filled */
+    exchange *after, *before;            /* in the list that it is in */
 };
 
 exchange *exchange_new(server *s);

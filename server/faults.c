@@ -117,6 +117,7 @@ static void item_free(item *i) {
     free(i->pair);
     free(i->ids);
     free(i->values);
+    free(i->words);
     bert_image_free(i->image);
     json_decref(i->json);
 }

@@ -213,7 +213,7 @@ static bool is_json(const char *type) {
 }
 
 static served *model_of_pictures(const exchange *x) {
-    if (x->model) return x->model->pictures ? x->model : NULL;
+    if (x->named) return x->named->pictures ? x->named : NULL;
     for (int32_t i = 0; i < x->models->n; i++)
         if (x->models->list[i].pictures) return &x->models->list[i];
     return NULL;
@@ -254,6 +254,7 @@ static int take_type(exchange *x, const char *type) {
         return fault(x, FAULT_MEDIA, "the Content-Type is %.100s; bodies are application/json",
                      type);
     x->model = m;
+    x->picture = true;
     return form ? take_part(x, type) : 0;
 }
 
@@ -270,23 +271,23 @@ static int take_body(exchange *x) {
 /* /models/NAME/ROUTE is ROUTE of that model; names may have a slash in them. */
 static const char *take_model(exchange *x, const char *path) {
     static const char *const fronts[] = {"/models/", "/v1/models/"};
-    for (int f = 0; f < 2; f++) {
-        const size_t n = strlen(fronts[f]);
-        if (strncmp(path, fronts[f], n)) continue;
-        for (int32_t i = 0; i < x->models->n; i++) {
-            served *m = &x->models->list[i];
-            const size_t name = strlen(m->name);
-            if (strncmp(path + n, m->name, name)) continue;
-            const char *rest = path + n + name;
-            if (*rest && *rest != '/') continue;
-            x->model = m;
-            return f || (!*rest && evhttp_request_get_command(x->request) != EVHTTP_REQ_POST)
-                       ? "/v1/models/{model}"
-                   : *rest ? rest
-                           : "/";
-        }
+    const char *rest = NULL;
+    int f = 0;
+    while (f < 2 && strncmp(path, fronts[f], strlen(fronts[f]))) f++;
+    if (f == 2) return path;
+    const char *given = path + strlen(fronts[f]);
+    for (int32_t i = 0; i < x->models->n; i++) { /* the longest: names may begin alike */
+        served *m = &x->models->list[i];
+        const char *end = given + strlen(m->name);
+        if (m->task || strncmp(given, m->name, strlen(m->name)) || (*end && *end != '/')) continue;
+        if (rest && end <= rest) continue;
+        rest = end;
+        x->named = m;
     }
-    return path;
+    if (!rest) return path;
+    if (f || (!*rest && evhttp_request_get_command(x->request) != EVHTTP_REQ_POST))
+        return "/v1/models/{model}";
+    return *rest ? rest : "/";
 }
 
 static int find_route(exchange *x, const char *method) {
@@ -298,7 +299,7 @@ static int find_route(exchange *x, const char *method) {
     int rc = 0;
     const char *rest = x->models ? take_model(x, *path ? path : "/") : path;
     x->route = route_find(method, rest, &allowed);
-    if (x->route && strchr(x->route->path, '{') && !x->model) {
+    if (x->route && strchr(x->route->path, '{') && !x->named) {
         rc = fault(x, FAULT_MODEL, "there is no model \"%.200s\" here", strrchr(path, '/') + 1);
     } else if (!x->route && !strcmp(method, "OPTIONS") && (allowed.n || !strcmp(path, "*"))) {
         set_header(x->request, "Allow", allowed.s ? allowed.s : "GET, HEAD, POST, OPTIONS");

@@ -46,6 +46,7 @@ static void list_models(server *s, exchange *x) {
     (void)s;
     text_put(&x->answer, "{\"object\":\"list\",\"data\":[");
     for (int32_t i = 0; i < x->models->n; i++) {
+        if (x->models->list[i].task) continue;
         if (i) text_put(&x->answer, ",");
         write_model(&x->models->list[i], &x->answer);
     }
@@ -54,7 +55,7 @@ static void list_models(server *s, exchange *x) {
 
 static void one_model(server *s, exchange *x) {
     (void)s;
-    write_model(x->model, &x->answer);
+    write_model(x->named, &x->answer);
 }
 
 #define EMBEDDINGS                                                                                 \

@@ -40,7 +40,7 @@ static int work_open(work *w, item *const *items, int32_t n, int32_t columns, be
 static int keep(item *i, const float *values, int32_t n, bert_error *e) {
     i->values = malloc(((size_t)n + 1) * sizeof *i->values);
     if (!i->values) return no_memory(e);
-    memcpy(i->values, values, (size_t)n * sizeof *values);
+    if (n) memcpy(i->values, values, (size_t)n * sizeof *values);
     i->count = n;
     return 0;
 }
@@ -112,6 +112,26 @@ static int run_embed_all(bert_session *s, const exchange *x, item *const *items,
         rc = bert_session_run(s, &in, 0, &out, e);
         if (!rc) rc = keep(items[i], out.last_hidden_state, out.tokens * out.hidden_size, e);
     }
+    return rc;
+}
+
+static int run_embed_sparse(bert_session *s, const exchange *x, item *const *items, int32_t n,
+                            bert_error *e) {
+    const bert_text_options o = text_options();
+    bert_vectors v = {0};
+    work w;
+    (void)x;
+    int rc = work_open(&w, items, n, 1, e);
+    if (!rc) rc = bert_embed_vectors(s, w.texts, n, &o, BERT_VECTORS_SPARSE, &v, w.info, e);
+    for (int32_t i = 0; i < n && !rc; i++) {
+        const bert_sparse_vector *one = &v.sparse[i];
+        const size_t bytes = (size_t)one->n * sizeof *one->ids;
+        rc = keep(items[i], one->weights, one->n, e);
+        items[i]->words = malloc(bytes + 1);
+        if (!items[i]->words) rc = no_memory(e);
+        if (!rc && bytes) memcpy(items[i]->words, one->ids, bytes);
+    }
+    work_free(&w);
     return rc;
 }
 
@@ -279,14 +299,17 @@ static int run_answer(bert_session *s, const exchange *x, item *const *items, in
 
 /* ---- The table */
 
-const operation op_embed = {"embed", NULL, true, true, run_embed};
-const operation op_embed_all = {"embed_all", NULL, true, false, run_embed_all};
-const operation op_classify = {"predict", "sequence-classification image-classification", true,
-                               true, run_classify};
-const operation op_rerank = {"rerank", "sequence-classification", false, false, run_rerank};
-const operation op_tag = {"tag", "token-classification", true, false, run_tag};
-const operation op_fill = {"fill", "masked-lm pretraining", true, false, run_fill};
-const operation op_answer = {"answer", "question-answering", true, false, run_answer};
-const operation op_zero_shot = {"zero_shot", "sequence-classification", true, false, run_zero_shot};
-const operation op_choose = {"choose", "multiple-choice", false, false, run_choose};
-const operation op_next_sentence = {"next_sentence", "next-sentence", true, false, run_classify};
+const operation op_embed = {"embed", NULL, true, true, false, run_embed};
+const operation op_embed_all = {"embed_all", NULL, true, false, false, run_embed_all};
+const operation op_embed_sparse = {"embed_sparse", NULL, true, false, true, run_embed_sparse};
+const operation op_classify = {
+    "predict", "sequence-classification image-classification", true, true, false, run_classify};
+const operation op_rerank = {"rerank", "sequence-classification", false, false, false, run_rerank};
+const operation op_tag = {"tag", "token-classification", true, false, false, run_tag};
+const operation op_fill = {"fill", "masked-lm pretraining", true, false, false, run_fill};
+const operation op_answer = {"answer", "question-answering", true, false, false, run_answer};
+const operation op_zero_shot = {"zero_shot",  "sequence-classification", true, false, false,
+                                run_zero_shot};
+const operation op_choose = {"choose", "multiple-choice", false, false, false, run_choose};
+const operation op_next_sentence = {"next_sentence", "next-sentence", true,
+                                    false,           false,           run_classify};

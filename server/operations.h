@@ -8,11 +8,12 @@ struct operation {
     const char *heads; /* of the model, by spaces; NULL: any */
     bool merges;       /* texts of several requests, under the same key */
     bool pictures;     /* its items are pictures, or may be */
+    bool sparse;       /* of a model that weighs words */
     /* Computes n items under what x asks for; their values or json. */
     int (*run)(bert_session *s, const exchange *x, item *const *items, int32_t n, bert_error *e);
 };
-extern const operation op_embed, op_embed_all, op_classify, op_rerank, op_tag, op_fill, op_answer,
-    op_zero_shot, op_choose, op_next_sentence;
+extern const operation op_embed, op_embed_all, op_embed_sparse, op_classify, op_rerank, op_tag,
+    op_fill, op_answer, op_zero_shot, op_choose, op_next_sentence;
 
 /* Its client has closed the connection. */
 bool exchange_left(const exchange *x);

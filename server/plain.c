@@ -60,7 +60,7 @@ static void write_type(const served *m, text *t) {
 static void info(server *s, exchange *x) {
     const serve_options *o = s->options;
     text *t = &x->answer;
-    const served *m = x->model ? x->model : &x->models->list[0];
+    const served *m = x->named ? x->named : &x->models->list[0];
     text_put(t, "{\"model_id\":");
     text_quoted(t, m->name, strlen(m->name));
     text_put(t, ",\"model_sha\":null,\"model_dtype\":");
@@ -82,8 +82,12 @@ static void info(server *s, exchange *x) {
         const served *one = &x->models->list[i];
         text_put(t, i ? ",{\"name\":" : "{\"name\":");
         text_quoted(t, one->name, strlen(one->name));
-        text_format(t, ",\"head\":\"%s\",\"pictures\":%s}", one->head,
-                    one->pictures ? "true" : "false");
+        if (one->task) {
+            text_put(t, ",\"task\":");
+            text_quoted(t, one->task, strlen(one->task));
+        }
+        text_format(t, ",\"head\":\"%s\",\"pictures\":%s,\"sparse\":%s}", one->head,
+                    one->pictures ? "true" : "false", one->sparse ? "true" : "false");
     }
     text_format(t, "],\"version\":\"%s\",\"sha\":null,\"docker_label\":null}", bert_version());
 }

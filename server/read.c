@@ -79,6 +79,15 @@ int read_labels(exchange *x, const json_t *o, const char *name) {
     return 0;
 }
 
+int read_choices(exchange *x, const json_t *o, const char *name) {
+    const int32_t most = x->server->options->max_input_texts;
+    if (read_labels(x, o, name)) return -1;
+    if (!x->wish.labels_count) return fault(x, FAULT_EMPTY, "%s is an empty list", name);
+    if (x->wish.labels_count <= most) return 0;
+    return fault(x, FAULT_BATCH, "%s has %d texts; a request has at most %d (--max-input-texts)",
+                 name, (int)x->wish.labels_count, (int)most);
+}
+
 const json_t *read_member(exchange *x, const json_t *o, const char *name) {
     const json_t *v = member(o, name);
     if (!v) fault(x, FAULT_INVALID, "%s is missing", name);
@@ -119,30 +128,58 @@ int read_json(exchange *x) {
     return 0;
 }
 
-int read_model(exchange *x, const json_t *body, const operation *op) {
-    const char *name = NULL;
-    if (!x->model) {
-        if (read_name(x, body, "model", &name)) return -1;
-        const bool one = x->models->n == 1; /* whatever clients call it */
-        x->model = models_find(x->models, one ? NULL : name, op->heads ? op->heads : "");
-    }
-    if (!x->model) {
-        text names = {0};
-        for (int32_t i = 0; i < x->models->n; i++)
-            text_format(&names, "%s%s", i ? ", " : "", x->models->list[i].name);
+static int no_such_model(exchange *x, const char *name, const char *task) {
+    text names = {0};
+    const served *m = NULL, *there = task ? models_next(x->models, NULL, name, NULL) : NULL;
+    while ((m = models_next(x->models, m, there ? name : NULL, NULL)))
+        if (there ? m->task != NULL : !m->task)
+            text_format(&names, "%s%s", names.n ? ", " : "", there ? m->task : m->name);
+    if (there)
+        fault(x, FAULT_MODEL, "%s has no task \"%.100s\"; %s%.400s", name ? name : there->name,
+              task, names.s ? "it has " : "it has none", names.s ? names.s : "");
+    else
         fault(x, FAULT_MODEL, "there is no model \"%.100s\" here; there is %.400s", name,
               names.s ? names.s : "");
-        text_free(&names);
-        return -1;
-    }
-    x->operation = op;
-    if (op->heads && !strstr(op->heads, x->model->head))
-        return fault(x, FAULT_HEAD, "%s has no head for %s; what it gives: %s", x->model->name,
-                     op->name, models_can(x->model));
-    if (x->model->pictures && !op->pictures)
+    text_free(&names);
+    return -1;
+}
+
+static bool has_head(const served *m, const operation *op) {
+    return !op->heads || strstr(op->heads, m->head);
+}
+
+static bool fits(const served *m, const operation *op) {
+    return has_head(m, op) && (op->pictures || !m->pictures) && (!op->sparse || m->sparse);
+}
+
+int no_head(exchange *x, const served *m, const operation *op) {
+    const char *more = m->sparse ? ", weights of words (/embed_sparse)" : "";
+    if (has_head(m, op) && m->pictures)
         return fault(x, FAULT_HEAD, "%s reads pictures, and %s reads texts; what it gives: %s",
-                     x->model->name, op->name, models_can(x->model));
-    return 0;
+                     m->name, op->name, models_can(m));
+    return fault(x, FAULT_HEAD, "%s has no head for %s; what it gives: %s%s", m->name, op->name,
+                 models_can(m), more);
+}
+
+int read_model(exchange *x, const json_t *body, const operation *op) {
+    const char *name = x->named ? x->named->name : NULL, *task = NULL;
+    served *first, *m = NULL;
+    if (!x->named && read_name(x, body, "model", &name)) return -1;
+    if (read_name(x, body, "task", &task)) return -1;
+    if (!x->named && x->models->models == 1) name = NULL; /* whatever clients call it */
+    first = models_next(x->models, NULL, name, task);
+    if (!first) return no_such_model(x, name, task);
+    for (served *r = first; r; r = models_next(x->models, r, name, task)) {
+        if (!fits(r, op)) continue;
+        if (m && m->task && !strcmp(m->name, r->name))
+            return fault(x, FAULT_INVALID,
+                         "%s has several tasks for %s: \"task\" says which, %s say", m->name,
+                         op->name, m->task);
+        if (!m) m = r;
+    }
+    x->model = m ? m : first;
+    x->operation = op;
+    return m ? 0 : no_head(x, first, op);
 }
 
 int read_truncate(exchange *x, const json_t *o) {
@@ -222,7 +259,9 @@ static int check_count(exchange *x, size_t n, const char *name) {
     const int32_t most = x->server->options->max_input_texts;
     if (!n) return fault(x, FAULT_EMPTY, "%s is an empty list", name);
     if (n > (size_t)most)
-        return fault(x, FAULT_BATCH, "%s has %zu texts; a request has at most %d", name, n, most);
+        return fault(x, FAULT_BATCH,
+                     "%s has %zu texts; a request has at most %d (--max-input-texts)", name, n,
+                     most);
     return exchange_items(x, (int32_t)n);
 }
 
@@ -322,6 +361,8 @@ int read_picture_bytes(exchange *x, const void *bytes, size_t n) {
 
 /* ---- Tokens */
 
+enum { MOST_TOKENS = 1 << 29 }; /* of an item, as they are summed up */
+
 static int64_t code_points(const char *s, size_t n) {
     int64_t count = 0;
     for (size_t i = 0; i < n; i++) count += (s[i] & 0xC0) != 0x80;
@@ -343,6 +384,18 @@ static int make_ids(exchange *x, item *i, bert_tokenization *t, bert_error *e) {
     return 0;
 }
 
+/* What is filled in is said with the whole text around it: so many results a request. */
+static int check_filled(exchange *x, const int32_t *ids, int32_t n) {
+    enum { MOST = 10000 };
+    const int32_t mask = bert_tokenizer_special(bert_model_tokenizer(x->model->model)).mask;
+    const int64_t each = x->wish.labels_count ? x->wish.labels_count : x->wish.top_k;
+    for (int32_t i = 0; i < n; i++)
+        if (ids[i] == mask) x->results += each;
+    if (x->results <= MOST) return 0;
+    return fault(x, FAULT_BATCH, "%lld results are asked for (top_k of each mask); it gives %d",
+                 (long long)x->results, MOST);
+}
+
 static int read_length(exchange *x, int32_t k, bert_tokenization *t) {
     item *i = &x->items[k];
     bert_error e = {0};
@@ -354,6 +407,10 @@ static int read_length(exchange *x, int32_t k, bert_tokenization *t) {
                 : bert_tokenize(t, i->text, i->bytes, i->pair, i->pair_bytes, NULL, &e);
     if (windows_or_error < 0) return fault_of(x, &e);
     if (!i->ids) length = bert_tokenization_full_length(t);
+    if (x->operation == &op_fill) {
+        const int32_t *ids = i->ids ? i->ids : bert_tokenization_window(t, 0).ids;
+        if (check_filled(x, ids, length < x->model->limit ? length : x->model->limit)) return -1;
+    }
     x->characters += code_points(i->text, i->bytes) + code_points(i->pair, i->pair_bytes);
     const bool windows = x->operation == &op_answer;
     if (length > x->model->limit && !x->wish.truncate && !windows)
@@ -363,8 +420,10 @@ static int read_length(exchange *x, int32_t k, bert_tokenization *t) {
     const bool cut = length > x->model->limit;
     i->tokens = cut && !windows ? x->model->limit : length;
     x->tokens += i->tokens;
-    if (x->operation == &op_zero_shot || x->operation == &op_choose)
-        i->tokens *= x->wish.labels_count; /* a pair with each */
+    if (x->operation == &op_zero_shot || x->operation == &op_choose) { /* a pair with each */
+        const int64_t pairs = (int64_t)i->tokens * x->wish.labels_count;
+        i->tokens = pairs < MOST_TOKENS ? (int32_t)pairs : MOST_TOKENS;
+    }
     if (!i->ids && ((cut && x->wish.left && !i->pair) || x->operation == &op_embed_all))
         return make_ids(x, i, t, &e);
     return 0;

@@ -19,13 +19,18 @@ int read_name(exchange *x, const json_t *o, const char *name, const char **out);
 int read_choice(exchange *x, const json_t *o, const char *name, const char *const *names, int *out);
 /* A list of strings, into wish.labels. */
 int read_labels(exchange *x, const json_t *o, const char *name);
+/* The same of what each text is paired with: some, and no more than texts of a request. */
+int read_choices(exchange *x, const json_t *o, const char *name);
 /* Its member, which has to be there. */
 const json_t *read_member(exchange *x, const json_t *o, const char *name);
 
 /* The body as JSON, or a fault. */
 int read_json(exchange *x);
-/* The model that the body (or the path) names, whose head the operation needs. */
+/* The model, and the task, that the body (or the path) names, or the first one that has what the operation
+ * needs. */
 int read_model(exchange *x, const json_t *body, const operation *op);
+/* The fault that m has nothing for the operation. */
+int no_head(exchange *x, const served *m, const operation *op);
 /* truncate, truncation_direction, prompt_name. */
 int read_truncate(exchange *x, const json_t *o);
 

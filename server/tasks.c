@@ -93,11 +93,10 @@ static int read_zero_shot(exchange *x, const clerk *c) {
     const json_t *p = parameters_of(x);
     if (!json_is_object(p) || !read_member(x, p, "candidate_labels"))
         return fault(x, FAULT_INVALID, "parameters.candidate_labels is missing");
-    if (read_labels(x, p, "candidate_labels") ||
+    if (read_choices(x, p, "candidate_labels") ||
         read_name(x, p, "hypothesis_template", &x->wish.pattern) ||
         read_bool(x, p, "multi_label", &x->wish.multi_label))
         return -1;
-    if (!x->wish.labels_count) return fault(x, FAULT_EMPTY, "candidate_labels is an empty list");
     return read_texts(x, read_member(x, x->body, "inputs"), "inputs");
 }
 
@@ -130,8 +129,7 @@ static int read_choose(exchange *x, const clerk *c) {
     if (!prompt || !read_member(x, inputs, "choices")) return -1;
     if (!json_is_array(json_object_get(inputs, "choices")))
         return fault(x, FAULT_INVALID, "choices is a list of strings");
-    if (read_labels(x, inputs, "choices")) return -1;
-    if (!x->wish.labels_count) return fault(x, FAULT_EMPTY, "choices is an empty list");
+    if (read_choices(x, inputs, "choices")) return -1;
     x->wish.one = true;
     x->wish.prompt = NULL;
     return exchange_items(x, 1) ? -1 : set_text(x, x->items, prompt, false);
@@ -173,9 +171,10 @@ static const route *route_of(const exchange *x) {
         {"multiple-choice", "/choose"},
         {"next-sentence", "/next_sentence"},
     };
-    const char *path = "/embed", *name = json_string_value(json_object_get(x->body, "model"));
-    const served *m =
-        x->model ? x->model : models_find(x->models, x->models->n == 1 ? NULL : name, "");
+    const char *path = "/embed", *name = json_string_value(json_object_get(x->body, "model")),
+               *task = json_string_value(json_object_get(x->body, "task"));
+    if (x->models->models == 1) name = NULL;
+    const served *m = models_next(x->models, NULL, x->named ? x->named->name : name, task);
     for (size_t i = 0; m && i < sizeof by_head / sizeof *by_head; i++)
         if (!strcmp(by_head[i][0], m->head)) path = by_head[i][1];
     if (json_object_get(x->body, "query")) path = "/rerank";
@@ -189,10 +188,10 @@ static const route *route_of(const exchange *x) {
 }
 
 static int read_any(exchange *x, const clerk *c) {
-    if (!x->model && read_json(x)) return -1;
-    x->route =
-        x->model ? route_find("POST", strcmp(x->model->head, "none") ? "/predict" : "/embed", NULL)
-                 : route_of(x);
+    if (!x->picture && read_json(x)) return -1;
+    x->route = x->picture ? route_find("POST",
+                                       strcmp(x->model->head, "none") ? "/predict" : "/embed", NULL)
+                          : route_of(x);
     return x->route->read(x, c);
 }
 

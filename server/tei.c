@@ -33,7 +33,7 @@ int read_embed(exchange *x, const json_t *body, const json_t *inputs, const char
 
 static int read_vectors(exchange *x, const clerk *c) {
     (void)c;
-    if (x->model) { /* a picture, as it is */
+    if (x->picture) {
         x->operation = &op_embed;
         x->wish.normalize = 1;
         return read_picture_bytes(x, x->bytes, x->n_bytes) || set_key(x) ? -1 : 0;
@@ -70,6 +70,29 @@ static void write_all(exchange *x) {
         text_put(&x->answer, "]");
     }
     text_put(&x->answer, "]");
+}
+
+static int read_sparse(exchange *x, const clerk *c) {
+    (void)c;
+    if (read_json(x) || read_model(x, x->body, &op_embed_sparse) || read_truncate(x, x->body))
+        return -1;
+    return read_texts(x, read_member(x, x->body, "inputs"), "inputs");
+}
+
+static void write_sparse(exchange *x) {
+    text *t = &x->answer;
+    text_put(t, "[");
+    for (int32_t i = 0; i < x->n; i++) {
+        const item *one = &x->items[i];
+        text_put(t, i ? ",[" : "[");
+        for (int32_t k = 0; k < one->count; k++) {
+            text_format(t, "%s{\"index\":%d,\"value\":", k ? "," : "", (int)one->words[k]);
+            text_float(t, one->values[k]);
+            text_put(t, "}");
+        }
+        text_put(t, "]");
+    }
+    text_put(t, "]");
 }
 
 static int read_similarity(exchange *x, const clerk *c) {
@@ -124,13 +147,11 @@ static int read_scores(exchange *x, const json_t *parameters) {
 static int read_labels_wanted(exchange *x, const clerk *c) {
     (void)c;
     enum { SHOWN = 5 }; /* of a picture */
-    if (x->model) {
+    if (x->picture) {
         x->operation = &op_classify;
         x->wish.top_k = SHOWN;
         x->wish.scores = BERT_SCORES_DEFAULT;
-        if (!strstr(op_classify.heads, x->model->head))
-            return fault(x, FAULT_HEAD, "%s has no labels; what it gives: %s", x->model->name,
-                         models_can(x->model));
+        if (!strstr(op_classify.heads, x->model->head)) return no_head(x, x->model, &op_classify);
         return read_picture_bytes(x, x->bytes, x->n_bytes) || set_key(x) ? -1 : 0;
     }
     if (read_json(x) || read_model(x, x->body, &op_classify)) return -1;
@@ -332,16 +353,20 @@ static void write_decode(exchange *x) {
     text_put(&x->answer, "]");
 }
 
+#define PROMPT_PROPERTY "\"prompt_name\":{\"type\":\"string\",\"nullable\":true}"
 #define INPUTS "\"inputs\":" INPUT_TYPE
 const route tei_routes[] = {
     {"POST", "/embed", "a vector of each text, or picture",
      INPUTS
-     "," TRUNCATE_PROPERTIES ",\"prompt_name\":{\"type\":\"string\",\"nullable\":true},"
+     "," TRUNCATE_PROPERTIES "," PROMPT_PROPERTY ","
      "\"normalize\":{\"type\":\"boolean\"},\"dimensions\":{\"type\":\"integer\",\"minimum\":1,"
      "\"nullable\":true}",
      DIALECT_TEI, false, NULL, read_vectors, write_vectors},
     {"POST", "/embed_all", "a vector of each token", INPUTS "," TRUNCATE_PROPERTIES, DIALECT_TEI,
      false, NULL, read_all, write_all},
+    {"POST", "/embed_sparse", "the words of the vocabulary that each text weighs, and how much",
+     INPUTS "," TRUNCATE_PROPERTIES "," PROMPT_PROPERTY, DIALECT_TEI, false, NULL, read_sparse,
+     write_sparse},
     {"POST", "/predict", "labels of each text, pair or picture, the likeliest first",
      "\"inputs\":{}," TRUNCATE_PROPERTIES ",\"raw_scores\":{\"type\":\"boolean\"}", DIALECT_TEI,
      false, NULL, read_labels_wanted, write_labels},
