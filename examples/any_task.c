@@ -8,7 +8,6 @@
  *                                   holds config.json and a vocabulary, but no weights) */
 #include <bert_train.h>
 #include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
 static bool holds_weights(const char *name) {
@@ -30,11 +29,7 @@ int main(int argc, char **argv) {
     args.eval_strategy = BERT_STRATEGY_EPOCH;
     args.save_strategy = BERT_STRATEGY_NO;
     bert_training_set(&args, "output_dir", argv[5], &e);
-    for (int i = 6; i < argc; i++) {
-        char *value = strchr(argv[i], '=');
-        if (value) *value++ = '\0';
-        bert_training_set(&args, argv[i], value ? value : "true", &e);
-    }
+    bert_training_set_all(&args, argv + 6, &e);
     const bool from_scratch = !holds_weights(argv[2]);
     bert_model_options bare = {.head = "none", .from_scratch = from_scratch};
     bert_model *base = e.code ? NULL : bert_model_open(argv[2], &bare, &e);
@@ -50,8 +45,7 @@ int main(int argc, char **argv) {
     bert_trainer *trainer = bert_trainer_new(model, &args, train, validation, &e);
     if (!bert_trainer_train(trainer, &e)) bert_trainer_save(trainer, &e);
     const bert_metrics *m = e.code ? NULL : bert_trainer_evaluate(trainer, validation, &e);
-    for (int i = 0; m && i < bert_metrics_count(m); i++)
-        printf("%s %.4f\n", bert_metrics_name(m, i), bert_metrics_value(m, i));
+    bert_metrics_print(m, NULL, stdout);
     if (e.code) fprintf(stderr, "%s: %s\n", argv[0], e.message);
 
     bert_trainer_free(trainer);

@@ -18,8 +18,7 @@ int main(int argc, char **argv) {
     bert_trainer *trainer = bert_trainer_new(model, &args, train, validation, &e);
     if (!bert_trainer_train(trainer, &e)) bert_trainer_save(trainer, &e);
     const bert_metrics *m = e.code ? NULL : bert_trainer_evaluate(trainer, validation, &e);
-    for (int i = 0; m && i < bert_metrics_count(m); i++)
-        printf("%s %.4f\n", bert_metrics_name(m, i), bert_metrics_value(m, i));
+    bert_metrics_print(m, NULL, stdout);
 
     float scores[64] = {0};
     bert_text text = bert_text_of(argv[5]);

@@ -6,7 +6,6 @@
 #include <bert_train.h>
 #include <math.h>
 #include <stdio.h>
-#include <string.h>
 
 static double probability(const bert_operands *x, int i) {
     const float *target = x->context;
@@ -47,29 +46,22 @@ int main(int argc, char **argv) {
     bert_error e = {0}; /* the first error is kept, and what needs a missing object does nothing */
     bert_training_args args = bert_training_default();
     bert_training_set(&args, "output_dir", argv[4], &e);
-    for (char **a = argv + 5, *value; *a && (value = strchr(*a, '=')); a++)
-        *value = 0, bert_training_set(&args, *a, value + 1, &e);
+    bert_training_set_all(&args, argv + 5, &e);
     bert_recipe *recipe = bert_recipe_open(argv[1], &e);
     bert_head head = recipe ? *bert_recipe_head(recipe) : (bert_head){0};
     head.name = "focal"; /* all of the recipe's but */
     head.loss = loss;
     bert_model_options bare = {.head = "none", .recipe = recipe};
     bert_model *base = e.code ? NULL : bert_model_open(bert_recipe_encoder(recipe), &bare, &e);
-    bert_dataset_options data = {.recipe = recipe};
-    bert_dataset *train = bert_dataset_open(argv[2], base, &data, &e);
-    data.like = train;
-    bert_dataset *test = bert_dataset_open(argv[3], base, &data, &e);
-    bert_model *model = bert_dataset_open_head(train, &head, &e);
-    bert_trainer *trainer = bert_trainer_new(model, &args, train, test, &e);
+    const bert_dataset_options data = {.recipe = recipe};
+    bert_trainer_task task = bert_trainer_task_open(base, NULL, &head, argv[2], argv[3], &data, &e);
+    bert_trainer *trainer = bert_trainer_new_tasks(&args, &task, 1, NULL, &e);
     if (!bert_trainer_train(trainer, &e)) bert_trainer_save(trainer, &e);
-    const bert_metrics *m = e.code ? NULL : bert_trainer_evaluate(trainer, test, &e);
-    for (int i = 0; m && i < bert_metrics_count(m); i++)
-        printf("%s %.4f\n", bert_metrics_name(m, i), bert_metrics_value(m, i));
+    const bert_metrics *m = e.code ? NULL : bert_trainer_evaluate(trainer, NULL, &e);
+    bert_metrics_print(m, NULL, stdout);
     if (e.code) fprintf(stderr, "%s: %s\n", argv[0], e.message);
     bert_trainer_free(trainer);
-    bert_model_close(model);
-    bert_dataset_free(test);
-    bert_dataset_free(train);
+    bert_trainer_task_close(&task);
     bert_model_close(base);
     bert_recipe_free(recipe);
     return e.code != 0;

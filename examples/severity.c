@@ -6,7 +6,6 @@
  * The tables have the columns report and severity. */
 #include <bert_train.h>
 #include <stdio.h>
-#include <string.h>
 
 typedef struct {
     bert_linear dense1;
@@ -24,17 +23,11 @@ static bert_tensor *forward(void *self, bert_tape *t, const bert_model *m, bert_
     return bert_linear_apply(t, ((severity *)self)->dense1, bert_dropout(t, cls, 0.2f));
 }
 
-static bert_tensor *loss(void *self, bert_tape *t, bert_tensor *x, const bert_batch *b,
-                         double divisor) {
-    (void)self;
-    return bert_mse(t, x, b->targets, divisor);
-}
-
+/* Its loss is that of the problem type, here the mean squared error. */
 static const bert_head head = {.name = "severity",
                                .state_size = sizeof(severity),
                                .init = init,
                                .forward = forward,
-                               .loss = loss,
                                .first_token = true};
 
 int main(int argc, char **argv) {
@@ -42,20 +35,15 @@ int main(int argc, char **argv) {
     bert_error e = {0}; /* the first error is kept, and what needs a missing object does nothing */
     bert_training_args args = bert_training_default();
     bert_training_set(&args, "output_dir", argv[4], &e);
-    for (char **a = argv + 6, *value; *a && (value = strchr(*a, '=')); a++)
-        *value = 0, bert_training_set(&args, *a, value + 1, &e);
+    bert_training_set_all(&args, argv + 6, &e);
     bert_model *base = bert_model_open(argv[1], &(bert_model_options){.head = "none"}, &e);
-    bert_dataset_options data = {
+    const bert_dataset_options data = {
         .text_column = "report", .label_column = "severity", .problem_type = "regression"};
-    bert_dataset *train = bert_dataset_open(argv[2], base, &data, &e);
-    data.like = train;
-    bert_dataset *test = bert_dataset_open(argv[3], base, &data, &e);
-    bert_model *model = bert_dataset_open_head(train, &head, &e);
-    bert_trainer *trainer = bert_trainer_new(model, &args, train, test, &e);
+    bert_trainer_task task = bert_trainer_task_open(base, NULL, &head, argv[2], argv[3], &data, &e);
+    bert_trainer *trainer = bert_trainer_new_tasks(&args, &task, 1, NULL, &e);
     if (!bert_trainer_train(trainer, &e)) bert_trainer_save(trainer, &e);
-    const bert_metrics *m = e.code ? NULL : bert_trainer_evaluate(trainer, test, &e);
-    for (int i = 0; m && i < bert_metrics_count(m); i++)
-        printf("%s %.4f\n", bert_metrics_name(m, i), bert_metrics_value(m, i));
+    const bert_metrics *m = e.code ? NULL : bert_trainer_evaluate(trainer, NULL, &e);
+    bert_metrics_print(m, NULL, stdout);
 
     bert_model *saved = e.code ? NULL : bert_model_open_head(argv[4], &head, NULL, &e);
     bert_session *s = bert_session_new(saved, NULL, &e);
@@ -67,9 +55,7 @@ int main(int argc, char **argv) {
     bert_session_free(s);
     bert_model_close(saved);
     bert_trainer_free(trainer);
-    bert_model_close(model);
-    bert_dataset_free(test);
-    bert_dataset_free(train);
+    bert_trainer_task_close(&task);
     bert_model_close(base);
     return e.code != 0;
 }

@@ -26,17 +26,11 @@ static bert_tensor *forward(void *self, bert_tape *t, const bert_model *m, bert_
     return bert_linear_apply(t, ((two_view *)self)->classifier, bert_dropout(t, most, 0.5f));
 }
 
-static bert_tensor *loss(void *self, bert_tape *t, bert_tensor *logits, const bert_batch *b,
-                         double divisor) {
-    (void)self;
-    return bert_bce_with_logits(t, logits, b->targets, divisor);
-}
-
+/* Its loss is that of the problem type, here binary cross-entropy. */
 static const bert_head head = {.name = "two-view",
                                .state_size = sizeof(two_view),
                                .init = init,
                                .forward = forward,
-                               .loss = loss,
                                .first_token = true,
                                .views = 2};
 
@@ -51,17 +45,13 @@ int main(int argc, char **argv) {
                               .config = "{\"hidden_dropout_prob\": 0.1, "
                                         "\"attention_probs_dropout_prob\": 0.1}"};
     bert_model *base = bert_model_open(argv[1], &vit, &e), *saved = NULL;
-    bert_dataset_options data = {.label_column = "cancer,",
-                                 .task_options = {{"image_column", "cc,mlo"}}};
-    bert_dataset *train = bert_dataset_open(argv[2], base, &data, &e);
-    data.like = train;
-    bert_dataset *test = bert_dataset_open(argv[3], base, &data, &e);
-    bert_model *model = bert_dataset_open_head(train, &head, &e);
-    bert_trainer *trainer = bert_trainer_new(model, &args, train, test, &e);
+    const bert_dataset_options data = {.label_column = "cancer,",
+                                       .task_options = {{"image_column", "cc,mlo"}}};
+    bert_trainer_task task = bert_trainer_task_open(base, NULL, &head, argv[2], argv[3], &data, &e);
+    bert_trainer *trainer = bert_trainer_new_tasks(&args, &task, 1, NULL, &e);
     if (!bert_trainer_train(trainer, &e)) bert_trainer_save(trainer, &e);
-    const bert_metrics *m = e.code ? NULL : bert_trainer_evaluate(trainer, test, &e);
-    for (int i = 0; m && i < bert_metrics_count(m); i++)
-        printf("%s %.4f\n", bert_metrics_name(m, i), bert_metrics_value(m, i));
+    const bert_metrics *m = e.code ? NULL : bert_trainer_evaluate(trainer, NULL, &e);
+    bert_metrics_print(m, NULL, stdout);
 
     if (!e.code) saved = bert_model_open_head(argv[4], &head, NULL, &e);
     bert_session *s = bert_session_new(saved, NULL, &e);
@@ -73,9 +63,7 @@ int main(int argc, char **argv) {
     bert_session_free(s);
     bert_model_close(saved);
     bert_trainer_free(trainer);
-    bert_model_close(model);
-    bert_dataset_free(test);
-    bert_dataset_free(train);
+    bert_trainer_task_close(&task);
     bert_model_close(base);
     return e.code != 0;
 }

@@ -19,6 +19,7 @@
 #include <bert.h>
 #include <bert_group.h>
 #include <signal.h>
+#include <stdio.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -446,7 +447,8 @@ typedef struct {
      * may hold no targets. */
     bert_tensor *(*forward)(void *self, bert_tape *t, const bert_model *m, bert_tensor *hidden,
                             const bert_batch *batch);
-    /* -> [1, 1]: a sum over items, divided; divisor 0: by the items of this batch. NULL: it cannot
+    /* -> [1, 1]: a sum over items, divided; divisor 0: by the items of this batch. NULL: of
+     * BERT_OUTPUT_LABELS the loss of the model's problem type (bert_problem_loss()); others cannot
      * be trained. */
     bert_tensor *(*loss)(void *self, bert_tape *t, bert_tensor *logits, const bert_batch *b,
                          double divisor);
@@ -813,6 +815,8 @@ BERT_API const char *bert_metrics_name(const bert_metrics *m, int i);
 BERT_API double bert_metrics_value(const bert_metrics *m, int i);
 /* By name; false when there is no such result. */
 BERT_API bool bert_metrics_find(const bert_metrics *m, const char *name, double *value);
+/* A line each, "accuracy 0.8750", with the word before, if it is not NULL, in front. m NULL: nothing. */
+BERT_API void bert_metrics_print(const bert_metrics *m, const char *before, FILE *to);
 /* Else less is: a loss, an error. */
 BERT_API bool bert_metric_greater_is_better(const char *name);
 BERT_API int64_t bert_metrics_rows(const bert_metrics *m);
@@ -1028,6 +1032,9 @@ typedef struct {
 } bert_foreign;
 /* name with _ or -; value NULL: none is given, "": that is none at all (null). */
 BERT_API bert_foreign bert_training_foreign(const char *name, const char *value);
+/* The same of words "NAME=VALUE" up to a NULL, the end of argv say; "NAME" alone is "NAME=true".
+ * Ends at the first that is wrong. */
+BERT_API int bert_training_set_all(bert_training_args *a, char *const *words, bert_error *e);
 /* The value as text, as bert_training_set() takes it; returns its length. */
 BERT_API int bert_training_get(const bert_training_args *a, const char *name, char *out,
                                size_t capacity);
@@ -1159,6 +1166,17 @@ typedef struct {
     const char
         *class_weights; /* as those of the arguments, which NULL takes where it has classes */
 } bert_trainer_task;
+/* A task of two files, opened by bert_dataset_open() with options, the second one like the first; validation
+ * NULL: there is none. name NULL: its model is encoder's checkpoint under head (bert_dataset_open_head()),
+ * for bert_trainer_new(); else head is added to encoder, which was opened trainable and stays, under that
+ * name (bert_model_add_task()). head NULL: the one that fits the data. After an error, all of it is NULL. */
+BERT_API bert_trainer_task bert_trainer_task_open(bert_model *encoder, const char *name,
+                                                  const bert_head *head, const char *train,
+                                                  const char *validation,
+                                                  const bert_dataset_options *options,
+                                                  bert_error *e);
+/* Frees what that opened, after its trainer and before encoder. */
+BERT_API void bert_trainer_task_close(bert_trainer_task *task);
 /* A trainer of n tasks; group NULL: one process. bert_trainer_evaluate() without a dataset is of all
  * of them; it and bert_trainer_predict() take no other sets than theirs. */
 BERT_API bert_trainer *bert_trainer_new_tasks(const bert_training_args *args,

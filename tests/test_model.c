@@ -404,7 +404,7 @@ static void test_own_head(void **state) {
     assert_true(fabs((double)whole - wanted) < 1e-6);
     test_ok(e, bert_session_run(s, &in, BERT_WANT_LOGITS | BERT_SKIP_HIDDEN, &o, &e));
     assert_true(whole == o.logits[0]);
-    /* It has no loss, and no pooler. */
+    /* There is nothing to learn from in the batch; and no pooler. */
     bert_tape *t = bert_tape_new(NULL, &e);
     bert_batch b = {.inputs = in};
     bert_tensor *x = bert_head_forward(t, m, bert_forward(t, m, &in), &b);

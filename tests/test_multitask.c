@@ -428,10 +428,11 @@ static void example_learns_two_tasks(void **state) {
     write_task("kind.csv", SINGLE, "label", LARGE);
     write_task("value.csv", "regression", "label", LARGE);
     tiny_write(home, "args.json",
-               "{\"num_train_epochs\": 40, \"learning_rate\": 0.003, \"save_strategy\": \"no\", "
+               "{\"output_dir\": \"two\", \"num_train_epochs\": 40, \"learning_rate\": 0.003, "
+               "\"save_strategy\": \"no\", "
                "\"per_device_train_batch_size\": 16, \"threads\": 2}");
     run_example("multitask",
-                "m two args.json kind kind.csv kind.csv value value.csv value.csv 'w1 w2'");
+                "m args.json 'w1 w2' kind kind.csv kind.csv value value.csv value.csv");
     const char *accuracy = strstr(out, "kind accuracy "), *pearson = strstr(out, "value pearson ");
     assert_non_null(accuracy);
     assert_non_null(pearson);

@@ -130,6 +130,21 @@ static void wrong_values_are_refused(void **state) {
     }
 }
 
+static void words_of_a_command_are_set(void **state) {
+    (void)state;
+    char rate[] = "learning-rate=1e-3", switched[] = "gradient_checkpointing",
+         empty[] = "metrics=", wrong[] = "learningrate=1", never[] = "seed=7";
+    char *const good[] = {rate, switched, empty, NULL}, *const bad[] = {wrong, never, NULL};
+    bert_training_args a = bert_training_default();
+    bert_error e = {0};
+    assert_int_equal(bert_training_set_all(&a, good, &e), 0);
+    assert_true(a.learning_rate == 1e-3 && a.gradient_checkpointing);
+    assert_string_equal(rate, "learning-rate=1e-3");
+    assert_int_equal(bert_training_set_all(&a, bad, &e), BERT_EINVAL);
+    assert_non_null(strstr(e.message, "learningrate: there is no such training argument"));
+    assert_int_equal(a.seed, 42);
+}
+
 static void json_files_are_checked(void **state) {
     (void)state;
     static const struct {
@@ -453,6 +468,7 @@ int main(void) {
         cmocka_unit_test(a_file_of_transformers_is_read),
         cmocka_unit_test(every_argument_has_a_text_form),
         cmocka_unit_test(wrong_values_are_refused),
+        cmocka_unit_test(words_of_a_command_are_set),
         cmocka_unit_test(json_files_are_checked),
         cmocka_unit_test(every_argument_of_transformers_is_known),
         cmocka_unit_test(other_names_are_taken),

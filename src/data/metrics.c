@@ -1,5 +1,6 @@
 /* Metrics over a stream of logits: counts per class, moments, and for ranks the values. */
 #include "base/error.h"
+#include "base/number.h"
 #include "data/dataset.h"
 #include "data/rank.h"
 #include "models/problem.h"
@@ -623,6 +624,15 @@ const char *bert_metrics_name(const bert_metrics *m, int i) {
 double bert_metrics_value(const bert_metrics *m, int i) {
     if (m->has_loss && i-- == 0) return m->loss / m->loss_items;
     return i >= 0 && i < m->count ? m->values[i] : (double)NAN;
+}
+
+void bert_metrics_print(const bert_metrics *m, const char *before, FILE *to) {
+    for (int i = 0; m && i < bert_metrics_count(m); i++) {
+        char value[40];
+        bert_snprintf(value, sizeof value, "%.4f", bert_metrics_value(m, i));
+        fprintf(to, "%s%s%s %s\n", before ? before : "", before ? " " : "", bert_metrics_name(m, i),
+                value);
+    }
 }
 
 bool bert_metrics_find(const bert_metrics *m, const char *name, double *value) {

@@ -54,10 +54,11 @@ bert_tensor *bert_head_loss(bert_tape *t, const bert_model *m, bert_tensor *logi
                             const bert_batch *b, double divisor) {
     if (!bert_tape_ready(t, logits)) return NULL;
     if (!m) return bert_tape_fail(t, NULL, BERT_EINVAL, "there is no model");
-    if (!m->head.loss)
-        return bert_tape_fail(t, NULL, BERT_EINVAL, "the head of the model (%s) has no loss",
-                              bert_model_head(m));
-    return m->head.loss(m->head_state, t, logits, b, divisor);
+    if (m->head.loss) return m->head.loss(m->head_state, t, logits, b, divisor);
+    if (m->head.outputs == BERT_OUTPUT_LABELS)
+        return bert_problem_loss(t, m->config.problem_type, logits, b, divisor);
+    return bert_tape_fail(t, NULL, BERT_EINVAL, "the head of the model (%s) has no loss",
+                          bert_model_head(m));
 }
 
 double bert_head_items(const bert_model *m, const bert_batch *b) {

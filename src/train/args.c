@@ -288,6 +288,21 @@ int bert_training_set(bert_training_args *a, const char *name, const char *value
                      *instead ? "; " : "", instead);
 }
 
+int bert_training_set_all(bert_training_args *a, char *const *words, bert_error *e) {
+    BERT_DOOR(e);
+    int rc = BERT_OK;
+    for (; *words && !rc; words++) {
+        const size_t n = strcspn(*words, "=");
+        char name[64];
+        if (n >= sizeof name)
+            return bert_fail(e, BERT_EINVAL, "%.64s..: there is no such training argument", *words);
+        memcpy(name, *words, n);
+        name[n] = 0;
+        rc = bert_training_set(a, name, (*words)[n] ? *words + n + 1 : "true", e);
+    }
+    return rc;
+}
+
 int bert_training_get(const bert_training_args *a, const char *name, char *out, size_t capacity) {
     const row *r = find(name);
     return r ? get(r, a, out, capacity) : BERT_ENOTFOUND;
