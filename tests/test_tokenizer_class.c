@@ -38,7 +38,7 @@ static void classes_are_looked_at(void **state) {
         {"{\"tokenizer_class\": \"BertJapaneseTokenizer\"}", NULL, true, "BertJapaneseTokenizer"},
         {NULL, "{\"tokenizer_class\": \"BertJapaneseTokenizer\"}", false, "BertJapaneseTokenizer"},
         {"{\"tokenizer_class\": \"RoFormerTokenizerFast\"}", NULL, true, "jieba"},
-        {"{\"tokenizer_class\": \"EsmTokenizer\"}", NULL, false, "EsmTokenizer"},
+        {"{\"tokenizer_class\": \"CanineTokenizer\"}", NULL, false, "CanineTokenizer"},
         {"{\"tokenizer_class\": \"FunnelTokenizer\"}", NULL, false, "\"FunnelTokenizer\""},
         {"{\"tokenizer_class\": \"BertTokenizerOfMine\"}", NULL, false, "\"BertTokenizerOfMine\""},
         {"{\"tokenizer_class\": \"BertTokenizerOfMine\"}", NULL, true, NULL},
@@ -134,6 +134,52 @@ static void mpnet_has_a_template_of_its_own(void **state) {
     }
 }
 
+/* What transformers 5.24 makes of a protein: every token of the vocabulary wherever it stands, an
+ * unknown one for what lies between two of them or between spaces, types 0. */
+static void check_esm(bert_tokenizer *t) {
+    static const char text[] = "MK <mask>L JxM\x1c\xc2\xa0<K", pair[] = "LL";
+    const int32_t ids[] = {0, 6, 5, 8, 4, 3, 6, 3, 5, 2, 4, 4, 2},
+                  offsets[] = {0,  0,  0,  1,  1,  2, 3, 9, 9, 10, 11, 13, 13,
+                               14, 16, 17, 17, 18, 0, 0, 0, 1, 1,  2,  0,  0},
+                  types[13] = {0};
+    bert_error e = {0};
+    assert_non_null(t);
+    bert_tokenization *enc = bert_tokenization_new(t, &e);
+    assert_int_equal(bert_tokenize(enc, TEXT(text), TEXT(pair), NULL, &e), 1);
+    const bert_token_window w = bert_tokenization_window(enc, 0);
+    assert_int_equal(w.n, 13);
+    assert_memory_equal(w.ids, ids, sizeof ids);
+    assert_memory_equal(w.offsets, offsets, sizeof offsets);
+    assert_memory_equal(w.type_ids, types, sizeof types);
+    char out[80];
+    const int64_t bytes = bert_decode(t, ids, 6, true, out, sizeof out, &e);
+    assert_int_equal(bytes, 5);
+    assert_memory_equal(out, "M K L", 5);
+    bert_tokenization_free(enc);
+    bert_tokenizer_close(t);
+}
+
+static void esm_reads_letters(void **state) {
+    (void)state;
+    static const char vocab[] = "<cls>\n<pad>\n<eos>\n<unk>\nL\nK\nM\n.\n<mask>";
+    static const char *const by[][2] = {
+        {"tokenizer_config.json", "{\"tokenizer_class\": \"EsmTokenizer\"}"},
+        {"config.json", "{\"model_type\": \"esm\"}"},
+    };
+    for (size_t i = 0; i < sizeof by / sizeof *by; i++) {
+        char *d = test_directory(), *saved = test_directory();
+        bert_error e = {0};
+        put_file(d, "vocab.txt", vocab);
+        put_file(d, by[i][0], by[i][1]);
+        bert_tokenizer *t = bert_tokenizer_open(d, NULL, &e);
+        if (!t || bert_tokenizer_save(t, saved, &e)) fail_msg("%s", e.message);
+        check_esm(t);
+        check_esm(bert_tokenizer_open(saved, NULL, &e));
+        test_remove(d);
+        test_remove(saved);
+    }
+}
+
 /* "a b e" and "b e" in 5 tokens, of which the template takes 3; in `side`, or both. */
 static void check_side(bert_tokenizer *t, bool left) {
     bert_error e = {0};
@@ -207,6 +253,7 @@ int main(void) {
         cmocka_unit_test(classes_are_looked_at),
         cmocka_unit_test(other_models_are_named),
         cmocka_unit_test(mpnet_has_a_template_of_its_own),
+        cmocka_unit_test(esm_reads_letters),
         cmocka_unit_test(the_side_of_truncation_is_the_checkpoints),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

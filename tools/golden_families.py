@@ -66,6 +66,11 @@ FAMILIES = {
                        position_biased_input=True, embedding_size=16),
                   dict(share_att_key=False, pos_att_type="c2p"), dict(pos_att_type="p2c"),
                   dict(relative_attention=False, norm_rel_ebd="none", position_biased_input=True)]),
+    "esm": dict(prefix="Esm", types=False, classes=(SEQUENCE, TOKEN, MASKED), config=dict(
+        SIZES, max_position_embeddings=22, pad_token_id=1, mask_token_id=9, position_embedding_type="rotary",
+        token_dropout=True, layer_norm_eps=1e-5),
+        variants=[dict(token_dropout=False, rope_theta=500.0),
+                  dict(position_embedding_type="absolute", emb_layer_norm_before=True)]),
     "jina": dict(prefix="JinaBert", classes=(SEQUENCE, TOKEN, MASKED, QUESTION), config=dict(
         SIZES, max_position_embeddings=20, model_type="bert", position_embedding_type="alibi", feed_forward_type="geglu")),
 }
@@ -75,11 +80,29 @@ def flat(tensors):
     return [float(f"{x:.7g}") for t in tensors for x in t.detach().reshape(-1).tolist()]
 
 
+def stored(path):
+    """Of ESM, transformers 5.24 writes LayerNorms under their first names, and the frequencies of rotation."""
+    renamed = {k.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias"): v
+               for k, v in load_file(path).items()}
+    return {k: v for k, v in renamed.items() if not k.endswith("inv_freq")}
+
+
 def saved(m):
     """What save_pretrained writes: names and layouts are those of files, not those of modules."""
     with tempfile.TemporaryDirectory() as d:
         m.save_pretrained(d)
-        return load_file(os.path.join(d, "model.safetensors"))
+        return stored(os.path.join(d, "model.safetensors"))
+
+
+def turn_in_double(q, k, cos, sin, unsqueeze_dim=1):
+    """ESM's rotation, which transformers does in float32 whatever the model is in."""
+    def turn(x):
+        a, b = x.chunk(2, -1)
+        return x * cos.unsqueeze(unsqueeze_dim) + torch.cat((-b, a), -1) * sin.unsqueeze(unsqueeze_dim)
+    return turn(q), turn(k)
+
+
+transformers.models.esm.modeling_esm.apply_rotary_pos_emb = turn_in_double
 
 
 class Jina:
@@ -137,7 +160,7 @@ def build(family, suffix, **more):
     with tempfile.TemporaryDirectory() as d:
         cls(c).double().save_pretrained(d)
         path = os.path.join(d, "model.safetensors")
-        tensors = {k: weight(k, tuple(v.shape)) for k, v in load_file(path).items()}
+        tensors = {k: weight(k, tuple(v.shape)) for k, v in stored(path).items()}
         save_file(tensors, path, metadata={"format": "pt"})
         return cls.from_pretrained(d, dtype=torch.float64, attn_implementation="eager").eval()
 

@@ -7,6 +7,7 @@ in bf16 and int8, and the time of a pass beside PyTorch's.
     python tools/parity_families.py [TOKENS [LAYERS [FAMILY..]]]
 """
 import ctypes as c
+import json
 import os
 import sys
 import tempfile
@@ -15,6 +16,11 @@ import time
 import numpy as np
 import torch
 import transformers
+from safetensors.torch import save_file
+
+from golden_families import Jina, turn_in_double
+
+transformers.models.esm.modeling_esm.apply_rotary_pos_emb = turn_in_double  # it would turn in float32
 
 BASE = dict(hidden_size=768, num_attention_heads=12, intermediate_size=3072, vocab_size=1000)
 FAMILIES = {
@@ -30,6 +36,10 @@ FAMILIES = {
     "gte": ("Gte", BASE),
     "deberta-v2": ("DebertaV2", dict(BASE, relative_attention=True, position_buckets=256, norm_rel_ebd="layer_norm",
                                      pos_att_type=["p2c", "c2p"], share_att_key=True, position_biased_input=False)),
+    "esm": ("Esm", dict(BASE, pad_token_id=1, mask_token_id=9, position_embedding_type="rotary", token_dropout=True,
+                        layer_norm_eps=1e-5, max_position_embeddings=1026)),
+    "jina": ("JinaBert", dict(BASE, model_type="bert", position_embedding_type="alibi", feed_forward_type="geglu",
+                              max_position_embeddings=8192)),
     "deberta": ("Deberta", dict(BASE, relative_attention=True, max_relative_positions=512, pos_att_type=["c2p", "p2c"],
                                 position_biased_input=False, type_vocab_size=0, layer_norm_eps=1e-7)),
 }
@@ -88,34 +98,65 @@ def cosine(a, b):
     return ((a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)).min()
 
 
+def timed(model, ids, **more):
+    """Its hidden states, and the least time of a pass."""
+    times = []
+    for _ in range(4):
+        begin = time.perf_counter()
+        hidden = model(torch.tensor([ids]), **more).last_hidden_state[0].numpy()
+        times.append(time.perf_counter() - begin)
+    return hidden, min(times[1:])
+
+
+def jina(directory, config, ids):
+    """Remote code: of golden_families, with weights as transformers would begin with."""
+    c = transformers.BertConfig(**config)
+    c._attn_implementation = "eager"
+    model = Jina.build("Model", c)
+    for p in model.parameters():
+        p.normal_(0, c.initializer_range) if p.dim() > 1 else p.fill_(0)
+    for m in model.modules():
+        if isinstance(m, torch.nn.LayerNorm):
+            m.weight.fill_(1)
+    save_file({k: v.float().contiguous() for k, v in model.state_dict().items()},
+              os.path.join(directory, "model.safetensors"))
+    with open(os.path.join(directory, "config.json"), "w") as f:
+        json.dump(dict(config, architectures=["JinaBertModel"]), f)
+    bias = Jina.bias(c.num_attention_heads, len(ids))
+    f32 = timed(model.float(), ids, attention_mask=bias.float())
+    return f32, timed(model.double(), ids, attention_mask=bias)[0]
+
+
+def theirs(name, directory, config, ids):
+    """Saves a model, and gives its hidden states and time in float32, and the former in float64."""
+    if name == "jina":
+        return jina(directory, config, ids)
+    prefix = FAMILIES[name][0]
+    cls = getattr(transformers, prefix + "Model")
+    cls(getattr(transformers, prefix + "Config")(**config)).save_pretrained(directory)
+    f32 = timed(cls.from_pretrained(directory, dtype=torch.float32).eval(), ids)
+    f64 = cls.from_pretrained(directory, dtype=torch.float64, attn_implementation="eager").eval()
+    return f32, f64(torch.tensor([ids])).last_hidden_state[0].numpy()
+
+
 def main():
     tokens, layers = (int(x) for x in (sys.argv[1:3] + ["128", "4"][len(sys.argv) - 1:]))
     torch.set_num_threads(1)
     print(f"{tokens} tokens, {layers} layers, one thread; torch {torch.__version__}")
     print("family        error: ours     PyTorch's  ratio  cosine: bf16     int8        ms: ours  PyTorch's  bf16   int8")
     for name in sys.argv[3:] or FAMILIES:
-        prefix, config = FAMILIES[name]
         torch.manual_seed(0)
-        cls = getattr(transformers, prefix + "Model")
         # as wide as trained weights' hidden states are: the initial 0.02 would leave attention flat
-        model = cls(getattr(transformers, prefix + "Config")(**config, num_hidden_layers=layers, initializer_range=0.05))
+        config = dict(FAMILIES[name][1], num_hidden_layers=layers, initializer_range=0.05)
         ids = [3 + i * 7919 % 990 for i in range(tokens)]
         with tempfile.TemporaryDirectory() as d, torch.no_grad():
-            model.save_pretrained(d)
-            model = cls.from_pretrained(d, dtype=torch.float32).eval()
-            t = []
-            for _ in range(4):
-                begin = time.perf_counter()
-                f32 = model(torch.tensor([ids])).last_hidden_state[0].numpy()
-                t.append(time.perf_counter() - begin)
-            f64 = cls.from_pretrained(d, dtype=torch.float64, attn_implementation="eager").eval()(
-                torch.tensor([ids])).last_hidden_state[0].numpy()
+            (f32, time_f32), f64 = theirs(name, d, config, ids)
             x, time_x = ours(d, ids, 0, 4)
             b, time_b = ours(d, ids, 2, 4)
             q, time_q = ours(d, ids, 3, 4)
-        own, theirs = np.abs(x - f64).max(), np.abs(f32 - f64).max()
-        print(f"{name:12}  {own:11.2e}  {theirs:11.2e}  {own / theirs:5.2f}  {cosine(b, f64):11.6f}  {cosine(q, f64):9.6f}"
-              f"  {time_x * 1e3:9.1f}  {min(t[1:]) * 1e3:9.1f}  {time_b * 1e3:5.1f}  {time_q * 1e3:5.1f}", flush=True)
+        own, its = np.abs(x - f64).max(), np.abs(f32 - f64).max()
+        print(f"{name:12}  {own:11.2e}  {its:11.2e}  {own / its:5.2f}  {cosine(b, f64):11.6f}  {cosine(q, f64):9.6f}"
+              f"  {time_x * 1e3:9.1f}  {time_f32 * 1e3:9.1f}  {time_b * 1e3:5.1f}  {time_q * 1e3:5.1f}", flush=True)
 
 
 if __name__ == "__main__":

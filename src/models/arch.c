@@ -19,6 +19,7 @@
     X(jina)                                                                                        \
     X(deberta)                                                                                     \
     X(deberta_v2)                                                                                  \
+    X(esm)                                                                                         \
     X(vit)                                                                                         \
     X(deit)                                                                                        \
     X(dinov2)                                                                                      \

@@ -18,6 +18,13 @@ typedef struct {
     const char *ours, *theirs;
 } bert_other_name;
 
+/* Tensors that files may have in vain, by what their names begin with behind the prefix. */
+typedef struct {
+    const char *begins;
+    bool kept;        /* saved as they were: others read them */
+    const char *says; /* a note where a file has one; NULL: nothing is said */
+} bert_ignored;
+
 /* A stock head as the family has it: its class in transformers, and how its layers are called. */
 typedef struct {
     const char *head;       /* "sequence-classification"; NULL ends the rows */
@@ -35,8 +42,7 @@ typedef struct bert_arch {
     /* What names of tensors begin with behind the prefix: those of the embeddings, and of a layer
      * up to its number. */
     const char *embeddings, *layers;
-    bool keeps_ignored;  /* and which are saved as they were: others read them */
-    const char *ignored; /* what names begin with that files may have in vain; NULL: none */
+    const bert_ignored *ignored; /* a row of NULLs ends; NULL: none */
     /* Of two rows of one model_type: this one is meant where config.json has this value of this
      * key. It stands behind the plain one, whose when is NULL. */
     const char *when, *is;

@@ -317,15 +317,17 @@ static bert_tensor *block(bert_tape *t, const void *state, bert_tensor *x, const
     return bert_post_norm_attend(t, &s->base, l, &spec, qkv, x, pass);
 }
 
+/* Stored where position_biased_input is false, too. */
+static const bert_ignored ignored[] = {{.begins = "embeddings.position_embeddings."}, {0}};
+
 #define DEBERTA(type, classes, its_keys, its_fixed, its_heads, its_build)                          \
     {                                                                                              \
         .model_type = type, .class_prefix = classes, .prefix = "deberta.",                         \
-        .embeddings = "embeddings.", .layers = "encoder.layer.",                                   \
-        .ignored = "embeddings.position_embeddings.", .keys = its_keys, .fixed = its_fixed,        \
-        .complete = complete, .own_size = sizeof(own_config), .copies = copies,                    \
-        .heads = its_heads, .configure = configure, .max_length = max_length,                      \
-        .state_size = sizeof(deberta), .build = its_build, .embed = bert_post_norm_embed,          \
-        .block = block,                                                                            \
+        .embeddings = "embeddings.", .layers = "encoder.layer.", .ignored = ignored,               \
+        .keys = its_keys, .fixed = its_fixed, .complete = complete,                                \
+        .own_size = sizeof(own_config), .copies = copies, .heads = its_heads,                      \
+        .configure = configure, .max_length = max_length, .state_size = sizeof(deberta),           \
+        .build = its_build, .embed = bert_post_norm_embed, .block = block,                         \
     }
 const bert_arch bert_arch_deberta =
                     DEBERTA("deberta", "Deberta", keys_v1, fixed_v1, heads_v1, build_v1),

@@ -67,13 +67,15 @@ static const bert_arch_head heads[] = {
     {0},
 };
 
+static const bert_ignored ignored[] = {{.begins = "embeddings.mask_token", .kept = true}, {0}};
+
 #define SHARED                                                                                     \
     .embeddings = "embeddings.", .layers = "encoder.layer.", .fixed = fixed, .complete = complete, \
     .own_size = sizeof(bert_pre_norm_config), .copies = copies, .other_names = other_names,        \
-    .ignored = "embeddings.mask_token", .keeps_ignored = true, .heads = heads,                     \
-    .max_length = bert_pre_norm_max_length, .state_size = sizeof(bert_pre_norm), .build = build,   \
-    .first_row_pools = true, .embed = bert_pre_norm_embed, .block = bert_pre_norm_block,           \
-    .finish = bert_pre_norm_finish, .finishes_apart = true
+    .ignored = ignored, .heads = heads, .max_length = bert_pre_norm_max_length,                    \
+    .state_size = sizeof(bert_pre_norm), .build = build, .first_row_pools = true,                  \
+    .embed = bert_pre_norm_embed, .block = bert_pre_norm_block, .finish = bert_pre_norm_finish,    \
+    .finishes_apart = true
 
 const bert_arch bert_arch_dinov2 = {
     .model_type = "dinov2",

@@ -4,8 +4,8 @@
 #include "base/error.h"
 #include "files/json.h"
 #include "models/arch.h"
-#include "models/inner_layer.h"
 #include "models/post_norm.h"
+#include "models/pre_layer.h"
 #include "models/rope.h"
 #include "tape/tape.h"
 #include <string.h>
@@ -123,34 +123,28 @@ static int32_t max_length(const bert_config *c) {
 }
 
 typedef struct {
-    bert_layer_norm attention_norm; /* weight NULL: none, as in layer 0 */
-    bert_linear qkv, attention_output;
-    bert_layer_norm inner_norm;
-    bert_inner_layer inner;
-    const bert_attention_spec *attention;
-} layer;
-
-typedef struct {
     bert_param *words;
     bert_layer_norm embeddings_norm, final_norm;
-    layer *layers;
+    bert_pre_layer *layers;
     bert_attention_spec global, local;
-    float embeddings_dropout, output_dropout;
+    float embeddings_dropout;
 } modernbert;
 
-static int build_layer(bert_builder *b, const modernbert *s, int i, layer *l) {
+static int build_layer(bert_builder *b, const modernbert *s, int i, bert_pre_layer *l) {
     const bert_config *c = b->config;
     const own_config *o = b->own;
     const int32_t h = c->hidden_size, f = c->intermediate_size;
     const float eps = c->layer_norm_eps;
     const bool norm = o->norm_bias, attention = o->attention_bias, inner = o->mlp_bias;
     l->attention = o->sees_all[i] ? &s->global : &s->local;
+    l->attention_dropout = o->attention_dropout;
+    l->qkv_count = 1;
     l->inner = (bert_inner_layer){.count = 1, .gate = BERT_GATE_FIRST, .dropout = o->mlp_dropout};
     int rc = bert_act_parse(c->hidden_act, &l->inner.act, b->e);
     if (!rc && i)
         rc = bert_build_norm_biased(b, "layers.%d.attn_norm", i, h, eps, norm, &l->attention_norm);
     if (!rc)
-        rc = bert_build_linear_biased(b, "layers.%d.attn.Wqkv", i, h, 3 * h, attention, &l->qkv);
+        rc = bert_build_linear_biased(b, "layers.%d.attn.Wqkv", i, h, 3 * h, attention, &l->qkv[0]);
     if (!rc)
         rc = bert_build_linear_biased(b, "layers.%d.attn.Wo", i, h, h, attention,
                                       &l->attention_output);
@@ -181,10 +175,8 @@ static int build(bert_builder *b, void *state) {
     const own_config *o = b->own;
     const bert_attention_spec attention = {.heads = c->num_attention_heads,
                                            .dropout = o->attention_dropout};
-    *s = (modernbert){.global = attention,
-                      .local = attention,
-                      .embeddings_dropout = o->embedding_dropout,
-                      .output_dropout = o->attention_dropout};
+    *s = (modernbert){
+        .global = attention, .local = attention, .embeddings_dropout = o->embedding_dropout};
     s->local.window = o->local_attention / 2;
     const int n = c->num_hidden_layers;
     s->layers = bert_build_alloc(b, (size_t)n * sizeof *s->layers);
@@ -208,20 +200,7 @@ static bert_tensor *embed(bert_tape *t, const void *state, const bert_inputs *in
 
 static bert_tensor *block(bert_tape *t, const void *state, bert_tensor *x, const bert_pass *pass) {
     const modernbert *s = state;
-    const layer *l = &s->layers[pass->layer];
-    const bert_inputs *in = pass->in;
-    bert_tensor *a =
-        l->attention_norm.weight ? bert_layer_norm_apply(t, &l->attention_norm, x, NULL) : x;
-    a = bert_pass_attention(t, pass, bert_linear_apply(t, l->qkv, a), l->attention);
-    if (pass->first_rows) {
-        a = bert_rows(t, a, in->start, in->n);
-        x = bert_rows(t, x, in->start, in->n);
-    }
-    a = bert_dropout_over(t, bert_linear_apply(t, l->attention_output, a), s->output_dropout);
-    x = bert_add(t, x, a);
-    bert_tensor *f =
-        bert_inner_layer_apply(t, &l->inner, bert_layer_norm_apply(t, &l->inner_norm, x, NULL));
-    return bert_add(t, x, f);
+    return bert_pre_layer_apply(t, &s->layers[pass->layer], x, pass);
 }
 
 static bert_tensor *finish(bert_tape *t, const void *state, bert_tensor *x) {

@@ -18,21 +18,9 @@ const bert_copy bert_roberta_copies[] = {
 };
 
 const bert_arch_head bert_roberta_heads[] = {
-    {"sequence-classification",
-     "ForSequenceClassification",
-     false,
-     {.dense = "classifier.dense", .act = BERT_ACT_TANH, .output = "classifier.out_proj"}},
-    {"token-classification", "ForTokenClassification", false, {.output = "classifier"}},
+    BERT_ROBERTA_HEADS,
     {"question-answering", "ForQuestionAnswering", false, {.output = "qa_outputs"}},
     {"multiple-choice", "ForMultipleChoice", true, {.output = "classifier"}},
-    {"masked-lm",
-     "ForMaskedLM",
-     false,
-     {.dense = "lm_head.dense",
-      .act = BERT_ACT_GELU,
-      .norm = "lm_head.layer_norm",
-      .bias = "lm_head.bias",
-      .decoder = "lm_head.decoder.weight"}},
     {0},
 };
 

@@ -33,3 +33,17 @@ int32_t bert_inputs_longest(const bert_inputs *in) {
     }
     return longest;
 }
+
+static void count_positions(const int32_t *ids, int32_t n, int32_t padding, int32_t *positions) {
+    int32_t next = padding + 1;
+    for (int32_t j = 0; j < n; j++)
+        positions[j] = padding >= 0 && ids[j] == padding ? padding : next++;
+}
+
+int32_t *bert_pass_positions(bert_tape *t, const bert_inputs *in, int32_t padding) {
+    int32_t *positions = bert_tape_alloc(t, (size_t)in->start[in->n] * sizeof *positions);
+    for (int32_t i = 0; positions && i < in->n; i++)
+        count_positions(in->ids + in->start[i], in->start[i + 1] - in->start[i], padding,
+                        positions + in->start[i]);
+    return positions;
+}

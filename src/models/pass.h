@@ -42,6 +42,11 @@ bert_tensor *bert_pass_embeds(bert_tape *t, const bert_inputs *in, int32_t rows,
 /* [T, width]: the rows of the table that the ids name, or what the batch brings in their place. */
 bert_tensor *bert_pass_words(bert_tape *t, bert_param *table, const bert_inputs *in);
 
+/* Positions of all tokens, each sequence's own. padding >= 0: they begin with the one after it and
+ * count tokens that are not this id, which stays at it itself (fairseq's); -1: 0, 1, 2, .. NULL: out
+ * of memory. */
+int32_t *bert_pass_positions(bert_tape *t, const bert_inputs *in, int32_t padding);
+
 /* Tokens of the longest sequence. */
 int32_t bert_inputs_longest(const bert_inputs *in);
 

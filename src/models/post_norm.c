@@ -123,23 +123,6 @@ void bert_post_norm_count_from(bert_post_norm *s, int32_t padding) {
     s->padding = s->word->padding = s->position->padding = padding;
 }
 
-/* The positions of a sequence's n tokens. */
-static void count_positions(const bert_post_norm *s, const int32_t *ids, int32_t n,
-                            int32_t *positions) {
-    int32_t next = s->padding + 1;
-    for (int32_t j = 0; j < n; j++)
-        positions[j] = s->padding >= 0 && ids[j] == s->padding ? s->padding : next++;
-}
-
-/* The positions of all tokens; NULL: out of memory. */
-static int32_t *positions_of(bert_tape *t, const bert_post_norm *s, const bert_inputs *in) {
-    int32_t *positions = bert_tape_alloc(t, (size_t)in->start[in->n] * sizeof *positions);
-    for (int32_t i = 0; positions && i < in->n; i++)
-        count_positions(s, in->ids + in->start[i], in->start[i + 1] - in->start[i],
-                        positions + in->start[i]);
-    return positions;
-}
-
 /* The types of all tokens, 0 where the inputs have none; NULL: out of memory. */
 static const int32_t *types_of(bert_tape *t, const bert_inputs *in) {
     if (in->type_ids) return in->type_ids;
@@ -150,7 +133,7 @@ static const int32_t *types_of(bert_tape *t, const bert_inputs *in) {
 
 bert_tensor *bert_post_norm_embed(bert_tape *t, const void *state, const bert_inputs *in) {
     const bert_post_norm *s = state;
-    const int32_t *positions = s->position ? positions_of(t, s, in) : NULL;
+    const int32_t *positions = s->position ? bert_pass_positions(t, in, s->padding) : NULL;
     const int32_t *types = s->token_type ? types_of(t, in) : NULL;
     if ((s->position && !positions) || (s->token_type && !types)) return NULL;
     bert_tensor *x = bert_pass_words(t, s->word, in);

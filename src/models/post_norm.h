@@ -44,9 +44,7 @@ typedef struct {
     bert_attention_spec attention;
     float embeddings_dropout;
     float attention_output_dropout, output_dropout; /* of a layer's halves */
-    /* >= 0: positions begin with the one after it and count tokens that are not this id, which
-     * stays at it itself (fairseq's); -1: positions are 0, 1, 2, ... */
-    int32_t padding;
+    int32_t padding;                                /* of bert_pass_positions() */
 } bert_post_norm;
 
 /* Rows of config.json's keys under BERT's names, with what families differ in: defaults of

@@ -314,13 +314,16 @@ static const char *bare_name(const bert_arch *a, const char *name) {
     return strncmp(name, a->prefix, prefix) ? name : name + prefix;
 }
 
-static bool is_ignored(const bert_arch *a, const char *name) {
-    return a->ignored && !strncmp(bare_name(a, name), a->ignored, strlen(a->ignored));
+/* The row of what files may have in vain that a name belongs to, or NULL. */
+static const bert_ignored *ignored_as(const bert_arch *a, const char *name) {
+    for (const bert_ignored *row = a->ignored; row && row->begins; row++)
+        if (!strncmp(bare_name(a, name), row->begins, strlen(row->begins))) return row;
+    return NULL;
 }
 
 static bool is_redundant(const bert_weight_source *s, const char *name) {
     const bert_arch *a = s->arch;
-    if (is_ignored(a, name)) return true;
+    if (ignored_as(a, name)) return true;
     if (is_of_task(s, name)) return true;
     if (bert_packed_part(&s->packed, name)) return true;
     if (is_buffer(name)) return true;
@@ -447,6 +450,18 @@ static bool is_of_trunk(const bert_arch *arch, const char *name, long *layer) {
            !strncmp(name, arch->embeddings, strlen(arch->embeddings));
 }
 
+/* What a file has in vain and is worth a word. */
+static int say_ignored(const bert_weight_source *s, bert_notes *notes, bert_error *e) {
+    int rc = 0;
+    for (const bert_ignored *row = s->arch->ignored; row && row->begins && !rc; row++) {
+        int i = 0;
+        const int n = row->says && s->file ? bert_tensors_count(s->file) : 0;
+        while (i < n && ignored_as(s->arch, bert_tensors_at(s->file, i)->name) != row) i++;
+        if (i < n) rc = bert_notes_say(notes, e, "%s: %s", s->path, row->says);
+    }
+    return rc;
+}
+
 int bert_weight_source_notes(const bert_weight_source *s, int32_t layers, bert_notes *notes,
                              bert_error *e) {
     long most = -1, layer;
@@ -460,6 +475,7 @@ int bert_weight_source_notes(const bert_weight_source *s, int32_t layers, bert_n
     int rc = 0;
     for (int i = 0; s->file && bert_tensors_note(s->file, i) && !rc; i++)
         rc = bert_notes_say(notes, e, "%s", bert_tensors_note(s->file, i));
+    if (!rc) rc = say_ignored(s, notes, e);
     if (!count || rc) return rc;
     char why[100] = "";
     if (most >= layers)
@@ -538,7 +554,8 @@ static int add_ignored(const bert_params *ps, const bert_weight_source *s, int i
                        bert_stored_tensor *to, bert_arena *names) {
     const bert_stored_tensor *t = bert_tensors_at(s->file, i);
     const bert_arch *a = s->arch;
-    if (!a->keeps_ignored || t->strides || !is_ignored(a, t->name)) return 0;
+    const bert_ignored *row = ignored_as(a, t->name);
+    if (!row || !row->kept || t->strides) return 0;
     const char *bare = bare_name(a, t->name);
     const char *first = bert_params_count(ps) ? bert_params_at(ps, 0)->name : "";
     const size_t room = strlen(a->prefix) + strlen(bare) + 1;

@@ -281,6 +281,11 @@ static int add_extra(bert_tokenizer *t, const siblings *s, bert_error *e) {
     return rc;
 }
 
+static int add_letter(bert_tokenizer *t, const char *name, const char *where, bert_error *e) {
+    const bert_added_token token = {.content = name, .id = -1};
+    return is_known(t, name) ? 0 : bert_add_token(t, token, where, e);
+}
+
 /* The special tokens of a family. Those of a vocab.txt are taken where it has them; others come
  * behind a vocabulary that lacks them. */
 static int add_names(bert_tokenizer *t, const siblings *s, const bert_tokenizer_family *family,
@@ -298,6 +303,8 @@ static int add_names(bert_tokenizer *t, const siblings *s, const bert_tokenizer_
     }
     for (int32_t i = 0; !rc && i < t->n_symbols; i++)
         if (!is_known(t, t->symbols[i].content)) rc = bert_add_token(t, t->symbols[i], where, e);
+    for (int32_t id = 0; !rc && family->letters && id < t->model_size; id++)
+        rc = add_letter(t, t->tokens[id], where, e);
     return rc;
 }
 
@@ -358,7 +365,8 @@ static int load_json(bert_tokenizer *t, const source *from, const siblings *s,
 static int load_lines(bert_tokenizer *t, const source *from, const siblings *s,
                       const bert_tokenizer_family *family, const char *text, size_t bytes,
                       bert_error *e) {
-    (void)s, (void)family;
+    (void)s;
+    if (family->letters) bert_set_letters(t);
     return bert_load_vocab_txt(t, text, bytes, from->where, e);
 }
 
@@ -436,6 +444,7 @@ static int load(bert_tokenizer *t, const source *from, const bert_tokenizer_opti
     if (!rc) rc = bert_tokenizer_steps(t, e);
     if (!rc) rc = load_main(t, from, &s, family, e);
     if (!rc) rc = read_config(t, s.config, json, e);
+    if (!rc && family->letters && !json) t->no_types = !t->names_types;
     if (!rc) rc = read_special_names(t, &s, s.config, e);
     if (!rc) rc = read_special_names(t, &s, s.map, e);
     if (!rc && from->kind == BERT_FROM_LINES) t->unk_token = t->special_names[BERT_SPECIAL_UNK];

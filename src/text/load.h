@@ -28,6 +28,10 @@ int bert_load_tokenizer_json(bert_tokenizer *t, const char *text, size_t bytes, 
 int bert_load_vocab_txt(bert_tokenizer *t, const char *text, size_t bytes, const char *where,
                         bert_error *e);
 
+/* The steps of a vocab.txt of letters, EsmTokenizer's: words between what Python's str.split() takes
+ * for space. */
+void bert_set_letters(bert_tokenizer *t);
+
 /* A SentencePiece file, in the layout of a family. */
 int bert_load_pieces(bert_tokenizer *t, const char *text, size_t bytes,
                      const bert_spm_layout *layout, const char *where, bert_error *e);

@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "text/code_points.h"
 #include "text/load.h"
+#include "text/steps.h"
 #include <stdlib.h>
 
 /* Length of a line without the white space at its end. */
@@ -38,4 +39,21 @@ int bert_load_vocab_txt(bert_tokenizer *t, const char *text, size_t bytes, const
     }
     t->next_id = (int32_t)lines;
     return rc;
+}
+
+void bert_set_letters(bert_tokenizer *t) {
+    static const char *const separators[] = {"\x1c", "\x1d", "\x1e", "\x1f"};
+    t->model = BERT_WORDLEVEL;
+    t->normalizer = (bert_normalizer){0};
+    t->n_normalizers = 0;
+    for (int i = 0; i < 4; i++) {
+        bert_step *step = &t->normalizers[t->n_normalizers++];
+        *step = (bert_step){.kind = bert_step_kind_of(bert_normalizer_kinds, "Replace"),
+                            .pattern = BERT_TEXT_PATTERN,
+                            .from = separators[i],
+                            .to = " "};
+    }
+    t->splits[0].kind =
+        bert_step_kind_of(bert_pre_tokenizer_kinds, bert_split_names[BERT_SPLIT_WHITESPACE]);
+    t->decoder = BERT_DECODE_NONE;
 }

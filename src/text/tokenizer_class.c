@@ -2,7 +2,7 @@
 #include "base/error.h"
 #include <string.h>
 
-enum { BERT, MPNET, ROBERTA, DEBERTA, XLM_ROBERTA, CAMEMBERT, ALBERT, DEBERTA_V2, FAMILIES };
+enum { BERT, MPNET, ESM, ROBERTA, DEBERTA, XLM_ROBERTA, CAMEMBERT, ALBERT, DEBERTA_V2, FAMILIES };
 #define BERT_NAMES                                                                                 \
     { "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]" }
 #define ROBERTA_NAMES                                                                              \
@@ -22,6 +22,13 @@ static const bert_tokenizer_family families[FAMILIES] = {
                .post = BERT_POST_ROBERTA,
                .trims = true,
                .mask_takes_space = true},
+    [ESM] = {.class_name = "EsmTokenizer",
+             .model_type = "esm",
+             .from = BERT_FROM_LINES,
+             .file = "vocab.txt",
+             .names = {"<pad>", "<unk>", "<cls>", "<eos>", "<mask>"},
+             .post = BERT_POST_TEMPLATE,
+             .letters = true},
     [ROBERTA] = {.class_name = "RobertaTokenizer",
                  .model_type = "roberta",
                  .from = BERT_FROM_MERGES,
@@ -115,7 +122,6 @@ static const struct {
     {"CpmAntTokenizer", "splits text into words with jieba"},
     {"BertweetTokenizer", "normalizes tweets and has merges of its own"},
     {"PhobertTokenizer", "has merges of its own"},
-    {"EsmTokenizer", "reads a protein, a letter a token"},
     {"CanineTokenizer", "has no vocabulary"},
     {"FlaubertTokenizer", "has merges of its own"},
     {"XLMTokenizer", "has merges of its own"},

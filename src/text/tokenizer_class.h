@@ -24,6 +24,7 @@ typedef struct {
     bert_post post;
     bool trims;            /* offsets are without the spaces of their tokens */
     bool mask_takes_space; /* the mask's name has the space before it (lstrip) */
+    bool letters;          /* every line of the vocabulary is a token wherever the text has it */
 } bert_tokenizer_family;
 
 /* The family of a tokenizer that is read from `path`. config: tokenizer_config.json, model:
