@@ -180,7 +180,7 @@ static void defaults(void *args) {
     a->hub_private = true;
 }
 
-/* ---- Ctrl-C */
+/* ---- Ctrl-C, and signals that ask for the same */
 
 static bert_trainer *volatile running;
 
@@ -194,9 +194,11 @@ static int train(bert_trainer *t, screen *s, bert_error *e) {
     running = t;
     signal(SIGINT, stop);
     signal(SIGTERM, stop);
+    signal(SIGUSR1, stop); /* which mpirun passes on at once, and sets no deadline after */
     int rc = bert_trainer_train(t, e);
     signal(SIGINT, SIG_DFL);
     signal(SIGTERM, SIG_DFL);
+    signal(SIGUSR1, SIG_DFL);
     running = NULL;
     progress_clear(&s->bar);
     return rc;
@@ -572,8 +574,9 @@ const command train_command = {
     .operands = "[MODEL] --train-file FILE -o DIR",
     .help = "fine-tune on a labelled file, or pretrain on raw text",
     .more =
-        "Labels are classes, numbers (regression) or several at once (multi-label). Ctrl-C ends\n"
-        "after the step that is running and leaves a checkpoint. The line at the end is\n"
+        "Labels are classes, numbers (regression) or several at once (multi-label). Ctrl-C (or\n"
+        "SIGUSR1) ends after the step that is running and leaves a checkpoint. The line at the end "
+        "is\n"
         "{\"output_dir\":\"..\",\"global_step\":n,\"train_loss\":x,\"eval_accuracy\":x,..}.",
     .min_operands = 0,
     .max_operands = 1,

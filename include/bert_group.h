@@ -57,8 +57,9 @@ struct bert_group {
      * and what they hold stay as they are until wait(). */
     int (*reduce)(const bert_group *g, const bert_stretch *stretches, int count, int senders,
                   bert_stretch_fn *add, void *context, bert_error *e);
-    /* Begins: what the owner of each stretch has in it becomes everybody's. */
-    int (*share)(const bert_group *g, const bert_stretch *stretches, int count, bert_error *e);
+    /* Begins: what the owner of each stretch has in it becomes everybody's (to -1), or rank `to`'s. */
+    int (*share)(const bert_group *g, const bert_stretch *stretches, int count, int to,
+                 bert_error *e);
     /* All that this process has begun is done. */
     int (*wait)(const bert_group *g, bert_error *e);
     /* Ends all processes; does not return. The message says why, and that this rank said so. */
@@ -94,7 +95,7 @@ BERT_API int bert_group_barrier(const bert_group *g, bert_error *e);
 BERT_API int bert_group_next(const bert_group *g, int counter, int64_t *number, bert_error *e);
 BERT_API int bert_group_reduce(const bert_group *g, const bert_stretch *stretches, int count,
                                int senders, bert_stretch_fn *add, void *context, bert_error *e);
-BERT_API int bert_group_share(const bert_group *g, const bert_stretch *stretches, int count,
+BERT_API int bert_group_share(const bert_group *g, const bert_stretch *stretches, int count, int to,
                               bert_error *e);
 BERT_API int bert_group_wait(const bert_group *g, bert_error *e);
 BERT_API void bert_group_abort(const bert_group *g, int status, const char *message);

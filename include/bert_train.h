@@ -1129,10 +1129,12 @@ BERT_API bert_trainer *bert_trainer_new(bert_model *m, const bert_training_args 
                                         const bert_dataset *train, const bert_dataset *validation,
                                         bert_error *e);
 /* The same as one of a group (bert_group.h), which must stay: processes that train one model together,
- * each with the same data, arguments and weights. A step's batches are dealt out by rank, gradients
- * and what a loss is divided by are added up, evaluations are shared where their metrics are sums,
- * and rank 0 alone writes; per_device_train_batch_size is that of a process,
- * and a step takes gradient_accumulation_steps batches of each. */
+ * each with the same data, arguments and weights (bert_trainer_train() refuses others).
+ * per_device_train_batch_size is that of a process, and a step takes gradient_accumulation_steps
+ * batches of each: micro-batch a * size + rank of the step is the a-th of a rank. Weights, moments and
+ * what is logged are the same bits for any size with as many micro-batches, one process included:
+ * a step's gradient is their sum in that order, each computed by itself. Sums, moments and updates
+ * are cut among the processes, evaluations are shared, and rank 0 alone writes. */
 BERT_API bert_trainer *bert_trainer_new_in_group(bert_model *m, const bert_training_args *args,
                                                  const bert_dataset *train,
                                                  const bert_dataset *validation,

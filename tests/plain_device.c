@@ -47,16 +47,13 @@ static void fill(bert_worker *w, float *y, float value, size_t n) {
 
 /* ---- The optimizer's step */
 
-static int norm(bert_worker *w, const bert_adamw_item *items, int count, double *squares,
-                int *broken) {
+static int norm(bert_worker *w, const bert_adamw_item *items, int count, double *sums) {
     (void)w;
-    *squares = 0;
-    *broken = -1;
     for (int i = 0; i < count; i++) {
         const float *g = plain_at(items[i].grad);
         for (size_t j = 0; j < items[i].n; j++) {
-            if (!isfinite(g[j]) && *broken < 0) *broken = i;
-            *squares += (double)g[j] * (double)g[j];
+            if (j % BERT_NORM_PIECE == 0) *sums++ = 0;
+            sums[-1] += (double)g[j] * (double)g[j];
         }
     }
     return 0;

@@ -1,9 +1,6 @@
 /* Groups over MPI: the test runs itself under mpirun, where each process is a rank. */
-#include "test.h"
+#include "mpi_world.h"
 #include <bert_group.h>
-#include <limits.h>
-#include <signal.h>
-#include <sys/wait.h>
 
 /* ---- What a rank does; it exits with what it found */
 
@@ -50,7 +47,7 @@ static void stretches_are_added_in_the_order_of_ranks(const bert_group *g, int s
         const size_t bytes = lengths[s] * sizeof(float);
         if (stretches[s].owner == g->rank) memcpy(stretches[s].data, a.sums[s], bytes);
     }
-    check(!bert_group_share(g, stretches, STRETCHES, &e), "share", &e);
+    check(!bert_group_share(g, stretches, STRETCHES, -1, &e), "share", &e);
     check(!bert_group_wait(g, &e), "wait", &e);
     for (int s = 0; s < STRETCHES; s++) {
         for (size_t i = 0; i < lengths[s]; i++) {
@@ -158,8 +155,6 @@ static const struct {
 
 static char self[PATH_MAX];
 
-#define LEAKS "ASAN_OPTIONS=detect_leaks=0 " /* MPI's own, under a sanitizer */
-
 static int run(const char *command, char *said, size_t capacity) {
     FILE *f = popen(command, "r");
     assert_non_null(f);
@@ -169,26 +164,11 @@ static int run(const char *command, char *said, size_t capacity) {
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-static void need_module(void) {
-    char module[2 * PATH_MAX];
-    snprintf(module, sizeof module, "%.*s/libbert-mpi.so", (int)(strrchr(self, '/') - self), self);
-    if (!access(module, R_OK)) return;
-    print_message("skipped: %s is not built\n", module);
-    skip();
-}
-
 /* Runs "test_mpi ROLE" as so many processes; its status, and what it said. */
 static int ranks(int n, const char *role, char *said, size_t capacity) {
     char command[2 * PATH_MAX];
-    need_module();
-    if (system("mpirun --version 2>&1 | grep -q 'Open MPI'")) {
-        print_message("skipped: there is no mpirun of Open MPI here\n");
-        skip();
-    }
-    snprintf(command, sizeof command,
-             LEAKS "OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 mpirun "
-                   "--oversubscribe --bind-to none -n %d '%s' %s %d 2>&1 </dev/null",
-             n, self, role, n);
+    snprintf(command, sizeof command, "%s '%s' %s %d 2>&1 </dev/null", mpirun(self, n), self, role,
+             n);
     return run(command, said, capacity);
 }
 
@@ -236,7 +216,7 @@ static void alone_nothing_is_asked(void **state) {
 static void the_wrong_mpi_is_noticed(void **state) {
     (void)state;
     char said[4000], command[2 * PATH_MAX];
-    need_module();
+    need_mpi_module(self);
     snprintf(command, sizeof command, LEAKS "PMI_SIZE=4 PMI_RANK=2 '%s' alone 0 2>&1 </dev/null",
              self);
     assert_int_equal(run(command, said, sizeof said), 0);

@@ -75,13 +75,13 @@ static int seats_reduce(const bert_group *g, const bert_stretch *stretches, int 
     return 0;
 }
 
-static int seats_share(const bert_group *g, const bert_stretch *stretches, int count,
+static int seats_share(const bert_group *g, const bert_stretch *stretches, int count, int to,
                        bert_error *e) {
     (void)e;
     bring(g, (void *)(uintptr_t)stretches);
     for (int i = 0; i < count; i++) {
         const bert_stretch *from = ((table_of_all *)g->context)->data[stretches[i].owner];
-        if (stretches[i].owner != g->rank)
+        if (stretches[i].owner != g->rank && (to < 0 || to == g->rank))
             memcpy(stretches[i].data, from[i].data, stretches[i].n * sizeof(float));
     }
     leave(g);

@@ -2,7 +2,6 @@
 #include "cpu/matmul.h"
 #include "cpu/packing.h"
 #include "cpu/rows.h"
-#include <math.h>
 #include <string.h>
 
 static int check(bert_precision p, bert_error *e) {
@@ -38,7 +37,7 @@ static void fill(bert_worker *w, float *y, float value, size_t n) {
 
 /* ---- The optimizer's step: what a thread takes at a time is a stretch of one parameter */
 
-enum { PIECE = 1 << 14 };
+enum { PIECE = BERT_NORM_PIECE };
 typedef struct {
     const bert_adamw_item *item;
     size_t first, n;
@@ -70,20 +69,11 @@ static void square_pieces(const void *context, size_t begin, size_t end, int thr
     }
 }
 
-static int norm(bert_worker *w, const bert_adamw_item *items, int count, double *squares,
-                int *broken) {
+static int norm(bert_worker *w, const bert_adamw_item *items, int count, double *sums) {
     size_t n;
     piece *pieces = cut(w, items, count, &n);
-    double *sums = pieces ? bert_worker_doubles(w, n) : NULL;
-    if (!sums) return BERT_ENOMEM;
+    if (!pieces) return BERT_ENOMEM;
     bert_loop(w->threads, n, 1, square_pieces, &(piece_loop){.pieces = pieces, .sums = sums});
-    *squares = 0;
-    *broken = -1;
-    for (size_t i = 0; i < n; i++) {
-        if (*broken < 0 && !isfinite(sums[i])) *broken = (int)(pieces[i].item - items);
-        *squares += sums[i];
-    }
-    bert_worker_give(w, (float *)sums);
     bert_worker_give(w, (float *)pieces);
     return 0;
 }

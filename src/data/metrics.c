@@ -312,59 +312,6 @@ bool bert_metrics_of_positive(const bert_metrics *m, const char *name) {
     return false;
 }
 
-/* ---- Of several processes */
-
-bool bert_metrics_are_sums(const bert_metrics *m) {
-    return !m->scorer && !m->keep_scores && m->problem != BERT_PROBLEM_REGRESSION;
-}
-
-/* Sums over all processes, in the order of ranks. */
-static int sum_all(const bert_group *g, double *x, size_t n, bert_error *e) {
-    double *all = malloc((size_t)g->size * n * sizeof *all);
-    if (!all) return bert_fail_memory(e, (size_t)g->size * n * sizeof *all);
-    memcpy(all + (size_t)g->rank * n, x, n * sizeof *x);
-    int rc = bert_group_gather_equal(g, all, n * sizeof *x, e);
-    for (size_t i = 0; i < n && !rc; i++) x[i] = 0;
-    for (size_t i = 0; i < (size_t)g->size * n && !rc; i++) x[i % n] += all[i];
-    free(all);
-    return rc;
-}
-
-/* Counts go as doubles, which hold whole numbers up to 2^53. */
-static int sum_counts(int64_t *x, size_t n, const bert_group *g, bert_error *e) {
-    double some[256];
-    int rc = BERT_OK;
-    for (size_t i = 0; i < n && !rc; i += 256) {
-        const size_t k = n - i < 256 ? n - i : 256;
-        for (size_t j = 0; j < k; j++) some[j] = (double)x[i + j];
-        rc = sum_all(g, some, k, e);
-        for (size_t j = 0; j < k && !rc; j++) x[i + j] = (int64_t)some[j];
-    }
-    return rc;
-}
-
-int bert_metrics_sum(bert_metrics *m, const bert_group *g, bert_error *e) {
-    const size_t n = (size_t)m->num_labels;
-    double loss[] = {m->loss, m->loss_items, m->has_loss};
-    int64_t rows[] = {m->rows, m->exact};
-    int rc = sum_all(g, loss, 3, e);
-    if (!rc) rc = sum_counts(rows, 2, g, e);
-    for (size_t i = 0; i < n && !rc; i++) {
-        class_counts *c = &m->classes[i];
-        int64_t counts[] = {c->hit, c->predicted, c->truth};
-        rc = sum_counts(counts, 3, g, e);
-        *c = (class_counts){counts[0], counts[1], counts[2]};
-    }
-    if (!rc && m->confusion) rc = sum_counts(m->confusion, n * n, g, e);
-    if (rc) return rc;
-    m->loss = loss[0];
-    m->loss_items = loss[1];
-    m->has_loss = loss[2] > 0;
-    m->rows = rows[0];
-    m->exact = rows[1];
-    return BERT_OK;
-}
-
 /* ---- Tasks with a scorer of their own */
 
 static int choose_result(bert_metrics *m, const char *name, size_t n, bert_error *e) {

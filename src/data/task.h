@@ -123,9 +123,6 @@ bert_metrics *bert_metrics_for(const bert_dataset *d, const char *names, bert_er
 /* NULL: none; its state is then NULL, too. */
 const bert_scorer *bert_metrics_scorer(const bert_metrics *m);
 void *bert_metrics_state(const bert_metrics *m);
-/* Whether the state is counts and sums alone, and their sums over a group's processes. */
-bool bert_metrics_are_sums(const bert_metrics *m);
-int bert_metrics_sum(bert_metrics *m, const bert_group *g, bert_error *e);
 int bert_metrics_score(bert_metrics *m, const bert_dataset *d, const bert_batch *b,
                        const float *logits, int32_t cols, bert_error *e);
 #endif

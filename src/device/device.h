@@ -90,6 +90,7 @@ typedef struct {
     float lr, weight_decay;
     float correction1, correction2; /* 1 - beta^steps */
 } bert_adamw_item;
+enum { BERT_NORM_PIECE = 1 << 14 };
 /* AdamW as torch.optim.AdamW: g *= grad_scale; p -= lr weight_decay p; m, v; p -= lr / correction1
  * * m / (sqrt(v / correction2) + eps). */
 typedef struct {
@@ -120,10 +121,9 @@ struct bert_device {
     void (*add)(bert_worker *w, float *y, const float *x, size_t n);
     void (*fill)(bert_worker *w, float *y, float value, size_t n);
 
-    /* The sum of squares of the items' gradients, in an order that does not depend on the number of
-     * threads; *broken: the first item with one that is not finite, or -1. */
-    int (*norm)(bert_worker *w, const bert_adamw_item *items, int count, double *squares,
-                int *broken);
+    /* The sums of squares of BERT_NORM_PIECE elements at a time of each item's gradient, one after
+     * the other, of the host; where an element is not finite its sum is not. */
+    int (*norm)(bert_worker *w, const bert_adamw_item *items, int count, double *sums);
     int (*step)(bert_worker *w, const bert_adamw_step *s, const bert_adamw_item *items, int count);
 
     void (*forget)(bert_memo *memo); /* frees copies; NULL: it keeps none */

@@ -70,11 +70,12 @@ int bert_group_reduce(const bert_group *g, const bert_stretch *stretches, int co
     return BERT_OK;
 }
 
-int bert_group_share(const bert_group *g, const bert_stretch *stretches, int count, bert_error *e) {
+int bert_group_share(const bert_group *g, const bert_stretch *stretches, int count, int to,
+                     bert_error *e) {
     BERT_DOOR(e);
     if (is_alone(g)) return BERT_OK;
     int rc = check_stretches(g, stretches, count, e);
-    return rc ? rc : g->share(g, stretches, count, e);
+    return rc ? rc : g->share(g, stretches, count, to, e);
 }
 
 int bert_group_wait(const bert_group *g, bert_error *e) {

@@ -2,12 +2,10 @@
 #include "base/directory.h"
 #include "base/error.h"
 #include "base/file.h"
-#include "base/finite.h"
 #include "files/json.h"
 #include "files/pretrained.h"
-#include "files/safetensors.h"
 #include "tape/params.h"
-#include "train/trainer.h"
+#include "train/moments.h"
 #include <dirent.h>
 #include <math.h>
 #include <stdio.h>
@@ -16,9 +14,6 @@
 #include <unistd.h>
 
 #define PREFIX "checkpoint-"
-#define MOMENT_1 "exp_avg."
-#define MOMENT_2 "exp_avg_sq."
-#define STEPS "step."
 
 /* ---- trainer_state.json: transformers' keys, and what else goes on where those of its callbacks
  * go, so that TrainerState reads it */
@@ -70,10 +65,19 @@ static json_t *number(double v) {
     return isfinite(v) ? json_real(v) : json_null();
 }
 
+/* An argument as it counts for the order: accumulation is that of all processes together, so that
+ * a run may go on with another number of them. */
+static void order_text(const bert_trainer *t, const char *key, char *out, size_t capacity) {
+    if (strcmp(key, "gradient_accumulation_steps"))
+        bert_training_get(&t->args, key, out, capacity);
+    else
+        snprintf(out, capacity, "%lld", (long long)t->step_batches);
+}
+
 static void put_arguments(const bert_trainer *t, json_t *order, const char *const *keys, int n) {
     for (int i = 0; i < n; i++) {
         char text[1024];
-        bert_training_get(&t->args, keys[i], text, sizeof text);
+        order_text(t, keys[i], text, sizeof text);
         json_object_set_new(order, keys[i], json_string(text));
     }
 }
@@ -230,65 +234,6 @@ int bert_trainer_state_save(const bert_trainer *t, const char *directory, bert_e
     return rc ? rc : save_results(t, directory, e);
 }
 
-/* ---- optimizer.safetensors */
-
-static char *joined(const char *a, const char *b) {
-    char *s;
-    return asprintf(&s, "%s%s", a, b) < 0 ? NULL : s;
-}
-
-/* copies: of moments that lie on a device. */
-static int list_moments(bert_trainer *t, bert_stored_tensor *list, int64_t *steps, int *n,
-                        bert_arena *copies, bert_error *e) {
-    static const char *const prefixes[] = {MOMENT_1, MOMENT_2, STEPS};
-    bert_params *ps = bert_model_params(t->model);
-    for (int i = 0; i < bert_params_count(ps); i++) {
-        const bert_param *p = bert_params_at(ps, i);
-        if (!bert_optimizer_has_state(t->optimizer, p)) continue;
-        const bert_adamw_state *s = bert_optimizer_state(t->optimizer, p, e);
-        if (!s) return e->code;
-        size_t size = bert_param_size(p);
-        const float *first = bert_device_view(ps->device, s->m, size, copies);
-        const float *second = bert_device_view(ps->device, s->v, size, copies);
-        if (!first || !second) return bert_fail_memory(e, size * sizeof *first);
-        if (!bert_finite(first, size) || !bert_finite(second, size))
-            return bert_fail(e, BERT_ENUMERIC, "the moments of %s are not finite: not saved",
-                             bert_param_name(p));
-        steps[i] = (int64_t)s->steps;
-        const void *const data[] = {first, second, &steps[i]};
-        for (int k = 0; k < 3; k++) {
-            char *name = joined(prefixes[k], bert_param_name(p));
-            if (!name) return bert_fail_memory(e, 1);
-            list[(*n)++] =
-                (bert_stored_tensor){.name = name,
-                                     .dtype = k < 2 ? BERT_F32 : BERT_I64,
-                                     .dims = k < 2 ? 2 : 1,
-                                     .shape = {k < 2 ? p->rows : 1, p->cols},
-                                     .data = data[k],
-                                     .bytes = k < 2 ? size * sizeof(float) : sizeof *steps};
-        }
-    }
-    return BERT_OK;
-}
-
-static int save_optimizer(bert_trainer *t, const char *directory, bert_error *e) {
-    size_t params = (size_t)bert_params_count(bert_model_params(t->model));
-    bert_stored_tensor *list = calloc(3 * params + 1, sizeof *list);
-    int64_t *steps = calloc(params + 1, sizeof *steps);
-    char *path = bert_path_join(directory, "optimizer.safetensors");
-    bert_arena copies = {0};
-    int n = 0, rc = BERT_OK;
-    if (!list || !steps || !path) rc = bert_fail_memory(e, 3 * params * sizeof *list);
-    if (!rc) rc = list_moments(t, list, steps, &n, &copies, e);
-    if (!rc) rc = bert_safetensors_save(path, list, n, NULL, e);
-    for (int i = 0; i < n; i++) free((char *)(uintptr_t)list[i].name);
-    bert_arena_free(&copies);
-    free(list);
-    free(steps);
-    free(path);
-    return rc;
-}
-
 /* ---- Which checkpoints there are */
 
 static int64_t step_of(const char *name) {
@@ -377,7 +322,11 @@ static int write_checkpoint(bert_trainer *t, const char *path, bert_error *e) {
     char *fresh = bert_directory_aside(path, "new");
     int rc = fresh ? bert_directory_remove(fresh, e) : bert_fail_memory(e, strlen(path));
     if (!rc) rc = bert_model_save(t->model, fresh, e);
-    if (!rc && !t->args.save_only_model) rc = save_optimizer(t, fresh, e);
+    if (!t->args.save_only_model && (!rc || t->group->size > 1)) { /* the others serve now */
+        bert_error own = {0};
+        const int saved = bert_moments_save(t, rc ? NULL : fresh, &own);
+        if (!rc && saved) rc = bert_fail(e, saved, "%s", own.message);
+    }
     if (!rc) rc = save_state(t, fresh, e);
     if (!rc) rc = bert_directory_commit(fresh, path, e);
     if (rc && fresh) bert_directory_remove(fresh, NULL);
@@ -403,7 +352,9 @@ int bert_checkpoint_save(bert_trainer *t, bert_error *e) {
     path_of(path, sizeof path, dir, t->run.global_step);
     memcpy(best, t->best_checkpoint, sizeof best);
     note_best(t, path);
-    int rc = bert_trainer_writes(t) ? write_checkpoint(t, path, e) : BERT_OK;
+    int rc = bert_trainer_writes(t)     ? write_checkpoint(t, path, e)
+             : !t->args.save_only_model ? bert_moments_serve(t, e)
+                                        : BERT_OK;
     rc = bert_group_agree(t->group, rc, e);
     if (rc) {
         note_best(t, "");
@@ -417,16 +368,6 @@ int bert_checkpoint_save(bert_trainer *t, bert_error *e) {
     return rc;
 }
 
-static const bert_stored_tensor *find(const bert_tensors *s, const char *prefix,
-                                      const bert_param *p, size_t elements, bert_dtype dtype) {
-    char *name = joined(prefix, bert_param_name(p));
-    const bert_stored_tensor *found = name ? bert_tensors_find(s, name) : NULL;
-    free(name);
-    bool fits = found && found->dtype == dtype && !found->strides &&
-                found->bytes == elements * bert_dtype_size(dtype);
-    return fits ? found : NULL;
-}
-
 int bert_checkpoint_load_weights(bert_trainer *t, const char *directory, bert_error *e) {
     bert_pretrained *from = bert_pretrained_open(directory, e);
     bert_tensors *s = from ? bert_pretrained_tensors(from, "", e) : NULL;
@@ -435,7 +376,7 @@ int bert_checkpoint_load_weights(bert_trainer *t, const char *directory, bert_er
     bert_params *ps = bert_model_params(t->model);
     for (int i = 0; i < bert_params_count(ps) && !rc; i++) {
         bert_param *p = bert_params_at(ps, i);
-        const bert_stored_tensor *w = find(s, "", p, bert_param_size(p), BERT_F32);
+        const bert_stored_tensor *w = bert_stored_of(s, "", p, bert_param_size(p), BERT_F32);
         rc = w ? bert_param_write(p, w->data)
                : bert_fail(e, BERT_EFORMAT, "%s: holds no %s of this model's shape",
                            bert_tensors_path(s), bert_param_name(p));
@@ -443,39 +384,6 @@ int bert_checkpoint_load_weights(bert_trainer *t, const char *directory, bert_er
     if (!rc) rc = bert_params_check_finite(ps, e);
     bert_tensors_close(s);
     bert_pretrained_close(from);
-    return rc;
-}
-
-static int load_optimizer(bert_trainer *t, const char *directory, bert_error *e) {
-    char *path = bert_path_join(directory, "optimizer.safetensors");
-    bert_tensors *f = path ? bert_tensors_open(&bert_safetensors_format, path, e) : NULL;
-    int rc = f ? BERT_OK : path ? e->code : bert_fail_memory(e, strlen(directory));
-    if (rc == BERT_ENOTFOUND)
-        bert_error_prefix(e, "a checkpoint made with save_only_model cannot be resumed: ");
-    bert_params *ps = bert_model_params(t->model);
-    bert_optimizer_forget(t->optimizer);
-    for (int i = 0; i < bert_params_count(ps) && !rc; i++) {
-        const bert_param *p = bert_params_at(ps, i);
-        size_t size = bert_param_size(p);
-        const bert_stored_tensor *m = find(f, MOMENT_1, p, size, BERT_F32);
-        const bert_stored_tensor *v = find(f, MOMENT_2, p, size, BERT_F32);
-        const bert_stored_tensor *steps = find(f, STEPS, p, 1, BERT_I64);
-        if (!m && !v && !steps) continue; /* never updated: frozen, or out of reach of the loss */
-        int64_t count = 0;
-        if (steps) memcpy(&count, steps->data, sizeof count);
-        bert_adamw_state *s = m && v && count > 0 ? bert_optimizer_state(t->optimizer, p, e) : NULL;
-        if (!s) { /* out of memory has said so already */
-            bert_fail(e, BERT_EFORMAT, "%s: the state of %s is not whole", path,
-                      bert_param_name(p));
-            rc = e->code;
-            continue;
-        }
-        ps->device->write(s->m, m->data, m->bytes);
-        ps->device->write(s->v, v->data, v->bytes);
-        s->steps = (uint64_t)count;
-    }
-    bert_tensors_close(f);
-    free(path);
     return rc;
 }
 
@@ -509,11 +417,12 @@ static int check_arguments(const bert_trainer *t, const json_t *order, const cha
     for (int i = 0; i < n; i++) {
         const char *was = json_string_value(json_object_get(order, keys[i]));
         char now[1024];
-        bert_training_get(&t->args, keys[i], now, sizeof now);
+        order_text(t, keys[i], now, sizeof now);
         if (!was || strcmp(was, now))
             return bert_fail(e, BERT_EINVAL,
-                             "%s: %s was %s and is %s now: the run would not be the same", where,
-                             keys[i], was ? was : "not there", now);
+                             "%s: %s%s was %s and is %s now: the run would not be the same", where,
+                             keys[i], t->group->size > 1 ? " (of all processes)" : "",
+                             was ? was : "not there", now);
     }
     return BERT_OK;
 }
@@ -651,7 +560,7 @@ int bert_checkpoint_load(bert_trainer *t, const char *directory, bert_error *e) 
     json_decref(state);
     free(path);
     if (!rc) rc = bert_checkpoint_load_weights(t, directory, e);
-    if (!rc) rc = load_optimizer(t, directory, e);
+    if (!rc) rc = bert_moments_load(t, directory, e);
     if (!rc) snprintf(t->checkpoint, sizeof t->checkpoint, "%s", directory);
     return rc;
 }

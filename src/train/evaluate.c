@@ -1,9 +1,11 @@
 #include "train/evaluate.h"
 #include "base/error.h"
+#include "base/grow.h"
 #include "data/dataset.h"
 #include "models/registry.h"
 #include "tape/tape.h"
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* The task's own head, or somebody's with the same outputs. */
@@ -55,11 +57,22 @@ int bert_dataset_check_model(const bert_dataset *d, const bert_model *m, bert_er
     return BERT_OK;
 }
 
-static int run_batch(const bert_evaluation *v, bert_batch *b, bert_metrics *metrics,
+/* What the model makes of a batch. In a group it comes from whoever computed it. */
+typedef struct {
+    int32_t rows, cols;
+    float loss;
+    const float *logits; /* [rows, cols] */
+} outcome;
+
+static int get_batch(const bert_evaluation *v, bert_loader *l, int64_t index, bert_batch *b,
                      bert_error *e) {
-    int32_t labels = bert_model_config(v->model)->num_labels;
+    int rc = bert_loader_get(l, 0, index, b, e);
     b->class_weights = v->class_weights;
     b->label_smoothing = v->label_smoothing;
+    return rc;
+}
+
+static int compute(const bert_evaluation *v, const bert_batch *b, outcome *out, bert_error *e) {
     bert_tape_reset(v->tape);
     bert_tensor *hidden = bert_forward(v->tape, v->model, &b->inputs);
     bert_tensor *logits = bert_head_forward(v->tape, v->model, hidden, b);
@@ -67,25 +80,32 @@ static int run_batch(const bert_evaluation *v, bert_batch *b, bert_metrics *metr
     const float *x = bert_tensor_read(v->tape, logits), *value = bert_tensor_read(v->tape, loss);
     int rc = bert_tape_error(v->tape, e);
     if (rc) return rc;
+    *out = (outcome){bert_tensor_rows(logits), bert_tensor_cols(logits), *value, x};
+    return BERT_OK;
+}
+
+/* Adds it to the metrics, and shows it to whoever wants to see it. */
+static int score(const bert_evaluation *v, const bert_batch *b, const outcome *o,
+                 bert_metrics *metrics, bert_error *e) {
+    const int32_t labels = bert_model_config(v->model)->num_labels;
     const bool choice = v->model->head.outputs == BERT_OUTPUT_CHOICE;
     const int32_t width = choice ? b->row_sequences : labels;
-    const int64_t scores = (int64_t)bert_tensor_rows(logits) * bert_tensor_cols(logits);
+    const int64_t scores = (int64_t)o->rows * o->cols;
     const bool by_row = !bert_metrics_scorer(metrics);
+    const float *x = o->logits;
     if (by_row && scores != (int64_t)b->row_count * width)
         return bert_fail(e, BERT_EINVAL, "the head gives %d x %d logits for %d rows of %d labels",
-                         (int)bert_tensor_rows(logits), (int)bert_tensor_cols(logits),
-                         (int)b->row_count, (int)width);
-    rc = by_row ? bert_metrics_update(metrics, x, b->labels, b->targets, b->row_count, e)
-                : bert_metrics_score(metrics, v->set, b, x, bert_tensor_cols(logits), e);
+                         (int)o->rows, (int)o->cols, (int)b->row_count, (int)width);
+    int rc = by_row ? bert_metrics_update(metrics, x, b->labels, b->targets, b->row_count, e)
+                    : bert_metrics_score(metrics, v->set, b, x, o->cols, e);
     if (rc) return rc;
     const double items = bert_head_items(v->model, b);
-    const float mean = items > 0 ? *value : 0; /* of nothing it is NaN */
+    const float mean = items > 0 ? o->loss : 0; /* of nothing it is NaN */
     if (!isfinite(mean))
         return bert_fail(e, BERT_ENUMERIC, "the loss of an evaluation batch is not finite");
     bert_metrics_add_loss(metrics, (double)mean, items);
     if (v->predictions)
-        rc = bert_predictions_batch(v->predictions, b, x, by_row ? width : bert_tensor_cols(logits),
-                                    e);
+        rc = bert_predictions_batch(v->predictions, b, x, by_row ? width : o->cols, e);
     for (int32_t i = 0; v->row && by_row && i < b->row_count && !rc; i++) {
         rc = v->row(v->row_context, b->rows[i], x + (size_t)i * (size_t)width, width);
         if (rc) bert_fail(e, rc, "the function called for each row has failed");
@@ -93,28 +113,94 @@ static int run_batch(const bert_evaluation *v, bert_batch *b, bert_metrics *metr
     return rc;
 }
 
-int bert_evaluation_run(const bert_evaluation *v, bert_metrics *metrics, bert_error *e) {
-    bert_loader_options o = {.batch_size = v->batch_size};
-    bert_loader *l = bert_loader_new(v->set, &o, e);
-    if (!l) return e->code;
-    bert_tape_set_mode(v->tape, false, false);
-    int64_t n = bert_loader_batches(l);
-    const bert_group *g = v->group ? v->group : &bert_group_alone;
-    /* Rows that somebody wants to see, and metrics that are no sums, need all batches in one place.
-     */
-    const bool dealt = g->size > 1 && !v->row && !v->predictions && bert_metrics_are_sums(metrics);
+/* One process: batch after batch. */
+static int run_alone(const bert_evaluation *v, bert_loader *l, bert_metrics *metrics,
+                     bert_error *e) {
+    const int64_t n = bert_loader_batches(l);
     int rc = BERT_OK;
     for (int64_t i = 0; i <= n && !rc; i++) {
         bert_batch b;
+        outcome o;
         if (v->batch) rc = v->batch(v->batch_context, i, n, e);
-        if (i == n) break;
-        if (dealt && i % g->size != g->rank) continue;
-        if (!rc) rc = bert_loader_get(l, 0, i, &b, e);
-        if (!rc) rc = run_batch(v, &b, metrics, e);
+        if (i == n || rc) break;
+        rc = get_batch(v, l, i, &b, e);
+        if (!rc) rc = compute(v, &b, &o, e);
+        if (!rc) rc = score(v, &b, &o, metrics, e);
+    }
+    return rc;
+}
+
+/* Rank r computes batches r, r + size ..; a round's outcomes come to all, who score them in the order
+ * of batches: so every metric is the same bits as one process's. */
+typedef struct {
+    const bert_evaluation *v;
+    bert_loader *loader;
+    bert_metrics *metrics;
+    outcome *outcomes; /* [size] of this round */
+    float *logits;     /* of one of them: bert_grow */
+} division;
+
+static int take_outcome(const division *x, int rank, float *to, size_t bytes, bert_error *e) {
+    const bert_group *g = x->v->group;
+    const outcome *o = &x->outcomes[rank];
+    if (rank == g->rank && bytes) memcpy(to, o->logits, bytes);
+    return bert_group_broadcast(g, to, bytes, rank, e);
+}
+
+static int score_round(division *x, int64_t first, int64_t count, bert_error *e) {
+    int rc = BERT_OK;
+    for (int r = 0; r < count && !rc; r++) {
+        outcome o = x->outcomes[r];
+        const size_t size = (size_t)o.rows * (size_t)o.cols;
+        bert_batch b;
+        rc = bert_grow(&x->logits, size + 1, sizeof *x->logits, e);
+        rc = bert_group_agree(x->v->group, rc, e);
+        if (!rc) rc = take_outcome(x, r, x->logits, size * sizeof *x->logits, e);
+        if (!rc) rc = get_batch(x->v, x->loader, first + r, &b, e);
+        o.logits = x->logits;
+        if (!rc) rc = score(x->v, &b, &o, x->metrics, e);
+        rc = bert_group_agree(x->v->group, rc, e);
+    }
+    return rc;
+}
+
+static int run_divided(division *x, bert_error *e) {
+    const bert_evaluation *v = x->v;
+    const bert_group *g = v->group;
+    const int64_t n = bert_loader_batches(x->loader);
+    int rc = BERT_OK;
+    for (int64_t first = 0; first <= n && !rc; first += g->size) {
+        const int64_t count = n - first < g->size ? n - first : g->size;
+        bert_batch b;
+        if (v->batch) rc = v->batch(v->batch_context, first, n, e);
+        if (!rc && g->rank < count) rc = get_batch(v, x->loader, first + g->rank, &b, e);
+        if (!rc && g->rank < count) rc = compute(v, &b, &x->outcomes[g->rank], e);
+        rc = bert_group_agree(g, rc, e);
+        if (!rc) rc = bert_group_gather_equal(g, x->outcomes, sizeof *x->outcomes, e);
+        if (!rc) rc = score_round(x, first, count, e);
+    }
+    if (!rc && v->batch && n % g->size) rc = v->batch(v->batch_context, n, n, e);
+    return rc;
+}
+
+int bert_evaluation_run(const bert_evaluation *v, bert_metrics *metrics, bert_error *e) {
+    bert_loader_options o = {.batch_size = v->batch_size};
+    bert_loader *l = bert_loader_new(v->set, &o, e);
+    int rc = l ? BERT_OK : e->code;
+    bert_tape_set_mode(v->tape, false, false);
+    if (v->group && v->group->size > 1) {
+        division x = {.v = v, .loader = l, .metrics = metrics};
+        x.outcomes = calloc((size_t)v->group->size, sizeof *x.outcomes);
+        if (!rc && !x.outcomes)
+            rc = bert_fail_memory(e, (size_t)v->group->size * sizeof *x.outcomes);
+        rc = bert_group_agree(v->group, rc, e);
+        if (!rc) rc = run_divided(&x, e);
+        bert_grown_free(x.logits);
+        free(x.outcomes);
+    } else if (!rc) {
+        rc = run_alone(v, l, metrics, e);
     }
     bert_loader_free(l);
-    if (dealt) rc = bert_group_agree(g, rc, e);
-    if (!rc && dealt) rc = bert_metrics_sum(metrics, g, e);
     return rc ? rc : bert_metrics_compute(metrics, e);
 }
 

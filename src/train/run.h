@@ -8,6 +8,7 @@
 #include "train/group.h"
 #include "train/optimizer.h"
 #include "train/schedule.h"
+#include "train/slices.h"
 #include <jansson.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -71,6 +72,7 @@ struct bert_trainer {
     bert_mixed_batch batch; /* the latest */
     bert_tape *tape;
     bert_optimizer *optimizer;
+    bert_slices *slices; /* of the parameters, whose gradients they add up */
     float *best_weights; /* of every parameter in turn; kept where there is no output_dir */
     bert_schedule schedule;
     int64_t batches_per_epoch, steps_per_epoch, max_steps;

@@ -250,6 +250,9 @@ static int set_up(bert_trainer *t, const bert_trainer_task *tasks, bert_error *e
     bert_adamw_options adamw = {a->adam_beta1, a->adam_beta2, a->adam_epsilon, a->weight_decay};
     t->optimizer = bert_optimizer_new(bert_model_params(t->model), &adamw, (int)a->threads, e);
     if (!t->optimizer) return e->code;
+    t->slices = bert_slices_new(bert_model_params(t->model), t->group, (int)a->threads, e);
+    if (!t->slices) return e->code;
+    if (t->group->size > 1 && bert_optimizer_divide(t->optimizer, t->slices, e)) return e->code;
     t->log_history = json_array();
     return t->log_history ? BERT_OK : bert_fail_memory(e, 1);
 }
@@ -340,6 +343,7 @@ void bert_trainer_free(bert_trainer *t) {
     bert_mixture_free(t->mixture);
     bert_tape_free(t->tape);
     bert_optimizer_free(t->optimizer);
+    bert_slices_free(t->slices);
     bert_log_close(t, &(bert_error){0});
     json_decref(t->log_history);
     free(t->best_weights);

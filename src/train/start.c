@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "files/pretrained_kinds.h"
+#include "train/fingerprint.h"
 #include "train/trainer.h"
 #include <math.h>
 #include <stdlib.h>
@@ -134,8 +135,10 @@ static int take_directory(const bert_trainer *t, int *lock, bert_error *e) {
 int bert_trainer_start(bert_trainer *t, int *lock, bert_error *e) {
     const bert_training_args *a = &t->args;
     forget(t);
+    int rc = bert_fingerprint_check(t, e);
+    if (rc) return rc;
     if (!a->output_dir[0]) return bert_log_open(t, e);
-    int rc = bert_trainer_writes(t) ? take_directory(t, lock, e) : BERT_OK;
+    rc = bert_trainer_writes(t) ? take_directory(t, lock, e) : BERT_OK;
     rc = bert_group_agree(t->group, rc, e);
     if (!rc && *resumed(a)) {
         char *latest = bert_checkpoint_latest(a->output_dir);

@@ -4,6 +4,7 @@
 #include "train/evaluate.h"
 #include "train/trainer.h"
 #include <math.h>
+#include <stdlib.h>
 
 /* Into t->batch. */
 static int get_batch(bert_trainer *t, int64_t epoch, int64_t index, bert_error *e) {
@@ -66,7 +67,51 @@ static int run_batch(bert_trainer *t, const double *divisors, int64_t number, do
     return bert_tape_backward(t->tape, out, 1, e);
 }
 
-/* What a step adds up, of all its batches. */
+/* ---- A step: micro-batches j = 0 .. count - 1, which are rank j % size's in round j / size. What is
+ * added up over them is added in that order, wherever it was computed (slices.h). */
+
+typedef struct {
+    int64_t epoch, first, count, rounds;
+} plan;
+
+static plan plan_step(const bert_trainer *t) {
+    const int64_t most = t->step_batches, size = t->group->size;
+    plan p = {.epoch = t->run.global_step / t->steps_per_epoch,
+              .first = t->run.global_step % t->steps_per_epoch * most};
+    p.count = t->batches_per_epoch - p.first < most ? t->batches_per_epoch - p.first : most;
+    p.rounds = (p.count + size - 1) / size;
+    return p;
+}
+
+/* Numbers of each micro-batch, and of each process beside them: [size][rounds of a whole step][each],
+ * then [size][own]. Ranks write theirs; gathered, all are everywhere. */
+typedef struct {
+    double *at;
+    int64_t rounds, each, own;
+} board;
+
+static double *board_batch(const bert_trainer *t, const board *b, int64_t j) {
+    const int64_t size = t->group->size;
+    return b->at + (j % size) * (b->rounds * b->each + b->own) + j / size * b->each;
+}
+
+static double *board_rank(const board *b, int rank) {
+    return b->at + rank * (b->rounds * b->each + b->own) + b->rounds * b->each;
+}
+
+static int board_open(bert_trainer *t, board *b, int64_t rounds, int64_t each, int64_t own,
+                      bert_error *e) {
+    const size_t n = (size_t)(rounds * each + own), size = (size_t)t->group->size;
+    *b = (board){calloc(size * n + 1, sizeof *b->at), rounds, each, own};
+    return b->at ? BERT_OK : bert_fail_memory(e, size * n * sizeof *b->at);
+}
+
+static int board_gather(const bert_trainer *t, const board *b, bert_error *e) {
+    return bert_group_gather_equal(t->group, b->at,
+                                   (size_t)(b->rounds * b->each + b->own) * sizeof *b->at, e);
+}
+
+/* What a step adds up, of all its micro-batches. */
 typedef struct {
     double loss;
     int64_t tokens;
@@ -74,47 +119,89 @@ typedef struct {
     double losses[BERT_MIXTURE_SETS]; /* and that mean */
 } sums;
 
-static int accumulate(bert_trainer *t, sums *s, bert_error *e) {
-    const bert_group *g = t->group;
-    int64_t most = t->step_batches;
-    int64_t epoch = t->run.global_step / t->steps_per_epoch;
-    int64_t first = t->run.global_step % t->steps_per_epoch * most;
-    int64_t n = t->batches_per_epoch - first < most ? t->batches_per_epoch - first : most;
-    double divisors[BERT_MIXTURE_SETS];
-    int rc = BERT_OK;
-    for (int64_t i = g->rank; i < n && !rc; i += g->size) {
-        rc = get_batch(t, epoch, first + i, e);
+/* The items of every task in all micro-batches. Afterwards t->batch is this process's last one. */
+static int count_items(bert_trainer *t, const plan *p, sums *s, bert_error *e) {
+    board b;
+    int rc = board_open(t, &b, p->rounds, t->task_count, 0, e);
+    for (int64_t j = t->group->rank; j < p->count && !rc; j += t->group->size) {
+        rc = get_batch(t, p->epoch, p->first + j, e);
         for (int32_t k = 0; k < t->batch.count && !rc; k++) {
             const bert_mixture_part *part = &t->batch.part[k];
-            s->items[part->set] += bert_head_items(t->tasks[part->set].model, &part->batch);
+            board_batch(t, &b, j)[part->set] =
+                bert_head_items(t->tasks[part->set].model, &part->batch);
         }
     }
-    rc = bert_group_agree(g, rc, e);
-    if (!rc) rc = bert_group_sum_f64(g, s->items, (size_t)t->task_count, e);
-    for (int32_t k = 0; k < t->task_count; k++) /* in which nothing counts changes nothing */
-        divisors[k] = s->items[k] == 0 ? 1 : s->items[k];
-    for (int64_t i = g->rank; i < n && !rc; i += g->size) {
-        double part = 0;
-        if (n > g->size) rc = get_batch(t, epoch, first + i, e);
-        for (int32_t k = 0; k < t->batch.count; k++) t->batch.part[k].batch.batches = (int32_t)n;
-        if (!rc) rc = run_batch(t, divisors, t->run.global_step * most + i, &part, s->losses, e);
-        s->loss += part;
-        if (!rc) s->tokens += t->batch.inputs.start[t->batch.inputs.n];
-        if (!rc && i + g->size < n) bert_trainer_emit(t, BERT_ON_SUBSTEP_END);
-    }
-    rc = bert_group_agree(g, rc, e);
-    return rc ? rc : bert_group_sum_gradients(g, bert_model_params(t->model), e);
+    rc = bert_group_agree(t->group, rc, e);
+    if (!rc) rc = board_gather(t, &b, e);
+    for (int64_t j = 0; j < p->count && !rc; j++)
+        for (int32_t k = 0; k < t->task_count; k++) s->items[k] += board_batch(t, &b, j)[k];
+    free(b.at);
+    return rc;
 }
 
-/* What all processes have to know of each other's part. */
-static int share(bert_trainer *t, sums *s, bert_error *e) {
-    double all[] = {s->loss, (double)s->tokens, t->stop != 0};
-    if (t->group->size < 2) return BERT_OK;
-    int rc = bert_group_sum_f64(t->group, all, 3, e);
-    if (!rc && t->named) rc = bert_group_sum_f64(t->group, s->losses, (size_t)t->task_count, e);
-    s->loss = all[0];
-    s->tokens = (int64_t)all[1];
-    t->all_stop = all[2] > 0;
+/* This process's micro-batch of a round: what it has is written at `out`: loss, tokens, losses of
+ * tasks. */
+static int run_round(bert_trainer *t, const plan *p, int64_t round, const double *divisors,
+                     double *out, bert_error *e) {
+    const int64_t j = round * t->group->size + t->group->rank;
+    int rc = p->rounds > 1 ? get_batch(t, p->epoch, p->first + j, e) : BERT_OK;
+    if (rc) return rc;
+    for (int32_t k = 0; k < t->batch.count; k++) t->batch.part[k].batch.batches = (int32_t)p->count;
+    rc = run_batch(t, divisors, t->run.global_step * t->step_batches + j, &out[0], &out[2], e);
+    out[1] = (double)t->batch.inputs.start[t->batch.inputs.n];
+    return rc;
+}
+
+/* A process that has failed goes on with the others, who learn of it at the end of the step. */
+static int run_rounds(bert_trainer *t, const plan *p, const double *divisors, const board *b,
+                      bert_error *e) {
+    const bert_group *g = t->group;
+    int rc = BERT_OK;
+    for (int64_t round = 0; round < p->rounds && (!rc || g->size > 1); round++) {
+        const int64_t first = round * g->size, left = p->count - first;
+        const int senders = (int)(left < g->size ? left : g->size);
+        if (g->rank < senders && !rc)
+            rc = run_round(t, p, round, divisors, board_batch(t, b, first + g->rank), e);
+        bert_error own = {0};
+        int added =
+            rc && g->size < 2 ? rc : bert_slices_add(t->slices, round, p->rounds, senders, &own);
+        if (!rc && added) rc = bert_fail(e, added, "%s", own.message);
+        if (!rc && round + 1 < p->rounds) bert_trainer_emit(t, BERT_ON_SUBSTEP_END);
+    }
+    return rc;
+}
+
+/* All of it: what was added up over the micro-batches, and whether anybody wants to stop. */
+static int accumulate(bert_trainer *t, sums *s, bert_error *e) {
+    const plan p = plan_step(t);
+    const int32_t params = t->slices->params;
+    double divisors[BERT_MIXTURE_SETS];
+    board b;
+    int rc = count_items(t, &p, s, e);
+    if (rc) return rc;
+    for (int32_t k = 0; k < t->task_count; k++) /* in which nothing counts changes nothing */
+        divisors[k] = s->items[k] == 0 ? 1 : s->items[k];
+    rc = bert_group_agree(t->group, board_open(t, &b, p.rounds, 2 + t->task_count, 1 + params, e),
+                          e);
+    if (rc) return rc;
+    rc = bert_group_agree(t->group, run_rounds(t, &p, divisors, &b, e), e);
+    double *own = board_rank(&b, t->group->rank);
+    own[0] = t->stop != 0;
+    for (int32_t i = 0; i < params; i++) own[1 + i] = t->slices->flowed[i];
+    if (!rc) rc = board_gather(t, &b, e);
+    for (int64_t j = 0; j < p.count && !rc; j++) {
+        const double *x = board_batch(t, &b, j);
+        s->loss += x[0];
+        s->tokens += (int64_t)x[1];
+        for (int32_t k = 0; k < t->task_count; k++) s->losses[k] += x[2 + k];
+    }
+    for (int r = 0; r < t->group->size && !rc; r++) {
+        const double *x = board_rank(&b, r);
+        t->all_stop |= x[0] > 0;
+        for (int32_t i = 0; i < params; i++) t->slices->flowed[i] |= x[1 + i] > 0;
+    }
+    if (!rc) bert_slices_end(t->slices);
+    free(b.at);
     return rc;
 }
 
@@ -138,7 +225,6 @@ int bert_trainer_step(bert_trainer *t, bert_error *e) {
     sums s = {0};
     bert_tape_set_mode(t->tape, true, true);
     int rc = accumulate(t, &s, e);
-    if (!rc) rc = share(t, &s, e);
     if (!rc) bert_trainer_emit(t, BERT_ON_PRE_OPTIMIZER_STEP);
     if (!rc) {
         rc = bert_optimizer_step(t->optimizer, lr, t->args.max_grad_norm, &norm, e);

@@ -78,5 +78,6 @@ int moves_gather(const bert_group *g, void *data, const size_t *first, bert_erro
 int moves_barrier(const bert_group *g, bert_error *e);
 int stretches_reduce(const bert_group *g, const bert_stretch *stretches, int count, int senders,
                      bert_stretch_fn *add, void *context, bert_error *e);
-int stretches_share(const bert_group *g, const bert_stretch *stretches, int count, bert_error *e);
+int stretches_share(const bert_group *g, const bert_stretch *stretches, int count, int to,
+                    bert_error *e);
 #endif

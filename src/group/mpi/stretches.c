@@ -22,6 +22,7 @@ typedef struct {
     operation o;
     bert_stretch *stretches;
     int count, senders;
+    int to; /* share: -1: all */
     bert_stretch_fn *add;
     void *context;
     MPI_Request *sends;
@@ -160,8 +161,8 @@ static int begin_share(engine *n, operation *o) {
     int rc = 0;
     for (int d = 1; d < n->size && !rc; d++) {
         const int to = (n->rank + d) % n->size, from = (n->rank - d + n->size) % n->size;
-        rc = post(n, s, from, SHARED, from, false);
-        if (!rc) rc = post(n, s, n->rank, SHARED, to, true);
+        if (s->to < 0 || s->to == n->rank) rc = post(n, s, from, SHARED, from, false);
+        if (!rc && (s->to < 0 || s->to == to)) rc = post(n, s, n->rank, SHARED, to, true);
     }
     return rc;
 }
@@ -203,12 +204,14 @@ int stretches_reduce(const bert_group *g, const bert_stretch *stretches, int cou
     return start(g, &s, stretches, e);
 }
 
-int stretches_share(const bert_group *g, const bert_stretch *stretches, int count, bert_error *e) {
+int stretches_share(const bert_group *g, const bert_stretch *stretches, int count, int to,
+                    bert_error *e) {
     const spread s = {.o = {.name = "share",
                             .begin = begin_share,
                             .test = test_share,
                             .end = end,
                             .detached = true},
-                      .count = count};
+                      .count = count,
+                      .to = to};
     return start(g, &s, stretches, e);
 }

@@ -1,0 +1,49 @@
+/* A step's gradient: the chain over its micro-batches in their order, ((m0 + m1) + m2) + .., each a
+ * fresh sum of its own, whichever process of a group has computed it. So it is the same bits for any
+ * number of processes with the same number of micro-batches, one included.
+ *
+ * In a group each process owns slices of the parameters: there alone lie the sum, the moments and
+ * what the update needs (ZeRO-2: Rajbhandari et al. 2020, arXiv:1910.02054). */
+#ifndef BERT_TRAIN_SLICES_H
+#define BERT_TRAIN_SLICES_H
+#include "tape/params.h"
+#include <bert_group.h>
+
+/* Elements first .. first + n - 1 of a parameter; first is a multiple of BERT_NORM_PIECE. */
+typedef struct {
+    int param; /* its number */
+    size_t first, n;
+    int owner;  /* the rank */
+    float *sum; /* [n], of the device; NULL: not owned, or the gradient itself is the sum */
+} bert_param_slice;
+
+typedef struct {
+    const bert_group *group;
+    bert_params *ps;
+    bert_worker worker;      /* that adds: of one thread in a group */
+    bert_error worker_error; /* what it says */
+    bert_param_slice *at;    /* in the order of parameters, and within one */
+    bert_stretch *stretches; /* [count], of gradients */
+    int count;
+    bool *flowed; /* [params]: in any micro-batch of this process, so far */
+    int params;
+    bool ready;    /* there is room for sums */
+    bool is_first; /* the parts that come are of the step's first round */
+    bert_arena sums;
+    /* Of a device that is not the host's: what goes and comes, and where the latter belongs. */
+    float *staged, **places;
+} bert_slices;
+
+/* Of the parameters as they are now; frozen ones have no part. To be freed unless NULL. */
+bert_slices *bert_slices_new(bert_params *ps, const bert_group *g, int threads, bert_error *e);
+void bert_slices_free(bert_slices *s);
+/* The gradients of a round, which ranks 0 .. senders - 1 have, are added up; in a group they are zero
+ * afterwards. Alone, after the last round the sum is where gradients are. rounds: of the step; round:
+ * 0 and on. All processes call it for each. */
+int bert_slices_add(bert_slices *s, int64_t round, int64_t rounds, int senders, bert_error *e);
+/* The first `count` of s->stretches, values of the device that the caller has put there, go from their
+ * owners to everybody. */
+int bert_slices_share(const bert_slices *s, int count, bert_error *e);
+/* All has been added up, and s->flowed says where anything has flowed in any process. */
+void bert_slices_end(const bert_slices *s);
+#endif

@@ -1,0 +1,120 @@
+/* bert train under mpirun: the files are those of one process, to the bit. */
+#include "mpi_world.h"
+#include "tool.h"
+
+/* A model whose matrices are cut among processes: of 128 columns, with random weights. */
+static void write_model(void) {
+    bert_error e = {0};
+    char path[4200];
+    snprintf(path, sizeof path, "%s/wide", home);
+    assert_int_equal(bert_make_directory(path, &e), 0);
+    snprintf(path, sizeof path, "cp '%s'/m/vocab.txt '%s/wide'", home, home);
+    assert_int_equal(system(path), 0);
+    write_file("wide/config.json",
+               "{\"model_type\": \"bert\", \"hidden_size\": 128, \"num_hidden_layers\": 2, "
+               "\"num_attention_heads\": 4, \"intermediate_size\": 512, \"vocab_size\": 40, "
+               "\"max_position_embeddings\": 32, \"type_vocab_size\": 2}");
+}
+
+/* The exit code of "bert train .." of so many processes, whose global batch is the same. */
+__attribute__((format(printf, 3, 4))) static int train(int processes, const char *dir,
+                                                       const char *format, ...) {
+    char more[1000], command[8000];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(more, sizeof more, format, args);
+    va_end(args);
+    snprintf(command, sizeof command,
+             "cd '%s' && { %s '%s' train wide --from-scratch --train-file train.csv "
+             "--validation-file validation.csv -o %s --per-device-train-batch-size 2 "
+             "--gradient-accumulation-steps %d --max-steps 10 --eval-steps 5 --save-steps 5 "
+             "--eval-strategy steps --save-strategy steps --logging-steps 1 --threads 1 --json %s; "
+             "} >out 2>err </dev/null",
+             home, processes > 1 ? mpirun(BERT_TOOL, processes) : "", BERT_TOOL, dir, 6 / processes,
+             more);
+    const int status = system(command);
+    slurp("out", out, sizeof out);
+    slurp("err", err, sizeof err);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static void same_file(const char *name, const char *a, const char *b) {
+    char command[9000];
+    snprintf(command, sizeof command, "cmp '%s/%s/%s' '%s/%s/%s'", home, a, name, home, b, name);
+    if (system(command)) fail_msg("%s of %s and %s differ", name, a, b);
+}
+
+/* Every logged number but times. */
+static void same_numbers(const char *a, const char *b) {
+    static char x[1 << 16], y[1 << 16];
+    char *texts[] = {x, y};
+    const char *dirs[] = {a, b};
+    for (int i = 0; i < 2; i++) {
+        char command[9000];
+        snprintf(command, sizeof command,
+                 "cd '%s' && sed -E 's/\"[a-z_]*(runtime|per_second)\": ?[-+0-9.e]+,? ?//g' "
+                 "%s/log.jsonl >numbers",
+                 home, dirs[i]);
+        assert_int_equal(system(command), 0);
+        slurp("numbers", texts[i], sizeof x);
+    }
+    assert_true(strlen(x) > 500);
+    assert_string_equal(x, y);
+}
+
+static void same_run(const char *a, const char *b) {
+    same_file("model.safetensors", a, b);
+    same_file("checkpoint-5/optimizer.safetensors", a, b);
+    same_file("checkpoint-10/optimizer.safetensors", a, b);
+    same_file("checkpoint-10/model.safetensors", a, b);
+    same_numbers(a, b);
+}
+
+static void processes_write_what_one_writes(void **state) {
+    (void)state;
+    mpirun(BERT_TOOL, 2); /* or a skip */
+    write_model();
+    expect(0, train(1, "one", "--precision medium"));
+    for (int n = 2; n <= 3; n++) {
+        char dir[16];
+        snprintf(dir, sizeof dir, "of-%d", n);
+        expect(0, train(n, dir, "--precision medium"));
+        assert_int_equal(lines(), 1); /* the first process prints */
+        same_run("one", dir);
+    }
+}
+
+/* Interrupted after step 5, and gone on with by another number of processes. */
+static void another_number_goes_on(void **state) {
+    (void)state;
+    mpirun(BERT_TOOL, 2);
+    write_model();
+    expect(0, train(1, "whole", "--label-smoothing-factor 0.1"));
+    expect(0, train(2, "parts", "--label-smoothing-factor 0.1"));
+    char command[9000];
+    snprintf(command, sizeof command,
+             "cd '%s/parts' && rm -r checkpoint-10 model.safetensors log.jsonl", home);
+    assert_int_equal(system(command), 0);
+    expect(0, train(3, "parts", "--label-smoothing-factor 0.1 --resume-from-checkpoint last"));
+    same_run("whole", "parts");
+}
+
+static void what_fails_in_all_is_said_once(void **state) {
+    (void)state;
+    mpirun(BERT_TOOL, 2);
+    write_model();
+    expect(1, train(2, "none", "--label-column nowhere"));
+    const char *said = strstr(err, "bert train: ");
+    assert_non_null(said);
+    assert_null(strstr(said + 1, "bert train: "));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(processes_write_what_one_writes),
+        cmocka_unit_test(another_number_goes_on),
+        cmocka_unit_test(what_fails_in_all_is_said_once),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
