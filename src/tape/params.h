@@ -32,6 +32,7 @@ struct bert_param {
     int32_t shape[4];
     bert_params *owner;
     bert_memo memo; /* what the device remembers of it */
+    int uses;       /* by nodes that backward has yet to pass, of a tape that has `passed` */
 };
 
 /* Where values come from. find: 1 and *value ([rows, cols] float32 that lives as long as the

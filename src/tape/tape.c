@@ -218,6 +218,17 @@ static void name_params(bert_node *n, const bert_sources *from) {
     }
 }
 
+static void count_uses(const bert_tape *t, const bert_node *n) {
+    for (int i = 0; i < BERT_OP_PARAMS && t->passed; i++)
+        if (n->params[i]) ((bert_param *)(uintptr_t)n->params[i])->uses++;
+}
+
+static void pass_params(const bert_tape *t, const bert_node *n) {
+    for (int i = 0; i < BERT_OP_PARAMS && t->passed; i++)
+        if (n->params[i] && --((bert_param *)(uintptr_t)n->params[i])->uses == 0)
+            t->passed(t->passed_context, n->params[i]);
+}
+
 bert_tensor *bert_tape_result(bert_tape *t, const bert_op *op, int32_t rows, int32_t cols,
                               bert_sources from) {
     if (!same_devices(t, op, &from)) return NULL;
@@ -232,6 +243,7 @@ bert_tensor *bert_tape_result(bert_tape *t, const bert_op *op, int32_t rows, int
     if (!n) return NULL;
     *n = (bert_node){.op = op, .previous = t->last, .out = y, .in = {from.a, from.b}};
     name_params(n, &from);
+    count_uses(t, n);
     t->last = n;
     y->node = n;
     y->needs_grad = true;
@@ -359,11 +371,11 @@ int bert_op_backward(bert_tape *t, bert_node *n) {
 
 int bert_tape_propagate(bert_tape *t, bert_tensor *y) {
     for (bert_node *n = y->node; n; n = n->previous) {
-        if (!n->out->grad) continue;
-        int rc = n->op->backward(t, n);
+        int rc = n->out->grad ? n->op->backward(t, n) : BERT_OK;
         if (rc) return rc;
-        bert_worker_give(&t->worker, n->out->grad);
+        if (n->out->grad) bert_worker_give(&t->worker, n->out->grad);
         n->out->grad = NULL;
+        pass_params(t, n);
     }
     return BERT_OK;
 }

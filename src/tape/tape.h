@@ -68,6 +68,10 @@ struct bert_tape {
     bool inside;         /* a segment: bert_checkpoint */
     bool constants_only; /* gradients of parameters are not wanted, trainable or not */
     bert_error error;
+    /* Unless NULL: backward has passed the last node of a parameter, whose gradient is whole. Not of
+     * segments that are computed again (gradient checkpointing), whose nodes are made anew. */
+    void (*passed)(void *context, const bert_param *p);
+    void *passed_context;
 };
 
 static inline size_t bert_tensor_size(const bert_tensor *x) {

@@ -3,7 +3,7 @@
 #include "base/grow.h"
 #include "base/number.h"
 #include "data/dataset.h"
-#include "tape/params.h"
+#include "tape/tape.h"
 #include "train/evaluate.h"
 #include "train/trainer.h"
 #include <math.h>
@@ -253,6 +253,10 @@ static int set_up(bert_trainer *t, const bert_trainer_task *tasks, bert_error *e
     t->slices = bert_slices_new(bert_model_params(t->model), t->group, (int)a->threads, e);
     if (!t->slices) return e->code;
     if (t->group->size > 1 && bert_optimizer_divide(t->optimizer, t->slices, e)) return e->code;
+    if (t->group->size > 1 && !a->gradient_checkpointing) { /* which records nodes in backward */
+        t->tape->passed = bert_slices_passed;
+        t->tape->passed_context = t->slices;
+    }
     t->log_history = json_array();
     return t->log_history ? BERT_OK : bert_fail_memory(e, 1);
 }

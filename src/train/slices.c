@@ -49,9 +49,8 @@ static int cut(bert_slices *s, bert_error *e) {
     }
     layer_sizes *layers = calloc((size_t)top + 2, sizeof *layers);
     s->at = calloc(most + 1, sizeof *s->at);
-    s->stretches = calloc(most + 1, sizeof *s->stretches);
     s->flowed = calloc((size_t)s->params + 1, sizeof *s->flowed);
-    if (!layers || !s->at || !s->stretches || !s->flowed) {
+    if (!layers || !s->at || !s->flowed) {
         free(layers);
         return bert_fail_memory(e, most * sizeof *s->at);
     }
@@ -62,6 +61,55 @@ static int cut(bert_slices *s, bert_error *e) {
         if (bert_param_trainable(s->ps->items[i]))
             cut_param(s, i, &layers[s->ps->items[i]->layer + 1]);
     free(layers);
+    return BERT_OK;
+}
+
+/* The slices of each layer one behind the other, from the top layer down. */
+static int sort(bert_slices *s, bert_error *e) {
+    int top = 0, n = 0;
+    for (int i = 0; i < s->params; i++)
+        if (s->ps->items[i]->layer > top) top = s->ps->items[i]->layer;
+    s->buckets = calloc((size_t)top + 2, sizeof *s->buckets);
+    s->order = calloc((size_t)s->count + 1, sizeof *s->order);
+    s->stretches = calloc((size_t)s->count + 1, sizeof *s->stretches);
+    s->whole = calloc((size_t)s->params + 1, sizeof *s->whole);
+    if (!s->buckets || !s->order || !s->stretches || !s->whole)
+        return bert_fail_memory(e, (size_t)s->count * sizeof *s->stretches);
+    for (int layer = top; layer >= -1; layer--) {
+        bert_bucket *b = &s->buckets[s->buckets_count];
+        *b = (bert_bucket){.all = s, .first = n};
+        for (int i = 0; i < s->count; i++)
+            if (s->ps->items[s->at[i].param]->layer == layer) s->order[n++] = i;
+        b->count = n - b->first;
+        if (b->count) s->buckets_count++;
+    }
+    return BERT_OK;
+}
+
+static bool is_own(const bert_slices *s, const bert_param_slice *x) {
+    return x->owner == s->group->rank;
+}
+
+/* Room for the sums that this process owns, at the first step that needs them. */
+static int reserve(bert_slices *s, bert_error *e) {
+    size_t all = 0;
+    if (s->ready) return BERT_OK;
+    for (int i = 0; i < s->count; i++) {
+        bert_param_slice *x = &s->at[i];
+        all += x->n;
+        if (!is_own(s, x) || x->sum) continue;
+        x->sum = bert_arena_alloc(&s->sums, x->n * sizeof *x->sum);
+        if (!x->sum) return bert_fail_memory(e, x->n * sizeof *x->sum);
+    }
+    if (s->group->size > 1 && !s->ps->device->host && !s->staged) {
+        s->staged = malloc(all * sizeof *s->staged);
+        s->places = malloc((size_t)s->count * sizeof *s->places);
+        s->offsets = calloc((size_t)s->count + 1, sizeof *s->offsets);
+        if (!s->staged || !s->places || !s->offsets)
+            return bert_fail_memory(e, all * sizeof *s->staged);
+        for (int i = 0; i < s->count; i++) s->offsets[i + 1] = s->offsets[i] + s->at[s->order[i]].n;
+    }
+    s->ready = true;
     return BERT_OK;
 }
 
@@ -82,7 +130,7 @@ bert_slices *bert_slices_new(bert_params *ps, const bert_group *g, int threads, 
         return NULL;
     }
     s->worker.error = &s->worker_error;
-    if (!cut(s, e)) return s;
+    if (!cut(s, e) && !sort(s, e) && (g->size < 2 || !reserve(s, e))) return s;
     bert_slices_free(s);
     return NULL;
 }
@@ -92,41 +140,23 @@ void bert_slices_free(bert_slices *s) {
     bert_worker_close(&s->worker);
     bert_arena_free(&s->sums);
     free(s->at);
+    free(s->buckets);
     free(s->stretches);
+    free(s->order);
+    free(s->whole);
     free(s->flowed);
     free(s->staged);
+    free(s->offsets);
     free(s->places);
     free(s);
 }
 
 /* ---- Sums */
 
-static bool is_own(const bert_slices *s, const bert_param_slice *x) {
-    return x->owner == s->group->rank;
-}
-
-/* Room for the sums that this process owns, at the first step that needs them. */
-static int reserve(bert_slices *s, bert_error *e) {
-    size_t all = 0;
-    if (s->ready) return BERT_OK;
-    for (int i = 0; i < s->count; i++) {
-        bert_param_slice *x = &s->at[i];
-        all += x->n;
-        if (!is_own(s, x) || x->sum) continue;
-        x->sum = bert_arena_alloc(&s->sums, x->n * sizeof *x->sum);
-        if (!x->sum) return bert_fail_memory(e, x->n * sizeof *x->sum);
-    }
-    if (s->group->size > 1 && !s->ps->device->host && !s->staged) {
-        s->staged = malloc(all * sizeof *s->staged);
-        s->places = malloc((size_t)s->count * sizeof *s->places);
-        if (!s->staged || !s->places) return bert_fail_memory(e, all * sizeof *s->staged);
-    }
-    s->ready = true;
-    return BERT_OK;
-}
-
+/* Of those that have not gone yet, which makes it seem so. */
 static void note_flowed(bert_slices *s) {
-    for (int i = 0; i < s->params; i++) s->flowed[i] |= s->ps->items[i]->flowed;
+    for (int i = 0; i < s->params; i++)
+        if (!s->whole[i]) s->flowed[i] |= s->ps->items[i]->flowed;
 }
 
 /* One process: the last sum goes to where the gradients are, a + b being b + a. */
@@ -153,9 +183,10 @@ static int add_alone(bert_slices *s, bool is_first, bool is_last, bert_error *e)
 /* A part that has come, or its owner's own: where the host can read it. */
 static void add_part(void *context, int stretch, int rank, size_t first, const float *part,
                      size_t n) {
-    bert_slices *s = context;
+    const bert_bucket *b = context;
+    bert_slices *s = b->all;
     const bert_device *d = s->ps->device;
-    float *sum = s->at[stretch].sum + first;
+    float *sum = s->at[s->order[b->first + stretch]].sum + first;
     if (s->is_first && !rank) {
         d->write(sum, part, n * sizeof *sum);
         return;
@@ -167,49 +198,105 @@ static void add_part(void *context, int stretch, int rank, size_t first, const f
     if (!d->host) bert_worker_give(&s->worker, own);
 }
 
-/* The stretches of every slice: of gradients, where the host can read them. */
-static int list_gradients(bert_slices *s, bool sends, bert_error *e) {
+/* Gradients of a bucket, where the host can read them: zero where nothing has flowed. */
+static int list_gradients(bert_slices *s, const bert_bucket *b, bert_error *e) {
     const bert_device *d = s->ps->device;
-    size_t at = 0;
-    for (int i = 0; i < s->count; i++) {
-        const bert_param_slice *x = &s->at[i];
-        float *grad = NULL;
-        if (sends) { /* zero where nothing has flowed */
-            grad = bert_param_grad_mut(s->ps->items[x->param], e);
-            if (!grad) return e->code;
-            grad += x->first;
-        }
+    const bool sends = s->group->rank < s->senders;
+    for (int i = b->first; i < b->first + b->count; i++) {
+        const bert_param_slice *x = &s->at[s->order[i]];
+        float *grad = sends ? bert_param_grad_mut(s->ps->items[x->param], e) : NULL;
+        if (sends && !grad) return e->code;
+        if (sends) grad += x->first;
         if (sends && !d->host) {
-            d->read(s->staged + at, grad, x->n * sizeof *grad);
-            grad = s->staged + at;
-            at += x->n;
+            d->read(s->staged + s->offsets[i], grad, x->n * sizeof *grad);
+            grad = s->staged + s->offsets[i];
         }
         s->stretches[i] = (bert_stretch){x->owner, x->n, grad};
     }
     return BERT_OK;
 }
 
-static int add_together(bert_slices *s, int64_t round, int senders, bert_error *e) {
-    const bool sends = s->group->rank < senders;
-    int rc = list_gradients(s, sends, e);
+/* The next bucket goes. */
+static int post(bert_slices *s, bert_error *e) {
+    bert_bucket *b = &s->buckets[s->next++];
+    int rc = list_gradients(s, b, e);
+    if (rc) return rc;
+    return bert_group_reduce(s->group, s->stretches + b->first, b->count, s->senders, add_part, b,
+                             e);
+}
+
+/* Those from the first one on that are whole. */
+static void post_whole(bert_slices *s) {
+    while (s->next < s->buckets_count && !s->buckets[s->next].left && !s->posted.code)
+        post(s, &s->posted);
+}
+
+static int bucket_of(const bert_slices *s, int param) {
+    int k = 0;
+    const int layer = s->ps->items[param]->layer;
+    while (s->ps->items[s->at[s->order[s->buckets[k].first]].param]->layer != layer) k++;
+    return k;
+}
+
+void bert_slices_begin(bert_slices *s, int64_t round, int senders) {
+    if (round == 0) memset(s->flowed, 0, (size_t)s->params * sizeof *s->flowed);
+    if (s->group->size < 2) return;
     s->is_first = round == 0;
-    if (!rc) rc = bert_group_reduce(s->group, s->stretches, s->count, senders, add_part, s, e);
-    if (!rc) rc = bert_group_wait(s->group, e);
+    s->senders = senders;
+    s->next = 0;
+    for (int i = 0; i < s->params; i++) {
+        s->whole[i] = false;
+        s->ps->items[i]->uses = 0;
+    }
+    for (int k = 0; k < s->buckets_count; k++) s->buckets[k].left = 0;
+    for (int i = 0; i < s->params; i++)
+        if (bert_param_trainable(s->ps->items[i])) s->buckets[bucket_of(s, i)].left++;
+}
+
+static void mark_whole(bert_slices *s, int param) {
+    if (s->whole[param] || !bert_param_trainable(s->ps->items[param])) return;
+    s->whole[param] = true;
+    s->flowed[param] |= s->ps->items[param]->flowed;
+    s->buckets[bucket_of(s, param)].left--;
+}
+
+void bert_slices_recorded(bert_slices *s) {
+    if (s->group->size < 2) return;
+    for (int i = 0; i < s->params; i++)
+        if (!s->ps->items[i]->uses) mark_whole(s, i);
+    post_whole(s);
+}
+
+void bert_slices_passed(void *slices, const bert_param *p) {
+    bert_slices *s = slices;
+    for (int i = 0; i < s->params; i++)
+        if (s->ps->items[i] == p) mark_whole(s, i);
+    post_whole(s);
+}
+
+static int add_together(bert_slices *s, bert_error *e) {
+    bert_error ignored = {0};
+    int rc = s->posted.code ? bert_fail(e, s->posted.code, "%s", s->posted.message) : BERT_OK;
+    while (s->next < s->buckets_count) { /* the others wait for it */
+        bert_error own = {0};
+        if (post(s, &own) && !rc) rc = bert_fail(e, own.code, "%s", own.message);
+    }
+    const int waited = bert_group_wait(s->group, rc ? &ignored : e);
+    if (!rc) rc = waited;
     if (!rc && s->worker_error.code)
         rc = bert_fail(e, s->worker_error.code, "%s", s->worker_error.message);
     bert_error_clear(&s->worker_error);
+    bert_error_clear(&s->posted);
     bert_params_zero_grad(s->ps);
     return rc;
 }
 
-int bert_slices_add(bert_slices *s, int64_t round, int64_t rounds, int senders, bert_error *e) {
-    if (round == 0) memset(s->flowed, 0, (size_t)s->params * sizeof *s->flowed);
+int bert_slices_add(bert_slices *s, int64_t round, int64_t rounds, bert_error *e) {
     note_flowed(s);
-    if (s->group->size < 2 && rounds < 2) return BERT_OK; /* the gradient is the sum */
+    if (s->group->size > 1) return add_together(s, e);
+    if (rounds < 2) return BERT_OK; /* the gradient is the sum */
     int rc = reserve(s, e);
-    if (rc) return rc;
-    return s->group->size > 1 ? add_together(s, round, senders, e)
-                              : add_alone(s, round == 0, round + 1 == rounds, e);
+    return rc ? rc : add_alone(s, round == 0, round + 1 == rounds, e);
 }
 
 int bert_slices_share(const bert_slices *s, int count, bert_error *e) {

@@ -17,30 +17,51 @@ typedef struct {
     float *sum; /* [n], of the device; NULL: not owned, or the gradient itself is the sum */
 } bert_param_slice;
 
+/* The slices of a layer, which go together. */
 typedef struct {
+    struct bert_slices *all;
+    int first, count; /* of stretches */
+    int left;         /* parameters whose gradient is not whole yet */
+} bert_bucket;
+
+typedef struct bert_slices {
     const bert_group *group;
     bert_params *ps;
     bert_worker worker;      /* that adds: of one thread in a group */
     bert_error worker_error; /* what it says */
     bert_param_slice *at;    /* in the order of parameters, and within one */
-    bert_stretch *stretches; /* [count], of gradients */
     int count;
-    bool *flowed; /* [params]: in any micro-batch of this process, so far */
+    /* In a group gradients go by layers, the top one first, as backward comes to them. */
+    bert_bucket *buckets;
+    bert_stretch *stretches; /* [count], of gradients, bucket by bucket; of any when none are on */
+    int *order;              /* [count]: the slice of each of them */
+    int buckets_count, next; /* next: the first that has not gone in this round */
+    int senders;             /* of this round */
+    bool *whole;             /* [params] in this round */
+    bert_error posted;       /* what went wrong when some went in the middle of backward */
+    bool *flowed;            /* [params]: in any micro-batch of this process, so far */
     int params;
     bool ready;    /* there is room for sums */
     bool is_first; /* the parts that come are of the step's first round */
     bert_arena sums;
     /* Of a device that is not the host's: what goes and comes, and where the latter belongs. */
     float *staged, **places;
+    size_t *offsets; /* [count + 1] of stretches in staged */
 } bert_slices;
 
 /* Of the parameters as they are now; frozen ones have no part. To be freed unless NULL. */
 bert_slices *bert_slices_new(bert_params *ps, const bert_group *g, int threads, bert_error *e);
 void bert_slices_free(bert_slices *s);
-/* The gradients of a round, which ranks 0 .. senders - 1 have, are added up; in a group they are zero
- * afterwards. Alone, after the last round the sum is where gradients are. rounds: of the step; round:
- * 0 and on. All processes call it for each. */
-int bert_slices_add(bert_slices *s, int64_t round, int64_t rounds, int senders, bert_error *e);
+/* A round begins, of the gradients that ranks 0 .. senders - 1 will have. In a group they go while
+ * backward computes others: once forward has been recorded on a tape that counts uses, what has none
+ * is whole, and then what backward has passed. */
+void bert_slices_begin(bert_slices *s, int64_t round, int senders);
+void bert_slices_recorded(bert_slices *s);
+void bert_slices_passed(void *slices, const bert_param *p);
+/* The round ends: its gradients are added up; in a group they are zero afterwards. Alone, after the last
+ * round the sum is where gradients are. rounds: of the step; round: 0 and on. All processes begin and
+ * end each, whatever happened in between. */
+int bert_slices_add(bert_slices *s, int64_t round, int64_t rounds, bert_error *e);
 /* The first `count` of s->stretches, values of the device that the caller has put there, go from their
  * owners to everybody. */
 int bert_slices_share(const bert_slices *s, int count, bert_error *e);

@@ -1,6 +1,7 @@
 /* One optimizer step: the batches of an accumulation, then clipping and AdamW. */
 #include "base/clock.h"
 #include "base/error.h"
+#include "tape/tape.h"
 #include "train/evaluate.h"
 #include "train/trainer.h"
 #include <math.h>
@@ -64,6 +65,7 @@ static int run_batch(bert_trainer *t, const double *divisors, int64_t number, do
                          "step %lld: the loss is %g: a lower learning rate, a longer warm-up or "
                          "clipping may help",
                          (long long)t->run.global_step + 1, *loss);
+    if (t->tape->passed) bert_slices_recorded(t->slices);
     return bert_tape_backward(t->tape, out, 1, e);
 }
 
@@ -160,11 +162,11 @@ static int run_rounds(bert_trainer *t, const plan *p, const double *divisors, co
     for (int64_t round = 0; round < p->rounds && (!rc || g->size > 1); round++) {
         const int64_t first = round * g->size, left = p->count - first;
         const int senders = (int)(left < g->size ? left : g->size);
+        bert_slices_begin(t->slices, round, senders);
         if (g->rank < senders && !rc)
             rc = run_round(t, p, round, divisors, board_batch(t, b, first + g->rank), e);
         bert_error own = {0};
-        int added =
-            rc && g->size < 2 ? rc : bert_slices_add(t->slices, round, p->rounds, senders, &own);
+        int added = rc && g->size < 2 ? rc : bert_slices_add(t->slices, round, p->rounds, &own);
         if (!rc && added) rc = bert_fail(e, added, "%s", own.message);
         if (!rc && round + 1 < p->rounds) bert_trainer_emit(t, BERT_ON_SUBSTEP_END);
     }
