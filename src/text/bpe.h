@@ -40,7 +40,8 @@ enum { BERT_PART_BYTES = 8, BERT_PART_PIECES = 4, BERT_PART_BITS = 13 };
 typedef struct {
     uint64_t key; /* padded with zeros */
     int32_t ids[BERT_PART_PIECES];
-    uint8_t ends[BERT_PART_PIECES], n, bytes; /* bytes 0: free */
+    uint8_t ends[BERT_PART_PIECES]; /* all are copied, whatever n is: no branch to be guessed */
+    uint8_t n, bytes;               /* bytes 0: free */
 } bert_bpe_part;
 
 /* What a word is made of, while it is put together. */

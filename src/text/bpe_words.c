@@ -192,17 +192,31 @@ static int64_t merge_part(bert_tokenization *tok, const uint8_t *word, size_t by
     return kept;
 }
 
+/* Of a word in memory the first n bytes, 1 to 8. */
+static uint64_t first_bytes(size_t n) {
+    static const uint8_t keep[16] = {255, 255, 255, 255, 255, 255, 255, 255};
+    uint64_t mask;
+    memcpy(&mask, keep + sizeof mask - n, sizeof mask);
+    return mask;
+}
+
 static bert_bpe_part *part_of(const bert_bpe_work *w, uint64_t key) {
     return &w->parts[key * 0x9e3779b97f4a7c15u >> (64 - BERT_PART_BITS)];
 }
 
-static int64_t known_part(bert_tokenization *tok, const uint8_t *word, size_t bytes, uint32_t at,
-                          int32_t *found, uint32_t *ends) {
+/* `readable`: bytes from word on. */
+static inline int64_t known_part(bert_tokenization *tok, const uint8_t *word, size_t bytes,
+                                 size_t readable, uint32_t at, int32_t *found, uint32_t *ends) {
     uint64_t key = 0;
-    memcpy(&key, word, bytes);
+    if (readable >= sizeof key) {
+        memcpy(&key, word, sizeof key);
+        key &= first_bytes(bytes);
+    } else {
+        memcpy(&key, word, bytes);
+    }
     bert_bpe_part *x = part_of(&tok->bpe, key);
     if (x->key == key && x->bytes == bytes) {
-        for (int i = 0; i < x->n; i++) {
+        for (int i = 0; i < BERT_PART_PIECES; i++) {
             found[i] = x->ids[i];
             ends[i] = at + x->ends[i];
         }
@@ -225,8 +239,12 @@ static int64_t merge_parts(bert_tokenization *tok, const uint8_t *word, size_t b
     for (size_t at = 0, to; at < bytes; at = to) {
         for (to = at + 1; to < bytes && bert_bpe_joins(b, word[to - 1], word[to]);) to++;
         const size_t part = to - at;
-        const int64_t more = (part <= BERT_PART_BYTES ? known_part : merge_part)(
-            tok, word + at, part, (uint32_t)at, tok->found + n, tok->ends + n);
+        int32_t *found = tok->found + n;
+        uint32_t *ends = tok->ends + n;
+        const int64_t more =
+            part <= BERT_PART_BYTES
+                ? known_part(tok, word + at, part, bytes - at, (uint32_t)at, found, ends)
+                : merge_part(tok, word + at, part, (uint32_t)at, found, ends);
         if (more < 0) return more;
         n += more;
     }

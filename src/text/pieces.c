@@ -57,10 +57,10 @@ static split_word *const models[BERT_TOKEN_MODELS] = {
     [BERT_UNIGRAM] = bert_unigram_pieces,
 };
 
-/* A word of n bytes may have as many pieces. */
+/* A word of n bytes may have as many pieces; those of a part of it (bpe.h) are written all together. */
 static bool reserve_found(bert_tokenization *tok, size_t n) {
-    if (n <= tok->found_capacity) return true;
-    const size_t capacity = n + n / 2;
+    if (n + BERT_PART_PIECES <= tok->found_capacity) return true;
+    const size_t capacity = n + n / 2 + BERT_PART_PIECES;
     void **const blocks[] = {(void **)&tok->found, (void **)&tok->ends, (void **)&tok->chars};
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) {
         void *p = realloc(*blocks[i], capacity * sizeof(int32_t));
@@ -72,7 +72,7 @@ static bool reserve_found(bert_tokenization *tok, size_t n) {
     return true;
 }
 
-int bert_find_pieces(bert_tokenization *tok, const uint8_t *word, size_t bytes) {
+int bert_find_ends(bert_tokenization *tok, const uint8_t *word, size_t bytes) {
     const bool one = tok->t->model <= BERT_WORDLEVEL;
     if (!one && !reserve_found(tok, bytes + 1)) return 0;
     int n = models[tok->t->model](tok, word, bytes);
@@ -80,6 +80,11 @@ int bert_find_pieces(bert_tokenization *tok, const uint8_t *word, size_t bytes) 
         tok->found[0] = tok->t->unk;
         tok->ends[n++] = (uint32_t)bytes;
     }
+    return n;
+}
+
+int bert_find_pieces(bert_tokenization *tok, const uint8_t *word, size_t bytes) {
+    const int n = bert_find_ends(tok, word, bytes);
     uint32_t at = 0, chars = 0;
     for (int i = 0; i < n; i++) {
         for (; at < (tok->ends[i] & ~BERT_INSIDE); at++) chars += !bert_utf8_continues(word[at]);

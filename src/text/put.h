@@ -32,9 +32,11 @@ static inline void put_token(bert_tokenization *tok, int32_t id, bert_span place
         put_one(tok, false, id, place);
 }
 
-/* Where what begins in the character before `to` begins. */
-static int32_t char_before(const bert_tokenization *tok, int32_t to) {
-    if (!tok->byte_offsets) return to - 1;
+/* Where what comes after a piece that ends at `to` begins: there, or, if it is inside of it, with the
+ * character before. Code points take no branch: it would be guessed wrongly. */
+ALWAYS_INLINE int32_t next_from(const bert_tokenization *tok, int32_t to, bool inside) {
+    if (!tok->byte_offsets) return to - inside;
+    if (!inside) return to;
     do to--;
     while (to > 0 && bert_utf8_continues(tok->text[to]));
     return to;
@@ -69,7 +71,7 @@ ALWAYS_INLINE void put_entry(bert_tokenization *tok, bool full, size_t room, siz
         const int32_t to = (int32_t)(base + (in_bytes ? pieces[i] >> ID_BITS : chars[i] & CHARS));
         o->words[at + i] = o->word;
         o->offsets[at + i] = (bert_span){from, to};
-        from = BERT_OVERLAPS && chars[i] & OVERLAP ? char_before(tok, to) : to;
+        from = BERT_OVERLAPS ? next_from(tok, to, chars[i] & OVERLAP) : to;
     }
     o->n = at + n;
     o->word++;
@@ -109,7 +111,7 @@ static void put_found(bert_tokenization *tok, size_t n, const bert_span *places,
         o->words[o->n] = o->word;
         o->offsets[o->n] = places ? (bert_span){places[byte].start, places[tok->ends[i] - 1].end}
                                   : (bert_span){from, to};
-        from = BERT_OVERLAPS && tok->chars[i] & BERT_INSIDE ? char_before(tok, to) : to;
+        from = BERT_OVERLAPS ? next_from(tok, to, tok->chars[i] & BERT_INSIDE) : to;
     }
     o->word++;
 }

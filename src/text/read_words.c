@@ -10,15 +10,30 @@
 
 /* ------------------------------------------------------------------------ One word's tokens */
 
+/* Where the character that begins at p ends. */
+static const uint8_t *char_after(const uint8_t *p, const uint8_t *stop) {
+    do p++;
+    while (p < stop && bert_utf8_continues(*p));
+    return p;
+}
+
 /* The pieces of a byte-level word, whose ends become those of characters. */
 static int find_bytes(bert_tokenization *tok, const uint8_t *p, size_t bytes) {
-    const int n = bert_find_pieces(tok, p, bytes);
+    const int n = bert_find_ends(tok, p, bytes);
+    if (tok->failed) return n;
+    /* From each byte on: where the next character begins, and how many do. */
+    uint32_t *next = tok->bpe.ends, *left = (uint32_t *)tok->bpe.ranks;
+    next[bytes] = (uint32_t)bytes;
+    left[bytes] = 0;
+    for (size_t i = bytes; i--;) {
+        const bool continues = bert_utf8_continues(p[i]);
+        next[i] = continues ? next[i + 1] : (uint32_t)i;
+        left[i] = left[i + 1] + !continues;
+    }
     for (int i = 0; i < n; i++) {
-        uint32_t end = tok->ends[i];
-        if (end == bytes || !bert_utf8_continues(p[end])) continue;
-        while (end < bytes && bert_utf8_continues(p[end])) end++;
-        tok->ends[i] = end;
-        tok->chars[i] |= BERT_INSIDE;
+        const uint32_t end = tok->ends[i];
+        tok->ends[i] = next[end];
+        tok->chars[i] = (left[0] - left[end]) | (next[end] != end ? BERT_INSIDE : 0);
     }
     return n;
 }
@@ -80,8 +95,7 @@ static void remember(bert_tokenization *tok, const uint8_t *p, size_t bytes, int
     if (bytes <= BERT_SHORT_WORD) load_short(p, bytes, key);
     const uint64_t hash = bytes <= BERT_SHORT_WORD ? mix(key[0], key[1]) : hash_bytes(p, bytes);
     if (bytes > BERT_SHORT_WORD || n > BERT_SHORT_PIECES || !remember_short(tok, hash, key, n))
-        bert_store_add(&tok->store, hash, p, bytes, n, tok->found, tok->ends, tok->chars,
-                       BERT_INSIDE);
+        bert_store_add(&tok->store, hash, p, bytes, n, tok->found, tok->chars);
 }
 
 static size_t base_of(const bert_tokenization *tok, const uint8_t *p) {
@@ -93,24 +107,28 @@ ALWAYS_INLINE void put_stored(bert_tokenization *tok, bool full, const bert_stor
     bert_tokens *o = tok->out;
     const bert_stored_piece *pieces = bert_stored_pieces(w);
     const size_t n = w->n, at = o->n, base = base_of(tok, p);
+    const uint32_t id = (1u << BERT_STORED_END) - 1;
     if (!tok->byte_offsets) tok->skew += (size_t)w->bytes - w->chars;
     if (!full) {
         const size_t room = at < o->capacity ? o->capacity - at : 0, fit = n < room ? n : room;
-        for (size_t i = 0; i < fit; i++) o->ids[at + i] = pieces[i].id;
+        for (size_t i = 0; i < fit; i++) o->ids[at + i] = (int32_t)(pieces[i] & id);
         o->n += n;
         return;
     }
     if (at + n > o->capacity && !grow_output(tok, n)) return;
     const bool in_bytes = tok->byte_offsets;
+    const uint8_t *byte = p;
+    uint32_t passed = 0; /* characters up to byte */
     int32_t from = (int32_t)base;
     for (size_t i = 0; i < n; i++) {
         const bert_stored_piece x = pieces[i];
-        const int32_t to =
-            (int32_t)(base + (in_bytes ? x.end : x.chars & (BERT_STORED_INSIDE - 1u)));
-        o->ids[at + i] = x.id;
+        const uint32_t chars = x >> BERT_STORED_END & BERT_STORED_CHARS;
+        for (; in_bytes && passed < chars; passed++) byte = char_after(byte, p + w->bytes);
+        const int32_t to = (int32_t)(base + (in_bytes ? (size_t)(byte - p) : chars));
+        o->ids[at + i] = (int32_t)(x & id);
         o->words[at + i] = o->word;
         o->offsets[at + i] = (bert_span){from, to};
-        from = x.chars & BERT_STORED_INSIDE ? char_before(tok, to) : to;
+        from = next_from(tok, to, x & BERT_STORED_INSIDE);
     }
     o->n += n;
     o->word++;
@@ -125,8 +143,7 @@ ALWAYS_INLINE void put_entry_of(bert_tokenization *tok, bool full, bert_short_en
 /* Pieces that were found for the word at p. */
 static void put_new(bert_tokenization *tok, const uint8_t *p, size_t bytes, int n) {
     put_found(tok, (size_t)n, NULL, base_of(tok, p));
-    if (tok->byte_offsets) return;
-    for (size_t i = 0; i < bytes; i++) tok->skew += bert_utf8_continues(p[i]);
+    if (!tok->byte_offsets && n) tok->skew += bytes - (tok->chars[n - 1] & ~BERT_INSIDE);
 }
 
 static void put_and_remember(bert_tokenization *tok, const uint8_t *p, size_t bytes, int n,
@@ -140,16 +157,20 @@ static void put_and_remember(bert_tokenization *tok, const uint8_t *p, size_t by
 /* Reads a word that is not known; false: the text cannot be read word by word. */
 typedef bool read_new_fn(bert_tokenization *tok, const uint8_t *p, size_t bytes);
 
-/* Puts what the cache has of the word, when all before it have been read. */
-ALWAYS_INLINE bool put_late(bert_tokenization *tok, const bert_run *r, bool full) {
+/* Puts what the cache has of the word, when all before it have been read: what was found while it
+ * waited, if that is still there. */
+ALWAYS_INLINE bool put_late(bert_tokenization *tok, const bert_run *r, bool full, bool turned) {
     if (r->kind == BERT_RUN_SHORT) {
-        bert_short_entry *s = find_short(tok, r->hash, r->key[0], r->key[1]);
+        bert_short_entry *s = r->entry;
+        if (!s || s->key[0] != r->key[0] || s->key[1] != r->key[1])
+            s = find_short(tok, r->hash, r->key[0], r->key[1]);
         if (s) {
             put_entry_of(tok, full, s, r->at, r->bytes);
             return true;
         }
     }
-    const bert_stored_word *w = bert_store_candidate(&tok->store, r->hash);
+    const bert_stored_word *w = r->stored;
+    if (!w || turned) w = bert_store_candidate(&tok->store, r->hash);
     if (!w || !bert_store_is(w, r->at, r->bytes)) return false;
     put_stored(tok, full, w, r->at);
     if (bert_store_is_old(&tok->store, w)) bert_store_keep(&tok->store, r->hash, w);
@@ -159,16 +180,21 @@ ALWAYS_INLINE bool put_late(bert_tokenization *tok, const bert_run *r, bool full
 /* Puts the words that wait; first it is seen which of them have a record, which then is on its way. */
 ALWAYS_INLINE bool put_line(bert_tokenization *tok, bool full, read_new_fn *read_new) {
     const bert_run *const end = tok->waiting + tok->n_waiting;
+    const uint32_t turns = tok->store.turns;
     tok->n_waiting = 0;
-    for (const bert_run *r = tok->waiting; r < end; r++) {
+    for (bert_run *r = tok->waiting; r < end; r++) {
+        r->stored = NULL;
         if (r->kind == BERT_RUN_OTHER ||
-            (r->kind == BERT_RUN_SHORT && find_short(tok, r->hash, r->key[0], r->key[1])))
+            (r->kind == BERT_RUN_SHORT &&
+             (r->entry = find_short(tok, r->hash, r->key[0], r->key[1]))))
             continue;
-        const bert_stored_word *w = bert_store_candidate(&tok->store, r->hash);
-        if (w) __builtin_prefetch(w);
+        r->stored = bert_store_candidate(&tok->store, r->hash);
+        if (!r->stored) continue;
+        __builtin_prefetch(r->stored);
+        __builtin_prefetch((const char *)r->stored + 64);
     }
     for (const bert_run *r = tok->waiting; r < end && !tok->failed; r++)
-        if ((r->kind == BERT_RUN_OTHER || !put_late(tok, r, full)) &&
+        if ((r->kind == BERT_RUN_OTHER || !put_late(tok, r, full, tok->store.turns != turns)) &&
             !read_new(tok, r->at, r->bytes))
             return false;
     return true;
@@ -373,13 +399,6 @@ static size_t spell_alone(bert_tokenization *tok, const uint8_t *p, const uint8_
         n += (size_t)bert_utf8_put(to, tok->word + n);
     }
     return n;
-}
-
-/* Where the character that begins at p ends. */
-static const uint8_t *char_after(const uint8_t *p, const uint8_t *stop) {
-    do p++;
-    while (p < stop && bert_utf8_continues(*p));
-    return p;
 }
 
 /* Ends of pieces of mark and word become ends in the word p .. stop, of which `lead` characters the

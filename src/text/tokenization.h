@@ -38,6 +38,8 @@ typedef enum { BERT_RUN_TOKEN, BERT_RUN_SHORT, BERT_RUN_LONG, BERT_RUN_OTHER } b
 typedef struct {
     uint64_t key[BERT_SHORT_WORD / 8]; /* SHORT */
     uint64_t hash;                     /* SHORT, LONG */
+    bert_short_entry *entry;           /* SHORT: what was found ahead of its turn (read_words.c) */
+    const bert_stored_word *stored;    /* and what may be its record */
     const uint8_t *at;
     size_t bytes;
     bert_run_kind kind;
@@ -151,6 +153,8 @@ bool bert_grow_word(bert_tokenization *tok, size_t bytes);
 /* The pieces of a word, normalised, into tok->found, ends and chars; how many: of
  * WordPiece and WordLevel one at least, unk where the vocabulary has none. */
 int bert_find_pieces(bert_tokenization *tok, const uint8_t *word, size_t bytes);
+/* The same without tok->chars. */
+int bert_find_ends(bert_tokenization *tok, const uint8_t *word, size_t bytes);
 /* Those of a model, without unk. */
 int bert_bpe_pieces(bert_tokenization *tok, const uint8_t *word, size_t bytes);
 int bert_unigram_pieces(bert_tokenization *tok, const uint8_t *word, size_t bytes);

@@ -158,14 +158,17 @@ static void trim_offsets(const bert_tokenizer *t, const bert_tokens *s, size_t s
         const bert_spaces x = spaces_of(t, s, start + i, &added);
         int32_t *o = offsets[i];
         /* One space at the start may have been put there; several have not. */
-        const bool first = !i || !o[0], keeps = first && t->trim_keeps_prefix && x.start == 1;
+        const bool keeps = t->trim_keeps_prefix && x.start == 1 && (!i || !o[0]);
         if (text) {
             if (x.start && !keeps) o[0] = step_on(text, o[0], o[1], x.start);
             if (x.end && has_before(text, o[1], x.end)) o[1] = step_back(text, o[1], o[0], x.end);
             continue;
         }
-        if (x.start && !keeps) o[0] = o[0] + x.start < o[1] ? o[0] + x.start : o[1];
-        if (x.end && o[1] >= x.end) o[1] = o[1] - x.end > o[0] ? o[1] - x.end : o[0];
+        /* Without branches, which would be guessed wrongly: any token may have a space. */
+        const int32_t begin = o[0] + (keeps ? 0 : x.start), end = o[1] - x.end;
+        const int32_t from = begin < o[1] ? begin : o[1], to = end > from ? end : from;
+        o[1] = end >= 0 ? to : o[1];
+        o[0] = from;
     }
 }
 

@@ -26,8 +26,8 @@ static void turn(bert_word_store *s) {
     s->turns++;
     for (size_t i = 0; i < (size_t)1 << BERT_STORE_BITS; i++)
         for (int k = 0; k < BERT_STORE_WAYS; k++) {
-            uint32_t *place = &s->buckets[i].places[k];
-            if ((*place > BERT_STORE_HALF) == second) *place = 0;
+            bert_store_bucket *b = &s->buckets[i];
+            if ((b->places[k] > BERT_STORE_HALF) == second) b->tags[k] = b->places[k] = 0;
         }
 }
 
@@ -36,16 +36,16 @@ static void turn(bert_word_store *s) {
 static int choose_way(const bert_word_store *s, const bert_store_bucket *b, uint32_t tag) {
     const bool second = s->end > BERT_STORE_HALF;
     for (int i = 0; i < BERT_STORE_WAYS; i++)
-        if (b->tags[i] == tag && b->places[i]) return i;
+        if (b->tags[i] == tag) return i;
     for (int i = 0; i < BERT_STORE_WAYS; i++)
-        if (!b->places[i]) return i;
+        if (!b->tags[i]) return i;
     for (int i = 0; i < BERT_STORE_WAYS; i++)
         if ((b->places[i] > BERT_STORE_HALF) != second) return i;
-    return (int)(tag % BERT_STORE_WAYS);
+    return (int)(tag / 2 % BERT_STORE_WAYS);
 }
 
 /* Memory of so many units, which the bucket leads to. */
-static uint64_t *take(bert_word_store *s, uint64_t hash, size_t units) {
+static uint32_t *take(bert_word_store *s, uint64_t hash, size_t units) {
     const uint32_t limit = s->end > BERT_STORE_HALF ? 2 * BERT_STORE_HALF : BERT_STORE_HALF;
     if (s->end + units > limit) turn(s);
     bert_store_bucket *b = bert_store_bucket_of(s, hash);
@@ -58,27 +58,24 @@ static uint64_t *take(bert_word_store *s, uint64_t hash, size_t units) {
 }
 
 void bert_store_add(bert_word_store *s, uint64_t hash, const uint8_t *word, size_t bytes, int n,
-                    const int32_t *ids, const uint32_t *ends, const uint32_t *chars,
-                    uint32_t inside) {
-    const size_t key = (bytes + 7) / 8;
-    uint64_t *record = take(s, hash, 1 + key + (size_t)n);
-    bert_stored_word *w = (void *)record;
-    *w = (bert_stored_word){(uint16_t)bytes, (uint16_t)(chars[n - 1] & ~inside), (uint16_t)n,
-                            (uint16_t)(1 + key)};
+                    const int32_t *ids, const uint32_t *ends) {
+    const size_t key = (bytes + sizeof *s->records - 1) / sizeof *s->records;
+    if (n > UINT8_MAX) return;
+    uint32_t *record = take(s, hash, 1 + key + (size_t)n);
+    const bert_stored_word w = {(uint8_t)bytes, (uint8_t)(ends[n - 1] & BERT_STORED_CHARS),
+                                (uint8_t)n, (uint8_t)(1 + key)};
+    memcpy(record, &w, sizeof w);
     record[key] = 0; /* the padding */
     memcpy(record + 1, word, bytes);
-    bert_stored_piece *p = (void *)(record + w->pieces_at);
-    for (int i = 0; i < n; i++) {
-        const uint32_t flag = chars[i] & inside ? BERT_STORED_INSIDE : 0;
-        p[i] =
-            (bert_stored_piece){ids[i], (uint16_t)ends[i], (uint16_t)((chars[i] & ~inside) | flag)};
-    }
+    for (int i = 0; i < n; i++)
+        record[1 + key + (size_t)i] = (uint32_t)ids[i] |
+                                      (ends[i] & BERT_STORED_CHARS) << BERT_STORED_END |
+                                      (ends[i] & BERT_STORED_INSIDE);
 }
 
 void bert_store_keep(bert_word_store *s, uint64_t hash, const bert_stored_word *w) {
-    uint64_t copy[1 + BERT_STORED_BYTES / 8 + BERT_STORED_BYTES];
+    uint32_t copy[1 + BERT_STORED_BYTES / sizeof(uint32_t) + UINT8_MAX];
     const size_t units = (size_t)w->pieces_at + w->n;
-    if (units > sizeof copy / sizeof *copy) return;
     memcpy(copy, w, units * sizeof *copy);
     memcpy(take(s, hash, units), copy, units * sizeof *copy);
 }
