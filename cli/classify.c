@@ -339,6 +339,7 @@ static int classify(const arguments *a, const bert_model *model, int n, char **o
 static int run(void *args, int operands, char **operand, bert_error *e) {
     const arguments *a = args;
     const common *c = args;
+    if (check_divided(c, c->lines, e)) return USAGE;
     bert_model *model = open_classifier(operand[0], c, e);
     int rc = model ? check_kind(c, model, e) : BERT_EINVAL, n = operands - 1;
     char **of = operand + 1;
@@ -387,7 +388,7 @@ const command classify_command = {
     .min_operands = 1,
     .max_operands = -1,
     .groups = TAKES_MODEL | TAKES_IMAGES | TAKES_VIEWS | TAKES_INPUT | TAKES_LIMIT | TAKES_STRIDE |
-              TAKES_TASK | TAKES_SESSION | TAKES_OUTPUT | TAKES_LINES,
+              TAKES_TASK | TAKES_SESSION | TAKES_OUTPUT | TAKES_LINES | TAKES_GROUP,
     .options = options,
     .size = sizeof(arguments),
     .run = run,

@@ -14,6 +14,7 @@ enum { USAGE = 1 };
 
 /* ---- Options. A row parses its value into a member of the command's arguments. */
 
+typedef struct division division; /* division.h */
 typedef struct option option;
 struct option {
     const char *name;  /* "max-length" */
@@ -47,6 +48,7 @@ typedef struct {
     int views;
     const char *distributed; /* as bert_group_open() takes it */
     const bert_group *group; /* of commands that take one: open while they run */
+    division *work;          /* what this process does of a file that they share */
     const char *model;       /* where it came as an option, not as the first operand; or NULL */
 } common;
 enum {
@@ -148,7 +150,10 @@ int input_batches(input *in,
 /* Calls each() for every text, one at a time, which it calls text 0. */
 int input_each(input *in, int (*each)(void *context, const bert_text *text, bert_error *e),
                void *context, bert_error *e);
-int64_t input_count(const input *in); /* given out so far */
+int64_t input_count(const input *in); /* given out so far; of several processes: all there are */
+int64_t input_first(const input *in); /* texts in front of the latest ones */
+/* Several processes share a file and write one: without them it is wrong usage. */
+int check_divided(const common *c, const char *output, bert_error *e);
 void input_close(input *in);
 /* Which columns of a file were taken where there was a choice, and what is unusual in it. */
 void say_how_read(const common *c, const char *path, const bert_reader *r);

@@ -69,8 +69,7 @@ typedef struct {
     void *bytes; /* [columns]: a quantized row */
     npy *file;
     bool json;
-    bool names;       /* rows are of pictures */
-    int64_t pictures; /* so far */
+    bool names; /* rows are of pictures */
 } embedding;
 
 /* ---- A row */
@@ -205,7 +204,6 @@ static int each_picture(void *context, const bert_picture *pictures, int32_t n,
         m->info[i] = (bert_text_info){.windows = 1};
         rc = m->waiting.f ? waiting_put(&m->waiting, &name, v, &m->info[i], e)
                           : put_row(m, &name, v, &m->info[i], m->ranges, e);
-        m->pictures += !rc;
     }
     return !rc && !m->file && !m->waiting.f ? output_flush(e) : rc;
 }
@@ -270,10 +268,14 @@ static int set_up(embedding *m, const bert_model *model, bert_error *e) {
         if (!m->bytes) return fail_memory(e);
         if (a->ranges)
             rc = load_ranges(m, a->ranges, e);
+        else if (bert_quantize_needs_ranges(a->quantize.kind) && !division_alone(a->common.work))
+            rc = fail_usage(
+                e, "--quantize int8 and uint8 of several processes need --ranges FILE.npy");
         else if (bert_quantize_needs_ranges(a->quantize.kind))
             rc = waiting_open(&m->waiting, m->dim, e);
     }
-    if (!rc && a->output && !(m->file = npy_create(a->output, npy_type(a), m->columns, e)))
+    if (!rc && a->output &&
+        !(m->file = npy_create(a->common.work, a->output, npy_type(a), m->columns, e)))
         rc = BERT_EIO;
     return rc;
 }
@@ -292,6 +294,7 @@ static int check_usage(const arguments *a, bert_error *e) {
 static int run_vectors(const arguments *a, int operands, char **operand, bert_error *e) {
     const common *c = &a->common;
     if (a->quantize.on) return fail_usage(e, "--quantize is of dense vectors");
+    if (check_divided(c, a->output ? a->output : c->lines, e)) return USAGE;
     bert_model *model = open_model(operand[0], c, vectors_head(a->vectors.kinds), e);
     int rc = model ? 0 : BERT_EINVAL;
     if (model && takes_pictures(model))
@@ -308,7 +311,8 @@ static int run(void *args, int operands, char **operand, bert_error *e) {
     const arguments *a = args;
     if (a->vectors.kinds & ~(unsigned)BERT_VECTORS_DENSE)
         return run_vectors(a, operands, operand, e);
-    if (check_usage(a, e)) return USAGE;
+    const char *output = a->output ? a->output : a->common.lines;
+    if (check_usage(a, e) || check_divided(&a->common, output, e)) return USAGE;
     embedding m = {.a = a, .json = output_json(&a->common)};
     bert_session_options so = session_options(&a->common);
     bert_model *model = open_model(operand[0], &a->common, "none", e);
@@ -328,14 +332,11 @@ static int run(void *args, int operands, char **operand, bert_error *e) {
     if (!rc && pictures)
         rc = pictures_rows(&a->common, m.recipe, m.row, texts, text, each_picture, &m, e);
     if (!rc) rc = put_all_waiting(&m, e);
-    if (!rc && m.file) {
-        rc = npy_commit(m.file, e);
-        m.file = NULL;
-        if (!rc)
-            note(&a->common, "%s: %lld x %d", a->output,
-                 (long long)(in ? input_count(in) / m.row : m.pictures), m.columns);
+    if (m.file) {
+        int64_t rows = 0;
+        rc = npy_commit(m.file, rc, &rows, e);
+        if (!rc) note(&a->common, "%s: %lld x %d", a->output, (long long)rows, m.columns);
     }
-    npy_abort(m.file);
     waiting_close(&m.waiting);
     input_close(in);
     bert_session_free(m.session);
@@ -368,7 +369,7 @@ const command embed_command = {
     .min_operands = 1,
     .max_operands = -1,
     .groups = TAKES_MODEL | TAKES_IMAGES | TAKES_VIEWS | TAKES_INPUT | TAKES_LIMIT | TAKES_STRIDE |
-              TAKES_SESSION | TAKES_OUTPUT,
+              TAKES_SESSION | TAKES_OUTPUT | TAKES_GROUP,
     .options = options,
     .size = sizeof(arguments),
     .run = run,

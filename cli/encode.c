@@ -2,7 +2,7 @@
 #include "cli.h"
 #include "file.h"
 #include "pictures.h"
-#include <errno.h>
+#include "tensors.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,95 +17,43 @@ static const option options[] = {
     {0},
 };
 
-/* ---- The file: token rows go straight to it, behind room for the header; what has a row a text
- * waits in `pooled` and `start` until all texts are through. */
+/* ---- The file, whose token rows go straight to it behind room for the header. */
+
 typedef struct {
-    new_file file;
-    FILE *pooled;
-    int32_t *start;
-    size_t texts, capacity, tokens;
+    tensors_file *file;
+    int hidden, pooled, start; /* tensors of it; pooled -1: none */
     int32_t dim;
-    bool has_pooler;
+    bool begun;
 } encoded;
 
 enum { HEADER = 1024 };
 
-static int temporary_failed(bert_error *e) {
-    return fail(e, BERT_EIO, "cannot use a temporary file: %s", strerror(errno));
+static int keep(int *number, int got) {
+    *number = got;
+    return got < 0 ? got : 0;
 }
 
-static int create(encoded *d, const char *path, bert_error *e) {
-    static const char room[HEADER];
-    int rc = new_file_open(&d->file, path, e);
-    if (!rc) rc = new_file_put(&d->file, room, sizeof room, e);
-    if (!rc && !(d->pooled = tmpfile())) rc = temporary_failed(e);
-    return rc;
+/* With the first batch it is known what there is. */
+static int begin(encoded *d, bool pooler, bert_error *e) {
+    tensors_file *t = d->file;
+    d->begun = true;
+    int rc = keep(&d->hidden, tensors_add(t, "last_hidden_state", "F32", d->dim, e));
+    if (!rc && pooler) rc = keep(&d->pooled, tensors_add(t, "pooler_output", "F32", d->dim, e));
+    return rc ? rc : keep(&d->start, tensors_add_start(t, "start", "I32", d->hidden, e));
 }
 
 static int put_batch(encoded *d, const bert_inputs *in, const bert_outputs *out, bert_error *e) {
-    size_t n = (size_t)in->n, row = (size_t)d->dim * sizeof(float);
-    if (d->texts + n + 1 > d->capacity) {
-        size_t capacity = 2 * (d->texts + n) + 256;
-        int32_t *larger = realloc(d->start, capacity * sizeof *larger);
-        if (!larger) return fail_memory(e);
-        d->start = larger;
-        d->capacity = capacity;
+    int rc = d->begun ? 0 : begin(d, out->pooler_output != NULL, e);
+    if (!rc && out->pooler_output)
+        rc = tensors_put(d->file, d->pooled, out->pooler_output, (size_t)in->n, e);
+    const size_t dim = (size_t)d->dim;
+    for (int32_t i = 0; i < in->n && !rc; i++) {
+        const int32_t from = in->start[i], to = in->start[i + 1];
+        rc = tensors_put(d->file, d->hidden, out->last_hidden_state + (size_t)from * dim,
+                         (size_t)(to - from), e);
+        if (!rc) rc = tensors_end_text(d->file, d->start, e);
     }
-    if (d->tokens + (size_t)out->tokens > INT32_MAX)
-        return fail(e, BERT_EUNSUPPORTED, "more than 2^31 tokens do not go into one file");
-    d->start[0] = 0;
-    for (size_t i = 0; i < n; i++)
-        d->start[d->texts + i + 1] = (int32_t)d->tokens + in->start[i + 1];
-    d->texts += n;
-    d->tokens += (size_t)out->tokens;
-    if (out->pooler_output) {
-        d->has_pooler = true;
-        if (fwrite(out->pooler_output, row, n, d->pooled) != n) return temporary_failed(e);
-    }
-    return new_file_put(&d->file, out->last_hidden_state, (size_t)out->tokens * row, e);
-}
-
-static int put_pooled(encoded *d, bert_error *e) {
-    char block[1 << 14];
-    size_t n;
-    if (fflush(d->pooled) || fseek(d->pooled, 0, SEEK_SET)) return temporary_failed(e);
-    while ((n = fread(block, 1, sizeof block, d->pooled)) > 0) {
-        int rc = new_file_put(&d->file, block, n, e);
-        if (rc) return rc;
-    }
-    return ferror(d->pooled) ? temporary_failed(e) : 0;
-}
-
-static json_t *describe(const char *dtype, size_t rows, size_t columns, size_t *offset) {
-    size_t from = *offset;
-    *offset += rows * (columns ? columns : 1) * 4;
-    json_t *shape = columns ? json_pack("[I,I]", (json_int_t)rows, (json_int_t)columns)
-                            : json_pack("[I]", (json_int_t)rows);
-    return json_pack("{s:s, s:o, s:[I,I]}", "dtype", dtype, "shape", shape, "data_offsets",
-                     (json_int_t)from, (json_int_t)*offset);
-}
-
-static int put_header(encoded *d, bert_error *e) {
-    char bytes[HEADER];
-    size_t at = 0, dim = (size_t)d->dim;
-    memset(bytes, ' ', sizeof bytes);
-    for (int i = 0; i < 8; i++) bytes[i] = (char)((HEADER - 8) >> (i < 4 ? 8 * i : 31) & 255);
-    json_t *h = json_object();
-    int rc = json_object_set_new(h, "last_hidden_state", describe("F32", d->tokens, dim, &at));
-    if (d->has_pooler)
-        rc |= json_object_set_new(h, "pooler_output", describe("F32", d->texts, dim, &at));
-    rc |= json_object_set_new(h, "start", describe("I32", d->texts + 1, 0, &at));
-    if (rc || !json_dumpb(h, bytes + 8, HEADER - 8, JSON_COMPACT)) rc = fail_memory(e);
-    json_decref(h);
-    if (!rc) rc = new_file_rewind(&d->file, e);
-    return rc ? rc : new_file_put(&d->file, bytes, sizeof bytes, e);
-}
-
-static int commit(encoded *d, bert_error *e) {
-    int rc = d->has_pooler ? put_pooled(d, e) : 0;
-    if (!rc) rc = new_file_put(&d->file, d->start, (d->texts + 1) * sizeof *d->start, e);
-    if (!rc) rc = put_header(d, e);
-    return rc ? rc : new_file_commit(&d->file, e);
+    return rc;
 }
 
 /* ---- Texts to packed ids */
@@ -170,7 +118,6 @@ static int each(packer *p, encoded *d, bert_session *s, input *in, bert_error *e
         if (!rc) rc = put_batch(d, &inputs, &out, e);
         if (rc) return rc;
     }
-    if (!n && !d->texts) return fail(e, BERT_EINVAL, "there is no text to encode");
     return n;
 }
 
@@ -204,8 +151,10 @@ static int run(void *args, int operands, char **operand, bert_error *e) {
         return fail_usage(e, "--on-overflow is error or truncate here: every text is one sequence");
     if (c->input && same_file(c->input, a->output))
         return fail_usage(e, "-i and -o are one file: %s", a->output);
+    if (check_divided(c, a->output, e)) return USAGE;
     packer p = {0};
-    encoded d = {0};
+    encoded d = {.pooled = -1};
+    int64_t rows[3] = {0};
     bert_session_options so = session_options(c);
     bert_model *model = open_model(operand[0], c, "none", e);
     int rc = model ? prepare(&p, model, c, e) : BERT_EINVAL;
@@ -214,17 +163,18 @@ static int run(void *args, int operands, char **operand, bert_error *e) {
     if (!s && !rc) rc = BERT_EINVAL;
     if (!rc) {
         d.dim = bert_model_config(model)->hidden_size;
-        rc = create(&d, a->output, e);
+        d.file = tensors_create(c->work, a->output, HEADER, e);
+        if (!d.file) rc = BERT_EIO;
     }
     if (!rc) rc = each(&p, &d, s, in, e);
-    if (!rc) rc = commit(&d, e);
+    if (!rc && !d.begun && division_alone(c->work))
+        rc = fail(e, BERT_EINVAL, "there is no text to encode");
+    if (d.file) rc = tensors_commit(d.file, rc, rows, e);
+    if (!rc) rc = division_sum(c->work, &p.dropped, e);
     if (!rc)
-        note(c, "%s: %zu texts, %zu tokens of %d%s", a->output, d.texts, d.tokens, d.dim,
-             d.has_pooler ? ", pooler_output" : "");
+        note(c, "%s: %lld texts, %lld tokens of %d%s", a->output, (long long)input_count(in),
+             (long long)rows[0], d.dim, d.pooled >= 0 ? ", pooler_output" : "");
     if (!rc && p.dropped) note(c, "%lld tokens were dropped", (long long)p.dropped);
-    new_file_abort(&d.file);
-    if (d.pooled) fclose(d.pooled);
-    free(d.start);
     free(p.ids);
     free(p.types);
     free(p.start);
@@ -244,7 +194,7 @@ const command encode_command = {
             "the model has a pooler. Nothing is padded.",
     .min_operands = 1,
     .max_operands = -1,
-    .groups = TAKES_MODEL | TAKES_INPUT | TAKES_LIMIT | TAKES_SESSION | TAKES_OUTPUT,
+    .groups = TAKES_MODEL | TAKES_INPUT | TAKES_LIMIT | TAKES_SESSION | TAKES_OUTPUT | TAKES_GROUP,
     .options = options,
     .size = sizeof(arguments),
     .run = run,

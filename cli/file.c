@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static int failed(new_file *n, bert_error *e) {
+int new_file_failed(new_file *n, bert_error *e) {
     return fail(e, BERT_EIO, "cannot write %s: %s", n->path, strerror(errno));
 }
 
@@ -46,7 +46,12 @@ int new_file_open(new_file *n, const char *path, bert_error *e) {
     if (fd >= 0 && fchmod(fd, 0666 & ~mask)) errno = 0; /* a file system without modes */
     n->f = fd < 0 ? NULL : fdopen(fd, "wb");
     if (!n->f && fd >= 0) close(fd);
-    return n->f ? 0 : failed(n, e);
+    return n->f ? 0 : new_file_failed(n, e);
+}
+
+int64_t file_bytes(const char *path) {
+    struct stat st;
+    return stat(path, &st) ? 0 : (int64_t)st.st_size;
 }
 
 bool same_file(const char *a, const char *b) {
@@ -64,26 +69,45 @@ int may_write(const char *path, const char *source, bert_error *e) {
 }
 
 int new_file_put(new_file *n, const void *data, size_t bytes, bert_error *e) {
-    return fwrite(data, 1, bytes, n->f) == bytes ? 0 : failed(n, e);
+    return fwrite(data, 1, bytes, n->f) == bytes ? 0 : new_file_failed(n, e);
 }
 
-int new_file_rewind(new_file *n, bert_error *e) {
-    return fseek(n->f, 0, SEEK_SET) ? failed(n, e) : 0;
+int new_file_put_at(new_file *n, int64_t at, const void *data, size_t bytes, bert_error *e) {
+    if (fflush(n->f)) return new_file_failed(n, e);
+    for (size_t done = 0; done < bytes;) {
+        const ssize_t some =
+            pwrite(fileno(n->f), (const char *)data + done, bytes - done, (off_t)at + (off_t)done);
+        if (some < 0 && errno != EINTR) return new_file_failed(n, e);
+        if (some > 0) done += (size_t)some;
+    }
+    return 0;
+}
+
+int new_file_join(new_file *n, const char *temporary, bert_error *e) {
+    *n = (new_file){.path = strdup(temporary), .joined = true, .f = fopen(temporary, "r+b")};
+    if (!n->path) return fail_memory(e);
+    return n->f ? 0
+                : fail(e, BERT_EIO, "cannot write %s, which all hosts have to see: %s", temporary,
+                       strerror(errno));
+}
+
+int new_file_sync(new_file *n, bert_error *e) {
+    return fflush(n->f) || fsync(fileno(n->f)) ? new_file_failed(n, e) : 0;
 }
 
 int new_file_commit(new_file *n, bert_error *e) {
-    int rc = fflush(n->f) || fsync(fileno(n->f)) ? failed(n, e) : 0;
+    int rc = new_file_sync(n, e);
     int closed = fclose(n->f);
     n->f = NULL;
-    if (!rc && closed) rc = failed(n, e);
-    if (!rc && rename(n->temporary, n->path)) rc = failed(n, e);
+    if (!rc && closed) rc = new_file_failed(n, e);
+    if (!rc && rename(n->temporary, n->path)) rc = new_file_failed(n, e);
     if (!rc) n->temporary[0] = 0;
     new_file_abort(n);
     return rc;
 }
 
 void new_file_abort(new_file *n) {
-    unfinished = NULL;
+    if (!n->joined) unfinished = NULL;
     if (n->f) fclose(n->f);
     if (n->temporary && n->temporary[0]) unlink(n->temporary);
     free(n->path);

@@ -1,5 +1,6 @@
 /* Texts from operands, a file or standard input, in batches that do not grow with the file. */
 #include "cli.h"
+#include "division.h"
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -13,6 +14,10 @@ struct input {
     bool done, told; /* told: of bytes that are not UTF-8 */
     bool quiet;
     int64_t count;
+    division *work;
+    bool inside;               /* a part of the file is being read, of which */
+    int64_t inside_count;      /* so many texts have been */
+    int64_t first;             /* texts in front of the batch */
     const bert_recipe *recipe; /* whose columns are read, or NULL */
     int row;                   /* texts of each row */
     bool named;                /* the first view's columns are the user's */
@@ -103,6 +108,7 @@ input *input_open_rows(const common *c, const bert_recipe *r, int row, int texts
         return NULL;
     }
     in->quiet = c->quiet;
+    in->work = c->work;
     in->recipe = r;
     in->row = row;
     if (texts) {
@@ -119,7 +125,7 @@ input *input_open_rows(const common *c, const bert_recipe *r, int row, int texts
     bert_reader_options o = {.text_column = c->text_column, .pair_column = c->pair_column};
     choose_columns(in, c, &o);
     in->reader = bert_reader_open(in->path, &o, e);
-    if (in->reader) {
+    if (in->reader && !division_open(in->work, c, in->path, in->reader, e)) {
         say_how_read(c, in->path, in->reader);
         return in;
     }
@@ -176,6 +182,20 @@ static int keep_views(input *in, const bert_row *row, bert_error *e) {
     return rc;
 }
 
+/* The next row of this process; 0 at the end of a part, or of all, which is in->done. */
+static int next_row(input *in, bert_row *row, bert_error *e) {
+    if (!in->inside) {
+        int rc = division_next(in->work, in->reader, e);
+        in->done = !rc;
+        if (rc <= 0) return rc;
+        in->inside = true;
+        in->inside_count = 0;
+    }
+    int rc = bert_reader_next(in->reader, row, e);
+    in->inside = rc != 0;
+    return rc;
+}
+
 int32_t input_next(input *in, const bert_text **texts, bert_error *e) {
     if (in->done) return 0;
     *texts = in->texts;
@@ -189,9 +209,9 @@ int32_t input_next(input *in, const bert_text **texts, bert_error *e) {
     int most = in->typed ? 1 : MOST_TEXTS;
     while (in->n < most && in->used < MOST_BYTES) {
         bert_row row;
-        int rc = bert_reader_next(in->reader, &row, e);
+        int rc = next_row(in, &row, e);
         if (rc < 0) return rc;
-        in->done = !rc;
+        if (!rc && !in->done && !in->n) continue; /* the next part */
         if (!rc) break;
         rc = in->row > 1 ? keep_views(in, &row, e) : keep_text(in, row.text, row.line, e);
         if (rc) return rc < 0 ? rc : BERT_EINVAL;
@@ -208,6 +228,8 @@ int32_t input_next(input *in, const bert_text **texts, bert_error *e) {
         p += t->pair_bytes;
     }
     in->count += in->n;
+    in->first = division_row(in->work) * in->row + in->inside_count;
+    in->inside_count += in->n;
     return in->n;
 }
 
@@ -267,7 +289,24 @@ int input_each(input *in, int (*each)(void *context, const bert_text *text, bert
 }
 
 int64_t input_count(const input *in) {
-    return in->count;
+    const int64_t rows = in->reader ? division_rows(in->work) : -1;
+    return rows < 0 ? in->count : rows * in->row;
+}
+
+int64_t input_first(const input *in) {
+    return in->first;
+}
+
+int check_divided(const common *c, const char *output, bert_error *e) {
+    const int n = division_group(c->work)->size;
+    if (n < 2) return 0;
+    if (!c->input || !strcmp(c->input, "-"))
+        return fail_usage(
+            e,
+            "%d processes share a file: -i FILE names it (standard input and operands "
+            "are of one process; --distributed none)",
+            n);
+    return output ? 0 : fail_usage(e, "%d processes write one file: -o FILE names it", n);
 }
 
 void input_close(input *in) {

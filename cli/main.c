@@ -1,6 +1,6 @@
 /* bert COMMAND: finds the row, parses its options, runs it, turns its error into words. */
 #include "cli.h"
-#include "file.h"
+#include "parted.h"
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -10,28 +10,29 @@
 /* A command that prints lines, with -o. */
 static int run_into_file(const command *c, const common *all, int operands, char **operand,
                          bert_error *e) {
-    new_file file = {0};
     int rc = check_lines_file(all, all->lines, e);
-    if (!rc) rc = new_file_open(&file, all->lines, e);
-    if (!rc) {
-        output_into(file.f, all->lines);
+    if (rc) return rc;
+    parted *file = parted_create(all->work, all->lines, 0, e);
+    if (!file) return BERT_EIO;
+    rc = parted_add(file, STREAM_ROWS, 1, 0, e);
+    if (rc >= 0) {
+        output_into(parted_stream(file, 0), all->lines);
         rc = c->run((void *)(uintptr_t)all, operands, operand, e);
+        if (!rc) rc = output_flush(e);
         output_into(NULL, NULL);
     }
-    if (!rc) rc = new_file_commit(&file, e);
-    new_file_abort(&file);
-    return rc;
+    return parted_commit(file, NULL, NULL, rc, e);
 }
 
 /* Joins the processes that share the work; those but the first one say nothing. */
 static int join(const command *c, common *shared, bert_error *e) {
-    shared->group = &bert_group_alone;
-    if (!(c->groups & TAKES_GROUP)) return BERT_OK;
-    const bert_group *g = bert_group_open(shared->distributed, e);
+    const bert_group *g = &bert_group_alone;
+    if (c->groups & TAKES_GROUP) g = bert_group_open(shared->distributed, e);
+    shared->group = g ? g : &bert_group_alone;
     if (!g) return e->code;
-    shared->group = g;
     shared->quiet |= g->rank > 0;
-    return BERT_OK;
+    shared->work = division_new(g, e);
+    return shared->work ? BERT_OK : BERT_ENOMEM;
 }
 
 /* In a group all have the same status, and one says why. */
@@ -43,6 +44,8 @@ static int run_joined(const command *c, void *arguments, int operands, char **op
         rc = shared->lines ? run_into_file(c, shared, operands, operand, &e)
                            : c->run(arguments, operands, operand, &e);
     const bert_group *g = shared->group;
+    if (shared->work) rc = division_agree(shared->work, rc, &e);
+    division_free(shared->work);
     /* A row that did not reach its reader is a failure, whatever else went well. */
     int written = output_flush(&e);
     written = bert_group_agree(g, written && !rc ? written : 0, &e);

@@ -1,4 +1,5 @@
 #include "pictures.h"
+#include "division.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -197,6 +198,8 @@ int pictures_rows(const common *c, const bert_recipe *r, int row, int paths, cha
                               const bert_picture_options *options, bert_picture_info *info,
                               bert_error *e),
                   void *context, bert_error *e) {
+    if (!division_alone(c->work))
+        return fail_usage(e, "pictures are of one process: --distributed none");
     source s = {.row = row};
     bert_picture pictures[SOME];
     bert_picture_info info[SOME];

@@ -12,8 +12,9 @@ typedef struct {
 typedef struct {
     const arguments *a;
     bert_session *s;
+    const input *in;
     bool json;
-    int64_t texts;
+    int64_t texts; /* in front of the one that is shown */
 } job;
 
 static int json_row(const job *j, const bert_entity *x, const bert_text_info *info, bert_error *e) {
@@ -45,6 +46,7 @@ static int show(const job *j, const bert_entity *x, int n, const bert_text_info 
 
 static int each(void *context, const bert_text *texts, int32_t n, bert_error *e) {
     job *j = context;
+    j->texts = input_first(j->in);
     const bert_entity *x;
     const int32_t *start;
     bert_text_options o = task_options(&j->a->common);
@@ -65,10 +67,12 @@ static int each(void *context, const bert_text *texts, int32_t n, bert_error *e)
 
 static int run(void *args, int operands, char **operand, bert_error *e) {
     const arguments *a = args;
+    if (check_divided(&a->common, a->common.lines, e)) return USAGE;
     bert_session_options so = session_options(&a->common);
     bert_model *m = open_head(operand[0], &a->common, "token-classification", e);
     job j = {.a = a, .json = output_json(&a->common), .s = m ? bert_session_new(m, &so, e) : NULL};
     input *in = j.s ? input_open(&a->common, operands - 1, operand + 1, e) : NULL;
+    j.in = in;
     int rc = in ? input_batches(in, each, &j, e) : BERT_EINVAL;
     input_close(in);
     bert_session_free(j.s);
@@ -101,7 +105,7 @@ const command tag_command = {
     .min_operands = 1,
     .max_operands = -1,
     .groups = TAKES_MODEL | TAKES_INPUT | TAKES_LIMIT | TAKES_STRIDE | TAKES_TASK | TAKES_SESSION |
-              TAKES_OUTPUT | TAKES_LINES,
+              TAKES_OUTPUT | TAKES_LINES | TAKES_GROUP,
     .options = options,
     .size = sizeof(arguments),
     .run = run,

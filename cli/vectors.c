@@ -133,9 +133,9 @@ static int add(job *j, int *number, const char *name, const char *dtype, int32_t
     return *number < 0 ? *number : 0;
 }
 
-static int put_start(job *j, int number, int of, bert_error *e) {
-    const int64_t rows = tensors_rows(j->file, of);
-    return tensors_put(j->file, number, &rows, 1, e);
+static int add_start(job *j, int *number, const char *name, int of, bert_error *e) {
+    *number = tensors_add_start(j->file, name, "I64", of, e);
+    return *number < 0 ? *number : 0;
 }
 
 /* Tensors are made when the sizes of vectors are known. */
@@ -146,14 +146,12 @@ static int begin_file(job *j, bert_error *e) {
     if (!rc && kinds & BERT_VECTORS_SPARSE) {
         rc = add(j, &j->indices, "sparse_indices", "I32", 0, e);
         if (!rc) rc = add(j, &j->values, "sparse_values", "F32", 0, e);
-        if (!rc) rc = add(j, &j->sparse_start, "sparse_start", "I64", 0, e);
-        if (!rc) rc = put_start(j, j->sparse_start, j->indices, e);
+        if (!rc) rc = add_start(j, &j->sparse_start, "sparse_start", j->indices, e);
     }
     if (!rc && kinds & BERT_VECTORS_MULTI) {
         rc = add(j, &j->multi, "multi", "F32", j->v.multi_size, e);
         if (!rc) rc = add(j, &j->multi_ids, "multi_ids", "I32", 0, e);
-        if (!rc) rc = add(j, &j->multi_start, "multi_start", "I64", 0, e);
-        if (!rc) rc = put_start(j, j->multi_start, j->multi, e);
+        if (!rc) rc = add_start(j, &j->multi_start, "multi_start", j->multi, e);
     }
     return rc;
 }
@@ -167,13 +165,13 @@ static int put_file(job *j, int32_t i, bert_error *e) {
         const bert_sparse_vector *v = &j->v.sparse[i];
         rc = tensors_put(j->file, j->indices, v->ids, (size_t)v->n, e);
         if (!rc) rc = tensors_put(j->file, j->values, v->weights, (size_t)v->n, e);
-        if (!rc) rc = put_start(j, j->sparse_start, j->indices, e);
+        if (!rc) rc = tensors_end_text(j->file, j->sparse_start, e);
     }
     if (!rc && kinds & BERT_VECTORS_MULTI) {
         const bert_multi_vector *v = &j->v.multi[i];
         rc = tensors_put(j->file, j->multi, v->rows, (size_t)v->n, e);
         if (!rc) rc = tensors_put(j->file, j->multi_ids, v->ids, (size_t)v->n, e);
-        if (!rc) rc = put_start(j, j->multi_start, j->multi, e);
+        if (!rc) rc = tensors_end_text(j->file, j->multi_start, e);
     }
     return rc;
 }
@@ -215,11 +213,13 @@ static int each(job *j, input *in, bert_error *e) {
     return n;
 }
 
-static int commit(job *j, const char *output, bert_error *e) {
-    if (!j->texts) return fail(e, BERT_EINVAL, "there is no text to make vectors of");
-    int rc = tensors_commit(j->file, e);
+/* A process may have had no part of the texts; one that is alone has none then. */
+static int commit(job *j, const char *output, const input *in, int rc, bert_error *e) {
+    if (!rc && !j->texts && division_alone(j->c->work))
+        rc = fail(e, BERT_EINVAL, "there is no text to make vectors of");
+    rc = tensors_commit(j->file, rc, NULL, e);
     j->file = NULL;
-    if (!rc) note(j->c, "%s: %lld texts", output, (long long)j->texts);
+    if (!rc) note(j->c, "%s: %lld texts", output, (long long)input_count(in));
     return rc;
 }
 
@@ -249,9 +249,9 @@ int vectors_run(const common *c, const embedding_options *embedding, const vecto
         if (o->kinds & kind && (kind != BERT_VECTORS_DENSE || !j.task.pooling))
             rc = bert_model_makes(m, kind, e);
     if (!rc && !(j.session = bert_session_new(m, &so, e))) rc = BERT_EINVAL;
-    if (!rc && output && !(j.file = tensors_create(output, e))) rc = BERT_EIO;
+    if (!rc && output && !(j.file = tensors_create(c->work, output, 0, e))) rc = BERT_EIO;
     if (!rc) rc = each(&j, in, e);
-    if (!rc && output) rc = commit(&j, output, e);
+    if (j.file) rc = commit(&j, output, in, rc, e);
     tensors_abort(j.file);
     bert_session_free(j.session);
     free(j.v.dense);

@@ -894,6 +894,16 @@ BERT_API const char *bert_reader_note(const bert_reader *r, int i);
 /* Records so far with bytes that are not UTF-8. */
 BERT_API int64_t bert_reader_invalid(const bert_reader *r);
 
+/* A stretch of whole records of a file; bert_row_parts_new() of bert_group.h finds them. */
+typedef struct {
+    int64_t begin, end; /* bytes of the file, from a record's line to behind its last one's */
+    int64_t line;       /* of the first record, from 1 */
+    int64_t row, rows;  /* records in front of it, and in it */
+} bert_row_part;
+/* The rows to come are those of a part of this reader's file, with their lines, in any order of parts;
+ * 0 of bert_reader_next() is the part's end. */
+BERT_API int bert_reader_take(bert_reader *r, const bert_row_part *part, bert_error *e);
+
 /* A WordPiece vocabulary made from text, as PyPI tokenizers' BertWordPieceTokenizer.train() does it
  * (Sennrich et al. 2016, with "##" for what goes on): characters, then the most frequent pair of
  * neighbours again and again. */

@@ -105,6 +105,26 @@ BERT_API void bert_group_abort(const bert_group *g, int status, const char *mess
  * all have the same. */
 BERT_API int bert_group_agree(const bert_group *g, int rc, bert_error *e);
 
+/* ---- A file of rows that a group shares */
+
+/* How the rows of a file that has just been opened, of which none has been read, are cut: parts of
+ * about so many bytes, each of which any process can read by itself. A collective, for which every
+ * process has opened the file in the same way: each looks through its own share of it, so that
+ * nobody reads it all, and all come to the same parts. Their sizes and texts are not the
+ * same; who is free takes the next one (bert_group_next()). */
+typedef struct bert_row_parts bert_row_parts;
+BERT_API bert_row_parts *bert_row_parts_new(const bert_reader *r, const bert_group *g,
+                                            int64_t bytes, bert_error *e);
+BERT_API void bert_row_parts_free(bert_row_parts *p); /* NULL-safe */
+/* One at least; in the order of the file. */
+BERT_API int bert_row_parts_count(const bert_row_parts *p);
+BERT_API const bert_row_part *bert_row_parts_at(const bert_row_parts *p,
+                                                int i);        /* NULL past the end */
+BERT_API int64_t bert_row_parts_rows(const bert_row_parts *p); /* of all */
+/* Why the file is one part, which bert_reader_take() does not take, and whose number of rows is not
+ * known; NULL: it is not. */
+BERT_API const char *bert_row_parts_whole(const bert_row_parts *p);
+
 /* ---- The module, which exports: BERT_API const bert_group_module bert_module_mpi; */
 
 typedef struct {

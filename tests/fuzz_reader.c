@@ -1,7 +1,13 @@
-/* libFuzzer target: any file as a dataset. The first byte picks the format and the options. */
+/* libFuzzer target: any file as a dataset. The first byte picks the format and the options; then it is
+ * read again in parts, which must give the same rows and the same error. */
 #include "fuzz_file.h"
+#include "parts_world.h"
 #include <bert.h>
 #include <string.h>
+
+static int64_t piece_bytes(const uint8_t *data, size_t size) {
+    return 1 + data[size - 1] % 29;
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
@@ -10,8 +16,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     bert_reader_options o = {.labels = data[0] & 4};
     if (data[0] & 8) o.text_column = data[0] & 16 ? "0" : "text";
     if (data[0] & 32) o.label_column = "a,b";
+    const char *path = fuzz_file(data + 1, size - 1, suffixes[data[0] & 3]);
     bert_error e = {0};
-    bert_reader *r = bert_reader_open(fuzz_file(data + 1, size - 1, suffixes[data[0] & 3]), &o, &e);
+    bert_reader *r = bert_reader_open(path, &o, &e);
     bert_row row;
     int rc = r ? 1 : e.code;
     volatile size_t sum = 0;
@@ -23,5 +30,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (rc < 0 && (e.code >= 0 || !*e.message)) abort();
     if (sum == 1) fputc(0, stderr); /* so that the reads stay */
     bert_reader_close(r);
+    int parts;
+    char *whole = rows_in_one_pass(path, &o);
+    char *cut = rows_in_parts(path, &o, piece_bytes(data, size), &parts);
+    if (strcmp(whole, cut)) abort();
+    free(whole);
+    free(cut);
     return 0;
 }

@@ -20,7 +20,7 @@ static const row rooms[] = {
     {"src/files", "base", "bert.h"},
     {"src/hub", "base files", "bert.h bert_hub.h"},
     {"src/hub/curl", "", "bert.h bert_hub.h"}, /* as anybody's module */
-    {"src/group", "base", "bert.h bert_group.h"},
+    {"src/group", "base files/parts.h", "bert.h bert_group.h"},
     {"src/group/mpi", "", "bert.h bert_group.h"}, /* as anybody's module */
     {"src/text", "base files hub", "bert.h"},
     {"src/image", "base files", "bert.h"},

@@ -51,6 +51,15 @@ const bert_lines *bert_json_rows_lines(const bert_json_rows *r) {
     return r->lines;
 }
 
+bool bert_json_rows_are_lines(const bert_json_rows *r) {
+    return r->a_row_a_line;
+}
+
+int bert_json_rows_seek(bert_json_rows *r, int64_t at, int64_t end, int64_t line, bert_error *e) {
+    r->n = 0;
+    return bert_lines_seek(r->lines, at, end, line, e);
+}
+
 const char *bert_json_rows_layout(const bert_json_rows *r) {
     return r->in_array       ? "JSON array"
            : r->a_row_a_line ? "JSON lines"

@@ -15,6 +15,11 @@ void bert_json_rows_close(bert_json_rows *r); /* NULL-safe */
  * and line. A value that is no object is one too, BERT_EFORMAT. */
 int bert_json_rows_next(bert_json_rows *r, const json_t **object, bert_error *e);
 int64_t bert_json_rows_line(const bert_json_rows *r); /* where that object begins, from 1 */
+/* Each object is a line of its own. */
+bool bert_json_rows_are_lines(const bert_json_rows *r);
+/* The next object is in the line at byte `at`, as bert_lines_seek() has it; only where
+ * bert_json_rows_are_lines(). */
+int bert_json_rows_seek(bert_json_rows *r, int64_t at, int64_t end, int64_t line, bert_error *e);
 /* "JSON lines" and the like: how the objects lie in the file, as far as it has been read. */
 const char *bert_json_rows_layout(const bert_json_rows *r);
 const bert_lines *bert_json_rows_lines(const bert_json_rows *r); /* for their notes */

@@ -16,7 +16,11 @@ struct bert_lines {
     int fd;
     char *data; /* what has been read: lines from begin to end are still to come */
     size_t begin, end, capacity;
+    int64_t base;  /* where data lies in the file */
+    int64_t at;    /* where the latest line does */
+    int64_t limit; /* lines begin in front of it */
     bool begun, at_end;
+    bool inside;  /* it was begun somewhere in the file */
     bool returns; /* a carriage return ends a line */
     int64_t number;
     size_t mark; /* where the marked line begins */
@@ -39,6 +43,7 @@ bert_lines *bert_lines_open(const char *path, const char *name, bert_error *e) {
     }
     struct stat st;
     l->name = name;
+    l->limit = INT64_MAX;
     l->fd = strcmp(path, "-") ? open(path, O_RDONLY | O_CLOEXEC) : STDIN_FILENO;
     if (l->fd < 0)
         bert_fail(e, errno == ENOENT ? BERT_ENOTFOUND : BERT_EIO, "%s: cannot open: %s", name,
@@ -81,6 +86,7 @@ static int make_room(bert_lines *l, size_t bytes, bert_error *e) {
         memmove(l->data, l->data + from, l->end - from);
         l->begin -= from;
         l->end -= from;
+        l->base += (int64_t)from;
         l->has_cut &= l->cut >= from;
         l->cut -= l->has_cut ? from : 0;
         l->mark = 0;
@@ -180,6 +186,7 @@ static void restore_cut(bert_lines *l) {
 int bert_lines_next(bert_lines *l, char **line, size_t *n, bert_error *e) {
     char *stop = NULL;
     restore_cut(l);
+    if (bert_lines_next_at(l) >= l->limit) return 0;
     for (size_t seen = 0;;) { /* bytes that hold no end */
         const size_t have = l->end - l->begin;
         if (have > seen)
@@ -207,7 +214,9 @@ int bert_lines_next(bert_lines *l, char **line, size_t *n, bert_error *e) {
     l->cut = (size_t)(*line + *n - l->data);
     l->cut_byte = (*line)[*n];
     (*line)[*n] = 0;
-    if (l->number == 1 && *n >= 3 && !memcmp(*line, "\xef\xbb\xbf", 3)) *line += 3, *n -= 3;
+    if (l->number == 1 && !l->inside && *n >= 3 && !memcmp(*line, "\xef\xbb\xbf", 3))
+        *line += 3, *n -= 3;
+    l->at = l->base + (*line - l->data);
     return 1;
 }
 
@@ -236,6 +245,52 @@ void bert_lines_unmark(bert_lines *l) {
 
 size_t bert_lines_ahead(const bert_lines *l) {
     return l->begin - l->mark;
+}
+
+/* ---- Anywhere in the file */
+
+int64_t bert_lines_at(const bert_lines *l) {
+    return l->at;
+}
+
+int64_t bert_lines_next_at(const bert_lines *l) {
+    return l->base + (int64_t)l->begin;
+}
+
+bool bert_lines_seekable(const bert_lines *l) {
+    struct stat st;
+    return !l->wide && !l->returns && l->fd > STDIN_FILENO && !fstat(l->fd, &st) &&
+           S_ISREG(st.st_mode);
+}
+
+int bert_lines_seek(bert_lines *l, int64_t at, int64_t end, int64_t number, bert_error *e) {
+    if (lseek(l->fd, (off_t)at, SEEK_SET) < 0)
+        return bert_fail(e, BERT_EIO, "%s: cannot read: %s", l->name, strerror(errno));
+    l->begin = l->end = 0;
+    l->base = at;
+    l->limit = end;
+    l->number = number - 1;
+    l->begun = l->inside = true;
+    l->at_end = l->has_cut = l->marked = false;
+    return BERT_OK;
+}
+
+int64_t bert_lines_read_at(const bert_lines *l, int64_t at, void *to, size_t n, bert_error *e) {
+    size_t got = 0;
+    while (got < n) {
+        const ssize_t some = pread(l->fd, (char *)to + got, n - got, (off_t)at + (off_t)got);
+        if (some < 0 && errno == EINTR) continue;
+        if (some < 0)
+            return bert_fail(e, BERT_EIO, "%s: cannot read: %s", l->name, strerror(errno));
+        if (!some) break;
+        got += (size_t)some;
+    }
+    return (int64_t)got;
+}
+
+int64_t bert_lines_bytes(const bert_lines *l) {
+    struct stat st;
+    return fstat(l->fd, &st) ? 0 : (int64_t)st.st_size;
 }
 
 const char *bert_lines_note(const bert_lines *l, int i) {

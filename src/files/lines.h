@@ -23,6 +23,17 @@ void bert_lines_mark(bert_lines *l);
 void bert_lines_rewind(bert_lines *l);
 void bert_lines_unmark(bert_lines *l);
 size_t bert_lines_ahead(const bert_lines *l); /* bytes since the mark */
+/* Where that line begins in the file, in bytes, behind a byte order mark; of UTF-16 it means nothing. */
+int64_t bert_lines_at(const bert_lines *l);
+int64_t bert_lines_next_at(const bert_lines *l); /* and the next one */
+/* The file can be read from any of its lines on. */
+bool bert_lines_seekable(const bert_lines *l);
+/* The next line is the one at byte `at`, which is line `number`; lines that begin at `end` or behind
+ * it are not there. */
+int bert_lines_seek(bert_lines *l, int64_t at, int64_t end, int64_t number, bert_error *e);
+/* Bytes of the file as they lie there; their number, less than n at its end, or a negative error. */
+int64_t bert_lines_read_at(const bert_lines *l, int64_t at, void *to, size_t n, bert_error *e);
+int64_t bert_lines_bytes(const bert_lines *l); /* of the whole file */
 /* What is unusual in the file, as far as it has been read, for who wants to say it; i counts from
  * 0, NULL past the end. */
 const char *bert_lines_note(const bert_lines *l, int i);

@@ -39,6 +39,9 @@ static int start(bert_reader *r, const bert_reader_options *o, bert_error *e) {
     int rc = bert_header_read(r, o, e);
     if (rc < 0) return rc;
     if (!rc) return bert_fail(e, BERT_EFORMAT, "%s: is empty", r->path);
+    r->begin_at = r->pending ? r->first_at : bert_lines_next_at(r->lines);
+    r->begin_line = r->pending ? r->first_line : bert_lines_number(r->lines) + 1;
+    r->begin_fields = r->fields;
     rc = bert_columns_choose(r, o, e);
     /* Now that the columns are known, the first object can be split. */
     if (!rc && r->json) rc = bert_record_split_object(r, e);

@@ -3,6 +3,7 @@
 #ifndef BERT_FILES_READER_H
 #define BERT_FILES_READER_H
 #include "base/notes.h"
+#include "files/csv_states.h"
 #include "files/json_rows.h"
 #include "files/lines.h"
 #include <bert.h>
@@ -37,8 +38,11 @@ struct bert_reader {
     const char *also;  /* and this */
     const char *hint;  /* what may be the matter where fields are missing, "" or "; .." */
     char *line;
-    int64_t first_line; /* of the record */
-    char *record;       /* its fields end to end, each followed by a NUL */
+    int64_t first_line;           /* of the record, */
+    int64_t first_at;             /* and its byte in the file */
+    int64_t begin_line, begin_at; /* of all records: where they begin */
+    int begin_fields;             /* of the first one, where it has no names */
+    char *record;                 /* its fields end to end, each followed by a NUL */
     size_t used, capacity;
     size_t *offset;                             /* of the fields in record, fields + 1 of them */
     int fields, offset_capacity, fields_before; /* before: of the record before it */
@@ -54,6 +58,10 @@ struct bert_reader {
  * takes. */
 bert_reader *bert_reader_open_as(const char *path, const bert_reader_options *options,
                                  const bert_column_names *called, bert_error *e);
+
+static inline bert_csv_rules bert_reader_csv_rules(const bert_reader *r) {
+    return (bert_csv_rules){r->separator, r->skip_blanks && r->separator != ' '};
+}
 
 /* ---- records.c */
 

@@ -84,55 +84,54 @@ static int split_tsv(bert_reader *r, size_t n, bert_error *e) {
     }
 }
 
-/* From behind a field's first quote to behind its last; the field may go on in the next lines. */
-static int quoted_field(bert_reader *r, const char **at, const char **end, bert_error *e) {
-    const char *p = *at;
-    for (int rc;;) {
-        const char *quote = memchr(p, '"', (size_t)(*end - p));
-        if ((rc = append(r, p, (size_t)((quote ? quote : *end) - p), e))) return rc;
-        if (quote && quote + 1 < *end && quote[1] == '"') { /* "" is a quote */
-            if ((rc = append(r, "\"", 1, e))) return rc;
-            p = quote + 2;
-        } else if (quote) {
-            *at = quote + 1;
-            return 0;
-        } else {
-            size_t n;
-            if ((rc = append(r, "\n", 1, e))) return rc;
-            if (r->used > BERT_RECORD_MAX)
-                return bert_record_fail(r, e, "a quoted field of more than 256 MB");
-            rc = bert_lines_next(r->lines, &r->line, &n, e);
-            if (rc < 0) return rc;
-            if (!rc) return bert_record_fail(r, e, "a quoted field that starts here does not end");
-            p = r->line;
-            *end = p + n;
-        }
-    }
+/* The next line of a quoted field. */
+static int go_on(bert_reader *r, const char **at, const char **end, bert_error *e) {
+    size_t n;
+    int rc = append(r, "\n", 1, e);
+    if (rc) return rc;
+    if (r->used > BERT_RECORD_MAX)
+        return bert_record_fail(r, e, "a quoted field of more than 256 MB");
+    rc = bert_lines_next(r->lines, &r->line, &n, e);
+    if (rc < 0) return rc;
+    if (!rc) return bert_record_fail(r, e, "a quoted field that starts here does not end");
+    *at = r->line;
+    *end = r->line + n;
+    return 0;
+}
+
+static int text_behind(const bert_reader *r, const char *at, bert_error *e) {
+    return bert_record_fail(
+        r, e, "text after a closing quote%s",
+        at - r->line > 1 && at[-2] == '\\' ? ": a quote within a field is \"\", not \\\"" : "");
 }
 
 static int split_csv(bert_reader *r, size_t n, bert_error *e) {
-    const char *p = r->line, *end = r->line + n;
-    int rc = 0;
-    for (;;) {
-        const char *quote = p;
-        while (r->skip_blanks && quote < end && *quote == ' ') quote++;
-        if (quote < end && *quote == '"') {
-            p = quote + 1;
-            if ((rc = quoted_field(r, &p, &end, e))) return rc;
-            while (r->skip_blanks && p < end && *p == ' ') p++;
-            if (p < end && *p != r->separator)
-                return bert_record_fail(r, e, "text after a closing quote%s",
-                                        p - r->line > 1 && p[-2] == '\\'
-                                            ? ": a quote within a field is \"\", not \\\""
-                                            : "");
-        } else {
-            const char *stop = memchr(p, r->separator, (size_t)(end - p));
-            if (!stop) stop = end;
-            if ((rc = append(r, p, (size_t)(stop - p), e))) return rc;
-            p = stop;
+    const bert_csv_rules rules = bert_reader_csv_rules(r);
+    const char *p = r->line, *end = p + n;
+    bert_csv_state s = BERT_CSV_FIELD;
+    for (int rc = 0;;) {
+        const char *stop = p + bert_csv_run(&rules, s, p, (size_t)(end - p));
+        const bool ends = stop == end;
+        const bert_csv_state next = ends ? s : bert_csv_step(&rules, s, *stop);
+        if (s == BERT_CSV_FIELD && next == BERT_CSV_BARE) { /* its blanks are text */
+            s = next;
+            continue;
         }
-        if ((rc = end_field(r, e)) || p == end) return rc;
-        p++;
+        if (s == BERT_CSV_AFTER && (next == BERT_CSV_BARE || (next == BERT_CSV_QUOTED && stop > p)))
+            return text_behind(r, stop, e);
+        if (s == BERT_CSV_AFTER)
+            rc = next == BERT_CSV_QUOTED ? append(r, "\"", 1, e) : 0;
+        else if (s != BERT_CSV_FIELD || next != BERT_CSV_QUOTED)
+            rc = append(r, p, (size_t)(stop - p), e);
+        if (rc) return rc;
+        if (ends && s == BERT_CSV_QUOTED) {
+            if ((rc = go_on(r, &p, &end, e))) return rc;
+            continue;
+        }
+        if (ends || next == BERT_CSV_FIELD) rc = end_field(r, e);
+        if (rc || ends) return rc;
+        s = next;
+        p = stop + 1;
     }
 }
 
@@ -226,6 +225,7 @@ static int next_object(bert_reader *r, bert_error *e) {
     int rc = bert_json_rows_next(r->json, &r->object, e);
     if (rc <= 0) return rc;
     r->first_line = bert_json_rows_line(r->json);
+    r->first_at = bert_lines_at(bert_json_rows_lines(r->json));
     if (r->names && (rc = bert_record_split_object(r, e))) return rc;
     return 1;
 }
@@ -268,6 +268,7 @@ int bert_record_next(bert_reader *r, bert_error *e) {
         if ((rc = bert_lines_next(r->lines, &r->line, &n, e)) <= 0) return rc;
     } while (!n && !r->format->blank_is_row);
     r->first_line = bert_lines_number(r->lines);
+    r->first_at = bert_lines_at(r->lines);
     begin_fields(r);
     if ((rc = r->format->split(r, n, e))) {
         r->fields = 0; /* nobody has pointed them to what was read of them */

@@ -1,0 +1,185 @@
+/* Bulk work of several processes: the file that they write is that of one, byte for byte, and so is
+ * what they say of a bad one. */
+#include "models.h"
+#include "tool.h"
+#include <signal.h>
+
+static void needs_mpi(void) {
+    char module[5000];
+    snprintf(module, sizeof module, "%.*s/libbert-mpi.so",
+             (int)(strrchr(BERT_TOOL, '/') - BERT_TOOL), BERT_TOOL);
+    if (!system("mpirun --version 2>&1 | grep -q 'Open MPI'") && !access(module, R_OK)) return;
+    print_message("skipped: no mpirun of Open MPI here, or no libbert-mpi.so\n");
+    skip();
+}
+
+/* Runs "bert ..." as so many processes, of a file that is cut into small parts. */
+__attribute__((format(printf, 2, 3))) static int ranks(int n, const char *format, ...) {
+    char arguments[8192], command[20000];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(arguments, sizeof arguments, format, args);
+    va_end(args);
+    snprintf(command, sizeof command,
+             "cd '%s' && BERT_PART_BYTES=1500 OMPI_ALLOW_RUN_AS_ROOT=1 "
+             "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 mpirun -q --oversubscribe --bind-to none --mca btl "
+             "self,vader,tcp -n %d '%s' %s >out 2>err </dev/null",
+             home, n, BERT_TOOL, arguments);
+    const int status = system(command);
+    slurp("out", out, sizeof out);
+    slurp("err", err, sizeof err);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static void same_files(const char *a, const char *b) {
+    char command[9000];
+    snprintf(command, sizeof command, "cd '%s' && cmp '%s' '%s' && ! ls | grep -F '%s.'", home, a,
+             b, b);
+    if (system(command)) fail_msg("%s is not %s, or something was left beside it", b, a);
+}
+
+static void model(const char *name, const char *architecture, int labels, const char *more) {
+    char path[4200];
+    bert_error e = {0};
+    snprintf(path, sizeof path, "%s/%s", home, name);
+    assert_int_equal(bert_make_directory(path, &e), 0);
+    test_model(path, architecture, labels, more);
+}
+
+/* Rows whose quotes hold ends of lines, at any place of a part. */
+static void write_texts(const char *name, int rows, int bad) {
+    static const char *const words[] = {"the", "cat",         "sat", "on\nthe",
+                                        "mat", "\"\"dog\"\"", "ran,"};
+    char path[4200];
+    snprintf(path, sizeof path, "%s/%s", home, name);
+    FILE *f = fopen(path, "wb");
+    assert_non_null(f);
+    fprintf(f, "label,text\r\n");
+    uint32_t seed = 3;
+    for (int i = 0; i < rows; i++) {
+        fprintf(f, "%s,\"", i % 2 ? "neutral" : "entailment");
+        for (int k = 0; k <= i % 4; k++) {
+            seed = seed * 1664525 + 1013904223;
+            fprintf(f, "%s ", words[(seed >> 16) % 7]);
+        }
+        fprintf(f, i == bad ? "\"x\n" : "\"\n%s", i % 5 ? "" : "\n");
+    }
+    fclose(f);
+}
+
+static void one_file_of_several(void **state) {
+    (void)state;
+    static const struct {
+        const char *task, *out;
+    } cases[] = {
+        {"embed nli", ".npy"},
+        {"embed nli", ".jsonl"},
+        {"embed nli --quantize ubinary", ".npy"},
+        {"embed lm --vectors sparse,dense", ".safetensors"},
+        {"encode nli", ".safetensors"},
+        {"classify nli", ".jsonl"},
+        {"classify nli --candidate-labels red,blue", ".jsonl"},
+        {"tag ner --ignore-label ''", ".jsonl"},
+    };
+    needs_mpi();
+    write_texts("texts.csv", 300, -1);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char one[64], many[64];
+        snprintf(one, sizeof one, "one%s", cases[i].out);
+        snprintf(many, sizeof many, "many%s", cases[i].out);
+        expect(0, bert("%s -i texts.csv -o %s", cases[i].task, one));
+        for (int n = 2; n <= 3; n++) {
+            expect(0, ranks(n, "%s -i texts.csv -o %s --threads 1", cases[i].task, many));
+            assert_string_equal(out, "");
+            same_files(one, many);
+        }
+    }
+    /* It is said once what there is, and more processes than rows are none too many. */
+    expect(0, ranks(3, "encode nli -i texts.csv -o many.safetensors"));
+    says(err, "many.safetensors: 300 texts, ");
+    assert_null(strstr(strstr(err, "300 texts") + 1, "300 texts"));
+    write_file("few.txt", "the cat\n");
+    expect(0, bert("encode nli -i few.txt -o one.safetensors"));
+    expect(0, ranks(3, "encode nli -i few.txt -o many.safetensors"));
+    same_files("one.safetensors", "many.safetensors");
+    write_file("list.json",
+               "[{\"text\":\"the cat\"},{\"text\":\"the dog\"}]\n"); /* cannot be cut */
+    expect(0, bert("embed nli -i list.json -o one.npy"));
+    expect(0, ranks(2, "embed nli -i list.json -o many.npy"));
+    says(err, "one of the 2 processes does it all: it is JSON, and not an object a line");
+    same_files("one.npy", "many.npy");
+}
+
+static void says_what_one_says(const char *task, int code) {
+    char alone[sizeof err];
+    expect(code, bert("%s", task));
+    snprintf(alone, sizeof alone, "%s", err);
+    expect(code, ranks(3, "%s", task));
+    if (!strstr(err, alone)) fail_msg("three say: %s\none says: %s", err, alone);
+}
+
+/* The first error of the file is said, once, and nothing is left. */
+static void bad_files(void **state) {
+    (void)state;
+    needs_mpi();
+    write_texts("bad.csv", 300, 211);
+    write_file("long.txt", "the cat\nthe cat sat on the mat and the dog ran on the mat and the cat "
+                           "sat on the mat and the dog\nthe cat\n");
+    write_file("empty.csv", "");
+    write_file("header.csv", "text,label\n");
+    says_what_one_says("classify nli -i bad.csv -o bad.jsonl", 1);
+    says(err, "bad.csv:");
+    says(err, "text after a closing quote");
+    says_what_one_says("embed nli -i long.txt -o bad.npy --max-length 9", 1);
+    says(err, "long.txt:2");
+    says_what_one_says("embed nli -i empty.csv -o bad.npy", 1);
+    says_what_one_says("embed nli -i header.csv -o bad.npy", 1);
+    says_what_one_says("embed nli -i missing.csv -o bad.npy", 1);
+    says_what_one_says("embed nowhere -i long.txt -o bad.npy", 1);
+    expect(1, ranks(3, "tag ner -i long.txt -o missing/bad.jsonl"));
+    says(err, "cannot write missing/bad.jsonl: No such file or directory\n");
+    says_what_one_says("tag ner -i long.txt -o bad.txt", 2);
+    expect(0, bert("--version && ls"));
+    assert_null(strstr(out, "bad.npy"));
+    assert_null(strstr(out, "bad.jsonl"));
+}
+
+static void wrong_usage_of_several(void **state) {
+    (void)state;
+    static const char *const cases[][2] = {
+        {"embed nli -o a.npy", "-i FILE"},
+        {"embed nli -i - -o a.npy", "-i FILE"},
+        {"classify nli 'the cat' -o a.jsonl", "-i FILE"},
+        {"classify nli -i few.txt", "-o FILE"},
+        {"embed nli -i few.txt", "-o FILE"},
+        {"embed nli -i few.txt -o a.npy --quantize int8", "--ranges FILE.npy"},
+    };
+    needs_mpi();
+    write_file("few.txt", "the cat\nthe dog\n");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        expect(2, ranks(2, "%s", cases[i][0]));
+        says(err, cases[i][1]);
+        assert_null(strstr(strstr(err, "bert ") + 1, "bert embed:")); /* said once */
+    }
+    expect(0, ranks(2, "embed nli 'the cat' --distributed none"));
+    assert_int_equal(lines(), 2); /* each for itself */
+}
+
+static int set_up_models(void **state) {
+    set_up(state);
+    model("nli", "BertForSequenceClassification", 3,
+          ", \"id2label\": {\"0\": \"contradiction\", \"1\": \"neutral\", \"2\": \"entailment\"}");
+    model("ner", "BertForTokenClassification", 2, ", \"id2label\": {\"0\": \"O\", \"1\": \"B-X\"}");
+    model("lm", "BertForMaskedLM", 0, "");
+    return 0;
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(one_file_of_several),
+        cmocka_unit_test(bad_files),
+        cmocka_unit_test(wrong_usage_of_several),
+    };
+    return cmocka_run_group_tests(tests, set_up_models, tear_down);
+}
