@@ -1,5 +1,6 @@
 /* bert evaluate: the task's metrics over a labelled file. */
 #include "dataset.h"
+#include "division.h"
 #include "file.h"
 #include "report.h"
 #include <signal.h>
@@ -60,12 +61,14 @@ static int run(void *args, int operands, char **operand, bert_error *e) {
     const arguments *a = args;
     const common *c = &a->common;
     if (!c->input) return fail_usage(e, "-i FILE says what to evaluate on (.csv, .tsv or .jsonl)");
+    if (check_divided(c, c->input, e)) return USAGE;
     bert_evaluate_options eo = bert_evaluate_default();
     eo.threads = c->threads;
     eo.precision = c->precision;
     eo.metrics = a->metrics;
     eo.predictions = a->predictions;
     eo.stop = &interrupted;
+    eo.group = c->group;
     int rc = 0;
     signal(SIGINT, interrupt);
     signal(SIGTERM, interrupt);
@@ -77,12 +80,14 @@ static int run(void *args, int operands, char **operand, bert_error *e) {
     if (model && !bert_model_recipe(model)) o.task = bert_model_head(model);
     bert_dataset *d = model ? bert_dataset_open(c->input, model, &o, e) : NULL;
     bert_metrics *m = NULL;
-    if (d) {
+    rc = division_agree(c->work, d ? 0 : BERT_EINVAL, e);
+    if (!rc) {
         dataset_note(c, "evaluated", d);
         eo.batch_size = batch_rows(c, d, eo.batch_size);
         m = bert_evaluate(model, d, &eo, e);
     }
-    rc = m ? print(c, m, d, e) : BERT_EINVAL;
+    if (!rc && !m) rc = BERT_EINVAL;
+    if (!rc && !c->group->rank) rc = print(c, m, d, e);
     bert_metrics_free(m);
     bert_dataset_free(d);
     bert_model_close(model);
@@ -99,7 +104,7 @@ const command evaluate_command = {
     .min_operands = 1,
     .max_operands = 1,
     .groups = TAKES_MODEL | TAKES_INPUT | TAKES_LABEL | TAKES_LIMIT | TAKES_TASK | TAKES_SESSION |
-              TAKES_OUTPUT | TAKES_LINES,
+              TAKES_OUTPUT | TAKES_LINES | TAKES_GROUP,
     .options = options,
     .option_at = option_at,
     .size = sizeof(arguments),

@@ -24,7 +24,7 @@ struct parted {
     size_t header;
     stream list[MOST_STREAMS];
     int n;
-    int part;         /* that is being done; -1: none */
+    int part;         /* that is being done, 0 before any has begun; -1: none is left */
     int streams;      /* of all processes, and of each stream: */
     int64_t *of_part; /* [streams, parts] its bytes in each */
 };
@@ -96,7 +96,7 @@ parted *parted_create(division *d, const char *path, size_t header, bert_error *
     char temporary[PATH_MAX] = "";
     parted *p = calloc(1, sizeof *p);
     int rc = p ? 0 : fail_memory(e);
-    if (p) *p = (parted){.d = d, .header = header, .part = -1};
+    if (p) *p = (parted){.d = d, .header = header};
     if (!rc && first_process(p)) {
         rc = new_file_open(&p->file, path, e);
         if (!rc) snprintf(temporary, sizeof temporary, "%s", p->file.temporary);
@@ -106,7 +106,6 @@ parted *parted_create(division *d, const char *path, size_t header, bert_error *
     if (!rc && !first_process(p)) rc = new_file_join(&p->file, temporary, e);
     rc = division_agree(d, rc, e);
     if (!rc) {
-        if (division_alone(d)) p->part = 0;
         division_watch(d, (division_watcher){turn, p});
         return p;
     }

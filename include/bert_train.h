@@ -884,6 +884,10 @@ typedef struct {
      * (text_pair, endings), gold, prediction, score, scores. Question answering: such records of
      * questions (also id, null_odds, exact_match, f1), or SQuAD's {id: answer} (.json). */
     const char *predictions;
+    /* Processes that evaluate together, each with the same data, options and weights: batches are
+     * shared, every metric is the same bits in all, as one process has it, and rank 0 alone writes. NULL:
+     * alone. */
+    const bert_group *group;
 } bert_evaluate_options;
 BERT_API bert_evaluate_options bert_evaluate_default(void);
 /* The metrics of a model with a head over a dataset opened with like or model_labels; NULL on

@@ -111,6 +111,33 @@ static void one_file_of_several(void **state) {
     same_files("one.npy", "many.npy");
 }
 
+/* Metrics, rows and what is written of them, of whatever size the last batch is. */
+static void evaluations_of_several(void **state) {
+    (void)state;
+    static char alone[sizeof out];
+    needs_mpi();
+    write_texts("judged.csv", 300, -1);
+    for (int tokens = 0; tokens <= 200; tokens += 200) {
+        expect(0,
+               bert("evaluate nli -i judged.csv --batch-tokens %d --predictions one.csv", tokens));
+        snprintf(alone, sizeof alone, "%s", out);
+        for (int n = 2; n <= 3; n++) {
+            expect(0,
+                   ranks(n, "evaluate nli -i judged.csv --batch-tokens %d --predictions many.csv",
+                         tokens));
+            assert_string_equal(out, alone);
+            same_files("one.csv", "many.csv");
+        }
+        expect(0, bert("evaluate nli -i judged.csv --batch-tokens %d -o one.jsonl", tokens));
+        expect(0, ranks(3, "evaluate nli -i judged.csv --batch-tokens %d -o many.jsonl", tokens));
+        same_files("one.jsonl", "many.jsonl");
+    }
+    expect(1, ranks(2, "evaluate nli -i judged.csv --predictions missing/p.csv"));
+    says(err, "missing/p.csv");
+    expect(1, ranks(2, "evaluate nli -i missing.csv"));
+    says(err, "missing.csv: cannot open");
+}
+
 static void says_what_one_says(const char *task, int code) {
     char alone[sizeof err];
     expect(code, bert("%s", task));
@@ -178,6 +205,7 @@ static int set_up_models(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_file_of_several),
+        cmocka_unit_test(evaluations_of_several),
         cmocka_unit_test(bad_files),
         cmocka_unit_test(wrong_usage_of_several),
     };

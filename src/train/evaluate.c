@@ -231,23 +231,27 @@ bert_metrics *bert_evaluate(const bert_model *m, const bert_dataset *d,
     int rc = bert_dataset_check_model(d, m, e);
     if (!rc) metrics = bert_metrics_for(d, o.metrics, e);
     bert_predictions *predictions = NULL;
-    if (metrics && o.predictions) predictions = bert_predictions_open(o.predictions, d, e);
+    const bool first = !o.group || !o.group->rank; /* who writes */
+    if (metrics && o.predictions && first) predictions = bert_predictions_open(o.predictions, d, e);
     if (metrics && !e->code) tape = bert_tape_new(&t, e);
     bert_evaluation v = {.tape = tape,
                          .model = m,
                          .set = d,
                          .batch_size = o.batch_size,
+                         .group = o.group,
                          .row = o.row,
                          .row_context = o.context,
                          .predictions = predictions,
                          .batch = stopped,
                          .batch_context = (void *)(uintptr_t)o.stop};
-    if (tape) bert_evaluation_run(&v, metrics, e);
+    rc = bert_group_agree(o.group, e->code, e);
+    if (!rc) bert_evaluation_run(&v, metrics, e);
     bert_tape_free(tape);
     if (predictions && e->code)
         bert_predictions_abort(predictions);
     else if (predictions)
         bert_predictions_commit(predictions, e);
+    if (!rc) bert_group_agree(o.group, e->code, e);
     if (!e->code) return metrics;
     bert_metrics_free(metrics);
     return NULL;
