@@ -49,6 +49,18 @@ int new_file_open(new_file *n, const char *path, bert_error *e) {
     return n->f ? 0 : new_file_failed(n, e);
 }
 
+FILE *unnamed_file(void) {
+    const char *base = getenv("TMPDIR");
+    char *name;
+    if (asprintf(&name, "%s/bert-XXXXXX", base && *base ? base : "/tmp") < 0) return NULL;
+    const int fd = mkstemp(name);
+    if (fd >= 0) unlink(name);
+    free(name);
+    FILE *f = fd < 0 ? NULL : fdopen(fd, "w+b");
+    if (fd >= 0 && !f) close(fd);
+    return f;
+}
+
 int64_t file_bytes(const char *path) {
     struct stat st;
     return stat(path, &st) ? 0 : (int64_t)st.st_size;
@@ -86,6 +98,8 @@ int new_file_put_at(new_file *n, int64_t at, const void *data, size_t bytes, ber
 int new_file_join(new_file *n, const char *temporary, bert_error *e) {
     *n = (new_file){.path = strdup(temporary), .joined = true, .f = fopen(temporary, "r+b")};
     if (!n->path) return fail_memory(e);
+    unfinished = n->path; /* when the first process was killed, the others are asked to end */
+    watch_signals();
     return n->f ? 0
                 : fail(e, BERT_EIO, "cannot write %s, which all hosts have to see: %s", temporary,
                        strerror(errno));
@@ -107,7 +121,7 @@ int new_file_commit(new_file *n, bert_error *e) {
 }
 
 void new_file_abort(new_file *n) {
-    if (!n->joined) unfinished = NULL;
+    unfinished = NULL;
     if (n->f) fclose(n->f);
     if (n->temporary && n->temporary[0]) unlink(n->temporary);
     free(n->path);

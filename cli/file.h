@@ -6,8 +6,10 @@
 typedef struct {
     FILE *f;
     char *path, *temporary;
-    bool joined; /* it is another process's, which removes or renames it */
+    bool joined; /* it is another process's, which renames it, or removes it where it fails */
 } new_file;
+/* A file without a name, in $TMPDIR; NULL: errno says why. */
+FILE *unnamed_file(void);
 int64_t file_bytes(const char *path); /* 0: there is none */
 /* Whether two names are of one file; false where one is of none. */
 bool same_file(const char *a, const char *b);

@@ -119,7 +119,7 @@ int parted_add(parted *p, stream_kind kind, size_t unit, int of, bert_error *e) 
     const bool placed =
         !p->n && p->header != HEADER_UNKNOWN && (division_alone(p->d) || kind == STREAM_TEXTS);
     *s = (stream){.kind = kind, .unit = unit, .of = of, .waits = !placed};
-    s->f = placed ? p->file.f : tmpfile();
+    s->f = placed ? p->file.f : unnamed_file();
     if (!s->f) return failed(e);
     p->n++;
     int rc = placed && p->part >= 0 ? place(p, s, e) : 0;

@@ -1,4 +1,5 @@
 #include "waiting.h"
+#include "file.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +16,8 @@ static int failed(bert_error *e) {
 }
 
 int waiting_open(waiting *w, int32_t dim, bert_error *e) {
-    *w = (waiting){.f = tmpfile(), .dim = dim, .ranges = calloc(2 * (size_t)dim, sizeof(float))};
+    *w = (waiting){
+        .f = unnamed_file(), .dim = dim, .ranges = calloc(2 * (size_t)dim, sizeof(float))};
     if (!w->ranges) return fail_memory(e);
     return w->f ? 0 : failed(e);
 }

@@ -172,6 +172,30 @@ static void bad_files(void **state) {
     assert_null(strstr(out, "bad.jsonl"));
 }
 
+/* Whichever process is killed, all end, and nothing is left. */
+static void a_process_that_is_killed_ends_all(void **state) {
+    (void)state;
+    needs_mpi();
+    write_file(
+        "kill.sh",
+        "export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1\n"
+        "yes 'the cat sat on the mat' | head -400000 >many.txt\n"
+        "mpirun -q --oversubscribe --bind-to none --mca btl self,vader,tcp -n 2 \"$1\" embed "
+        "nli -i many.txt -o killed.npy >out 2>err </dev/null &\n"
+        "n=0; until pid=$(pgrep -f '^[^ ]*bert embed nli -i many.txt' | sed -n \"$2p\") && "
+        "[ -n \"$pid\" ] && ls killed.npy.?????? >/dev/null 2>&1 || [ $n = 200 ]; do "
+        "n=$((n+1)); sleep 0.1; done\n"
+        "kill -9 $pid; wait $!\n");
+    for (int which = 1; which <= 2; which++) {
+        char command[9000];
+        snprintf(command, sizeof command, "cd '%s' && sh kill.sh '%s' %d", home, BERT_TOOL, which);
+        const int status = system(command);
+        assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 128 + SIGKILL);
+        expect(0, bert("--version && ls"));
+        assert_null(strstr(out, "killed.npy"));
+    }
+}
+
 static void wrong_usage_of_several(void **state) {
     (void)state;
     static const char *const cases[][2] = {
@@ -207,6 +231,7 @@ int main(void) {
         cmocka_unit_test(one_file_of_several),
         cmocka_unit_test(evaluations_of_several),
         cmocka_unit_test(bad_files),
+        cmocka_unit_test(a_process_that_is_killed_ends_all),
         cmocka_unit_test(wrong_usage_of_several),
     };
     return cmocka_run_group_tests(tests, set_up_models, tear_down);
