@@ -84,6 +84,8 @@ int check_lines_file(const common *c, const char *path, bert_error *e) {
 }
 
 bool output_json(const common *c) {
+    /* mpirun gives a terminal to processes, wherever its own output goes. */
+    if (c->group && c->group->size > 1) return !c->columns;
     return into.f || c->json || !(c->columns || isatty(STDOUT_FILENO));
 }
 
