@@ -68,7 +68,7 @@ typedef struct {
     bert_aggregation aggregation;
     bert_answer_options answer;
     const char *pattern; /* hypothesis_template */
-    const char **labels; /* or targets, or endings: of `body` */
+    const char **labels; /* or targets, or endings */
     int32_t labels_count;
 } wish;
 
@@ -91,9 +91,9 @@ struct exchange {
     int fd;
     bool head, gone, picture; /* picture: its body is one, as it is */
     /* what was asked */
-    char *bytes, *type; /* body and its Content-Type */
+    char *bytes; /* the body */
     size_t n_bytes;
-    json_t *body;
+    json_t *body, *kept; /* kept: what wish points to, of the body */
     wish wish;
     const operation *operation;
     char *key; /* requests of one operation, model and key may share a batch */
@@ -105,6 +105,7 @@ struct exchange {
     char message[700];
     int retry_after;
     text answer;
+    int64_t reserved; /* bytes of the answer, or what they will be, in the server's `answers` */
     const char *answer_type; /* NULL: JSON */
     double at[AT_COUNT];
     int64_t tokens, characters, results; /* results: of masks that are filled */
@@ -112,6 +113,8 @@ struct exchange {
 };
 
 exchange *exchange_new(server *s);
+/* Its body goes: all has been read that was wanted. */
+void exchange_forget_body(exchange *x);
 void exchange_free(exchange *x);
 /* Takes it as failed, unless it has already; returns -1. */
 int fault(exchange *x, fault_kind kind, const char *format, ...)

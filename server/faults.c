@@ -1,5 +1,5 @@
 /* What goes wrong, as statuses and dialects say it. */
-#include "exchange.h"
+#include "state.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -122,16 +122,23 @@ static void item_free(item *i) {
     json_decref(i->json);
 }
 
+void exchange_forget_body(exchange *x) {
+    free(x->bytes);
+    x->bytes = NULL;
+    json_decref(x->body);
+    x->body = NULL;
+}
+
 void exchange_free(exchange *x) {
     if (!x) return;
+    answers_let_go(x->server, x->reserved);
     for (int32_t i = 0; x->items && i < x->n; i++) item_free(&x->items[i]);
     free(x->items);
-    free(x->bytes);
-    free(x->type);
     free(x->key);
     free(x->wish.query);
     free(x->wish.labels);
-    json_decref(x->body);
+    exchange_forget_body(x);
+    json_decref(x->kept);
     text_free(&x->answer);
     models_let_go(x->models);
     free(x);

@@ -120,11 +120,33 @@ static void set_page_headers(const exchange *x) {
                "frame-ancestors 'none'");
 }
 
-/* The answer's bytes become the buffer's. */
+/* An answer's bytes become the buffer's, until the client has them. */
+typedef struct {
+    server *server;
+    char *bytes;
+    int64_t reserved;
+} sent;
+
 static void release(const void *bytes, size_t n, void *data) {
+    sent *answer = data;
     (void)bytes;
     (void)n;
-    free(data);
+    answers_let_go(answer->server, answer->reserved);
+    free(answer->bytes);
+    free(answer);
+}
+
+static int put_body(exchange *x, struct evbuffer *body) {
+    sent *answer = malloc(sizeof *answer);
+    if (!answer) return -1;
+    *answer = (sent){x->server, x->answer.s, x->reserved};
+    if (evbuffer_add_reference(body, x->answer.s, x->answer.n, release, answer)) {
+        free(answer);
+        return -1;
+    }
+    x->answer = (text){0};
+    x->reserved = 0;
+    return 0;
 }
 
 static void send_answer(const server *s, exchange *x) {
@@ -141,9 +163,11 @@ static void send_answer(const server *s, exchange *x) {
     if (!x->fault) set_times(x);
     if (atomic_load(&s->state) == STOPPING || watch_refused(x))
         set_header(r, "Connection", "close");
-    if (body && !x->head && x->answer.n &&
-        !evbuffer_add_reference(body, x->answer.s, x->answer.n, release, x->answer.s))
-        x->answer = (text){0};
+    if (body && !x->head && x->answer.n && put_body(x, body)) { /* no length without its bytes */
+        evhttp_connection_free(evhttp_request_get_connection(r));
+        evbuffer_free(body);
+        return;
+    }
     evhttp_send_reply(r, status, fault_reason(x->fault), body);
     if (body) evbuffer_free(body);
 }
@@ -204,60 +228,6 @@ static bool has_key(const server *s, struct evhttp_request *r) {
     return given && same_key(given, key);
 }
 
-/* "application/json", whatever its parameters; and what no type is given for. */
-static bool is_json(const char *type) {
-    const size_t n = type ? strcspn(type, "; \t") : 0;
-    if (!n) return true;
-    return (n == 16 && !strncasecmp(type, "application/json", n)) ||
-           (n > 5 && !strncasecmp(type + n - 5, "+json", 5));
-}
-
-static served *model_of_pictures(const exchange *x) {
-    if (x->named) return x->named->pictures ? x->named : NULL;
-    for (int32_t i = 0; i < x->models->n; i++)
-        if (x->models->list[i].pictures) return &x->models->list[i];
-    return NULL;
-}
-
-/* The first part of a form: its bytes are the picture. */
-static int take_part(exchange *x, const char *type) {
-    const char *boundary = strstr(type, "boundary=");
-    char mark[100];
-    if (!boundary) return fault(x, FAULT_MALFORMED, "the form has no boundary");
-    boundary += 9 + (boundary[9] == '"');
-    snprintf(mark, sizeof mark, "--%.*s", (int)strcspn(boundary, "\"; "), boundary);
-    char *part = memmem(x->bytes, x->n_bytes, mark, strlen(mark));
-    char *end = x->bytes + x->n_bytes;
-    char *from = part ? memmem(part, (size_t)(end - part), "\r\n\r\n", 4) : NULL;
-    char *next = from ? memmem(from, (size_t)(end - from), mark, strlen(mark)) : NULL;
-    if (!next) return fault(x, FAULT_MALFORMED, "the form has no part");
-    from += 4;
-    x->n_bytes = next - from >= 2 ? (size_t)(next - from) - 2 : 0;
-    memmove(x->bytes, from, x->n_bytes);
-    return 0;
-}
-
-static bool looks_like_json(const exchange *x) {
-    size_t i = 0;
-    while (i < x->n_bytes && strchr(" \t\r\n", x->bytes[i])) i++;
-    return i == x->n_bytes || x->bytes[i] == '{' || x->bytes[i] == '[';
-}
-
-/* A picture as it is, where there is a model for it: the model is set. */
-static int take_type(exchange *x, const char *type) {
-    const bool form = type && !strncasecmp(type, "multipart/form-data", 19);
-    const bool json = is_json(type) && (type || looks_like_json(x));
-    if (json) return 0;
-    served *m = model_of_pictures(x);
-    if (!m && !type) return 0; /* says that it is no JSON */
-    if (!m)
-        return fault(x, FAULT_MEDIA, "the Content-Type is %.100s; bodies are application/json",
-                     type);
-    x->model = m;
-    x->picture = true;
-    return form ? take_part(x, type) : 0;
-}
-
 static int take_body(exchange *x) {
     struct evbuffer *in = evhttp_request_get_input_buffer(x->request);
     x->n_bytes = evbuffer_get_length(in);
@@ -265,7 +235,7 @@ static int take_body(exchange *x) {
     if (!x->bytes) return fault_memory(x);
     evbuffer_remove(in, x->bytes, x->n_bytes);
     x->bytes[x->n_bytes] = 0;
-    return take_type(x, header(x->request, "Content-Type"));
+    return read_type(x, header(x->request, "Content-Type"));
 }
 
 /* /models/NAME/ROUTE is ROUTE of that model; names may have a slash in them. */

@@ -299,17 +299,23 @@ static int run_answer(bert_session *s, const exchange *x, item *const *items, in
 
 /* ---- The table */
 
-const operation op_embed = {"embed", NULL, true, true, false, run_embed};
-const operation op_embed_all = {"embed_all", NULL, true, false, false, run_embed_all};
-const operation op_embed_sparse = {"embed_sparse", NULL, true, false, true, run_embed_sparse};
-const operation op_classify = {
-    "predict", "sequence-classification image-classification", true, true, false, run_classify};
-const operation op_rerank = {"rerank", "sequence-classification", false, false, false, run_rerank};
-const operation op_tag = {"tag", "token-classification", true, false, false, run_tag};
-const operation op_fill = {"fill", "masked-lm pretraining", true, false, false, run_fill};
-const operation op_answer = {"answer", "question-answering", true, false, false, run_answer};
-const operation op_zero_shot = {"zero_shot",  "sequence-classification", true, false, false,
-                                run_zero_shot};
-const operation op_choose = {"choose", "multiple-choice", false, false, false, run_choose};
-const operation op_next_sentence = {"next_sentence", "next-sentence", true,
-                                    false,           false,           run_classify};
+#define CLASSIFIER "sequence-classification"
+const operation op_embed = {"embed", .merges = true, .pictures = true, .answers = ANSWERS_VECTORS,
+                            .run = run_embed};
+const operation op_embed_all = {"embed_all", .merges = true, .answers = ANSWERS_TOKENS,
+                                .run = run_embed_all};
+const operation op_embed_sparse = {"embed_sparse", .merges = true, .sparse = true,
+                                   .answers = ANSWERS_WORDS, .run = run_embed_sparse};
+const operation op_classify = {"predict", .heads = CLASSIFIER " image-classification",
+                               .merges = true, .pictures = true, .run = run_classify};
+const operation op_rerank = {"rerank", .heads = CLASSIFIER, .run = run_rerank};
+const operation op_tag = {"tag", .heads = "token-classification", .merges = true, .run = run_tag};
+const operation op_fill = {"fill", .heads = "masked-lm pretraining", .merges = true,
+                           .run = run_fill};
+const operation op_answer = {"answer", .heads = "question-answering", .merges = true,
+                             .run = run_answer};
+const operation op_zero_shot = {"zero_shot", .heads = CLASSIFIER, .merges = true,
+                                .run = run_zero_shot};
+const operation op_choose = {"choose", .heads = "multiple-choice", .run = run_choose};
+const operation op_next_sentence = {"next_sentence", .heads = "next-sentence", .merges = true,
+                                    .run = run_classify};

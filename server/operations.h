@@ -3,12 +3,16 @@
 #define BERT_SERVER_OPERATIONS_H
 #include "exchange.h"
 
+/* What its answers are made of. */
+typedef enum { ANSWERS_LABELS, ANSWERS_VECTORS, ANSWERS_TOKENS, ANSWERS_WORDS } answer_kind;
+
 struct operation {
     const char *name;
     const char *heads; /* of the model, by spaces; NULL: any */
     bool merges;       /* texts of several requests, under the same key */
     bool pictures;     /* its items are pictures, or may be */
     bool sparse;       /* of a model that weighs words */
+    answer_kind answers;
     /* Computes n items under what x asks for; their values or json. */
     int (*run)(bert_session *s, const exchange *x, item *const *items, int32_t n, bert_error *e);
 };

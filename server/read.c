@@ -63,10 +63,17 @@ int read_choice(exchange *x, const json_t *o, const char *name, const char *cons
     return -1;
 }
 
+int keep_json(exchange *x, const json_t *v) {
+    if (!x->kept) x->kept = json_array();
+    return json_array_append(x->kept, (json_t *)(uintptr_t)v) ? fault_memory(x) : 0;
+}
+
 int read_labels(exchange *x, const json_t *o, const char *name) {
+    enum { MOST = 10000 };
     const json_t *v = member(o, name);
     if (!v) return 0;
     const size_t n = json_is_array(v) ? json_array_size(v) : 1;
+    if (n > MOST) return fault(x, FAULT_BATCH, "%s has %zu strings; it may have %d", name, n, MOST);
     x->wish.labels = calloc(n + 1, sizeof *x->wish.labels);
     if (!x->wish.labels) return fault_memory(x);
     for (size_t i = 0; i < n; i++) {
@@ -76,7 +83,7 @@ int read_labels(exchange *x, const json_t *o, const char *name) {
         x->wish.labels[i] = json_string_value(s);
     }
     x->wish.labels_count = (int32_t)n;
-    return 0;
+    return keep_json(x, v);
 }
 
 int read_choices(exchange *x, const json_t *o, const char *name) {
@@ -96,10 +103,11 @@ const json_t *read_member(exchange *x, const json_t *o, const char *name) {
 
 /* ---- JSON */
 
-/* Deeper than anything here is; counted before it is parsed. */
-static bool is_deep(const char *s, size_t n) {
-    enum { MOST = 64 };
-    int depth = 0;
+/* Deeper than anything here is, or of so many lists that they would take a hundred times its bytes; counted
+ * before it is parsed. */
+static int check_nesting(exchange *x, const char *s, size_t n) {
+    enum { MOST_DEEP = 64, MOST_LISTS = 10000 };
+    int depth = 0, lists = 0;
     bool quoted = false;
     for (size_t i = 0; i < n; i++) {
         if (quoted && s[i] == '\\')
@@ -107,18 +115,22 @@ static bool is_deep(const char *s, size_t n) {
         else if (s[i] == '"')
             quoted = !quoted;
         if (quoted) continue;
-        depth += s[i] == '[' || s[i] == '{';
-        depth -= s[i] == ']' || s[i] == '}';
-        if (depth > MOST) return true;
+        const int opens = s[i] == '[' || s[i] == '{';
+        depth += opens - (s[i] == ']' || s[i] == '}');
+        lists += opens;
+        if (depth > MOST_DEEP)
+            return fault(x, FAULT_MALFORMED, "the body is nested deeper than %d", MOST_DEEP);
+        if (lists > MOST_LISTS)
+            return fault(x, FAULT_INVALID, "the body has more than %d lists and objects",
+                         MOST_LISTS);
     }
-    return false;
+    return 0;
 }
 
 int read_json(exchange *x) {
     json_error_t why;
     if (x->body) return 0;
-    if (is_deep(x->bytes, x->n_bytes))
-        return fault(x, FAULT_MALFORMED, "the body is nested deeper than 64");
+    if (check_nesting(x, x->bytes, x->n_bytes)) return -1;
     x->body = json_loadb(x->bytes ? x->bytes : "", x->n_bytes, JSON_ALLOW_NUL, &why);
     if (!x->body)
         return fault(x, FAULT_MALFORMED, "the body is not JSON: line %d, column %d: %.200s",

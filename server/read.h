@@ -17,13 +17,18 @@ int read_int(exchange *x, const json_t *o, const char *name, int32_t least, int3
 int read_name(exchange *x, const json_t *o, const char *name, const char **out);
 /* One of `names`, which ends with NULL, whatever its case. */
 int read_choice(exchange *x, const json_t *o, const char *name, const char *const *names, int *out);
-/* A list of strings, into wish.labels. */
+/* The request goes on pointing into v, when the rest of its body is gone. */
+int keep_json(exchange *x, const json_t *v);
+/* A list of strings, into wish.labels, kept. */
 int read_labels(exchange *x, const json_t *o, const char *name);
 /* The same of what each text is paired with: some, and no more than texts of a request. */
 int read_choices(exchange *x, const json_t *o, const char *name);
 /* Its member, which has to be there. */
 const json_t *read_member(exchange *x, const json_t *o, const char *name);
 
+/* Whether the body is a picture, or a form with one, by its Content-Type (NULL: none): then the model is set
+ * and x->bytes are the picture's. */
+int read_type(exchange *x, const char *type);
 /* The body as JSON, or a fault. */
 int read_json(exchange *x);
 /* The model, and the task, that the body (or the path) names, or the first one that has what the operation

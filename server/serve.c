@@ -17,6 +17,7 @@ serve_options serve_default(void) {
                            .max_input_texts = 32,
                            .max_body = 2000000,
                            .max_bodies = 64000000,
+                           .max_answers = 256000000,
                            .max_connections = 1000,
                            .auto_truncate = true};
 }
@@ -85,6 +86,8 @@ static void *compute(void *data) {
 static void read_exchange(server *s, exchange *x, const clerk *c) {
     int rc = x->route->read(x, c);
     if (!rc && x->operation) rc = read_tokens(x, c);
+    if (!rc) rc = answers_reserve(x);
+    exchange_forget_body(x);
     x->at[AT_READ] = x->at[AT_STARTED] = x->at[AT_COMPUTED] = now();
     if (!rc && x->operation) {
         if (queue_admit(s->queue, x)) return;
@@ -92,6 +95,7 @@ static void read_exchange(server *s, exchange *x, const clerk *c) {
               queue_texts(s->queue));
     } else if (!rc)
         x->route->write(x);
+    answers_settle(x);
     hand_put(&s->done, x);
 }
 
@@ -105,6 +109,7 @@ static void *work(void *data) {
             continue;
         }
         if (!x->fault) x->route->write(x);
+        answers_settle(x);
         hand_put(&s->done, x);
     }
     return NULL;
@@ -162,6 +167,10 @@ static void announce(server *s) {
     fflush(stdout);
 }
 
+static void reload(server *s) {
+    if (start_loading(s)) fprintf(stderr, "the models are as they were: no thread\n");
+}
+
 /* Something is done, or the models are there. */
 static void on_done(evutil_socket_t fd, short what, void *data) {
     server *s = data;
@@ -171,13 +180,16 @@ static void on_done(evutil_socket_t fd, short what, void *data) {
     (void)!read(fd, &n, sizeof n);
     while ((x = hand_take_now(&s->done))) http_answer(s, x);
     pthread_mutex_lock(&s->lock);
-    const bool failed = s->failed.code != 0, ready = s->models && !s->announced;
+    const bool failed = s->failed.code != 0, ready = s->models && !s->announced,
+               again = s->again && !s->loading;
     const bert_error e = s->failed;
     if (failed && s->models) s->failed.code = 0;
+    if (again) s->again = false;
     pthread_mutex_unlock(&s->lock);
     if (failed && s->models) fprintf(stderr, "the models are as they were: %s\n", e.message);
     if (failed && !s->models) event_base_loopbreak(s->loop);
     if (ready) announce(s);
+    if (again) reload(s);
 }
 
 static void on_stop(evutil_socket_t number, short what, void *data) {
@@ -194,9 +206,10 @@ static void on_reload(evutil_socket_t number, short what, void *data) {
     (void)number;
     (void)what;
     pthread_mutex_lock(&s->lock);
-    const bool can = !s->loading && s->models;
+    const bool can = !s->loading;
+    s->again = !can; /* what is being loaded may have been read before what was changed */
     pthread_mutex_unlock(&s->lock);
-    if (can && start_loading(s)) fprintf(stderr, "the models are as they were: no thread\n");
+    if (can) reload(s);
 }
 
 /* Now and then: what is late; and whether all is answered, where it stops. */

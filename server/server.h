@@ -16,6 +16,7 @@ typedef struct {
     int32_t max_input_texts;       /* of a request */
     int64_t max_body;              /* bytes of a request */
     int64_t max_bodies;            /* bytes of all requests that are held */
+    int64_t max_answers;           /* bytes of all answers that are not sent yet */
     int32_t max_connections;       /* beyond them only probes are answered */
     const char *api_key;           /* that requests carry; NULL: none */
     bool cors;                     /* pages of other origins may ask */

@@ -95,7 +95,8 @@ static int read_zero_shot(exchange *x, const clerk *c) {
         return fault(x, FAULT_INVALID, "parameters.candidate_labels is missing");
     if (read_choices(x, p, "candidate_labels") ||
         read_name(x, p, "hypothesis_template", &x->wish.pattern) ||
-        read_bool(x, p, "multi_label", &x->wish.multi_label))
+        read_bool(x, p, "multi_label", &x->wish.multi_label) ||
+        (x->wish.pattern && keep_json(x, json_object_get(p, "hypothesis_template"))))
         return -1;
     return read_texts(x, read_member(x, x->body, "inputs"), "inputs");
 }

@@ -49,14 +49,33 @@ void text_format(text *t, const char *format, ...) {
     text_add(t, line, n < (int)sizeof line ? (size_t)n : sizeof line - 1);
 }
 
+/* Bytes of the character at s; 0: it is no UTF-8 (a message that was cut, say). */
+static size_t character(const unsigned char *s, size_t n) {
+    const size_t length = *s < 0x80   ? 1
+                          : *s < 0xC2 ? 0
+                          : *s < 0xE0 ? 2
+                          : *s < 0xF0 ? 3
+                          : *s < 0xF5 ? 4
+                                      : 0;
+    if (length > n) return 0;
+    for (size_t i = 1; i < length; i++)
+        if ((s[i] & 0xC0) != 0x80) return 0;
+    const bool below = (*s == 0xE0 && s[1] < 0xA0) || (*s == 0xF0 && s[1] < 0x90),
+               above = (*s == 0xED && s[1] > 0x9F) || (*s == 0xF4 && s[1] > 0x8F);
+    return below || above ? 0 : length;
+}
+
 void text_quoted(text *t, const char *s, size_t n) {
     text_add(t, "\"", 1);
-    size_t from = 0;
-    for (size_t i = 0; i < n; i++) {
+    size_t from = 0, length = 1;
+    for (size_t i = 0; i < n; i += length ? length : 1) {
         const unsigned char c = (unsigned char)s[i];
-        if (c >= ' ' && c != '"' && c != '\\') continue;
+        length = character((const unsigned char *)s + i, n - i);
+        if (length && c >= ' ' && c != '"' && c != '\\') continue;
         text_add(t, s + from, i - from);
-        if (c == '"' || c == '\\')
+        if (!length)
+            text_put(t, "\\ufffd");
+        else if (c == '"' || c == '\\')
             text_format(t, "\\%c", c);
         else
             text_format(t, "\\u%04x", c);

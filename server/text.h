@@ -14,7 +14,7 @@ void text_free(text *t);
 void text_add(text *t, const char *s, size_t n);
 void text_put(text *t, const char *s);
 void text_format(text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* A string of JSON. s is UTF-8. */
+/* A string of JSON; what of s is no UTF-8 becomes U+FFFD. */
 void text_quoted(text *t, const char *s, size_t n);
 void text_json(text *t, const json_t *json);
 /* Nine digits, which bring a float back to the bit; null where it is not finite. */

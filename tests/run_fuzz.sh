@@ -46,6 +46,25 @@ seed fuzz_hub '\2[{"type":"file","path":"a/b.json","size":5,"oid":"0123456789abc
 seed fuzz_hub '\3{"format_version":1,"files":{"a.json":{"size":5,"blob_id":"x","lfs_sha256":"y","lfs_size":5,"xet_hash":"z"}}}'
 seed fuzz_hub '\4[{"path":"1_Pooling","type":"x"},{"path":"../x"}]'
 
+# A route's number, the type of the body, which model is in the path; then the body.
+seed fuzz_server '\0\1\0{"inputs":["a b","c"],"normalize":false,"dimensions":2,"truncate":true,"truncation_direction":"Left","prompt_name":"query"}'
+seed fuzz_server '\1\1\0{"inputs":[[2,5,3],[2,3]]}'
+seed fuzz_server '\2\1\3{"inputs":["a [MASK]","b"]}'
+seed fuzz_server '\3\1\1{"inputs":[["a","b"],["c"]],"raw_scores":true,"parameters":{"top_k":1,"function_to_apply":"sigmoid"}}'
+seed fuzz_server '\4\1\1{"query":"a","texts":["b","c"],"return_text":true}'
+seed fuzz_server '\5\1\0{"inputs":{"source_sentence":"a","sentences":["b"]}}'
+seed fuzz_server '\6\1\0{"inputs":"a b","add_special_tokens":false}'
+seed fuzz_server '\7\1\0{"ids":[[1,2],[5]],"skip_special_tokens":false}'
+seed fuzz_server '\11\1\3{"inputs":"a [MASK] b","parameters":{"top_k":2,"targets":["b"]}}'
+seed fuzz_server '\12\1\2{"inputs":"a b","parameters":{"aggregation_strategy":"first","ignore_labels":[]}}'
+seed fuzz_server '\13\1\4{"inputs":{"question":"a","context":"b c"},"parameters":{"top_k":3,"doc_stride":2,"max_seq_len":9}}'
+seed fuzz_server '\14\1\1{"inputs":"a","parameters":{"candidate_labels":["b","c"],"multi_label":true,"hypothesis_template":"a {}"}}'
+seed fuzz_server '\15\1\5{"inputs":{"prompt":"a","choices":["b","c"]}}'
+seed fuzz_server '\16\1\6{"inputs":{"text":"a","text_pair":"b"}}'
+seed fuzz_server '\17\1\0{"input":"a","encoding_format":"base64","model":"x"}'
+seed fuzz_server '\21\1\1{"query":"a","documents":[{"text":"b"},"c"],"top_n":1,"return_documents":true}'
+seed fuzz_server '\0\3\7--ab\r\n\r\nGIF\r\n--ab--'
+
 failed=0 ran=0
 for target in build-fuzz/fuzz_*; do
     [ -x "$target" ] && [ -f "$target" ] || continue

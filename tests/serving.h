@@ -3,6 +3,7 @@
 #define BERT_TEST_SERVING_H
 #include "tool.h"
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
@@ -66,8 +67,12 @@ static inline char *raw(running r, const char *sent, size_t n) {
     size_t used = 0;
     if (fd < 0) return got;
     (void)!send(fd, sent, n, MSG_NOSIGNAL);
-    for (ssize_t m; used < ANSWER - 1 && (m = recv(fd, got + used, ANSWER - 1 - used, 0)) > 0;)
+    while (used < ANSWER - 1) {
+        const ssize_t m = recv(fd, got + used, ANSWER - 1 - used, 0);
+        if (m < 0 && errno == EINTR) continue; /* a child of the test has ended */
+        if (m <= 0) break;
         used += (size_t)m;
+    }
     close(fd);
     return got;
 }

@@ -41,10 +41,12 @@ static void *no_memory(bert_worker *w, size_t bytes) {
  * large one. */
 static struct bert_buffer *best_of(struct bert_buffers *b, size_t count) {
     struct bert_buffer *best = NULL;
-    for (struct bert_buffer *i = b->list; i < b->list + b->count; i++)
+    for (int k = 0; k < b->count; k++) {
+        struct bert_buffer *i = &b->list[k];
         if (!i->taken && i->capacity >= count && i->capacity / 2 <= count &&
             (!best || i->capacity < best->capacity))
             best = i;
+    }
     return best;
 }
 
