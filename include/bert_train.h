@@ -317,6 +317,11 @@ BERT_API bert_tensor *bert_mse(bert_tape *t, bert_tensor *x, const float *target
 
 /* -------------------------------------------------------- 3. Model on the tape */
 
+/* The same where each row has probabilities of the classes, targets [rows * cols], in place of a label
+ * (a mixture of rows, what a teacher says), as torch has it: items are rows, whatever the weights. */
+BERT_API bert_tensor *bert_soft_cross_entropy(bert_tape *t, bert_tensor *logits,
+                                              const float *targets, const float *weights,
+                                              double divisor, float label_smoothing);
 BERT_API bert_params *bert_model_params(const bert_model *m);
 /* last_hidden_state [start[n], H] of a packed batch. */
 BERT_API bert_tensor *bert_forward(bert_tape *t, const bert_model *m, const bert_inputs *inputs);
@@ -368,7 +373,9 @@ typedef struct {
     bert_inputs inputs;
     /* What losses of problem types read: the columns of these names, or, of a batch made by hand,
      * they alone. Class indices, or NULL: of sequences, of tokens, of inputs.logit_tokens (-100:
-     * ignored), or of rows; and [n, num_labels] for regression and multi-label, or NULL. */
+     * ignored), or of rows; and [n, num_labels] for regression and multi-label, or NULL. Beside
+     * labels a column "soft_labels", floats [labels, num_labels], may have probabilities of the
+     * classes, which the loss is of then (bert_soft_cross_entropy()). */
     const int32_t *labels;
     int32_t label_count; /* how many labels there are; 0: n */
     const float *targets;

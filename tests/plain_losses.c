@@ -3,14 +3,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The loss of a row, or with dx its gradient. */
-static double entropy(const bert_cross_entropy_with *n, const float *x, size_t cols, int32_t label,
+/* The loss of row r, or with dx its gradient. */
+static double entropy(const bert_cross_entropy_with *n, const float *x, size_t cols, int32_t r,
                       float *dx, double scale) {
+    const float *soft = n->soft ? n->soft + (size_t)r * cols : NULL;
+    x += (size_t)r * cols;
     double most = (double)x[0], sum = 0, loss = 0, weights = 0;
     for (size_t j = 1; j < cols; j++) most = fmax(most, (double)x[j]);
     for (size_t j = 0; j < cols; j++) sum += exp((double)x[j] - most);
-#define TARGET(j)                                                                                  \
-    (((j) == (size_t)label ? 1 - (double)n->smoothing : 0) + (double)n->smoothing / (double)cols)
+#define SHARE(j) (soft ? (double)soft[j] : (double)((j) == (size_t)n->labels[r]))
+#define TARGET(j) (SHARE(j) * (1 - (double)n->smoothing) + (double)n->smoothing / (double)cols)
 #define WEIGHTED(j) (TARGET(j) * (n->weights ? (double)n->weights[j] : 1))
     for (size_t j = 0; j < cols; j++) {
         weights += WEIGHTED(j);
@@ -21,6 +23,10 @@ static double entropy(const bert_cross_entropy_with *n, const float *x, size_t c
     return loss;
 }
 
+static bool counts(const bert_cross_entropy_with *n, int32_t r) {
+    return n->soft || n->labels[r] != BERT_NO_LABEL;
+}
+
 static int cross_entropy_forward(bert_worker *w, const bert_call *c) {
     (void)w;
     const bert_cross_entropy_with *n = c->with;
@@ -28,8 +34,7 @@ static int cross_entropy_forward(bert_worker *w, const bert_call *c) {
     const size_t cols = (size_t)c->x[0].cols;
     double sum = 0;
     for (int32_t r = 0; r < c->x[0].rows; r++)
-        if (n->labels[r] != BERT_NO_LABEL)
-            sum += entropy(n, v.a + (size_t)r * cols, cols, n->labels[r], NULL, 0);
+        if (counts(n, r)) sum += entropy(n, v.a, cols, r, NULL, 0);
     *v.y = n->divisor > 0 ? (float)(sum / n->divisor) : NAN;
     return 0;
 }
@@ -41,11 +46,10 @@ static int cross_entropy_backward(bert_worker *w, const bert_call *c, const bert
     const size_t cols = (size_t)c->x[0].cols;
     for (int32_t r = 0; r < c->x[0].rows; r++) {
         float *dx = v.da + (size_t)r * cols;
-        if (n->labels[r] == BERT_NO_LABEL)
+        if (!counts(n, r))
             memset(dx, 0, cols * sizeof *dx);
         else
-            entropy(n, v.a + (size_t)r * cols, cols, n->labels[r], dx,
-                    n->divisor > 0 ? (double)*v.dy / n->divisor : 0);
+            entropy(n, v.a, cols, r, dx, n->divisor > 0 ? (double)*v.dy / n->divisor : 0);
     }
     return 0;
 }

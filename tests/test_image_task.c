@@ -125,6 +125,86 @@ static void augmentation_follows_from_seed_epoch_and_row(void **state) {
     bert_model_close(base);
 }
 
+/* What two rows of a batch became, of which a is row i and b the one before it: the share of a that is
+ * in every value (mixup), or in how many of them (CutMix). */
+static double share_of(const float *mixed, const float *a, const float *b, bool boxed) {
+    int kept = 0, told = 0;
+    double share = -1;
+    for (int k = 0; k < TINY_SIDE * TINY_SIDE; k++) {
+        const double apart = (double)a[k] - (double)b[k];
+        if (fabs(apart) < 0.05) continue;
+        const double one = ((double)mixed[k] - (double)b[k]) / apart;
+        told++;
+        kept += one > 0.5;
+        if (boxed && fabs(one) > 1e-6 && fabs(one - 1) > 1e-6) fail_msg("value %d: %g", k, one);
+        if (!boxed && share >= 0 && fabs(one - share) > 1e-4) fail_msg("%g and %g", one, share);
+        share = one;
+    }
+    assert_true(told > TINY_SIDE * TINY_SIDE / 2);
+    return boxed ? (double)kept / told : share;
+}
+
+/* A batch as it is and as it is mixed, in an epoch: each row with the one before it, labels alike. */
+static double check_mixed(const bert_dataset *plain, const bert_dataset *mixed, bool boxed,
+                          int64_t epoch) {
+    bert_error e = {0};
+    const bert_loader_options lo = {.batch_size = 5, .shuffle = true, .seed = 3};
+    bert_loader *l = bert_loader_new(plain, &lo, &e), *k = bert_loader_new(mixed, &lo, &e);
+    bert_batch x, y;
+    test_ok(e, bert_loader_get(l, epoch, 0, &x, &e));
+    test_ok(e, bert_loader_get(k, epoch, 0, &y, &e));
+    const bert_column *soft = bert_inputs_column(&y.inputs, "soft_labels");
+    assert_non_null(soft);
+    assert_null(bert_inputs_column(&x.inputs, "soft_labels"));
+    const float *q = soft->data;
+    const int size = TINY_SIDE * TINY_SIDE;
+    double share = -1;
+    for (int i = 0; i < 5; i++) {
+        const int before = (i + 4) % 5;
+        const float *labels = q + 2 * i;
+        assert_int_equal(x.labels[i], y.labels[i]);
+        if (x.labels[i] == x.labels[before]) {
+            assert_float_equal(labels[x.labels[i]], 1, 1e-6);
+            continue;
+        }
+        share = (double)labels[x.labels[i]];
+        assert_float_equal(labels[x.labels[before]], 1 - share, 1e-6);
+        const double own = share_of(pixels_of(&y) + i * size, pixels_of(&x) + i * size,
+                                    pixels_of(&x) + before * size, boxed);
+        assert_float_equal(own, share, boxed ? 0.1 : 1e-4);
+    }
+    bert_loader_free(k);
+    bert_loader_free(l);
+    return share;
+}
+
+static void rows_of_a_batch_are_mixed(void **state) {
+    (void)state;
+    bert_error e = {0};
+    bert_model *base = base_of("vit");
+    bert_dataset *plain = opened("pictures", base, NULL);
+    for (int boxed = 0; boxed < 2; boxed++) {
+        bert_dataset_options o = {.task_options = {{boxed ? "cutmix" : "mixup", "1"}}};
+        bert_dataset *mixed = opened("pictures", base, &o);
+        double share[3];
+        for (int64_t epoch = 0; epoch < 3; epoch++)
+            share[epoch] = check_mixed(plain, mixed, boxed, epoch);
+        assert_true(share[0] != share[1] && share[1] != share[2]);
+        assert_true(share[1] == check_mixed(plain, mixed, boxed, 1)); /* whenever it is asked for */
+        bert_dataset_free(mixed);
+    }
+    bert_dataset_options o = {.task_options = {{"mixup", "-1"}}};
+    assert_null(bert_dataset_open(in_home("pictures"), base, &o, &e));
+    says(e.message, "mixup must be above 0");
+    e = (bert_error){0};
+    o = (bert_dataset_options){.task_options = {{"mixup", "1"}}, .problem_type = "regression"};
+    write_file("values.csv", "image,label\npictures/light/0.png,0.5\npictures/dark/0.png,1.5\n");
+    assert_null(bert_dataset_open(in_home("values.csv"), base, &o, &e));
+    says(e.message, "are of classes, not of values");
+    bert_dataset_free(plain);
+    bert_model_close(base);
+}
+
 /* Loaders of one set in several threads, each with an order of its own. */
 typedef struct {
     const bert_dataset *set;
@@ -261,18 +341,16 @@ static void mistakes_are_shown(void **state) {
 }
 
 /* The same run at once, and stopped and resumed: the same bits. */
-static void training_resumes_to_the_bit(void **state) {
-    (void)state;
+static void resumes(const char *chance) {
     static const char common[] =
         "--train-file pictures --learning-rate 1e-3 --per-device-train-batch-size 3 "
-        "--random-resized-crop 0.5 --random-flip 0.5 --eval-strategy no --num-train-epochs 4";
-    expect(0, bert("train vit -o once --save-strategy no %s --threads 2", common));
-    expect(0,
-           bert("train vit -o twice --save-strategy steps --save-steps 5 %s --threads 1", common));
-    expect(
-        0,
-        bert("train vit -o third --save-strategy no --resume-from-checkpoint twice/checkpoint-5 %s",
-             common));
+        "--eval-strategy no --num-train-epochs 4 --overwrite-output-dir";
+    expect(0, bert("train vit -o once --save-strategy no %s %s --threads 2", common, chance));
+    expect(0, bert("train vit -o twice --save-strategy steps --save-steps 5 %s %s --threads 1",
+                   common, chance));
+    expect(0, bert("train vit -o third --save-strategy no --resume-from-checkpoint "
+                   "twice/checkpoint-5 %s %s",
+                   common, chance));
     for (int i = 0; i < 2; i++) {
         char a[5000], b[5000], command[11000];
         snprintf(a, sizeof a, "%s/once/model.safetensors", home);
@@ -280,6 +358,12 @@ static void training_resumes_to_the_bit(void **state) {
         snprintf(command, sizeof command, "cmp '%s' '%s'", a, b);
         assert_int_equal(system(command), 0);
     }
+}
+
+static void training_resumes_to_the_bit(void **state) {
+    (void)state;
+    resumes("--random-resized-crop 0.5 --random-flip 0.5");
+    resumes("--mixup 0.4 --cutmix 1");
 }
 
 /* Whether one of two pictures is light. */
@@ -350,6 +434,7 @@ int main(void) {
         cmocka_unit_test(what_cannot_be_read_is_named),
         cmocka_unit_test(a_model_learns_and_is_used),
         cmocka_unit_test(mistakes_are_shown),
+        cmocka_unit_test(rows_of_a_batch_are_mixed),
         cmocka_unit_test(training_resumes_to_the_bit),
         cmocka_unit_test(two_views_learn),
     };

@@ -83,6 +83,8 @@ REFUSE(smoothing, bert_cross_entropy(v->t, v->x, good_labels, NULL, 0, 2))
 REFUSE(divisor, bert_mse(v->t, v->x, targets, -1))
 REFUSE(no_targets, bert_bce_with_logits(v->t, v->x, NULL, 0))
 REFUSE(constant, bert_constant(v->t, targets, 0, 3, false))
+REFUSE(no_shares, bert_soft_cross_entropy(v->t, v->x, NULL, NULL, 0, 0))
+REFUSE(soft_smoothing, bert_soft_cross_entropy(v->t, v->x, targets, NULL, 0, -1))
 REFUSE(param, bert_param_tensor(v->t, NULL))
 
 static const struct {
@@ -136,6 +138,8 @@ static const struct {
     {refuse_constant, "constant: the shape is [0, 3]"},
     {refuse_param, "param: the parameter is NULL"},
 };
+    {refuse_no_shares, "cross_entropy: there are no targets"},
+    {refuse_soft_smoothing, "cross_entropy: label_smoothing is -1; it must be in [0, 1]"},
 
 static void test_refusals(void **state) {
     (void)state;

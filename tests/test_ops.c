@@ -614,6 +614,26 @@ static void naive_mse(double *y, const double *const *in, int arg) {
     y[0] = 0;
     for (int i = 0; i < 20; i++) y[0] += pow(in[0][i] - (double)targets[i], 2);
     y[0] /= arg ? arg : 20;
+static const float shares[] = {1,    0, 0,   0,   0,   .5f, .25f, .25f, 0,    0,   0, 0,
+                               1,    0, 0,   .2f, .2f, .2f, .2f,  .2f,  .75f, 0,   0, 0,
+                               .25f, 0, .5f, 0,   .5f, 0,   0,    .1f,  0,    .9f, 0};
+static bert_tensor *run_soft_entropy(env *v, int arg) {
+    return bert_soft_cross_entropy(v->t, v->x[0], shares, arg & 1 ? class_weights : NULL,
+                                   arg & 4 ? 3.5 : 0, arg & 2 ? .1f : 0);
+}
+static void naive_soft_entropy(double *y, const double *const *in, int arg) {
+    const double smoothing = arg & 2 ? (double).1f : 0;
+    y[0] = 0;
+    for (int r = 0; r < 7; r++) {
+        double p[5];
+        naive_softmax(p, in[0] + r * 5, 5);
+        for (int c = 0; c < 5; c++)
+            y[0] -= ((1 - smoothing) * (double)shares[r * 5 + c] + smoothing / 5) *
+                    (arg & 1 ? (double)class_weights[c] : 1) * log(p[c]);
+    }
+    y[0] /= arg & 4 ? 3.5 : 7;
+}
+
 }
 
 /* dropout(gelu(x w^T + b)), once to be kept and once to be run again. */
@@ -863,6 +883,20 @@ static double naive_loss(const op_case *c, double *const *in, int size) {
     c->naive(y, (const double *const *)in, c->arg);
     for (int i = 0; i < size; i++) s += factor(i) * y[i];
     return s;
+    {"cross_entropy soft",
+     &bert_op_cross_entropy,
+     0,
+     run_soft_entropy,
+     naive_soft_entropy,
+     {X(7, 5)},
+     false},
+    {"cross_entropy soft all",
+     &bert_op_cross_entropy,
+     7,
+     run_soft_entropy,
+     naive_soft_entropy,
+     {X(7, 5)},
+     false},
 }
 
 static double run_loss(const op_case *c, bert_params *ps, bert_tape *t, double *const *in) {

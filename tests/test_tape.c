@@ -47,6 +47,12 @@ static bert_tensor *ce_smoothing(bert_tape *t, bert_tensor *x) {
 static bert_tensor *ce_divisor(bert_tape *t, bert_tensor *x) {
     return bert_cross_entropy(t, x, labels, NULL, 10, 0);
 }
+static bert_tensor *soft_ce(bert_tape *t, bert_tensor *x) {
+    return bert_soft_cross_entropy(t, x, targets, NULL, 0, 0);
+}
+static bert_tensor *soft_ce_all(bert_tape *t, bert_tensor *x) {
+    return bert_soft_cross_entropy(t, x, targets, weights, 0, .125f);
+}
 static bert_tensor *bce(bert_tape *t, bert_tensor *x) {
     return bert_bce_with_logits(t, x, targets, 0);
 }
@@ -59,8 +65,8 @@ static const struct {
     const char *name;
     bert_tensor *(*run)(bert_tape *t, bert_tensor *x);
     const double *value, *grad;
-} losses[] = {LOSS(ce),         LOSS(ce_weights), LOSS(ce_smoothing),
-              LOSS(ce_divisor), LOSS(bce),        LOSS(mse)};
+} losses[] = {LOSS(ce),      LOSS(ce_weights),  LOSS(ce_smoothing), LOSS(ce_divisor),
+              LOSS(soft_ce), LOSS(soft_ce_all), LOSS(bce),          LOSS(mse)};
 
 static void test_losses(void **state) {
     (void)state;

@@ -36,7 +36,7 @@ static void every_option_is_listed_once(void **state) {
         const bert_dataset_options unset = bert_dataset_default();
         if (!memcmp(&set, &unset, sizeof set)) fail_msg("%s sets nothing", o.name);
     }
-    assert_int_equal(n, 21);
+    assert_int_equal(n, 23);
     assert_false(bert_dataset_option_at(-1, &o));
 }
 

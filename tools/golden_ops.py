@@ -48,6 +48,8 @@ def losses():
     loss_case("ce_smoothing", lambda x: F.cross_entropy(x, LABELS, WEIGHTS, label_smoothing=0.125), x())
     loss_case("ce_divisor", lambda x: F.cross_entropy(x, LABELS, reduction="sum") / 10, x())
     t = matrix(2, 6, 5, scale=0.5, shift=0.5)
+    loss_case("soft_ce", lambda x: F.cross_entropy(x, t), x())
+    loss_case("soft_ce_all", lambda x: F.cross_entropy(x, t, WEIGHTS, label_smoothing=0.125), x())
     loss_case("bce", lambda x: F.binary_cross_entropy_with_logits(x, t), x())
     loss_case("mse", lambda x: F.mse_loss(x, t), x())
 

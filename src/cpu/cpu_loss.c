@@ -58,14 +58,45 @@ static void row_gradient(const bert_cross_entropy_with *n, float *dx, const floa
         dx[c] -= each * (n->weights ? n->weights[c] : 1) * scale;
 }
 
+/* The same of a row whose target is a share of each class. */
+static double soft_target(const bert_cross_entropy_with *n, const float *soft, size_t c,
+                          size_t cols) {
+    return ((1 - (double)n->smoothing) * (double)soft[c] + (double)n->smoothing / (double)cols) *
+           (n->weights ? (double)n->weights[c] : 1);
+}
+
+static double soft_loss(const bert_cross_entropy_with *n, const float *x, float *p, size_t cols,
+                        const float *soft) {
+    float lse;
+    memcpy(p, x, cols * sizeof *p);
+    bert_cpu()->softmax(p, (ptrdiff_t)cols, 1, (int)cols, 1, &lse);
+    double sum = 0;
+    for (size_t c = 0; c < cols; c++)
+        sum += soft_target(n, soft, c, cols) * ((double)lse - (double)x[c]);
+    return sum;
+}
+
+static void soft_gradient(const bert_cross_entropy_with *n, float *dx, const float *x, size_t cols,
+                          const float *soft, double scale) {
+    memcpy(dx, x, cols * sizeof *dx);
+    bert_cpu()->softmax(dx, (ptrdiff_t)cols, 1, (int)cols, 1, NULL);
+    double sum = 0;
+    for (size_t c = 0; c < cols; c++) sum += soft_target(n, soft, c, cols);
+    for (size_t c = 0; c < cols; c++)
+        dx[c] = (float)(scale * (sum * (double)dx[c] - soft_target(n, soft, c, cols)));
+}
+
 static void entropy_rows(const void *context, size_t begin, size_t end, int thread) {
     const loss_loop *o = context;
     const bert_cross_entropy_with *n = o->with;
     float *p = bert_threads_scratch(o->threads, thread);
     for (size_t r = begin; r < end; r++) {
-        const int32_t label = n->labels[r];
-        o->parts[r] =
-            label == BERT_NO_LABEL ? 0 : row_loss(n, o->x + r * o->cols, p, o->cols, label);
+        const float *x = o->x + r * o->cols;
+        if (n->soft)
+            o->parts[r] = soft_loss(n, x, p, o->cols, n->soft + r * o->cols);
+        else
+            o->parts[r] =
+                n->labels[r] == BERT_NO_LABEL ? 0 : row_loss(n, x, p, o->cols, n->labels[r]);
     }
 }
 
@@ -74,12 +105,14 @@ static void entropy_gradient_rows(const void *context, size_t begin, size_t end,
     const loss_loop *o = context;
     const bert_cross_entropy_with *n = o->with;
     for (size_t r = begin; r < end; r++) {
-        const int32_t label = n->labels[r];
+        const float *x = o->x + r * o->cols;
         float *dx = o->dx + r * o->cols;
-        if (label == BERT_NO_LABEL)
+        if (n->soft)
+            soft_gradient(n, dx, x, o->cols, n->soft + r * o->cols, o->scale);
+        else if (n->labels[r] == BERT_NO_LABEL)
             memset(dx, 0, o->cols * sizeof *dx);
         else
-            row_gradient(n, dx, o->x + r * o->cols, o->cols, label, (float)o->scale);
+            row_gradient(n, dx, x, o->cols, n->labels[r], (float)o->scale);
     }
 }
 

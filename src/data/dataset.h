@@ -30,8 +30,9 @@ struct bert_dataset {
     bert_kept kept; /* with keep_texts: what the rows said, as their task's predictions need it */
     int64_t *start; /* [sequences + 1] in tokens; grown (base/grow.h) */
     bert_columns columns;
-    void *state;         /* what else the task keeps, freed by it */
-    int32_t drawn_width; /* of drawn columns whose task leaves it open */
+    void *state; /* what else the task keeps, freed by it */
+    const bert_column
+        *drawn; /* of every batch, up to a NULL name, in place of the task's; or NULL */
 };
 
 /* What the label fields said before it is known what they mean: distinct texts, numbered in the

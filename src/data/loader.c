@@ -28,23 +28,23 @@ struct bert_loader {
     int32_t *logit_tokens; /* with room for all tokens; NULL: no column is of them */
 };
 
-static int drawn_columns(const bert_task *t) {
+static int drawn_columns(const bert_column *drawn) {
     int n = 0;
-    while (t->drawn && t->drawn[n].name) n++;
+    while (drawn && drawn[n].name) n++;
     return n;
 }
 
 /* False: no memory. */
 static bool take_columns(bert_loader *l) {
     const bert_columns *all = &l->set->columns;
-    const int n = all->n + drawn_columns(l->set->task);
+    const bert_column *drawn = l->set->drawn ? l->set->drawn : l->set->task->drawn;
+    const int n = all->n + drawn_columns(drawn);
     l->columns = calloc((size_t)n + 1, sizeof *l->columns);
     l->at = calloc((size_t)n + 1, sizeof *l->at);
     if (!l->columns || !l->at) return false;
     l->column_count = n;
     for (int i = 0; i < n; i++) {
-        l->columns[i] = i < all->n ? *all->at[i] : l->set->task->drawn[i - all->n];
-        if (!l->columns[i].width) l->columns[i].width = l->set->drawn_width;
+        l->columns[i] = i < all->n ? *all->at[i] : drawn[i - all->n];
         l->columns[i].data = NULL;
         l->columns[i].start = NULL;
     }

@@ -91,7 +91,7 @@ typedef struct bert_task {
      * and "type_ids"; then the base has a tokenizer. */
     const char *const *inputs;
     /* Columns that every batch has beside those of the rows, up to a NULL name: name, type, per and
-     * width (0: the set's drawn_width). prepare fills them. NULL: none. */
+     * width. prepare fills them. NULL: none. Where they depend on the set, its own `drawn` counts. */
     const bert_column *drawn;
     /* What is done with each batch once it has its rows: numbers in its columns may be changed
      * (masks, augmentation), drawn ones are to be written. NULL: nothing. */

@@ -8,6 +8,7 @@
 #include "data/dataset.h"
 #include "data/label_options.h"
 #include "data/label_text.h"
+#include "data/mix.h"
 #include "data/predictions.h"
 #include "data/split.h"
 #include "models/pictures.h"
@@ -17,7 +18,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { IMAGE_COLUMN, IMAGE_RANGE, CROP, FLIP, FLIP_APART, ROTATION, COLOUR, SKIP };
+enum { IMAGE_COLUMN, IMAGE_RANGE, CROP, FLIP, FLIP_APART, ROTATION, COLOUR, MIXUP, CUTMIX, SKIP };
 static const bert_option_row options[] = {
     [IMAGE_COLUMN] = {"image_column", BERT_OPTION_TEXT, "NAME[,NAME]", "",
                       "columns of paths, relative to the file; several are the views of a row "
@@ -37,6 +38,12 @@ static const bert_option_row options[] = {
                   "in training: pictures are turned by so many degrees at most"},
     [COLOUR] = {"color_jitter", BERT_OPTION_PART, NULL, "",
                 "in training: brightness and contrast change by this part at most"},
+    [MIXUP] = {"mixup", BERT_OPTION_NUMBER, NULL, "",
+               "in training: each picture is mixed with another of its batch, labels too, by a "
+               "share from Beta(X, X) (0.2, say)"},
+    [CUTMIX] = {"cutmix", BERT_OPTION_NUMBER, NULL, "",
+                "in training: the same by a box of another one (1, say); with --mixup a batch has "
+                "one of both"},
     [SKIP] = {"skip_unreadable", BERT_OPTION_SWITCH, NULL, "",
               "rows with a picture that cannot be read are left out (all are read once to see)"},
     {0},
@@ -46,6 +53,8 @@ typedef struct {
     bert_image_processor processor;
     bert_image_options image;
     bert_augment augment;
+    bert_mix mix;
+    bert_column drawn[3]; /* pixels; soft labels, where classes are mixed; the end */
     bool apart;
     const char *sized_by; /* in messages */
     int32_t height, width;
@@ -125,6 +134,22 @@ static int read_range(const bert_dataset_options *o, bert_image_options *image, 
     return bert_fail(e, BERT_EINVAL, "image_range is two numbers, LOW,HIGH, not '%s'", text);
 }
 
+static int read_share(const bert_dataset_options *o, int option, double *x, bert_error *e) {
+    *x = bert_option_number(o, &options[option]);
+    if (*x >= 0) return 0;
+    return bert_fail(e, BERT_EINVAL, "%s must be above 0, not %g", options[option].name, *x);
+}
+
+/* What is left to chance in training. */
+static int read_chance(const bert_dataset_options *o, pictures *p, bert_error *e) {
+    p->augment = (bert_augment){.crop = bert_option_number(o, &options[CROP]),
+                                .flip = bert_option_number(o, &options[FLIP]),
+                                .rotation = bert_option_number(o, &options[ROTATION]),
+                                .colour = bert_option_number(o, &options[COLOUR])};
+    const int rc = read_share(o, MIXUP, &p->mix.mixup, e);
+    return rc ? rc : read_share(o, CUTMIX, &p->mix.cutmix, e);
+}
+
 static int set_up(bert_dataset_builder *b, bert_error *e) {
     const bert_config *c = bert_model_config(b->base);
     const bert_dataset_options *o = b->options;
@@ -139,16 +164,12 @@ static int set_up(bert_dataset_builder *b, bert_error *e) {
     p->width = c->image_width;
     p->floats = (size_t)c->num_channels * (size_t)p->height * (size_t)p->width;
     p->apart = bert_option_on(o, &options[FLIP_APART]);
-    if (!o->like && !o->model_labels) /* what is measured is left as it is */
-        p->augment = (bert_augment){.crop = bert_option_number(o, &options[CROP]),
-                                    .flip = bert_option_number(o, &options[FLIP]),
-                                    .rotation = bert_option_number(o, &options[ROTATION]),
-                                    .colour = bert_option_number(o, &options[COLOUR])};
     int rc = read_range(o, &p->image, e);
+    if (!rc && !o->like && !o->model_labels) /* what is measured is left as it is */
+        rc = read_chance(o, p, e);
     if (!rc) rc = bert_image_processor_open(bert_model_path(b->base), &p->processor, e);
     p->processor.channels = c->num_channels;
     b->set->max_length = bert_model_max_length(b->base);
-    b->set->drawn_width = (int32_t)p->floats;
     if (!rc && !(p->ahead = bert_ahead_new(p->floats, make_view, p, e))) rc = e->code;
     return rc;
 }
@@ -278,16 +299,57 @@ static int read_rows(bert_dataset_builder *b, const char *path, bert_error *e) {
     return rc;
 }
 
+static int draw_columns(bert_dataset *d, pictures *p, bert_error *e) {
+    const bool mixes = p->mix.mixup > 0 || p->mix.cutmix > 0;
+    if (mixes && d->problem == BERT_PROBLEM_REGRESSION)
+        return bert_fail(e, BERT_EINVAL, "%s: mixup and cutmix are of classes, not of values",
+                         d->where);
+    p->drawn[0] = bert_task_image_classification.drawn[0];
+    p->drawn[0].width = (int32_t)p->floats;
+    if (mixes && d->problem == BERT_PROBLEM_SINGLE_LABEL)
+        p->drawn[1] = (bert_column){
+            .name = BERT_SOFT_LABELS, .type = BERT_COLUMN_FLOAT32, .width = d->num_labels};
+    d->drawn = p->drawn;
+    return 0;
+}
+
 static int resolve(bert_dataset_builder *b, bert_error *e) {
     const bert_dataset *like = b->options->like;
-    const pictures *p = b->set->state;
+    pictures *p = b->set->state;
     if (like && ((const pictures *)like->state)->views != p->views)
         return bert_fail(e, BERT_EINVAL, "%s has %d views a row, %s %d", b->set->where, p->views,
                          like->where, ((const pictures *)like->state)->views);
-    return bert_dataset_resolve(b, e);
+    const int rc = bert_dataset_resolve(b, e);
+    return rc ? rc : draw_columns(b->set, p, e);
 }
 
 /* ---- A batch */
+
+/* Each class of the labels, 0 or 1. */
+static void spread_labels(const int32_t *labels, bert_column *soft) {
+    float *x = bert_column_floats(soft);
+    memset(x, 0, bert_column_bytes(soft, soft->count));
+    for (int64_t i = 0; i < soft->count; i++)
+        if (labels[i] >= 0) x[i * soft->width + labels[i]] = 1;
+}
+
+/* All rows of the batch by one share, which follows from its first row. */
+static int mix(bert_preparation *q, bert_column *pixels, bert_error *e) {
+    const pictures *p = q->set->state;
+    const int32_t n = q->batch->row_count;
+    bert_rng r = {.seed = q->seed + (uint64_t)q->epoch * 0x9e3779b97f4a7c15u,
+                  .stream = bert_rng_stream("mixture of rows") + (uint64_t)q->batch->rows[0]};
+    const bert_mixing m = bert_mix_draw(&p->mix, p->height, p->width, &r);
+    bert_column *labels = bert_prepared_column(q, "labels"),
+                *soft = bert_prepared_column(q, BERT_SOFT_LABELS);
+    if (soft) spread_labels(bert_column_ints(labels), soft);
+    bert_column *wanted = soft ? soft : bert_prepared_column(q, "targets");
+    const size_t planes = (size_t)p->views * (size_t)p->processor.channels;
+    int rc = bert_mix_pictures(&m, bert_column_floats(pixels), n, planes, p->height, p->width, e);
+    if (!rc && wanted)
+        rc = bert_mix_values(&m, bert_column_floats(wanted), n, (size_t)wanted->width, e);
+    return rc;
+}
 
 static int prepare(bert_preparation *q, bert_error *e) {
     const bert_dataset *d = q->set;
@@ -304,6 +366,7 @@ static int prepare(bert_preparation *q, bert_error *e) {
     }
     int rc = bert_ahead_take(p->ahead, keys, n, bert_column_floats(pixels), e);
     if (!rc) bert_ahead_begin(p->ahead, keys + n, next);
+    if (!rc && (p->mix.mixup > 0 || p->mix.cutmix > 0)) rc = mix(q, pixels, e);
     free(keys);
     return rc;
 }

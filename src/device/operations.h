@@ -231,6 +231,7 @@ typedef struct {
  * weight. */
 typedef struct {
     const int32_t *labels; /* [rows]; BERT_NO_LABEL: the row counts for nothing */
+    const float *soft;     /* [rows, cols] in their place: a share of each class; NULL: labels */
     const float *weights;  /* [cols], in the host's memory, or NULL */
     float smoothing;
     double divisor; /* 0: nothing counts, whose mean is NaN, and gives no gradient */

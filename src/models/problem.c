@@ -9,8 +9,22 @@ static bert_tensor *regression_loss(bert_tape *t, bert_tensor *logits, const ber
     return bert_mse(t, logits, b->targets, divisor);
 }
 
+static bert_tensor *soft_label_loss(bert_tape *t, bert_tensor *logits, const bert_batch *b,
+                                    const bert_column *soft, double divisor) {
+    if (soft->type != BERT_COLUMN_FLOAT32 || soft->width != logits->cols ||
+        soft->count != logits->rows)
+        return bert_tape_fail(t, NULL, BERT_EINVAL,
+                              "the column " BERT_SOFT_LABELS " holds [%lld, %d]; floats [%d, %d] "
+                              "are needed",
+                              (long long)soft->count, soft->width, logits->rows, logits->cols);
+    return bert_soft_cross_entropy(t, logits, soft->data, b->class_weights, divisor,
+                                   b->label_smoothing);
+}
+
 static bert_tensor *single_label_loss(bert_tape *t, bert_tensor *logits, const bert_batch *b,
                                       double divisor) {
+    const bert_column *soft = bert_inputs_column(&b->inputs, BERT_SOFT_LABELS);
+    if (soft) return soft_label_loss(t, logits, b, soft, divisor);
     return bert_cross_entropy(t, logits, b->labels, b->class_weights, divisor, b->label_smoothing);
 }
 
@@ -84,6 +98,8 @@ bert_tensor *bert_classification_loss(bert_tape *t, bert_problem p, bert_tensor 
 double bert_batch_items(const bert_batch *b, int32_t num_labels) {
     const int32_t rows = b->row_count ? b->row_count : b->inputs.n; /* of several sequences each */
     if (!b->labels) return b->targets ? (double)rows * num_labels : (double)rows;
+    const bert_column *soft = bert_inputs_column(&b->inputs, BERT_SOFT_LABELS);
+    if (soft) return (double)soft->count;
     const int32_t n = b->label_count ? b->label_count : b->inputs.n;
     double items = 0;
     for (int32_t i = 0; i < n; i++)

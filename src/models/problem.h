@@ -11,6 +11,9 @@ typedef enum {
     BERT_PROBLEM_COUNT
 } bert_problem;
 
+/* A column of batches beside their labels: probabilities in their place. */
+#define BERT_SOFT_LABELS "soft_labels"
+
 /* The configuration's; one label is a regression where it says nothing. */
 bert_problem bert_problem_of(const bert_config *c);
 /* The dropout in front of a classifier: classifier_dropout, else hidden_dropout_prob. */

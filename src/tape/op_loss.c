@@ -22,32 +22,59 @@ static double count_items(const int32_t *labels, const float *weights, size_t ro
     return items;
 }
 
+static bool bad_smoothing(bert_tape *t, float smoothing) {
+    if (smoothing >= 0 && smoothing <= 1) return false;
+    bert_tape_fail(t, &bert_op_cross_entropy, BERT_EINVAL,
+                   "label_smoothing is %g; it must be in [0, 1]", (double)smoothing);
+    return true;
+}
+
+/* What backward reads is kept with the tape. */
+static bert_tensor *entropy(bert_tape *t, bert_tensor *logits, bert_cross_entropy_with with) {
+    const bert_op *op = &bert_op_cross_entropy;
+    const size_t rows = (size_t)logits->rows, cols = (size_t)logits->cols;
+    const bert_sources from = {.a = logits};
+    bert_tensor *y = bert_tape_result(t, op, 1, 1, from);
+    if (y && y->node) {
+        if (with.labels) with.labels = bert_tape_copy(t, with.labels, rows * sizeof *with.labels);
+        if (with.soft) with.soft = bert_tape_copy(t, with.soft, rows * cols * sizeof *with.soft);
+        if (with.weights)
+            with.weights = bert_tape_copy(t, with.weights, cols * sizeof *with.weights);
+    }
+    return bert_op_forward(t, op, y, from, &with, sizeof with);
+}
+
 bert_tensor *bert_cross_entropy(bert_tape *t, bert_tensor *logits, const int32_t *labels,
                                 const float *weights, double divisor, float label_smoothing) {
     const bert_op *op = &bert_op_cross_entropy;
     if (!bert_tape_ready(t, logits)) return NULL;
-    size_t rows = (size_t)logits->rows, cols = (size_t)logits->cols;
+    const size_t rows = (size_t)logits->rows;
     if (!labels) return bert_tape_fail(t, op, BERT_EINVAL, "there are no labels");
-    if (!(label_smoothing >= 0 && label_smoothing <= 1))
-        return bert_tape_fail(t, op, BERT_EINVAL, "label_smoothing is %g; it must be in [0, 1]",
-                              (double)label_smoothing);
-    if (bad_divisor(t, op, divisor)) return NULL;
+    if (bad_smoothing(t, label_smoothing) || bad_divisor(t, op, divisor)) return NULL;
     for (size_t i = 0; i < rows; i++)
         if (labels[i] != BERT_NO_LABEL && (labels[i] < 0 || labels[i] >= logits->cols))
             return bert_tape_fail(t, op, BERT_EINVAL, "label %zu is %d; there are %d classes", i,
                                   labels[i], logits->cols);
-    const bert_sources from = {.a = logits};
-    bert_tensor *y = bert_tape_result(t, op, 1, 1, from);
-    bert_cross_entropy_with with = {.labels = labels,
-                                    .weights = weights,
-                                    .smoothing = label_smoothing,
-                                    .divisor =
-                                        divisor > 0 ? divisor : count_items(labels, weights, rows)};
-    if (y && y->node) {
-        with.labels = bert_tape_copy(t, labels, rows * sizeof *labels);
-        if (weights) with.weights = bert_tape_copy(t, weights, cols * sizeof *weights);
-    }
-    return bert_op_forward(t, op, y, from, &with, sizeof with);
+    if (!(divisor > 0)) divisor = count_items(labels, weights, rows);
+    return entropy(t, logits,
+                   (bert_cross_entropy_with){.labels = labels,
+                                             .weights = weights,
+                                             .smoothing = label_smoothing,
+                                             .divisor = divisor});
+}
+
+bert_tensor *bert_soft_cross_entropy(bert_tape *t, bert_tensor *logits, const float *targets,
+                                     const float *weights, double divisor, float label_smoothing) {
+    const bert_op *op = &bert_op_cross_entropy;
+    if (!bert_tape_ready(t, logits)) return NULL;
+    if (!targets) return bert_tape_fail(t, op, BERT_EINVAL, "there are no targets");
+    if (bad_smoothing(t, label_smoothing) || bad_divisor(t, op, divisor)) return NULL;
+    return entropy(
+        t, logits,
+        (bert_cross_entropy_with){.soft = targets,
+                                  .weights = weights,
+                                  .smoothing = label_smoothing,
+                                  .divisor = divisor > 0 ? divisor : (double)logits->rows});
 }
 
 /* ---- losses of elements */
