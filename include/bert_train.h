@@ -195,6 +195,9 @@ BERT_API bert_tensor *bert_linear_act(bert_tape *t, bert_linear l, bert_tensor *
 /* The count (at most 3) linears of one input in one product: [n, out_0 + out_1 + ...]. */
 BERT_API bert_tensor *bert_linear_cat(bert_tape *t, const bert_linear *ls, int count,
                                       bert_tensor *x);
+/* x W^T + b + residual, which has the shape of the result: one pass over it less than bert_add(). */
+BERT_API bert_tensor *bert_linear_onto(bert_tape *t, bert_linear l, bert_tensor *x,
+                                       bert_tensor *residual);
 /* down(act(up(x))): a transformer's inner layer. Unlike the same from linears, it keeps one matrix
  * of the inner size for backward, not two. */
 BERT_API bert_tensor *bert_feed_forward(bert_tape *t, bert_linear up, bert_act act,
@@ -205,6 +208,10 @@ BERT_API bert_tensor *bert_feed_forward(bert_tape *t, bert_linear up, bert_act a
 BERT_API bert_tensor *bert_feed_forward_gated(bert_tape *t, const bert_linear *up, int count,
                                               bert_gate gate, bert_act act, bert_linear down,
                                               bert_tensor *x);
+/* Either of them, and the residual: gate BERT_GATE_NONE (count 1) is bert_feed_forward(). */
+BERT_API bert_tensor *bert_feed_forward_onto(bert_tape *t, const bert_linear *up, int count,
+                                             bert_gate gate, bert_act act, bert_linear down,
+                                             bert_tensor *x, bert_tensor *residual);
 BERT_API bert_tensor *bert_activate(bert_tape *t, bert_tensor *x, bert_act act);
 /* A b, or a b^T. */
 BERT_API bert_tensor *bert_matmul(bert_tape *t, bert_tensor *a, bert_tensor *b, bool transpose_b);
@@ -310,6 +317,11 @@ BERT_API bert_tensor *bert_operate(bert_tape *t, const bert_operation *op, bert_
 BERT_API bert_tensor *bert_cross_entropy(bert_tape *t, bert_tensor *logits, const int32_t *labels,
                                          const float *weights, double divisor,
                                          float label_smoothing);
+/* The same where each row has probabilities of the classes, targets [rows * cols], in place of a label
+ * (a mixture of rows, what a teacher says), as torch has it: items are rows, whatever the weights. */
+BERT_API bert_tensor *bert_soft_cross_entropy(bert_tape *t, bert_tensor *logits,
+                                              const float *targets, const float *weights,
+                                              double divisor, float label_smoothing);
 /* torch.nn.BCEWithLogitsLoss and torch.nn.MSELoss; targets [rows * cols]; items are elements. */
 BERT_API bert_tensor *bert_bce_with_logits(bert_tape *t, bert_tensor *logits, const float *targets,
                                            double divisor);
@@ -317,11 +329,6 @@ BERT_API bert_tensor *bert_mse(bert_tape *t, bert_tensor *x, const float *target
 
 /* -------------------------------------------------------- 3. Model on the tape */
 
-/* The same where each row has probabilities of the classes, targets [rows * cols], in place of a label
- * (a mixture of rows, what a teacher says), as torch has it: items are rows, whatever the weights. */
-BERT_API bert_tensor *bert_soft_cross_entropy(bert_tape *t, bert_tensor *logits,
-                                              const float *targets, const float *weights,
-                                              double divisor, float label_smoothing);
 BERT_API bert_params *bert_model_params(const bert_model *m);
 /* last_hidden_state [start[n], H] of a packed batch. */
 BERT_API bert_tensor *bert_forward(bert_tape *t, const bert_model *m, const bert_inputs *inputs);

@@ -43,6 +43,10 @@ static void linear_back(const bert_weight *w, const float *x, const float *dy, s
                  out);
 }
 
+static void add_residual(const plain_view *v) {
+    for (size_t i = 0; v->b && i < v->size; i++) v->y[i] += v->b[i];
+}
+
 static int linear_forward(bert_worker *worker, const bert_call *c) {
     (void)worker;
     const bert_linear_with *n = c->with;
@@ -52,6 +56,7 @@ static int linear_forward(bert_worker *worker, const bert_call *c) {
         linear(v.y + first, v.cols, v.a, &n->w[i], v.rows);
     if (n->pre) memcpy(plain_at(n->pre), v.y, v.size * sizeof *v.y);
     plain_activate(n->act, v.y, v.y, v.size);
+    add_residual(&v);
     return 0;
 }
 
@@ -105,6 +110,7 @@ static int feed_forward_forward(bert_worker *worker, const bert_call *c) {
     if (n->pre) memcpy(plain_at(n->pre), both, size * sizeof *both);
     inner_of(n, h, both, v.rows, NULL, NULL);
     linear(v.y, v.cols, h, &n->down, v.rows);
+    add_residual(&v);
     free(both);
     return 0;
 }

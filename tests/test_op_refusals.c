@@ -28,6 +28,9 @@ REFUSE(linear_act, bert_linear_act(v->t, v->l, v->y, (bert_act)99))
 REFUSE(cat, bert_linear_cat(v->t, &v->l, 4, v->y))
 REFUSE(bias, bert_linear_apply(v->t, (bert_linear){v->l.weight, v->n.bias}, v->y))
 REFUSE(feed, bert_feed_forward(v->t, v->l, BERT_ACT_GELU, v->l, v->y))
+REFUSE(linear_onto, bert_linear_onto(v->t, v->l, v->y, v->x))
+REFUSE(feed_onto,
+       bert_feed_forward_onto(v->t, &v->l, 2, BERT_GATE_NONE, BERT_ACT_GELU, v->l, v->y, v->x))
 REFUSE(gate, bert_feed_forward_gated(v->t, &v->l, 1, BERT_GATE_NONE, BERT_ACT_GELU, v->l, v->y))
 REFUSE(gate_many, bert_feed_forward_gated(v->t, (bert_linear[3]){v->l, v->l, v->l}, 3,
                                           BERT_GATE_FIRST, BERT_ACT_GELU, v->l, v->y))
@@ -80,11 +83,11 @@ REFUSE(groups, bert_mean_groups(v->t, v->x, bad_groups, 2))
 REFUSE(groups_far, bert_max_groups(v->t, v->x, far, 1))
 REFUSE(labels, bert_cross_entropy(v->t, v->x, bad_labels, NULL, 0, 0))
 REFUSE(smoothing, bert_cross_entropy(v->t, v->x, good_labels, NULL, 0, 2))
+REFUSE(no_shares, bert_soft_cross_entropy(v->t, v->x, NULL, NULL, 0, 0))
+REFUSE(soft_smoothing, bert_soft_cross_entropy(v->t, v->x, targets, NULL, 0, -1))
 REFUSE(divisor, bert_mse(v->t, v->x, targets, -1))
 REFUSE(no_targets, bert_bce_with_logits(v->t, v->x, NULL, 0))
 REFUSE(constant, bert_constant(v->t, targets, 0, 3, false))
-REFUSE(no_shares, bert_soft_cross_entropy(v->t, v->x, NULL, NULL, 0, 0))
-REFUSE(soft_smoothing, bert_soft_cross_entropy(v->t, v->x, targets, NULL, 0, -1))
 REFUSE(param, bert_param_tensor(v->t, NULL))
 
 static const struct {
@@ -97,6 +100,8 @@ static const struct {
     {refuse_cat, "linear: 4 linears; 1 to 3 can be joined"},
     {refuse_bias, "linear: n.bias has 5 elements, l.weight gives 2 columns"},
     {refuse_feed, "linear: input has 2 columns, l.weight takes 5"},
+    {refuse_linear_onto, "linear: the result is [3, 2], its residual [4, 6]"},
+    {refuse_feed_onto, "feed_forward: there is no gate 0 of 2 linears"},
     {refuse_gate, "feed_forward: there is no gate 0"},
     {refuse_gate_many, "feed_forward: 3 linears are no gate"},
     {refuse_gate_down, "linear: input has 1 columns, l.weight takes 5"},
@@ -133,13 +138,13 @@ static const struct {
     {refuse_groups_far, "max_groups: group 0 is rows 0 to 8 of 4; each needs at least one"},
     {refuse_labels, "cross_entropy: label 1 is 6; there are 6 classes"},
     {refuse_smoothing, "cross_entropy: label_smoothing is 2; it must be in [0, 1]"},
+    {refuse_no_shares, "cross_entropy: there are no targets"},
+    {refuse_soft_smoothing, "cross_entropy: label_smoothing is -1; it must be in [0, 1]"},
     {refuse_divisor, "mse: the divisor is -1"},
     {refuse_no_targets, "bce_with_logits: there are no targets"},
     {refuse_constant, "constant: the shape is [0, 3]"},
     {refuse_param, "param: the parameter is NULL"},
 };
-    {refuse_no_shares, "cross_entropy: there are no targets"},
-    {refuse_soft_smoothing, "cross_entropy: label_smoothing is -1; it must be in [0, 1]"},
 
 static void test_refusals(void **state) {
     (void)state;

@@ -155,6 +155,25 @@ static void naive_gated_of_two(double *y, const double *const *in, int arg) {
     naive_linear(y, 3, h, in[4], NULL, 6, 5, 3);
 }
 
+/* The last leaf is the residual; arg 1: it is the input, too. */
+static bert_tensor *run_linear_onto(env *v, int arg) {
+    return bert_linear_onto(v->t, (bert_linear){v->p[1], v->p[2]}, v->x[0], v->x[arg ? 0 : 3]);
+}
+static void naive_linear_onto(double *y, const double *const *in, int arg) {
+    const int cols = arg ? 7 : 5;
+    naive_linear(y, cols, in[0], in[1], in[2], 6, 7, cols);
+    for (int i = 0; i < 6 * cols; i++) y[i] += in[arg ? 0 : 3][i];
+}
+static bert_tensor *run_feed_onto(env *v, int arg) {
+    const bert_linear up = {v->p[1], v->p[2]}, down = {v->p[3], v->p[4]};
+    return bert_feed_forward_onto(v->t, &up, 1, arg ? BERT_GATE_FIRST : BERT_GATE_NONE,
+                                  BERT_ACT_GELU, down, v->x[0], v->x[5]);
+}
+static void naive_feed_onto(double *y, const double *const *in, int arg) {
+    (arg ? naive_gated : naive_feed_forward)(y, in, BERT_ACT_GELU);
+    for (int i = 0; i < 18; i++) y[i] += in[5][i];
+}
+
 /* Leaves from `first` on as the adapter of a weight. */
 static bert_param *with_adapter(const env *v, int weight, int first) {
     static bert_adapter d;
@@ -595,25 +614,6 @@ static void naive_cross_entropy(double *y, const double *const *in, int arg) {
     y[0] = sum / (arg & 4 ? 3.5 : items);
 }
 
-static const float targets[] = {0,    1, 1, .5f, 0, 1, .25f, -1, 2, 0,
-                                1.5f, 1, 0, 0,   1, 1, 0,    1,  0, .75f};
-static bert_tensor *run_bce(env *v, int arg) {
-    return bert_bce_with_logits(v->t, v->x[0], targets, arg);
-}
-static void naive_bce(double *y, const double *const *in, int arg) {
-    y[0] = 0;
-    for (int i = 0; i < 20; i++)
-        y[0] -= (double)targets[i] * log(1 / (1 + exp(-in[0][i]))) +
-                (1 - (double)targets[i]) * log(1 / (1 + exp(in[0][i])));
-    y[0] /= arg ? arg : 20;
-}
-static bert_tensor *run_mse(env *v, int arg) {
-    return bert_mse(v->t, v->x[0], targets, arg);
-}
-static void naive_mse(double *y, const double *const *in, int arg) {
-    y[0] = 0;
-    for (int i = 0; i < 20; i++) y[0] += pow(in[0][i] - (double)targets[i], 2);
-    y[0] /= arg ? arg : 20;
 static const float shares[] = {1,    0, 0,   0,   0,   .5f, .25f, .25f, 0,    0,   0, 0,
                                1,    0, 0,   .2f, .2f, .2f, .2f,  .2f,  .75f, 0,   0, 0,
                                .25f, 0, .5f, 0,   .5f, 0,   0,    .1f,  0,    .9f, 0};
@@ -634,6 +634,25 @@ static void naive_soft_entropy(double *y, const double *const *in, int arg) {
     y[0] /= arg & 4 ? 3.5 : 7;
 }
 
+static const float targets[] = {0,    1, 1, .5f, 0, 1, .25f, -1, 2, 0,
+                                1.5f, 1, 0, 0,   1, 1, 0,    1,  0, .75f};
+static bert_tensor *run_bce(env *v, int arg) {
+    return bert_bce_with_logits(v->t, v->x[0], targets, arg);
+}
+static void naive_bce(double *y, const double *const *in, int arg) {
+    y[0] = 0;
+    for (int i = 0; i < 20; i++)
+        y[0] -= (double)targets[i] * log(1 / (1 + exp(-in[0][i]))) +
+                (1 - (double)targets[i]) * log(1 / (1 + exp(in[0][i])));
+    y[0] /= arg ? arg : 20;
+}
+static bert_tensor *run_mse(env *v, int arg) {
+    return bert_mse(v->t, v->x[0], targets, arg);
+}
+static void naive_mse(double *y, const double *const *in, int arg) {
+    y[0] = 0;
+    for (int i = 0; i < 20; i++) y[0] += pow(in[0][i] - (double)targets[i], 2);
+    y[0] /= arg ? arg : 20;
 }
 
 /* dropout(gelu(x w^T + b)), once to be kept and once to be run again. */
@@ -706,6 +725,34 @@ static const op_case cases[] = {
     {"feed_forward adapted", &bert_op_feed_forward, BERT_ACT_TANH, run_adapted_feed,
      naive_adapted_feed, ADAPTED_FEED, false},
     {"linear tied", &bert_op_linear, 0, run_tied, naive_tied, {P(5, 3)}, false},
+    {"linear onto",
+     &bert_op_linear,
+     0,
+     run_linear_onto,
+     naive_linear_onto,
+     {X(6, 7), P(5, 7), P(1, 5), X(6, 5)},
+     false},
+    {"linear onto itself",
+     &bert_op_linear,
+     1,
+     run_linear_onto,
+     naive_linear_onto,
+     {X(6, 7), P(7, 7), P(1, 7)},
+     false},
+    {"feed_forward onto",
+     &bert_op_feed_forward,
+     0,
+     run_feed_onto,
+     naive_feed_onto,
+     {X(6, 7), P(5, 7), P(1, 5), P(3, 5), P(1, 3), X(6, 3)},
+     false},
+    {"feed_forward gate onto",
+     &bert_op_feed_forward,
+     1,
+     run_feed_onto,
+     naive_feed_onto,
+     {X(6, 7), P(10, 7), P(1, 10), P(3, 5), P(1, 3), X(6, 3)},
+     false},
     {"feed_forward", &bert_op_feed_forward, BERT_ACT_GELU, run_feed_forward, naive_feed_forward,
      FEED, false},
     {"feed_forward none", &bert_op_feed_forward, BERT_ACT_NONE, run_feed_forward,
@@ -836,6 +883,20 @@ static const op_case cases[] = {
      naive_cross_entropy,
      {X(7, 5)},
      false},
+    {"cross_entropy soft",
+     &bert_op_cross_entropy,
+     0,
+     run_soft_entropy,
+     naive_soft_entropy,
+     {X(7, 5)},
+     false},
+    {"cross_entropy soft all",
+     &bert_op_cross_entropy,
+     7,
+     run_soft_entropy,
+     naive_soft_entropy,
+     {X(7, 5)},
+     false},
     {"bce_with_logits", &bert_op_bce_with_logits, 0, run_bce, naive_bce, {X(4, 5)}, false},
     {"bce_with_logits divisor", &bert_op_bce_with_logits, 7, run_bce, naive_bce, {X(4, 5)}, false},
     {"mse", &bert_op_mse, 0, run_mse, naive_mse, {X(4, 5)}, false},
@@ -883,20 +944,6 @@ static double naive_loss(const op_case *c, double *const *in, int size) {
     c->naive(y, (const double *const *)in, c->arg);
     for (int i = 0; i < size; i++) s += factor(i) * y[i];
     return s;
-    {"cross_entropy soft",
-     &bert_op_cross_entropy,
-     0,
-     run_soft_entropy,
-     naive_soft_entropy,
-     {X(7, 5)},
-     false},
-    {"cross_entropy soft all",
-     &bert_op_cross_entropy,
-     7,
-     run_soft_entropy,
-     naive_soft_entropy,
-     {X(7, 5)},
-     false},
 }
 
 static double run_loss(const op_case *c, bert_params *ps, bert_tape *t, double *const *in) {

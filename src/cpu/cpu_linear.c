@@ -155,6 +155,13 @@ static int product(bert_worker *w, const bert_weight *ls, int count, weight_use 
     return rc;
 }
 
+/* With what is added to the product, unless there is nothing. */
+static bert_epilogue onto(const bert_call *c, bert_epilogue ep) {
+    ep.residual = c->x[1].data;
+    ep.residual_stride = c->x[1].cols;
+    return ep;
+}
+
 /* An example of what the linears are given. */
 static int learn_balance(bert_worker *w, const bert_weight *ls, int count, const bert_matrix *x) {
     if (!w->balancing) return 0;
@@ -168,7 +175,7 @@ static int linear_forward(bert_worker *w, const bert_call *c) {
     return rc ? rc
               : product(w, n->w, n->count, use_of(w, n->w, n->count, x->rows),
                         (left_side){.x = x->data}, c->y.data, x->rows, c->y.cols,
-                        (bert_epilogue){.act = n->act, .pre = n->pre});
+                        onto(c, (bert_epilogue){.act = n->act, .pre = n->pre}));
 }
 
 static int linear_backward(bert_worker *w, const bert_call *c, const bert_flow *f) {
@@ -198,7 +205,8 @@ static int plain_feed_forward(bert_worker *w, const bert_call *c) {
     int rc = product(w, n->up, 1, up, (left_side){.x = x->data}, h, rows, inner,
                      (bert_epilogue){.act = n->act, .pre = n->pre, .words = made.words});
     if (!rc)
-        rc = product(w, &n->down, 1, down, made, c->y.data, rows, c->y.cols, (bert_epilogue){0});
+        rc = product(w, &n->down, 1, down, made, c->y.data, rows, c->y.cols,
+                     onto(c, (bert_epilogue){0}));
     bert_worker_give(w, h);
     return rc;
 }
@@ -257,7 +265,7 @@ static int gated_feed_forward(bert_worker *w, const bert_call *c) {
     if (!rc) gate(w, (size_t)rows, gate_rows, gated_of(n, both, h, NULL));
     if (!rc)
         rc = product(w, &n->down, 1, use_of(w, &n->down, 1, rows), (left_side){.x = h}, c->y.data,
-                     rows, c->y.cols, (bert_epilogue){0});
+                     rows, c->y.cols, onto(c, (bert_epilogue){0}));
     bert_worker_give(w, h);
     bert_worker_give(w, own);
     return rc;

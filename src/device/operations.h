@@ -111,17 +111,17 @@ typedef struct {
 /* ---- What each operation has of its own. kept: memory that forward fills for backward, or NULL
  * where nothing is recorded */
 
-/* y = act(x W^T + b), W being the weights one below another. dp: gradients of weight and bias of
- * each. */
+/* y = act(x W^T + b), W being the weights one below another; or, of one weight and no act, x W^T + b
+ * and the residual, which x[1] is where there is one. dp: gradients of weight and bias of each. */
 typedef struct {
     bert_weight w[BERT_LINEARS_MAX];
     int count;
     bert_act act;
     float *pre; /* kept: what act was given; NULL as well where act is none */
 } bert_linear_with;
-/* y = down(h), where h = act(up(x)), up being the weights one below another; or, where there is a
- * gate, act(a) b elementwise, a being the half of up(x) that it names and b the other. dp: of the
- * weight and bias of each of up, of down's. */
+/* y = down(h), and the residual x[1] where there is one, where h = act(up(x)), up being the weights
+ * one below another; or, where there is a gate, act(a) b elementwise, a being the half of up(x) that
+ * it names and b the other. dp: of the weight and bias of each of up, of down's. */
 typedef struct {
     bert_weight up[2], down;
     int count; /* of up */
@@ -138,7 +138,7 @@ typedef struct {
 } bert_matmul_with;
 /* add, sub, mul: nothing. b is of a's shape, or a row that is taken for each of a's. The gradients
  * that are dy itself are passed on without the device: of add's and sub's a, and of add's b where
- * it is no row. */
+ * it is no row, and of a product's residual. */
 
 typedef struct {
     float factor;

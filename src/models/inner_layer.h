@@ -10,5 +10,7 @@ typedef struct {
     bert_act act;
     float dropout; /* of what down is given, where there is a gate */
 } bert_inner_layer;
-bert_tensor *bert_inner_layer_apply(bert_tape *t, const bert_inner_layer *l, bert_tensor *x);
+/* And the residual, or NULL. */
+bert_tensor *bert_inner_layer_apply(bert_tape *t, const bert_inner_layer *l, bert_tensor *x,
+                                    bert_tensor *residual);
 #endif

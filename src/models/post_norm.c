@@ -164,7 +164,7 @@ bert_tensor *bert_post_norm_attend(bert_tape *t, const bert_post_norm *s,
     a = bert_dropout_over(t, bert_linear_apply(t, l->attention_output, a),
                           s->attention_output_dropout);
     x = bert_layer_norm_apply(t, &l->attention_norm, a, x);
-    bert_tensor *f = bert_inner_layer_apply(t, &l->inner, x);
+    bert_tensor *f = bert_inner_layer_apply(t, &l->inner, x, NULL);
     return bert_layer_norm_apply(t, &l->output_norm, bert_dropout_over(t, f, s->output_dropout), x);
 }
 

@@ -11,9 +11,15 @@ bert_tensor *bert_pre_layer_apply(bert_tape *t, const bert_pre_layer *l, bert_te
         a = bert_rows(t, a, in->start, in->n);
         x = bert_rows(t, x, in->start, in->n);
     }
-    a = bert_dropout_over(t, bert_linear_apply(t, l->attention_output, a), l->attention_dropout);
-    x = bert_add(t, x, a);
-    bert_tensor *f =
-        bert_inner_layer_apply(t, &l->inner, bert_layer_norm_apply(t, &l->inner_norm, x, NULL));
-    return bert_add(t, x, bert_dropout_over(t, f, l->inner_dropout));
+    if (t->options.training && l->attention_dropout > 0) {
+        a = bert_linear_apply(t, l->attention_output, a);
+        x = bert_add(t, x, bert_dropout_over(t, a, l->attention_dropout));
+    } else {
+        x = bert_linear_onto(t, l->attention_output, a, x);
+    }
+    bert_tensor *y = bert_layer_norm_apply(t, &l->inner_norm, x, NULL);
+    if (!(t->options.training && l->inner_dropout > 0))
+        return bert_inner_layer_apply(t, &l->inner, y, x);
+    y = bert_inner_layer_apply(t, &l->inner, y, NULL);
+    return bert_add(t, x, bert_dropout_over(t, y, l->inner_dropout));
 }

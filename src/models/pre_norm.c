@@ -183,21 +183,17 @@ bert_tensor *bert_pre_norm_embed(bert_tape *t, const void *state, const bert_inp
 
 /* ---- A layer */
 
+/* Whether nothing stands between a branch's last product and its residual. */
+static bool bare(const bert_tape *t, const bert_pre_norm *s, const bert_param *scale) {
+    return !scale && !(t->options.training && s->config->hidden_dropout_prob > 0);
+}
+
 /* x and the branch, dropped out and scaled. */
 static bert_tensor *add_branch(bert_tape *t, const bert_pre_norm *s, bert_tensor *x,
                                bert_tensor *branch, bert_param *scale) {
     branch = bert_dropout_over(t, branch, s->config->hidden_dropout_prob);
     if (scale) branch = bert_mul(t, branch, bert_param_tensor(t, scale));
     return bert_add(t, x, branch);
-}
-
-/* down(silu(gate) * up): Shazeer 2020, arXiv:2002.05202 */
-static bert_tensor *gated(bert_tape *t, const bert_pre_norm_layer *l, bert_tensor *x) {
-    int32_t hidden;
-    bert_param_shape(l->down.weight, NULL, &hidden);
-    bert_tensor *both = bert_linear_apply(t, l->up, x);
-    bert_tensor *gate = bert_activate(t, bert_slice(t, both, 0, hidden), BERT_ACT_SILU);
-    return bert_linear_apply(t, l->down, bert_mul(t, gate, bert_slice(t, both, hidden, hidden)));
 }
 
 bert_tensor *bert_pre_norm_block(bert_tape *t, const void *state, bert_tensor *x,
@@ -210,9 +206,18 @@ bert_tensor *bert_pre_norm_block(bert_tape *t, const void *state, bert_tensor *x
         a = bert_rows(t, a, pass->in->start, pass->in->n);
         x = bert_rows(t, x, pass->in->start, pass->in->n);
     }
-    x = add_branch(t, s, x, bert_linear_apply(t, l->attention_output, a), l->scale1);
+    if (bare(t, s, l->scale1))
+        x = bert_linear_onto(t, l->attention_output, a, x);
+    else
+        x = add_branch(t, s, x, bert_linear_apply(t, l->attention_output, a), l->scale1);
     bert_tensor *y = bert_layer_norm_apply(t, &l->norm2, x, NULL);
-    y = s->gated ? gated(t, l, y) : bert_feed_forward(t, l->up, s->act, l->down, y);
+    /* gated: down(silu(gate) * up) */
+    const bert_gate gate = s->gated ? BERT_GATE_FIRST : BERT_GATE_NONE;
+    const bert_act act = s->gated ? BERT_ACT_SILU : s->act;
+    if (bare(t, s, l->scale2))
+        return bert_feed_forward_onto(t, &l->up, 1, gate, act, l->down, y, x);
+    y = s->gated ? bert_feed_forward_gated(t, &l->up, 1, gate, act, l->down, y)
+                 : bert_feed_forward(t, l->up, act, l->down, y);
     return add_branch(t, s, x, y, l->scale2);
 }
 
