@@ -20,11 +20,13 @@ static inline void write_renamed(const char *directory, const json_t *family, co
     const char *name;
     json_t *shape;
     json_object_foreach(json_object_get(c, "tensors"), name, shape) {
-        const bool matrix = json_array_size(shape) == 2;
+        int64_t cols =
+            json_array_size(shape) > 1; /* those of a convolution are of two dimensions */
+        for (size_t i = 1; i < json_array_size(shape); i++)
+            cols *= json_integer_value(json_array_get(shape, i));
         char room[128];
         test_add(&w, under(name, own, other, room), name,
-                 json_integer_value(json_array_get(shape, 0)),
-                 matrix ? json_integer_value(json_array_get(shape, 1)) : 0);
+                 json_integer_value(json_array_get(shape, 0)), cols);
     }
     test_write_weights(directory, &w);
     test_weights_free(&w);

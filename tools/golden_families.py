@@ -61,10 +61,11 @@ FAMILIES = {
     "deberta-v2": dict(prefix="DebertaV2", config=dict(
         SIZES, max_position_embeddings=20, relative_attention=True, position_buckets=6, norm_rel_ebd="layer_norm",
         pos_att_type=["p2c", "c2p"], share_att_key=True, position_biased_input=False, cls_dropout=0.2),
-        masked=[dict(legacy=False)],
+        masked=[dict(legacy=False)], sequence=[dict(conv_kernel_size=3)],
         variants=[dict(share_att_key=False, position_buckets=-1, max_relative_positions=8, norm_rel_ebd="none",
                        position_biased_input=True, embedding_size=16),
                   dict(share_att_key=False, pos_att_type="c2p"), dict(pos_att_type="p2c"),
+                  dict(conv_kernel_size=5, conv_act="gelu", num_hidden_layers=1),
                   dict(relative_attention=False, norm_rel_ebd="none", position_biased_input=True)]),
     "esm": dict(prefix="Esm", types=False, classes=(SEQUENCE, TOKEN, MASKED), config=dict(
         SIZES, max_position_embeddings=22, pad_token_id=1, mask_token_id=9, position_embedding_type="rotary",

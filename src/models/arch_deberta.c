@@ -14,7 +14,8 @@ typedef struct {
     bool relative, position_biased_input, share_att_key, legacy;
     bool keys, queries; /* pos_att_type: words against relative keys (c2p), queries (p2c) */
     int32_t max_relative_positions, position_buckets, embedding_size;
-    char norm_rel_ebd[BERT_MAX_NAME], pooler_act[BERT_MAX_NAME];
+    int32_t taps; /* of the convolution beside layer 0; 0: there is none */
+    char norm_rel_ebd[BERT_MAX_NAME], pooler_act[BERT_MAX_NAME], conv_act[BERT_MAX_NAME];
     float pooler_dropout, cls_dropout;
 } own_config;
 
@@ -48,6 +49,8 @@ static const bert_config_key keys_v2[] = {
     BERT_OWN_BOOL("share_att_key", own_config, share_att_key, false),
     BERT_OWN_INT("position_buckets", own_config, position_buckets, -1, -1, BERT_MAX_POSITIONS),
     BERT_OWN_STRING("norm_rel_ebd", own_config, norm_rel_ebd, "none"),
+    BERT_OWN_INT("conv_kernel_size", own_config, taps, 0, 0, 63),
+    BERT_OWN_STRING("conv_act", own_config, conv_act, "tanh"),
     {0},
 };
 
@@ -55,9 +58,8 @@ static const bert_config_fixed fixed_v1[] = {
     {"talking_head", "false"},
     {0},
 };
-/* v2-xlarge and v2-xxlarge have a convolution beside layer 0. */
 static const bert_config_fixed fixed_v2[] = {
-    {"conv_kernel_size", "0"},
+    {"conv_groups", "1"},
     {"attention_head_size", "null"},
     {0},
 };
@@ -82,6 +84,9 @@ static int complete(const json_t *json, const char *where, bert_config *c, void 
         return bert_fail(e, BERT_EFORMAT,
                          "%s: position_buckets %d are too many for %d relative positions", where,
                          o->position_buckets, o->max_relative_positions);
+    if (o->taps && o->taps % 2 == 0)
+        return bert_fail(e, BERT_EUNSUPPORTED,
+                         "%s: conv_kernel_size is %d; only odd ones are supported", where, o->taps);
     return 0;
 }
 
@@ -156,8 +161,18 @@ static const version v2 = {.query = SELF "query_proj",
                            .relative_keys = SELF "pos_key_proj",
                            .relative_queries = SELF "pos_query_proj"};
 
+/* x = LayerNorm(x + act(convolution of the embeddings)) behind layer 0, as v2-xlarge and xxlarge have. */
+typedef struct {
+    bert_param *weight, *bias; /* [H, H * taps], taps last; NULL: there is none */
+    bert_layer_norm norm;
+    int32_t taps;
+    bert_act act;
+    float dropout;
+} convolution;
+
 typedef struct {
     bert_post_norm base;
+    convolution beside;
     const version *names;
     bert_param *table;    /* [2 span, H]; NULL: there are no relative positions */
     bert_layer_norm norm; /* of its rows; weight NULL: none */
@@ -229,6 +244,21 @@ static int build_biases(bert_builder *b, deberta *s) {
     return rc;
 }
 
+static int build_convolution(bert_builder *b, convolution *v) {
+    const bert_config *c = b->config;
+    const own_config *o = b->own;
+    const int32_t h = c->hidden_size, shape[] = {h, h, o->taps};
+    v->taps = o->taps;
+    v->dropout = c->hidden_dropout_prob;
+    int rc = bert_act_parse(o->conv_act, &v->act, b->e);
+    if (!rc)
+        rc = bert_build_param(b, "encoder.conv.conv.weight", 0, 3, shape, BERT_INIT_NORMAL,
+                              &v->weight);
+    if (!rc) rc = bert_build_bias(b, "encoder.conv.conv.bias", 0, h, &v->bias);
+    return rc ? rc
+              : bert_build_norm(b, "encoder.conv.LayerNorm", 0, h, c->layer_norm_eps, &v->norm);
+}
+
 static int build(bert_builder *b, deberta *s, const version *its) {
     const bert_config *c = b->config;
     const own_config *o = b->own;
@@ -252,6 +282,7 @@ static int build(bert_builder *b, deberta *s, const version *its) {
     s->base.attention.interleaved = its->mixed;
     if (!rc && its->mixed) rc = build_biases(b, s);
     if (!rc && o->relative) rc = build_relative(b, s);
+    if (!rc && o->taps) rc = build_convolution(b, &s->beside);
     if (!rc && strstr(o->norm_rel_ebd, "layer_norm"))
         rc = bert_build_norm(b, "encoder.LayerNorm", BERT_BELOW, c->hidden_size, c->layer_norm_eps,
                              &s->norm);
@@ -302,6 +333,50 @@ static bert_tensor *bias_of(bert_tape *t, const deberta *s, const relative_layer
     return bert_reshape(t, bert_concat(t, qk, v), 1, 3 * all);
 }
 
+/* The rows of x, and one of zeros below them. */
+static bert_tensor *with_zeros(bert_tape *t, bert_tensor *x, int32_t rows, int32_t cols) {
+    float *zeros = bert_tape_alloc(t, (size_t)cols * sizeof *zeros);
+    if (!zeros) return NULL;
+    memset(zeros, 0, (size_t)cols * sizeof *zeros);
+    x = bert_concat(t, bert_reshape(t, x, 1, rows * cols), bert_constant(t, zeros, 1, cols, false));
+    return bert_reshape(t, x, rows + 1, cols);
+}
+
+/* Of each token the one `by` places behind it in its sequence, or the row of zeros. */
+static int32_t *shifted(bert_tape *t, const bert_inputs *in, int32_t by) {
+    const int32_t tokens = in->start[in->n];
+    int32_t *at = bert_tape_alloc(t, (size_t)tokens * sizeof *at);
+    for (int32_t i = 0; at && i < in->n; i++)
+        for (int32_t j = in->start[i]; j < in->start[i + 1]; j++)
+            at[j] = j + by >= in->start[i] && j + by < in->start[i + 1] ? j + by : tokens;
+    return at;
+}
+
+/* The convolution of x along each sequence, a product a tap, so that every row's sum is made in one
+ * order. */
+static bert_tensor *convolve(bert_tape *t, const convolution *v, const bert_inputs *in,
+                             bert_tensor *x) {
+    const int32_t h = v->bias->cols, tokens = in->start[in->n];
+    bert_tensor *all = bert_reshape(t, bert_param_tensor(t, v->weight), h * h, v->taps);
+    bert_tensor *from = with_zeros(t, x, tokens, h), *sum = NULL;
+    for (int32_t k = 0; k < v->taps; k++) {
+        const int32_t *at = shifted(t, in, k - v->taps / 2);
+        if (!at) return NULL;
+        bert_tensor *weight = bert_reshape(t, bert_slice(t, all, k, 1), h, h);
+        bert_tensor *part = bert_matmul(t, bert_rows(t, from, at, tokens), weight, true);
+        sum = sum ? bert_add(t, sum, part) : part;
+    }
+    return bert_add(t, sum, bert_param_tensor(t, v->bias));
+}
+
+static bert_tensor *add_convolution(bert_tape *t, const convolution *v, bert_tensor *x,
+                                    bert_tensor *y, const bert_pass *pass) {
+    bert_tensor *c = convolve(t, v, pass->in, x);
+    if (pass->first_rows) c = bert_rows(t, c, pass->in->start, pass->in->n);
+    c = bert_activate(t, bert_dropout(t, c, v->dropout), v->act);
+    return bert_layer_norm_apply(t, &v->norm, y, c);
+}
+
 static bert_tensor *block(bert_tape *t, const void *state, bert_tensor *x, const bert_pass *pass) {
     const deberta *s = state;
     const bert_post_norm_layer *l = &s->base.layers[pass->layer];
@@ -314,7 +389,8 @@ static bert_tensor *block(bert_tape *t, const void *state, bert_tensor *x, const
     }
     bert_tensor *qkv = bert_linear_cat(t, l->qkv, s->base.qkv, x);
     if (more->q_bias) qkv = bert_add(t, qkv, bias_of(t, s, more));
-    return bert_post_norm_attend(t, &s->base, l, &spec, qkv, x, pass);
+    bert_tensor *y = bert_post_norm_attend(t, &s->base, l, &spec, qkv, x, pass);
+    return s->beside.weight && !pass->layer ? add_convolution(t, &s->beside, x, y, pass) : y;
 }
 
 /* Stored where position_biased_input is false, too. */
