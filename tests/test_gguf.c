@@ -124,6 +124,41 @@ static void a_file_is_the_model_it_was_made_of(void **state) {
     test_remove(d);
 }
 
+/* llama.cpp's other architectures: every parameter has the value that its name gives. */
+static void other_families_have_their_tensors(void **state) {
+    (void)state;
+    static const struct {
+        const char *file, *class;
+        int parameters;
+    } cases[] = {{"nomic-bert.gguf", "NomicBertModel", 4 + 2 * 9},
+                 {"jina-bert-v2.gguf", "JinaBertModel", 4 + 2 * 15},
+                 {"modern-bert.gguf", "ModernBertModel", 3 + 6 + 5}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char path[4600];
+        snprintf(path, sizeof path, GOLDEN "%s", cases[i].file);
+        bert_model *m = open_or_fail(path);
+        assert_string_equal(bert_model_config(m)->architecture, cases[i].class);
+        assert_int_equal(bert_model_max_length(m), TEST_POSITIONS);
+        assert_null(bert_model_unused_tensor(m, 0));
+        const bert_params *ps = bert_model_params(m);
+        assert_int_equal(bert_params_count(ps), cases[i].parameters);
+        for (int k = 0; k < bert_params_count(ps); k++) {
+            const bert_param *p = bert_params_at(ps, k);
+            int32_t rows, cols;
+            bert_param_shape(p, &rows, &cols);
+            float *x = malloc((size_t)rows * (size_t)cols * sizeof *x);
+            assert_non_null(x);
+            bert_param_read(p, x);
+            for (size_t j = 0; j < (size_t)rows * (size_t)cols; j++)
+                if (x[j] != test_weight(bert_param_name(p), j))
+                    fail_msg("%s: %s[%zu] is %g", cases[i].file, bert_param_name(p), j,
+                             (double)x[j]);
+            free(x);
+        }
+        bert_model_close(m);
+    }
+}
+
 static void copy_golden(const char *name, const char *to) {
     char path[4600], *data;
     size_t size;
@@ -224,6 +259,7 @@ int main(void) {
         cmocka_unit_test(every_type_is_read_to_the_bit),
         cmocka_unit_test(vectors_are_those_of_llama_cpp),
         cmocka_unit_test(a_file_is_the_model_it_was_made_of),
+        cmocka_unit_test(other_families_have_their_tensors),
         cmocka_unit_test(a_directory_may_hold_one),
         cmocka_unit_test(distilbert_is_told_by_what_it_lacks),
         cmocka_unit_test(classifiers_have_their_labels),

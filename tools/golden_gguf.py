@@ -37,9 +37,34 @@ NAMES = {"bert": {"token_embd": "embeddings.word_embeddings", "position_embd": "
                         "attn_output": "transformer.layer.%d.attention.out_lin",
                         "attn_output_norm": "transformer.layer.%d.sa_layer_norm",
                         "ffn_up": "transformer.layer.%d.ffn.lin1", "ffn_down": "transformer.layer.%d.ffn.lin2",
-                        "layer_output_norm": "transformer.layer.%d.output_layer_norm"}}
+                        "layer_output_norm": "transformer.layer.%d.output_layer_norm"},
+         "nomic-bert": {"token_embd": "embeddings.word_embeddings", "token_types": "embeddings.token_type_embeddings",
+                        "token_embd_norm": "emb_ln", "attn_qkv": "encoder.layers.%d.attn.Wqkv",
+                        "attn_output": "encoder.layers.%d.attn.out_proj", "attn_output_norm": "encoder.layers.%d.norm1",
+                        "ffn_up": "encoder.layers.%d.mlp.fc11", "ffn_gate": "encoder.layers.%d.mlp.fc12",
+                        "ffn_down": "encoder.layers.%d.mlp.fc2", "layer_output_norm": "encoder.layers.%d.norm2"},
+         "modern-bert": {"token_embd": "embeddings.tok_embeddings", "token_embd_norm": "embeddings.norm",
+                         "attn_norm": "layers.%d.attn_norm", "attn_qkv": "layers.%d.attn.Wqkv",
+                         "attn_output": "layers.%d.attn.Wo", "ffn_norm": "layers.%d.mlp_norm", "ffn_up": "layers.%d.mlp.Wi",
+                         "ffn_down": "layers.%d.mlp.Wo", "output_norm": "final_norm"}}
+NAMES["jina-bert-v2"] = {k: v for k, v in NAMES["bert"].items() if k != "position_embd"} | {
+    "ffn_up": "encoder.layer.%d.mlp.gated_layers", "ffn_down": "encoder.layer.%d.mlp.wo",
+    "layer_output_norm": "encoder.layer.%d.mlp.layernorm"}
 SHAPES = {"token_embd": (VOCAB, HIDDEN), "position_embd": (POSITIONS, HIDDEN), "token_types": (2, HIDDEN),
-          "ffn_up": (INNER, HIDDEN), "ffn_down": (HIDDEN, INNER)}
+          "ffn_up": (INNER, HIDDEN), "ffn_down": (HIDDEN, INNER), "ffn_gate": (INNER, HIDDEN),
+          "attn_qkv": (3 * HIDDEN, HIDDEN)}
+
+
+def shape_of(family, part):
+    if part == "ffn_up" and family in ("jina-bert-v2", "modern-bert"):
+        return 2 * INNER, HIDDEN
+    return SHAPES.get(part, (HIDDEN,) if part.endswith("norm") else (HIDDEN, HIDDEN))
+
+
+def has_bias(family, part):
+    if part in ("token_embd", "position_embd", "token_types") or family == "modern-bert":
+        return False
+    return part.endswith("norm") if family == "nomic-bert" else (family, part) != ("jina-bert-v2", "ffn_up")
 
 
 def weight(name, shape):
@@ -58,7 +83,15 @@ def tokens(kind):
 def write(name, family="bert", tensors=None, kind="marked", pooling=gguf.PoolingType.MEAN, labels=None, fused=False,
           half=False, more=()):
     path = os.path.join(HERE, name)
-    w = gguf.GGUFWriter(path, "bert")
+    w = gguf.GGUFWriter(path, family if "-" in family else "bert")
+    if family == "nomic-bert":
+        w.add_rope_freq_base(1000.0)
+    if family == "modern-bert":
+        w.add_rope_freq_base(160000.0)
+        w.add_rope_freq_base_swa(10000.0)
+        w.add_rope_scaling_type(gguf.RopeScalingType.NONE)
+        w.add_sliding_window(6)
+        w.add_sliding_window_pattern(2)
     w.add_block_count(LAYERS)
     w.add_context_length(POSITIONS)
     w.add_embedding_length(HIDDEN)
@@ -84,17 +117,16 @@ def write(name, family="bert", tensors=None, kind="marked", pooling=gguf.Pooling
     for part, called in parts.items():
         for i in range(LAYERS if "%d" in called else 1):
             own = "blk.%d.%s" % (i, part) if "%d" in called else part
-            as_ = called % i if "%d" in called else called
-            table = part in ("token_embd", "position_embd", "token_types")
-            norm = part.endswith("norm")
+            if part == "attn_norm" and i == 0:
+                continue
             if fused and part in ("attn_k", "attn_v"):
                 continue
             rows = ["attn_q", "attn_k", "attn_v"] if fused and part == "attn_q" else [part]
             own = "blk.%d.attn_qkv" % i if len(rows) > 1 else own
-            shape = SHAPES.get(part, (HIDDEN,) if norm else (HIDDEN, HIDDEN))
+            shape = shape_of(family, part)
             full = [weight((parts[p] % i if "%d" in called else called) + ".weight", shape) for p in rows]
             put(own + ".weight", np.concatenate(full))
-            if not table:
+            if has_bias(family, part):
                 full = [weight((parts[p] % i if "%d" in called else called) + ".bias", shape[:1]) for p in rows]
                 put(own + ".bias", np.concatenate(full))
     for n, x in more:
@@ -144,19 +176,25 @@ def types():
 def tokenizer(name, kind):
     """A file with nothing but a tokenizer, and what the original one makes of texts."""
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, AddedToken
-    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
-    texts = ["The cat sat on the mat.", "  two  spaces", "caf\u00e9 \u00fc na\u00efve", "a<mask>b <mask>", "\uff21\uff22 \u2460"]
-    w = gguf.GGUFWriter(os.path.join(HERE, name), "bert")
+    modern = kind == "modern"
+    special = ["[CLS]", "[PAD]", "[SEP]", "[UNK]", "[MASK]"] if modern else ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    cls, pad, sep, unk, mask = special
+    texts = ["The cat sat on the mat.", "  two  spaces", "caf\u00e9 \u00fc na\u00efve", f"a{mask}b {mask}", "\uff21\uff22 \u2460", "e\u0301   a"]
+    w = gguf.GGUFWriter(os.path.join(HERE, name), "modern-bert" if modern else "bert")
     w.add_context_length(POSITIONS)
-    w.add_tokenizer_model(kind)
-    if kind == "gpt2":
+    w.add_tokenizer_model("gpt2" if modern else kind)
+    if kind != "t5":
         letters = sorted(pre_tokenizers.ByteLevel.alphabet())
         merges = [("t", "h"), ("th", "e"), ("c", "a"), ("ca", "t"), ("\u0120", "s"), ("\u0120", "the"), ("a", "t")]
         words = special + letters + sorted({a + b for a, b in merges})
         t = Tokenizer(models.BPE({x: i for i, x in enumerate(words)}, merges))
         t.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        if modern:
+            t.normalizer = normalizers.NFC()
+            t.add_tokens([AddedToken("  ", normalized=True)])
+            words = words + ["  "]
         w.add_token_merges([" ".join(m) for m in merges])
-        types = [3 if x in special else 1 for x in words]
+        types = [3 if x in special else 4 if x == "  " else 1 for x in words]
     else:
         pieces = [(x, 0.0) for x in special[:4]] + [("\u2581", -2.0), ("\u2581the", -3.0), ("\u2581The", -3.5), ("\u2581cat", -4.0),
                   ("at", -3.0), ("\u2581s", -3.25), ("\u2581m", -3.5), ("\u2581on", -3.75), ("s", -5.0), ("p", -5.0), ("a", -5.0),
@@ -166,12 +204,13 @@ def tokenizer(name, kind):
         t.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()])
         w.add_token_scores([s for _, s in pieces])
         types = [2 if x == "<unk>" else 3 if x in special else 1 for x in words]
-    t.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0), add_prefix_space=False)
-    t.add_special_tokens([AddedToken(x, lstrip=x == "<mask>", special=True, normalized=False) for x in special])
+    t.post_processor = processors.TemplateProcessing("[CLS] $A [SEP]", "[CLS] $A [SEP] $B:1 [SEP]:1", [(cls, 0), (sep, 2)]) \
+        if modern else processors.RobertaProcessing((sep, 2), (cls, 0), add_prefix_space=False)
+    t.add_special_tokens([AddedToken(x, lstrip=x == mask, special=True, normalized=False) for x in special])
     w.add_token_list(words)
     w.add_token_types(types)
-    for add, x in ((w.add_bos_token_id, "<s>"), (w.add_eos_token_id, "</s>"), (w.add_unk_token_id, "<unk>"),
-                   (w.add_pad_token_id, "<pad>"), (w.add_mask_token_id, "<mask>")):
+    for add, x in ((w.add_bos_token_id, cls), (w.add_eos_token_id, sep), (w.add_unk_token_id, unk),
+                   (w.add_pad_token_id, pad), (w.add_mask_token_id, mask)):
         add(words.index(x))
     w.write_header_to_file()
     w.write_kv_data_to_file()
@@ -199,7 +238,9 @@ def main():
         path = write(name, **arguments)
         if name != "fused.gguf":
             golden["vectors"][name] = vectors(path)
-    golden["tokenizers"] = {"gpt2.gguf": tokenizer("gpt2.gguf", "gpt2"), "t5.gguf": tokenizer("t5.gguf", "t5")}
+    for family in ("nomic-bert", "jina-bert-v2", "modern-bert"):
+        golden["vectors"][family + ".gguf"] = vectors(write(family + ".gguf", family=family))
+    golden["tokenizers"] = {name + ".gguf": tokenizer(name + ".gguf", name) for name in ("gpt2", "t5", "modern")}
     write("distilbert.gguf", family="distilbert")
     write("labels.gguf", more=head, labels=["low", "middle", "high"], pooling=gguf.PoolingType.RANK)
     with open(os.path.join(HERE, "gguf.json"), "w") as f:

@@ -8,23 +8,70 @@
 
 /* ---- Which model it is */
 
+/* llama.cpp's architecture, and what config.json calls it and its classes. */
+static const struct {
+    const char *architecture, *model_type, *classes;
+} families[BERT_GGUF_FAMILIES] = {
+    [BERT_GGUF_BERT] = {"bert", "bert", "Bert"},
+    [BERT_GGUF_DISTILBERT] = {"bert", "distilbert", "DistilBert"},
+    [BERT_GGUF_NOMIC] = {"nomic-bert", "nomic_bert", "NomicBert"},
+    [BERT_GGUF_JINA] = {"jina-bert-v2", "bert", "JinaBert"},
+    [BERT_GGUF_MODERN] = {"modern-bert", "modernbert", "ModernBert"},
+};
+
+/* The last of them that the file's architecture is; BERT_GGUF_FAMILIES: none. */
+static bert_gguf_family find_family(const bert_gguf *g, bert_gguf_text *name) {
+    bert_gguf_family found = BERT_GGUF_FAMILIES;
+    *name = (bert_gguf_text){"", 0};
+    bert_gguf_string(g, "general.architecture", name);
+    for (int i = 0; i < BERT_GGUF_FAMILIES; i++)
+        if (bert_gguf_is(*name, families[i].architecture)) found = (bert_gguf_family)i;
+    const bool typed = bert_gguf_tensor_named(g, "token_types.weight");
+    return found == BERT_GGUF_DISTILBERT && typed ? BERT_GGUF_BERT : found;
+}
+
+bert_gguf_family bert_gguf_family_of(const bert_gguf *g) {
+    bert_gguf_text name;
+    const bert_gguf_family f = find_family(g, &name);
+    return f < BERT_GGUF_FAMILIES ? f : BERT_GGUF_BERT;
+}
+
 int bert_gguf_check_bert(const bert_gguf *g, bert_error *e) {
-    bert_gguf_text name = {"", 0};
-    if (bert_gguf_string(g, "general.architecture", &name) && bert_gguf_is(name, "bert")) return 0;
+    bert_gguf_text name;
+    if (find_family(g, &name) < BERT_GGUF_FAMILIES) return 0;
     const bool plain = bert_utf8_valid(name.text, name.n) && !memchr(name.text, 0, name.n);
     return bert_fail(e, BERT_EUNSUPPORTED,
-                     "%s: is a model of the architecture \"%.*s\"; of GGUF files those of bert are "
-                     "read (BERT, RoBERTa, XLM-RoBERTa, DistilBERT)",
+                     "%s: is a model of the architecture \"%.*s\"; of GGUF files those of bert "
+                     "(BERT, RoBERTa, XLM-RoBERTa, DistilBERT), nomic-bert, jina-bert-v2 and "
+                     "modern-bert are read",
                      g->path, plain ? (int)(name.n < 40 ? name.n : 40) : 1,
                      plain ? name.text : "?");
 }
 
-bool bert_gguf_is_distilbert(const bert_gguf *g) {
-    return !bert_gguf_tensor_named(g, "token_types.weight");
+/* The whole name of a key of the architecture. */
+static const char *own_key(const bert_gguf *g, const char *key, char room[128]) {
+    snprintf(room, 128, "%s.%s", families[bert_gguf_family_of(g)].architecture, key);
+    return room;
+}
+
+bool bert_gguf_own_integer(const bert_gguf *g, const char *key, int64_t *x) {
+    char room[128];
+    return bert_gguf_integer(g, own_key(g, key, room), x);
+}
+
+bool bert_gguf_own_number(const bert_gguf *g, const char *key, double *x) {
+    char room[128];
+    return bert_gguf_number(g, own_key(g, key, room), x);
+}
+
+bool bert_gguf_own_string(const bert_gguf *g, const char *key, bert_gguf_text *x) {
+    char room[128];
+    return bert_gguf_string(g, own_key(g, key, room), x);
 }
 
 bool bert_gguf_has_classifier(const bert_gguf *g) {
-    return bert_gguf_tensor_named(g, "cls.weight") &&
+    return bert_gguf_family_of(g) <= BERT_GGUF_DISTILBERT &&
+           bert_gguf_tensor_named(g, "cls.weight") &&
            bert_gguf_tensor_named(g, "cls.output.weight");
 }
 
@@ -50,14 +97,14 @@ static void put(json_t *object, const char *key, json_t *value, bool *bad) {
 
 /* ---- config.json */
 
-/* Keys of numbers, and what BERT's and DistilBERT's config.json call them. */
+/* Keys of numbers, and what config.json calls them in DistilBERT and elsewhere. */
 static const struct {
-    const char *key, *as[2];
+    const char *key, *distilbert, *other;
 } sizes[] = {
-    {"bert.block_count", {"num_hidden_layers", "n_layers"}},
-    {"bert.embedding_length", {"hidden_size", "dim"}},
-    {"bert.attention.head_count", {"num_attention_heads", "n_heads"}},
-    {"bert.feed_forward_length", {"intermediate_size", "hidden_dim"}},
+    {"block_count", "n_layers", "num_hidden_layers"},
+    {"embedding_length", "dim", "hidden_size"},
+    {"attention.head_count", "n_heads", "num_attention_heads"},
+    {"feed_forward_length", "hidden_dim", "intermediate_size"},
 };
 
 /* Rows of a table. */
@@ -70,21 +117,91 @@ static int read_rows(const bert_gguf *g, const char *name, int64_t *rows, bert_e
     return bert_fail(e, BERT_EFORMAT, "%s: has no table %s, as every BERT does", g->path, name);
 }
 
+/* Positions have a table, or as many as the context is long. */
+static int read_positions(const bert_gguf *g, int64_t *positions, bert_error *e) {
+    if (bert_gguf_family_of(g) <= BERT_GGUF_DISTILBERT)
+        return read_rows(g, "position_embd.weight", positions, e);
+    if (bert_gguf_own_integer(g, "context_length", positions)) return 0;
+    return bert_fail(e, BERT_EFORMAT, "%s: lacks the key %s.context_length", g->path,
+                     families[bert_gguf_family_of(g)].architecture);
+}
+
 static int put_sizes(json_t *json, const bert_gguf *g, bool *bad, bert_error *e) {
-    const int family = bert_gguf_is_distilbert(g);
+    const bert_gguf_family family = bert_gguf_family_of(g);
+    const bool typed = family != BERT_GGUF_DISTILBERT && family != BERT_GGUF_MODERN;
     int64_t x;
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-        if (!bert_gguf_integer(g, sizes[i].key, &x))
-            return bert_fail(e, BERT_EFORMAT, "%s: lacks the key %s", g->path, sizes[i].key);
-        put(json, sizes[i].as[family], json_integer(x), bad);
+        if (!bert_gguf_own_integer(g, sizes[i].key, &x))
+            return bert_fail(e, BERT_EFORMAT, "%s: lacks the key %s.%s", g->path,
+                             families[family].architecture, sizes[i].key);
+        put(json, family == BERT_GGUF_DISTILBERT ? sizes[i].distilbert : sizes[i].other,
+            json_integer(x), bad);
     }
     int rc = read_rows(g, "token_embd.weight", &x, e);
     if (!rc) put(json, "vocab_size", json_integer(x), bad);
-    if (!rc) rc = read_rows(g, "position_embd.weight", &x, e);
+    if (!rc) rc = read_positions(g, &x, e);
     if (!rc) put(json, "max_position_embeddings", json_integer(x), bad);
-    if (!rc && !family) rc = read_rows(g, "token_types.weight", &x, e);
-    if (!rc && !family) put(json, "type_vocab_size", json_integer(x), bad);
+    if (!rc && typed) rc = read_rows(g, "token_types.weight", &x, e);
+    if (!rc && typed) put(json, "type_vocab_size", json_integer(x), bad);
     return rc;
+}
+
+/* A number under the key of config.json, where the file has it. */
+static void put_number(json_t *json, const bert_gguf *g, const char *key, const char *as,
+                       bool *bad) {
+    double x;
+    if (bert_gguf_own_number(g, key, &x)) put(json, as, json_real(x), bad);
+}
+
+/* A scaling of positions, whose name says whether it can be done. */
+static void put_scaling(json_t *json, const bert_gguf *g, bool *bad) {
+    bert_gguf_text type;
+    double factor = 1;
+    if (!bert_gguf_own_string(g, "rope.scaling.type", &type) || bert_gguf_is(type, "none")) return;
+    bert_gguf_own_number(g, "rope.scaling.factor", &factor);
+    put(json, "rope_parameters",
+        json_pack("{so sf}", "rope_type", text_json(type), "factor", factor), bad);
+}
+
+/* Which layers see all tokens: each so-many-th, or as a list says that is true of the others. */
+static void put_windows(json_t *json, const bert_gguf *g, bool *bad) {
+    const bert_gguf_value *each = bert_gguf_find(g, "modern-bert.attention.sliding_window_pattern");
+    int64_t window = 0, every = 3;
+    bert_gguf_own_integer(g, "attention.sliding_window", &window);
+    bert_gguf_own_integer(g, "attention.sliding_window_pattern", &every);
+    if (window > 0) put(json, "local_attention", json_integer(window), bad);
+    put(json, "global_attn_every_n_layers", json_integer(window > 0 ? every : 1), bad);
+    if (window <= 0 || !each || !each->array || each->type != BERT_GGUF_BOOL) return;
+    json_t *types = json_array();
+    for (uint64_t i = 0; i < each->count; i++)
+        *bad |= json_array_append_new(
+            types, json_string(each->at[i] ? "sliding_attention" : "full_attention"));
+    put(json, "layer_types", types, bad);
+}
+
+/* What is a family's own. */
+static void put_own(json_t *json, const bert_gguf *g, bool *bad) {
+    bert_gguf_text act = {"gelu", 4};
+    switch (bert_gguf_family_of(g)) {
+    case BERT_GGUF_NOMIC:
+        put(json, "hidden_act", json_string("silu"), bad);
+        put_number(json, g, "rope.freq_base", "rotary_emb_base", bad);
+        put_scaling(json, g, bad);
+        break;
+    case BERT_GGUF_JINA:
+        put(json, "position_embedding_type", json_string("alibi"), bad);
+        put(json, "feed_forward_type", json_string("geglu"), bad);
+        break;
+    case BERT_GGUF_MODERN:
+        bert_gguf_own_string(g, "hidden_activation", &act);
+        put(json, "hidden_activation", text_json(act), bad);
+        put_number(json, g, "rope.freq_base", "global_rope_theta", bad);
+        put_number(json, g, "rope.freq_base_swa", "local_rope_theta", bad);
+        put_windows(json, g, bad);
+        break;
+    default:
+        break;
+    }
 }
 
 /* id2label, from the names of the classifier or their number. */
@@ -108,20 +225,23 @@ static json_t *labels_json(const bert_gguf *g) {
 }
 
 char *bert_gguf_config(const bert_gguf *g, bert_error *e) {
-    const bool distil = bert_gguf_is_distilbert(g), classifier = bert_gguf_has_classifier(g);
+    const bert_gguf_family family = bert_gguf_family_of(g);
+    const bool distil = family == BERT_GGUF_DISTILBERT, modern = family == BERT_GGUF_MODERN,
+               classifier = bert_gguf_has_classifier(g);
     char class[64];
-    snprintf(class, sizeof class, "%s%s", distil ? "DistilBert" : "Bert",
+    snprintf(class, sizeof class, "%s%s", families[family].classes,
              classifier ? "ForSequenceClassification" : "Model");
-    json_t *json = json_pack("{ss s[s]}", "model_type", distil ? "distilbert" : "bert",
-                             "architectures", class);
+    json_t *json =
+        json_pack("{ss s[s]}", "model_type", families[family].model_type, "architectures", class);
     bool bad = !json;
-    double eps;
     int64_t pad;
     int rc = put_sizes(json, g, &bad, e);
     /* which one is not recorded, and the models that are converted have this one */
     put(json, distil ? "activation" : "hidden_act", json_string("gelu"), &bad);
-    if (bert_gguf_number(g, "bert.attention.layer_norm_epsilon", &eps) && !distil)
-        put(json, "layer_norm_eps", json_real(eps), &bad);
+    if (!distil)
+        put_number(json, g, "attention.layer_norm_epsilon", modern ? "norm_eps" : "layer_norm_eps",
+                   &bad);
+    put_own(json, g, &bad);
     if (bert_gguf_integer(g, "tokenizer.ggml.padding_token_id", &pad))
         put(json, "pad_token_id", json_integer(pad), &bad);
     if (classifier) put(json, "id2label", labels_json(g), &bad);
@@ -138,7 +258,7 @@ enum { FLAGS = sizeof flags / sizeof *flags };
 
 static const char *pooling_flag(const bert_gguf *g) {
     int64_t type;
-    if (!bert_gguf_integer(g, "bert.pooling_type", &type) || type < 0 || type >= FLAGS) return NULL;
+    if (!bert_gguf_own_integer(g, "pooling_type", &type) || type < 0 || type >= FLAGS) return NULL;
     return flags[type];
 }
 
@@ -157,7 +277,7 @@ char *bert_gguf_modules(const bert_gguf *g, bert_error *e) {
 char *bert_gguf_pooling(const bert_gguf *g, bert_error *e) {
     int64_t size = 0;
     const char *on = pooling_flag(g);
-    bert_gguf_integer(g, "bert.embedding_length", &size);
+    bert_gguf_own_integer(g, "embedding_length", &size);
     json_t *json = json_pack("{sI}", "word_embedding_dimension", (json_int_t)size);
     bool bad = !json;
     for (int i = 1; i < FLAGS; i++) put(json, flags[i], json_boolean(on && flags[i] == on), &bad);
@@ -279,11 +399,12 @@ char *bert_gguf_tokenizer_config(const bert_gguf *g, bert_error *e) {
     }
     if (!bert_gguf_truth(g, "tokenizer.ggml.normalizer.lowercase", &lower)) lower = !is_cased(&v);
     json_t *json = json_pack("{ss sb}", "tokenizer_class",
-                             bert_gguf_is_distilbert(g) ? "DistilBertTokenizer" : "BertTokenizer",
+                             bert_gguf_family_of(g) == BERT_GGUF_DISTILBERT ? "DistilBertTokenizer"
+                                                                            : "BertTokenizer",
                              "do_lower_case", lower);
     if (bert_gguf_truth(g, "tokenizer.ggml.normalizer.strip_accents", &strip))
         put(json, "strip_accents", json_boolean(strip), &bad);
-    if (bert_gguf_integer(g, "bert.context_length", &length))
+    if (bert_gguf_own_integer(g, "context_length", &length))
         put(json, "model_max_length", json_integer(length), &bad);
     for (size_t i = 0; i < sizeof specials / sizeof *specials; i++) {
         const char *other = specials[i].other;

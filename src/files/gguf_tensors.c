@@ -7,34 +7,61 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What llama.cpp calls a part, and BERT and DistilBERT do. */
+/* What llama.cpp calls a part, and the families do. */
 typedef struct {
-    const char *part, *as[2];
+    const char *part, *as[BERT_GGUF_FAMILIES];
 } row;
 
+#define EMBEDDINGS "embeddings.word_embeddings"
+#define TYPES "embeddings.token_type_embeddings"
+#define NORM "embeddings.LayerNorm"
 static const row whole[] = {
-    {"token_embd", {"embeddings.word_embeddings", "embeddings.word_embeddings"}},
+    {"token_embd", {EMBEDDINGS, EMBEDDINGS, EMBEDDINGS, EMBEDDINGS, "embeddings.tok_embeddings"}},
     {"position_embd", {"embeddings.position_embeddings", "embeddings.position_embeddings"}},
-    {"token_types", {"embeddings.token_type_embeddings", NULL}},
-    {"token_embd_norm", {"embeddings.LayerNorm", "embeddings.LayerNorm"}},
+    {"token_types", {TYPES, NULL, TYPES, TYPES, NULL}},
+    {"token_embd_norm", {NORM, NORM, "emb_ln", NORM, "embeddings.norm"}},
+    {"output_norm", {[BERT_GGUF_MODERN] = "final_norm"}},
     /* RoBERTa's head is what BERT's pooler and classifier are together */
     {"cls", {"pooler.dense", "pre_classifier"}},
     {"cls.output", {"classifier", "classifier"}},
-    {NULL, {NULL, NULL}},
+    {NULL, {NULL}},
 };
 
 #define BERT_LAYER "encoder.layer.%ld."
 #define DISTIL_LAYER "transformer.layer.%ld."
+#define NOMIC_LAYER "encoder.layers.%ld."
+#define MODERN_LAYER "layers.%ld."
 static const row of_layer[] = {
-    {"attn_q", {BERT_LAYER "attention.self.query", DISTIL_LAYER "attention.q_lin"}},
-    {"attn_k", {BERT_LAYER "attention.self.key", DISTIL_LAYER "attention.k_lin"}},
-    {"attn_v", {BERT_LAYER "attention.self.value", DISTIL_LAYER "attention.v_lin"}},
-    {"attn_output", {BERT_LAYER "attention.output.dense", DISTIL_LAYER "attention.out_lin"}},
-    {"attn_output_norm", {BERT_LAYER "attention.output.LayerNorm", DISTIL_LAYER "sa_layer_norm"}},
-    {"ffn_up", {BERT_LAYER "intermediate.dense", DISTIL_LAYER "ffn.lin1"}},
-    {"ffn_down", {BERT_LAYER "output.dense", DISTIL_LAYER "ffn.lin2"}},
-    {"layer_output_norm", {BERT_LAYER "output.LayerNorm", DISTIL_LAYER "output_layer_norm"}},
-    {NULL, {NULL, NULL}},
+    {"attn_q",
+     {BERT_LAYER "attention.self.query", DISTIL_LAYER "attention.q_lin", NULL,
+      BERT_LAYER "attention.self.query"}},
+    {"attn_k",
+     {BERT_LAYER "attention.self.key", DISTIL_LAYER "attention.k_lin", NULL,
+      BERT_LAYER "attention.self.key"}},
+    {"attn_v",
+     {BERT_LAYER "attention.self.value", DISTIL_LAYER "attention.v_lin", NULL,
+      BERT_LAYER "attention.self.value"}},
+    {"attn_qkv",
+     {[BERT_GGUF_NOMIC] = NOMIC_LAYER "attn.Wqkv", [BERT_GGUF_MODERN] = MODERN_LAYER "attn.Wqkv"}},
+    {"attn_norm", {[BERT_GGUF_MODERN] = MODERN_LAYER "attn_norm"}},
+    {"attn_output",
+     {BERT_LAYER "attention.output.dense", DISTIL_LAYER "attention.out_lin",
+      NOMIC_LAYER "attn.out_proj", BERT_LAYER "attention.output.dense", MODERN_LAYER "attn.Wo"}},
+    {"attn_output_norm",
+     {BERT_LAYER "attention.output.LayerNorm", DISTIL_LAYER "sa_layer_norm", NOMIC_LAYER "norm1",
+      BERT_LAYER "attention.output.LayerNorm"}},
+    {"ffn_norm", {[BERT_GGUF_MODERN] = MODERN_LAYER "mlp_norm"}},
+    {"ffn_gate", {[BERT_GGUF_NOMIC] = NOMIC_LAYER "mlp.fc12"}},
+    {"ffn_up",
+     {BERT_LAYER "intermediate.dense", DISTIL_LAYER "ffn.lin1", NOMIC_LAYER "mlp.fc11",
+      BERT_LAYER "mlp.gated_layers", MODERN_LAYER "mlp.Wi"}},
+    {"ffn_down",
+     {BERT_LAYER "output.dense", DISTIL_LAYER "ffn.lin2", NOMIC_LAYER "mlp.fc2",
+      BERT_LAYER "mlp.wo", MODERN_LAYER "mlp.Wo"}},
+    {"layer_output_norm",
+     {BERT_LAYER "output.LayerNorm", DISTIL_LAYER "output_layer_norm", NOMIC_LAYER "norm2",
+      BERT_LAYER "mlp.layernorm"}},
+    {NULL, {NULL}},
 };
 
 typedef struct {
@@ -45,7 +72,7 @@ typedef struct {
 typedef struct {
     gguf *file;
     const bert_tensor_file *in;
-    int family; /* which name of a row */
+    bert_gguf_family family; /* which name of a row */
     bool classifier;
     bert_error *e;
 } reader;
@@ -118,7 +145,8 @@ static int add_tensor(reader *r, const bert_gguf_tensor *t) {
     const int64_t rows = t->dims ? t->shape[0] : 1;
     parted p;
     const bool named = split(t->name, &p);
-    if (named && p.layer >= 0 && !strcmp(p.part, "attn_qkv") && t->dims && rows % 3 == 0)
+    const bool apart = r->family <= BERT_GGUF_DISTILBERT || r->family == BERT_GGUF_JINA;
+    if (named && apart && p.layer >= 0 && !strcmp(p.part, "attn_qkv") && t->dims && rows % 3 == 0)
         return add_qkv(r, &p, t);
     const char *format = named ? name_of(r, &p) : NULL;
     if (format) return add_as(r, format, &p, t, 0, rows);
@@ -132,7 +160,13 @@ static int add_tensor(reader *r, const bert_gguf_tensor *t) {
 /* What the converter of llama.cpp leaves out. */
 static int note(const reader *r) {
     const bert_gguf *g = &r->file->header;
-    if (r->classifier || r->family) return 0;
+    if (r->classifier || r->family == BERT_GGUF_DISTILBERT) return 0;
+    if (bert_gguf_tensor_named(g, "cls.weight") && r->family != BERT_GGUF_BERT)
+        return bert_notes_say(
+            r->in->notes, r->e,
+            "%s: holds a classifier, which is read of BERT, RoBERTa and DistilBERT "
+            "alone: only the encoder can be used",
+            r->in->path);
     if (bert_gguf_tensor_named(g, "cls.weight"))
         return bert_notes_say(r->in->notes, r->e,
                               "%s: holds a classifier, but not the layer in front of it: only the "
@@ -141,6 +175,24 @@ static int note(const reader *r) {
     return bert_notes_say(r->in->notes, r->e,
                           "%s: has no pooler, nor heads: llama.cpp's converter leaves them out",
                           r->in->path);
+}
+
+/* Jina BERT v2 is other models under this name, too. */
+static int check_jina(const reader *r) {
+    static const struct {
+        const char *tensor, *has;
+    } others[] = {{"blk.0.ffn_gate.weight",
+                   "whose gates lie apart, as converters of 2024 wrote them: "
+                   "convert the original again"},
+                  {"blk.0.attn_q_norm.weight", "whose queries and keys are normalised (-code)"},
+                  {"blk.0.attn_norm_2.weight", "with a second LayerNorm behind attention"}};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (r->family == BERT_GGUF_JINA &&
+            bert_gguf_tensor_named(&r->file->header, others[i].tensor))
+            return bert_fail(r->e, BERT_EUNSUPPORTED,
+                             "%s: holds %s: a Jina BERT v2 %s, which is not read", r->in->path,
+                             others[i].tensor, others[i].has);
+    return 0;
 }
 
 static void close_gguf(void *file) {
@@ -156,9 +208,10 @@ static void *open_gguf(const bert_tensor_file *in, bert_error *e) {
     reader r = {.file = f, .in = in, .e = e};
     if (!rc) rc = bert_gguf_check_bert(&f->header, e);
     if (!rc) {
-        r.family = bert_gguf_is_distilbert(&f->header);
+        r.family = bert_gguf_family_of(&f->header);
         r.classifier = bert_gguf_has_classifier(&f->header);
     }
+    if (!rc) rc = check_jina(&r);
     for (int i = 0; !rc && i < f->header.tensor_count; i++)
         rc = add_tensor(&r, &f->header.tensors[i]);
     if (!rc) rc = note(&r);

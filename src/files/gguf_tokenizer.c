@@ -1,5 +1,5 @@
-/* Tokenizers of the families that llama.cpp counts among bert: RoBERTa's (gpt2) and XLM-RoBERTa's
- * (t5), as tokenizer.json has them. */
+/* Tokenizers that are no WordPiece, as tokenizer.json has them: RoBERTa's and ModernBERT's (gpt2),
+ * XLM-RoBERTa's (t5). */
 #include "base/base64.h"
 #include "base/error.h"
 #include "files/gguf_bert.h"
@@ -88,6 +88,36 @@ static json_t *roberta_json(tokenizer *t) {
                      (json_int_t)t->begin, "trim_offsets", 1, "add_prefix_space", 0);
 }
 
+static json_t *special_json(tokenizer *t, int64_t id) {
+    return json_pack("{so s[I] s[o]}", "id", token_json(t, id), "ids", (json_int_t)id, "tokens",
+                     token_json(t, id));
+}
+
+/* [CLS] text [SEP], and [CLS] text [SEP] text [SEP] of pairs. */
+static json_t *bert_json(tokenizer *t) {
+    json_t *single = json_array(), *pair = json_array(), *specials = json_object();
+    json_t *const lists[] = {single, pair};
+    for (int k = 0; k < 2; k++) {
+        const int64_t ids[] = {t->begin, -1, t->end, -2, t->end};
+        for (int i = 0; i < 3 + 2 * k; i++) {
+            const bool text = ids[i] < 0;
+            json_t *name = text ? json_string(i == 1 ? "A" : "B") : token_json(t, ids[i]);
+            t->bad |= json_array_append_new(lists[k], json_pack("{s{so si}}",
+                                                                text ? "Sequence" : "SpecialToken",
+                                                                "id", name, "type_id", i > 2));
+        }
+    }
+    const int64_t both[] = {t->begin, t->end};
+    for (int i = 0; i < 2; i++) {
+        json_t *special = special_json(t, both[i]);
+        const char *name = json_string_value(json_object_get(special, "id"));
+        t->bad |= !name || json_object_set(specials, name, special);
+        json_decref(special);
+    }
+    return json_pack("{ss so so so}", "type", "TemplateProcessing", "single", single, "pair", pair,
+                     "special_tokens", specials);
+}
+
 static json_t *bpe_json(tokenizer *t) {
     json_t *vocab = json_object(), *merges = json_array();
     const unsigned char *at = t->tokens->at, *merge = t->merges->at;
@@ -126,14 +156,18 @@ static json_t *base64_json(tokenizer *t, const unsigned char *p, size_t n) {
 
 /* ---- The two of them */
 
+/* ModernBERT's are composed before they are cut, and put between BERT's tokens. */
 static json_t *gpt2_json(tokenizer *t) {
     static const char level[] = "ByteLevel";
-    json_t *added = added_json(t), *post = roberta_json(t), *model = bpe_json(t);
-    return json_pack("{ss so sn s{ss sb sb sb} so s{ss sb sb sb} so}", "version", "1.0",
-                     "added_tokens", added, "normalizer", "pre_tokenizer", "type", level,
-                     "add_prefix_space", 0, "trim_offsets", 1, "use_regex", 1, "post_processor",
-                     post, "decoder", "type", level, "add_prefix_space", 1, "trim_offsets", 1,
-                     "use_regex", 1, "model", model);
+    const bool modern = bert_gguf_family_of(t->g) == BERT_GGUF_MODERN;
+    json_t *added = added_json(t), *post = modern ? bert_json(t) : roberta_json(t),
+           *model = bpe_json(t),
+           *normalizer = modern ? json_pack("{ss}", "type", "NFC") : json_null();
+    return json_pack("{ss so so s{ss sb sb sb} so s{ss sb sb sb} so}", "version", "1.0",
+                     "added_tokens", added, "normalizer", normalizer, "pre_tokenizer", "type",
+                     level, "add_prefix_space", 0, "trim_offsets", 1, "use_regex", 1,
+                     "post_processor", post, "decoder", "type", level, "add_prefix_space", 1,
+                     "trim_offsets", 1, "use_regex", 1, "model", model);
 }
 
 static json_t *t5_json(tokenizer *t) {
@@ -183,7 +217,10 @@ char *bert_gguf_tokenizer(const bert_gguf *g, bert_error *e) {
 char *bert_gguf_tokenizer_json_config(const bert_gguf *g, bert_error *e) {
     int64_t length;
     json_t *json = json_pack("{ss}", "tokenizer_class", "PreTrainedTokenizerFast");
-    if (bert_gguf_integer(g, "bert.context_length", &length))
+    if (bert_gguf_family_of(g) == BERT_GGUF_MODERN)
+        json_object_set_new(json, "model_input_names",
+                            json_pack("[ss]", "input_ids", "attention_mask"));
+    if (bert_gguf_own_integer(g, "context_length", &length))
         json_object_set_new(json, "model_max_length", json_integer(length));
     char *text = json ? json_dumps(json, 0) : NULL;
     json_decref(json);
