@@ -1,5 +1,6 @@
 /* bert COMMAND: finds the row, parses its options, runs it, turns its error into words. */
 #include "cli.h"
+#include "group.h"
 #include "parted.h"
 #include <fcntl.h>
 #include <signal.h>
@@ -24,22 +25,11 @@ static int run_into_file(const command *c, const common *all, int operands, char
     return parted_commit(file, NULL, NULL, rc, e);
 }
 
-/* Joins the processes that share the work; those but the first one say nothing. */
-static int join(const command *c, common *shared, bert_error *e) {
-    const bert_group *g = &bert_group_alone;
-    if (c->groups & TAKES_GROUP) g = bert_group_open(shared->distributed, e);
-    shared->group = g ? g : &bert_group_alone;
-    if (!g) return e->code;
-    shared->quiet |= g->rank > 0;
-    shared->work = division_new(g, e);
-    return shared->work ? BERT_OK : BERT_ENOMEM;
-}
-
 /* In a group all have the same status, and one says why. */
 static int run_joined(const command *c, void *arguments, int operands, char **operand) {
     bert_error e = {0};
     common *shared = arguments; /* the first member */
-    int rc = join(c, shared, &e);
+    int rc = group_join(c, shared, &e);
     if (!rc)
         rc = shared->lines ? run_into_file(c, shared, operands, operand, &e)
                            : c->run(arguments, operands, operand, &e);

@@ -1,6 +1,7 @@
 /* bert train: fine-tunes a model on a labelled file. */
 #include "commands.h"
 #include "dataset.h"
+#include "group.h"
 #include "pulling.h"
 #include "pushing.h"
 #include "recipe.h"
@@ -21,7 +22,7 @@ typedef struct {
     given_arguments given;
     bool eval_is_set, from_scratch;
     char taken[400]; /* what of --args has another name here */
-    bool push_to_hub, hub_private;
+    bool push_to_hub, hub_private, profile_comm;
     const char *hub_model_id;
 } arguments;
 
@@ -130,6 +131,9 @@ static const option options[] = {
      offsetof(arguments, hub_model_id), 0},
     {"hub-private-repo", 0, NULL, "its owner only sees it, where it is made (default; or false)",
      set_true, offsetof(arguments, hub_private), 0},
+    {"profile-comm", 0, NULL,
+     "under mpirun: how long each process computed, waited, and had something on the wire",
+     set_true, offsetof(arguments, profile_comm), 0},
     {"args", 0, "FILE", "the options below from a JSON file", set_arguments_file, 0, 0},
     {0},
 };
@@ -553,6 +557,8 @@ static int train_job(arguments *a, const char *name, job *j, bert_error *e) {
     if (rc == BERT_EINTERRUPTED) say_where(a, bert_trainer_get_state(j->trainer), e);
     s.final = true;
     if (!rc) rc = finish(a, j, &s, e);
+    if (!rc && a->profile_comm)
+        rc = group_profile(c, bert_trainer_get_state(j->trainer)->seconds, e);
     if (!rc && a->push_to_hub && !g->rank) rc = push_result(a, e);
     progress_clear(&s.bar);
     return bert_group_agree(g, rc, e);

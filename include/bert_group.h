@@ -12,6 +12,10 @@
  *     bert_group_barrier(g, &e);
  *     bert_group_close(g);
  *
+ * A process that dies, is stopped, or whose machine is gone ends all: after BERT_GROUP_SILENCE
+ * seconds (environment; 30) in which its neighbour has heard nothing of it. One that does not come to
+ * where the others wait ends all after BERT_GROUP_PATIENCE seconds (1800). The message names it.
+ *
  * MPI is one row, which is in a module, libbert-mpi.so (src/group/mpi/), found as those of
  * bert_hub.h are; libbert does not link it, and loads it only where work is divided. Another one
  * (NCCL, threads) is a bert_group of one's own: it is given to a trainer as MPI's is. */
@@ -62,6 +66,9 @@ struct bert_group {
                  bert_error *e);
     /* All that this process has begun is done. */
     int (*wait)(const bert_group *g, bert_error *e);
+    /* Seconds since the group was opened: in which its callers waited, and in which something of theirs
+     * was on the way. */
+    void (*times)(const bert_group *g, double *waiting, double *moving);
     /* Ends all processes; does not return. The message says why, and that this rank said so. */
     void (*abort)(const bert_group *g, int status, const char *message);
     /* The process leaves, once all others do. */
@@ -98,6 +105,7 @@ BERT_API int bert_group_reduce(const bert_group *g, const bert_stretch *stretche
 BERT_API int bert_group_share(const bert_group *g, const bert_stretch *stretches, int count, int to,
                               bert_error *e);
 BERT_API int bert_group_wait(const bert_group *g, bert_error *e);
+BERT_API void bert_group_times(const bert_group *g, double *waiting, double *moving);
 BERT_API void bert_group_abort(const bert_group *g, int status, const char *message);
 
 /* A collective: whether all have succeeded. rc and *e are this process's; where any has failed,

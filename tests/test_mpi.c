@@ -1,6 +1,8 @@
 /* Groups over MPI: the test runs itself under mpirun, where each process is a rank. */
 #include "mpi_world.h"
 #include <bert_group.h>
+#include <signal.h>
+#include <time.h>
 
 /* ---- What a rank does; it exits with what it found */
 
@@ -134,6 +136,28 @@ static int give_up(int size) {
     return 0;
 }
 
+/* One that is stopped, or that goes elsewhere, is waited for so long and no longer. */
+static int stop_or_hang(bool stops) {
+    bert_error e = {0};
+    const bert_group *g = bert_group_open(NULL, &e);
+    check(g != NULL, "open", &e);
+    bert_group_barrier(g, &e);
+    if (g->rank == 1 && stops) raise(SIGSTOP);
+    if (g->rank == 1) sleep(60);
+    bert_group_barrier(g, &e);
+    return 0; /* which nobody comes to */
+}
+
+static int stop(int size) {
+    (void)size;
+    return stop_or_hang(true);
+}
+
+static int hang(int size) {
+    (void)size;
+    return stop_or_hang(false);
+}
+
 /* Under a launcher whose MPI is not the module's. */
 static int find_no_others(int size) {
     bert_error e = {0};
@@ -149,7 +173,11 @@ static int find_no_others(int size) {
 static const struct {
     const char *name;
     int (*play)(int size);
-} roles[] = {{"work", work}, {"give-up", give_up}, {"alone", find_no_others}};
+} roles[] = {{"work", work},
+             {"give-up", give_up},
+             {"alone", find_no_others},
+             {"stop", stop},
+             {"hang", hang}};
 
 /* ---- The test */
 
@@ -185,6 +213,25 @@ static void one_ends_all(void **state) {
     assert_int_equal(ranks(3, "give-up", said, sizeof said), 7);
     assert_non_null(strstr(said, "rank 1 of 3 on "));
     assert_non_null(strstr(said, "it gives up"));
+}
+
+static void nobody_is_waited_for_without_end(void **state) {
+    (void)state;
+    static const char *const roles_of[] = {"stop", "hang"};
+    static const char *const why[] = {"is stopped, or its machine or cable is gone",
+                                      "has not come to where the others wait"};
+    char said[4000];
+    setenv("BERT_GROUP_SILENCE", "3", 1);
+    setenv("BERT_GROUP_PATIENCE", "4", 1);
+    for (int i = 0; i < 2; i++) {
+        const time_t began = time(NULL);
+        const int status = ranks(3, roles_of[i], said, sizeof said);
+        if (!status || !strstr(said, "rank 1 on ") || !strstr(said, why[i]))
+            fail_msg("status %d: %s", status, said);
+        assert_true(time(NULL) - began < 30);
+    }
+    unsetenv("BERT_GROUP_SILENCE");
+    unsetenv("BERT_GROUP_PATIENCE");
 }
 
 static void alone_nothing_is_asked(void **state) {
@@ -231,6 +278,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(alone_nothing_is_asked),
         cmocka_unit_test(processes_work_together),
         cmocka_unit_test(one_ends_all),
+        cmocka_unit_test(nobody_is_waited_for_without_end),
         cmocka_unit_test(the_wrong_mpi_is_noticed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -100,6 +100,28 @@ static void another_number_goes_on(void **state) {
     same_run("whole", "parts");
 }
 
+/* examples/group_loop.c, alone and by two. */
+static void a_loop_of_ones_own_is_the_same(void **state) {
+    (void)state;
+    char program[5000], command[20000], *alone = NULL;
+    snprintf(program, sizeof program, "%.*s/example_group_loop",
+             (int)(strrchr(BERT_TOOL, '/') - BERT_TOOL), BERT_TOOL);
+    if (access(program, X_OK)) skip();
+    for (int n = 1; n <= 2; n++) {
+        snprintf(command, sizeof command, "cd '%s' && %s '%s' m train.csv >out 2>err </dev/null",
+                 home, n > 1 ? mpirun(BERT_TOOL, n) : "", program);
+        const int status = system(command);
+        slurp("out", out, sizeof out);
+        slurp("err", err, sizeof err);
+        if (status) fail_msg("status %d: %s%s", status, err, out);
+        if (n == 1) alone = strdup(out);
+        assert_non_null(alone);
+    }
+    says(alone, "step 8  loss ");
+    assert_string_equal(out, alone);
+    free(alone);
+}
+
 static void what_fails_in_all_is_said_once(void **state) {
     (void)state;
     mpirun(BERT_TOOL, 2);
@@ -114,6 +136,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(processes_write_what_one_writes),
         cmocka_unit_test(another_number_goes_on),
+        cmocka_unit_test(a_loop_of_ones_own_is_the_same),
         cmocka_unit_test(what_fails_in_all_is_said_once),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

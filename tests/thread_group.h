@@ -93,6 +93,11 @@ static int seats_wait(const bert_group *g, bert_error *e) {
     return 0;
 }
 
+static void seats_times(const bert_group *g, double *waiting, double *moving) {
+    (void)g;
+    *waiting = *moving = 0;
+}
+
 static void seats_abort(const bert_group *g, int status, const char *message) {
     fail_msg("rank %d aborts with %d: %s", g->rank, status, message);
 }
@@ -116,6 +121,7 @@ static inline void groups_begin(bert_group *groups, int size) {
                                  .reduce = seats_reduce,
                                  .share = seats_share,
                                  .wait = seats_wait,
+                                 .times = seats_times,
                                  .abort = seats_abort};
 }
 

@@ -83,6 +83,11 @@ int bert_group_wait(const bert_group *g, bert_error *e) {
     return is_alone(g) ? BERT_OK : g->wait(g, e);
 }
 
+void bert_group_times(const bert_group *g, double *waiting, double *moving) {
+    *waiting = *moving = 0;
+    if (!is_alone(g)) g->times(g, waiting, moving);
+}
+
 void bert_group_abort(const bert_group *g, int status, const char *message) {
     if (!is_alone(g)) g->abort(g, status, message);
     exit(status);

@@ -53,4 +53,4 @@ static int test(engine *n, operation *o, bool *done, bool *moved) {
     return rc;
 }
 
-const operation ask_operation = {.name = "counter", .begin = begin, .test = test};
+const operation ask_operation = {.name = "counter", .single = true, .begin = begin, .test = test};

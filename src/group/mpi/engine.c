@@ -21,6 +21,12 @@ int engine_fail(const engine *n, const char *name, int code, bert_error *e) {
 
 /* ---- For the other threads */
 
+double engine_now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
 static void enqueue(engine *n, operation *o) {
     o->next = NULL;
     if (n->last)
@@ -32,18 +38,22 @@ static void enqueue(engine *n, operation *o) {
 }
 
 int engine_run(engine *n, operation *o, bert_error *e) {
+    const double began = engine_now();
     const bool detached = o->detached; /* then it may be gone as soon as it is in the queue */
     pthread_mutex_lock(&n->lock);
     enqueue(n, o);
     while (!detached && !o->finished) pthread_cond_wait(&n->done, &n->lock);
+    n->waiting += engine_now() - began;
     pthread_mutex_unlock(&n->lock);
     if (detached) return BERT_OK;
     return o->rc ? engine_fail(n, o->name, o->rc, e) : BERT_OK;
 }
 
 int engine_drain(engine *n, bert_error *e) {
+    const double began = engine_now();
     pthread_mutex_lock(&n->lock);
     while (n->first) pthread_cond_wait(&n->done, &n->lock);
+    n->waiting += engine_now() - began;
     const int code = n->failed;
     const char *name = n->failed_name;
     n->failed = 0;
@@ -62,10 +72,11 @@ static void note_failure(engine *n, const char *name, int code) {
 }
 
 /* Takes the finished first operation out; its caller may have freed it when this returns. */
-static void finish(engine *n, operation *o, int rc) {
+static void finish(engine *n, operation *o, double began, int rc) {
     if (o->end) o->end(o);
     if (o->detached && rc) note_failure(n, o->name, rc);
     pthread_mutex_lock(&n->lock);
+    n->moving += engine_now() - began;
     n->first = o->next;
     if (!n->first) n->last = NULL;
     const bool detached = o->detached;
@@ -104,8 +115,9 @@ static void rest(engine *n, bool busy, int quiet) {
     pthread_mutex_unlock(&n->lock);
 }
 
-static void serve(engine *n, counter_service *counters) {
+static void serve(engine *n, counter_service *counters, watch *others) {
     operation *now = NULL; /* begun */
+    double began = 0;
     int quiet = 0;
     for (bool closing = false;;) {
         bool moved = false, done = false;
@@ -113,17 +125,21 @@ static void serve(engine *n, counter_service *counters) {
         int rc = 0;
         if (closing) break;
         if (o && o != now) {
+            if (!o->single) watch_begun(n, others);
             rc = o->begin(n, o);
             now = o;
+            began = engine_now();
             moved = true;
         }
         if (o && !rc) rc = o->test(n, o, &done, &moved);
         if (o && (rc || done)) {
             now = NULL;
-            finish(n, o, rc);
+            finish(n, o, began, rc);
         }
         rc = counters_serve(n, counters, &moved);
         if (rc) note_failure(n, "counters", rc);
+        rc = watch_look(n, others, now && !now->single);
+        if (rc) note_failure(n, "beat", rc);
         quiet = moved ? 0 : quiet + 1;
         if (!moved) rest(n, o != NULL, quiet);
     }
@@ -159,15 +175,18 @@ static int connect_all(engine *n) {
 static void *work(void *context) {
     engine *n = context;
     counter_service counters;
+    watch others;
     int rc = connect_all(n);
     if (!rc) rc = counters_begin(n, &counters);
+    if (!rc) rc = watch_begin(n, &others);
     pthread_mutex_lock(&n->lock);
     n->opened = rc ? engine_fail(n, "start", rc, n->error) : 1;
     pthread_cond_broadcast(&n->done);
     pthread_mutex_unlock(&n->lock);
     if (!rc) {
-        serve(n, &counters);
+        serve(n, &counters, &others);
         counters_end(&counters);
+        watch_end(&others);
     }
     MPI_Finalize();
     return NULL;
@@ -195,6 +214,14 @@ static int next(const bert_group *g, int counter, int64_t *number, bert_error *e
 
 static int wait_all(const bert_group *g, bert_error *e) {
     return engine_drain(engine_of(g), e);
+}
+
+static void times(const bert_group *g, double *waiting, double *moving) {
+    engine *n = engine_of(g);
+    pthread_mutex_lock(&n->lock);
+    *waiting = n->waiting;
+    *moving = n->moving;
+    pthread_mutex_unlock(&n->lock);
 }
 
 static void say_abort(const bert_group *g, int status, const char *message) {
@@ -262,6 +289,7 @@ static int open_group(const bert_group **out, bert_error *e) {
                             .reduce = stretches_reduce,
                             .share = stretches_share,
                             .wait = wait_all,
+                            .times = times,
                             .abort = say_abort,
                             .close = close_group};
     *out = &n->group;

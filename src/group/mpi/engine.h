@@ -17,6 +17,7 @@ struct operation {
     /* *done: all of it is; *moved: something has happened. */
     int (*test)(engine *n, operation *o, bool *done, bool *moved);
     void (*end)(operation *o); /* frees what begin made; NULL: nothing */
+    bool single;               /* of this process alone: the others have none like it */
     bool detached;             /* nobody waits for it; freed by the thread */
     bool finished;
     int rc; /* MPI's */
@@ -41,14 +42,16 @@ struct engine {
     const char *failed_name;               /* and what it was */
     int opened;                            /* 0: not yet; 1; or a negative BERT_E.. */
     bool closing;
-    int abort_status;  /* 0: not */
-    bert_error *error; /* of who opens */
+    int abort_status;       /* 0: not */
+    double waiting, moving; /* seconds, of callers and of operations */
+    bert_error *error;      /* of who opens */
 };
 
 /* Puts o at the end of the queue. Unless it is detached, returns when it is done. */
 int engine_run(engine *n, operation *o, bert_error *e);
 /* Waits until the queue is empty. */
 int engine_drain(engine *n, bert_error *e);
+double engine_now(void); /* seconds */
 int engine_fail(const engine *n, const char *name, int code, bert_error *e);
 
 /* ---- what the thread does between operations */
@@ -71,6 +74,22 @@ typedef struct {
     MPI_Request requests[2];
 } ask;
 extern const operation ask_operation;
+
+/* watch.c: over the process before this one, and how far all are. */
+typedef struct {
+    double silence, patience; /* seconds: BERT_GROUP_SILENCE, BERT_GROUP_PATIENCE */
+    double heard_at, beat_at, looked_at, begun_at;
+    int64_t *
+        done; /* [size] operations that each has begun, as far as is known; NULL: nobody to watch */
+    int64_t *going, *coming; /* [size] a beat on its way */
+    MPI_Request sent, comes;
+} watch;
+int watch_begin(engine *n, watch *w);
+/* An operation of all has begun here. */
+void watch_begun(const engine *n, watch *w);
+/* Once in a while. waits: an operation is not done. Ends all processes where one is not heard of. */
+int watch_look(const engine *n, watch *w, bool waits);
+void watch_end(watch *w);
 
 /* moves.c: broadcast, gather, barrier. stretches.c: reduce and share. */
 int moves_broadcast(const bert_group *g, void *data, size_t bytes, int root, bert_error *e);
