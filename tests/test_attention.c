@@ -247,17 +247,18 @@ static void reference_relative(int n, int size, const float *qkv, const float *r
     free(p), free(dp);
 }
 
-/* Long enough for whole tiles: near distances have a row each, further ones share; smooth 0: in no
- * order that tiles could take. */
+/* Long enough for whole tiles: near distances have a row each, further ones share, 3 of them or (smooth 2) all
+ * beyond some; smooth 0: in no order that tiles could take. */
 static void relative_positions_of_long_sequences(void **state) {
     (void)state;
     enum { SIZE = 20, LENGTH = 101, NEAR = 30, ROWS = 2 * 60 + 1, REACH = LENGTH - 1 };
     static const int32_t start[] = {0, LENGTH};
     const size_t n = (size_t)LENGTH * SIZE;
-    for (int smooth = 0; smooth < 2; smooth++) {
+    for (int smooth = 0; smooth < 3; smooth++) {
         int32_t index[2 * REACH + 1];
         for (int d = -REACH; d <= REACH; d++) {
-            const int far = abs(d) > NEAR ? NEAR + (abs(d) - NEAR + 2) / 3 : abs(d);
+            const int share = smooth < 2 ? (abs(d) - NEAR + 2) / 3 : 1;
+            const int far = abs(d) > NEAR ? NEAR + share : abs(d);
             index[d + REACH] = smooth ? 60 + (d < 0 ? far : -far) : (d * d + 7) % ROWS;
         }
         float *qkv = randoms(3 * n, 1), *rows = randoms(2 * ROWS * SIZE, 1), *dout = randoms(n, 1),

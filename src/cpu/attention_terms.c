@@ -95,6 +95,8 @@ bert_relative_side bert_relative_take(const bert_attention_head *h, bert_scratch
     const size_t strip = sizeof(float) * (size_t)r.ld * (size_t)g->mr + beyond;
     const size_t distances = 2 * (size_t)h->length - 1 + 2 * BERT_RELATIVE_LANES;
     r.turned = bert_scratch_take(s, distances * sizeof *r.turned);
+    r.starts = bert_scratch_take(s, ((size_t)n + 1 + BERT_RELATIVE_LANES) * sizeof *r.starts);
+    r.longest = bert_scratch_take(s, (size_t)n * sizeof *r.longest);
     if (p->relative_keys) {
         r.keys = (bert_view){at, width, 1};
         r.packed_keys.data = bert_scratch_take(s, bert_right_bytes(g, n, size));
@@ -106,6 +108,22 @@ bert_relative_side bert_relative_take(const bert_attention_head *h, bert_scratch
         r.p2c = bert_scratch_take(s, sizeof(float) * (size_t)r.ld * (size_t)h->length + strip);
     }
     return r;
+}
+
+/* Where rows begin in the index that was turned, and how many places they have. */
+static void find_starts(const bert_attention_head *h, const bert_relative_side *r) {
+    enum { LANES = BERT_RELATIVE_LANES };
+    const int n = r->rows.end - r->rows.first, places = 2 * (h->length - 1) + 1 + 2 * LANES;
+    for (int at = places - 1; at >= 0; at--) r->starts[r->turned[at] - r->rows.first] = at;
+    for (int row = n; row <= n + LANES; row++) r->starts[row] = places;
+    for (int row = 0; row < n; row++) {
+        int most = 1;
+        for (int i = row; i < n && i < row + 2 * LANES; i++) {
+            const int has = r->starts[i + 1] - r->starts[i];
+            if (has > most) most = has;
+        }
+        r->longest[row] = most < LANES ? most : LANES;
+    }
 }
 
 /* Whether kernels may take it so: then it is filled. */
@@ -130,6 +148,9 @@ static bert_relative_strip strip_of(const bert_attention_head *h, const bert_rel
         .n = (size_t)(h->length - key < NEAR ? h->length - key : NEAR),
         .index = p->index + p->reach + (key - query),
         .turned = r->turned ? r->turned + (h->length - 1 + LANES) + (query - key) : NULL,
+        .starts = r->starts,
+        .longest = r->longest,
+        .place = h->length - 1 + LANES + query - key,
         .first = r->rows.first};
 }
 
@@ -137,7 +158,10 @@ void bert_relative_begin(const bert_attention_head *h, bert_relative_side *r, be
                          unsigned char *strip) {
     const bert_gemm_kernel *g = h->g;
     const int size = h->plan->head_size, n = r->rows.end - r->rows.first;
-    if (!turn_index(h, r->turned)) r->turned = NULL;
+    if (turn_index(h, r->turned))
+        find_starts(h, r);
+    else
+        r->turned = NULL;
     if (r->keys.data)
         r->packed_keys = bert_right_pack(g, (unsigned char *)(uintptr_t)r->packed_keys.data,
                                          bert_transposed(r->keys), n, size);

@@ -48,6 +48,7 @@ typedef struct {
     float *c2p;      /* [mr, ld]: of a strip of queries, times relative key */
     int32_t *turned; /* the plan's index the other way round, from -(length - 1) on; or NULL where
                         kernels do not take it (bert_relative_strip) */
+    int32_t *starts, *longest; /* of each row, likewise */
 } bert_relative_side;
 
 /* The memory of it; without a base of s it is counted. */

@@ -137,6 +137,11 @@ typedef struct {
      * rises; NULL: it is not so. Numbers are there for that many lanes beyond both ends, and so is
      * memory behind c and p. */
     const int32_t *turned;
+    /* Then, by row less `first`: where in turned a row begins, less `place`, with rows that never do
+     * for that many lanes beyond the last; and the longest of as many rows from there on as a square
+     * of lanes has: how many neighbours share it, that many lanes at most. */
+    const int32_t *starts, *longest;
+    int32_t place;
     int first;
 } bert_relative_strip;
 

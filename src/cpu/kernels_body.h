@@ -386,18 +386,49 @@ static void scatter_relative_each(const float *y, ptrdiff_t ldy, const bert_rela
         }
 }
 
+/* The sums of lanes that share a row are added to the rows, from that of lane 0 on, which is at
+ * turned[at]; no row has more than `longest` lanes. */
+INLINE void scatter_runs(float *row, const bert_relative_strip *s, int at, vf x, int longest) {
+    const int32_t *starts = s->starts + (s->turned[at] - s->first);
+    const vi place = all_words(s->place + at), most = all_words(LANES);
+    vi lane = load_words(starts) - place, end = load_words(starts + 1) - place;
+    lane &= lane > 0;
+    end = (end & (end < most)) | (most & (end >= most));
+    vf sum = all(0);
+    for (int i = 0; i < longest; i++, lane += 1)
+        sum += (vf)((vi)permute(x, lane & (LANES - 1)) & (lane < end));
+    float *to = row + (s->turned[at] - s->first);
+    store(to, load(to) + sum);
+}
+
+INLINE vi falling_lanes(void) {
+    vi down;
+    for (int k = 0; k < LANES; k++) down[k] = LANES - 1 - k;
+    return down;
+}
+
+/* LANES keys of queries, where distances share rows. */
+static void scatter_relative_shared(const float *y, ptrdiff_t ldy, const bert_relative_strip *s,
+                                    int r, int i, int rows) {
+    const int least = r - i - (LANES - 1), longest = s->longest[s->turned[least] - s->first];
+    vf t[LANES];
+    for (int k = 0; k < LANES; k++) t[k] = k < rows ? load(y + (r + k) * ldy + i) : all(0);
+    for (int k = 0; k < rows && s->c; k++)
+        scatter_runs(s->c + (r + k) * s->ld, s, least + k, permute(t[k], falling_lanes()), longest);
+    if (!s->p) return;
+    transpose(t);
+    for (int k = 0; k < LANES; k++)
+        scatter_runs(s->p + (i + k) * s->ld, s, r - i - k, t[k], longest);
+}
+
 /* Where each distance has a number of its own. */
 static void scatter_relative_tile(const float *y, ptrdiff_t ldy, const bert_relative_strip *s,
                                   int r, int i, int rows) {
     vf t[LANES];
-    vi down;
-    for (int k = 0; k < LANES; k++) {
-        down[k] = LANES - 1 - k;
-        t[k] = k < rows ? load(y + (r + k) * ldy + i) : all(0);
-    }
+    for (int k = 0; k < LANES; k++) t[k] = k < rows ? load(y + (r + k) * ldy + i) : all(0);
     for (int k = 0; k < rows && s->c; k++) {
         float *to = s->c + (r + k) * s->ld + (s->index[i - r - k + LANES - 1] - s->first);
-        store(to, load(to) + permute(t[k], down));
+        store(to, load(to) + permute(t[k], falling_lanes()));
     }
     if (!s->p) return;
     transpose(t);
@@ -414,12 +445,12 @@ static void scatter_relative(const float *y, ptrdiff_t ldy, const bert_relative_
             const int rows = s->rows - r < LANES ? s->rows - r : LANES;
             const int keys = n - i < LANES ? n - i : LANES;
             const int32_t *index = s->index + i - r;
-            const bool own = s->turned && keys == LANES &&
-                             index[1 - rows] - index[LANES - 1] == LANES + rows - 2;
-            if (own)
+            if (!s->turned || keys < LANES)
+                scatter_relative_each(y, ldy, s, r, i, rows, keys);
+            else if (index[1 - rows] - index[LANES - 1] == LANES + rows - 2)
                 scatter_relative_tile(y, ldy, s, r, i, rows);
             else
-                scatter_relative_each(y, ldy, s, r, i, rows, keys);
+                scatter_relative_shared(y, ldy, s, r, i, rows);
         }
 }
 
