@@ -3,6 +3,7 @@
 #include "base/base64.h"
 #include "small_tokenizer.h"
 #include "text/tokenizer.h"
+#include "text/unigram.h"
 #include <jansson.h>
 
 /* ------------------------------------------------------------------- Vocabulary, decoding */
@@ -355,6 +356,55 @@ static void expect_refused(const char *from, const char *to, int code, const cha
     assert_int_equal(e.code, code);
 }
 
+static bert_tokenizer *open_unigram(const char *vocab, bert_error *e) {
+    char text[1024];
+    const int n = snprintf(
+        text, sizeof text,
+        "{\"version\": \"1.0\", \"model\": {\"type\": \"Unigram\", \"unk_id\": 0, \"vocab\": %s}}",
+        vocab);
+    return open_text("tokenizer.json", text, (size_t)n, NULL, e);
+}
+
+static void pieces_and_scores_are_read_or_named(void **state) {
+    (void)state;
+    bert_error e = {0};
+    bert_tokenizer *t = open_unigram(
+        " [ [\"<unk>\" , 0],[\"[a\\\"\\u00e9]\",-1.25E+0 ], [\"b\", -2], [\"c\", -0.5e-1]]", &e);
+    assert_string_equal(e.message, "");
+    assert_int_equal(bert_token_id(t, "[a\"\xc3\xa9]"), 1);
+    assert_int_equal(bert_token_id(t, "c"), 3);
+    assert_true(t->unigram->scores[1] == -1.25 && t->unigram->scores[2] == -2);
+    assert_true(t->unigram->unknown == -12);
+    bert_tokenizer_close(t);
+    static const struct {
+        const char *vocab, *says;
+    } bad[] = {
+        {"{\"a\": 0}", "model.vocab: must be an array of [piece, score]"},
+        {"[]", "model.vocab: must be an array of [piece, score]"},
+        {"[[\"a\"]]", "number 0 must be [piece, score]"},
+        {"[[\"a\", 1, 2]]", "number 0 must be"},
+        {"[[\"a\", 01]]", "number 0 must be"},
+        {"[[\"a\", 1.]]", "number 0 must be"},
+        {"[[\"a\", -]]", "number 0 must be"},
+        {"[[\"a\", 1e]]", "number 0 must be"},
+        {"[[\"a\", 1e999]]", "number 0 must be"},
+        {"[[\"a\", NaN]]", "number 0 must be"},
+        {"[[\"a\", \"1\"]]", "number 0 must be"},
+        {"[[\"a\", 0], [\"\\u0000\", 0]]", "number 1 must be"},
+        {"[[\"a\", 0], [\"\xff\", 0]]", "number 1 must be"},
+        {"[[\"a\", 0], 7]", "number 1 must be"},
+        {"[[\"a\", 0],]", "number 1 must be"},
+        {"[[\"a\", 0] [\"b\", 0]]", "number 1 must be"},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        e = (bert_error){0};
+        assert_null(open_unigram(bad[i].vocab, &e));
+        assert_int_equal(e.code, BERT_EFORMAT);
+        if (!strstr(e.message, bad[i].says))
+            fail_msg("%s: '%s' does not say '%s'", bad[i].vocab, e.message, bad[i].says);
+    }
+}
+
 static void bad_tokenizer_files_are_named(void **state) {
     (void)state;
     expect_refused("\"[CLS]\": 1,", "\"[CLS]\": 0,", BERT_EFORMAT, "two tokens");
@@ -665,6 +715,7 @@ int main(void) {
         cmocka_unit_test(golden_directories),
         cmocka_unit_test(bad_pieces_are_named),
         cmocka_unit_test(a_cut_file_is_an_error_wherever_it_is_cut),
+        cmocka_unit_test(pieces_and_scores_are_read_or_named),
         cmocka_unit_test(bad_tokenizer_files_are_named),
         cmocka_unit_test(bad_vocabularies_are_named),
         cmocka_unit_test(directories_are_read_as_transformers_does),

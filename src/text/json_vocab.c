@@ -74,33 +74,12 @@ static bool enter(cursor *c, const char *key) {
 
 bool bert_find_json_vocab(const char *text, size_t bytes, size_t *start, size_t *stop) {
     cursor c = {text, text + bytes};
-    if (!enter(&c, "model") || !enter(&c, "vocab") || c.p == c.end || *c.p != '{') return false;
+    if (!enter(&c, "model") || !enter(&c, "vocab") || c.p == c.end || (*c.p != '{' && *c.p != '['))
+        return false;
     *start = (size_t)(c.p - text);
     if (!skip_value(&c)) return false;
     *stop = (size_t)(c.p - text);
     return true;
-}
-
-/* [piece, number] at c: the number as it is read there. */
-static bool read_score(cursor *c, double *score) {
-    if (!take(c, '[') || !take(c, '"') || !skip_string(c) || !take(c, ',')) return false;
-    skip_space(c);
-    const char *start = c->p;
-    if (!skip_value(c)) return false;
-    *score = bert_rust_number(start, (size_t)(c->p - start));
-    return take(c, ']');
-}
-
-void bert_reread_scores(json_t *root, const char *text, size_t bytes) {
-    cursor c = {text, text + bytes};
-    const json_t *vocab = json_object_get(json_object_get(root, "model"), "vocab");
-    if (!enter(&c, "model") || !enter(&c, "vocab") || !take(&c, '[')) return;
-    double score;
-    for (size_t i = 0; i < json_array_size(vocab) && read_score(&c, &score); i++) {
-        json_t *number = json_array_get(json_array_get(vocab, i), 1);
-        if (json_is_real(number) && isfinite(score)) json_real_set(number, score);
-        if (!take(&c, ',')) break;
-    }
 }
 
 /* ---------------------------------------------------------------------- Reading it */
@@ -207,6 +186,70 @@ int bert_load_json_vocab(bert_tokenizer *t, const char *text, size_t bytes, cons
     if (!fine && !rc)
         rc =
             bert_fail(e, BERT_EFORMAT, "%s: model.vocab: not valid JSON at entry %d", where, count);
+    t->next_id = count;
+    return rc;
+}
+
+/* ----------------------------------------------------------------- And that of a Unigram */
+
+/* A number of JSON, as the reference reads it; false: it is none, or too large. */
+static bool read_number(cursor *c, double *number) {
+    skip_space(c);
+    const char *start = c->p, *p = start + (c->p < c->end && *c->p == '-');
+    const size_t whole = strspn(p, "0123456789");
+    if (!whole || (*p == '0' && whole > 1)) return false;
+    p += whole;
+    if (*p == '.') {
+        const size_t part = strspn(p + 1, "0123456789");
+        if (!part) return false;
+        p += 1 + part;
+    }
+    if (*p == 'e' || *p == 'E') {
+        p += 1 + (p[1] == '+' || p[1] == '-');
+        const size_t exponent = strspn(p, "0123456789");
+        if (!exponent) return false;
+        p += exponent;
+    }
+    c->p = p;
+    *number = bert_rust_number(start, (size_t)(p - start));
+    return isfinite(*number);
+}
+
+/* How many pieces there are at most: each has a '[' of its own. */
+static size_t count_pieces(const char *text, size_t bytes) {
+    size_t n = 0;
+    for (const char *p = text, *end = text + bytes; (p = memchr(p, '[', (size_t)(end - p))); p++)
+        n++;
+    return n;
+}
+
+int bert_load_json_pieces(bert_tokenizer *t, const char *text, size_t bytes, double **scores,
+                          const char *where, bert_error *e) {
+    cursor c = {text, text + bytes};
+    const size_t most = count_pieces(text, bytes);
+    char *room = malloc(bytes);
+    double *list = *scores = calloc(most, sizeof *list);
+    if (!room || !list) {
+        free(room);
+        return bert_fail_memory(e, bytes + most * sizeof *list);
+    }
+    int rc = bert_vocabulary_start(t, bytes, most, e);
+    int32_t count = 0;
+    bool fine = take(&c, '[');
+    if (fine && !take(&c, ']')) {
+        do {
+            size_t n = 0;
+            const char *piece = take(&c, '[') && take(&c, '"') ? read_string(&c, room, &n) : NULL;
+            fine = piece && take(&c, ',') && read_number(&c, &list[count]) && take(&c, ']');
+            if (fine && !rc) rc = bert_vocabulary_add(t, piece, n, count, where, e);
+            count += fine;
+        } while (fine && !rc && take(&c, ','));
+        fine = fine && (rc || take(&c, ']'));
+    }
+    free(room);
+    if (!fine && !rc)
+        rc = bert_fail(e, BERT_EFORMAT, "%s: model.vocab: number %d must be [piece, score]", where,
+                       count);
     t->next_id = count;
     return rc;
 }

@@ -554,6 +554,7 @@ void bert_tokenizer_close(bert_tokenizer *t) {
     bert_vocab_free(&t->vocabulary);
     bert_bpe_free(t->bpe);
     bert_unigram_free(t->unigram);
+    free(t->scores);
     bert_trie *const tries[] = {&t->contents, &t->raw, &t->normalized};
     for (int i = 0; i < 3; i++) bert_trie_free(tries[i]);
     free(t->tokens);

@@ -131,9 +131,13 @@ int bert_load_tokenizer_json(bert_tokenizer *t, const char *text, size_t bytes, 
         rc = bert_fail(e, BERT_EFORMAT, "%s: must be a JSON object", where);
     if (!rc) rc = bert_model_kind(root, where, &kind, e);
     const bool object = !rc && kind != BERT_UNIGRAM;
-    if (object && !found) rc = bert_part_wrong(where, "model.vocab", "an object", e);
+    if (object && (!found || text[start] != '{'))
+        rc = bert_part_wrong(where, "model.vocab", "an object", e);
+    if (!rc && !object && (!found || text[start] != '['))
+        rc = bert_part_wrong(where, "model.vocab", "an array of [piece, score]", e);
     if (!rc && object) rc = bert_load_json_vocab(t, text + start, stop - start, where, e);
-    if (!rc && kind == BERT_UNIGRAM) bert_reread_scores(root, text, bytes);
+    if (!rc && !object)
+        rc = bert_load_json_pieces(t, text + start, stop - start, &t->scores, where, e);
     if (!rc) rc = read_parts(t, root, where, e);
     json_decref(root);
     return rc;

@@ -81,52 +81,21 @@ static int read_bpe(bert_tokenizer *t, const json_t *model, const char *where, b
 
 /* ---------------------------------------------------------------------------- Unigram */
 
-static int read_piece(bert_tokenizer *t, const json_t *pair, int32_t id, double *score,
-                      const char *where, bert_error *e) {
-    const char *piece = json_string_value(json_array_get(pair, 0));
-    const json_t *number = json_array_get(pair, 1);
-    if (!piece || !json_is_number(number))
-        return bert_fail(e, BERT_EFORMAT, "%s: model.vocab: number %d must be [piece, score]",
-                         where, (int)id);
-    *score = json_number_value(number);
-    return bert_vocabulary_add(t, piece, strlen(piece), id, where, e);
-}
-
-static int read_pieces(bert_tokenizer *t, const json_t *vocab, double *scores, const char *where,
-                       bert_error *e) {
-    const json_t *pair;
-    size_t bytes = 0, i;
-    json_array_foreach(vocab, i, pair) {
-        const char *piece = json_string_value(json_array_get(pair, 0));
-        bytes += piece ? strlen(piece) + 1 : 0;
-    }
-    int rc = bert_vocabulary_start(t, bytes, json_array_size(vocab), e);
-    json_array_foreach(vocab, i, pair) {
-        if (!rc) rc = read_piece(t, pair, (int32_t)i, &scores[i], where, e);
-    }
-    t->next_id = (int32_t)json_array_size(vocab);
-    return rc;
-}
-
+/* The vocabulary has been read. */
 static int read_unigram(bert_tokenizer *t, const json_t *model, const char *where, bert_error *e) {
-    const json_t *vocab = json_object_get(model, "vocab");
-    const size_t n = json_array_size(vocab);
     bool fallback = false;
     int rc = bert_json_bool(model, "byte_fallback", &fallback, where, e);
     if (rc) return rc;
-    if (!n || n > BERT_MAX_VOCABULARY)
-        return bert_part_wrong(where, "model.vocab", "an array of [piece, score]", e);
+    if (!t->next_id) return bert_part_wrong(where, "model.vocab", "an array of [piece, score]", e);
     if (fallback)
         return bert_fail(e, BERT_EUNSUPPORTED,
                          "%s: model: Unigram with byte_fallback is not supported", where);
-    rc = bert_part_need_int(model, "unk_id", (int32_t)n - 1, &t->unk, where, e);
-    double *scores = rc ? NULL : calloc(n, sizeof *scores);
+    rc = bert_part_need_int(model, "unk_id", t->next_id - 1, &t->unk, where, e);
+    if (!rc) rc = set_unknown(t, t->tokens[t->unk], e);
     if (rc) return rc;
-    if (!scores) return bert_fail_memory(e, n * sizeof *scores);
-    rc = read_pieces(t, vocab, scores, where, e);
-    if (!rc) return set_unknown(t, t->tokens[t->unk], e) ? e->code : bert_unigram_new(t, scores, e);
-    free(scores);
-    return rc;
+    double *scores = t->scores;
+    t->scores = NULL;
+    return bert_unigram_new(t, scores, e);
 }
 
 /* ------------------------------------------------------------------------------- Rows */

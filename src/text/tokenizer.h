@@ -139,6 +139,7 @@ struct bert_tokenizer {
     int n_normalizers, n_splits;
     bert_bpe *bpe; /* of a BPE model */
     bert_unigram *unigram;
+    double *scores;             /* of its pieces, by id, from the file until the model takes them */
     bool byte_level;            /* a pre-tokenizer makes bytes of characters */
     bert_normalizer normalizer; /* of the step that is a BertNormalizer */
     bert_reader_kind reader;
