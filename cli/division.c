@@ -7,7 +7,11 @@ enum { MOST_BYTES = 8 << 20, LEAST_BYTES = 1 << 16, PARTS_EACH = 16 };
 
 struct division {
     const bert_group *group;
-    bert_row_parts *parts; /* NULL: alone, or nothing has been opened yet */
+    const bert_row_part *list; /* NULL: alone, or nothing has been opened yet */
+    int count;
+    const char *whole;     /* why there is but one */
+    bert_row_parts *found; /* whose they are, of a file that is cut; */
+    bert_row_part *made;   /* else */
     int64_t dealt;         /* number of the part that is being done */
     bool over;             /* somebody has failed, and all know it */
     division_watcher watcher;
@@ -23,7 +27,8 @@ division *division_new(const bert_group *g, bert_error *e) {
 }
 
 void division_free(division *d) {
-    if (d) bert_row_parts_free(d->parts);
+    if (d) bert_row_parts_free(d->found);
+    if (d) free(d->made);
     free(d);
 }
 
@@ -55,43 +60,79 @@ int division_open(division *d, const common *c, const char *path, const bert_rea
     if (division_alone(d)) return 0;
     int rc = division_agree(d, 0, e);
     if (rc) return rc;
-    d->parts = bert_row_parts_new(r, d->group, part_bytes(d, path), e);
-    if (!d->parts) {
+    d->found = bert_row_parts_new(r, d->group, part_bytes(d, path), e);
+    if (!d->found) {
         d->over = true; /* all have the same error */
         return e->code;
     }
-    const char *whole = bert_row_parts_whole(d->parts);
-    if (whole) note(c, "%s: one of the %d processes does it all: %s", path, d->group->size, whole);
+    d->list = bert_row_parts_at(d->found, 0);
+    d->count = bert_row_parts_count(d->found);
+    d->whole = bert_row_parts_whole(d->found);
+    if (d->whole)
+        note(c, "%s: one of the %d processes does it all: %s", path, d->group->size, d->whole);
     return 0;
+}
+
+int division_open_rows(division *d, int64_t rows, int64_t each, bert_error *e) {
+    if (division_alone(d)) return 0;
+    const int n = rows > each ? (int)((rows + each - 1) / each) : 1;
+    int64_t *all = calloc((size_t)d->group->size, sizeof *all);
+    d->made = calloc((size_t)n, sizeof *d->made);
+    int rc = division_agree(d, all && d->made ? 0 : fail_memory(e), e);
+    for (int i = 0; i < n && !rc; i++) {
+        const int64_t row = i * each;
+        d->made[i] = (bert_row_part){.row = row, .rows = rows - row < each ? rows - row : each};
+    }
+    if (!rc) {
+        all[d->group->rank] = rows;
+        rc = bert_group_gather_equal(d->group, all, sizeof *all, e);
+    }
+    for (int r = 1; r < d->group->size && !rc; r++)
+        if (all[r] != all[0])
+            rc = fail(e, BERT_EINVAL,
+                      "there are %lld rows for rank 0 and %lld for rank %d: all hosts have to see "
+                      "the same ones",
+                      (long long)all[0], (long long)all[r], r);
+    free(all);
+    d->list = d->made;
+    d->count = n;
+    return rc;
 }
 
 int division_next(division *d, bert_reader *r, bert_error *e) {
     if (division_alone(d)) return ++d->dealt == 0;
     int rc = bert_group_next(d->group, 0, &d->dealt, e);
     if (rc) return rc;
-    const bert_row_part *part = bert_row_parts_at(d->parts, (int)d->dealt);
+    const bert_row_part *part = division_part(d, (int)d->dealt);
     if (!part) return 0;
-    rc = bert_row_parts_whole(d->parts) ? 0 : bert_reader_take(r, part, e);
+    rc = d->whole || !r ? 0 : bert_reader_take(r, part, e);
     if (!rc && d->watcher.turn) rc = d->watcher.turn(d->watcher.context, (int)d->dealt, e);
     return rc ? rc : 1;
 }
 
 int division_parts(const division *d) {
-    return d->parts ? bert_row_parts_count(d->parts) : 1;
+    return d->list ? d->count : 1;
 }
 
 const bert_row_part *division_part(const division *d, int i) {
     static const bert_row_part whole;
-    return d->parts ? bert_row_parts_at(d->parts, i) : &whole;
+    if (!d->list) return &whole;
+    return i >= 0 && i < d->count ? &d->list[i] : NULL;
+}
+
+const bert_row_part *division_now(const division *d) {
+    return division_part(d, (int)d->dealt);
 }
 
 int64_t division_row(const division *d) {
-    const bert_row_part *part = division_part(d, (int)d->dealt);
+    const bert_row_part *part = division_now(d);
     return part ? part->row : 0;
 }
 
 int64_t division_rows(const division *d) {
-    return d->parts && !bert_row_parts_whole(d->parts) ? bert_row_parts_rows(d->parts) : -1;
+    if (!d->list || d->whole) return -1;
+    const bert_row_part *last = &d->list[d->count - 1];
+    return last->row + last->rows;
 }
 
 /* ---- Agreement */
@@ -106,9 +147,7 @@ typedef struct {
 static void take_the_rest(division *d) {
     bert_error ignored = {0};
     int64_t i = -1;
-    while (d->parts && i < bert_row_parts_count(d->parts) &&
-           !bert_group_next(d->group, 0, &i, &ignored))
-        continue;
+    while (d->list && i < d->count && !bert_group_next(d->group, 0, &i, &ignored)) continue;
 }
 
 /* The first to fail, or -1; it is said by its message alone where it is the file that is wrong. */
@@ -141,7 +180,7 @@ int division_agree(division *d, int rc, bert_error *e) {
         fail_memory(e);
         bert_group_abort(d->group, EXIT_FAILED, e->message);
     }
-    const bool inside = d->parts && bert_row_parts_at(d->parts, (int)d->dealt);
+    const bool inside = d->list && division_now(d);
     all[d->group->rank] = (ending){rc, inside ? d->dealt : -1};
     bert_error own = {0};
     int moved = bert_group_gather_equal(d->group, all, sizeof *all, &own);

@@ -14,10 +14,13 @@ const bert_group *division_group(const division *d);
 /* Cuts the file of a reader that was just opened: a collective. Nothing is done alone. */
 int division_open(division *d, const common *c, const char *path, const bert_reader *r,
                   bert_error *e);
-/* The next part is this process's: 1, and the reader stands there; 0: there are none left. */
+/* The same of so many rows, `each` a part, that every process has a list of. */
+int division_open_rows(division *d, int64_t rows, int64_t each, bert_error *e);
+/* The next part is this process's: 1, and the reader (or NULL) stands there; 0: there are none left. */
 int division_next(division *d, bert_reader *r, bert_error *e);
 int division_parts(const division *d);
 const bert_row_part *division_part(const division *d, int i);
+const bert_row_part *division_now(const division *d); /* that is being done */
 int64_t division_row(const division *d); /* rows in front of the part that is being done */
 int64_t
 division_rows(const division *d); /* of all parts; of a file that is not cut, and alone: -1 */

@@ -274,8 +274,9 @@ static int set_up(embedding *m, const bert_model *model, bert_error *e) {
         else if (bert_quantize_needs_ranges(a->quantize.kind))
             rc = waiting_open(&m->waiting, m->dim, e);
     }
+    const stream_kind kind = m->names ? STREAM_ROWS : STREAM_TEXTS; /* pictures may be left out */
     if (!rc && a->output &&
-        !(m->file = npy_create(a->common.work, a->output, npy_type(a), m->columns, e)))
+        !(m->file = npy_create(a->common.work, a->output, npy_type(a), m->columns, kind, e)))
         rc = BERT_EIO;
     return rc;
 }

@@ -13,7 +13,8 @@ struct npy {
     int64_t done; /* of all processes */
 };
 
-npy *npy_create(division *d, const char *path, const char *type, int32_t columns, bert_error *e) {
+npy *npy_create(division *d, const char *path, const char *type, int32_t columns, stream_kind kind,
+                bert_error *e) {
     npy *n = calloc(1, sizeof *n);
     if (!n) {
         fail_memory(e);
@@ -21,7 +22,7 @@ npy *npy_create(division *d, const char *path, const char *type, int32_t columns
     }
     *n = (npy){.type = type, .columns = columns, .file = parted_create(d, path, HEADER, e)};
     const size_t row = (size_t)(type[2] - '0') * (size_t)columns;
-    if (n->file && (n->rows = parted_add(n->file, STREAM_TEXTS, row, 0, e)) >= 0) return n;
+    if (n->file && (n->rows = parted_add(n->file, kind, row, 0, e)) >= 0) return n;
     npy_abort(n);
     return NULL;
 }

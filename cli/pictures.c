@@ -66,7 +66,8 @@ int unreadable_row(const common *c, const bert_picture *p, const bert_picture_in
 typedef struct {
     int row; /* pictures that fail together; 0: 1 */
     int64_t all, unreadable;
-    char first[300]; /* and why */
+    int64_t first_row; /* of the part with the first one that could not be read, */
+    char first[300];   /* and why */
 } tally;
 
 /* Each is named, but where they are only counted. */
@@ -75,7 +76,10 @@ static void count_unreadable(const common *c, const bert_picture_info *info, int
     t->all += n / row;
     for (int i = 0; i < n; i += row) {
         if (!info[i].code) continue;
-        if (!t->unreadable++) snprintf(t->first, sizeof t->first, "%s", info[i].message);
+        if (!t->unreadable++) {
+            snprintf(t->first, sizeof t->first, "%s", info[i].message);
+            t->first_row = division_row(c->work);
+        }
         if (!c->skip_unreadable) say_error(info[i].message);
     }
 }
@@ -93,6 +97,28 @@ static int sum_up(const common *c, const tally *t, bert_error *e) {
                 (long long)t->unreadable, (long long)t->all, t->row > 1 ? "rows" : "pictures");
 }
 
+/* What all processes have counted, and the first that could not be read. */
+static int sum_tallies(division *d, tally *t, bert_error *e) {
+    const bert_group *g = division_group(d);
+    if (division_alone(d)) return 0;
+    tally *all = calloc((size_t)g->size, sizeof *all);
+    int rc = division_agree(d, all ? 0 : fail_memory(e), e);
+    if (!rc) {
+        all[g->rank] = *t;
+        rc = bert_group_gather_equal(g, all, sizeof *all, e);
+        *t = (tally){.row = t->row};
+    }
+    for (int i = 0; i < g->size && !rc; i++) {
+        const bool first = all[i].unreadable && (!t->unreadable || all[i].first_row < t->first_row);
+        if (first) memcpy(t->first, all[i].first, sizeof t->first);
+        if (first) t->first_row = all[i].first_row;
+        t->all += all[i].all;
+        t->unreadable += all[i].unreadable;
+    }
+    free(all);
+    return rc;
+}
+
 int pictures_unreadable(const common *c, const bert_picture_info *info, int n, bert_error *e) {
     tally t = {0};
     count_unreadable(c, info, n, &t);
@@ -106,6 +132,8 @@ typedef struct {
     int operands, next;
     int row; /* pictures of a row */
     char *kept[SOME];
+    division *work;         /* whose part is the rows from begin to end; */
+    int64_t begin, end, at; /* at: of the reader */
 } source;
 
 /* "a,b": the recipe's; NULL: it says none. */
@@ -118,19 +146,24 @@ static char *views_of(const bert_recipe *r) {
     return used ? strdup(list) : NULL;
 }
 
+static bert_picture_reader *open_reader(const common *c, const bert_recipe *r, bert_error *e) {
+    const char *file = c->input ? c->input : "-";
+    char *own = c->image_column || !has_columns(file) ? NULL : views_of(r);
+    bert_picture_reader *reader = bert_picture_reader_open(
+        file, &(bert_picture_reader_options){.image_column = own ? own : c->image_column}, e);
+    free(own);
+    return reader;
+}
+
 static int open_source(source *s, const common *c, const bert_recipe *r, int paths, char **path,
                        bert_error *e) {
     const char *line;
     s->operand = path;
     s->operands = paths;
     if (paths) return check_rows(paths, s->row, "picture", e);
-    const char *file = c->input ? c->input : "-";
-    char *own = c->image_column || !has_columns(file) ? NULL : views_of(r);
-    s->reader = bert_picture_reader_open(
-        file, &(bert_picture_reader_options){.image_column = own ? own : c->image_column}, e);
-    free(own);
+    s->reader = open_reader(c, r, e);
     for (int i = 0; s->reader && (line = bert_picture_reader_note(s->reader, i)); i++)
-        note(c, "%s: %s", file, line);
+        note(c, "%s: %s", c->input ? c->input : "-", line);
     return s->reader ? 0 : BERT_EINVAL;
 }
 
@@ -166,6 +199,36 @@ static int take_row(source *s, const common *c, const bert_picture_row *row, ber
     return 1;
 }
 
+/* How many rows there are, by a reader of their own. */
+static int64_t count_rows(const common *c, const bert_recipe *r, bert_error *e) {
+    bert_picture_row row;
+    int64_t n = 0;
+    int rc = -1;
+    bert_picture_reader *reader = open_reader(c, r, e);
+    while (reader && (rc = bert_picture_reader_next(reader, &row, e)) > 0) n++;
+    bert_picture_reader_close(reader);
+    return rc < 0 ? -1 : n;
+}
+
+/* Several processes have a list of all rows each, and take some of them at a time. */
+static int divide(source *s, const common *c, const bert_recipe *r, bert_error *e) {
+    s->end = INT64_MAX;
+    if (division_alone(s->work)) return 0;
+    const int64_t rows = count_rows(c, r, e);
+    if (rows < 0) return BERT_EINVAL;
+    s->end = 0;
+    return division_open_rows(s->work, rows, SOME / s->row, e);
+}
+
+/* The rows of another part are this process's: 1; 0: all are somebody's. */
+static int next_part(source *s, bert_error *e) {
+    int rc = division_next(s->work, NULL, e);
+    if (rc <= 0) return rc;
+    s->begin = division_now(s->work)->row;
+    s->end = s->begin + division_now(s->work)->rows;
+    return 1;
+}
+
 /* Up to SOME paths of whole rows; how many, or a negative error. */
 static int next_paths(source *s, const common *c, bert_picture *to, tally *t, bert_error *e) {
     const int most = SOME / s->row * s->row;
@@ -174,7 +237,13 @@ static int next_paths(source *s, const common *c, bert_picture *to, tally *t, be
         to[n] = (bert_picture){.path = s->operand[s->next++]};
     while (n < most && s->reader) {
         bert_picture_row row;
+        if (s->at >= s->end) {
+            int rc = n ? 0 : next_part(s, e);
+            if (rc < 0) return rc;
+            if (!rc) break;
+        }
         int rc = bert_picture_reader_next(s->reader, &row, e);
+        if (rc > 0 && s->at++ < s->begin) continue;
         if (rc > 0)
             rc = take_row(s, c, &row, to, n, t, e);
         else if (!rc)
@@ -198,9 +267,7 @@ int pictures_rows(const common *c, const bert_recipe *r, int row, int paths, cha
                               const bert_picture_options *options, bert_picture_info *info,
                               bert_error *e),
                   void *context, bert_error *e) {
-    if (!division_alone(c->work))
-        return fail_usage(e, "pictures are of one process: --distributed none");
-    source s = {.row = row};
+    source s = {.row = row, .work = c->work};
     bert_picture pictures[SOME];
     bert_picture_info info[SOME];
     bert_picture_options o = picture_options(c);
@@ -208,6 +275,7 @@ int pictures_rows(const common *c, const bert_recipe *r, int row, int paths, cha
     tally t = {.row = row};
     bool said = false;
     int rc = open_source(&s, c, r, paths, path, e), n;
+    if (!rc) rc = divide(&s, c, r, e);
     while (!rc && (n = next_paths(&s, c, pictures, &t, e)) != 0) {
         rc = n < 0 ? n : each(context, pictures, n, &o, info, e);
         if (rc) break;
@@ -216,5 +284,6 @@ int pictures_rows(const common *c, const bert_recipe *r, int row, int paths, cha
     }
     bert_picture_reader_close(s.reader);
     for (int i = 0; i < SOME; i++) free(s.kept[i]);
+    if (!rc) rc = sum_tallies(c->work, &t, e);
     return rc ? rc : sum_up(c, &t, e);
 }

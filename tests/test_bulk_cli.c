@@ -1,6 +1,7 @@
 /* Bulk work of several processes: the file that they write is that of one, byte for byte, and so is
  * what they say of a bad one. */
 #include "models.h"
+#include "picture_world.h"
 #include "tool.h"
 #include <signal.h>
 
@@ -138,6 +139,37 @@ static void evaluations_of_several(void **state) {
     says(err, "missing.csv: cannot open");
 }
 
+/* Pictures are dealt by their rows; those that cannot be read are left out, and counted, together. */
+static void pictures_of_several(void **state) {
+    (void)state;
+    static const struct {
+        const char *task, *out;
+    } cases[] = {{"embed vit -i pictures", ".npy"},
+                 {"embed vit -i pictures --skip-unreadable", ".npy"},
+                 {"classify vit -i pictures --skip-unreadable", ".jsonl"}};
+    char path[4200], one[64], many[64];
+    needs_mpi();
+    if (!reads_png()) skip();
+    snprintf(path, sizeof path, "%s/vit", home);
+    tiny_vit(path, true);
+    snprintf(path, sizeof path, "%s/pictures", home);
+    class_folders(path, 70);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        if (i == 1) write_file("pictures/light/33.png", "no picture");
+        snprintf(one, sizeof one, "one%s", cases[i].out);
+        snprintf(many, sizeof many, "many%s", cases[i].out);
+        expect(0, bert("%s -o %s", cases[i].task, one));
+        expect(0, ranks(3, "%s -o %s", cases[i].task, many));
+        if (i)
+            says(err, "1 of 140 pictures left out: they cannot be read (first pictures/light/33");
+        same_files(one, many);
+    }
+    expect(1, ranks(2, "embed vit -i pictures -o bad.npy"));
+    says(err, "1 of 140 pictures could not be read; --skip-unreadable leaves them out");
+    expect(0, bert("--version && ls"));
+    assert_null(strstr(out, "bad.npy"));
+}
+
 static void says_what_one_says(const char *task, int code) {
     char alone[sizeof err];
     expect(code, bert("%s", task));
@@ -230,6 +262,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_file_of_several),
         cmocka_unit_test(evaluations_of_several),
+        cmocka_unit_test(pictures_of_several),
         cmocka_unit_test(bad_files),
         cmocka_unit_test(a_process_that_is_killed_ends_all),
         cmocka_unit_test(wrong_usage_of_several),
