@@ -45,10 +45,10 @@ static bool is_whole(const bert_text *pair) {
     return pair->bytes && pair->pair && pair->pair_bytes;
 }
 
-static int each(void *context, const bert_text *pairs, int32_t n, bert_error *e) {
+static int each(void *context, input *in, const bert_text *pairs, int32_t n, bert_error *e) {
     const job *j = context;
     bert_answer_options o = answer_options(j->a);
-    o.keep_going = true; /* up to the first that failed */
+    o.keep_going = true;
     const bert_answer *x;
     const int32_t *start;
     int32_t whole = 0;
@@ -58,7 +58,7 @@ static int each(void *context, const bert_text *pairs, int32_t n, bert_error *e)
     int rc = bert_answer_batch(j->s, pairs, whole, &o, &x, &start, info, e);
     if (rc > 0) rc = 0;
     for (int32_t i = 0; i < whole && !rc; i++) {
-        rc = text_error(&info[i], e);
+        if (info[i].code) rc = input_pass_over(in, i, &info[i], e);
         for (int32_t k = start[i]; k < start[i + 1] && !rc; k++) rc = show(j, &x[k], e);
     }
     free(info);

@@ -78,10 +78,11 @@ static int show_next(const job *j, float score, const bert_text_info *info, bert
     return 0;
 }
 
-static int each_pairs(void *context, const bert_text *pairs, int32_t n, bert_error *e) {
+/* in NULL: the only one, of operands. */
+static int each_pairs(void *context, input *in, const bert_text *pairs, int32_t n, bert_error *e) {
     const job *j = context;
     bert_text_options task = task_options(j->c);
-    task.keep_going = true; /* up to the first that failed */
+    task.keep_going = true;
     int32_t whole = 0;
     while (whole < n && pairs[whole].pair) whole++;
     float(*scores)[2] = calloc((size_t)n, sizeof *scores);
@@ -90,8 +91,8 @@ static int each_pairs(void *context, const bert_text *pairs, int32_t n, bert_err
                  ? bert_classify(j->s, pairs, whole, &task, BERT_SCORES_DEFAULT, scores[0], info, e)
                  : fail_memory(e);
     for (int32_t i = 0; i < whole && !rc; i++) {
-        rc = text_error(&info[i], e);
-        if (!rc) rc = show_next(j, scores[i][0], &info[i], e);
+        rc = info[i].code ? input_pass_over(in, i, &info[i], e)
+                          : show_next(j, scores[i][0], &info[i], e);
     }
     free(scores);
     free(info);
@@ -114,7 +115,7 @@ static int run_next(void *args, int operands, char **operand, bert_error *e) {
         bert_text pair = bert_text_of(operand[1]);
         pair.pair = operand[2];
         pair.pair_bytes = strlen(operand[2]);
-        rc = each_pairs(&j, &pair, 1, e);
+        rc = each_pairs(&j, NULL, &pair, 1, e);
     } else if (!rc) {
         input *in = input_open(c, 0, NULL, e);
         rc = in ? input_batches(in, each_pairs, &j, e) : BERT_EINVAL;

@@ -115,6 +115,7 @@ static void print_row(const shape *s, const bert_text *text, const float *scores
 
 static int each(const shape *as, bert_session *session, const common *c, input *in, bert_error *e) {
     bert_text_options task = task_options(c);
+    task.keep_going = true;
     const bert_text *texts;
     float *scores = NULL;
     bert_text_info *info = NULL;
@@ -139,6 +140,11 @@ static int each(const shape *as, bert_session *session, const common *c, input *
         if (rc) input_explain(in, e);
         for (int32_t i = 0; i < rows && !rc; i++) {
             const float *row = scores + (size_t)i * (size_t)as->labels;
+            const bert_text_info *failed = first_failed(info + i * views, views);
+            if (failed) {
+                rc = input_pass_over(in, i * views, failed, e);
+                continue;
+            }
             const bert_text_info most = most_dropped(info + (size_t)i * (size_t)views, views);
             if (as->json)
                 rc = json_row(as, row, &most, e);
@@ -149,7 +155,7 @@ static int each(const shape *as, bert_session *session, const common *c, input *
     }
     free(scores);
     free(info);
-    return rc;
+    return rc ? rc : input_sum_up(in, e);
 }
 
 /* ---- Pictures */
@@ -285,10 +291,11 @@ static int show_zero_shot(const zero_shot *z, const bert_text *text, const float
     return output_line(row, e);
 }
 
-static int each_zero_shot(void *context, const bert_text *texts, int32_t n, bert_error *e) {
+static int each_zero_shot(void *context, input *in, const bert_text *texts, int32_t n,
+                          bert_error *e) {
     const zero_shot *z = context;
     bert_text_options task = task_options(&z->a->common);
-    task.keep_going = true; /* up to the first that failed */
+    task.keep_going = true;
     const size_t labels = (size_t)z->n;
     float *scores = calloc((size_t)n * labels, sizeof *scores);
     bert_text_info *info = calloc((size_t)n * labels, sizeof *info);
@@ -296,8 +303,9 @@ static int each_zero_shot(void *context, const bert_text *texts, int32_t n, bert
                                                    &z->a->zero_shot, &task, scores, info, e)
                             : fail_memory(e);
     for (size_t i = 0; i < (size_t)n && !rc; i++) {
-        rc = text_error(&info[i * labels], e);
-        if (!rc) rc = show_zero_shot(z, &texts[i], scores + i * labels, &info[i * labels], e);
+        const bert_text_info *failed = first_failed(info + i * labels, z->n);
+        rc = failed ? input_pass_over(in, (int32_t)i, failed, e)
+                    : show_zero_shot(z, &texts[i], scores + i * labels, &info[i * labels], e);
     }
     free(scores);
     free(info);

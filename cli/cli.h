@@ -145,8 +145,15 @@ void input_explain(const input *in, bert_error *e);
 /* Calls each() for all texts, some at a time; an error of it that begins "text i", i among those,
  * then names the text's place. */
 int input_batches(input *in,
-                  int (*each)(void *context, const bert_text *texts, int32_t n, bert_error *e),
+                  int (*each)(void *context, input *in, const bert_text *texts, int32_t n,
+                              bert_error *e),
                   void *context, bert_error *e);
+/* Text i of the latest ones failed, as info says, and the others are answered: it is named, and its line
+ * is {"error":..,"text":..} where lines are JSON. An error where it is the only one, in is NULL, or
+ * several processes share the file. */
+int input_pass_over(input *in, int32_t i, const bert_text_info *info, bert_error *e);
+/* Once all are read: an error that counts those, if there were any. input_batches() ends with it. */
+int input_sum_up(const input *in, bert_error *e);
 /* Calls each() for every text, one at a time, which it calls text 0. */
 int input_each(input *in, int (*each)(void *context, const bert_text *text, bert_error *e),
                void *context, bert_error *e);
@@ -197,8 +204,8 @@ void note(const common *c, const char *format, ...) __attribute__((format(printf
 /* What one row failed with while others are answered; --quiet does not silence it. */
 void say_error(const char *message);
 
-/* What a text of a batch that kept going failed with. */
-int text_error(const bert_text_info *info, bert_error *e);
+/* Of n infos that are a row's, the first that says it failed; NULL: none does. */
+const bert_text_info *first_failed(const bert_text_info *info, int n);
 /* Says that text i of a batch lost tokens: adds "dropped" to its row. */
 int json_dropped(json_t *row, const bert_text_info *info);
 /* The same at the end of a row in columns. */

@@ -171,6 +171,11 @@ static int each(embedding *m, input *in, bert_error *e) {
         if (!rc && !rows) rc = e->code;
         for (int32_t i = 0; i < n && !rc; i += m->row) {
             const float *v = rows + (size_t)(i / m->row) * (size_t)m->dim;
+            const bert_text_info *failed = first_failed(&m->info[i], m->row);
+            if (failed) {
+                rc = input_pass_over(in, i, failed, e);
+                continue;
+            }
             const bert_text_info most = most_dropped(&m->info[i], m->row);
             rc = m->waiting.f ? waiting_put(&m->waiting, &texts[i], v, &most, e)
                               : put_row(m, &texts[i], v, &most, m->ranges, e);
@@ -178,7 +183,7 @@ static int each(embedding *m, input *in, bert_error *e) {
         if (!rc && !m->file && !m->waiting.f) rc = output_flush(e);
         if (rc) return rc;
     }
-    return n;
+    return n < 0 ? n : input_sum_up(in, e);
 }
 
 /* The same of a batch of pictures, which stand for their names. */
@@ -250,6 +255,7 @@ static int set_up(embedding *m, const bert_model *model, bert_error *e) {
     const arguments *a = m->a;
     int rc = embedding_task(&a->common, &a->embedding, model, &m->task, e);
     m->task.side = a->vectors.side;
+    m->task.keep_going = true;
     if (rc) return rc;
     const bert_picture_options po = {.pooling = m->task.pooling};
     m->names = takes_pictures(model);

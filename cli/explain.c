@@ -96,10 +96,10 @@ static int show(const job *j, const bert_explanation *x, const bert_text_info *i
     return 0;
 }
 
-static int each(void *context, const bert_text *texts, int32_t n, bert_error *e) {
+static int each(void *context, input *in, const bert_text *texts, int32_t n, bert_error *e) {
     const job *j = context;
     bert_text_options o = task_options(&j->a->common);
-    o.keep_going = true; /* up to the first that failed */
+    o.keep_going = true;
     bert_text_info *info = calloc((size_t)n, sizeof *info);
     bert_text *pairs = malloc((size_t)n * sizeof *pairs);
     const bert_explanation *x = NULL;
@@ -112,8 +112,7 @@ static int each(void *context, const bert_text *texts, int32_t n, bert_error *e)
     }
     if (!rc) rc = bert_explain(j->s, pairs, n, &o, &j->a->explain, &x, info, e);
     for (int32_t i = 0; i < n && !rc; i++) {
-        rc = text_error(&info[i], e);
-        if (!rc) rc = show(j, &x[i], &info[i], e);
+        rc = info[i].code ? input_pass_over(in, i, &info[i], e) : show(j, &x[i], &info[i], e);
     }
     free(info);
     free(pairs);

@@ -55,20 +55,23 @@ static int show(const job *j, const bert_fill_result *r, bool several, const ber
     return output_line(row, e);
 }
 
-static int each(void *context, const bert_text *texts, int32_t n, bert_error *e) {
+static int each(void *context, input *in, const bert_text *texts, int32_t n, bert_error *e) {
     const job *j = context;
     const bert_fill_result *r;
     const int32_t *start;
     bert_text_options o = task_options(&j->a->common);
-    o.keep_going = true; /* up to the first that failed */
+    o.keep_going = true;
     bert_text_info *info = calloc((size_t)n, sizeof *info);
     if (!info) return fail_memory(e);
     int rc = bert_fill_batch(j->s, texts, n, &o, j->a->top_k, j->targets, j->targets_count, &r,
                              &start, info, e);
     if (rc > 0) rc = 0;
     for (int32_t i = 0; i < n && !rc; i++) {
-        rc = text_error(&info[i], e);
-        const bert_fill_result *last = rc ? NULL : &r[start[i + 1] - 1];
+        if (info[i].code) {
+            rc = input_pass_over(in, i, &info[i], e);
+            continue;
+        }
+        const bert_fill_result *last = &r[start[i + 1] - 1];
         for (int32_t k = start[i]; k < start[i + 1] && !rc; k++)
             rc = show(j, &r[k], last->mask > 0, &info[i], e);
     }

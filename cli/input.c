@@ -12,8 +12,8 @@ struct input {
     const char *path;
     bool typed;      /* a person at a terminal: answer each line at once */
     bool done, told; /* told: of bytes that are not UTF-8 */
-    bool quiet;
-    int64_t count;
+    bool quiet, json;
+    int64_t count, failed; /* texts given out; rows that were passed over */
     division *work;
     bool inside;               /* a part of the file is being read, of which */
     int64_t inside_count;      /* so many texts have been */
@@ -109,6 +109,7 @@ input *input_open_rows(const common *c, const bert_recipe *r, int row, int texts
     }
     in->quiet = c->quiet;
     in->work = c->work;
+    in->json = output_json(c);
     in->recipe = r;
     in->row = row;
     if (texts) {
@@ -251,21 +252,45 @@ static void number_text(bert_error *e, int32_t i) {
     snprintf(e->message, sizeof e->message, "text %d%.*s", (int)i, (int)sizeof rest - 20, rest);
 }
 
+int input_pass_over(input *in, int32_t i, const bert_text_info *info, bert_error *e) {
+    bert_error why = {.code = info->code};
+    snprintf(why.message, sizeof why.message, "%s", info->message);
+    if (in) input_explain(in, &why);
+    const bool only = !in || (in->done && in->count == in->row);
+    if (only || !division_alone(in->work)) return fail(e, why.code, "%s", why.message);
+    say_error(why.message);
+    in->failed++;
+    if (!in->json) return 0;
+    const int64_t row = (in->first + i) / in->row;
+    return output_line(json_pack("{s:o*, s:I}", "error",
+                                 json_text(why.message, strlen(why.message)), "text",
+                                 (json_int_t)row),
+                       e);
+}
+
+int input_sum_up(const input *in, bert_error *e) {
+    if (!in->failed) return 0;
+    return fail(e, BERT_EFORMAT, "%lld of %lld %s failed; the others are answered",
+                (long long)in->failed, (long long)(in->count / in->row),
+                in->row > 1 ? "rows" : "texts");
+}
+
 int input_batches(input *in,
-                  int (*each)(void *context, const bert_text *texts, int32_t n, bert_error *e),
+                  int (*each)(void *context, input *in, const bert_text *texts, int32_t n,
+                              bert_error *e),
                   void *context, bert_error *e) {
     const bert_text *texts;
     int32_t n;
     int rc = 0;
     while (!rc && (n = input_next(in, &texts, e)) != 0) {
         if (n < 0) return n;
-        rc = each(context, texts, n, e);
+        rc = each(context, in, texts, n, e);
         if (rc)
             input_explain(in, e);
         else
             rc = output_flush(e);
     }
-    return rc;
+    return rc ? rc : input_sum_up(in, e);
 }
 
 typedef struct {
@@ -273,12 +298,16 @@ typedef struct {
     void *context;
 } one_by_one;
 
-static int each_of(void *context, const bert_text *texts, int32_t n, bert_error *e) {
+static int each_of(void *context, input *in, const bert_text *texts, int32_t n, bert_error *e) {
     const one_by_one *o = context;
     int rc = 0;
     for (int32_t i = 0; i < n && !rc; i++) {
         rc = o->each(o->context, &texts[i], e);
         if (rc) number_text(e, i);
+        if (rc != BERT_ETOOLONG) continue;
+        const bert_error why = *e;
+        *e = (bert_error){0};
+        rc = input_pass_over(in, i, &(bert_text_info){.code = rc, .message = why.message}, e);
     }
     return rc;
 }

@@ -139,8 +139,10 @@ json_t *json_ints(const int32_t *x, size_t n) {
     return a;
 }
 
-int text_error(const bert_text_info *info, bert_error *e) {
-    return info->code ? fail(e, info->code, "%s", info->message) : 0;
+const bert_text_info *first_failed(const bert_text_info *info, int n) {
+    for (int i = 0; i < n; i++)
+        if (info[i].code) return &info[i];
+    return NULL;
 }
 
 int json_dropped(json_t *row, const bert_text_info *info) {

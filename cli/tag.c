@@ -44,21 +44,21 @@ static int show(const job *j, const bert_entity *x, int n, const bert_text_info 
     return rc;
 }
 
-static int each(void *context, const bert_text *texts, int32_t n, bert_error *e) {
+static int each(void *context, input *in, const bert_text *texts, int32_t n, bert_error *e) {
     job *j = context;
     j->texts = input_first(j->in);
     const bert_entity *x;
     const int32_t *start;
     bert_text_options o = task_options(&j->a->common);
-    o.keep_going = true; /* up to the first that failed */
+    o.keep_going = true;
     bert_text_info *info = calloc((size_t)n, sizeof *info);
     if (!info) return fail_memory(e);
     int rc =
         bert_tag_batch(j->s, texts, n, &o, j->a->aggregation, j->a->ignore, &x, &start, info, e);
     if (rc > 0) rc = 0;
     for (int32_t i = 0; i < n && !rc; i++) {
-        rc = text_error(&info[i], e);
-        if (!rc) rc = show(j, x + start[i], start[i + 1] - start[i], &info[i], e);
+        rc = info[i].code ? input_pass_over(in, i, &info[i], e)
+                          : show(j, x + start[i], start[i + 1] - start[i], &info[i], e);
         j->texts++;
     }
     free(info);

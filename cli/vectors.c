@@ -199,7 +199,9 @@ static int each(job *j, input *in, bert_error *e) {
             if (rc) input_explain(in, e);
         }
         for (int32_t i = 0; i < n && !rc; i++) {
-            if (j->file)
+            if (j->info[i].code)
+                rc = input_pass_over(in, i, &j->info[i], e);
+            else if (j->file)
                 rc = put_file(j, i, e);
             else if (json)
                 rc = put_json(j, i, e);
@@ -210,7 +212,7 @@ static int each(job *j, input *in, bert_error *e) {
         if (!rc && !j->file) rc = output_flush(e);
         if (rc) return rc;
     }
-    return n;
+    return n < 0 ? n : input_sum_up(in, e);
 }
 
 /* A process may have had no part of the texts; one that is alone has none then. */
@@ -243,6 +245,7 @@ int vectors_run(const common *c, const embedding_options *embedding, const vecto
     const bert_session_options so = session_options(c);
     int rc = embedding_task(c, embedding, m, &j.task, e);
     j.task.side = o->side;
+    j.task.keep_going = true;
     j.task.max_active = o->max_active;
     j.dim = bert_model_embedding_size(m, &j.task);
     for (unsigned kind = 1; kind <= BERT_VECTORS_MULTI && !rc; kind *= 2)

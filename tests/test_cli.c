@@ -686,6 +686,48 @@ static void too_long(void **state) {
     says(err, "4 tokens were dropped");
 }
 
+/* As pictures that cannot be read: each is named, the others are answered. */
+static void failed_texts_are_passed_over(void **state) {
+    (void)state;
+    static const char *const commands[] = {"classify m",
+                                           "embed m",
+                                           "tag ner",
+                                           "fill lm",
+                                           "classify nli --candidate-labels cat",
+                                           "tokenize m --max-length 20",
+                                           "explain m --steps 2"};
+    static const char words[] =
+        "w1 w2 w3 w4 w5 w6 w7 w8 w9 w10 w11 w12 w13 w14 w15 w16 w17 w18 w19 w20 w21 w22 [MASK]";
+    char text[600];
+    snprintf(text, sizeof text, "w1 [MASK]\n%s\nw2 w3 [MASK]\n", words);
+    write_file("three.txt", text);
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+        expect(1, bert("%s -i three.txt", commands[i]));
+        says(err, "three.txt:2");
+        says(err, "1 of 3 texts failed; the others are answered");
+        int failed = 0, of[3] = {0};
+        for (int k = 0; k < lines(); k++) {
+            json_t *o = line(k);
+            const char *why = json_string_value(json_object_get(o, "error"));
+            if (why) {
+                says(why, "three.txt:2");
+                assert_int_equal((int)number(o, "text"), 1);
+                failed++;
+            }
+            of[why ? 1 : failed ? 2 : 0]++;
+            json_decref(o);
+        }
+        if (failed != 1 || !of[0] || !of[2]) fail_msg("%s: %s", commands[i], out);
+        expect(1, bert("%s '%s'", commands[i], words)); /* the only one: no more than why */
+        assert_string_equal(out, "");
+        assert_null(strstr(err, "answered"));
+    }
+    expect(1, bert("embed m -i three.txt -o three.npy"));
+    char path[5000];
+    snprintf(path, sizeof path, "%s/three.npy", home);
+    assert_int_equal(access(path, F_OK), -1);
+}
+
 /* A copy of the model in home/b, to be broken. */
 static void copy_model(void) {
     char command[9000];
@@ -890,6 +932,7 @@ int main(void) {
         cmocka_unit_test(unknown_header),
         cmocka_unit_test(invalid_utf8),
         cmocka_unit_test(too_long),
+        cmocka_unit_test(failed_texts_are_passed_over),
         cmocka_unit_test(broken_models),
         cmocka_unit_test(full_disk),
         cmocka_unit_test(closed_files),

@@ -8,6 +8,7 @@ typedef struct {
     bert_session *s;
     bert_scores scores;
     float *out;
+    int32_t number; /* of the first text, in messages */
 } job;
 
 static int run(void *context, const bert_windows *p, bert_error *e) {
@@ -43,7 +44,8 @@ static int classify(job *j, const bert_text *texts, int32_t n, const bert_text_o
                     .info = info,
                     .run = run,
                     .context = j,
-                    .row = views};
+                    .row = views,
+                    .number = j->number};
     int rc = bert_texts_run(&t, e);
     if (!rc && views == 1) bert_texts_clear(&t, j->out, m->config.num_labels);
     return rc;
@@ -62,10 +64,10 @@ static int classify_each(const job *all, const bert_text *texts, int32_t n,
         bert_error why = {0};
         bert_text_info *of = info + (size_t)i * (size_t)views;
         one.out += (size_t)i * (size_t)labels;
+        one.number = i * views;
         rc = classify(&one, texts + (size_t)i * (size_t)views, 1, &o, of, &why);
-        const bool of_text = rc == BERT_EINVAL || rc == BERT_ETOOLONG || rc == BERT_ENUMERIC;
         const char *message =
-            rc && of_text ? bert_arena_strdup(&all->s->results, why.message) : NULL;
+            rc && bert_code_of_a_text(rc) ? bert_arena_strdup(&all->s->results, why.message) : NULL;
         if (rc && !message) return bert_fail(e, why.code, "%s", why.message);
         for (int32_t v = 0; v < views && rc; v++)
             of[v] = (bert_text_info){.code = rc, .message = message};
@@ -92,6 +94,11 @@ int bert_classify(bert_session *s, const bert_text *texts, int32_t n,
     if (views && o.keep_going && !info)
         return bert_fail(e, BERT_EINVAL, "keep_going: there is no info to say which texts failed");
     bert_arena_reset(&s->results);
-    return views && o.keep_going ? classify_each(&j, texts, n, &o, info, e)
-                                 : classify(&j, texts, n, &o, info, e);
+    if (!views || !o.keep_going) return classify(&j, texts, n, &o, info, e);
+    bert_text_options all = o;
+    bert_error why = {0};
+    all.keep_going = false;
+    const int rc = classify(&j, texts, n, &all, info, &why);
+    if (rc && bert_code_of_a_text(rc)) return classify_each(&j, texts, n, &o, info, e);
+    return rc ? bert_fail(e, rc, "%s", why.message) : 0;
 }

@@ -10,13 +10,12 @@ enum { PACK_TOKENS = 8192 };
 
 /* ---- What becomes of a text that fails */
 
-/* Others are of the machine, the model or the caller. */
-static bool of_a_text(int code) {
+bool bert_code_of_a_text(int code) {
     return code == BERT_EINVAL || code == BERT_ETOOLONG || code == BERT_ENUMERIC;
 }
 
 int bert_texts_fail(bert_texts *t, int32_t i, bert_error *e) {
-    if (!t->options.keep_going || !of_a_text(e->code)) return e->code;
+    if (!t->options.keep_going || !bert_code_of_a_text(e->code)) return e->code;
     const bert_error why = *e;
     bert_error_clear(e);
     const char *message = bert_arena_strdup(&t->s->results, why.message);
@@ -68,7 +67,7 @@ static int put_lower(bert_texts *t, bert_text *text, bert_error *e) {
 static int encode(bert_texts *t, bert_error *e) {
     bert_text text = t->texts[t->at];
     bert_text_info *info = t->info ? &t->info[t->at] : NULL;
-    const int32_t number = t->alike ? t->at / t->alike : t->at;
+    const int32_t number = t->number + (t->alike ? t->at / t->alike : t->at);
     bert_tokenization *enc = t->s->tokenization;
     if (text.ids && (t->encodings || t->encode))
         return bert_fail(e, BERT_EINVAL, "text %d is given as ids, and this task reads text",
@@ -148,7 +147,7 @@ static int run_each(bert_texts *t, bert_error *e) {
 static int run_pack(bert_texts *t, bert_error *e) {
     bert_error local = {0};
     int rc = t->pack.windows ? t->run(t->context, &t->pack, &local) : 0;
-    if (t->options.keep_going && of_a_text(rc)) return run_each(t, e);
+    if (t->options.keep_going && bert_code_of_a_text(rc)) return run_each(t, e);
     return rc ? bert_fail(e, rc, "%s", local.message) : 0;
 }
 

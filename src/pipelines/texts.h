@@ -24,6 +24,7 @@ typedef struct {
     bool lowers;        /* texts are read in lower case */
     bool encodings;
     int32_t pack_tokens; /* run at once; 0: as many as are good for most tasks */
+    int32_t number;      /* of the first text in messages */
     int32_t alike;       /* so many texts are one to who reads messages; 0: 1 */
     int32_t row;         /* so many texts are in a pack together, or none of them; 0: 1 */
     /* The loop's own. */
@@ -36,6 +37,8 @@ typedef struct {
 
 /* Runs all texts. What the task before has given is gone, its messages too. e is not NULL. */
 int bert_texts_run(bert_texts *t, bert_error *e);
+/* Whether an error may be of a text; others are of the machine, the model or the caller. */
+bool bert_code_of_a_text(int code);
 /* Text i has no result, because of *e: where the call keeps going this is noted in its info and *e
  * cleared, else *e is what the call fails with. */
 int bert_texts_fail(bert_texts *t, int32_t i, bert_error *e);
