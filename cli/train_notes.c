@@ -18,7 +18,8 @@ void given_add(given_arguments *g, const char *name) {
     if (i >= 0 && i < (int)(sizeof g->is / sizeof *g->is)) g->is[i] = true;
 }
 
-void idle_notes(const common *c, const bert_training_args *a, const given_arguments *g) {
+void idle_notes(const common *c, const bert_training_args *a, const given_arguments *g,
+                bool several) {
     const bool evaluates = a->eval_strategy != BERT_STRATEGY_NO;
     const bool by_steps = a->eval_strategy == BERT_STRATEGY_STEPS;
     const struct {
@@ -39,6 +40,11 @@ void idle_notes(const common *c, const bert_training_args *a, const given_argume
         {"early_stopping_threshold", !a->early_stopping_patience, "--early-stopping-patience is 0"},
         {"early_stopping_metric", !a->early_stopping_patience, "--early-stopping-patience is 0"},
         {"logging_dir", a->report_to == BERT_REPORT_NONE, "--report-to is none"},
+        {"task_temperature", !several, "there is one task"},
+        {"task_weights", !several, "there is one task"},
+        {"task_batches", !several, "there is one task"},
+        {"task_temperature", several && *a->task_weights,
+         "--task-weights says how often each is taken"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         char flag[64];

@@ -11,7 +11,8 @@ typedef struct {
 void given_add(given_arguments *g, const char *name); /* with - or _ */
 
 /* Those of them that do nothing beside the others. */
-void idle_notes(const common *c, const bert_training_args *a, const given_arguments *g);
+void idle_notes(const common *c, const bert_training_args *a, const given_arguments *g,
+                bool several);
 /* Metrics that have another name for this data than the arguments give them. */
 void metric_notes(const common *c, const bert_training_args *a, const bert_trainer_state *t);
 /* Why training ended, and which weights were the best. */

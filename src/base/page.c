@@ -16,12 +16,12 @@ void bert_page_put(bert_page *p, const char *format, ...) {
     if (!p->rc) p->rc = bert_writer_put(p->w, text, (size_t)n, p->e);
 }
 
+const char *bert_page_entity(uint32_t c) {
+    return c == '<' ? "&lt;" : c == '>' ? "&gt;" : c == '&' ? "&amp;" : c == '"' ? "&quot;" : NULL;
+}
+
 static void put_byte(bert_page *p, char c) {
-    const char *as = c == '<'   ? "&lt;"
-                     : c == '>' ? "&gt;"
-                     : c == '&' ? "&amp;"
-                     : c == '"' ? "&quot;"
-                                : NULL;
+    const char *as = bert_page_entity((unsigned char)c);
     if (p->rc) return;
     p->rc = as ? bert_writer_put(p->w, as, strlen(as), p->e) : bert_writer_put(p->w, &c, 1, p->e);
 }

@@ -10,6 +10,8 @@ typedef struct {
     int rc;
 } bert_page;
 
+/* What stands for a mark of HTML in text; NULL: c is none. */
+const char *bert_page_entity(uint32_t c);
 /* At most 2047 bytes. */
 __attribute__((format(printf, 2, 3))) void bert_page_put(bert_page *p, const char *format, ...);
 /* What somebody else has written: marks of HTML in it are characters. */

@@ -4,6 +4,7 @@
 #include "base/notes.h"
 #include "data/columns.h"
 #include "data/kept.h"
+#include "data/numbered.h"
 #include "data/task.h"
 #include "models/model.h"
 #include "models/problem.h"
@@ -38,11 +39,10 @@ struct bert_dataset {
 /* What the label fields said before it is known what they mean: distinct texts, numbered in the
  * order they came, and which of them each row has. */
 typedef struct {
-    char **text;   /* [n] */
-    int64_t *line; /* [n] where it was first seen */
-    int32_t n, capacity;
-    int32_t *table; /* open addressing: index + 1, or 0 */
-    size_t slots;
+    bert_numbered seen;
+    char **text; /* [n]: those of seen */
+    int32_t n;
+    int64_t *line;    /* [n] where it was first seen; grown */
     int32_t *of_rows; /* [start[rows]]; grown */
     int64_t *start;   /* [rows + 1] */
 } bert_raw_labels;

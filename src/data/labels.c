@@ -2,7 +2,6 @@
 #include "base/error.h"
 #include "base/grow.h"
 #include "base/number.h"
-#include "base/rng.h"
 #include "data/label_options.h"
 #include "data/label_text.h"
 #include "files/utf8.h"
@@ -15,39 +14,11 @@
 /* ---- Distinct texts */
 
 void bert_raw_labels_free(bert_raw_labels *r) {
-    for (int32_t i = 0; i < r->n; i++) free(r->text[i]);
-    free(r->text);
-    free(r->line);
-    free(r->table);
+    bert_numbered_free(&r->seen);
+    bert_grown_free(r->line);
     bert_grown_free(r->of_rows);
     bert_grown_free(r->start);
     *r = (bert_raw_labels){0};
-}
-
-static size_t slot_of(const bert_raw_labels *r, const char *text) {
-    size_t i = (size_t)bert_rng_stream(text) & (r->slots - 1);
-    while (r->table[i] && strcmp(r->text[r->table[i] - 1], text)) i = (i + 1) & (r->slots - 1);
-    return i;
-}
-
-static int grow_table(bert_raw_labels *r, bert_error *e) {
-    size_t slots = r->slots ? r->slots * 2 : 64;
-    int32_t *table = calloc(slots, sizeof *table);
-    int32_t capacity = (int32_t)(slots / 2);
-    char **text = table ? realloc(r->text, (size_t)capacity * sizeof *text) : NULL;
-    if (text) r->text = text;
-    int64_t *line = text ? realloc(r->line, (size_t)capacity * sizeof *line) : NULL;
-    if (!line) {
-        free(table);
-        return bert_fail_memory(e, slots * sizeof *table);
-    }
-    r->line = line;
-    free(r->table);
-    r->table = table;
-    r->slots = slots;
-    r->capacity = capacity;
-    for (int32_t i = 0; i < r->n; i++) r->table[slot_of(r, r->text[i])] = i + 1;
-    return BERT_OK;
 }
 
 int bert_raw_labels_row(bert_raw_labels *r, int64_t row, bert_error *e) {
@@ -65,22 +36,16 @@ int bert_raw_label_know(bert_dataset_builder *b, const char *text, size_t bytes,
      */
     if (!bert_utf8_valid(text, bytes))
         return bert_dataset_fail(b, line, e, BERT_EFORMAT, "the label is not UTF-8");
-    if (r->n == r->capacity) {
-        int rc = r->n < INT32_MAX / 4 ? grow_table(r, e)
-                                      : bert_fail(e, BERT_EINVAL, "too many different labels");
+    const int32_t number = bert_number_of(&r->seen, text, bytes, e);
+    if (number < 0) return number;
+    if (number == r->n) {
+        int rc = bert_grow(&r->line, (size_t)number + 1, sizeof *r->line, e);
         if (rc) return rc;
+        r->line[number] = line;
+        r->n = r->seen.n;
     }
-    char *copy = strndup(text, bytes);
-    if (!copy) return bert_fail_memory(e, bytes);
-    size_t slot = slot_of(r, copy);
-    if (r->table[slot]) {
-        free(copy);
-    } else {
-        r->text[r->n] = copy;
-        r->line[r->n] = line;
-        r->table[slot] = ++r->n;
-    }
-    if (index) *index = r->table[slot] - 1;
+    r->text = r->seen.text;
+    if (index) *index = number;
     return BERT_OK;
 }
 
@@ -107,7 +72,7 @@ void bert_raw_labels_forget(bert_raw_labels *r, const bool *marked) {
         r->text[n] = r->text[i];
         r->line[n++] = r->line[i];
     }
-    r->n = n;
+    r->n = r->seen.n = n;
 }
 
 /* ---- The order of classes */

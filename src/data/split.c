@@ -7,63 +7,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Distinct texts, numbered in the order they came. */
-typedef struct {
-    char **text;    /* [n] */
-    int32_t *table; /* open addressing: number + 1, or 0 */
-    int32_t n;
-    size_t slots; /* a power of 2 */
-} texts;
-
 struct bert_data_split {
     double part;
     uint64_t seed;
     char *group_column; /* or NULL */
     int64_t rows, capacity;
     int32_t *group, *label; /* [rows]; group NULL: each row is one */
-    texts groups, labels;
+    bert_numbered groups, labels;
     bool *held; /* [rows]; NULL: the rows are being collected */
     char note[400];
 };
-
-/* ---- Texts */
-
-static int grow_texts(texts *t, bert_error *e) {
-    const size_t slots = t->slots ? 2 * t->slots : 64;
-    char **text = realloc(t->text, slots / 2 * sizeof *text);
-    if (text) t->text = text;
-    int32_t *table = calloc(slots, sizeof *table);
-    if (!text || !table) {
-        free(table);
-        return bert_fail_memory(e, slots * sizeof *table);
-    }
-    for (int32_t i = 0; i < t->n; i++) {
-        size_t at = bert_rng_stream(t->text[i]) & (slots - 1);
-        while (table[at]) at = (at + 1) & (slots - 1);
-        table[at] = i + 1;
-    }
-    free(t->table);
-    t->table = table;
-    t->slots = slots;
-    return 0;
-}
-
-/* The number of a text; or an error. */
-static int32_t number_of(texts *t, const char *text, bert_error *e) {
-    if ((size_t)t->n >= t->slots / 2 && grow_texts(t, e)) return e->code;
-    size_t at = bert_rng_stream(text) & (t->slots - 1);
-    for (; t->table[at]; at = (at + 1) & (t->slots - 1))
-        if (!strcmp(t->text[t->table[at] - 1], text)) return t->table[at] - 1;
-    if (!(t->text[t->n] = strdup(text))) return bert_fail_memory(e, strlen(text));
-    t->table[at] = t->n + 1;
-    return t->n++;
-}
-
-static void free_texts(texts *t) {
-    for (int32_t i = 0; i < t->n; i++) free(t->text[i]);
-    free(t->text);
-    free(t->table);
-}
 
 /* ---- Collecting */
 
@@ -90,7 +43,7 @@ static int32_t label_of(bert_data_split *s, const bert_split_row *row, bert_erro
         *p++ = '\t';
     }
     *p = 0;
-    const int32_t number = number_of(&s->labels, all, e);
+    const int32_t number = bert_number_of(&s->labels, all, strlen(all), e);
     free(all);
     return number;
 }
@@ -108,7 +61,8 @@ static int collect(bert_dataset_builder *b, const bert_split_row *row, bert_erro
                                      "the column \"%s\" is empty, and says which rows belong "
                                      "together (--group-column)",
                                      s->group_column);
-        const int32_t group = number_of(&s->groups, row->field[b->group_column], e);
+        const char *name = row->field[b->group_column];
+        const int32_t group = bert_number_of(&s->groups, name, strlen(name), e);
         if (group < 0) return group;
         s->group[s->rows] = group;
     }
@@ -296,8 +250,8 @@ bert_data_split *bert_data_split_new(const char *path, const bert_model *base,
 
 void bert_data_split_free(bert_data_split *s) {
     if (!s) return;
-    free_texts(&s->groups);
-    free_texts(&s->labels);
+    bert_numbered_free(&s->groups);
+    bert_numbered_free(&s->labels);
     free(s->group_column);
     free(s->group);
     free(s->label);

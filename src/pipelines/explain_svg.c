@@ -30,8 +30,9 @@ __attribute__((format(printf, 2, 3))) static void put(bert_explain_file *f, cons
 
 static void put_point(bert_explain_file *f, uint32_t c) {
     uint8_t bytes[5] = {0};
+    const char *as = bert_page_entity(c);
     bert_utf8_put(c, bytes);
-    put(f, "%s", c == '<' ? "&lt;" : c == '>' ? "&gt;" : c == '&' ? "&amp;" : (const char *)bytes);
+    put(f, "%s", as ? as : (const char *)bytes);
 }
 
 /* Columns of a character: East Asian ones have two, marks on others none. */

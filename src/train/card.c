@@ -74,7 +74,8 @@ static int put_name(const bert_trainer *t, const bert_trained *k, bert_writer *w
 
 static int put_labels(const bert_trainer *t, const bert_trained *k, bert_writer *w, bert_error *e) {
     const bool rows = k->train->task->labels == BERT_LABELLED_ROWS;
-    if (!k->train->task->labels) return BERT_OK;
+    /* a value has no name but "LABEL_0" */
+    if (!k->train->task->labels || k->train->problem == BERT_PROBLEM_REGRESSION) return BERT_OK;
     int rc = bert_writer_printf(w, e, "\n## Labels");
     if (!rc) rc = put_name(t, k, w, e);
     if (!rc)
