@@ -100,6 +100,30 @@ static void another_number_goes_on(void **state) {
     same_run("whole", "parts");
 }
 
+/* SIGUSR1 to mpirun, which passes it on: the step that is running is finished, and saved. */
+static void a_signal_saves_and_stops(void **state) {
+    (void)state;
+    char command[9000];
+    mpirun(BERT_TOOL, 2);
+    write_model();
+    snprintf(
+        command, sizeof command,
+        "cd '%s' && { %s '%s' train wide --from-scratch --train-file train.csv -o asked "
+        "--max-steps 1000000 --threads 1 --per-device-train-batch-size 1 --logging-steps 1 "
+        "--save-strategy epoch --save-total-limit 1 >out 2>err </dev/null & } && p=$! && "
+        "for i in $(seq 300); do grep -q loss asked/log.jsonl 2>/dev/null && break; sleep 0.1; "
+        "done; kill -USR1 $p; wait $p",
+        home, mpirun(BERT_TOOL, 2), BERT_TOOL);
+    const int status = system(command);
+    slurp("err", err, sizeof err);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 1);
+    says(err, "stopped after step ");
+    says(err, "; the last complete state is asked/checkpoint-");
+    snprintf(command, sizeof command, "test -e '%s'/asked/checkpoint-*/optimizer.safetensors",
+             home);
+    assert_int_equal(system(command), 0);
+}
+
 /* examples/group_loop.c, alone and by two. */
 static void a_loop_of_ones_own_is_the_same(void **state) {
     (void)state;
@@ -136,6 +160,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(processes_write_what_one_writes),
         cmocka_unit_test(another_number_goes_on),
+        cmocka_unit_test(a_signal_saves_and_stops),
         cmocka_unit_test(a_loop_of_ones_own_is_the_same),
         cmocka_unit_test(what_fails_in_all_is_said_once),
     };
