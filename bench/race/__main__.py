@@ -19,6 +19,7 @@ import pictures
 import pool
 import report
 import sentences
+import serving
 import throughput
 import tokens
 import training
@@ -33,6 +34,7 @@ SECTIONS = {
     "training": training,
     "sentences": sentences,
     "footprint": footprint,
+    "serving": serving,
     "tokens": tokens,
 }
 FORMAT = 2  # of race.json: what another one wrote is not read
