@@ -70,8 +70,8 @@ static void write_documents(exchange *x) {
     "\"top_n\":{\"type\":\"integer\",\"minimum\":1},\"return_documents\":{\"type\":\"boolean\"}"
 const route rerank_routes[] = {
     {"POST", "/v1/rerank", "how well documents fit a query, as Cohere and Jina have it", DOCUMENTS,
-     DIALECT_RERANK, false, NULL, read_documents, write_documents},
-    {"POST", "/v2/rerank", "the same", DOCUMENTS, DIALECT_RERANK, false, NULL, read_documents,
-     write_documents},
+     "query documents", DIALECT_RERANK, false, NULL, read_documents, write_documents},
+    {"POST", "/v2/rerank", "the same", DOCUMENTS, "query documents", DIALECT_RERANK, false, NULL,
+     read_documents, write_documents},
     {0},
 };

@@ -25,11 +25,11 @@
 
 enum { IDLE_SECONDS = 90, BACKLOG = 1024 };
 
-static const char *const method_names[] = {"GET",    "POST",    "HEAD", "PUT",
-                                           "DELETE", "OPTIONS", "PATCH"};
+static const char *const method_names[] = {"GET",    "POST",    "HEAD",  "PUT",
+                                           "DELETE", "OPTIONS", "PATCH", "TRACE"};
 static const enum evhttp_cmd_type methods[] = {
-    EVHTTP_REQ_GET,    EVHTTP_REQ_POST,    EVHTTP_REQ_HEAD, EVHTTP_REQ_PUT,
-    EVHTTP_REQ_DELETE, EVHTTP_REQ_OPTIONS, EVHTTP_REQ_PATCH};
+    EVHTTP_REQ_GET,    EVHTTP_REQ_POST,    EVHTTP_REQ_HEAD,  EVHTTP_REQ_PUT,
+    EVHTTP_REQ_DELETE, EVHTTP_REQ_OPTIONS, EVHTTP_REQ_PATCH, EVHTTP_REQ_TRACE};
 enum { METHODS = sizeof methods / sizeof *methods };
 
 static const char *method_of(struct evhttp_request *r) {

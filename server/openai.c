@@ -63,14 +63,14 @@ static void one_model(server *s, exchange *x) {
     "\"string\",\"enum\":[\"float\",\"base64\"]},\"dimensions\":{\"type\":\"integer\","            \
     "\"minimum\":1}"
 const route openai_routes[] = {
-    {"POST", "/v1/embeddings", "vectors, as OpenAI's clients ask for them", EMBEDDINGS,
+    {"POST", "/v1/embeddings", "vectors, as OpenAI's clients ask for them", EMBEDDINGS, "input",
      DIALECT_OPENAI, false, NULL, read_embeddings, write_embeddings},
-    {"POST", "/embeddings", "the same", EMBEDDINGS, DIALECT_OPENAI, false, NULL, read_embeddings,
-     write_embeddings},
-    {"GET", "/v1/models", "the models that are served", NULL, DIALECT_OPENAI, false, list_models,
-     NULL, NULL},
-    {"GET", "/models", "the same", NULL, DIALECT_OPENAI, false, list_models, NULL, NULL},
-    {"GET", "/v1/models/{model}", "one of them", NULL, DIALECT_OPENAI, false, one_model, NULL,
+    {"POST", "/embeddings", "the same", EMBEDDINGS, "input", DIALECT_OPENAI, false, NULL,
+     read_embeddings, write_embeddings},
+    {"GET", "/v1/models", "the models that are served", NULL, NULL, DIALECT_OPENAI, false,
+     list_models, NULL, NULL},
+    {"GET", "/models", "the same", NULL, NULL, DIALECT_OPENAI, false, list_models, NULL, NULL},
+    {"GET", "/v1/models/{model}", "one of them", NULL, NULL, DIALECT_OPENAI, false, one_model, NULL,
      NULL},
     {0},
 };

@@ -94,6 +94,17 @@ static void info(server *s, exchange *x) {
 
 /* ---- /openapi.json, of the same tables */
 
+static void write_required(const char *names, text *t) {
+    if (!names) return;
+    text_put(t, ",\"required\":[");
+    for (size_t n; *names; names += n + (names[n] == ' ')) {
+        n = strcspn(names, " ");
+        text_quoted(t, names, n);
+        if (names[n]) text_put(t, ",");
+    }
+    text_put(t, "]");
+}
+
 static void write_operation(const route *r, text *t) {
     text_format(t, "\"%s\":{\"summary\":", !strcmp(r->method, "GET") ? "get" : "post");
     text_quoted(t, r->summary, strlen(r->summary));
@@ -104,7 +115,9 @@ static void write_operation(const route *r, text *t) {
         text_put(t, ",\"requestBody\":{\"required\":true,\"content\":{\"application/json\":{"
                     "\"schema\":{\"type\":\"object\",\"properties\":{");
         text_put(t, r->request);
-        text_put(t, "}}}}}");
+        text_put(t, "}");
+        write_required(r->required, t);
+        text_put(t, "}}}}");
     }
     text_put(t, ",\"responses\":{\"200\":{\"description\":\"the answer\"},\"default\":{"
                 "\"description\":\"an error, which says what is wrong\"}}");
@@ -142,13 +155,14 @@ static void openapi(server *s, exchange *x) {
 }
 
 const route plain_routes[] = {
-    {"GET", "/", "a page to try the models", NULL, DIALECT_TEI, true, page, NULL, NULL},
-    {"GET", "/health", "200 when the models are ready", NULL, DIALECT_TEI, true, health, NULL,
+    {"GET", "/", "a page to try the models", NULL, NULL, DIALECT_TEI, true, page, NULL, NULL},
+    {"GET", "/health", "200 when the models are ready", NULL, NULL, DIALECT_TEI, true, health, NULL,
      NULL},
-    {"GET", "/ping", "the same", NULL, DIALECT_TEI, true, health, NULL, NULL},
-    {"GET", "/info", "the model and the limits", NULL, DIALECT_TEI, false, info, NULL, NULL},
-    {"GET", "/metrics", "counters and times for Prometheus", NULL, DIALECT_TEI, true, show_metrics,
-     NULL, NULL},
-    {"GET", "/openapi.json", "this description", NULL, DIALECT_TEI, false, openapi, NULL, NULL},
+    {"GET", "/ping", "the same", NULL, NULL, DIALECT_TEI, true, health, NULL, NULL},
+    {"GET", "/info", "the model and the limits", NULL, NULL, DIALECT_TEI, false, info, NULL, NULL},
+    {"GET", "/metrics", "counters and times for Prometheus", NULL, NULL, DIALECT_TEI, true,
+     show_metrics, NULL, NULL},
+    {"GET", "/openapi.json", "this description", NULL, NULL, DIALECT_TEI, false, openapi, NULL,
+     NULL},
     {0},
 };

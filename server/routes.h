@@ -5,8 +5,9 @@
 
 struct route {
     const char *method, *path;
-    const char *summary; /* of /openapi.json, */
-    const char *request; /* and the properties of a request's body there, as JSON */
+    const char *summary;  /* of /openapi.json, */
+    const char *request;  /* and the properties of a request's body there, as JSON; */
+    const char *required; /* those that have to be there, by spaces; NULL: none */
     dialect dialect;
     bool open; /* needs no key */
     /* Answered by the loop, at once, or */

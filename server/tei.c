@@ -361,31 +361,31 @@ const route tei_routes[] = {
      "," TRUNCATE_PROPERTIES "," PROMPT_PROPERTY ","
      "\"normalize\":{\"type\":\"boolean\"},\"dimensions\":{\"type\":\"integer\",\"minimum\":1,"
      "\"nullable\":true}",
-     DIALECT_TEI, false, NULL, read_vectors, write_vectors},
-    {"POST", "/embed_all", "a vector of each token", INPUTS "," TRUNCATE_PROPERTIES, DIALECT_TEI,
-     false, NULL, read_all, write_all},
+     "inputs", DIALECT_TEI, false, NULL, read_vectors, write_vectors},
+    {"POST", "/embed_all", "a vector of each token", INPUTS "," TRUNCATE_PROPERTIES, "inputs",
+     DIALECT_TEI, false, NULL, read_all, write_all},
     {"POST", "/embed_sparse", "the words of the vocabulary that each text weighs, and how much",
-     INPUTS "," TRUNCATE_PROPERTIES "," PROMPT_PROPERTY, DIALECT_TEI, false, NULL, read_sparse,
-     write_sparse},
+     INPUTS "," TRUNCATE_PROPERTIES "," PROMPT_PROPERTY, "inputs", DIALECT_TEI, false, NULL,
+     read_sparse, write_sparse},
     {"POST", "/predict", "labels of each text, pair or picture, the likeliest first",
-     "\"inputs\":{}," TRUNCATE_PROPERTIES ",\"raw_scores\":{\"type\":\"boolean\"}", DIALECT_TEI,
-     false, NULL, read_labels_wanted, write_labels},
+     "\"inputs\":{}," TRUNCATE_PROPERTIES ",\"raw_scores\":{\"type\":\"boolean\"}", "inputs",
+     DIALECT_TEI, false, NULL, read_labels_wanted, write_labels},
     {"POST", "/rerank", "how well each text fits a query, the best first",
      "\"query\":{\"type\":\"string\"},\"texts\":{\"type\":\"array\",\"minItems\":1,\"items\":{"
      "\"type\":\"string\"}}," TRUNCATE_PROPERTIES
      ",\"raw_scores\":{\"type\":\"boolean\"},\"return_text\":{\"type\":\"boolean\"}",
-     DIALECT_TEI, false, NULL, read_rerank, write_rerank},
+     "query", DIALECT_TEI, false, NULL, read_rerank, write_rerank},
     {"POST", "/similarity", "the cosine of one sentence and each of others",
      "\"inputs\":{\"type\":\"object\",\"required\":[\"source_sentence\",\"sentences\"],"
      "\"properties\":{\"source_sentence\":{\"type\":\"string\"},\"sentences\":{\"type\":\"array\","
      "\"minItems\":1,\"items\":{\"type\":\"string\"}}}}",
-     DIALECT_TEI, false, NULL, read_similarity, write_similarity},
+     "inputs", DIALECT_TEI, false, NULL, read_similarity, write_similarity},
     {"POST", "/tokenize", "the tokens of each text, with their places in it, in bytes",
-     "\"inputs\":{},\"add_special_tokens\":{\"type\":\"boolean\"}", DIALECT_TEI, false, NULL,
-     read_tokenize, write_tokenize},
+     "\"inputs\":{},\"add_special_tokens\":{\"type\":\"boolean\"}", "inputs", DIALECT_TEI, false,
+     NULL, read_tokenize, write_tokenize},
     {"POST", "/decode", "the text of ids",
      "\"ids\":{\"type\":\"array\",\"minItems\":1,\"items\":{\"type\":\"integer\"}},"
      "\"skip_special_tokens\":{\"type\":\"boolean\"}",
-     DIALECT_TEI, false, NULL, read_decode, write_decode},
+     "ids", DIALECT_TEI, false, NULL, read_decode, write_decode},
     {0},
 };

@@ -78,8 +78,8 @@ static void refuse(watch *w, fault_kind kind, const char *message) {
 /* ---- The head */
 
 static int read_request_line(watch *w, char *line) {
-    static const char *const methods[] = {"GET",    "POST",    "HEAD",  "PUT",
-                                          "DELETE", "OPTIONS", "PATCH", NULL};
+    static const char *const methods[] = {"GET",     "POST",  "HEAD",  "PUT", "DELETE",
+                                          "OPTIONS", "PATCH", "TRACE", NULL};
     char *target = strchr(line, ' '), *version = target ? strrchr(line, ' ') : NULL;
     int known = 0;
     if (!target || version == target || !version) {

@@ -163,6 +163,7 @@ static void errors_have_their_status(void **state) {
         {"GET", "/nothing", "", "", 404, "openapi.json"},
         {"GET", "/v1/models/x", "", "", 404, "no model"},
         {"BREW", "/", "", "", 501, "no such method"},
+        {"TRACE", "/embed", "", "", 405, "Allow: POST"},
         {"GET", "/health", "", "", 200, "Content-Length: 0"},
         {"HEAD", "/info", "", "", 200, "Content-Type: application/json"},
         {"OPTIONS", "/", "", "", 200, "Allow: "},
