@@ -199,6 +199,38 @@ static void who_differs_is_named(void **state) {
     }
 }
 
+/* What the callback of one process asks for is done by all. */
+static unsigned wish(void *context, bert_event event, const bert_trainer_state *s) {
+    (void)context;
+    if (event == BERT_ON_STEP_END && s->global_step == 3) return BERT_DO_EVALUATE | BERT_DO_SAVE;
+    return event == BERT_ON_EVALUATE && s->global_step == 3 ? BERT_DO_STOP : 0;
+}
+
+static void *work_with_a_wish(void *argument) {
+    member *m = argument;
+    bert_trainer *t = bert_trainer_new_in_group(m->w.model, &m->w.args, m->w.train, m->w.validation,
+                                                m->group, &m->w.e);
+    assert_non_null(t);
+    if (m->group->rank == 1) bert_trainer_add_callback(t, wish, NULL, NULL);
+    m->rc = bert_trainer_train(t, &m->w.e);
+    assert_int_equal(bert_trainer_get_state(t)->global_step, 3);
+    assert_int_equal(bert_trainer_get_state(t)->ending, BERT_END_CALLBACK);
+    bert_trainer_free(t);
+    return NULL;
+}
+
+static void one_wishes_for_all(void **state) {
+    (void)state;
+    crew *c = crew_new(2);
+    pthread_t threads[2];
+    for (int r = 0; r < 2; r++)
+        assert_int_equal(pthread_create(&threads[r], NULL, work_with_a_wish, &c->m[r]), 0);
+    for (int r = 0; r < 2; r++) pthread_join(threads[r], NULL);
+    for (int r = 0; r < 2; r++) check(&c->m[r].w, !c->m[r].rc);
+    assert_true(there(&c->m[0].w, "checkpoint-3"));
+    crew_free(c);
+}
+
 /* A loss that is not finite in one process ends all with its message; nobody waits for the others. */
 static unsigned spoil(void *context, bert_event event, const bert_trainer_state *s) {
     bert_params *ps = bert_model_params(((world *)context)->model);
@@ -259,6 +291,7 @@ int main(void) {
         cmocka_unit_test(several_train_as_one),
         cmocka_unit_test(others_go_on_from_a_checkpoint),
         cmocka_unit_test(who_differs_is_named),
+        cmocka_unit_test(one_wishes_for_all),
         cmocka_unit_test(a_failure_is_everybodys),
         cmocka_unit_test(groups_that_cannot_be_are_refused),
     };

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include <math.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 /* ---- What is due after a step, and then after an epoch: transformers' DefaultFlowCallback */
@@ -89,15 +90,39 @@ static int interrupted(bert_trainer *t, bert_error *e) {
                      saves ? t->checkpoint : "");
 }
 
+/* What a callback of one process wishes, is done by all of a group. */
+static int share_wishes(bert_trainer *t, bert_error *e) {
+    const bert_group *g = t->group;
+    if (g->size < 2) return BERT_OK;
+    unsigned *all = calloc((size_t)g->size * 2, sizeof *all);
+    int rc = all ? BERT_OK : bert_fail_memory(e, (size_t)g->size * 2 * sizeof *all);
+    if (rc) return rc;
+    all[2 * g->rank] = t->run.due;
+    all[2 * g->rank + 1] = t->ended;
+    rc = bert_group_gather_equal(g, all, 2 * sizeof *all, e);
+    for (int r = 0; r < g->size && !rc; r++) {
+        t->run.due |= all[2 * r];
+        t->ended |= all[2 * r + 1] != 0;
+    }
+    free(all);
+    return rc;
+}
+
+static int do_what_all_wish(bert_trainer *t, bert_error *e) {
+    int rc = share_wishes(t, e);
+    if (!rc) rc = do_what_is_due(t, e);
+    return rc ? rc : share_wishes(t, e);
+}
+
 /* What comes between a step and the next; a resumed run may begin with a part of it. */
 static int after_step(bert_trainer *t, bert_error *e) {
     bert_run *r = &t->run;
-    int rc = do_what_is_due(t, e);
+    int rc = do_what_all_wish(t, e);
     if (t->ended && r->global_step) r->due |= BERT_DUE_EPOCH_END;
     if (rc || !(r->due & BERT_DUE_EPOCH_END)) return rc;
     r->due = (r->due & ~(unsigned)BERT_DUE_EPOCH_END) | due_after_epoch(t);
     bert_trainer_emit(t, BERT_ON_EPOCH_END);
-    return do_what_is_due(t, e);
+    return do_what_all_wish(t, e);
 }
 
 /* Of a group, all end with the same step. */
