@@ -308,7 +308,7 @@ const operation op_embed_sparse = {"embed_sparse", .merges = true, .sparse = tru
                                    .answers = ANSWERS_WORDS, .run = run_embed_sparse};
 const operation op_classify = {"predict", .heads = CLASSIFIER " image-classification",
                                .merges = true, .pictures = true, .run = run_classify};
-const operation op_rerank = {"rerank", .heads = CLASSIFIER, .run = run_rerank};
+const operation op_rerank = {"rerank", .heads = CLASSIFIER, .most_labels = 2, .run = run_rerank};
 const operation op_tag = {"tag", .heads = "token-classification", .merges = true, .run = run_tag};
 const operation op_fill = {"fill", .heads = "masked-lm pretraining", .merges = true,
                            .run = run_fill};

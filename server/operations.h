@@ -8,10 +8,11 @@ typedef enum { ANSWERS_LABELS, ANSWERS_VECTORS, ANSWERS_TOKENS, ANSWERS_WORDS } 
 
 struct operation {
     const char *name;
-    const char *heads; /* of the model, by spaces; NULL: any */
-    bool merges;       /* texts of several requests, under the same key */
-    bool pictures;     /* its items are pictures, or may be */
-    bool sparse;       /* of a model that weighs words */
+    const char *heads;   /* of the model, by spaces; NULL: any */
+    int32_t most_labels; /* of the head; 0: any number */
+    bool merges;         /* texts of several requests, under the same key */
+    bool pictures;       /* its items are pictures, or may be */
+    bool sparse;         /* of a model that weighs words */
     answer_kind answers;
     /* Computes n items under what x asks for; their values or json. */
     int (*run)(bert_session *s, const exchange *x, item *const *items, int32_t n, bert_error *e);

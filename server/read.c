@@ -160,8 +160,13 @@ static bool has_head(const served *m, const operation *op) {
     return !op->heads || strstr(op->heads, m->head);
 }
 
+static bool has_labels(const served *m, const operation *op) {
+    return !op->most_labels || m->labels <= op->most_labels;
+}
+
 static bool fits(const served *m, const operation *op) {
-    return has_head(m, op) && (op->pictures || !m->pictures) && (!op->sparse || m->sparse);
+    return has_head(m, op) && has_labels(m, op) && (op->pictures || !m->pictures) &&
+           (!op->sparse || m->sparse);
 }
 
 int no_head(exchange *x, const served *m, const operation *op) {
@@ -169,6 +174,9 @@ int no_head(exchange *x, const served *m, const operation *op) {
     if (has_head(m, op) && m->pictures)
         return fault(x, FAULT_HEAD, "%s reads pictures, and %s reads texts; what it gives: %s",
                      m->name, op->name, models_can(m));
+    if (has_head(m, op) && !has_labels(m, op))
+        return fault(x, FAULT_HEAD, "%s has %d labels; a reranker has one, or two", m->name,
+                     (int)m->labels);
     return fault(x, FAULT_HEAD, "%s has no head for %s; what it gives: %s%s", m->name, op->name,
                  models_can(m), more);
 }

@@ -208,10 +208,7 @@ static void write_labels(exchange *x) {
 /* ---- Rerank */
 
 int read_reranker(exchange *x) {
-    if (read_json(x) || read_model(x, x->body, &op_rerank)) return -1;
-    if (x->model->labels <= 2) return 0;
-    return fault(x, FAULT_HEAD, "%s has %d labels; a reranker has one, or two", x->model->name,
-                 x->model->labels);
+    return read_json(x) || read_model(x, x->body, &op_rerank) ? -1 : 0;
 }
 
 static int read_rerank(exchange *x, const clerk *c) {

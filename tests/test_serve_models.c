@@ -142,7 +142,8 @@ static void words_are_weighed(void **state) {
 static void models_are_named(void **state) {
     (void)state;
     make_head("m2", "token-classification", 3);
-    const running r = start("m m2 --quiet");
+    make_head("r", "sequence-classification", 1);
+    const running r = start("m m2 r --quiet");
     expect(0, bert("embed m2 --normalize w1"));
     json_t *own = line(0);
     static const struct {
@@ -156,6 +157,8 @@ static void models_are_named(void **state) {
         {"/models/m2", "{\"inputs\": \"w1\"}", 200},
         {"/models/m2/predict", "{\"inputs\": \"w1\"}", 424},
         {"/models/m/predict", "{\"inputs\": \"w1\"}", 200},
+        {"/rerank", "{\"query\": \"w1\", \"texts\": [\"w2\"]}", 200},
+        {"/models/m/rerank", "{\"query\": \"w1\", \"texts\": [\"w2\"]}", 424},
         {"/models/m3/embed", "{\"inputs\": \"w1\"}", 404},
         {"/v1/embeddings", "{\"input\": \"w1\", \"model\": \"m3\"}", 404},
         {"/embed", "{\"inputs\": \"w1\", \"model\": 2}", 422},
