@@ -190,7 +190,8 @@ static void bad_files(void **state) {
     says_what_one_says("classify nli -i bad.csv -o bad.jsonl", 1);
     says(err, "bad.csv:");
     says(err, "text after a closing quote");
-    says_what_one_says("embed nli -i long.txt -o bad.npy --max-length 9", 1);
+    /* One names every text that fails, several end with the first. */
+    expect(1, ranks(3, "embed nli -i long.txt -o bad.npy --max-length 9"));
     says(err, "long.txt:2");
     says_what_one_says("embed nli -i empty.csv -o bad.npy", 1);
     says_what_one_says("embed nli -i header.csv -o bad.npy", 1);
