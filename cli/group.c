@@ -2,6 +2,7 @@
 #include "division.h"
 #include <sched.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 /* How many cores this process may run on. */
@@ -22,24 +23,33 @@ static void placement_note(const common *c) {
          "placement", here, here > 1 ? "es" : "", cores, all);
 }
 
+static double joined_at; /* seconds */
+
+static double seconds_now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
 int group_join(const command *c, common *shared, bert_error *e) {
     const bert_group *g = &bert_group_alone;
     if (c->groups & TAKES_GROUP) g = bert_group_open(shared->distributed, e);
     shared->group = g ? g : &bert_group_alone;
     if (!g) return e->code;
     shared->quiet |= g->rank > 0;
+    joined_at = seconds_now();
     if (g->size > 1) placement_note(shared);
     shared->work = division_new(g, e);
     return shared->work ? BERT_OK : BERT_ENOMEM;
 }
 
-int group_profile(const common *c, double seconds, bert_error *e) {
+int group_profile(const common *c, bert_error *e) {
     enum { NUMBERS = 3 };
     const bert_group *g = c->group;
     double *all = calloc((size_t)g->size * NUMBERS, sizeof *all);
     if (!all) return fail_memory(e);
     double *own = all + g->rank * NUMBERS;
-    own[0] = seconds;
+    own[0] = seconds_now() - joined_at;
     bert_group_times(g, &own[1], &own[2]);
     int rc = bert_group_gather_equal(g, all, NUMBERS * sizeof *all, e);
     for (int r = 0; r < g->size && !rc && !g->rank; r++)

@@ -5,7 +5,7 @@
 
 /* Joins them, if the command takes a group: shared->group. Those but the first one say nothing. */
 int group_join(const command *c, common *shared, bert_error *e);
-/* Of every process: seconds in which it computed (of so many), waited, and in which something was on
+/* Of every process, since it joined: seconds in which it computed, waited, and in which something was on
  * the way. */
-int group_profile(const common *c, double seconds, bert_error *e);
+int group_profile(const common *c, bert_error *e);
 #endif

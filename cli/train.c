@@ -557,8 +557,7 @@ static int train_job(arguments *a, const char *name, job *j, bert_error *e) {
     if (rc == BERT_EINTERRUPTED) say_where(a, bert_trainer_get_state(j->trainer), e);
     s.final = true;
     if (!rc) rc = finish(a, j, &s, e);
-    if (!rc && a->profile_comm)
-        rc = group_profile(c, bert_trainer_get_state(j->trainer)->seconds, e);
+    if (!rc && a->profile_comm) rc = group_profile(c, e);
     if (!rc && a->push_to_hub && !g->rank) rc = push_result(a, e);
     progress_clear(&s.bar);
     return bert_group_agree(g, rc, e);

@@ -156,12 +156,32 @@ static void what_fails_in_all_is_said_once(void **state) {
     assert_null(strstr(said + 1, "bert train: "));
 }
 
+static void each_process_says_how_long_it_computed(void **state) {
+    (void)state;
+    double computing, waiting, moving;
+    mpirun(BERT_TOOL, 2);
+    write_model();
+    expect(0, train(2, "profiled", "--profile-comm"));
+    for (int r = 0; r < 2; r++) {
+        char rank[16];
+        snprintf(rank, sizeof rank, "rank %d ", r);
+        const char *row = strstr(err, rank);
+        assert_non_null(row);
+        assert_int_equal(sscanf(row + strlen(rank),
+                                "%lf s computing %lf s waiting %lf s on the wire", &computing,
+                                &waiting, &moving),
+                         3);
+        assert_true(computing > 0 && waiting > 0 && moving > 0);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(processes_write_what_one_writes),
         cmocka_unit_test(another_number_goes_on),
         cmocka_unit_test(a_signal_saves_and_stops),
         cmocka_unit_test(a_loop_of_ones_own_is_the_same),
+        cmocka_unit_test(each_process_says_how_long_it_computed),
         cmocka_unit_test(what_fails_in_all_is_said_once),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
