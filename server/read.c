@@ -95,6 +95,12 @@ int read_choices(exchange *x, const json_t *o, const char *name) {
                  name, (int)x->wish.labels_count, (int)most);
 }
 
+int read_parameters(exchange *x, const json_t **out) {
+    *out = member(x->body, "parameters");
+    if (!*out || json_is_object(*out)) return 0;
+    return fault(x, FAULT_INVALID, "parameters is %s; it is an object", kind_of(*out));
+}
+
 const json_t *read_member(exchange *x, const json_t *o, const char *name) {
     const json_t *v = member(o, name);
     if (!v) fault(x, FAULT_INVALID, "%s is missing", name);

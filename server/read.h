@@ -23,6 +23,8 @@ int keep_json(exchange *x, const json_t *v);
 int read_labels(exchange *x, const json_t *o, const char *name);
 /* The same of what each text is paired with: some, and no more than texts of a request. */
 int read_choices(exchange *x, const json_t *o, const char *name);
+/* The body's parameters: an object, or NULL where it has none. */
+int read_parameters(exchange *x, const json_t **out);
 /* Its member, which has to be there. */
 const json_t *read_member(exchange *x, const json_t *o, const char *name);
 

@@ -17,8 +17,10 @@ static int key_of_parameters(exchange *x) {
 }
 
 static int begin(exchange *x, const operation *op) {
+    const json_t *parameters;
     if (!x->body && read_json(x)) return -1;
-    if (read_model(x, x->body, op) || read_truncate(x, x->body)) return -1;
+    if (read_parameters(x, &parameters) || read_model(x, x->body, op) || read_truncate(x, x->body))
+        return -1;
     return key_of_parameters(x);
 }
 

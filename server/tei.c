@@ -103,7 +103,8 @@ static int read_similarity(exchange *x, const clerk *c) {
     const json_t *inputs = read_member(x, x->body, "inputs");
     const json_t *source = inputs ? read_member(x, inputs, "source_sentence") : NULL;
     const json_t *sentences = source ? read_member(x, inputs, "sentences") : NULL;
-    if (!sentences || read_truncate(x, json_object_get(x->body, "parameters"))) return -1;
+    const json_t *parameters;
+    if (!sentences || read_parameters(x, &parameters) || read_truncate(x, parameters)) return -1;
     if (!json_is_array(sentences)) return fault(x, FAULT_INVALID, "sentences is a list of strings");
     json_t *all = json_array();
     if (!all) return fault_memory(x);
@@ -155,8 +156,9 @@ static int read_labels_wanted(exchange *x, const clerk *c) {
         return read_picture_bytes(x, x->bytes, x->n_bytes) || set_key(x) ? -1 : 0;
     }
     if (read_json(x) || read_model(x, x->body, &op_classify)) return -1;
-    const json_t *parameters = json_object_get(x->body, "parameters");
-    x->wish.lists = json_is_object(parameters);
+    const json_t *parameters;
+    if (read_parameters(x, &parameters)) return -1;
+    x->wish.lists = parameters != NULL;
     x->wish.top_k = x->model->pictures ? SHOWN : x->model->labels;
     if (read_bool(x, x->body, "raw_scores", &x->wish.raw) || read_scores(x, parameters) ||
         read_int(x, parameters, "top_k", 1, INT32_MAX, &x->wish.top_k) || set_key(x))

@@ -143,6 +143,7 @@ static void errors_have_their_status(void **state) {
         {"POST", "/embed", JSON, "{\"inputs\": []}", 400, "\"error_type\":\"Empty\""},
         {"POST", "/embed", JSON, "{\"inputs\": [1, 100000]}", 422, "the id 100000"},
         {"POST", "/embed", JSON, "{\"inputs\": \"w1\", \"normalize\": 1}", 422, "true or false"},
+        {"POST", "/predict", JSON, "{\"inputs\": \"w1\", \"parameters\": 1}", 422, "an object"},
         {"POST", "/embed", JSON, "{\"inputs\": \"w1\", \"dimensions\": 33}", 422, "1 to 32"},
         {"POST", "/embed", JSON, "{\"inputs\": \"w1\", \"truncation_direction\": \"up\"}", 422,
          "right or left"},
