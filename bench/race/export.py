@@ -185,7 +185,7 @@ def gguf(model, out):
     w.add_head_count(c.num_attention_heads)
     w.add_layer_norm_eps(c.layer_norm_eps)
     w.add_causal_attention(False)
-    w.add_pooling_type(format.PoolingType.NONE)
+    w.add_pooling_type(format.PoolingType.MEAN if "mean" in out else format.PoolingType.NONE)
     w.add_file_type(format.LlamaFileType.MOSTLY_Q8_0 if q8 else format.LlamaFileType.ALL_F32)
     w.add_tokenizer_model("bert")
     w.add_tokenizer_pre("default")
@@ -226,6 +226,7 @@ EXPORTS = {
     "openvino-int8.xml": openvino_int8,
     "ctranslate2": ctranslate2,
     "f32.gguf": gguf,
+    "mean.gguf": gguf,
     "q8_0.gguf": gguf,
 }
 
