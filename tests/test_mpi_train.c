@@ -163,7 +163,7 @@ static void each_process_says_how_long_it_computed(void **state) {
     write_model();
     expect(0, train(2, "profiled", "--profile-comm"));
     for (int r = 0; r < 2; r++) {
-        char rank[16];
+        char rank[24];
         snprintf(rank, sizeof rank, "rank %d ", r);
         const char *row = strstr(err, rank);
         assert_non_null(row);
