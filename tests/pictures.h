@@ -127,8 +127,9 @@ static inline bytes png_file(const png_picture *p) {
 
 /* Bytes that look like a picture's, the same everywhere: tools/golden_images.py has them too. */
 static inline uint8_t test_sample(int32_t x, int32_t y, int32_t c, int32_t seed) {
-    const uint32_t noise =
-        (uint32_t)(x * 7919 + y * 104729 + c * 1299709 + seed * 15485863) * 2654435761u;
+    const uint32_t noise = ((uint32_t)x * 7919u + (uint32_t)y * 104729u + (uint32_t)c * 1299709u +
+                            (uint32_t)seed * 15485863u) *
+                           2654435761u;
     const int32_t wave = (x * (3 + c) + y * (5 - c) + seed * 11) % 256,
                   fold = wave < 128 ? wave : 255 - wave;
     const int32_t v = 2 * fold - 20 + (int32_t)(noise >> 27) + ((x + y) % 40 < 20 ? 30 : 0);

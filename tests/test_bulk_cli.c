@@ -1,18 +1,10 @@
 /* Bulk work of several processes: the file that they write is that of one, byte for byte, and so is
  * what they say of a bad one. */
 #include "models.h"
+#include "mpi_world.h"
 #include "picture_world.h"
 #include "tool.h"
 #include <signal.h>
-
-static void needs_mpi(void) {
-    char module[5000];
-    snprintf(module, sizeof module, "%.*s/libbert-mpi.so",
-             (int)(strrchr(BERT_TOOL, '/') - BERT_TOOL), BERT_TOOL);
-    if (!system("mpirun --version 2>&1 | grep -q 'Open MPI'") && !access(module, R_OK)) return;
-    print_message("skipped: no mpirun of Open MPI here, or no libbert-mpi.so\n");
-    skip();
-}
 
 /* Runs "bert ..." as so many processes, of a file that is cut into small parts. */
 __attribute__((format(printf, 2, 3))) static int ranks(int n, const char *format, ...) {
@@ -22,10 +14,8 @@ __attribute__((format(printf, 2, 3))) static int ranks(int n, const char *format
     vsnprintf(arguments, sizeof arguments, format, args);
     va_end(args);
     snprintf(command, sizeof command,
-             "cd '%s' && BERT_PART_BYTES=1500 OMPI_ALLOW_RUN_AS_ROOT=1 "
-             "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 mpirun -q --oversubscribe --bind-to none --mca btl "
-             "self,vader,tcp -n %d '%s' %s >out 2>err </dev/null",
-             home, n, BERT_TOOL, arguments);
+             "cd '%s' && BERT_PART_BYTES=1500 %s -q '%s' %s >out 2>err </dev/null", home,
+             mpirun(BERT_TOOL, n), BERT_TOOL, arguments);
     const int status = system(command);
     slurp("out", out, sizeof out);
     slurp("err", err, sizeof err);
@@ -83,7 +73,7 @@ static void one_file_of_several(void **state) {
         {"classify nli --candidate-labels red,blue", ".jsonl"},
         {"tag ner --ignore-label ''", ".jsonl"},
     };
-    needs_mpi();
+    mpirun(BERT_TOOL, 2); /* or a skip */
     write_texts("texts.csv", 300, -1);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char one[64], many[64];
@@ -116,7 +106,7 @@ static void one_file_of_several(void **state) {
 static void evaluations_of_several(void **state) {
     (void)state;
     static char alone[sizeof out];
-    needs_mpi();
+    mpirun(BERT_TOOL, 2); /* or a skip */
     write_texts("judged.csv", 300, -1);
     for (int tokens = 0; tokens <= 200; tokens += 200) {
         expect(0,
@@ -148,7 +138,7 @@ static void pictures_of_several(void **state) {
                  {"embed vit -i pictures --skip-unreadable", ".npy"},
                  {"classify vit -i pictures --skip-unreadable", ".jsonl"}};
     char path[4200], one[64], many[64];
-    needs_mpi();
+    mpirun(BERT_TOOL, 2); /* or a skip */
     if (!reads_png()) skip();
     snprintf(path, sizeof path, "%s/vit", home);
     tiny_vit(path, true);
@@ -181,7 +171,7 @@ static void says_what_one_says(const char *task, int code) {
 /* The first error of the file is said, once, and nothing is left. */
 static void bad_files(void **state) {
     (void)state;
-    needs_mpi();
+    mpirun(BERT_TOOL, 2); /* or a skip */
     write_texts("bad.csv", 300, 211);
     write_file("long.txt", "the cat\nthe cat sat on the mat and the dog ran on the mat and the cat "
                            "sat on the mat and the dog\nthe cat\n");
@@ -208,20 +198,18 @@ static void bad_files(void **state) {
 /* Whichever process is killed, all end, and nothing is left. */
 static void a_process_that_is_killed_ends_all(void **state) {
     (void)state;
-    needs_mpi();
-    write_file(
-        "kill.sh",
-        "export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1\n"
-        "yes 'the cat sat on the mat' | head -400000 >many.txt\n"
-        "mpirun -q --oversubscribe --bind-to none --mca btl self,vader,tcp -n 2 \"$1\" embed "
-        "nli -i many.txt -o killed.npy >out 2>err </dev/null &\n"
-        "n=0; until pid=$(pgrep -f '^[^ ]*bert embed nli -i many.txt' | sed -n \"$2p\") && "
-        "[ -n \"$pid\" ] && ls killed.npy.?????? >/dev/null 2>&1 || [ $n = 200 ]; do "
-        "n=$((n+1)); sleep 0.1; done\n"
-        "kill -9 $pid; wait $!\n");
+    mpirun(BERT_TOOL, 2); /* or a skip */
+    write_file("kill.sh",
+               "yes 'the cat sat on the mat' | head -400000 >many.txt\n"
+               "eval \"$3 -q '$1' embed nli -i many.txt -o killed.npy\" >out 2>err </dev/null &\n"
+               "n=0; until pid=$(pgrep -f '^[^ ]*bert embed nli -i many.txt' | sed -n \"$2p\") && "
+               "[ -n \"$pid\" ] && ls killed.npy.?????? >/dev/null 2>&1 || [ $n = 200 ]; do "
+               "n=$((n+1)); sleep 0.1; done\n"
+               "kill -9 $pid; wait $!\n");
     for (int which = 1; which <= 2; which++) {
         char command[9000];
-        snprintf(command, sizeof command, "cd '%s' && sh kill.sh '%s' %d", home, BERT_TOOL, which);
+        snprintf(command, sizeof command, "cd '%s' && sh kill.sh '%s' %d '%s'", home, BERT_TOOL,
+                 which, mpirun(BERT_TOOL, 2));
         const int status = system(command);
         assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 128 + SIGKILL);
         expect(0, bert("--version && ls"));
@@ -239,7 +227,7 @@ static void wrong_usage_of_several(void **state) {
         {"embed nli -i few.txt", "-o FILE"},
         {"embed nli -i few.txt -o a.npy --quantize int8", "--ranges FILE.npy"},
     };
-    needs_mpi();
+    mpirun(BERT_TOOL, 2); /* or a skip */
     write_file("few.txt", "the cat\nthe dog\n");
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         expect(2, ranks(2, "%s", cases[i][0]));

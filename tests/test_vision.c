@@ -429,11 +429,18 @@ static bert_tensor *two_forward(void *self, bert_tape *t, const bert_model *m, b
     return bert_linear_apply(t, ((two_views *)self)->classifier, bert_dropout(t, both, 0.5f));
 }
 
-/* Without a loss of its own: it is that of the problem type. */
+/* The directory's config.json is the encoder's, and says no problem type. */
+static bert_tensor *two_loss(void *self, bert_tape *t, bert_tensor *logits, const bert_batch *b,
+                             double divisor) {
+    (void)self;
+    return bert_bce_with_logits(t, logits, b->targets, divisor);
+}
+
 static const bert_head two_view_head = {.name = "two-view",
                                         .state_size = sizeof(two_views),
                                         .init = two_init,
                                         .forward = two_forward,
+                                        .loss = two_loss,
                                         .first_token = true};
 
 static void two_views_learn_as_in_torch(void **state) {
