@@ -1,0 +1,41 @@
+#!/bin/bash
+# bench/clusters.sh BERT TOKENIZER_DIR [PYTHON]: a training step of BERT-base at 16 x 128, float32, on two cores: by one process, by two
+# processes of one core under mpirun, and by PyTorch under torchrun with gloo (PYTHON has torch and transformers). Seconds a
+# step, memory of a process, seconds until the first step; as ratios in one run. docs/clusters.md has the figures.
+set -u
+bert=$(realpath "${1:?bench/clusters.sh BERT TOKENIZER_DIR [PYTHON]}")
+tokenizer=$(realpath "${2:?a directory with tokenizer.json}")
+python=${3:-}
+here=$(realpath "$(dirname "$0")")
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+cd "$work" || exit 1
+mkdir base
+cp "$tokenizer"/tokenizer*.json base/ || exit 1
+cat >base/config.json <<END
+{"model_type": "bert", "hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12, "intermediate_size": 3072,
+ "vocab_size": 30522, "max_position_embeddings": 512, "type_vocab_size": 2}
+END
+awk 'BEGIN {srand(1); split("people other time water first would these write number place work year", w, " "); print "text,label"
+    for (i = 0; i < 256; i++) {s = ""; for (k = 0; k < 140; k++) s = s w[1 + int(rand() * 12)] " "; print s "," (i % 2 ? "a" : "b")}}' >train.csv
+
+# ours NAME PROCESSES ROWS THREADS: two runs, whose difference is four steps
+ours() {
+    local run= seconds=() memory= begin
+    [ "$2" -eq 1 ] || run="mpirun --oversubscribe --bind-to none -n $2"
+    for steps in 2 6; do
+        begin=$(date +%s.%N)
+        $run /usr/bin/time -f '%M KB' "$bert" train base --from-scratch --train-file train.csv -o out --overwrite-output-dir true \
+            --max-length 128 --on-overflow truncate --per-device-train-batch-size "$3" --max-steps "$steps" --save-strategy no \
+            --logging-steps 1 --threads "$4" --json >said 2>&1 </dev/null || { tail -n 3 said; return 1; }
+        seconds+=("$(grep -o '"train_runtime": *[0-9.]*' said | grep -o '[0-9.]*$')")
+        memory=$(awk '/ KB$/ && $1 > m {m = $1} END {print m}' said)
+        before=$(awk -v e="$(date +%s.%N)" -v b="$begin" -v r="${seconds[-1]}" 'BEGIN {print e - b - r}')
+    done
+    awk -v n="$1" -v a="${seconds[0]}" -v b="${seconds[1]}" -v m="$memory" -v s="$before" \
+        'BEGIN {printf "%-44s %6.2f s a step  %5.0f MB a process  %5.1f s beside the steps\n", n, (b - a) / 4, m / 1024, s}'
+}
+ours "one process of two threads, 16 rows" 1 16 2
+ours "two processes of one thread, 8 rows each" 2 8 1
+[ -z "$python" ] || OMP_NUM_THREADS=1 "$python" -m torch.distributed.run --nproc-per-node 2 "$here/clusters_torch.py" 8 4 2>/dev/null
