@@ -64,7 +64,7 @@ def post(path, body, **options):
 
 
 def status(answer):
-    return int(answer[9:12]) if answer.startswith(b"HTTP/1.1 ") else 0
+    return int(answer[9:12]) if answer.startswith(b"HTTP/1.") else 0
 
 
 def content(answer):

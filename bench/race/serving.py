@@ -41,10 +41,10 @@ def openai(texts):
 
 # Who serves: name, its command line, where it is asked, and with what.
 SERVERS = [
-    ("bert serve", lambda c, m, port: [c.build("bert"), "serve", m, "--port", port, "--quiet"], "/embed", lambda texts: {"inputs": texts}),
-    ("infinity, ONNX", lambda c, m, port: python("-m", "infinity_emb", "v2", "--model-id", m, "--served-model-name", "m", "--engine", "optimum",
+    ("bert serve", lambda c, m, port: [c.build("bert"), "serve", m, "--port", port, "--quiet", "--max-queue", "4096"], "/embed", lambda texts: {"inputs": texts}),
+    ("infinity, ONNX", lambda c, m, port: python("-m", "infinity_emb.cli", "v2", "--model-id", m, "--served-model-name", "m", "--engine", "optimum",
                                                  "--device", "cpu", "--port", port), "/embeddings", openai),
-    ("infinity, torch", lambda c, m, port: python("-m", "infinity_emb", "v2", "--model-id", m, "--served-model-name", "m", "--engine", "torch",
+    ("infinity, torch", lambda c, m, port: python("-m", "infinity_emb.cli", "v2", "--model-id", m, "--served-model-name", "m", "--engine", "torch",
                                                   "--device", "cpu", "--no-bettertransformer", "--port", port), "/embeddings", openai),
     ("llama.cpp's server", lambda c, m, port: python("-m", "llama_cpp.server", "--model", gguf(c, m), "--embedding", "true",
                                                      "--n_ctx", "512", "--n_threads", str(c.threads), "--port", port), "/v1/embeddings", openai),
@@ -125,7 +125,7 @@ def load(context, server, texts, clients, seconds):
                          capture_output=True, text=True, timeout=PATIENCE)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     rate = re.search(r"Requests/sec:\s+([\d.]+)", run.stdout)
-    if not rate or "Non-2xx" in run.stdout:
+    if not rate or not float(rate[1]) or "Non-2xx" in run.stdout:
         raise pool.Failed(f"wrk says: {run.stdout.strip().splitlines()[-3:]} {run.stderr[-200:]}")
     taken = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     at = {p: milliseconds(re.search(rf"\s{p}%\s+(\S+)", run.stdout)[1]) for p in (50, 99)}
@@ -167,6 +167,7 @@ def run(context):
                     with contextlib.suppress(pool.Failed):
                         load(context, server, texts, clients, 1)  # warm
                     try:
+                        server.answers()  # what still waits of the load before is computed first
                         row["loads"].append({"what": what, "clients": clients, "texts": len(texts(0)),
                                              **load(context, server, texts, clients, seconds)})
                     except pool.Failed as e:
