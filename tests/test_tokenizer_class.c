@@ -112,26 +112,32 @@ static void check_mpnet(bert_tokenizer *t) {
     bert_tokenizer_close(t);
 }
 
-static void mpnet_has_a_template_of_its_own(void **state) {
-    (void)state;
-    static const char vocab[] = "<s>\n<pad>\n</s>\n[UNK]\n<unk>\nhello\nworld\n##s\na\nb\n,\n.\n"
-                                "<mask>\n";
-    static const char *const by[][2] = {
-        {"tokenizer_config.json", "{\"tokenizer_class\": \"MPNetTokenizer\"}"},
-        {"config.json", "{\"model_type\": \"mpnet\"}"},
-    };
-    for (size_t i = 0; i < sizeof by / sizeof *by; i++) {
+/* A vocabulary whose tokenizer either file names is that of check, as it is opened and as it is saved. */
+static void named_by_either(const char *vocab, const char *const by[2][2],
+                            void (*check)(bert_tokenizer *t)) {
+    for (int i = 0; i < 2; i++) {
         char *d = test_directory(), *saved = test_directory();
         bert_error e = {0};
         put_file(d, "vocab.txt", vocab);
         put_file(d, by[i][0], by[i][1]);
         bert_tokenizer *t = bert_tokenizer_open(d, NULL, &e);
         if (!t || bert_tokenizer_save(t, saved, &e)) fail_msg("%s", e.message);
-        check_mpnet(t);
-        check_mpnet(bert_tokenizer_open(saved, NULL, &e));
+        check(t);
+        check(bert_tokenizer_open(saved, NULL, &e));
         test_remove(d);
         test_remove(saved);
     }
+}
+
+static void mpnet_has_a_template_of_its_own(void **state) {
+    (void)state;
+    static const char vocab[] = "<s>\n<pad>\n</s>\n[UNK]\n<unk>\nhello\nworld\n##s\na\nb\n,\n.\n"
+                                "<mask>\n";
+    static const char *const by[2][2] = {
+        {"tokenizer_config.json", "{\"tokenizer_class\": \"MPNetTokenizer\"}"},
+        {"config.json", "{\"model_type\": \"mpnet\"}"},
+    };
+    named_by_either(vocab, by, check_mpnet);
 }
 
 /* What transformers 5.24 makes of a protein: every token of the vocabulary wherever it stands, an
@@ -162,22 +168,11 @@ static void check_esm(bert_tokenizer *t) {
 static void esm_reads_letters(void **state) {
     (void)state;
     static const char vocab[] = "<cls>\n<pad>\n<eos>\n<unk>\nL\nK\nM\n.\n<mask>";
-    static const char *const by[][2] = {
+    static const char *const by[2][2] = {
         {"tokenizer_config.json", "{\"tokenizer_class\": \"EsmTokenizer\"}"},
         {"config.json", "{\"model_type\": \"esm\"}"},
     };
-    for (size_t i = 0; i < sizeof by / sizeof *by; i++) {
-        char *d = test_directory(), *saved = test_directory();
-        bert_error e = {0};
-        put_file(d, "vocab.txt", vocab);
-        put_file(d, by[i][0], by[i][1]);
-        bert_tokenizer *t = bert_tokenizer_open(d, NULL, &e);
-        if (!t || bert_tokenizer_save(t, saved, &e)) fail_msg("%s", e.message);
-        check_esm(t);
-        check_esm(bert_tokenizer_open(saved, NULL, &e));
-        test_remove(d);
-        test_remove(saved);
-    }
+    named_by_either(vocab, by, check_esm);
 }
 
 /* "a b e" and "b e" in 5 tokens, of which the template takes 3; in `side`, or both. */
