@@ -88,10 +88,18 @@ typedef struct {
 extern const command *const commands[]; /* ended by NULL */
 const command *command_find(const char *name);
 
-/* Parses what follows the command's name. Returns false when the program is to end with *status.
- * operand[] then holds the operands, in order. */
-bool options_parse(const command *c, int argc, char **argv, void *arguments, int *operands,
-                   char **operand, int *status);
+/* What followed the command's name. */
+typedef struct {
+    bool helped; /* help was asked for, and has been printed */
+    int operands;
+    char **operand; /* in order */
+    char *wrong;    /* "" where nothing is, or NULL */
+    char *notes;    /* to be said before it runs, or NULL */
+} parsed;
+
+/* Parses it: 0, USAGE or an error, which is in p->wrong. */
+int options_parse(const command *c, int argc, char **argv, void *arguments, parsed *p);
+void parsed_free(parsed *p);
 /* An option by its name, as if it were typed with this value; it stays where it is, the value too.
  */
 int options_set(const command *c, void *arguments, const char *name, const char *value,

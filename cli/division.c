@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_BYTES = 8 << 20, LEAST_BYTES = 1 << 16, PARTS_EACH = 16 };
+enum { MOST_BYTES = 8 << 20, LEAST_BYTES = 1 << 13, PARTS_EACH = 64 };
 
 struct division {
     const bert_group *group;

@@ -118,7 +118,7 @@ static int each(packer *p, encoded *d, bert_session *s, input *in, bert_error *e
         if (!rc) rc = put_batch(d, &inputs, &out, e);
         if (rc) return rc;
     }
-    return n;
+    return n < 0 ? n : input_sum_up(in, e);
 }
 
 static int prepare(packer *p, const bert_model *model, const common *c, bert_error *e) {

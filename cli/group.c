@@ -11,12 +11,30 @@ static int own_cores(void) {
     return sched_getaffinity(0, sizeof set, &set) ? 0 : CPU_COUNT(&set);
 }
 
+/* How many processes of the launcher's are on this machine. */
+static int processes_here(void) {
+    static const char *const names[] = {"OMPI_COMM_WORLD_LOCAL_SIZE", "MPI_LOCALNRANKS",
+                                        "MV2_COMM_WORLD_LOCAL_SIZE", "SLURM_STEP_TASKS_PER_NODE"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const char *text = getenv(names[i]);
+        if (text && atoi(text) > 0) return atoi(text);
+    }
+    return 1;
+}
+
+int group_threads(const common *c, int asked) {
+    const int here = processes_here(), cores = own_cores();
+    if (asked || c->group->size < 2 || here < 2 || cores < 1) return asked;
+    /* cores of its own are all its own; those of the whole machine are everybody's */
+    if (cores < (int)sysconf(_SC_NPROCESSORS_ONLN)) return asked;
+    return cores > here ? cores / here : 1;
+}
+
 /* mpirun binds the processes of small runs to a core each, and few know that it does. */
 static void placement_note(const common *c) {
-    const char *local = getenv("OMPI_COMM_WORLD_LOCAL_SIZE");
-    const int here = local ? atoi(local) : 1, cores = own_cores();
+    const int here = processes_here(), cores = own_cores();
     const int all = (int)sysconf(_SC_NPROCESSORS_ONLN);
-    if (cores < 1 || here < 1 || cores * here >= all) return;
+    if (cores < 1 || cores * here >= all) return;
     note(c,
          "%-10s %d process%s on this machine, bound to %d of its %d cores each: mpirun --bind-to "
          "none lets them use all",
@@ -39,6 +57,7 @@ int group_join(const command *c, common *shared, bert_error *e) {
     shared->quiet |= g->rank > 0;
     joined_at = seconds_now();
     if (g->size > 1) placement_note(shared);
+    shared->threads = group_threads(shared, shared->threads);
     shared->work = division_new(g, e);
     return shared->work ? BERT_OK : BERT_ENOMEM;
 }

@@ -37,10 +37,11 @@ static void name_text(const input *in, int i, char *where, size_t capacity) {
         snprintf(where, capacity, "text %d", i + 1);
 }
 
-/* Invalid bytes are read as U+FFFD, as the tokenizer does; that this happened is said once. */
+/* Invalid bytes are read as U+FFFD, as the tokenizer does; that this happened is said once, of several
+ * processes at the end. */
 static void tell_invalid(input *in, int i) {
     char where[300];
-    if (in->told) return;
+    if (in->told || !division_alone(in->work)) return;
     in->told = true;
     name_text(in, i, where, sizeof where);
     if (!in->quiet) fprintf(stderr, "%s: bytes that are not UTF-8 are read as U+FFFD\n", where);
@@ -268,7 +269,18 @@ int input_pass_over(input *in, int32_t i, const bert_text_info *info, bert_error
                        e);
 }
 
+/* What each process has seen of its parts. */
+static int tell_all_invalid(const input *in, bert_error *e) {
+    int64_t n = in->reader ? bert_reader_invalid(in->reader) : 0;
+    int rc = division_sum(in->work, &n, e);
+    if (!rc && n && !in->quiet)
+        fprintf(stderr, "%s: %lld row%s bytes that are not UTF-8; these are read as U+FFFD\n",
+                in->path, (long long)n, n == 1 ? " has" : "s have");
+    return rc;
+}
+
 int input_sum_up(const input *in, bert_error *e) {
+    if (!division_alone(in->work)) return tell_all_invalid(in, e);
     if (!in->failed) return 0;
     return fail(e, BERT_EFORMAT, "%lld of %lld %s failed; the others are answered",
                 (long long)in->failed, (long long)(in->count / in->row),

@@ -25,14 +25,38 @@ static int run_into_file(const command *c, const common *all, int operands, char
     return parted_commit(file, NULL, NULL, rc, e);
 }
 
-/* In a group all have the same status, and one says why. */
-static int run_joined(const command *c, void *arguments, int operands, char **operand) {
-    bert_error e = {0};
+/* What was typed is wrong, with the same words in every process of a group as a rule. */
+static int say_wrong(const command *c, const bert_group *g, const parsed *p, const bert_error *e) {
+    const size_t said = sizeof e->message - 1;
+    const bool own = p->wrong && *p->wrong && !strncmp(e->message, p->wrong, said);
+    if (!g || !g->rank) {
+        fprintf(stderr, "bert %s: %s\n", c->name, own ? p->wrong : e->message);
+        fprintf(stderr, "Try 'bert %s --help'.\n", c->name);
+    }
+    bert_group_close(g);
+    return EXIT_USAGE;
+}
+
+static int run_parsed(const command *c, void *arguments, const parsed *p, bert_error *e) {
     common *shared = arguments; /* the first member */
+    if (p->notes) note(shared, "%s", p->notes);
+    return shared->lines ? run_into_file(c, shared, p->operands, p->operand, e)
+                         : c->run(arguments, p->operands, p->operand, e);
+}
+
+/* In a group all have the same status, and one says why. wrong: the error of what was typed. */
+static int run_joined(const command *c, void *arguments, const parsed *p, int wrong) {
+    bert_error e = {0}, typed = {.code = wrong};
+    common *shared = arguments;
+    if (wrong) snprintf(typed.message, sizeof typed.message, "%s", p->wrong ? p->wrong : "");
     int rc = group_join(c, shared, &e);
-    if (!rc)
-        rc = shared->lines ? run_into_file(c, shared, operands, operand, &e)
-                           : c->run(arguments, operands, operand, &e);
+    if (rc && wrong) return say_wrong(c, NULL, p, &typed);
+    wrong = bert_group_agree(shared->group, wrong, &typed);
+    if (wrong) {
+        division_free(shared->work);
+        return say_wrong(c, shared->group, p, &typed);
+    }
+    if (!rc) rc = run_parsed(c, arguments, p, &e);
     const bert_group *g = shared->group;
     if (shared->work) rc = division_agree(shared->work, rc, &e);
     division_free(shared->work);
@@ -48,15 +72,18 @@ static int run_joined(const command *c, void *arguments, int operands, char **op
 
 static int run(const command *c, int argc, char **argv) {
     void *arguments = calloc(1, c->size);
-    char **operand = calloc((size_t)argc + 1, sizeof *operand);
-    int status = EXIT_FAILED, operands = 0;
-    if (!arguments || !operand) {
+    if (!arguments) {
         fprintf(stderr, "bert %s: out of memory\n", c->name);
-    } else if (options_parse(c, argc, argv, arguments, &operands, operand, &status)) {
-        status = run_joined(c, arguments, operands, operand);
+        return EXIT_FAILED;
     }
+    parsed p;
+    int status, rc = options_parse(c, argc, argv, arguments, &p);
+    if (p.helped)
+        status = output_flush(NULL) ? EXIT_FAILED : EXIT_OK;
+    else
+        status = run_joined(c, arguments, &p, rc);
     free(arguments);
-    free(operand);
+    parsed_free(&p);
     return status;
 }
 

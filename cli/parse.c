@@ -63,6 +63,7 @@ typedef struct {
     void *arguments;
     int argc, i;
     char **argv;
+    FILE *said;  /* what is wrong */
     char *notes; /* lines, or NULL */
     int strangers;
     stranger stranger[STRANGERS_MAX];
@@ -90,25 +91,23 @@ static void add_stranger(parser *p, const char *name, const char *text, bool ref
     s->refused = refused;
 }
 
-static void print_reason(const stranger *s) {
+static void print_reason(FILE *f, const stranger *s) {
     if (s->refused)
-        fprintf(stderr, ": %s", s->text);
+        fprintf(f, ": %s", s->text);
     else if (*s->text)
-        fprintf(stderr, "; did you mean --%s?", s->text);
+        fprintf(f, "; did you mean --%s?", s->text);
 }
 
 /* All of them, so that one change of a line is enough. */
 static int fail_strangers(const parser *p) {
     const stranger *s = p->stranger;
     const int n = p->strangers;
-    fprintf(stderr, "bert %s: there %s", p->command->name,
-            n == 1 ? "is no option" : "are no options");
-    for (int i = 0; i < n; i++) fprintf(stderr, "%s '%s'", i ? "," : "", s[i].name);
+    fprintf(p->said, "there %s", n == 1 ? "is no option" : "are no options");
+    for (int i = 0; i < n; i++) fprintf(p->said, "%s '%s'", i ? "," : "", s[i].name);
     for (int i = 0; i < n; i++) {
-        if (n > 1 && *s[i].text) fprintf(stderr, "\n  %s", s[i].name);
-        print_reason(&s[i]);
+        if (n > 1 && *s[i].text) fprintf(p->said, "\n  %s", s[i].name);
+        print_reason(p->said, &s[i]);
     }
-    fprintf(stderr, "\n");
     return BERT_EINVAL;
 }
 
@@ -262,38 +261,49 @@ static bool is_long_dash(const char *a) {
     return !strncmp(a, "\xe2\x80\x93", 3) || !strncmp(a, "\xe2\x80\x94", 3);
 }
 
-bool options_parse(const command *c, int argc, char **argv, void *arguments, int *operands,
-                   char **operand, int *status) {
-    bert_error e = {0};
-    int n = 0, rc = 0;
+/* 0, or what is wrong, which is written to p->said; out->helped: that was all there was to do. */
+static int parse_all(parser *p, parsed *out, bert_error *e) {
+    const command *c = p->command;
     bool only_operands = false;
-    parser p = {.command = c, .arguments = arguments, .argc = argc, .argv = argv};
-    set_defaults(c, arguments);
-    *status = EXIT_USAGE;
-    for (; p.i < argc && !rc; p.i++) {
-        const char *a = argv[p.i];
+    int rc = 0;
+    for (; p->i < p->argc && !rc; p->i++) {
+        const char *a = p->argv[p->i];
         if (c->foreign && !only_operands && is_long_dash(a)) {
-            add_stranger(&p, a, "it begins with a long dash, not with --", true);
+            add_stranger(p, a, "it begins with a long dash, not with --", true);
         } else if (only_operands || a[0] != '-' || !a[1]) {
-            operand[n++] = argv[p.i];
+            out->operand[out->operands++] = p->argv[p->i];
         } else if (!strcmp(a, "--")) {
             only_operands = true;
         } else if (!strcmp(a, "--help") || !strcmp(a, "-h")) {
             print_help(c, stdout);
-            *status = output_flush(NULL) ? EXIT_FAILED : EXIT_OK;
-            free(p.notes);
-            return false;
+            out->helped = true;
+            return 0;
         } else {
-            rc = parse_option(&p, &e);
+            rc = parse_option(p, e);
         }
     }
-    if (!rc && p.strangers) rc = fail_strangers(&p);
-    if (!rc) rc = add_model(arguments, &n, operand, &e);
-    if (!rc) rc = check_operands(c, arguments, n, operand, &e);
-    if (!rc && p.notes) note(arguments, "%s", p.notes);
-    free(p.notes);
-    if (e.code) fprintf(stderr, "bert %s: %s\n", c->name, e.message);
-    if (rc) fprintf(stderr, "Try 'bert %s --help'.\n", c->name);
-    *operands = n;
-    return !rc;
+    if (!rc && p->strangers) rc = fail_strangers(p);
+    if (!rc) rc = add_model(p->arguments, &out->operands, out->operand, e);
+    if (!rc) rc = check_operands(c, p->arguments, out->operands, out->operand, e);
+    if (e->code) fprintf(p->said, "%s", e->message);
+    return rc;
+}
+
+int options_parse(const command *c, int argc, char **argv, void *arguments, parsed *out) {
+    bert_error e = {0};
+    size_t bytes;
+    *out = (parsed){.operand = calloc((size_t)argc + 1, sizeof *out->operand)};
+    parser p = {.command = c, .arguments = arguments, .argc = argc, .argv = argv};
+    p.said = open_memstream(&out->wrong, &bytes);
+    set_defaults(c, arguments);
+    int rc = p.said && out->operand ? parse_all(&p, out, &e) : fail_memory(&e);
+    if (p.said) fclose(p.said);
+    out->notes = p.notes;
+    return rc;
+}
+
+void parsed_free(parsed *p) {
+    free(p->operand);
+    free(p->wrong);
+    free(p->notes);
 }

@@ -1,5 +1,5 @@
 /* bert tag: entities of a model with a token classification head. */
-#include "cli.h"
+#include "division.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,7 +14,8 @@ typedef struct {
     bert_session *s;
     const input *in;
     bool json;
-    int64_t texts; /* in front of the one that is shown */
+    int64_t texts;        /* in front of the one that is shown */
+    int64_t cut, dropped; /* texts, and tokens of them */
 } job;
 
 static int json_row(const job *j, const bert_entity *x, const bert_text_info *info, bert_error *e) {
@@ -27,10 +28,11 @@ static int json_row(const job *j, const bert_entity *x, const bert_text_info *in
     return output_line(row, e);
 }
 
-static int show(const job *j, const bert_entity *x, int n, const bert_text_info *info,
-                bert_error *e) {
+static int show(job *j, const bert_entity *x, int n, const bert_text_info *info, bert_error *e) {
     int rc = 0;
-    if (info->dropped)
+    j->cut += info->dropped > 0;
+    j->dropped += info->dropped;
+    if (info->dropped && division_alone(j->a->common.work))
         note(&j->a->common, "text %lld: %d tokens dropped", (long long)j->texts + 1, info->dropped);
     for (int i = 0; i < n && !rc; i++)
         if (j->json)
@@ -65,6 +67,17 @@ static int each(void *context, input *in, const bert_text *texts, int32_t n, ber
     return rc;
 }
 
+/* What each of several processes has cut, said at the end. */
+static int say_cut(job *j, bert_error *e) {
+    if (division_alone(j->a->common.work)) return 0;
+    int rc = division_sum(j->a->common.work, &j->cut, e);
+    if (!rc) rc = division_sum(j->a->common.work, &j->dropped, e);
+    if (!rc && j->cut)
+        note(&j->a->common, "%lld text%s cut: %lld tokens dropped", (long long)j->cut,
+             j->cut == 1 ? " was" : "s were", (long long)j->dropped);
+    return rc;
+}
+
 static int run(void *args, int operands, char **operand, bert_error *e) {
     const arguments *a = args;
     if (check_divided(&a->common, a->common.lines, e)) return USAGE;
@@ -74,6 +87,7 @@ static int run(void *args, int operands, char **operand, bert_error *e) {
     input *in = j.s ? input_open(&a->common, operands - 1, operand + 1, e) : NULL;
     j.in = in;
     int rc = in ? input_batches(in, each, &j, e) : BERT_EINVAL;
+    if (!rc) rc = say_cut(&j, e);
     input_close(in);
     bert_session_free(j.s);
     bert_model_close(m);

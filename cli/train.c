@@ -548,6 +548,7 @@ static int train_job(arguments *a, const char *name, job *j, bert_error *e) {
     const bert_group *g = c->group;
     if (*a->taken) note(c, "--args: %s", a->taken);
     choose_evaluation(a);
+    a->training.threads = group_threads(c, (int)a->training.threads);
     idle_notes(c, &a->training, &a->given, j->recipe && bert_recipe_task_at(j->recipe, 0));
     screen s = screen_new(c, &a->training);
     int rc = a->push_to_hub && !g->rank ? prepare_push(a, e) : 0;

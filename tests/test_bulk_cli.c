@@ -102,6 +102,31 @@ static void one_file_of_several(void **state) {
     same_files("one.npy", "many.npy");
 }
 
+static void said_once(const char *part) {
+    says(err, part);
+    assert_null(strstr(strstr(err, part) + 1, part));
+}
+
+/* What is unusual in a file is counted over all parts, whoever has read them. */
+static void what_is_unusual_is_counted(void **state) {
+    (void)state;
+    mpirun(BERT_TOOL, 2); /* or a skip */
+    write_file("odd.txt", "");
+    for (int i = 0; i < 400; i++) {
+        char path[4200];
+        snprintf(path, sizeof path, "%s/odd.txt", home);
+        FILE *f = fopen(path, "ab");
+        assert_non_null(f);
+        fprintf(f, i % 40 ? "the cat sat\n" : "the cat \xff sat on the mat\n");
+        fclose(f);
+    }
+    expect(0, ranks(3, "tag ner -i odd.txt -o odd.jsonl --max-length 7 --on-overflow truncate"));
+    said_once("odd.txt: 10 rows have bytes that are not UTF-8; these are read as U+FFFD");
+    said_once("10 texts were cut: ");
+    expect(0, ranks(2, "encode lm -i odd.txt -o odd.safetensors"));
+    said_once("odd.txt: 10 rows have");
+}
+
 /* Metrics, rows and what is written of them, of whatever size the last batch is. */
 static void evaluations_of_several(void **state) {
     (void)state;
@@ -234,6 +259,11 @@ static void wrong_usage_of_several(void **state) {
         says(err, cases[i][1]);
         assert_null(strstr(strstr(err, "bert ") + 1, "bert embed:")); /* said once */
     }
+    expect(2, ranks(3, "embed nli -i few.txt -o a.npy --no-such --overflow window"));
+    said_once("there are no options '--no-such', '--overflow'");
+    said_once("Try 'bert embed --help'.");
+    expect(2, ranks(2, "embed -i few.txt -o a.npy"));
+    said_once("too few operands");
     expect(0, ranks(2, "embed nli 'the cat' --distributed none"));
     assert_int_equal(lines(), 2); /* each for itself */
 }
@@ -250,6 +280,7 @@ static int set_up_models(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_file_of_several),
+        cmocka_unit_test(what_is_unusual_is_counted),
         cmocka_unit_test(evaluations_of_several),
         cmocka_unit_test(pictures_of_several),
         cmocka_unit_test(bad_files),
