@@ -454,11 +454,19 @@ static void what_a_family_cannot_do_here_is_refused(void **state) {
     static const struct {
         const char *family, *key, *value, *says;
     } cases[] = {
-        {"gte", "rope_scaling", "{\"type\": \"yarn\", \"factor\": 4.0}", "yarn"},
+        {"gte", "rope_scaling", "{\"type\": \"longrope\", \"factor\": 4.0}", "longrope"},
+        {"nomic_bert", "rope_scaling", "{\"rope_type\": \"longrope\"}", "longrope"},
+        {"nomic_bert", "rope_scaling", "{\"rope_type\": \"linear\"}", "factor"},
+        {"nomic_bert", "rope_scaling",
+         "{\"type\": \"linear\", \"factor\": 2, \"partial_rotary_factor\": 0.5}",
+         "partial_rotary_factor"},
+        {"esm", "rope_scaling", "{\"rope_type\": \"linear\", \"factor\": 2}", "rope_scaling"},
+        {"gte", "rope_scaling", "{\"rope_type\": \"yarn\", \"factor\": 2, \"beta_fast\": 0.5}",
+         "beta_slow"},
         {"gte", "rope_scaling", "{\"type\": \"ntk\", \"factor\": 2, \"mixed_b\": 0.6}", "mixed_b"},
         {"gte", "logn_attention_scale", "true", "logn_attention_scale"},
         {"gte", "rope_scaling", "{\"type\": \"ntk\", \"factor\": 0.5}", "factor"},
-        {"nomic_bert", "rope_parameters", "{\"rope_type\": \"llama3\"}", "llama3"},
+        {"nomic_bert", "rope_parameters", "{\"rope_type\": \"llama3\", \"factor\": 2}", "llama3"},
         {"modernbert", "rope_scaling", "{\"rope_type\": \"linear\", \"factor\": 0}", "factor"},
         {"modernbert", "layer_types", "[\"full_attention\"]", "a list of 4 names"},
         {"modernbert", "classifier_pooling", "\"max\"", "classifier_pooling"},

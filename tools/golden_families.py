@@ -77,6 +77,21 @@ FAMILIES = {
 }
 
 
+YARN = dict(rope_type="yarn", factor=4.0, original_max_position_embeddings=10)
+LLAMA3 = dict(rope_type="llama3", factor=4.0, low_freq_factor=0.01, high_freq_factor=4.0, rope_theta=1000.0,
+              original_max_position_embeddings=10)
+FAMILIES["nomic_bert"]["variants"] = [
+    dict(rope_scaling=dict(rope_type="linear", factor=3.0)), dict(rope_scaling=dict(rope_type="dynamic", factor=4.0)),
+    dict(rope_theta=500.0, rope_scaling={}), dict(rope_scaling=LLAMA3), dict(rope_scaling=dict(YARN, truncate=False)),
+    dict(rope_scaling=dict(rope_type="proportional")),
+    dict(rope_scaling=dict(rope_type="linear", factor=3.0), rope_parameters=dict(rope_type="linear", factor=5.0, rope_theta=50.0)),
+    dict(rope_parameters=dict(YARN, rope_theta=500.0, mscale=2.0, mscale_all_dim=0.5))]
+FAMILIES["gte"]["variants"] += [dict(rope_scaling=dict(YARN, attention_factor=1.5, beta_fast=8.0, beta_slow=0.5))]
+FAMILIES["modernbert"]["variants"] += [
+    dict(rope_scaling=dict(rope_type="linear", factor=3.0)), dict(rope_scaling=dict(rope_type="default", type="linear", factor=3.0)),
+    dict(rope_parameters=dict(full_attention=dict(YARN, rope_theta=500.0), sliding_attention=dict(type="linear", factor=2.0)))]
+
+
 def flat(tensors):
     return [float(f"{x:.7g}") for t in tensors for x in t.detach().reshape(-1).tolist()]
 
@@ -308,14 +323,16 @@ def trunk(family):
 
 def variant(family, config):
     """Types are of those that there are."""
-    m = build(family, "Model", **{k: v for k, v in config.items() if k != "rope_scaling" or "rope_type" in v})
-    if "type" in config.get("rope_scaling", {}):  # remote code's: transformers knows no such type
+    remote = config.get("rope_scaling", {}).get("type") == "ntk"
+    config, given = copy.deepcopy(config), config  # transformers writes into its dictionaries
+    m = build(family, "Model", **({k: v for k, v in config.items() if k != "rope_scaling"} if remote else config))
+    if remote:  # remote code's: transformers knows no such type
         f, d = config["rope_scaling"]["factor"], m.config.hidden_size // m.config.num_attention_heads
         theta = m.config.rope_parameters["rope_theta"]
         m.rotary_emb.inv_freq = (theta * f) ** (-torch.arange(0, d, 2) / d) / f ** (2 / d)
     most = getattr(m.config, "type_vocab_size", 2) - 1
     seqs = [dict(s, type_ids=[min(x, max(most, 0)) for x in s["type_ids"]]) for s in sequences(family)]
-    return dict(architecture=FAMILIES[family]["prefix"] + "Model", config=config, tensors=tensors(m),
+    return dict(architecture=FAMILIES[family]["prefix"] + "Model", config=given, tensors=tensors(m),
                 last_hidden_state=flat(run(family, m, s).last_hidden_state for s in seqs))
 
 

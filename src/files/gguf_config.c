@@ -157,10 +157,13 @@ static void put_number(json_t *json, const bert_gguf *g, const char *key, const 
 static void put_scaling(json_t *json, const bert_gguf *g, bool *bad) {
     bert_gguf_text type;
     double factor = 1;
+    int64_t original = 0;
     if (!bert_gguf_own_string(g, "rope.scaling.type", &type) || bert_gguf_is(type, "none")) return;
     bert_gguf_own_number(g, "rope.scaling.factor", &factor);
-    put(json, "rope_parameters",
-        json_pack("{so sf}", "rope_type", text_json(type), "factor", factor), bad);
+    bert_gguf_own_integer(g, "rope.scaling.original_context_length", &original);
+    json_t *scaling = json_pack("{so sf}", "rope_type", text_json(type), "factor", factor);
+    if (original > 0) put(scaling, "original_max_position_embeddings", json_integer(original), bad);
+    put(json, "rope_parameters", scaling, bad);
 }
 
 /* Which layers see all tokens: each so-many-th, or as a list says that is true of the others. */

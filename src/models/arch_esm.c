@@ -31,12 +31,14 @@ static const bert_config_key keys[] = {
     {0},
 };
 
-/* The class computes gelu whatever config.json says. */
+/* The class computes gelu, and turns by rope_theta alone, whatever config.json says. */
 static const bert_config_fixed fixed[] = {
     {"is_decoder", "false"},
     {"add_cross_attention", "false"},
     {"is_folding_model", "false"},
     {"hidden_act", "\"gelu\""},
+    {"rope_scaling", "null"},
+    {"rope_parameters", "null"},
     {0},
 };
 
@@ -101,7 +103,7 @@ static int build_embeddings(bert_builder *b, esm *s) {
         rc = bert_build_norm(b, "embeddings.layer_norm", BERT_BELOW, h, c->layer_norm_eps,
                              &s->first);
     if (!rc && rotary)
-        rc = bert_rope_build(b, BERT_ROPE_UNSCALED(o->theta), &s->attention.rotation);
+        rc = bert_rope_build(b, (bert_rope){.theta = o->theta}, &s->attention.rotation);
     if (rc) return rc;
     s->words->padding = s->padding;
     if (s->positions) s->positions->padding = s->padding;

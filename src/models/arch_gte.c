@@ -35,11 +35,7 @@ static const bert_config_fixed fixed[] = {
 
 static int complete(const json_t *json, const char *where, bert_config *c, void *own,
                     bert_error *e) {
-    (void)c;
-    own_config *o = own;
-    o->rope = BERT_ROPE_UNSCALED(o->rope.theta);
-    int rc = bert_rope_read(json_object_get(json, "rope_scaling"), where, &o->rope, e);
-    return rc ? rc : bert_rope_read(json_object_get(json, "rope_parameters"), where, &o->rope, e);
+    return bert_rope_complete(json, where, c, &((own_config *)own)->rope, e);
 }
 
 static const bert_copy copies[] = {

@@ -71,17 +71,26 @@ static int read_layers(const json_t *json, const char *where, const bert_config 
     return 0;
 }
 
+/* A kind of layers' member of rope_parameters, and rope_scaling over it; as in transformers, whose
+ * default names a rope_type, "type" counts only where the member is there without one. */
+static int read_rope(const json_t *json, const char *kind, const char *where, const bert_config *c,
+                     bert_rope *r, bert_error *e) {
+    json_t *own = json_object_get(json_object_get(json, "rope_parameters"), kind),
+           *all = json_object_get(json, "rope_scaling"),
+           *both = json_is_object(own) ? json_copy(own) : json_pack("{ss}", "rope_type", "default");
+    int rc = both ? BERT_OK : BERT_ENOMEM;
+    if (!rc && json_is_object(all) && json_object_update(both, all)) rc = BERT_ENOMEM;
+    if (!rc) rc = bert_rope_read(both, where, c, r, e);
+    json_decref(both);
+    return rc;
+}
+
 static int complete(const json_t *json, const char *where, bert_config *c, void *own,
                     bert_error *e) {
     own_config *o = own;
-    const json_t *rope = json_object_get(json, "rope_parameters");
-    o->global = BERT_ROPE_UNSCALED(o->global.theta);
-    o->local = BERT_ROPE_UNSCALED(o->local.theta);
     int rc = read_layers(json, where, c, o, e);
-    if (!rc) rc = bert_rope_read(json_object_get(json, "rope_scaling"), where, &o->global, e);
-    if (!rc) rc = bert_rope_read(json_object_get(json, "rope_scaling"), where, &o->local, e);
-    if (!rc) rc = bert_rope_read(json_object_get(rope, "full_attention"), where, &o->global, e);
-    if (!rc) rc = bert_rope_read(json_object_get(rope, "sliding_attention"), where, &o->local, e);
+    if (!rc) rc = read_rope(json, "full_attention", where, c, &o->global, e);
+    if (!rc) rc = read_rope(json, "sliding_attention", where, c, &o->local, e);
     if (!rc && strcmp(o->pooling, "cls") && strcmp(o->pooling, "mean"))
         rc = bert_fail(e, BERT_EUNSUPPORTED,
                        "%s: classifier_pooling is \"%s\"; supported: cls, mean", where, o->pooling);

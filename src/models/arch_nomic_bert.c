@@ -58,10 +58,9 @@ static const bert_config_fixed fixed[] = {
 static int complete(const json_t *json, const char *where, bert_config *c, void *own,
                     bert_error *e) {
     own_config *o = own;
-    o->rope = BERT_ROPE_UNSCALED(o->rope.theta);
     if (o->scaling > 0 && c->max_position_embeddings > o->trained_positions)
         c->max_position_embeddings = o->trained_positions;
-    return bert_rope_read(json_object_get(json, "rope_parameters"), where, &o->rope, e);
+    return bert_rope_complete(json, where, c, &o->rope, e);
 }
 
 static const bert_copy copies[] = {

@@ -95,17 +95,16 @@ void *bert_build_alloc(bert_builder *b, size_t bytes) {
     return p;
 }
 
-int bert_build_rotation(bert_builder *b, int32_t size, int32_t positions, float base, float scale,
-                        const bert_rotation **r) {
+int bert_build_rotation(bert_builder *b, int32_t size, int32_t positions, const float *frequencies,
+                        float scale, const bert_rotation **r) {
     const size_t half = (size_t)size / 2, n = (size_t)positions * half;
     bert_rotation *made = bert_build_alloc(b, sizeof *made);
     float *turns = bert_build_alloc(b, 2 * n * sizeof *turns);
     if (!made || !turns) return BERT_ENOMEM;
     for (size_t i = 0; i < half; i++) {
-        const float frequency = scale / powf(base, (float)(2 * i) / (float)size);
         for (size_t p = 0; p < (size_t)positions; p++) {
-            turns[p * half + i] = cosf((float)p * frequency);
-            turns[n + p * half + i] = sinf((float)p * frequency);
+            turns[p * half + i] = scale * cosf((float)p * frequencies[i]);
+            turns[n + p * half + i] = scale * sinf((float)p * frequencies[i]);
         }
     }
     *made = (bert_rotation){size, positions, turns, turns + n};

@@ -33,10 +33,10 @@ int bert_build_bias(bert_builder *b, const char *name, int layer, int32_t size, 
 /* A table of embeddings, below the layers. */
 int bert_build_table(bert_builder *b, const char *name, int32_t rows, int32_t cols, bert_param **p);
 /* Rotary position embeddings of `positions` places: column pair i of size / 2 turns by the place
- * times scale base^(-2i / size), all in float32 as the reference has it. Scale is 1, but for NTK's
- * factor f: base f, and scale f^(-2 / size). *r lives as long as the trunk. */
-int bert_build_rotation(bert_builder *b, int32_t size, int32_t positions, float base, float scale,
-                        const bert_rotation **r);
+ * times frequencies[i], all in float32 as the reference has it, and is multiplied by scale. *r
+ * lives as long as the trunk. */
+int bert_build_rotation(bert_builder *b, int32_t size, int32_t positions, const float *frequencies,
+                        float scale, const bert_rotation **r);
 /* One that is none of these, by its whole name, with the shape that files give it: [.., rows, cols],
  * where the first dimensions may be 1, or [rows, ..], whose others are cols together. Of
  * BERT_KIND_EMBEDDING. */
