@@ -109,11 +109,22 @@ bool bert_hub_offline(void) {
     return value ? is_true(value) : bert_hub_switch("TRANSFORMERS_OFFLINE");
 }
 
-double bert_hub_seconds(const char *name, double otherwise) {
+/* A positive number of seconds, or `otherwise`. */
+static double seconds(const char *name, double otherwise) {
     const char *value = variable(name);
     char *end;
     const double x = value ? strtod(value, &end) : otherwise;
     return value && !*end && x > 0 && x < 1e6 ? x : otherwise;
+}
+
+bert_hub_site bert_hub_site_at(const char *endpoint, const char *token) {
+    return (bert_hub_site){
+        .endpoint = endpoint,
+        .token = token,
+        .connect_seconds = seconds("HF_HUB_ETAG_TIMEOUT", 10),
+        .silence_seconds = seconds("HF_HUB_DOWNLOAD_TIMEOUT", 10),
+        .retry_seconds = seconds("BERT_HUB_RETRY_SECONDS", 1),
+    };
 }
 
 int bert_hub_endpoint(const char *given, char *out, size_t capacity, bert_error *e) {

@@ -1,7 +1,7 @@
 /* What the environment says of the hub and its cache: huggingface_hub's names, order and defaults. */
 #ifndef BERT_HUB_ENVIRONMENT_H
 #define BERT_HUB_ENVIRONMENT_H
-#include <bert.h>
+#include <bert_hub.h>
 
 enum { BERT_PATH = 4096 };
 typedef struct {
@@ -19,8 +19,8 @@ bool bert_hub_switch(const char *variable);
 bool bert_hub_offline(void);
 /* HF_ENDPOINT without the / at its end; one that is no http(s) address is an error. */
 int bert_hub_endpoint(const char *given, char *out, size_t capacity, bert_error *e);
-/* A positive number of seconds, or `otherwise`. */
-double bert_hub_seconds(const char *variable, double otherwise);
+/* Where and as whom a module asks (both are kept, not copied), with the environment's times. */
+bert_hub_site bert_hub_site_at(const char *endpoint, const char *token);
 /* The token: `given`, else what the file holds, else HF_TOKEN, HUGGING_FACE_HUB_TOKEN and the file
  * HF_TOKEN_PATH (HF_HOME/token). malloc'ed; NULL: none. given "": none is wanted. */
 int bert_hub_token(const char *given, const char *file, char **token, bert_error *e);

@@ -58,15 +58,9 @@ static int open_hub(pull *p, bert_error *e) {
     if (!p->module) bert_error_prefix(e, "%s cannot be fetched: ", p->name.id);
     int rc = p->module ? bert_hub_endpoint(p->o.endpoint, endpoint, sizeof endpoint, e) : e->code;
     if (!rc) rc = bert_hub_token(p->o.token, p->o.token_file, &token, e);
-    const bert_hub_site site = {
-        .endpoint = endpoint,
-        .token = token,
-        .connect_seconds = bert_hub_seconds("HF_HUB_ETAG_TIMEOUT", 10),
-        .silence_seconds = bert_hub_seconds("HF_HUB_DOWNLOAD_TIMEOUT", 10),
-        .retry_seconds = bert_hub_seconds("BERT_HUB_RETRY_SECONDS", 1),
-        .idle = idle,
-        .context = p,
-    };
+    bert_hub_site site = bert_hub_site_at(endpoint, token);
+    site.idle = idle;
+    site.context = p;
     if (!rc && !(p->hub = p->module->open(&site, e))) rc = e->code;
     free(token);
     return rc;

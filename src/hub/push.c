@@ -119,15 +119,9 @@ static int digest_files(push *p, bert_error *e) {
 static int send(push *p, const char *endpoint, const char *token, const bert_hub_push *what,
                 bert_hub_pushed *done, bert_error *e) {
     const bert_hub_module *m = bert_module("hub", e);
-    const bert_hub_site site = {
-        .endpoint = endpoint,
-        .token = token,
-        .connect_seconds = bert_hub_seconds("HF_HUB_ETAG_TIMEOUT", 10),
-        .silence_seconds = bert_hub_seconds("HF_HUB_DOWNLOAD_TIMEOUT", 10),
-        .retry_seconds = bert_hub_seconds("BERT_HUB_RETRY_SECONDS", 1),
-        .idle = idle,
-        .context = p,
-    };
+    bert_hub_site site = bert_hub_site_at(endpoint, token);
+    site.idle = idle;
+    site.context = p;
     if (!m) return e->code;
     if (!m->push) return bert_fail(e, BERT_EUNSUPPORTED, "%s takes no uploads", m->name);
     void *hub = m->open(&site, e);
