@@ -1,8 +1,7 @@
 #include "text/alone.h"
 #include "text/text_tables.h"
 
-/* Joins what is before it in a cluster. */
-static bool joins(uint32_t c) {
+bool bert_joins_cluster(uint32_t c) {
     const uint8_t kind = bert_letter_of(c)->cluster;
     return kind == BERT_CLUSTER_EXTEND || kind == BERT_CLUSTER_ZWJ || kind == BERT_CLUSTER_SPACING;
 }
@@ -34,7 +33,7 @@ static bool passes(bert_work *w, bool *same) {
         s->kind->normalize(s, w);
         if (w->failed || !w->now.n) return false;
         *same &= w->now.n == 1 && w->now.c[0] == c;
-        if (!*same && joins(w->now.c[0])) return false;
+        if (!*same && bert_joins_cluster(w->now.c[0])) return false;
     }
     return w->now.n == 1 && !w->now.at[0].start && w->now.at[0].end == 1 && !has_breaks(t, &w->now);
 }
@@ -51,7 +50,7 @@ uint32_t bert_alone_find(bert_tokenization *tok, uint32_t c) {
     w->inside = true;
     if (!w->failed && passes(w, &same)) {
         found |= BERT_ALONE | w->now.c[0];
-        if (joins(c)) found |= BERT_ALONE_JOINS;
+        if (bert_joins_cluster(c)) found |= BERT_ALONE_JOINS;
         if (same && c >= THREE_BYTES) found |= BERT_ALONE_HOSTS;
     }
     w->inside = inside;

@@ -13,6 +13,8 @@ enum {
     BERT_ALONE_HOSTS = 1 << 27
 };
 
+/* Whether a code point joins what is before it in a cluster. */
+bool bert_joins_cluster(uint32_t c);
 uint32_t bert_alone_find(bert_tokenization *tok, uint32_t c);
 
 static inline uint32_t bert_alone_of(bert_tokenization *tok, uint32_t c) {

@@ -375,9 +375,7 @@ static bool stands_alone(const uint8_t *p, const uint8_t *end, bool begins) {
     if (*p < 0x80) return !begins || is_plain(*p);
     if (begins) return false;
     const uint32_t c = bert_utf8_next(&p, end);
-    const uint8_t kind = bert_letter_of(c)->cluster;
-    return kind != BERT_CLUSTER_EXTEND && kind != BERT_CLUSTER_ZWJ &&
-           kind != BERT_CLUSTER_SPACING && !bert_unicode_of(c)->rank;
+    return !bert_joins_cluster(c) && !bert_unicode_of(c)->rank;
 }
 
 /* Metaspace's mark, and what the steps make of each character of p .. stop: as many. Returns its
@@ -472,13 +470,16 @@ static bool read_new_spaced(bert_tokenization *tok, const uint8_t *p, size_t byt
 static bool begins_well(bert_tokenization *tok, const uint8_t *p, const uint8_t *end) {
     if (p == end || is_plain(*p)) return true;
     const uint8_t *after = p;
-    bert_utf8_next(&after, end);
+    const uint32_t first = bert_alone_of(tok, bert_utf8_next(&after, end));
+    const bool stays = first & BERT_ALONE && !(first & BERT_ALONE_JOINS);
     if (after < end && *after >= 0x80) {
         const uint8_t *next = after;
-        const uint8_t kind = bert_letter_of(bert_utf8_next(&next, end))->cluster;
-        if (kind == BERT_CLUSTER_EXTEND || kind == BERT_CLUSTER_ZWJ || kind == BERT_CLUSTER_SPACING)
-            return false;
+        const uint32_t c = bert_utf8_next(&next, end), second = bert_alone_of(tok, c);
+        if (stays && second & BERT_ALONE && second & BERT_ALONE_JOINS && first & BERT_ALONE_HOSTS)
+            return true;
+        if (bert_joins_cluster(c)) return false;
     }
+    if (stays) return true;
     bert_pipe_read(tok, p, after);
     return tok->work.text.n > 0;
 }
