@@ -32,16 +32,6 @@ static inline void put_token(bert_tokenization *tok, int32_t id, bert_span place
         put_one(tok, false, id, place);
 }
 
-/* Where what comes after a piece that ends at `to` begins: there, or, if it is inside of it, with the
- * character before. Code points take no branch: it would be guessed wrongly. */
-ALWAYS_INLINE int32_t next_from(const bert_tokenization *tok, int32_t to, bool inside) {
-    if (!tok->byte_offsets) return to - inside;
-    if (!inside) return to;
-    do to--;
-    while (to > 0 && bert_utf8_continues(tok->text[to]));
-    return to;
-}
-
 /* The pieces of an entry that has room for so many. What is written past the n of them is written
  * over later: a loop of a fixed length is faster. */
 ALWAYS_INLINE void put_entry(bert_tokenization *tok, bool full, size_t room, size_t n,
@@ -58,20 +48,19 @@ ALWAYS_INLINE void put_entry(bert_tokenization *tok, bool full, size_t room, siz
         if (!grow_output(tok, room)) return;
     }
     if (full && n == 1) {
-        const uint32_t to = tok->byte_offsets ? pieces[0] >> ID_BITS : chars[0] & CHARS;
+        const uint32_t to = tok->byte_offsets ? pieces[0] >> ID_BITS : chars[0];
         put_one(tok, true, (int32_t)(pieces[0] & ID_MASK),
                 (bert_span){(int32_t)base, (int32_t)(base + to)});
         return;
     }
     const bool in_bytes = tok->byte_offsets;
-    const size_t most = BERT_OVERLAPS && room > BERT_SHORT_PIECES ? n : room;
-    for (size_t i = 0; i < most; i++) o->ids[at + i] = (int32_t)(pieces[i] & ID_MASK);
+    for (size_t i = 0; i < room; i++) o->ids[at + i] = (int32_t)(pieces[i] & ID_MASK);
     int32_t from = (int32_t)base;
-    for (size_t i = 0; full && i < (BERT_OVERLAPS ? n : room); i++) {
-        const int32_t to = (int32_t)(base + (in_bytes ? pieces[i] >> ID_BITS : chars[i] & CHARS));
+    for (size_t i = 0; full && i < room; i++) {
+        const int32_t to = (int32_t)(base + (in_bytes ? pieces[i] >> ID_BITS : chars[i]));
         o->words[at + i] = o->word;
         o->offsets[at + i] = (bert_span){from, to};
-        from = BERT_OVERLAPS ? next_from(tok, to, chars[i] & OVERLAP) : to;
+        from = to;
     }
     o->n = at + n;
     o->word++;
@@ -106,12 +95,12 @@ static void put_found(bert_tokenization *tok, size_t n, const bert_span *places,
     size_t byte = 0;
     int32_t from = (int32_t)base;
     for (size_t i = 0; i < n; byte = tok->ends[i++], o->n++) {
-        const int32_t to = (int32_t)(base + (ends[i] & ~BERT_INSIDE));
+        const int32_t to = (int32_t)(base + ends[i]);
         o->ids[o->n] = tok->found[i];
         o->words[o->n] = o->word;
         o->offsets[o->n] = places ? (bert_span){places[byte].start, places[tok->ends[i] - 1].end}
                                   : (bert_span){from, to};
-        from = BERT_OVERLAPS ? next_from(tok, to, tok->chars[i] & BERT_INSIDE) : to;
+        from = to;
     }
     o->word++;
 }
@@ -132,7 +121,6 @@ ALWAYS_INLINE void put_short(bert_tokenization *tok, bool full, bert_short_entry
         put_entry(tok, full, BERT_SHORT_PIECES, n, s->pieces, s->chars, base);
 }
 
-#if !BERT_OVERLAPS
 static void put_long(bert_tokenization *tok, bert_long_entry *l, uint8_t still,
                      const bert_span *places, size_t base) {
     const size_t n = meet(&l->n, still);
@@ -174,5 +162,4 @@ static inline void put_word(bert_tokenization *tok, const uint64_t key[BERT_LONG
     else
         put_short(tok, false, s, still, NULL, 0);
 }
-#endif
 #endif

@@ -38,14 +38,23 @@ typedef enum { BERT_RUN_TOKEN, BERT_RUN_SHORT, BERT_RUN_LONG, BERT_RUN_OTHER } b
 typedef struct {
     uint64_t key[BERT_SHORT_WORD / 8]; /* SHORT */
     uint64_t hash;                     /* SHORT, LONG */
-    bert_short_entry *entry;           /* SHORT: what was found ahead of its turn (read_words.c) */
-    const bert_stored_word *stored;    /* and what may be its record */
     const uint8_t *at;
     size_t bytes;
     bert_run_kind kind;
     bool ascii;
 } bert_run;
 enum { BERT_MAX_WAITING = 32 };
+
+/* A word of BPE or Unigram that waits for its turn (word_line.h): what was found of it ahead. */
+typedef struct {
+    uint64_t key[BERT_ENTRY_BYTES / sizeof(uint64_t)]; /* SHORT */
+    uint64_t hash;                                     /* SHORT, LONG */
+    const bert_word_entry *entry;                      /* SHORT */
+    const bert_stored_word *stored;                    /* what may be its record */
+    const uint8_t *at;
+    size_t bytes;
+    bert_run_kind kind;
+} bert_waiting_word;
 
 /* Unified ideographs: no case, no decomposition, no flag but BERT_CHAR_CJK. */
 enum { BERT_IDEOGRAPH = 0x4e00, BERT_IDEOGRAPHS = 0x9fff + 1 - BERT_IDEOGRAPH };
@@ -75,7 +84,8 @@ struct bert_tokenization {
     void *entries; /* the memory of the next two, which begin with a cache line */
     bert_short_entry (*short_words)[BERT_WAYS];
     bert_long_entry (*long_words)[BERT_WAYS];
-    bert_word_store store;      /* in the place of long_words */
+    bert_word_store store;                     /* in the place of both, for BPE and Unigram */
+    bert_waiting_word words[BERT_MAX_WAITING]; /* n_waiting */
     const uint8_t *words_begin; /* of the text that is being read into words between spaces */
     bool has_nul;               /* it has one */
     bert_run waiting[BERT_MAX_WAITING];

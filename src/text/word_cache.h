@@ -1,23 +1,11 @@
 /* What words became, so that one seen again is not split again; for put.h alone. */
 #ifndef BERT_TEXT_WORD_CACHE_H
 #define BERT_TEXT_WORD_CACHE_H
+#include "text/mix.h"
 #include "text/tokenization.h"
 #include <stddef.h>
 
-#define ALWAYS_INLINE static inline __attribute__((always_inline))
-
 enum { ID_BITS = 24, ID_MASK = (1 << ID_BITS) - 1 };
-
-/* Whether a piece may begin in the last character of the one before it, which then has OVERLAP in
- * chars, and BERT_INSIDE in tok->chars. */
-#ifndef BERT_OVERLAPS
-#define BERT_OVERLAPS 0
-#endif
-enum { OVERLAP = 0x80, CHARS = BERT_OVERLAPS ? OVERLAP - 1 : 0xff };
-
-ALWAYS_INLINE uint64_t mix(uint64_t a, uint64_t b) {
-    return (a ^ b * 0xc2b2ae3d27d4eb4fu) * 0x9e3779b97f4a7c15u;
-}
 
 static uint64_t hash_long(const uint64_t key[BERT_LONG_WORD / 8]) {
     return mix(mix(key[0], key[1]) ^ key[2], key[3]);
@@ -42,8 +30,7 @@ ALWAYS_INLINE bert_short_entry *find_short(const bert_tokenization *tok, uint64_
 static void pack(const bert_tokenization *tok, int n, uint32_t *pieces, uint8_t *chars) {
     for (int i = 0; i < n; i++) {
         pieces[i] = (uint32_t)tok->found[i] | tok->ends[i] << ID_BITS;
-        chars[i] = (uint8_t)(tok->chars[i] & CHARS);
-        if (BERT_OVERLAPS && tok->chars[i] & BERT_INSIDE) chars[i] |= OVERLAP;
+        chars[i] = (uint8_t)tok->chars[i];
     }
 }
 
@@ -103,15 +90,6 @@ static void fill_short(bert_tokenization *tok, bert_short_entry *s, const uint64
     pack(tok, n, s->pieces, s->chars);
 }
 
-#if BERT_OVERLAPS
-/* False: there is no room; the word store has some. */
-static bool remember_short(bert_tokenization *tok, uint64_t hash, const uint64_t *key, int n) {
-    const word_table t = short_table(tok);
-    bert_short_entry *s = find_room(&t, hash);
-    if (s) fill_short(tok, s, key, n, 0);
-    return s;
-}
-#else
 /* Where a new word may go: a free place, or that of one that was not met again; else NULL, and the
  * next word to ask has its choice: a stream of rare words does not push out the frequent ones. */
 static void *make_room(const word_table *t, uint64_t hash) {
@@ -131,7 +109,7 @@ static void remember_short(bert_tokenization *tok, uint64_t hash, const uint64_t
     if (s) fill_short(tok, s, key, n, still);
 }
 
-/* Longer words, where no piece overlaps another (the readers that have overlaps have a word store). */
+/* Longer words. */
 static word_table long_table(const bert_tokenization *tok) {
     return (word_table){(uint8_t *)tok->long_words, sizeof(bert_long_entry),
                         sizeof tok->long_words[0]->key, offsetof(bert_long_entry, n),
@@ -157,5 +135,4 @@ static void remember_long(bert_tokenization *tok, uint64_t hash, const uint64_t 
     l->n = (uint8_t)(n | still);
     pack(tok, n, l->pieces, l->chars);
 }
-#endif
 #endif

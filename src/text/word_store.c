@@ -3,14 +3,16 @@
 
 bool bert_store_init(bert_word_store *s) {
     enum { CACHE_LINE = 64 };
-    const size_t buckets = sizeof *s->buckets << BERT_STORE_BITS,
+    const size_t entries = sizeof *s->entries << BERT_ENTRY_BITS,
+                 buckets = sizeof *s->buckets << BERT_STORE_BITS,
                  records = 2 * (size_t)BERT_STORE_HALF * sizeof *s->records;
     /* calloc, because the pages that no word comes to are then never there. */
-    uint8_t *memory = s->memory = calloc(1, buckets + records + CACHE_LINE);
+    uint8_t *memory = s->memory = calloc(1, entries + buckets + records + 2 * CACHE_LINE);
     if (!memory) return false;
     memory += -(uintptr_t)memory % CACHE_LINE;
-    s->buckets = (void *)memory;
-    s->records = (void *)(memory + buckets);
+    s->entries = (void *)memory;
+    s->buckets = (void *)(memory + entries);
+    s->records = (void *)(memory + entries + buckets);
     s->end = 1;
     return true;
 }
@@ -57,8 +59,12 @@ static uint32_t *take(bert_word_store *s, uint64_t hash, size_t units) {
     return s->records + b->places[way];
 }
 
-void bert_store_add(bert_word_store *s, uint64_t hash, const uint8_t *word, size_t bytes, int n,
-                    const int32_t *ids, const uint32_t *ends) {
+static bert_stored_piece pack(int32_t id, uint32_t end) {
+    return (uint32_t)id | (end & BERT_STORED_CHARS) << BERT_STORED_END | (end & BERT_STORED_INSIDE);
+}
+
+static void add_record(bert_word_store *s, uint64_t hash, const uint8_t *word, size_t bytes, int n,
+                       const int32_t *ids, const uint32_t *ends) {
     const size_t key = (bytes + sizeof *s->records - 1) / sizeof *s->records;
     if (n > UINT8_MAX) return;
     uint32_t *record = take(s, hash, 1 + key + (size_t)n);
@@ -67,10 +73,26 @@ void bert_store_add(bert_word_store *s, uint64_t hash, const uint8_t *word, size
     memcpy(record, &w, sizeof w);
     record[key] = 0; /* the padding */
     memcpy(record + 1, word, bytes);
-    for (int i = 0; i < n; i++)
-        record[1 + key + (size_t)i] = (uint32_t)ids[i] |
-                                      (ends[i] & BERT_STORED_CHARS) << BERT_STORED_END |
-                                      (ends[i] & BERT_STORED_INSIDE);
+    for (int i = 0; i < n; i++) record[1 + key + (size_t)i] = pack(ids[i], ends[i]);
+}
+
+/* A free entry, or NULL: those who came first stay. */
+static bert_word_entry *free_entry(const bert_word_store *s, uint64_t hash) {
+    bert_word_entry *x = bert_store_entries_of(s, hash);
+    for (int i = 0; i < BERT_ENTRY_WAYS; i++)
+        if (!x[i].pieces[0]) return &x[i];
+    return NULL;
+}
+
+void bert_store_add(bert_word_store *s, uint64_t hash, const uint64_t key[2], const uint8_t *word,
+                    size_t bytes, int n, const int32_t *ids, const uint32_t *ends) {
+    bert_word_entry *x =
+        bytes <= BERT_ENTRY_BYTES && n <= BERT_ENTRY_PIECES ? free_entry(s, hash) : NULL;
+    if (x) {
+        memcpy(x->key, key, sizeof x->key);
+        for (int i = 0; i < n; i++) x->pieces[i] = pack(ids[i], ends[i]);
+    } else
+        add_record(s, hash, word, bytes, n, ids, ends);
 }
 
 void bert_store_keep(bert_word_store *s, uint64_t hash, const bert_stored_word *w) {
