@@ -28,12 +28,9 @@ int bert_char_byte(uint32_t c) {
     return c == LOW_AND_MIDDLE ? HYPHEN : -1;
 }
 
-enum { KIND = BERT_LETTER | BERT_NUMBER | BERT_SPACE };
-
-static int kind_at(const uint8_t *p, const uint8_t *end, const uint8_t **after) {
+static inline bert_kind kind_at(const uint8_t *p, const uint8_t *end, const uint8_t **after) {
     *after = p;
-    const uint32_t c = *p < 0x80 ? (*after)++, *p : bert_utf8_next_quickly(after, end);
-    return bert_letter_of(c)->flags & KIND;
+    return bert_kind_of(*p < 0x80 ? *(*after)++ : bert_utf8_next_quickly(after, end));
 }
 
 /* The end of the contraction whose apostrophe is at p, or p. */
@@ -47,7 +44,7 @@ static const uint8_t *contraction(const uint8_t *p, const uint8_t *end) {
 }
 
 /* The end of the run of `kind` that goes on at p. */
-static const uint8_t *run_of(const uint8_t *p, const uint8_t *end, int kind) {
+static const uint8_t *run_of(const uint8_t *p, const uint8_t *end, bert_kind kind) {
     for (const uint8_t *after; p < end && kind_at(p, end, &after) == kind; p = after) continue;
     return p;
 }
@@ -56,7 +53,8 @@ static const uint8_t *run_of(const uint8_t *p, const uint8_t *end, int kind) {
  * something follows, if it has more than one. */
 static const uint8_t *blanks(const uint8_t *p, const uint8_t *after, const uint8_t *end) {
     const uint8_t *last = p, *q = after;
-    for (const uint8_t *next; q < end && kind_at(q, end, &next) == BERT_SPACE; q = next) last = q;
+    for (const uint8_t *next; q < end && kind_at(q, end, &next) == BERT_KIND_SPACE; q = next)
+        last = q;
     return q == end || last == p ? q : last;
 }
 
@@ -66,11 +64,11 @@ const uint8_t *bert_byte_level_word(const uint8_t *p, const uint8_t *end) {
         if (stop > p) return stop;
     }
     const uint8_t *after, *next;
-    int kind = kind_at(p, end, &after);
-    if (kind != BERT_SPACE) return run_of(after, end, kind);
+    bert_kind kind = kind_at(p, end, &after);
+    if (kind != BERT_KIND_SPACE) return run_of(after, end, kind);
     if (*p == ' ' && after < end) {
         kind = kind_at(after, end, &next);
-        if (kind != BERT_SPACE) return run_of(next, end, kind);
+        if (kind != BERT_KIND_SPACE) return run_of(next, end, kind);
     }
     return blanks(p, after, end);
 }

@@ -40,6 +40,13 @@ typedef struct {
     uint16_t nfkd;
 } bert_letter;
 
+/* What the byte-level expression tells apart: letters (1), numbers (2), white space (3), others. */
+typedef enum { BERT_KIND_OTHER, BERT_KIND_LETTER, BERT_KIND_NUMBER, BERT_KIND_SPACE } bert_kind;
+/* By 64 code points: a page of bits, the lower ones of their kinds and the upper ones. */
+enum { BERT_KINDS_PAGE = 64 };
+extern const uint16_t bert_kinds_pages[];
+extern const uint64_t bert_kinds[][2];
+
 extern const uint16_t bert_letters_stage1[], bert_letters_stage2[];
 extern const bert_letter bert_letters[];
 extern const uint32_t bert_letters_nfkd[], bert_compositions[][3];
@@ -50,5 +57,12 @@ static inline const bert_letter *bert_letter_of(uint32_t c) {
     return &bert_letters[bert_letters_stage2[bert_letters_stage1[c / BERT_UNICODE_BLOCK] *
                                                  BERT_UNICODE_BLOCK +
                                              c % BERT_UNICODE_BLOCK]];
+}
+
+/* c <= BERT_UNICODE_LAST */
+static inline bert_kind bert_kind_of(uint32_t c) {
+    const uint64_t *page = bert_kinds[bert_kinds_pages[c / BERT_KINDS_PAGE]];
+    const unsigned bit = c % BERT_KINDS_PAGE;
+    return (bert_kind)((page[0] >> bit & 1) | (page[1] >> bit & 1) << 1);
 }
 #endif
