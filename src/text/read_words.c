@@ -2,6 +2,7 @@
 #include "text/alone.h"
 #include "text/byte_level.h"
 #include "text/text_tables.h"
+#include "text/utf8.h"
 #include "text/word_line.h"
 #if defined __SSE2__ && defined __x86_64__
 #include <emmintrin.h>
@@ -62,25 +63,6 @@ static const uint8_t *next_boundary(const uint8_t *p, const uint8_t *end) {
     for (const uint8_t *s = p + 1; s + 1 < end; s++)
         if (*s == ' ' && s[-1] > ' ' && s[-1] < 0x7f && s[1] > ' ' && s[1] < 0x7f) return s;
     return end;
-}
-
-/* Whether the text is UTF-8. */
-static bool is_whole(const uint8_t *p, const uint8_t *end) {
-    while (p < end) {
-        uint64_t eight;
-        for (; end - p >= 8; p += 8) {
-            memcpy(&eight, p, sizeof eight);
-            if (eight & 0x8080808080808080u) break;
-        }
-        for (; p < end && *p < 0x80; p++) continue;
-        while (p < end && *p >= 0x80) {
-            const uint8_t *s = p;
-            if (bert_utf8_next_quickly(&p, end) == BERT_REPLACEMENT &&
-                !bert_utf8_valid(s, (size_t)(p - s)))
-                return false;
-        }
-    }
-    return true;
 }
 
 /* Letters at p, a space before them included, by 16 bytes: 0 where it takes a closer look. */
@@ -374,7 +356,7 @@ void bert_read_words(bert_tokenization *tok, const uint8_t *p, const uint8_t *en
     tok->has_nul = memchr(p, 0, (size_t)(end - p));
     tok->n_waiting = 0;
     const bool marked = t->reader == BERT_READ_BARE || t->reader == BERT_READ_SPACED;
-    if (t->reader == BERT_READ_PIPE || !is_whole(p, end) ||
+    if (t->reader == BERT_READ_PIPE || !bert_utf8_is_whole(p, end) ||
         (marked && t->n_normalized && may_have_added(tok, p, end)) ||
         (!marked && t->n_normalizers && !is_nfc(p, end)))
         bert_pipe(tok, p, end);

@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "text/code_points.h"
 #include "text/tokenization.h"
+#include "text/trim.h"
 #include <limits.h>
 #include <stdlib.h>
 
@@ -120,58 +121,6 @@ static size_t put_special(bert_tokenization *tok, size_t at, const bert_piece *p
     return at + 1;
 }
 
-/* The spaces of a token: of its text in the vocabulary, or as an added one was found. */
-static bert_spaces spaces_of(const bert_tokenizer *t, const bert_tokens *s, size_t token,
-                             const bert_spaced **added) {
-    if (!s->n_spaced) return t->spaces[s->ids[token]];
-    const bert_spaced *end = s->spaced + s->n_spaced;
-    while (*added < end && (*added)->token < token) ++*added;
-    return *added < end && (*added)->token == token ? (*added)->spaces : t->spaces[s->ids[token]];
-}
-
-/* n characters on from byte `at`, or back; not beyond `limit`. */
-static int32_t step_on(const uint8_t *text, int32_t at, int32_t limit, int n) {
-    for (; n && at < limit; n--) do
-            at++;
-        while (at < limit && bert_utf8_continues(text[at]));
-    return at;
-}
-static int32_t step_back(const uint8_t *text, int32_t at, int32_t limit, int n) {
-    for (; n && at > limit; n--) do
-            at--;
-        while (at > limit && bert_utf8_continues(text[at]));
-    return at;
-}
-
-/* Whether n characters come before byte `end`. */
-static bool has_before(const uint8_t *text, int32_t end, int n) {
-    for (int32_t i = 0; i < end && n; i++) n -= !bert_utf8_continues(text[i]);
-    return !n;
-}
-
-/* Takes the spaces of tokens off the n offsets of a window that begins with token `start`. text:
- * where offsets are bytes; the spaces are characters. */
-static void trim_offsets(const bert_tokenizer *t, const bert_tokens *s, size_t start, size_t n,
-                         const uint8_t *text, int32_t (*offsets)[2]) {
-    const bert_spaced *added = s->spaced;
-    for (size_t i = 0; i < n; i++) {
-        const bert_spaces x = spaces_of(t, s, start + i, &added);
-        int32_t *o = offsets[i];
-        /* One space at the start may have been put there; several have not. */
-        const bool keeps = t->trim_keeps_prefix && x.start == 1 && (!i || !o[0]);
-        if (text) {
-            if (x.start && !keeps) o[0] = step_on(text, o[0], o[1], x.start);
-            if (x.end && has_before(text, o[1], x.end)) o[1] = step_back(text, o[1], o[0], x.end);
-            continue;
-        }
-        /* Without branches, which would be guessed wrongly: any token may have a space. */
-        const int32_t begin = o[0] + (keeps ? 0 : x.start), end = o[1] - x.end;
-        const int32_t from = begin < o[1] ? begin : o[1], to = end > from ? end : from;
-        o[1] = end >= 0 ? to : o[1];
-        o[0] = from;
-    }
-}
-
 /* With no post-processor the reference forgets the sequence ids of further windows of a pair; here
  * they are kept. */
 static size_t put_sequence(bert_tokenization *tok, size_t at, int sequence, int32_t start,
@@ -184,8 +133,8 @@ static size_t put_sequence(bert_tokenization *tok, size_t at, int sequence, int3
     memcpy(tok->offsets + at, s->offsets + start, n * sizeof *tok->offsets);
     memset(tok->special + at, 0, n);
     if (tok->t->trims)
-        trim_offsets(tok->t, s, (size_t)start, n, tok->byte_offsets ? s->text : NULL,
-                     tok->offsets + at);
+        bert_trim_offsets(tok->t, s, (size_t)start, n, tok->byte_offsets ? s->text : NULL,
+                          tok->offsets + at);
     for (size_t i = at; i < at + n; i++) {
         tok->type_ids[i] = tok->t->no_types ? 0 : type_id;
         tok->sequence_ids[i] = sequence;
