@@ -1,59 +1,76 @@
 #!/bin/sh
 # The race against other engines: bench/race.sh [OPTIONS] (--help says which; docs/benchmarks.md how it
-# measures). The rivals are installed into a virtual environment outside the tree, once:
-#   BERT_RACE_VENV    where (default: ~/.cache/bert/race-venv)
-#   BERT_RACE_TORCH   the index that has PyTorch without CUDA ("": the usual one, gigabytes more)
-#   BERT_RACE_CACHE   where models and what is exported of them are kept (default: ~/.cache/bert/race)
-set -u
+# measures). The rivals that the chosen parts want (bench/race/parts.py) are installed into a virtual environment
+# outside the tree, once; servers into one of their own:
+#   BERT_RACE_VENV      where (default: ~/.cache/bert/race-venv)
+#   BERT_RACE_SERVERS   Pythons that have the servers, by colons: the first that has one runs it (default: one that is
+#                       made beside it, ~/.cache/bert/race-venv-servers)
+#   BERT_RACE_TORCH     the index that has PyTorch without CUDA ("": the usual one, gigabytes more)
+#   BERT_RACE_CACHE     where models and what is exported of them are kept (default: ~/.cache/bert/race)
+set -uf # f: extras of packages are no patterns
 here=$(cd "$(dirname "$0")" && pwd)
 venv=${BERT_RACE_VENV:-${XDG_CACHE_HOME:-${HOME:?}/.cache}/bert/race-venv}
-python=$venv/bin/python
 torch_index=${BERT_RACE_TORCH-https://download.pytorch.org/whl/cpu}
 
 say() { echo "race: $*" >&2; }
 
-# Which of the packages are not there yet; one that was interrupted lacks what pip writes last.
-missing() {
-    "$python" -c 'import importlib.metadata as m, sys
-def there(name):
-    try:
-        return m.distribution(name).read_text("INSTALLER")
-    except m.PackageNotFoundError:
-        return None
-print(*[n for n in sys.argv[1:] if not there(n)])' "$@"
+# Is a package there? One that was interrupted lacks what pip writes last.
+there() { # environment package
+    "$1/bin/python" -c 'import importlib.metadata as m, sys
+try:
+    sys.exit(not m.distribution(sys.argv[1]).read_text("INSTALLER"))
+except m.PackageNotFoundError:
+    sys.exit(1)' "$2"
 }
 
-pip_install() { "$python" -m pip install -q --disable-pip-version-check "$@"; }
+pip_install() { # environment, pip's arguments
+    in=$1
+    shift
+    "$in/bin/python" -m pip install -q --disable-pip-version-check "$@"
+}
 
-# Why a package is not there is kept in $venv/absent, where the race finds it.
-install() {
-    say "installing $1"
-    why=$venv/absent/$1
-    if [ "$1" = torch ] && [ -n "$torch_index" ]; then
+# Why a package is not there is kept in absent/ of its environment, where the race finds it.
+install() { # environment package requirements..
+    in=$1 package=$2 why=$1/absent/$2
+    shift 2
+    say "installing $package"
+    if [ "$package" = torch ] && [ -n "$torch_index" ]; then
         # One short try: where that index cannot be reached the usual one has a larger wheel.
-        pip_install --index-url "$torch_index" --timeout 15 --retries 1 torch >"$why" 2>&1 && rm "$why" && return
-        say "no $1 in $torch_index; taking the usual one, with CUDA's libraries (5 GB)"
+        pip_install "$in" --index-url "$torch_index" --timeout 15 --retries 1 torch >"$why" 2>&1 && rm "$why" && return
+        say "no $package in $torch_index; taking the usual one, with CUDA's libraries (5 GB)"
     fi
-    if pip_install "$1" >"$why" 2>&1; then
+    if pip_install "$in" "$@" >"$why" 2>&1; then
         rm "$why"
     else
-        say "$1 does not install here: $(grep -i error "$why" | tail -n 1)"
+        say "$package does not install here: $(grep -i error "$why" | tail -n 1)"
     fi
 }
 
 # A virtual environment whose making was interrupted has no pip.
-if ! "$python" -m pip --version >/dev/null 2>&1; then
-    say "making $venv"
-    python3 -m venv "$venv" || { say "python3 -m venv failed (Debian: python3-venv)"; exit 1; }
-fi
+make_venv() {
+    "$1/bin/python" -m pip --version >/dev/null 2>&1 && return
+    say "making $1"
+    python3 -m venv "$1" && mkdir -p "$1/absent" && return
+    say "python3 -m venv failed (Debian: python3-venv)"
+    exit 1
+}
+
+make_venv "$venv"
 mkdir -p "$venv/absent" || exit 1
-packages="numpy torch transformers tokenizers onnx onnxruntime openvino nncf ctranslate2 nanotoken sentencepiece protobuf gigatoken rs_bpe bpe-openai gguf pillow llama-cpp-python"
-# To say which options there are takes no rivals: they are gigabytes.
-case " $* " in *" -h "* | *" --help "*) packages=numpy ;; esac
+wanted=$(python3 "$here/race/parts.py" "$@") || exit 1
 # One by one: what cannot be installed here is left out of the race.
-# shellcheck disable=SC2086
-for package in $(missing $packages); do
-    install "$package"
-done
-[ -z "$(missing numpy)" ] || { say "there is no race without numpy"; exit 1; }
-exec "$python" "$here/race" "$@"
+while read -r environment package requirements; do
+    in=$venv
+    if [ "$environment" = servers ]; then
+        [ -z "${BERT_RACE_SERVERS:-}" ] || continue
+        in=$venv-servers
+        make_venv "$in"
+    fi
+    # shellcheck disable=SC2086
+    there "$in" "$package" || install "$in" "$package" $requirements </dev/null
+done <<END
+$wanted
+END
+there "$venv" numpy || { say "there is no race without numpy"; exit 1; }
+export BERT_RACE_SERVERS="${BERT_RACE_SERVERS:-$venv-servers/bin/python}"
+exec "$venv/bin/python" "$here/race" "$@"

@@ -3,6 +3,7 @@ import argparse
 import contextlib
 import datetime
 import fcntl
+import importlib
 import json
 import os
 import signal
@@ -11,32 +12,15 @@ import time
 import traceback
 
 import aims
-import capped
 import draw
-import footprint
 import machine
-import pictures
+import parts
 import pool
 import report
-import sentences
-import serving
-import throughput
-import tokens
-import training
-from engines import ENGINES
 from models import SHAPES, Models
+from serving import NAMES
 
-# A part of the race: run(context) -> results, tables(results) -> (title, columns, rows)
-SECTIONS = {
-    "throughput": throughput,
-    "capped": capped,
-    "pictures": pictures,
-    "training": training,
-    "sentences": sentences,
-    "footprint": footprint,
-    "serving": serving,
-    "tokens": tokens,
-}
+SECTIONS = {name: importlib.import_module(name) for name in parts.PARTS}
 FORMAT = 2  # of race.json: what another one wrote is not read
 MODELS = ["all-MiniLM-L6-v2", "bert-base", "bert-large"]
 
@@ -56,7 +40,7 @@ class Context:
         except OSError:
             sys.exit("race: another race is running")
         self.threads, self.names, self.shapes, self.data = args.threads, args.models, args.shapes, args.data
-        self.quick, self.sentences = args.quick, args.sentences
+        self.quick, self.sentences, self.servers = args.quick, args.sentences, args.servers
         self.budget, self.least_rounds, self.starts = (1.5, 1, 2) if args.quick else (args.seconds, 3, 7)
         self.models = Models(self)
         self.missing, self.began = {}, time.monotonic()
@@ -97,24 +81,21 @@ class Context:
             return json.load(f)
 
 
-def listed(text):
-    return text.split(",")
-
-
 def arguments():
     p = argparse.ArgumentParser(prog="bench/race.sh", description=__doc__.splitlines()[0])
-    p.add_argument("--only", type=listed, default=list(SECTIONS), metavar="PART,..", help=", ".join(SECTIONS))
-    p.add_argument("--models", type=listed, default=MODELS, metavar="NAME,..", help=", ".join(MODELS))
-    p.add_argument("--shapes", type=listed, default=[], metavar="BxS,..", help=", ".join(SHAPES))
+    parts.add_only(p)
+    p.add_argument("--models", type=parts.listed, default=MODELS, metavar="NAME,..", help=", ".join(MODELS))
+    p.add_argument("--shapes", type=parts.listed, default=[], metavar="BxS,..", help=", ".join(SHAPES))
     p.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     p.add_argument("--seconds", type=float, default=6, help="for the rounds of a shape and class (default: 6)")
     p.add_argument("--sentences", type=int, default=10000, metavar="N", help="of SST-2 (default: 10000)")
+    p.add_argument("--servers", type=parts.listed, default=[], metavar="NAME,..", help=", ".join(NAMES))
     p.add_argument("--data", default=os.environ.get("DATA", ""), help="directory with SST-2/ and more (default: $DATA)")
     p.add_argument("--quick", action="store_true", help="few rounds, two shapes: does it work?")
     args = p.parse_args()
     models = [m for m in args.models if not os.path.isdir(m)]  # a directory is a model as well
     for option, given, known in (("only", args.only, SECTIONS), ("models", models, MODELS),
-                                 ("shapes", args.shapes, SHAPES)):
+                                 ("shapes", args.shapes, SHAPES), ("servers", args.servers, NAMES)):
         for unknown in set(given) - set(known):
             p.error(f"--{option} {unknown}: there are {', '.join(known)}")
     if args.quick:
@@ -145,9 +126,8 @@ def main():
     args = arguments()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     context = Context(args)
-    packages = sorted({e.package for e in ENGINES if e.package} | {"transformers", "tokenizers", "nanotoken", "sentencepiece", "gigatoken", "rs_bpe", "bpe-openai", "nncf"})
     about = {"format": FORMAT, "machine": machine.describe(args.threads),
-             "versions": machine.versions(context, packages)}
+             "versions": machine.versions(context, parts.packages())}
     saved, skipped = load(context.scratch("race.json"), about), {}
     print(report.header(about["machine"], about["versions"]), flush=True)
     for name in args.only:

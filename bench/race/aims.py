@@ -43,6 +43,37 @@ def tokenizers(sections):
             yield text, f"{threads} thread{'s'[:threads > 1]}", speed / best[text, threads, "nanotoken"]
 
 
+# Of servers: a number from the part's results and a server's row, more is better; 0 where it was not measured.
+def rate(what, clients=None):
+    """Requests a second, with so many clients or the best."""
+    return lambda part, row: max((x["per_second"] for x in row["loads"] if x["what"] == what and clients in (None, x["clients"])), default=0)
+
+
+def alone(part, row):
+    """How often the p50 of one client with a short text goes into a second."""
+    return next((1e3 / x["p50"] for x in row["loads"] if x["what"] == SHORT_TEXT and x["clients"] == 1), 0)
+
+
+def lean(part, row):
+    return 1 / row["memory"]
+
+
+SHORT_TEXT, BATCHES = "1 short text", ("32 short texts", "32 mixed texts")
+
+
+def served(value, *rivals):
+    """Ours over each rival's, or, without one, over what the part itself has measured: value(part, None)."""
+    def look(sections):
+        for part in results(sections, "serving"):
+            rows = {r["server"]: value(part, r) for r in part["rows"]}
+            if not rivals and rows.get("bert serve"):
+                yield "bert serve", "alone", rows["bert serve"]
+            for name in rivals:
+                if rows.get("bert serve") and rows.get(name):
+                    yield "bert serve", name, rows["bert serve"] / rows[name]
+    return look
+
+
 # what, the ratio that is wanted, and where it is found
 AIMS = [
     ("forward, `highest`", 2, passes(LARGE, "bert highest")),
@@ -56,6 +87,17 @@ AIMS = [
     ("capped instruction sets", 1, rows("capped", "bert highest")),
     ("cold start", 1, rows("footprint")),
     ("tokenizer, with offsets, over nanotoken without", 1, tokenizers),
+    ("server, 64 clients, over texts/s from a file", 0.9, served(lambda part, row: rate(SHORT_TEXT, 64)(part, row) / part["file"])),
+    ("server, single texts, 64 clients, over infinity ONNX", 2.2, served(rate(SHORT_TEXT, 64), "infinity ONNX")),
+    ("server, single texts, 64 clients", 5, served(rate(SHORT_TEXT, 64), "infinity torch", "llama.cpp")),
+    *((f"server, {batch}, over {rival}", wanted, served(rate(batch), rival))
+      for batch in BATCHES for rival, wanted in (("infinity ONNX", 1.8), ("infinity torch", 3.8), ("llama.cpp", 5))),
+    ("server, one client: 1.3 forward passes + 0.2 ms over p50", 1,
+     served(lambda part, row: (1.3 * part["forward"] + 0.2) * alone(part, row) / 1e3)),
+    ("server, one client: p50", 3.3, served(alone, "infinity ONNX", "infinity torch", "llama.cpp", "sentence-transformers")),
+    ("server, memory, over llama.cpp", 1.67, served(lean, "llama.cpp")),
+    ("server, memory, over infinity", 10, served(lean, "infinity ONNX", "infinity torch")),
+    ("server, 100 ms over the first answer", 1, served(lambda part, row: 0.1 / row["first_answer"])),
 ]
 
 

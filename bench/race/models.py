@@ -81,14 +81,20 @@ class Models:
                 self.failed[path] = f"{name}: {e}"
                 raise pool.Failed(self.failed[path])
 
+    def tokenizer(self):
+        import tokenizers
+        tokenizer = tokenizers.Tokenizer.from_file(os.path.join(self.directory("all-MiniLM-L6-v2"), "tokenizer.json"))
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        return tokenizer
+
+    def ids_of(self, text):
+        return self.tokenizer().encode(text).ids
+
     def stream(self):
         """Tokens of real text: the reports of the demo, end to end."""
         if self.tokens is None:
-            import tokenizers
-            path = os.path.join(self.directory("all-MiniLM-L6-v2"), "tokenizer.json")
-            tokenizer = tokenizers.Tokenizer.from_file(path)
-            tokenizer.no_truncation()
-            tokenizer.no_padding()
+            tokenizer = self.tokenizer()
             texts = []
             for name in ("train.csv", "validation.csv", "test.csv"):
                 with open(os.path.join(self.context.root, "demo", name), encoding="utf-8", newline="") as f:

@@ -7,10 +7,13 @@ import resource
 import shutil
 import signal
 import socket
+import statistics
 import subprocess
 import sys
 import time
 import urllib.request
+
+import numpy as np
 
 import pool
 from engines import Engine
@@ -20,14 +23,13 @@ CLIENTS = [1, 8, 64]
 SHORT = ["The gas alarm in the boiler room is ringing.", "A small dog sleeps on the warm stone floor.",
          "Nobody knows when the next train will leave.", "She paid far too much for that old guitar."]
 LONG = " ".join(SHORT * 6)
+WORDS = LONG.split()
+# Of one length, which suits servers that pad; and as sentences are, 3 to 34 words in any order.
 LOADS = {"1 short text": lambda i: [SHORT[i % 4]], "32 short texts": lambda i: [f"{SHORT[k % 4]} {i} {k}" for k in range(32)],
+         "32 mixed texts": lambda i: [" ".join(WORDS[i + k:i + k + 3 + k * 21 % 32]) for k in range(32)],
          "1 long text": lambda i: [f"{i} {LONG}"]}
 PATIENCE = 120  # seconds for a server to start
-
-
-def python(*args):
-    """The servers' own interpreter: what they want is older than what the rest of the race takes."""
-    return [os.environ.get("BERT_RACE_SERVERS", sys.executable), *args]
+ROUNDS, LIMIT = 3, 20  # as many answers of each client are waited for, but no longer than this
 
 
 def gguf(context, model):
@@ -35,22 +37,58 @@ def gguf(context, model):
     return os.path.join(model, "race", "mean.gguf")
 
 
+def with_onnx(context, model):
+    """A directory of the model with the graph that infinity looks for; what it fuses of it, it keeps there."""
+    context.models.export(Engine("infinity ONNX", "f32", "onnxruntime", "f32", needs=("plain.onnx",)), model)
+    folder = os.path.join(model, "race", "infinity")
+    os.makedirs(folder, exist_ok=True)
+    graph = {"model.onnx": os.path.join(model, "race", "plain.onnx")}
+    for name, target in {**{f: os.path.join(model, f) for f in os.listdir(model) if f != "race"}, **graph}.items():
+        with contextlib.suppress(FileExistsError):
+            os.symlink(target, os.path.join(folder, name))
+    return folder
+
+
+def infinity(engine, *more, of=lambda c, m: m):
+    return lambda c, m, port: ["-m", "infinity_emb.cli", "v2", "--model-id", of(c, m), "--served-model-name", "m", "--engine", engine,
+                               "--device", "cpu", *more, "--port", port]
+
+
 def openai(texts):
     return {"model": "m", "input": texts}
 
 
-# Who serves: name, its command line, where it is asked, and with what.
+def tei(texts):
+    return {"inputs": texts}
+
+
+# Who serves: name, what a Python must have for it (its version is that of the first; none: ours), what follows on the
+# command line, where it is asked, and with what.
 SERVERS = [
-    ("bert serve", lambda c, m, port: [c.build("bert"), "serve", m, "--port", port, "--quiet", "--max-queue", "4096"], "/embed", lambda texts: {"inputs": texts}),
-    ("infinity, ONNX", lambda c, m, port: python("-m", "infinity_emb.cli", "v2", "--model-id", m, "--served-model-name", "m", "--engine", "optimum",
-                                                 "--device", "cpu", "--port", port), "/embeddings", openai),
-    ("infinity, torch", lambda c, m, port: python("-m", "infinity_emb.cli", "v2", "--model-id", m, "--served-model-name", "m", "--engine", "torch",
-                                                  "--device", "cpu", "--no-bettertransformer", "--port", port), "/embeddings", openai),
-    ("llama.cpp's server", lambda c, m, port: python("-m", "llama_cpp.server", "--model", gguf(c, m), "--embedding", "true",
-                                                     "--n_ctx", "512", "--n_threads", str(c.threads), "--port", port), "/v1/embeddings", openai),
-    ("sentence-transformers, uvicorn", lambda c, m, port: python(os.path.join(pool.HERE, "served_sentences.py"), m, port), "/embed",
-     lambda texts: {"inputs": texts}),
+    ("bert serve", (), lambda c, m, port: [c.build("bert"), "serve", m, "--port", port, "--quiet", "--max-queue", "4096"], "/embed", tei),
+    ("infinity ONNX", ("infinity_emb", "optimum"), infinity("optimum", of=with_onnx), "/embeddings", openai),
+    ("infinity torch", ("infinity_emb", "torch"), infinity("torch", "--no-bettertransformer"), "/embeddings", openai),
+    ("llama.cpp", ("llama_cpp", "fastapi"), lambda c, m, port: ["-m", "llama_cpp.server", "--model", gguf(c, m), "--embedding", "true",
+                                                                         "--n_ctx", "512", "--n_threads", str(c.threads), "--port", port],
+     "/v1/embeddings", openai),
+    ("sentence-transformers", ("sentence_transformers", "fastapi", "uvicorn"),
+     lambda c, m, port: [os.path.join(pool.HERE, "served_sentences.py"), m, port], "/embed", tei),
 ]
+NAMES = [name for name, *_ in SERVERS]
+FIND = """import importlib.metadata, importlib.util, sys
+if all(map(importlib.util.find_spec, sys.argv[1:])):
+    print(importlib.metadata.version(importlib.metadata.packages_distributions()[sys.argv[1]][0]))"""
+
+
+def python_with(modules):
+    """(interpreter, version of the first module): the servers' own environments, where they have what others cannot."""
+    pythons = os.environ.get("BERT_RACE_SERVERS", sys.executable).split(":")
+    for python in pythons:
+        with contextlib.suppress(OSError):
+            found = subprocess.run([python, "-c", FIND, *modules], capture_output=True, text=True).stdout.strip()
+            if found:
+                return python, found
+    raise pool.Failed(f"no Python of BERT_RACE_SERVERS has {' and '.join(modules)} ({', '.join(pythons)})")
 
 
 def processes(pid):
@@ -76,11 +114,13 @@ def free_port():
 
 
 class Server:
-    def __init__(self, context, name, command, path, body, model):
+    def __init__(self, context, modules, command, path, body, model):
         self.body, self.path, port = body, path, free_port()
+        python, self.version = python_with(modules) if modules else (None, "")
+        words = [python] * bool(python) + command(context, model, port)
         self.url = f"http://127.0.0.1:{port}"
         start = time.perf_counter()
-        self.process = subprocess.Popen(command(context, model, port), stdout=context.log, stderr=context.log, env=pool.environment(context),
+        self.process = subprocess.Popen(words, stdout=context.log, stderr=context.log, env=pool.environment(context),
                                         start_new_session=True)
         try:
             while not self.answers():
@@ -148,30 +188,49 @@ def from_a_file(context, model):
     return n / (time.perf_counter() - start)
 
 
+def forward(context, model):
+    """Milliseconds of the bare forward pass of a short text, mean over them: what no server can go below."""
+    worker, seconds = pool.Worker(context, Engine("bert highest", "f32", "ours", "highest"), model), []
+    try:
+        for text in SHORT:
+            ids = context.models.ids_of(text)
+            path = context.models.write("serving-ids.bin", np.array(ids, dtype=np.int32))
+            worker.ask("shape", 1, len(ids), path)
+            seconds.append(statistics.median(worker.ask("time", 50, 300)["seconds"]))
+    finally:
+        worker.close()
+    return 1e3 * statistics.mean(seconds)
+
+
 def run(context):
     if not shutil.which("wrk"):
         raise pool.Failed("wrk is not installed (Debian: wrk)")
     model, seconds = context.models.directory(MODEL), 2 if context.quick else 3
-    out = {"file": from_a_file(context, model), "rows": []}
-    for name, command, path, body in SERVERS:
+    out = {"file": from_a_file(context, model), "forward": forward(context, model), "rows": []}
+    for name, modules, command, path, body in SERVERS:
+        if context.servers and name not in context.servers:
+            continue
         context.say(f"serving: {name}")
         try:
-            server = Server(context, name, command, path, body, model)
+            server = Server(context, modules, command, path, body, model)
         except (pool.Failed, OSError) as e:
             context.absent(name, e)
             continue
         try:
-            row = {"server": name, "first_answer": server.first_answer, "loads": []}
+            row = {"server": name, "version": server.version, "first_answer": server.first_answer, "loads": []}
             for what, texts in LOADS.items():
+                with contextlib.suppress(pool.Failed):
+                    load(context, server, texts, 1, 1)  # warm
+                rate = float("inf")
                 for clients in CLIENTS:
-                    with contextlib.suppress(pool.Failed):
-                        load(context, server, texts, clients, 1)  # warm
                     try:
                         server.answers()  # what still waits of the load before is computed first
-                        row["loads"].append({"what": what, "clients": clients, "texts": len(texts(0)),
-                                             **load(context, server, texts, clients, seconds)})
+                        got = load(context, server, texts, clients, max(seconds, min(LIMIT, round(ROUNDS * clients / rate))))
                     except pool.Failed as e:
                         context.absent(name, e, f"{what}, {clients} clients")
+                        continue
+                    rate = got["per_second"]
+                    row["loads"].append({"what": what, "clients": clients, "texts": len(texts(0)), **got})
             row["memory"] = peak_memory(server.process.pid)
             out["rows"].append(row)
         finally:
@@ -189,7 +248,8 @@ def tables(results):
                 body.append([x["what"], x["clients"], r["server"], f"{x['per_second']:,.1f}", f"{x['per_second'] * x['texts']:,.0f}", f"{x['p50']:,.1f}",
                              f"{x['p99']:,.1f}", f"{x['wrk_cpu']:.2f}", f"{own['per_second'] / x['per_second']:.2f}" if own else ""])
         body.sort(key=lambda row: (list(LOADS).index(row[0]), row[1]))
-        yield (f"{MODEL} behind HTTP; `bert embed` over a file of the short texts: {c['file']:,.0f} texts/s",
+        yield (f"{MODEL} behind HTTP; `bert embed` over a file of the short texts: {c['file']:,.0f} texts/s, the bare forward "
+               f"pass of one: {c['forward']:.2f} ms",
                ["load", "clients", "server", "requests/s", "texts/s", "p50, ms", "p99, ms", "wrk, cores", "ours / theirs"], body)
-        yield ("Memory and start", ["server", "peak MB", "first answer, ms"],
-               [[r["server"], f"{r['memory'] / 1e6:,.0f}", f"{1e3 * r['first_answer']:,.0f}"] for r in c["rows"]])
+        yield ("Memory and start", ["server", "version", "peak MB", "first answer, ms"],
+               [[r["server"], r["version"], f"{r['memory'] / 1e6:,.0f}", f"{1e3 * r['first_answer']:,.0f}"] for r in c["rows"]])
