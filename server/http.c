@@ -23,7 +23,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { IDLE_SECONDS = 90, BACKLOG = 1024 };
+enum { BACKLOG = 1024 };
 
 static const char *const method_names[] = {"GET",    "POST",    "HEAD",  "PUT",
                                            "DELETE", "OPTIONS", "PATCH", "TRACE"};
@@ -385,7 +385,7 @@ int http_open(server *s, bert_error *e) {
     evhttp_set_allowed_methods(s->http, (ev_uint16_t)all);
     evhttp_set_max_headers_size(s->http, 1 << 20); /* watch.c has the limits */
     evhttp_set_max_body_size(s->http, (ev_ssize_t)s->options->max_body + 4096);
-    evhttp_set_timeout(s->http, IDLE_SECONDS);
+    evhttp_set_timeout(s->http, s->options->idle_seconds);
     evhttp_set_bevcb(s->http, watch_new, s);
     evhttp_set_gencb(s->http, on_request, s);
     return s->options->uds ? listen_at_path(s, e) : listen_at_port(s, e);

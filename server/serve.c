@@ -19,6 +19,9 @@ serve_options serve_default(void) {
                            .max_bodies = 64000000,
                            .max_answers = 256000000,
                            .max_connections = 1000,
+                           .head_seconds = 10,
+                           .body_seconds = 30,
+                           .idle_seconds = 90, /* longer than balancers keep theirs */
                            .auto_truncate = true};
 }
 

@@ -11,7 +11,7 @@
 #include <strings.h>
 #include <sys/socket.h>
 
-enum { HEAD_BYTES = 8192, HEAD_SECONDS = 10, BODY_SECONDS = 30, LINGER_SECONDS = 2 };
+enum { HEAD_BYTES = 8192, LINGER_SECONDS = 2 };
 
 /* Where in a request the next byte is. */
 typedef enum { IN_HEAD, IN_BODY, IN_SIZE, IN_CHUNK, AFTER_CHUNK, IN_TRAILER, REFUSED } place;
@@ -383,7 +383,14 @@ bool watch_refused(const exchange *x) {
     return w && w->place == REFUSED;
 }
 
+static void refuse_late(watch *w, const char *what, int32_t seconds) {
+    char message[80];
+    snprintf(message, sizeof message, "the %s did not come in %d seconds", what, (int)seconds);
+    refuse(w, FAULT_LATE, message);
+}
+
 void watch_sweep(server *s) {
+    const serve_options *o = s->options;
     const double t = now();
     for (watch *w = s->watches, *after; w; w = after) {
         const double age = t - w->since;
@@ -392,10 +399,10 @@ void watch_sweep(server *s) {
         if (w->place == REFUSED) {
             if (!w->pending && age > LINGER_SECONDS) shutdown(w->fd, SHUT_RDWR);
         } else if (w->place != IN_HEAD) {
-            if (age > BODY_SECONDS) refuse(w, FAULT_LATE, "the body did not come in 30 seconds");
+            if (age > o->body_seconds) refuse_late(w, "body", o->body_seconds);
         } else if (w->began) {
-            if (age > HEAD_SECONDS) refuse(w, FAULT_LATE, "the head did not come in 10 seconds");
-        } else if (w->crowded && !w->pending && age > HEAD_SECONDS)
+            if (age > o->head_seconds) refuse_late(w, "head", o->head_seconds);
+        } else if (w->crowded && !w->pending && age > o->head_seconds)
             shutdown(w->fd, SHUT_RDWR);
     }
 }

@@ -15,9 +15,23 @@ typedef struct {
     int port;
 } running;
 
+/* Where a server listens, as soon as it says so in a file. */
+static inline int port_of(const char *path) {
+    char text[400] = "";
+    for (int i = 0; i < 3000 && !strchr(text, '\n'); i++) {
+        FILE *f = fopen(path, "r");
+        if (f && !fgets(text, sizeof text, f)) *text = 0;
+        if (f) fclose(f);
+        nanosleep(&(struct timespec){0, 10000000}, NULL);
+    }
+    const char *port = strrchr(text, ':');
+    assert_non_null(port);
+    return atoi(port + 1);
+}
+
 /* Of "m" unless options begin with other models: "a b --quiet". */
 static inline running start(const char *options) {
-    char command[9000], path[4200], text[400] = "";
+    char command[9000], path[4200];
     running r = {0};
     snprintf(path, sizeof path, "%s/listening", home);
     unlink(path);
@@ -29,15 +43,7 @@ static inline running start(const char *options) {
         execl("/bin/sh", "sh", "-c", command, (char *)NULL);
         _exit(127);
     }
-    for (int i = 0; i < 3000 && !strchr(text, '\n'); i++) {
-        FILE *f = fopen(path, "r");
-        if (f && !fgets(text, sizeof text, f)) *text = 0;
-        if (f) fclose(f);
-        nanosleep(&(struct timespec){0, 10000000}, NULL);
-    }
-    const char *port = strrchr(text, ':');
-    assert_non_null(port);
-    r.port = atoi(port + 1);
+    r.port = port_of(path);
     return r;
 }
 
