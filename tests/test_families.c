@@ -405,31 +405,73 @@ static void nomic_berts_published_keys_are_read(void **state) {
     json_decref(golden);
 }
 
+/* Families whose names of tensors differ, behind the prefix, too; jina is the file's second "bert". */
+static const struct {
+    const char *family, *prefix, *says;
+} named[] = {
+    {"roberta", "roberta.", "roberta"},
+    {"distilbert", "distilbert.", "distilbert"},
+    {"mpnet", "mpnet.", "mpnet"},
+    {"albert", "albert.", "albert"},
+    {"modernbert", "model.", "modernbert"},
+    {"nomic_bert", "nomic_bert.", "nomic_bert"},
+    {"gte", "gte.", "gte"},
+    {"deberta", "deberta.", "deberta"},
+    {"deberta-v2", "deberta.", "deberta-v2"},
+    {"esm", "esm.", "esm"},
+    {"bert", "bert.", "bert (position_embedding_type alibi)"},
+};
+enum { NAMED = sizeof named / sizeof *named };
+
+/* config.json of one, weights of another, which have their prefix or none. */
+static void check_mixture(const json_t *golden, size_t a, size_t b, bool prefixed) {
+    const json_t *config = family_of(golden, named[a].family),
+                 *weights = family_of(golden, named[b].family),
+                 *c = json_array_get(json_object_get(weights, "cases"), 0);
+    char *d = test_directory(), path[4600], kept[4600], text[128];
+    write_case(d, config, json_object_get(config, "trunk"));
+    snprintf(path, sizeof path, "%s/config.json", d);
+    snprintf(kept, sizeof kept, "%s/kept", d);
+    assert_int_equal(rename(path, kept), 0);
+    write_renamed(d, weights, c, prefixed ? NULL : named[b].prefix, "");
+    assert_int_equal(rename(kept, path), 0);
+    bert_error e = {0};
+    assert_null(bert_model_open(d, NULL, &e));
+    assert_int_equal(e.code, BERT_EFORMAT);
+    snprintf(text, sizeof text, ", config.json's model_type is %s", named[a].says);
+    if (!strstr(e.message, text) || !strstr(e.message, "named as those of ") ||
+        !strstr(strstr(e.message, "named as those of "), named[b].says))
+        fail_msg("%s, %s: %s", named[a].family, named[b].family, e.message);
+    test_remove(d);
+}
+
 /* A directory whose files come from two checkpoints says which does not fit which. */
 static void weights_of_another_family_are_told(void **state) {
     (void)state;
-    static const struct {
-        const char *config, *weights;
-    } pairs[] = {{"electra", "roberta"},   {"roberta", "distilbert"}, {"distilbert", "mpnet"},
-                 {"mpnet", "modernbert"},  {"modernbert", "albert"},  {"albert", "nomic_bert"},
-                 {"nomic_bert", "roberta"}};
     json_t *golden = test_golden("families.json");
-    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
-        const json_t *a = family_of(golden, pairs[i].config),
-                     *b = family_of(golden, pairs[i].weights);
-        char *d = test_directory(), config[4600], kept[4600], text[64];
-        write_case(d, a, json_array_get(json_object_get(a, "cases"), 0));
-        snprintf(config, sizeof config, "%s/config.json", d);
-        snprintf(kept, sizeof kept, "%s/kept", d);
-        assert_int_equal(rename(config, kept), 0);
-        write_case(d, b, json_array_get(json_object_get(b, "cases"), 0));
-        assert_int_equal(rename(kept, config), 0);
+    for (size_t a = 0; a < NAMED; a++) {
+        check_mixture(golden, a, (a + 1) % NAMED, true);
+        for (size_t b = 0; b < NAMED; b++)
+            if (a != b) check_mixture(golden, a, b, false);
+    }
+    json_decref(golden);
+}
+
+/* A table of words that is smaller than config.json says. */
+static void a_vocabulary_of_another_size_is_told(void **state) {
+    (void)state;
+    json_t *golden = test_golden("families.json");
+    for (size_t a = 0; a < NAMED; a++) {
+        json_t *family = json_deep_copy(family_of(golden, named[a].family));
+        json_object_set_new(json_object_get(family, "config"), "vocab_size", json_integer(41));
+        char *d = test_directory();
+        write_case(d, family, json_object_get(family, "trunk"));
         bert_error e = {0};
         assert_null(bert_model_open(d, NULL, &e));
-        assert_int_equal(e.code, BERT_EFORMAT);
-        snprintf(text, sizeof text, "named as those of %s", pairs[i].weights);
-        if (!strstr(e.message, text)) fail_msg("%s: %s", pairs[i].config, e.message);
+        if (!strstr(e.message, "is [40, ") || !strstr(e.message, "config.json makes it [41, "))
+            fail_msg("%s: %s", named[a].family, e.message);
         test_remove(d);
+        json_decref(family);
     }
     json_decref(golden);
 }
@@ -546,6 +588,7 @@ int main(void) {
         cmocka_unit_test(prefixes_of_published_files_are_read),
         cmocka_unit_test(nomic_berts_published_keys_are_read),
         cmocka_unit_test(weights_of_another_family_are_told),
+        cmocka_unit_test(a_vocabulary_of_another_size_is_told),
         cmocka_unit_test(an_unknown_family_is_named_with_those_that_are_known),
         cmocka_unit_test(what_a_family_cannot_do_here_is_refused),
         cmocka_unit_test(a_head_of_ones_own_is_found_again),

@@ -42,6 +42,9 @@ typedef struct bert_arch {
     /* What names of tensors begin with behind the prefix: those of the embeddings, and of a layer
      * up to its number. */
     const char *embeddings, *layers;
+    /* How names of a layer's tensors go on behind its number: all of these, and no other family
+     * whose layers are called so has them all. NULL: the names in front say enough. */
+    const char *signs[2];
     const bert_ignored *ignored; /* a row of NULLs ends; NULL: none */
     /* Of two rows of one model_type: this one is meant where config.json has this value of this
      * key. It stands behind the plain one, whose when is NULL. */

@@ -50,6 +50,7 @@ const bert_arch bert_arch_bert = {
     .prefix = "bert.",
     .embeddings = "embeddings.",
     .layers = "encoder.layer.",
+    .signs = {"attention.self.query.", "output.LayerNorm."},
     .keys = keys,
     .fixed = bert_post_norm_fixed,
     .copies = bert_copies_bert,

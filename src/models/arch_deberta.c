@@ -396,16 +396,17 @@ static bert_tensor *block(bert_tape *t, const void *state, bert_tensor *x, const
 /* Stored where position_biased_input is false, too. */
 static const bert_ignored ignored[] = {{.begins = "embeddings.position_embeddings."}, {0}};
 
-#define DEBERTA(type, classes, its_keys, its_fixed, its_heads, its_build)                          \
+#define DEBERTA(type, classes, sign, its_keys, its_fixed, its_heads, its_build)                    \
     {                                                                                              \
         .model_type = type, .class_prefix = classes, .prefix = "deberta.",                         \
-        .embeddings = "embeddings.", .layers = "encoder.layer.", .ignored = ignored,               \
-        .keys = its_keys, .fixed = its_fixed, .complete = complete,                                \
+        .embeddings = "embeddings.", .layers = "encoder.layer.", .signs = {sign},                  \
+        .ignored = ignored, .keys = its_keys, .fixed = its_fixed, .complete = complete,            \
         .own_size = sizeof(own_config), .copies = copies, .heads = its_heads,                      \
         .configure = configure, .max_length = max_length, .state_size = sizeof(deberta),           \
         .build = its_build, .embed = bert_post_norm_embed, .block = block,                         \
     }
-const bert_arch bert_arch_deberta =
-                    DEBERTA("deberta", "Deberta", keys_v1, fixed_v1, heads_v1, build_v1),
+const bert_arch bert_arch_deberta = DEBERTA("deberta", "Deberta", "attention.self.in_proj.",
+                                            keys_v1, fixed_v1, heads_v1, build_v1),
                 bert_arch_deberta_v2 =
-                    DEBERTA("deberta-v2", "DebertaV2", keys_v2, fixed_v2, heads_v2, build_v2);
+                    DEBERTA("deberta-v2", "DebertaV2", "attention.self.query_proj.", keys_v2,
+                            fixed_v2, heads_v2, build_v2);

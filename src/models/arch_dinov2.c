@@ -70,7 +70,8 @@ static const bert_arch_head heads[] = {
 static const bert_ignored ignored[] = {{.begins = "embeddings.mask_token", .kept = true}, {0}};
 
 #define SHARED                                                                                     \
-    .embeddings = "embeddings.", .layers = "encoder.layer.", .fixed = fixed, .complete = complete, \
+    .embeddings = "embeddings.", .layers = "encoder.layer.",                                       \
+    .signs = {"attention.attention.query.", "norm1."}, .fixed = fixed, .complete = complete,       \
     .own_size = sizeof(bert_pre_norm_config), .copies = copies, .other_names = other_names,        \
     .ignored = ignored, .heads = heads, .max_length = bert_pre_norm_max_length,                    \
     .state_size = sizeof(bert_pre_norm), .build = build, .first_row_pools = true,                  \

@@ -107,6 +107,7 @@ const bert_arch bert_arch_electra = {
     .prefix = "electra.",
     .embeddings = "embeddings",
     .layers = "encoder.layer.",
+    .signs = {"attention.self.query.", "output.LayerNorm."},
     .keys = keys,
     .fixed = bert_post_norm_fixed,
     .own_size = sizeof(own_config),

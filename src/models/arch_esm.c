@@ -199,6 +199,7 @@ const bert_arch bert_arch_esm = {
     .prefix = "esm.",
     .embeddings = "embeddings.",
     .layers = "encoder.layer.",
+    .signs = {"attention.self.query.", "attention.LayerNorm."},
     .ignored = ignored,
     .keys = keys,
     .fixed = fixed,

@@ -94,11 +94,11 @@ static int build(bert_builder *b, void *state) {
 #define LIKE_GTE(type, classes, its_prefix, other)                                                 \
     {                                                                                              \
         .model_type = type, .class_prefix = classes, .prefix = its_prefix, .other_prefix = other,  \
-        .embeddings = "embeddings.", .layers = "encoder.layer.", .keys = keys, .fixed = fixed,     \
-        .complete = complete, .own_size = sizeof(own_config), .copies = copies, .heads = heads,    \
-        .configure = configure, .max_length = max_length, .state_size = sizeof(bert_post_norm),    \
-        .build = build, .pooler = "pooler.dense", .embed = bert_post_norm_embed,                   \
-        .block = bert_post_norm_block,                                                             \
+        .embeddings = "embeddings.", .layers = "encoder.layer.", .signs = {"attention.qkv_proj."}, \
+        .keys = keys, .fixed = fixed, .complete = complete, .own_size = sizeof(own_config),        \
+        .copies = copies, .heads = heads, .configure = configure, .max_length = max_length,        \
+        .state_size = sizeof(bert_post_norm), .build = build, .pooler = "pooler.dense",            \
+        .embed = bert_post_norm_embed, .block = bert_post_norm_block,                              \
     }
 const bert_arch bert_arch_gte = LIKE_GTE("gte", "Gte", "gte.", "new."),
                 bert_arch_new = LIKE_GTE("new", "New", "new.", "gte.");

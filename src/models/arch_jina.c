@@ -94,6 +94,7 @@ const bert_arch bert_arch_jina = {
     .prefix = "bert.",
     .embeddings = "embeddings.",
     .layers = "encoder.layer.",
+    .signs = {"mlp.gated_layers."},
     .keys = keys,
     .fixed = fixed,
     .own_size = sizeof(own_config),

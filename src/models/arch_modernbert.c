@@ -222,6 +222,7 @@ const bert_arch bert_arch_modernbert = {
     .prefix = "model.",
     .embeddings = "embeddings.",
     .layers = "layers.",
+    .signs = {"attn."},
     .keys = keys,
     .fixed = fixed,
     .complete = complete,

@@ -103,6 +103,7 @@ const bert_arch bert_arch_mpnet = {
     .prefix = "mpnet.",
     .embeddings = "embeddings.",
     .layers = "encoder.layer.",
+    .signs = {"attention.attn.q."},
     .keys = keys,
     .fixed = bert_post_norm_fixed,
     .own_size = sizeof(own_config),

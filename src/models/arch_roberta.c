@@ -50,7 +50,8 @@ static int build(bert_builder *b, void *state) {
 #define LIKE_ROBERTA(type, classes, its_keys)                                                      \
     {                                                                                              \
         .model_type = type, .class_prefix = classes, .prefix = "roberta.",                         \
-        .embeddings = "embeddings.", .layers = "encoder.layer.", .keys = its_keys,                 \
+        .embeddings = "embeddings.", .layers = "encoder.layer.",                                   \
+        .signs = {"attention.self.query.", "output.LayerNorm."}, .keys = its_keys,                 \
         .fixed = bert_post_norm_fixed, .copies = bert_roberta_copies, .heads = bert_roberta_heads, \
         .configure = configure, .max_length = max_length, .state_size = sizeof(bert_post_norm),    \
         .build = build, .pooler = "pooler.dense", .embed = bert_post_norm_embed,                   \

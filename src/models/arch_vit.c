@@ -72,7 +72,8 @@ static const bert_arch_head deit_heads[] = {
 };
 
 #define SHARED                                                                                     \
-    .embeddings = "embeddings.", .layers = "encoder.layer.", .keys = keys, .fixed = fixed,         \
+    .embeddings = "embeddings.", .layers = "encoder.layer.",                                       \
+    .signs = {"attention.attention.query.", "layernorm_before."}, .keys = keys, .fixed = fixed,    \
     .copies = copies, .other_names = other_names, .own_size = sizeof(bert_pre_norm_config),        \
     .max_length = bert_pre_norm_max_length, .state_size = sizeof(bert_pre_norm),                   \
     .pooler = "pooler.dense", .pooler_shape = bert_pre_norm_pooler, .embed = bert_pre_norm_embed,  \

@@ -4,6 +4,7 @@
 #include "base/finite.h"
 #include "device/device.h"
 #include "files/safetensors.h"
+#include "models/whose.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -176,18 +177,20 @@ static void shape_text(const bert_stored_tensor *t, char *out, size_t capacity) 
 
 static int misshapen(const bert_weight_source *s, const bert_stored_tensor *t, int32_t rows,
                      int32_t cols, bert_error *e) {
-    char found[160], wanted[64];
+    char found[160], wanted[64], whose[500] = "";
     shape_text(t, found, sizeof found);
     if (rows == 1 && t->dims == 1)
         snprintf(wanted, sizeof wanted, "[%d]", cols);
     else
         snprintf(wanted, sizeof wanted, "[%d, %d]", rows, cols);
-    return bert_fail(e, BERT_EFORMAT, "%s: tensor %.100s is %s, but config.json makes it %s: %s",
+    if (s->part == BERT_PART_TRUNK) bert_whose_weights(s->file, s->arch, whose, sizeof whose);
+    return bert_fail(e, BERT_EFORMAT, "%s: tensor %.100s is %s, but config.json makes it %s: %s%s",
                      s->path, t->name, found, wanted,
                      s->part == BERT_PART_TRUNK
                          ? "the two files do not belong together"
                          : "correct its id2label, or ask for another number of labels to start a "
-                           "new head");
+                           "new head",
+                     whose);
 }
 
 /* The layer that a name of the trunk is of, or -1. */
@@ -366,25 +369,6 @@ char *bert_weight_source_name(const bert_stored_tensor *t) {
     return strdup(t->name);
 }
 
-/* Whether a tensor lies in a layer of that family, under its own prefix or none. */
-static bool has_layers_of(const bert_weight_source *s, const bert_arch *a, bool prefixed) {
-    char name[MAX_TENSOR_NAME];
-    const int n = snprintf(name, sizeof name, "%s%s", prefixed ? a->prefix : "", a->layers);
-    for (int i = 0; i < bert_tensors_count(s->file); i++)
-        if (!strncmp(bert_tensors_at(s->file, i)->name, name, (size_t)n)) return true;
-    return false;
-}
-
-/* Another family whose names the tensors have; NULL: none, or they are this one's. */
-static const bert_arch *family_of_names(const bert_weight_source *s) {
-    for (int prefixed = 1; prefixed >= 0; prefixed--) {
-        if (has_layers_of(s, s->arch, prefixed)) return NULL;
-        for (const bert_arch *const *a = bert_archs; *a; a++)
-            if (has_layers_of(s, *a, prefixed)) return *a;
-    }
-    return NULL;
-}
-
 /* What stands in front of all the missing names in the file, as "model." of PyTorch Lightning, into
  * `front`; false: they are not there under any such name. */
 static bool find_front(const bert_weight_source *s, char *front, size_t capacity) {
@@ -407,21 +391,17 @@ static bool find_front(const bert_weight_source *s, char *front, size_t capacity
 
 /* One message names what is missing, and whose tensors there are instead. */
 static int lacks(const bert_weight_source *s, bert_error *e) {
-    enum { SHOWN = 4 };
-    char list[300] = "", other[200] = "", front[64];
-    for (int i = 0; i < s->missing.n && i < SHOWN; i++) {
+    char list[300] = "", other[500] = "", front[64];
+    bert_whose_weights(s->file, s->arch, other, sizeof other);
+    const int shown = *other ? 2 : 4;
+    for (int i = 0; i < s->missing.n && i < shown; i++) {
         size_t n = strlen(list);
         snprintf(list + n, sizeof list - n, "%s%.60s", i ? ", " : "", s->missing.items[i]);
     }
     size_t n = strlen(list);
-    if (s->missing.n > SHOWN)
-        snprintf(list + n, sizeof list - n, " and %d more", s->missing.n - SHOWN);
-    const bert_arch *a = family_of_names(s);
-    if (a)
-        snprintf(other, sizeof other,
-                 "; its tensors are named as those of %s, config.json's model_type is %s",
-                 a->model_type, s->arch->model_type);
-    else if (find_front(s, front, sizeof front))
+    if (s->missing.n > shown)
+        snprintf(list + n, sizeof list - n, " and %d more", s->missing.n - shown);
+    if (!*other && find_front(s, front, sizeof front))
         snprintf(other, sizeof other,
                  "; all of them have \"%s\" in front of them there, as the attribute of a class of "
                  "one's own is called: save that attribute's state_dict",
