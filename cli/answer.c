@@ -41,30 +41,22 @@ static bert_answer_options answer_options(const arguments *a) {
     return o;
 }
 
-static bool is_whole(const bert_text *pair) {
-    return pair->bytes && pair->pair && pair->pair_bytes;
-}
-
 static int each(void *context, input *in, const bert_text *pairs, int32_t n, bert_error *e) {
     const job *j = context;
     bert_answer_options o = answer_options(j->a);
     o.keep_going = true;
     const bert_answer *x;
     const int32_t *start;
-    int32_t whole = 0;
-    while (whole < n && is_whole(&pairs[whole])) whole++;
-    bert_text_info *info = n > 0 ? calloc((size_t)n, sizeof *info) : NULL;
+    bert_text_info *info = calloc((size_t)n, sizeof *info);
     if (!info) return fail_memory(e);
-    int rc = bert_answer_batch(j->s, pairs, whole, &o, &x, &start, info, e);
+    int rc = bert_answer_batch(j->s, pairs, n, &o, &x, &start, info, e);
     if (rc > 0) rc = 0;
-    for (int32_t i = 0; i < whole && !rc; i++) {
+    for (int32_t i = 0; i < n && !rc; i++) {
         if (info[i].code) rc = input_pass_over(in, i, &info[i], e);
         for (int32_t k = start[i]; k < start[i + 1] && !rc; k++) rc = show(j, &x[k], e);
     }
     free(info);
-    if (rc || whole == n) return rc;
-    return fail(e, BERT_EINVAL, "text %d has no %s", (int)whole,
-                pairs[whole].bytes ? "context" : "question");
+    return rc;
 }
 
 static int answer_one(const job *j, bert_error *e) {

@@ -83,24 +83,23 @@ static int each_pairs(void *context, input *in, const bert_text *pairs, int32_t 
     const job *j = context;
     bert_text_options task = task_options(j->c);
     task.keep_going = true;
-    int32_t whole = 0;
-    while (whole < n && pairs[whole].pair) whole++;
+    static const char lone[] =
+        "has one sentence where two are needed (--pair-column names the column of the second)";
+    char message[sizeof lone + 24];
     float(*scores)[2] = calloc((size_t)n, sizeof *scores);
     bert_text_info *info = calloc((size_t)n, sizeof *info);
     int rc = scores && info
-                 ? bert_classify(j->s, pairs, whole, &task, BERT_SCORES_DEFAULT, scores[0], info, e)
+                 ? bert_classify(j->s, pairs, n, &task, BERT_SCORES_DEFAULT, scores[0], info, e)
                  : fail_memory(e);
-    for (int32_t i = 0; i < whole && !rc; i++) {
+    for (int32_t i = 0; i < n && !rc; i++) {
+        snprintf(message, sizeof message, "text %d %s", (int)i, lone);
+        if (!pairs[i].pair) info[i] = (bert_text_info){.code = BERT_EINVAL, .message = message};
         rc = info[i].code ? input_pass_over(in, i, &info[i], e)
                           : show_next(j, scores[i][0], &info[i], e);
     }
     free(scores);
     free(info);
-    if (rc || whole == n) return rc;
-    return fail(e, BERT_EINVAL,
-                "text %d has one sentence where two are needed (--pair-column names the column of "
-                "the second)",
-                (int)whole);
+    return rc;
 }
 
 static int run_next(void *args, int operands, char **operand, bert_error *e) {

@@ -162,6 +162,8 @@ int input_batches(input *in,
 int input_pass_over(input *in, int32_t i, const bert_text_info *info, bert_error *e);
 /* Once all are read: an error that counts those, if there were any. input_batches() ends with it. */
 int input_sum_up(const input *in, bert_error *e);
+/* The answers go into that file (NULL: where lines go), which is not written then. */
+void input_into(input *in, const char *file);
 /* Calls each() for every text, one at a time, which it calls text 0. */
 int input_each(input *in, int (*each)(void *context, const bert_text *text, bert_error *e),
                void *context, bert_error *e);

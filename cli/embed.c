@@ -333,6 +333,7 @@ static int run(void *args, int operands, char **operand, bert_error *e) {
     if (!rc && a->common.views) rc = check_rows(texts, m.row, pictures ? "picture" : "text", e);
     input *in =
         rc || pictures ? NULL : input_open_rows(&a->common, m.recipe, m.row, texts, text, e);
+    if (in) input_into(in, a->output);
     if (!rc && (in || pictures)) m.session = bert_session_new(model, &so, e);
     if (!rc) rc = m.session ? set_up(&m, model, e) : BERT_EINVAL;
     if (!rc && !pictures) rc = each(&m, in, e);

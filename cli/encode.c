@@ -67,43 +67,60 @@ typedef struct {
     int64_t dropped;
 } packer;
 
-static int pack(packer *p, const bert_text *texts, int32_t n, bert_inputs *out, bert_error *e) {
-    size_t used = 0;
+static int reserve(packer *p, size_t tokens, bert_error *e) {
+    if (tokens <= p->capacity) return 0;
+    int32_t *ids = realloc(p->ids, 2 * tokens * sizeof *ids);
+    if (ids) p->ids = ids;
+    int32_t *types = realloc(p->types, 2 * tokens * sizeof *types);
+    if (types) p->types = types;
+    if (!ids || !types) return fail_memory(e);
+    p->capacity = 2 * tokens;
+    return 0;
+}
+
+/* Text i of the input behind those that are packed. */
+static int pack_one(packer *p, const bert_text *t, int32_t i, int32_t packed, bert_error *e) {
+    int windows =
+        bert_tokenize(p->tokenization, t->text, t->bytes, t->pair, t->pair_bytes, &p->options, e);
+    if (windows < 0) return windows;
+    const bert_token_window w = bert_tokenization_window(p->tokenization, 0);
+    const int32_t full = bert_tokenization_full_length(p->tokenization);
+    const size_t used = (size_t)p->start[packed], n = (size_t)w.n;
+    if (w.n > p->limit)
+        return fail(e, BERT_ETOOLONG,
+                    "text %d has %d tokens, the limit is %d: choose --on-overflow truncate", (int)i,
+                    (int)full, (int)p->limit);
+    int rc = reserve(p, used + n, e);
+    if (rc) return rc;
+    memcpy(p->ids + used, w.ids, n * sizeof *w.ids);
+    memcpy(p->types + used, w.type_ids, n * sizeof *w.type_ids);
+    p->start[packed + 1] = (int32_t)(used + n);
+    p->dropped += full - w.n;
+    return 0;
+}
+
+static int pack(packer *p, input *in, const bert_text *texts, int32_t n, bert_inputs *out,
+                bert_error *e) {
+    int32_t packed = 0;
+    int rc = 0;
     if (p->starts < (size_t)n + 1) {
         free(p->start);
         p->start = calloc((size_t)n + 1, sizeof *p->start);
         p->starts = p->start ? (size_t)n + 1 : 0;
         if (!p->start) return fail_memory(e);
     }
-    p->start[0] = 0;
-    for (int32_t i = 0; i < n; i++) {
-        const bert_text *t = &texts[i];
-        int windows = bert_tokenize(p->tokenization, t->text, t->bytes, t->pair, t->pair_bytes,
-                                    &p->options, e);
-        if (windows < 0) return windows;
-        bert_token_window w = bert_tokenization_window(p->tokenization, 0);
-        int32_t full = bert_tokenization_full_length(p->tokenization);
-        if (w.n > p->limit)
-            return fail(e, BERT_ETOOLONG,
-                        "text %d has %d tokens, the limit is %d: choose --on-overflow truncate",
-                        (int)i, (int)full, (int)p->limit);
-        p->dropped += full - w.n;
-        if (used + (size_t)w.n > p->capacity) {
-            size_t capacity = 2 * (used + (size_t)w.n);
-            int32_t *ids = realloc(p->ids, capacity * sizeof *ids);
-            if (ids) p->ids = ids;
-            int32_t *types = realloc(p->types, capacity * sizeof *types);
-            if (types) p->types = types;
-            if (!ids || !types) return fail_memory(e);
-            p->capacity = capacity;
-        }
-        memcpy(p->ids + used, w.ids, (size_t)w.n * sizeof *w.ids);
-        memcpy(p->types + used, w.type_ids, (size_t)w.n * sizeof *w.type_ids);
-        used += (size_t)w.n;
-        p->start[i + 1] = (int32_t)used;
+    for (int32_t i = 0; i < n && !rc; i++) {
+        bert_error why = {0};
+        rc = pack_one(p, &texts[i], i, packed, &why);
+        if (!rc)
+            packed++;
+        else if (rc == BERT_ETOOLONG)
+            rc = input_pass_over(in, i, &(bert_text_info){.code = rc, .message = why.message}, e);
+        else
+            rc = fail(e, rc, "%s", why.message);
     }
-    *out = (bert_inputs){.n = n, .start = p->start, .ids = p->ids, .type_ids = p->types};
-    return 0;
+    *out = (bert_inputs){.n = packed, .start = p->start, .ids = p->ids, .type_ids = p->types};
+    return rc;
 }
 
 static int each(packer *p, encoded *d, bert_session *s, input *in, bert_error *e) {
@@ -112,10 +129,9 @@ static int each(packer *p, encoded *d, bert_session *s, input *in, bert_error *e
     while ((n = input_next(in, &texts, e)) > 0) {
         bert_inputs inputs;
         bert_outputs out;
-        int rc = pack(p, texts, n, &inputs, e);
-        if (rc) input_explain(in, e);
-        if (!rc) rc = bert_session_run(s, &inputs, BERT_WANT_POOLER, &out, e);
-        if (!rc) rc = put_batch(d, &inputs, &out, e);
+        int rc = pack(p, in, texts, n, &inputs, e);
+        if (!rc && inputs.n) rc = bert_session_run(s, &inputs, BERT_WANT_POOLER, &out, e);
+        if (!rc && inputs.n) rc = put_batch(d, &inputs, &out, e);
         if (rc) return rc;
     }
     return n < 0 ? n : input_sum_up(in, e);
@@ -159,6 +175,7 @@ static int run(void *args, int operands, char **operand, bert_error *e) {
     bert_model *model = open_model(operand[0], c, "none", e);
     int rc = model ? prepare(&p, model, c, e) : BERT_EINVAL;
     input *in = rc ? NULL : input_open(c, operands - 1, operand + 1, e);
+    if (in) input_into(in, a->output);
     bert_session *s = in ? bert_session_new(model, &so, e) : NULL;
     if (!s && !rc) rc = BERT_EINVAL;
     if (!rc) {
@@ -191,7 +208,8 @@ const command encode_command = {
     .help = "last_hidden_state and pooler_output, as safetensors",
     .more = "The file holds last_hidden_state [tokens, hidden] with the texts end to end, start\n"
             "[texts + 1] with the row where each begins, and pooler_output [texts, hidden] where\n"
-            "the model has a pooler. Nothing is padded.",
+            "the model has a pooler. Nothing is padded. Of texts that fail all are named, and\n"
+            "nothing is written.",
     .min_operands = 1,
     .max_operands = -1,
     .groups = TAKES_MODEL | TAKES_INPUT | TAKES_LIMIT | TAKES_SESSION | TAKES_OUTPUT | TAKES_GROUP,

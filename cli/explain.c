@@ -121,6 +121,7 @@ static int each(void *context, input *in, const bert_text *texts, int32_t n, ber
 
 static int explain_texts(job *j, int texts, char **text, bert_error *e) {
     input *in = input_open(&j->a->common, texts, text, e);
+    if (in) input_into(in, j->a->output);
     int rc = in ? input_batches(in, each, j, e) : BERT_EINVAL;
     input_close(in);
     return rc;

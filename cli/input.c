@@ -13,6 +13,7 @@ struct input {
     bool typed;      /* a person at a terminal: answer each line at once */
     bool done, told; /* told: of bytes that are not UTF-8 */
     bool quiet, json;
+    const char *file;      /* that the answers go into, or NULL */
     int64_t count, failed; /* texts given out; rows that were passed over */
     division *work;
     bool inside;               /* a part of the file is being read, of which */
@@ -111,6 +112,7 @@ input *input_open_rows(const common *c, const bert_recipe *r, int row, int texts
     in->quiet = c->quiet;
     in->work = c->work;
     in->json = output_json(c);
+    in->file = c->lines;
     in->recipe = r;
     in->row = row;
     if (texts) {
@@ -279,12 +281,16 @@ static int tell_all_invalid(const input *in, bert_error *e) {
     return rc;
 }
 
+void input_into(input *in, const char *file) {
+    if (file) in->file = file;
+}
+
 int input_sum_up(const input *in, bert_error *e) {
     if (!division_alone(in->work)) return tell_all_invalid(in, e);
     if (!in->failed) return 0;
-    return fail(e, BERT_EFORMAT, "%lld of %lld %s failed; the others are answered",
-                (long long)in->failed, (long long)(in->count / in->row),
-                in->row > 1 ? "rows" : "texts");
+    return fail(e, BERT_EFORMAT, "%lld of %lld %s failed; %s%s", (long long)in->failed,
+                (long long)(in->count / in->row), in->row > 1 ? "rows" : "texts",
+                in->file ? in->file : "the others are answered", in->file ? " is not written" : "");
 }
 
 int input_batches(input *in,

@@ -31,7 +31,7 @@ typedef struct {
     int32_t most;
 } job;
 
-static int add(job *j, const bert_text *text, int32_t i, bert_error *e) {
+static int add(job *j, const bert_text *text, int64_t number, int32_t i, bert_error *e) {
     if (j->n == j->capacity) {
         size_t capacity = 2 * j->capacity + 64;
         ranked *larger = realloc(j->list, capacity * sizeof *larger);
@@ -39,7 +39,7 @@ static int add(job *j, const bert_text *text, int32_t i, bert_error *e) {
         j->list = larger;
         j->capacity = capacity;
     }
-    ranked r = {.number = (int64_t)j->n,
+    ranked r = {.number = number,
                 .text = malloc(text->bytes + 1),
                 .bytes = text->bytes,
                 .score = j->scores[i],
@@ -85,6 +85,7 @@ static int each(job *j, input *in, bert_error *e) {
     bert_text_options task = task_options(&j->a->common);
     task.prompt = j->a->embedding.prompt;
     task.prompt_name = j->a->embedding.prompt_name;
+    task.keep_going = true;
     const bert_text *texts;
     int32_t n;
     while ((n = input_next(in, &texts, e)) > 0) {
@@ -93,7 +94,9 @@ static int each(job *j, input *in, bert_error *e) {
             rc = score(j, texts, n, &task, e);
             if (rc) input_explain(in, e);
         }
-        for (int32_t i = 0; i < n && !rc; i++) rc = add(j, &texts[i], i, e);
+        for (int32_t i = 0; i < n && !rc; i++)
+            rc = j->info[i].code ? input_pass_over(in, i, &j->info[i], e)
+                                 : add(j, &texts[i], input_first(in) + i, i, e);
         if (rc) return rc;
     }
     return n;
@@ -146,6 +149,8 @@ static int run(void *args, int operands, char **operand, bert_error *e) {
     if (!rc) {
         qsort(j.list, j.n, sizeof *j.list, by_score);
         rc = show(&j, e);
+        if (!rc) rc = output_flush(e);
+        if (!rc) rc = input_sum_up(in, e);
     }
     for (size_t i = 0; i < j.n; i++) free(j.list[i].text);
     free(j.list);

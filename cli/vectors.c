@@ -253,6 +253,7 @@ int vectors_run(const common *c, const embedding_options *embedding, const vecto
             rc = bert_model_makes(m, kind, e);
     if (!rc && !(j.session = bert_session_new(m, &so, e))) rc = BERT_EINVAL;
     if (!rc && output && !(j.file = tensors_create(c->work, output, 0, e))) rc = BERT_EIO;
+    input_into(in, output);
     if (!rc) rc = each(&j, in, e);
     if (j.file) rc = commit(&j, output, in, rc, e);
     tensors_abort(j.file);

@@ -372,7 +372,8 @@ static void heads_print(void **state) {
     expect(2, bert("answer qa -i qa.csv -q 'who sat?'"));
     write_file("noqa.csv", "question,context\nwho sat?,the cat sat\nwho ran?,\n");
     expect(1, bert("answer qa -i noqa.csv"));
-    says(err, "noqa.csv:3 has no context");
+    says(err, "noqa.csv:3: the context is empty");
+    says(err, "1 of 2 texts failed; the others are answered");
     write_file("longqa.csv", "question,context\nwho?,cat\nwho sat on the mat and ran?,cat\n");
     expect(1, bert("answer qa -i longqa.csv --max-length 8"));
     says(err, "longqa.csv:3: the question has 8 tokens, which leaves no room for its context");
@@ -380,6 +381,7 @@ static void heads_print(void **state) {
     says(err, "answer: the question has 8 tokens");
     expect(1, bert("next-sentence nsp -i texts.txt"));
     says(err, "texts.txt:1 has one sentence");
+    says(err, "texts.txt:2 has one sentence");
     expect(1, bert("answer qa -q 'who sat?' -c ''"));
     expect(0, bert("tag ner 'the cat sat' 'on the mat' --ignore-label '' --aggregation none"));
     assert_int_equal(lines(), 6);
@@ -722,10 +724,44 @@ static void failed_texts_are_passed_over(void **state) {
         assert_string_equal(out, "");
         assert_null(strstr(err, "answered"));
     }
-    expect(1, bert("embed m -i three.txt -o three.npy"));
-    char path[5000];
-    snprintf(path, sizeof path, "%s/three.npy", home);
-    assert_int_equal(access(path, F_OK), -1);
+    static const char *const written[] = {"embed m -o three.npy", "encode m -o three.npy",
+                                          "classify m -o three.jsonl",
+                                          "explain m --steps 2 -o three.html"};
+    for (size_t i = 0; i < sizeof written / sizeof *written; i++) {
+        const char *name = strstr(written[i], "three");
+        char path[5000], line[100];
+        expect(1, bert("%s -i three.txt", written[i]));
+        snprintf(path, sizeof path, "%s/%s", home, name);
+        snprintf(line, sizeof line, "1 of 3 texts failed; %s is not written", name);
+        says(err, "three.txt:2");
+        says(err, line);
+        assert_int_equal(access(path, F_OK), -1);
+    }
+}
+
+/* The ranked ones keep their numbers. */
+static void failed_texts_are_not_ranked(void **state) {
+    (void)state;
+    static const char *const commands[] = {"rerank ce red -i longer.txt",
+                                           "rerank m red --vectors dense -i longer.txt"};
+    char text[600] = "the cat\n";
+    for (int i = 0; i < 40; i++) strcat(text, "red ");
+    write_file("longer.txt", strcat(text, "\na red cat\n"));
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+        expect(1, bert("%s", commands[i]));
+        says(err, "longer.txt:2");
+        says(err, "1 of 3 texts failed; the others are answered");
+        assert_int_equal(lines(), 3);
+        bool seen[3] = {false};
+        for (int k = 0; k < 3; k++) {
+            json_t *o = line(k);
+            const bool failed = json_object_get(o, "error") != NULL;
+            seen[(int)number(o, failed ? "text" : "index")] = true;
+            if (failed) assert_int_equal((int)number(o, "text"), 1);
+            json_decref(o);
+        }
+        assert_true(seen[0] && seen[1] && seen[2]);
+    }
 }
 
 /* A copy of the model in home/b, to be broken. */
@@ -933,6 +969,7 @@ int main(void) {
         cmocka_unit_test(invalid_utf8),
         cmocka_unit_test(too_long),
         cmocka_unit_test(failed_texts_are_passed_over),
+        cmocka_unit_test(failed_texts_are_not_ranked),
         cmocka_unit_test(broken_models),
         cmocka_unit_test(full_disk),
         cmocka_unit_test(closed_files),
