@@ -13,10 +13,44 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Files that are read as one. */
+typedef struct {
+    const char **name; /* [n], then NULL */
+    int n;
+    bool
+        of_args; /* said in --args: what is said after that counts instead, and the other way round */
+} file_names;
+
+static const char *first_of(const file_names *f) {
+    return f->n ? f->name[0] : NULL;
+}
+
+static const char *const *more_of(const file_names *f) {
+    return f->n ? f->name + 1 : NULL;
+}
+
+static int add_file(file_names *f, const char *name, bert_error *e) {
+    const char **larger = realloc(f->name, ((size_t)f->n + 2) * sizeof *larger);
+    if (!larger) return fail_memory(e);
+    f->name = larger;
+    f->name[f->n++] = name;
+    f->name[f->n] = NULL;
+    return 0;
+}
+
+/* A recipe's, where there are none. */
+static int add_files(file_names *f, const char *const *names, bert_error *e) {
+    int rc = 0;
+    for (int i = 0; names && names[i] && !rc; i++) rc = add_file(f, names[i], e);
+    return rc;
+}
+
 typedef struct {
     common common;
     bert_dataset_options data;
-    const char *train_file, *validation_file, *recipe_file;
+    file_names train, validation;
+    const char *recipe_file;
+    bool in_args;                  /* options of --args are being set */
     bert_data_split_options split; /* part 0: none */
     bert_training_args training;
     given_arguments given;
@@ -54,6 +88,22 @@ static void note_taken(arguments *a, const char *name, const char *ours) {
     snprintf(a->taken + n, sizeof a->taken - n, "%s%s is taken as %s", n ? ", " : "", name, ours);
 }
 
+static int set_other_option(arguments *a, const char *name, const json_t *v, bert_error *e);
+
+/* A list: of files, of which there may be several. */
+static int set_each(arguments *a, const char *name, const json_t *list, bert_error *e) {
+    const bert_foreign f = bert_training_foreign(name, "FILE");
+    const bool files = f.kind == BERT_FOREIGN_TAKEN &&
+                       (!strcmp(f.name, "train_file") || !strcmp(f.name, "validation_file"));
+    const json_t *one;
+    size_t i;
+    int rc = 0;
+    json_array_foreach(list, i, one) {
+        if (files && !rc) rc = set_other_option(a, name, one, e);
+    }
+    return rc;
+}
+
 /* What the file says that is an option of ours but no training argument: files, columns, lengths.
  */
 static int set_other_option(arguments *a, const char *name, const json_t *v, bert_error *e) {
@@ -63,6 +113,7 @@ static int set_other_option(arguments *a, const char *name, const json_t *v, ber
     if (!kept) kept = json_array();
     if (value && json_array_append_new(kept, json_string(value))) return fail_memory(e);
     if (value) value = json_string_value(json_array_get(kept, json_array_size(kept) - 1));
+    if (json_is_array(v)) return set_each(a, name, v, e);
     const bert_foreign f = bert_training_foreign(name, value ? value : "");
     if (!value || f.kind != BERT_FOREIGN_TAKEN) return 0;
     if (strcmp(f.name, name)) note_taken(a, name, f.name);
@@ -81,9 +132,11 @@ static int set_arguments_file(const option *o, void *target, const char *value, 
     json_t *file = json_load_file(value, 0, NULL), *v;
     const char *name;
     if (!file) return fail(e, BERT_EFORMAT, "%s: is not plain JSON", value);
+    a->in_args = true;
     json_object_foreach(file, name, v) {
         if (!rc) rc = set_other_option(a, name, v, e);
     }
+    a->in_args = false;
     json_decref(file);
     return rc;
 }
@@ -97,15 +150,25 @@ static int set_part(const option *o, void *target, const char *value, bert_error
                 value);
 }
 
+static int set_file(const option *o, void *target, const char *value, bert_error *e) {
+    arguments *a = target;
+    file_names *f = !strcmp(o->name, "train-file") ? &a->train : &a->validation;
+    if (f->of_args != a->in_args) f->n = 0;
+    f->of_args = a->in_args;
+    return add_file(f, value, e);
+}
+
 static const option options[] = {
     {"output-dir", 'o', "DIR", "where checkpoints and the trained model go (needed)", set_argument,
      0, 0},
-    {"train-file", 0, "FILE", "labelled texts to train on: .csv, .tsv or .jsonl (needed)",
-     set_string, offsetof(arguments, train_file), 0},
+    {"train-file", 0, "FILE",
+     "labelled texts to train on: .csv, .tsv or .jsonl (needed); again and again, or a pattern in "
+     "quotes (\"part-*.csv\"): several that are read as one",
+     set_file, 0, 0},
     {"validation-file", 0, "FILE",
      "labelled texts to evaluate on, after every epoch unless "
-     "--eval-strategy says otherwise",
-     set_string, offsetof(arguments, validation_file), 0},
+     "--eval-strategy says otherwise; several as of --train-file",
+     set_file, 0, 0},
     {"recipe", 0, "FILE",
      "the head, the columns that it reads and what it learns, in JSON (docs/heads.md); MODEL "
      "replaces its encoder, and options overrule it",
@@ -237,19 +300,21 @@ static int open_recipe(arguments *a, job *j, bert_error *e) {
     if (!r) return BERT_EINVAL;
     const char *metric = bert_recipe_value(r, "metric");
     if (bert_recipe_task_at(r, 0)) {
-        if (a->train_file || a->validation_file || a->split.part > 0)
+        if (a->train.n || a->validation.n || a->split.part > 0)
             return fail_usage(e,
                               "the tasks of %s say their files: no --train-file, --validation-file "
                               "or --validation-split",
                               a->recipe_file);
-        a->train_file = a->recipe_file;
-        a->validation_file = tasks_validation(r);
-        return tasks_arguments(r, &a->training, e);
+        const char *validation = tasks_validation(r);
+        int rc = add_file(&a->train, a->recipe_file, e);
+        if (!rc && validation) rc = add_file(&a->validation, validation, e);
+        return rc ? rc : tasks_arguments(r, &a->training, e);
     }
     a->data.recipe = r;
-    if (!a->train_file) a->train_file = bert_recipe_value(r, "train_file");
-    if (!a->validation_file && !(a->split.part > 0))
-        a->validation_file = bert_recipe_value(r, "validation_file");
+    int rc = a->train.n ? 0 : add_files(&a->train, bert_recipe_files(r, "train_file"), e);
+    if (!rc && !a->validation.n && !(a->split.part > 0))
+        rc = add_files(&a->validation, bert_recipe_files(r, "validation_file"), e);
+    if (rc) return rc;
     if (!metric || *a->training.metric_for_best_model) return 0;
     return bert_training_set(&a->training, "metric_for_best_model", metric, e);
 }
@@ -272,14 +337,14 @@ static void imbalance_note(const arguments *a, const bert_dataset *d) {
 }
 
 static bool validates(const arguments *a) {
-    return a->validation_file || a->split.part > 0;
+    return a->validation.n || a->split.part > 0;
 }
 
 /* Rows of the training file are held out. */
 static int split_data(arguments *a, job *j, bert_dataset_options *o, bert_error *e) {
     if (!(a->split.part > 0)) return 0;
     a->split.seed = (uint64_t)a->training.seed;
-    j->split = bert_data_split_new(a->train_file, j->base, o, &a->split, e);
+    j->split = bert_data_split_new(first_of(&a->train), j->base, o, &a->split, e);
     o->split = j->split;
     if (!j->split) return BERT_EINVAL;
     note(&a->common, "%-10s %s", "split", bert_data_split_note(j->split));
@@ -289,16 +354,19 @@ static int split_data(arguments *a, job *j, bert_dataset_options *o, bert_error 
 static int open_data(arguments *a, job *j, bert_error *e) {
     const common *c = &a->common;
     bert_dataset_options o = dataset_options(c, &a->data);
+    o.more_files = more_of(&a->train);
     int rc = split_data(a, j, &o, e);
     if (rc) return rc;
-    j->train = bert_dataset_open(a->train_file, j->base, &o, e);
+    j->train = bert_dataset_open(first_of(&a->train), j->base, &o, e);
     if (!j->train) return BERT_EINVAL;
     dataset_note(c, "train", j->train);
     imbalance_note(a, j->train);
     if (!validates(a)) return 0;
     o.like = j->train;
     o.held_out = true;
-    j->validation = bert_dataset_open(o.split ? a->train_file : a->validation_file, j->base, &o, e);
+    const file_names *of = o.split ? &a->train : &a->validation;
+    o.more_files = more_of(of);
+    j->validation = bert_dataset_open(first_of(of), j->base, &o, e);
     if (!j->validation) return BERT_EINVAL;
     dataset_note(c, "validation", j->validation);
     int64_t same = bert_dataset_duplicates(j->train, j->validation, e);
@@ -508,12 +576,12 @@ static int push_result(const arguments *a, bert_error *e) {
     return rc;
 }
 
-/* A folder of pictures may hold its validation data itself. */
-static void find_validation(arguments *a) {
+/* Folders of pictures may hold their validation data themselves. */
+static int find_validation(arguments *a, bert_error *e) {
     char folder[4096];
-    if (validates(a) || !bert_picture_split(a->train_file, "validation", folder, sizeof folder))
-        return;
-    a->validation_file = a->train_file;
+    for (int i = 0; i < a->train.n; i++)
+        if (!bert_picture_split(a->train.name[i], "validation", folder, sizeof folder)) return 0;
+    return validates(a) ? 0 : add_files(&a->validation, a->train.name, e);
 }
 
 /* With validation data and no word on when: how often is a word, else every epoch. */
@@ -527,17 +595,17 @@ static int check_usage(arguments *a, const char *name, bert_error *e) {
     if (!name && a->recipe_file)
         return fail_usage(e, "%s names no encoder: give a MODEL", a->recipe_file);
     if (!name) return fail_usage(e, "a MODEL is needed, or a --recipe that names one");
-    if (!a->train_file || !*a->training.output_dir)
-        return fail_usage(e, "%s is needed", a->train_file ? "-o DIR" : "--train-file FILE");
+    if (!a->train.n || !*a->training.output_dir)
+        return fail_usage(e, "%s is needed", a->train.n ? "-o DIR" : "--train-file FILE");
     if (!known_task(a->data.task))
         return fail_usage(e, "--task is %s, not '%s'", task_names(), a->data.task);
     if (a->recipe_file && a->data.task)
         return fail_usage(e, "--recipe says what is learnt, and so does --task: give one of them");
-    if (a->validation_file && a->split.part > 0)
+    if (a->validation.n && a->split.part > 0)
         return fail_usage(e, "--validation-file and --validation-split both say what is held out");
     if (a->split.group_column && !(a->split.part > 0))
         return fail_usage(e, "--group-column is of --validation-split");
-    find_validation(a);
+    if (find_validation(a, e)) return e->code;
     if (!validates(a) && a->training.eval_strategy != BERT_STRATEGY_NO)
         return fail_usage(e, "--eval-strategy needs a --validation-file or --validation-split");
     return 0;
@@ -572,6 +640,8 @@ static int run(void *args, int operands, char **operand, bert_error *e) {
     if (!rc) rc = check_usage(a, name, e);
     if (!rc) rc = train_job(a, name, &j, e);
     job_free(&j);
+    free(a->train.name);
+    free(a->validation.name);
     return rc;
 }
 

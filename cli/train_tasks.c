@@ -31,12 +31,15 @@ static int open_task(task_list *l, int i, bert_model *encoder, const char *name,
     bert_dataset_options o = dataset_options(c, data);
     char label[BERT_MAX_NAME + 16];
     o.recipe = r;
+    const char *const *more = bert_recipe_files(r, "validation_file");
     if (!train) return fail(e, BERT_EINVAL, "the recipe says no train_file of it");
+    o.more_files = bert_recipe_files(r, "train_file") + 1;
     l->train[i] = bert_dataset_open(train, encoder, &o, e);
     if (!l->train[i]) return BERT_EINVAL;
     snprintf(label, sizeof label, "%s train", name);
     dataset_note(c, label, l->train[i]);
     o.like = l->train[i];
+    o.more_files = more ? more + 1 : NULL;
     o.held_out = true;
     if (validation && !(l->validation[i] = bert_dataset_open(validation, encoder, &o, e)))
         return BERT_EINVAL;
@@ -60,7 +63,10 @@ int tasks_open(task_list *l, bert_model *encoder, const bert_recipe *r, const co
         bert_error why = {0};
         l->count = i + 1;
         rc = open_task(l, i, encoder, name, bert_recipe_of_task(r, name, &why), c, data, &why);
-        if (rc) fail(e, why.code, "task %s: %s", name, why.message);
+        char task[BERT_MAX_NAME + 16]; /* which a recipe's own errors begin with */
+        snprintf(task, sizeof task, "task %s: ", name);
+        const bool named = !strncmp(why.message, task, strlen(task));
+        if (rc) fail(e, why.code, "%s%s", named ? "" : task, why.message);
     }
     return rc;
 }

@@ -545,6 +545,8 @@ BERT_API bool bert_recipe_view_at(const bert_recipe *r, int i, bert_recipe_view 
 /* What it says of "label" (as bert_dataset_options.label_column), "problem_type", "train_file",
  * "validation_file" (where they are), "metric", "image_range" ("LOW,HIGH"); NULL: nothing. */
 BERT_API const char *bert_recipe_value(const bert_recipe *r, const char *key);
+/* All files of "train_file" or "validation_file", which may be lists, up to NULL; NULL: it says none. */
+BERT_API const char *const *bert_recipe_files(const bert_recipe *r, const char *key);
 /* How many poolings stand side by side in a view's vector, and which. */
 BERT_API int bert_recipe_poolings(const bert_recipe *r, bert_pooling list[BERT_MAX_POOLINGS]);
 /* vectors [n * views, dim] of views to those of rows, in front of the head: out [n,
@@ -614,6 +616,9 @@ typedef struct {
     int32_t max_length; /* tokens, specials included; 0: the checkpoint's limit */
     bert_overflow overflow; /* for longer texts: BERT_OVERFLOW_ERROR (default) or _TRUNCATE */
     bool keep_texts;        /* what each row says is kept, as predictions need it */
+    /* Further files, up to NULL, whose rows come behind those of the first (shards); the columns are those of
+     * the first one. Of sequence- and image-classification. NULL: none. */
+    const char *const *more_files;
     /* Only rows of one part of a split of this file: those that are held out, or the others. NULL: all. */
     const struct bert_data_split *split;
     bool held_out;
@@ -709,6 +714,8 @@ BERT_API int bert_dataset_set(bert_dataset_options *o, const char *name, const c
  *   masked-lm, pretraining
  *     .txt (or a text column), a sentence a line; pretraining needs a blank line between documents.
  *     Masks are drawn anew each epoch.
+ *
+ * A name with * ? or [ that no file has is a pattern, of shards: all files that fit it, by name.
  *
  * Errors name file and line. options may be NULL. */
 BERT_API bert_dataset *bert_dataset_open(const char *path, const bert_model *base,
@@ -1186,8 +1193,8 @@ typedef struct {
     const char
         *class_weights; /* as those of the arguments, which NULL takes where it has classes */
 } bert_trainer_task;
-/* A task of two files, opened by bert_dataset_open() with options, the second one like the first; validation
- * NULL: there is none. name NULL: its model is encoder's checkpoint under head (bert_dataset_open_head()),
+/* A task of two files (and more_files to train on), opened by bert_dataset_open() with options, the second one like
+ * the first; validation NULL: there is none. name NULL: its model is encoder's checkpoint under head (bert_dataset_open_head()),
  * for bert_trainer_new(); else head is added to encoder, which was opened trainable and stays, under that
  * name (bert_model_add_task()). head NULL: the one that fits the data. After an error, all of it is NULL. */
 BERT_API bert_trainer_task bert_trainer_task_open(bert_model *encoder, const char *name,

@@ -83,6 +83,9 @@ static void what_is_wrong_is_said_at_its_place(void **state) {
         {"{" HEAD ", \"inputs\": {\"text\": \"a\"},\n\"image_range\": [0, 1]}",
          "r.json:2: image_range: is of images, and the inputs are texts"},
         {"{" HEAD ", \"train_file\": \"\"}", "train_file: must be the name of a file"},
+        {"{" HEAD ", \"train_file\": []}", "train_file: must be the name of a file, or some"},
+        {"{" HEAD ", \"train_file\": [\"a\",\n 7]}",
+         "r.json:2: train_file[1]: must be the name of a file, not a number"},
         {"{" HEAD ", " HEAD "}", "not valid JSON: duplicate object key"},
         {"{" HEAD, "r.json:1:"},
     };
@@ -118,6 +121,9 @@ static void what_it_says_can_be_asked(void **state) {
     assert_string_equal(bert_recipe_value(r, "train_file"), "/x/t.csv");
     assert_string_equal(bert_recipe_value(r, "metric"), "f1");
     assert_null(bert_recipe_value(r, "validation_file"));
+    assert_null(bert_recipe_files(r, "validation_file"));
+    assert_string_equal(bert_recipe_files(r, "train_file")[0], "/x/t.csv");
+    assert_null(bert_recipe_files(r, "train_file")[1]);
     assert_int_equal(bert_recipe_poolings(r, pooling), 2);
     assert_int_equal(pooling[1], BERT_POOLING_MEAN);
     bert_recipe_free(r);

@@ -69,6 +69,29 @@ int bert_notes_sum_up(bert_notes *n, const char *unit, const char *place, bert_e
     return rc;
 }
 
+static bool is_said(const bert_notes *n, int most, const char *line) {
+    for (int i = 0; i < most; i++)
+        if (!strcmp(n->line[i], line)) return true;
+    return false;
+}
+
+int bert_notes_of_part(bert_notes *n, int from, const char *part, bert_error *e) {
+    const int all = n->n;
+    if (!part || from == all) return BERT_OK;
+    const size_t bytes = (size_t)(all - from) * sizeof *n->line;
+    char **line = malloc(bytes);
+    if (!line) return bert_fail_memory(e, bytes);
+    memcpy(line, n->line + from, bytes);
+    n->n = from;
+    int rc = BERT_OK;
+    for (int i = 0; i < all - from; i++) {
+        if (!rc && !is_said(n, from, line[i])) rc = bert_notes_say(n, e, "%s: %s", part, line[i]);
+        free(line[i]);
+    }
+    free(line);
+    return rc;
+}
+
 const char *bert_notes_at(const bert_notes *n, int i) {
     return i >= 0 && i < n->n ? n->line[i] : NULL;
 }

@@ -30,7 +30,68 @@ void bert_dataset_free(bert_dataset *d) {
     free(d);
 }
 
-/* ---- Building */
+/* ---- Building: where a row came from */
+
+/* Of several files a place has the number of its file, from 1, above its line. */
+enum { PLACE_BITS = 40 };
+
+static int64_t line_of(int64_t place) {
+    return place & (((int64_t)1 << PLACE_BITS) - 1);
+}
+
+static const char *file_of(const bert_dataset_builder *b, int64_t place) {
+    const int64_t file = place >> PLACE_BITS;
+    return file > 0 ? b->files.path[file - 1] : b->set->where;
+}
+
+int64_t bert_dataset_place(const bert_dataset_builder *b, int64_t line) {
+    return line + ((int64_t)b->files.n << PLACE_BITS);
+}
+
+const char *bert_dataset_place_name(const bert_dataset_builder *b, int64_t place,
+                                    char out[BERT_PLACE_NAME]) {
+    if (place >> PLACE_BITS)
+        snprintf(out, BERT_PLACE_NAME, "%.250s:%lld", file_of(b, place), (long long)line_of(place));
+    else
+        snprintf(out, BERT_PLACE_NAME, "%s %lld", *b->unit == ':' ? "line" : "row",
+                 (long long)place);
+    return out;
+}
+
+static int set_where(bert_dataset *d, const char *where, bert_error *e) {
+    char *copy = strdup(where);
+    if (!copy) return bert_fail_memory(e, strlen(where));
+    free(d->where);
+    d->where = copy;
+    return 0;
+}
+
+int bert_dataset_begin_file(bert_dataset_builder *b, const char *path, bert_error *e) {
+    int rc = set_where(b->set, path, e);
+    return rc ? rc : bert_file_list_add(&b->files, path, e);
+}
+
+int bert_dataset_end_file(bert_dataset_builder *b, int from, bert_error *e) {
+    const char *where = b->set->where; /* a table in a folder, where it was one */
+    char **name = &b->files.path[b->files.n - 1], *copy = strdup(where);
+    if (!copy) return bert_fail_memory(e, strlen(where));
+    free(*name);
+    *name = copy;
+    int rc = bert_notes_of_part(&b->set->notes, from, b->files.n > 1 ? where : NULL, e);
+    const int said = b->set->notes.n;
+    if (!rc) rc = bert_notes_sum_up(&b->set->notes, "row", "line", e);
+    return rc ? rc : bert_notes_of_part(&b->set->notes, said, where, e);
+}
+
+int bert_dataset_end_files(bert_dataset_builder *b, bert_error *e) {
+    char where[BERT_PLACE_NAME];
+    const int more = b->files.n - 1;
+    snprintf(where, sizeof where, "%.200s and %d more file%s", b->files.path[0], more,
+             more == 1 ? "" : "s");
+    return set_where(b->set, where, e);
+}
+
+/* ---- Building: rows */
 
 int bert_dataset_fail(const bert_dataset_builder *b, int64_t line, bert_error *e, int code,
                       const char *format, ...) {
@@ -39,10 +100,11 @@ int bert_dataset_fail(const bert_dataset_builder *b, int64_t line, bert_error *e
     va_start(args, format);
     bert_fail_v(&local, code, format, args);
     va_end(args);
-    if (line)
-        bert_error_prefix(&local, "%s%s%lld: ", b->set->where, b->unit, (long long)line);
+    if (line_of(line))
+        bert_error_prefix(&local, "%s%s%lld: ", file_of(b, line), b->unit,
+                          (long long)line_of(line));
     else /* class folders have no lines */
-        bert_error_prefix(&local, "%s: ", b->set->where);
+        bert_error_prefix(&local, "%s: ", file_of(b, line));
     return bert_fail(e, code, "%s", local.message);
 }
 
@@ -55,7 +117,7 @@ int bert_dataset_say(bert_dataset_builder *b, bert_error *e, const char *format,
 }
 
 int bert_dataset_tally(bert_dataset_builder *b, int64_t line, const char *what, bert_error *e) {
-    return bert_notes_tally(&b->set->notes, line, what, e);
+    return bert_notes_tally(&b->set->notes, line_of(line), what, e);
 }
 
 static int make_set(bert_dataset_builder *b, const bert_task *task, const char *where,
@@ -151,6 +213,10 @@ void bert_dataset_abandon(bert_dataset_builder *b) {
     bert_tokenization_free(b->tokenization);
     bert_raw_labels_free(&b->raw);
     bert_labels_free(&b->given);
+    bert_file_list_free(&b->files);
+    free(b->text);
+    free(b->pair);
+    free(b->label);
     *b = (bert_dataset_builder){0};
 }
 

@@ -3,6 +3,7 @@
 #define BERT_DATA_DATASET_H
 #include "base/notes.h"
 #include "data/columns.h"
+#include "data/file_list.h"
 #include "data/kept.h"
 #include "data/numbered.h"
 #include "data/task.h"
@@ -78,6 +79,8 @@ struct bert_dataset_builder {
     int64_t rows_seen;         /* of the file, whichever part is read */
     char **columns;            /* label columns of a multi-label file; NULL: fields hold labels */
     int columns_count;
+    bert_file_list files;      /* of several: those that have been begun, as messages call them */
+    char *text, *pair, *label; /* of several: the columns of the first one, or NULL */
 };
 
 bert_shape bert_dataset_shape(const bert_dataset *d);
@@ -153,6 +156,19 @@ int32_t *bert_dataset_name_labels(bert_dataset_builder *b, bert_error *e);
 int bert_dataset_say(bert_dataset_builder *b, bert_error *e, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 int bert_dataset_tally(bert_dataset_builder *b, int64_t line, const char *what, bert_error *e);
+/* A line of the file that is being read, for later, when others have been: what takes a line for messages
+ * takes it, too. */
+int64_t bert_dataset_place(const bert_dataset_builder *b, int64_t line);
+enum { BERT_PLACE_NAME = 300 };
+/* "line 7", "row 7", or of several files "b.tsv:7"; returns out. */
+const char *bert_dataset_place_name(const bert_dataset_builder *b, int64_t place,
+                                    char out[BERT_PLACE_NAME]);
+/* From now on path is read, of several files. */
+int bert_dataset_begin_file(bert_dataset_builder *b, const char *path, bert_error *e);
+/* It has been: what was said since note `from` is said of it, where it was not of one before. */
+int bert_dataset_end_file(bert_dataset_builder *b, int from, bert_error *e);
+/* All have been. */
+int bert_dataset_end_files(bert_dataset_builder *b, bert_error *e);
 /* bert_fail with the place of a row in front. */
 int bert_dataset_fail(const bert_dataset_builder *b, int64_t line, bert_error *e, int code,
                       const char *format, ...) __attribute__((format(printf, 5, 6)));

@@ -5,6 +5,7 @@
 #include "data/predictions.h"
 #include "data/split.h"
 #include "data/views.h"
+#include "files/reader.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -41,16 +42,31 @@ static int add_row(bert_dataset_builder *b, const bert_row *row, const bert_text
     return rc;
 }
 
+static char *name_of(const bert_reader *r, int column) {
+    const char *name = column >= 0 && column < r->names ? r->name[column] : "";
+    return strchr(name, ',') ? NULL : strdup(name);
+}
+
+/* Of several files the first one's columns are those of the others. */
+static bert_reader *keep_columns(bert_dataset_builder *b, bert_reader *r) {
+    if (!r || !r->names || b->files.n != 1) return r;
+    b->text = name_of(r, r->text);
+    b->pair = name_of(r, r->pair);
+    b->label = r->labels == 1 ? name_of(r, r->label[0]) : NULL;
+    return r;
+}
+
 /* With these columns instead of those that the options name. */
 static bert_reader *open_reader(bert_dataset_builder *b, const char *path, const char *text,
                                 const char *pair, bert_error *e) {
-    const bert_reader_options o = {.text_column = text,
-                                   .pair_column = pair,
-                                   .label_column = b->options->label_column,
+    const char *label = b->options->label_column;
+    const bert_reader_options o = {.text_column = text ? text : b->text,
+                                   .pair_column = pair ? pair : b->pair,
+                                   .label_column = label ? label : b->label,
                                    .labels = true,
                                    .also = bert_split_group_column(b)};
     bert_reader *r = bert_reader_open(path, &o, e);
-    return bert_dataset_say_reader(b, r, e);
+    return bert_dataset_say_reader(b, keep_columns(b, r), e);
 }
 
 bert_reader *bert_dataset_reader(bert_dataset_builder *b, const char *path, bert_error *e) {
@@ -94,8 +110,8 @@ static int read_rows(bert_dataset_builder *b, const char *path, bert_error *e) {
         texts[0] = views.n ? texts[0] : row.text;
         if (!rc) rc = add_row(b, &row, texts, views.n ? views.n : 1, e);
     }
-    if (r) b->set->invalid = bert_reader_invalid(r);
-    if (r) b->set->guessed = bert_reader_guessed(r);
+    if (r) b->set->invalid += bert_reader_invalid(r);
+    if (r) b->set->guessed |= bert_reader_guessed(r);
     bert_reader_close(r);
     bert_text_views_close(&views);
     return rc;
@@ -117,9 +133,32 @@ const bert_task bert_task_sequence_classification = {
                                                 bert_text_views_option, NULL},
     .read = read_rows,
     .splits = true,
+    .shards = true,
     .resolve = resolve_rows,
     .predictions = &bert_row_predictions,
 };
+
+/* Several, one behind the other. */
+static int read_several(bert_dataset_builder *b, const bert_file_list *files, bert_error *e) {
+    int rc = 0;
+    if (!b->set->task->shards)
+        return bert_fail(
+            e, BERT_EUNSUPPORTED,
+            "%d files to read as one are of sequence- and image-classification, not of "
+            "%s: put them into one file",
+            files->n, b->set->task->name);
+    for (int i = 0; i < files->n && !rc; i++) {
+        const int said = b->set->notes.n;
+        rc = bert_dataset_begin_file(b, files->path[i], e);
+        if (!rc) rc = b->set->task->read(b, files->path[i], e);
+        if (!rc) rc = bert_dataset_end_file(b, said, e);
+    }
+    return rc ? rc : bert_dataset_end_files(b, e);
+}
+
+static int read_files(bert_dataset_builder *b, const bert_file_list *files, bert_error *e) {
+    return files->n == 1 ? b->set->task->read(b, files->path[0], e) : read_several(b, files, e);
+}
 
 /* The finished set; or NULL: with collects its rows were told to it, or *e says why. */
 static bert_dataset *open_file(const char *path, const bert_model *base,
@@ -127,13 +166,16 @@ static bert_dataset *open_file(const char *path, const bert_model *base,
                                bert_error *e) {
     bert_dataset_options o = *options;
     bert_dataset_builder b;
+    bert_file_list files = {0};
     char *kept = NULL, *columns[MAX_COLUMNS];
     if (!o.recipe && !o.task) o.recipe = o.like ? o.like->recipe : bert_model_recipe(base);
-    int rc = bert_recipe_options(o.recipe, &o, &kept, e);
+    int rc = bert_file_list_make(&files, path, o.more_files, e);
+    if (!rc) rc = bert_recipe_options(o.recipe, &o, &kept, e);
     char *names = rc ? NULL : strdup(o.label_column ? o.label_column : "");
     if (!rc && !names) rc = bert_fail_memory(e, MAX_COLUMNS);
-    if (!rc) rc = bert_dataset_begin(&b, path, ":", base, &o, e);
+    if (!rc) rc = bert_dataset_begin(&b, files.path[0], ":", base, &o, e);
     if (!names) {
+        bert_file_list_free(&files);
         free(kept);
         return NULL;
     }
@@ -142,12 +184,13 @@ static bert_dataset *open_file(const char *path, const bert_model *base,
         b.columns = columns;
         rc = split_columns(&b, names, e);
     }
-    if (!rc) rc = b.set->task->read(&b, path, e);
+    if (!rc) rc = read_files(&b, &files, e);
     bert_dataset *d = NULL;
     if (!rc && !collects)
         d = bert_dataset_finish(&b, e);
     else
         bert_dataset_abandon(&b);
+    bert_file_list_free(&files);
     free(names);
     free(kept);
     return d;

@@ -129,11 +129,12 @@ static int say_number(bert_dataset_builder *b, bert_error *e) {
     if (!rows) return BERT_ENOMEM;
     const looks l = look(r, rows);
     free(rows);
+    char place[BERT_PLACE_NAME];
     int rc = 0;
     for (int32_t i = 0; i < r->n && !rc && few(l.whole + l.point, l.word); i++)
         if (bert_label_is_number(r->text[i]))
-            rc = bert_dataset_say(b, e, "label \"%.40s\" (line %lld) is a number among names",
-                                  r->text[i], (long long)r->line[i]);
+            rc = bert_dataset_say(b, e, "label \"%.40s\" (%s) is a number among names", r->text[i],
+                                  bert_dataset_place_name(b, r->line[i], place));
     return rc;
 }
 
@@ -141,6 +142,7 @@ int bert_labels_check_names(bert_dataset_builder *b, bert_error *e) {
     enum { MOST = 500, LENGTH = 128 };
     const bert_raw_labels *r = &b->raw;
     if (r->n > MOST || bert_labels_all(r, bert_label_is_number)) return 0;
+    char first[BERT_PLACE_NAME], second[BERT_PLACE_NAME];
     char(*names)[LENGTH] = malloc((size_t)r->n * sizeof *names);
     if (r->n && !names) return bert_fail_memory(e, (size_t)r->n * sizeof *names);
     int rc = say_number(b, e);
@@ -148,11 +150,11 @@ int bert_labels_check_names(bert_dataset_builder *b, bert_error *e) {
         plain_name(r->text[i], names[i], LENGTH);
         for (int32_t k = 0; k < i && !rc; k++)
             if (*names[i] && !strcmp(names[i], names[k]))
-                rc = bert_dataset_say(
-                    b, e,
-                    "labels \"%.40s\" (line %lld) and \"%.40s\" (line %lld) differ "
-                    "in case or blanks only, and are two",
-                    r->text[k], (long long)r->line[k], r->text[i], (long long)r->line[i]);
+                rc = bert_dataset_say(b, e,
+                                      "labels \"%.40s\" (%s) and \"%.40s\" (%s) differ "
+                                      "in case or blanks only, and are two",
+                                      r->text[k], bert_dataset_place_name(b, r->line[k], first),
+                                      r->text[i], bert_dataset_place_name(b, r->line[i], second));
     }
     free(names);
     return rc;

@@ -151,6 +151,7 @@ static bool is_missing(const bert_dataset_builder *b, const bert_text *field) {
 int bert_labels_add(bert_dataset_builder *b, const bert_text *fields, int64_t line, bert_error *e) {
     const int64_t row = b->set->rows;
     const bert_text field = trimmed(fields->text, fields->bytes);
+    line = bert_dataset_place(b, line);
     int rc = bert_raw_labels_row(&b->raw, row, e);
     if (rc) return rc;
     if (b->columns)

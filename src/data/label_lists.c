@@ -17,21 +17,25 @@ static bool natural(const char *s) {
 /* Some lists, and some rows that are none, as text: one of them is a slip. */
 static int check_mixture(const bert_dataset_builder *b, bert_error *e) {
     if (!b->lists.as_text || !b->plain_rows || bert_label_separator_of(b->options)) return 0;
+    char list[BERT_PLACE_NAME], plain[BERT_PLACE_NAME];
     return bert_fail(e, BERT_EINVAL,
-                     "%s: the label is the text of a list in line %lld and none in line %lld; with "
+                     "%s: the label is the text of a list in %s and none in %s; with "
                      "label_separator \"|\" both are read as several labels",
-                     b->set->where, (long long)b->lists.text_line, (long long)b->plain_line);
+                     b->set->where, bert_dataset_place_name(b, b->lists.text_line, list),
+                     bert_dataset_place_name(b, b->plain_line, plain));
 }
 
 static int check_hot(const bert_dataset_builder *b, const bert_labels *known, bert_error *e) {
     const bert_label_lists *l = &b->lists;
+    char first[BERT_PLACE_NAME];
     if (l->other_line)
         return bert_dataset_fail(
             b, l->other_line, e, BERT_EINVAL,
-            "the label is a list of %lld, and that of line %lld one of %lld: "
+            "the label is a list of %lld, and that of %s one of %lld: "
             "lists of 0 and 1 have one length; if they are numbers of classes, "
             "label_names says of which",
-            (long long)l->other_width, (long long)l->first_line, (long long)l->width);
+            (long long)l->other_width, bert_dataset_place_name(b, l->first_line, first),
+            (long long)l->width);
     return bert_dataset_fail(b, l->first_line, e, BERT_EINVAL,
                              "the label is a list of %lld times 0 or 1, but there are %d labels",
                              (long long)l->width, (int)known->n);

@@ -203,13 +203,14 @@ int bert_labels_leave_out(bert_dataset_builder *b, bert_error *e) {
     m.missing = rows ? calloc((size_t)b->raw.n, sizeof *m.missing) : NULL;
     int rc = m.missing ? find(&m, e) : bert_fail_memory(e, (size_t)b->raw.n);
     bool any = false;
+    char place[BERT_PLACE_NAME];
     for (int32_t i = 0; i < b->raw.n && !rc; i++) {
         if (!m.missing[i]) continue;
         any = true;
-        rc = bert_dataset_say(b, e, "%lld row%s left out: no gold label, \"%.40s\" (%s%s %lld)",
+        rc = bert_dataset_say(b, e, "%lld row%s left out: no gold label, \"%.40s\" (%s%s)",
                               (long long)rows[i], rows[i] == 1 ? "" : "s", b->raw.text[i],
-                              rows[i] == 1 ? "" : "the first in ", *b->unit == ':' ? "line" : "row",
-                              (long long)b->raw.line[i]);
+                              rows[i] == 1 ? "" : "the first in ",
+                              bert_dataset_place_name(b, b->raw.line[i], place));
     }
     for (int32_t i = 0; i < b->raw.n && !rc; i++) b->left_out += m.missing[i] ? rows[i] : 0;
     if (!rc && any) rc = leave_out(&m, e);

@@ -81,6 +81,7 @@ typedef struct bert_task {
     const bert_option_row *const *options; /* lists of rows, ended by NULL; NULL: none */
     int (*read)(bert_dataset_builder *b, const char *path, bert_error *e);
     bool splits; /* its read asks bert_split_takes() about each row */
+    bool shards; /* its read may be called for several files, one after the other */
     int (*resolve)(bert_dataset_builder *b, bert_error *e); /* once every row is there */
     /* Whether there is something to train on; NULL: always. */
     int (*trainable)(const bert_dataset *d, bert_error *e);

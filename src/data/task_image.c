@@ -156,6 +156,7 @@ static int set_up(bert_dataset_builder *b, bert_error *e) {
     if (!bert_config_takes_pictures(c))
         return bert_fail(e, BERT_EUNSUPPORTED, "%s (%s) reads texts, not pictures",
                          bert_model_path(b->base), c->model_type);
+    if (b->set->state) return 0; /* of the file before */
     pictures *p = b->set->state = calloc(1, sizeof *p);
     if (!p) return bert_fail_memory(e, sizeof *p);
     p->image = bert_image_default();
@@ -287,16 +288,23 @@ static int read_rows(bert_dataset_builder *b, const char *path, bert_error *e) {
     if (!rc) rc = bert_split_begin(b, group ? bert_picture_reader_column(r, group) : -1, e);
     while (!rc && (rc = bert_picture_reader_next(r, &row, e)) == 1) {
         const bert_split_row of = {row.fields, row.labels, row.field, row.label, row.line};
+        if (p->views && p->views != row.views)
+            rc = bert_dataset_fail(b, row.line, e, BERT_EFORMAT,
+                                   "the row has %d views, and those before it have %d", row.views,
+                                   p->views);
         p->views = row.views;
-        rc = bert_split_takes(b, &of, e);
+        if (rc == 1) rc = bert_split_takes(b, &of, e);
         if (rc == 1) rc = add_row(b, &row, e);
     }
     bert_picture_reader_close(r);
-    if (!rc && p->unreadable)
-        rc = bert_dataset_say(b, e, "%lld row%s left out: the picture cannot be read (%s%s)",
-                              (long long)p->unreadable, p->unreadable == 1 ? "" : "s",
-                              p->unreadable == 1 ? "" : "first ", p->first_unreadable);
     return rc;
+}
+
+static int say_unreadable(bert_dataset_builder *b, const pictures *p, bert_error *e) {
+    if (!p->unreadable) return 0;
+    return bert_dataset_say(b, e, "%lld row%s left out: the picture cannot be read (%s%s)",
+                            (long long)p->unreadable, p->unreadable == 1 ? "" : "s",
+                            p->unreadable == 1 ? "" : "first ", p->first_unreadable);
 }
 
 static int draw_columns(bert_dataset *d, pictures *p, bert_error *e) {
@@ -319,7 +327,8 @@ static int resolve(bert_dataset_builder *b, bert_error *e) {
     if (like && ((const pictures *)like->state)->views != p->views)
         return bert_fail(e, BERT_EINVAL, "%s has %d views a row, %s %d", b->set->where, p->views,
                          like->where, ((const pictures *)like->state)->views);
-    const int rc = bert_dataset_resolve(b, e);
+    int rc = say_unreadable(b, p, e);
+    if (!rc) rc = bert_dataset_resolve(b, e);
     return rc ? rc : draw_columns(b->set, p, e);
 }
 
@@ -391,6 +400,7 @@ const bert_task bert_task_image_classification = {
                                                 options, NULL},
     .read = read_rows,
     .splits = true,
+    .shards = true,
     .resolve = resolve,
     .drawn =
         (const bert_column[]){

@@ -308,6 +308,11 @@ static int read_range(const reading *r, const json_t *v, const bert_json_place *
     return 0;
 }
 
+void bert_recipe_free_files(char **list) {
+    for (int i = 0; list && list[i]; i++) free(list[i]);
+    free(list);
+}
+
 /* A file beside the recipe; one that is there only from where the program runs is taken, too. */
 static int read_file(const reading *r, const json_t *v, const bert_json_place *at, char **out) {
     const char *name = NULL, *slash = strrchr(r->r->where, '/');
@@ -320,16 +325,29 @@ static int read_file(const reading *r, const json_t *v, const bert_json_place *a
         beside = strdup(name);
     }
     free(folder);
-    free(*out);
     *out = beside;
     return beside ? 0 : bert_fail_memory(r->e, strlen(name));
 }
 
+/* One, or a list of those that are read as one. */
+static int read_files(const reading *r, const json_t *v, const bert_json_place *at, char ***out) {
+    const size_t n = json_is_array(v) ? json_array_size(v) : 1;
+    int rc = 0;
+    if (!n) return bert_recipe_fail(r->r, at, r->e, "must be the name of a file, or some");
+    bert_recipe_free_files(*out);
+    *out = calloc(n + 1, sizeof **out);
+    if (!*out) return bert_fail_memory(r->e, n * sizeof **out);
+    if (!json_is_array(v)) return read_file(r, v, at, *out);
+    for (size_t i = 0; i < n && !rc; i++)
+        rc = read_file(r, json_array_get(v, i), &(const bert_json_place){at, NULL, i}, *out + i);
+    return rc;
+}
+
 static int read_train_file(const reading *r, const json_t *v, const bert_json_place *at) {
-    return read_file(r, v, at, &r->t->train_file);
+    return read_files(r, v, at, &r->t->train_files);
 }
 static int read_validation_file(const reading *r, const json_t *v, const bert_json_place *at) {
-    return read_file(r, v, at, &r->t->validation_file);
+    return read_files(r, v, at, &r->t->validation_files);
 }
 static int read_metric(const reading *r, const json_t *v, const bert_json_place *at) {
     return read_text(r, v, at, "the name of a metric", &r->t->metric);

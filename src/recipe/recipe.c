@@ -73,8 +73,8 @@ void bert_recipe_free(bert_recipe *r) {
     free(r->name);
     free(r->alone);
     free(r->task.label);
-    free(r->task.train_file);
-    free(r->task.validation_file);
+    bert_recipe_free_files(r->task.train_files);
+    bert_recipe_free_files(r->task.validation_files);
     free(r->config);
     free(r->where);
     free(r->text);
@@ -127,8 +127,8 @@ const char *bert_recipe_value(const bert_recipe *r, const char *key) {
         const char *key, *value;
     } values[] = {{"label", t->label},
                   {"problem_type", t->problem_type},
-                  {"train_file", t->train_file},
-                  {"validation_file", t->validation_file},
+                  {"train_file", t->train_files ? t->train_files[0] : NULL},
+                  {"validation_file", t->validation_files ? t->validation_files[0] : NULL},
                   {"metric", t->metric},
                   {"image_range", t->ranged ? r->range_text : NULL},
                   {"task_temperature", *r->temperature ? r->temperature : NULL},
@@ -137,6 +137,13 @@ const char *bert_recipe_value(const bert_recipe *r, const char *key) {
     for (size_t i = 0; i < sizeof values / sizeof *values; i++)
         if (!strcmp(values[i].key, key)) return values[i].value;
     return NULL;
+}
+
+const char *const *bert_recipe_files(const bert_recipe *r, const char *key) {
+    if (!r || !key) return NULL;
+    return (const char *const *)(!strcmp(key, "train_file")        ? r->task.train_files
+                                 : !strcmp(key, "validation_file") ? r->task.validation_files
+                                                                   : NULL);
 }
 
 int bert_recipe_poolings(const bert_recipe *r, bert_pooling list[BERT_MAX_POOLINGS]) {

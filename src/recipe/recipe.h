@@ -66,7 +66,7 @@ typedef struct {
     int labels;  /* how many of a list */
     bool ranged; /* image_range is given */
     double range[2];
-    char *train_file, *validation_file; /* where they are */
+    char **train_files, **validation_files; /* where they are, up to NULL; or NULL */
     const char *metric;
 } bert_recipe_task;
 
@@ -113,6 +113,7 @@ void bert_recipe_make_head(bert_recipe *r);
 /* The items of a head: layers.c. */
 int bert_recipe_read_head(const bert_recipe *r, bert_recipe_task *t, const json_t *list,
                           const bert_json_place *at, bert_error *e);
+void bert_recipe_free_files(char **list); /* up to NULL; NULL-safe */
 /* What a value is, for messages: "a text". */
 const char *bert_recipe_kind(const json_t *v);
 

@@ -20,6 +20,7 @@ bert_trainer_task bert_trainer_task_open(bert_model *encoder, const char *name,
     if (bert_need(encoder, "encoder of the task", e)) return task;
     bert_dataset_options o = options ? *options : (bert_dataset_options){0};
     o.like = task.train = bert_dataset_open(train, encoder, &o, e);
+    o.more_files = NULL; /* which are the training's */
     if (validation) task.validation = bert_dataset_open(validation, encoder, &o, e);
     if (!e->code) task.model = open_model(encoder, name, head, task.train, e);
     if (e->code) bert_trainer_task_close(&task);
