@@ -434,6 +434,7 @@ static int open_job(arguments *a, const char *name, job *j, screen *s, bert_erro
         base.seed = (uint64_t)a->training.seed;
     } else {
         base.recipe = j->recipe;
+        base.shape_only = a->from_scratch; /* the model that is trained has the random ones */
     }
     base.pull = pulling(&a->common);
     j->base = bert_model_open(name, &base, e);

@@ -290,14 +290,16 @@ typedef struct bert_model bert_model;
 typedef struct bert_recipe bert_recipe; /* bert_train.h */
 
 typedef struct {
-    const char *head;   /* NULL: what config.json's architecture says. "none": the bare encoder.
+    const char *head;  /* NULL: what config.json's architecture says. "none": the bare encoder.
                            Else a row of the head table ("sequence-classification", ...) */
-    bool from_scratch;  /* random weights: the directory needs no weight file */
-    bool trainable;     /* copy weights into private memory with room for gradients */
-    uint64_t seed;      /* initialises parameters that the checkpoint does not hold */
-    int32_t num_labels; /* > 0: overrides the configuration's */
-    const char *problem_type;                /* NULL: the configuration's */
-    const char *const *label_names;          /* num_labels names, or NULL */
+    bool from_scratch; /* random weights: the directory needs no weight file */
+    bool
+        shape_only; /* no weights at all: for its configuration and tokenizer, as a dataset needs them */
+    bool trainable;                 /* copy weights into private memory with room for gradients */
+    uint64_t seed;                  /* initialises parameters that the checkpoint does not hold */
+    int32_t num_labels;             /* > 0: overrides the configuration's */
+    const char *problem_type;       /* NULL: the configuration's */
+    const char *const *label_names; /* num_labels names, or NULL */
     const bert_tokenizer_options *tokenizer; /* NULL: the checkpoint's */
     /* A JSON object of keys of config.json that count instead of the file's, as from_pretrained()
      * takes them: "{\"num_hidden_layers\": 8, \"hidden_dropout_prob\": 0.1}"; or NULL. Of more layers

@@ -34,6 +34,7 @@ typedef struct {
     int owner;
     size_t n;
     float *data; /* here */
+    int only;    /* reduce: 0: all senders have it; r + 1: rank r alone */
 } bert_stretch;
 
 /* Part of a stretch as a rank has it: x[0 .. n) are its elements from `first` on. */
@@ -58,7 +59,7 @@ struct bert_group {
     int (*next)(const bert_group *g, int counter, int64_t *number, bert_error *e);
     /* Begins: the owner of each stretch is given, by add, what ranks 0 .. senders - 1 have in it, its
      * own too; every element in the order of ranks; in a thread of the group's, or this one. Stretches
-     * and what they hold stay as they are until wait(). */
+     * and what they hold stay as they are until wait(). Of a stretch that one rank alone has, its. */
     int (*reduce)(const bert_group *g, const bert_stretch *stretches, int count, int senders,
                   bert_stretch_fn *add, void *context, bert_error *e);
     /* Begins: what the owner of each stretch has in it becomes everybody's (to -1), or rank `to`'s. */

@@ -967,6 +967,9 @@ typedef enum {
     BERT_STRATEGY_BEST /* of save_strategy only: after an evaluation that is the best so far */
 } bert_strategy;
 
+/* bf16: every micro-batch's gradient is rounded to it, in one process as well, so that the result does
+ * not depend on how many there are. */
+typedef enum { BERT_WIRE_FLOAT32, BERT_WIRE_BF16 } bert_wire;
 typedef enum { BERT_REPORT_NONE, BERT_REPORT_TENSORBOARD } bert_report_to;
 
 /* The order of rows: shuffled, that of the file, or batches of rows of like length. */
@@ -1020,6 +1023,7 @@ typedef struct {
     char resume_from_checkpoint[1024]; /* "": start anew; "last": of output_dir; else a directory */
     int64_t threads;                   /* * 0: as many as there are cores */
     bert_precision precision;          /* * */
+    bert_wire wire_dtype;              /* * of gradients between the processes of a group */
 } bert_training_args;
 BERT_API bert_training_args bert_training_default(void);
 /* The rows behind the struct: flags, JSON and defaults come from them. */

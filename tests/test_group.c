@@ -124,20 +124,35 @@ static void same_run(const crew *a, const crew *b) {
     same_file(&a->m[0].w, &b->m[0].w, "checkpoint-6/optimizer.safetensors");
 }
 
+static void set_case(crew *c, bert_precision precision, bert_wire wire, bool checkpointing) {
+    for (int r = 0; r < c->size; r++) {
+        bert_training_args *a = &c->m[r].w.args;
+        a->precision = precision;
+        a->wire_dtype = wire;
+        a->gradient_checkpointing = checkpointing;
+    }
+}
+
 /* Whatever the number of processes, with dropout, class weights and steps that are not whole. */
 static void several_train_as_one(void **state) {
     (void)state;
-    static const bert_precision precisions[] = {BERT_PRECISION_HIGHEST, BERT_PRECISION_MEDIUM};
-    for (int i = 0; i < 2; i++) {
+    static const struct {
+        bert_precision precision;
+        bert_wire wire;
+        bool checkpointing;
+    } cases[] = {{BERT_PRECISION_HIGHEST, BERT_WIRE_FLOAT32, false},
+                 {BERT_PRECISION_MEDIUM, BERT_WIRE_FLOAT32, true},
+                 {BERT_PRECISION_HIGHEST, BERT_WIRE_BF16, false}};
+    for (int i = 0; i < 3; i++) {
         crew *alone = crew_new(1);
-        alone->m[0].w.args.precision = precisions[i];
+        set_case(alone, cases[i].precision, cases[i].wire, cases[i].checkpointing);
         crew_run(alone);
         check(&alone->m[0].w, !alone->m[0].rc);
         assert_int_equal(alone->m[0].seen.steps, STEPS);
         for (int size = 2; size <= MOST; size++) {
             if (MICRO_BATCHES % size) continue;
             crew *c = crew_new(size);
-            for (int r = 0; r < size; r++) c->m[r].w.args.precision = precisions[i];
+            set_case(c, cases[i].precision, cases[i].wire, cases[i].checkpointing);
             crew_run(c);
             same_run(alone, c);
             crew_free(c);

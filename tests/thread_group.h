@@ -68,7 +68,9 @@ static int seats_reduce(const bert_group *g, const bert_stretch *stretches, int 
     for (int i = 0; i < count; i++)
         for (int r = 0; r < senders && stretches[i].owner == g->rank; r++) {
             const bert_stretch *from = ((table_of_all *)g->context)->data[r];
-            assert_true(from[i].n == stretches[i].n && from[i].owner == g->rank);
+            assert_true(from[i].n == stretches[i].n && from[i].owner == g->rank &&
+                        from[i].only == stretches[i].only);
+            if (from[i].only && from[i].only != r + 1) continue;
             add(context, i, r, 0, from[i].data, from[i].n);
         }
     leave(g);

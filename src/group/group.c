@@ -52,10 +52,14 @@ int bert_group_next(const bert_group *g, int counter, int64_t *number, bert_erro
 
 static int check_stretches(const bert_group *g, const bert_stretch *stretches, int count,
                            bert_error *e) {
-    for (int i = 0; i < count; i++)
+    for (int i = 0; i < count; i++) {
         if (stretches[i].owner < 0 || stretches[i].owner >= g->size)
             return bert_fail(e, BERT_EINVAL, "stretch %d is rank %d's: there are 0 to %d", i,
                              stretches[i].owner, g->size - 1);
+        if (stretches[i].only < 0 || stretches[i].only > g->size)
+            return bert_fail(e, BERT_EINVAL, "stretch %d is of rank %d alone: there are 0 to %d", i,
+                             stretches[i].only - 1, g->size - 1);
+    }
     return BERT_OK;
 }
 
@@ -66,7 +70,8 @@ int bert_group_reduce(const bert_group *g, const bert_stretch *stretches, int co
     int rc = check_stretches(g, stretches, count, e);
     if (rc || senders < 1) return rc;
     if (!is_alone(g)) return g->reduce(g, stretches, count, senders, add, context, e);
-    for (int i = 0; i < count; i++) add(context, i, 0, 0, stretches[i].data, stretches[i].n);
+    for (int i = 0; i < count; i++) /* rank 0's alone, where it is anybody's */
+        add(context, i, 0, 0, stretches[i].data, stretches[i].n);
     return BERT_OK;
 }
 

@@ -286,7 +286,7 @@ int bert_model_make_head(bert_model *m, bert_error *e) {
 static int build(bert_model *m, const bert_model_options *o, bert_error *e) {
     bert_weight_source *w = &m->weights;
     w->arch = m->arch;
-    int rc = o->from_scratch ? 0 : bert_weight_source_open(w, m->from, e);
+    int rc = o->from_scratch || o->shape_only ? 0 : bert_weight_source_open(w, m->from, e);
     if (!rc && (o->trainable || w->raw))
         rc = bert_packed_refuse(&w->packed, o->trainable ? "trained" : "saved", e);
     if (rc) return rc;
@@ -297,6 +297,7 @@ static int build(bert_model *m, const bert_model_options *o, bert_error *e) {
     m->params = bert_params_new_on(o->device, w->file ? &source : NULL, o->trainable, o->seed,
                                    m->config.initializer_range, e);
     if (!m->params) return e->code;
+    m->params->unset = o->shape_only;
     const char *prefix = m->head.name ? m->arch->prefix : "";
     rc = bert_trunk_new(m->params, m->arch, &m->config, m->own, prefix, &m->trunk, e);
     if (rc) return rc;
@@ -309,7 +310,7 @@ static int build(bert_model *m, const bert_model_options *o, bert_error *e) {
     if (!rc && w->packed.copies) rc = bert_model_adopt(m, e);
     if (!rc && w->file) rc = bert_weight_source_finish(w, e);
     if (!rc && w->file) rc = bert_weight_source_check(w, e);
-    if (!rc && o->trainable) rc = bert_params_check_finite(m->params, e);
+    if (!rc && o->trainable && !o->shape_only) rc = bert_params_check_finite(m->params, e);
     return rc;
 }
 

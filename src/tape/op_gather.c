@@ -24,8 +24,14 @@ static int embedding_backward(bert_tape *t, bert_node *n) {
     bert_tensor *x = n->in[0];
     int rc = 0;
     bert_flow f = {.dy = n->out->grad};
-    f.dp[0] = bert_grad_param(t, n->params[0], &rc);
-    if (f.dp[0]) rc = bert_op_flow(t, n, &f);
+    bert_param *table = (bert_param *)(uintptr_t)n->params[0];
+    const bool all = table->all_touched;
+    f.dp[0] = bert_grad_param(t, table, &rc);
+    if (f.dp[0]) {
+        bert_param_touched_rows(table, all, ((const bert_embedding_with *)n->with)->ids,
+                                n->out->rows);
+        rc = bert_op_flow(t, n, &f);
+    }
     return !rc && x && x->needs_grad ? bert_grad_pass(t, n, x, true) : rc;
 }
 

@@ -137,7 +137,7 @@ static float *own_value(bert_params *ps, const bert_param *p, const float *store
         bert_error_prefix(e, "%s: ", p->name);
         return NULL;
     }
-    if (!stored) initialise(host, bert_param_size(p), init, ps, p->name);
+    if (!stored && !ps->unset) initialise(host, bert_param_size(p), init, ps, p->name);
     if (is_late(ps, stored) && ps->device->host) {
         ps->source.read(ps->source.context, stored, own, bytes);
         return own;
@@ -299,7 +299,7 @@ static float *gradient(bert_param *p, bert_arena *pages, bert_error *e) {
 
 float *bert_param_grad_from(bert_param *p, bert_arena *pages, bert_error *e) {
     float *g = bert_param_trainable(p) ? gradient(p, pages, e) : NULL;
-    if (g) p->flowed = true;
+    if (g) p->flowed = p->all_touched = true;
     return g;
 }
 
@@ -320,9 +320,38 @@ void bert_params_lend(bert_params *ps, bert_arena *to) {
     bert_arena_withdraw(&ps->grads);
 }
 
+static size_t touched_bytes(const bert_param *p) {
+    return ((size_t)p->rows + 7) / 8;
+}
+
+int bert_param_keep_touched(bert_param *p, bert_error *e) {
+    if (p->touched) return BERT_OK;
+    p->touched = bert_arena_calloc(&p->owner->names, touched_bytes(p));
+    p->all_touched = p->flowed;
+    return p->touched ? BERT_OK : bert_fail_memory(e, touched_bytes(p));
+}
+
+void bert_param_touched_rows(bert_param *p, bool all, const int32_t *rows, int32_t n) {
+    p->all_touched = all;
+    for (int32_t i = 0; i < n && p->touched; i++)
+        p->touched[rows[i] / 8] |= (uint8_t)(1 << rows[i] % 8);
+}
+
+/* Of the rows that are not zero, where it is known which. */
+static void clear_rows(bert_param *p) {
+    const size_t cols = (size_t)p->cols;
+    for (size_t r = 0; r < (size_t)p->rows; r++)
+        if (p->touched[r / 8] >> r % 8 & 1)
+            p->owner->device->zero(p->grad + r * cols, cols * sizeof *p->grad);
+}
+
 static void clear_gradient(bert_param *p) {
-    if (p->grad) p->owner->device->zero(p->grad, bert_param_size(p) * sizeof *p->grad);
-    p->flowed = false;
+    if (p->grad && p->touched && p->flowed && !p->all_touched)
+        clear_rows(p);
+    else if (p->grad)
+        p->owner->device->zero(p->grad, bert_param_size(p) * sizeof *p->grad);
+    if (p->touched) memset(p->touched, 0, touched_bytes(p));
+    p->flowed = p->all_touched = false;
 }
 
 bool bert_param_trainable(const bert_param *p) {

@@ -21,8 +21,12 @@ struct bert_param {
     bool trainable, frozen;
     bool initialised; /* not found in the checkpoint */
     bool flowed;      /* something was added to grad since it was last cleared */
-    double lr_scale;  /* of the optimizer's learning rate */
-    int32_t padding;  /* the row that embeddings do not teach, torch's padding_idx; -1: none */
+    /* Rows to which it was, a bit each (NULL: nobody asks), unless it was to any: by an operation that
+     * does not say. */
+    uint8_t *touched;
+    bool all_touched;
+    double lr_scale; /* of the optimizer's learning rate */
+    int32_t padding; /* the row that embeddings do not teach, torch's padding_idx; -1: none */
     bert_kind kind;
     bert_part part;
     int layer; /* 0, 1, ..; -1: below layer 0; as many as there are layers: above them */
@@ -66,6 +70,7 @@ struct bert_params {
     int count, capacity;
     bert_param_source source;
     bool trainable;
+    bool unset; /* values are never read, and not written */
     uint64_t seed;
     float initializer_range;
     bert_part part; /* of the parameters that are made now, and their layer */
@@ -98,6 +103,10 @@ static inline size_t bert_param_size(const bert_param *p) {
 float *bert_param_grad_mut(bert_param *p, bert_error *e);
 /* The same, with large pages that the arena offers. */
 float *bert_param_grad_from(bert_param *p, bert_arena *pages, bert_error *e);
+/* From now on it is known which rows of the gradient something was added to. */
+int bert_param_keep_touched(bert_param *p, bert_error *e);
+/* What was added since bert_param_grad_mut() is in these rows alone; all: p->all_touched before. */
+void bert_param_touched_rows(bert_param *p, bool all, const int32_t *rows, int32_t n);
 /* Gradients that are all zero give their large pages to the arena that had offered its own. */
 void bert_params_lend(bert_params *ps, bert_arena *to);
 /* Marks a value as changed (optimizer, loading). */

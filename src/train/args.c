@@ -103,6 +103,8 @@ static const row table[] = {
     INTEGER_(threads, 0, "0",
              "threads; 0: as many as there are cores. Results do not depend on it"),
     CHOICE_(precision, 0, "|highest|high|medium", "highest", "of matrix products"),
+    CHOICE_(wire_dtype, 0, "|float32|bf16", "float32",
+            "of gradients between processes; bf16 halves them, and rounds them in one process too"),
 };
 enum { ROWS = sizeof table / sizeof *table };
 

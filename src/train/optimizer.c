@@ -175,7 +175,8 @@ int bert_optimizer_read(bert_optimizer *o, int param, bool second, float *to, be
     }
     for (int i = 0; s && i < s->count; i++)
         if (s->at[i].param == param)
-            s->stretches[n++] = (bert_stretch){s->at[i].owner, s->at[i].n, to + s->at[i].first};
+            s->stretches[n++] = (bert_stretch){
+                .owner = s->at[i].owner, .n = s->at[i].n, .data = to + s->at[i].first};
     if (!s) return BERT_OK;
     int rc = bert_group_share(s->group, s->stretches, n, 0, e);
     return rc ? rc : bert_group_wait(s->group, e);
@@ -330,8 +331,8 @@ static int share_values(bert_optimizer *o, bert_error *e) {
         const bert_param_slice *x = &s->at[i];
         const bert_param *p = bert_params_at(o->ps, x->param);
         if (moves(p))
-            s->stretches[n++] =
-                (bert_stretch){x->owner, x->n, (float *)(uintptr_t)p->value + x->first};
+            s->stretches[n++] = (bert_stretch){
+                .owner = x->owner, .n = x->n, .data = (float *)(uintptr_t)p->value + x->first};
     }
     return bert_slices_share(s, n, e);
 }

@@ -252,6 +252,7 @@ static int set_up(bert_trainer *t, const bert_trainer_task *tasks, bert_error *e
     if (!t->optimizer) return e->code;
     t->slices = bert_slices_new(bert_model_params(t->model), t->group, (int)a->threads, e);
     if (!t->slices) return e->code;
+    t->slices->narrow = a->wire_dtype == BERT_WIRE_BF16;
     if (t->group->size > 1 && bert_optimizer_divide(t->optimizer, t->slices, e)) return e->code;
     if (t->group->size > 1 && !a->gradient_checkpointing) { /* which records nodes in backward */
         t->tape->passed = bert_slices_passed;

@@ -79,7 +79,8 @@ static int sort(bert_slices *s, bert_error *e) {
         bert_bucket *b = &s->buckets[s->buckets_count];
         *b = (bert_bucket){.all = s, .first = n};
         for (int i = 0; i < s->count; i++)
-            if (s->ps->items[s->at[i].param]->layer == layer) s->order[n++] = i;
+            if (s->ps->items[s->at[i].param]->layer == layer && !s->by_rows[s->at[i].param])
+                s->order[n++] = i;
         b->count = n - b->first;
         if (b->count) s->buckets_count++;
     }
@@ -130,7 +131,9 @@ bert_slices *bert_slices_new(bert_params *ps, const bert_group *g, int threads, 
         return NULL;
     }
     s->worker.error = &s->worker_error;
-    if (!cut(s, e) && !sort(s, e) && (g->size < 2 || !reserve(s, e))) return s;
+    if (!cut(s, e) && !bert_slice_rows_choose(s, e) && !sort(s, e) &&
+        (g->size < 2 || !reserve(s, e)))
+        return s;
     bert_slices_free(s);
     return NULL;
 }
@@ -144,6 +147,8 @@ void bert_slices_free(bert_slices *s) {
     free(s->stretches);
     free(s->order);
     free(s->whole);
+    free(s->by_rows);
+    bert_slice_rows_free(s->rows);
     free(s->flowed);
     free(s->staged);
     free(s->offsets);
@@ -166,12 +171,13 @@ static int add_alone(bert_slices *s, bool is_first, bool is_last, bert_error *e)
         bert_param_slice *x = &s->at[i];
         bert_param *p = s->ps->items[x->param];
         if (is_last && !s->flowed[x->param]) continue; /* it stays as it is */
-        if (is_first && !p->flowed) d->zero(x->sum, x->n * sizeof *x->sum);
+        const bool onto_zero = s->by_rows[x->param];   /* as in a group, where 0 + -0 is 0 */
+        if (is_first && (!p->flowed || onto_zero)) d->zero(x->sum, x->n * sizeof *x->sum);
         float *grad = is_last ? bert_param_grad_mut(p, e) : p->grad;
         if (is_last && !grad) return e->code;
         if (is_last)
             d->add(&s->worker, grad + x->first, x->sum, x->n);
-        else if (is_first && p->flowed)
+        else if (is_first && p->flowed && !onto_zero)
             d->copy(&s->worker, x->sum, grad + x->first, x->n);
         else if (p->flowed)
             d->add(&s->worker, x->sum, grad + x->first, x->n);
@@ -180,22 +186,29 @@ static int add_alone(bert_slices *s, bool is_first, bool is_last, bert_error *e)
     return BERT_OK;
 }
 
+static void add_to_sum(bert_slices *s, float *sum, const float *part, size_t n) {
+    const bert_device *d = s->ps->device;
+    float *own = d->host ? (float *)(uintptr_t)part : bert_worker_take(&s->worker, n);
+    if (!own) return; /* the worker's error says so */
+    if (!d->host) d->write(own, part, n * sizeof *own);
+    d->add(&s->worker, sum, own, n);
+    if (!d->host) bert_worker_give(&s->worker, own);
+}
+
 /* A part that has come, or its owner's own: where the host can read it. */
 static void add_part(void *context, int stretch, int rank, size_t first, const float *part,
                      size_t n) {
     const bert_bucket *b = context;
     bert_slices *s = b->all;
     const bert_device *d = s->ps->device;
-    float *sum = s->at[s->order[b->first + stretch]].sum + first;
-    if (s->is_first && !rank) {
+    const bert_param_slice *x = &s->at[s->order[b->first + stretch]];
+    float *wide = bert_wire_read(s, &part, &first, &n, x->n);
+    float *sum = x->sum + first;
+    if (s->is_first && !rank)
         d->write(sum, part, n * sizeof *sum);
-        return;
-    }
-    float *own = d->host ? (float *)(uintptr_t)part : bert_worker_take(&s->worker, n);
-    if (!own) return; /* the worker's error says so */
-    if (!d->host) d->write(own, part, n * sizeof *own);
-    d->add(&s->worker, sum, own, n);
-    if (!d->host) bert_worker_give(&s->worker, own);
+    else
+        add_to_sum(s, sum, part, n);
+    free(wide);
 }
 
 /* Gradients of a bucket, where the host can read them: zero where nothing has flowed. */
@@ -211,7 +224,9 @@ static int list_gradients(bert_slices *s, const bert_bucket *b, bert_error *e) {
             d->read(s->staged + s->offsets[i], grad, x->n * sizeof *grad);
             grad = s->staged + s->offsets[i];
         }
-        s->stretches[i] = (bert_stretch){x->owner, x->n, grad};
+        if (sends && s->narrow) bert_wire_narrow(grad, x->n);
+        s->stretches[i] =
+            (bert_stretch){.owner = x->owner, .n = bert_wire_floats(s, x->n), .data = grad};
     }
     return BERT_OK;
 }
@@ -250,11 +265,12 @@ void bert_slices_begin(bert_slices *s, int64_t round, int senders) {
     }
     for (int k = 0; k < s->buckets_count; k++) s->buckets[k].left = 0;
     for (int i = 0; i < s->params; i++)
-        if (bert_param_trainable(s->ps->items[i])) s->buckets[bucket_of(s, i)].left++;
+        if (bert_param_trainable(s->ps->items[i]) && !s->by_rows[i])
+            s->buckets[bucket_of(s, i)].left++;
 }
 
 static void mark_whole(bert_slices *s, int param) {
-    if (s->whole[param] || !bert_param_trainable(s->ps->items[param])) return;
+    if (s->whole[param] || s->by_rows[param] || !bert_param_trainable(s->ps->items[param])) return;
     s->whole[param] = true;
     s->flowed[param] |= s->ps->items[param]->flowed;
     s->buckets[bucket_of(s, param)].left--;
@@ -281,6 +297,9 @@ static int add_together(bert_slices *s, bert_error *e) {
         bert_error own = {0};
         if (post(s, &own) && !rc) rc = bert_fail(e, own.code, "%s", own.message);
     }
+    bert_error of_rows = {0};
+    if (bert_slice_rows_add(s, &of_rows) && !rc)
+        rc = bert_fail(e, of_rows.code, "%s", of_rows.message);
     const int waited = bert_group_wait(s->group, rc ? &ignored : e);
     if (!rc) rc = waited;
     if (!rc && s->worker_error.code)
@@ -294,6 +313,7 @@ static int add_together(bert_slices *s, bert_error *e) {
 int bert_slices_add(bert_slices *s, int64_t round, int64_t rounds, bert_error *e) {
     note_flowed(s);
     if (s->group->size > 1) return add_together(s, e);
+    if (s->narrow && bert_wire_round_all(s, e)) return e->code;
     if (rounds < 2) return BERT_OK; /* the gradient is the sum */
     int rc = reserve(s, e);
     return rc ? rc : add_alone(s, round == 0, round + 1 == rounds, e);

@@ -38,11 +38,14 @@ typedef struct bert_slices {
     int buckets_count, next; /* next: the first that has not gone in this round */
     int senders;             /* of this round */
     bool *whole;             /* [params] in this round */
-    bert_error posted;       /* what went wrong when some went in the middle of backward */
-    bool *flowed;            /* [params]: in any micro-batch of this process, so far */
+    bool *by_rows;           /* [params] tables: of them touched rows travel (slice_rows.c) */
+    struct bert_slice_rows *rows;
+    bert_error posted; /* what went wrong when some went in the middle of backward */
+    bool *flowed;      /* [params]: in any micro-batch of this process, so far */
     int params;
     bool ready;    /* there is room for sums */
     bool is_first; /* the parts that come are of the step's first round */
+    bool narrow;   /* gradients are rounded to bf16, and travel so */
     bert_arena sums;
     /* Of a device that is not the host's: what goes and comes, and where the latter belongs. */
     float *staged, **places;
@@ -67,4 +70,27 @@ int bert_slices_add(bert_slices *s, int64_t round, int64_t rounds, bert_error *e
 int bert_slices_share(const bert_slices *s, int count, bert_error *e);
 /* All has been added up, and s->flowed says where anything has flowed in any process. */
 void bert_slices_end(const bert_slices *s);
+
+/* ---- wire.c: gradients as bf16. */
+
+/* x [n] becomes bf16 in its own place: (n + 1) / 2 floats' room. */
+void bert_wire_narrow(float *x, size_t n);
+/* Of one process: the gradients of this round. */
+int bert_wire_round_all(bert_slices *s, bert_error *e);
+/* What came, n floats from the first-th on of what was sent of `all` numbers, becomes numbers. To be freed:
+ * NULL where they are floats already, or memory is out (then n is 0, and the worker's error says so). */
+float *bert_wire_read(bert_slices *s, const float **wire, size_t *first, size_t *n, size_t all);
+/* How many floats' room n numbers take on the wire. */
+static inline size_t bert_wire_floats(const bert_slices *s, size_t n) {
+    return s->narrow ? (n + 1) / 2 : n;
+}
+
+/* ---- slice_rows.c: tables of embeddings, of which a micro-batch touches few rows, and those travel. */
+
+/* Which parameters these are, once slices are cut: s->by_rows. Their sums begin with 0, to which a row
+ * that nobody has touched adds nothing, bit for bit; alone as well. */
+int bert_slice_rows_choose(bert_slices *s, bert_error *e);
+/* Begins their exchange at the end of a round: a collective. They stay until the group's wait. */
+int bert_slice_rows_add(bert_slices *s, bert_error *e);
+void bert_slice_rows_free(struct bert_slice_rows *x); /* NULL-safe */
 #endif

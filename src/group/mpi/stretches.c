@@ -35,10 +35,20 @@ typedef struct {
     cursor asked; /* up to here it is asked for */
 } spread;
 
-/* The chunk at *c of the stretches of that owner, and *c behind it; n 0: there is none. */
-static chunk take_chunk(const spread *s, int owner, size_t most, cursor *c) {
+/* Whether a rank has that stretch to send. */
+static bool has(const spread *s, int stretch, int rank) {
+    const int only = s->stretches[stretch].only;
+    return !only || only == rank + 1;
+}
+
+enum { ANYBODY = -1 };
+
+/* The chunk at *c of the stretches of that owner that rank `of` has, and *c behind it; n 0: there is
+ * none. */
+static chunk take_chunk(const spread *s, int owner, int of, size_t most, cursor *c) {
     while (c->stretch < s->count &&
-           (s->stretches[c->stretch].owner != owner || c->at == s->stretches[c->stretch].n))
+           (s->stretches[c->stretch].owner != owner || c->at == s->stretches[c->stretch].n ||
+            (of != ANYBODY && !has(s, c->stretch, of))))
         *c = (cursor){c->stretch + 1, 0};
     if (c->stretch == s->count) return (chunk){*c, 0};
     const size_t left = s->stretches[c->stretch].n - c->at;
@@ -63,10 +73,10 @@ static MPI_Request *new_request(spread *s) {
     return &s->sends[s->sends_count++];
 }
 
-/* All chunks of `owner`: sent to rank `to`, or received from it. */
-static int post(engine *n, spread *s, int owner, size_t most, int peer, bool is_send) {
+/* All chunks of `owner` that rank `of` has: sent to rank `peer`, or received from it. */
+static int post(engine *n, spread *s, int owner, int of, size_t most, int peer, bool is_send) {
     cursor c = {0};
-    for (chunk k; (k = take_chunk(s, owner, most, &c)).n;) {
+    for (chunk k; (k = take_chunk(s, owner, of, most, &c)).n;) {
         MPI_Request *q = new_request(s);
         if (!q) return MPI_ERR_NO_MEM;
         int rc = is_send ? MPI_Isend(data_of(s, &k), (int)k.n, MPI_FLOAT, peer, TAG, n->comm, q)
@@ -100,12 +110,12 @@ static float *room_of(const engine *n, const spread *s, int place, int rank) {
 /* Asks for the next chunk of all others, into a place of the window that is free. */
 static int ask_for(engine *n, spread *s, int place) {
     chunk *k = &s->window[place];
-    *k = take_chunk(s, n->rank, CHUNK, &s->asked);
+    *k = take_chunk(s, n->rank, ANYBODY, CHUNK, &s->asked);
     MPI_Request *q = s->comes + (size_t)place * (size_t)n->size;
     for (int r = 0; r < n->size; r++) q[r] = MPI_REQUEST_NULL;
     int rc = 0;
     for (int r = 0; r < s->senders && k->n && !rc; r++)
-        if (r != n->rank)
+        if (r != n->rank && has(s, k->where.stretch, r))
             rc = MPI_Irecv(room_of(n, s, place, r), (int)k->n, MPI_FLOAT, r, TAG, n->comm, &q[r]);
     return rc;
 }
@@ -124,7 +134,7 @@ static int begin_reduce(engine *n, operation *o) {
     for (int place = 0; place < WINDOW && owns && !rc; place++) rc = ask_for(n, s, place);
     for (int d = 1; d < n->size && n->rank < s->senders && !rc; d++) {
         const int to = (n->rank + d) % n->size; /* not all to the same one at once */
-        rc = post(n, s, to, CHUNK, to, true);
+        rc = post(n, s, to, n->rank, CHUNK, to, true);
     }
     return rc;
 }
@@ -132,8 +142,9 @@ static int begin_reduce(engine *n, operation *o) {
 static void add_chunk(engine *n, spread *s, int place) {
     const chunk *k = &s->window[place];
     for (int r = 0; r < s->senders; r++)
-        s->add(s->context, k->where.stretch, r, k->where.at,
-               r == n->rank ? data_of(s, k) : room_of(n, s, place, r), k->n);
+        if (has(s, k->where.stretch, r))
+            s->add(s->context, k->where.stretch, r, k->where.at,
+                   r == n->rank ? data_of(s, k) : room_of(n, s, place, r), k->n);
 }
 
 static int test_reduce(engine *n, operation *o, bool *done, bool *moved) {
@@ -161,8 +172,8 @@ static int begin_share(engine *n, operation *o) {
     int rc = 0;
     for (int d = 1; d < n->size && !rc; d++) {
         const int to = (n->rank + d) % n->size, from = (n->rank - d + n->size) % n->size;
-        if (s->to < 0 || s->to == n->rank) rc = post(n, s, from, SHARED, from, false);
-        if (!rc && (s->to < 0 || s->to == to)) rc = post(n, s, n->rank, SHARED, to, true);
+        if (s->to < 0 || s->to == n->rank) rc = post(n, s, from, ANYBODY, SHARED, from, false);
+        if (!rc && (s->to < 0 || s->to == to)) rc = post(n, s, n->rank, ANYBODY, SHARED, to, true);
     }
     return rc;
 }
