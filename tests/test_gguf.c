@@ -1,6 +1,7 @@
 /* GGUF: llama.cpp's file as a checkpoint, with its configuration, tokenizer and pooling. */
 #include "files/gguf_bert.h"
-#include "models.h"
+#include "files/pretrained.h"
+#include "golden_family.h"
 #include <sys/stat.h>
 
 #define GOLDEN BERT_SOURCE_DIR "/tests/golden/gguf/"
@@ -159,6 +160,99 @@ static void other_families_have_their_tensors(void **state) {
     }
 }
 
+/* Files have the same tensors, to the byte, and the same configuration. */
+static void same_files(const char *path, const char *other) {
+    const char *const paths[] = {path, other};
+    bert_pretrained *from[2];
+    bert_tensors *files[2];
+    json_t *config[2];
+    for (int i = 0; i < 2; i++) {
+        bert_error e = {0};
+        if (!(from[i] = bert_pretrained_open(paths[i], &e)) ||
+            !(files[i] = bert_pretrained_tensors(from[i], "", &e)) ||
+            !(config[i] = bert_pretrained_json(from[i], "config.json", &e)))
+            fail_msg("%s", e.message);
+    }
+    assert_true(json_equal(config[0], config[1]));
+    assert_int_equal(bert_tensors_count(files[0]), bert_tensors_count(files[1]));
+    for (int i = 0; i < bert_tensors_count(files[0]); i++) {
+        const bert_stored_tensor *a = bert_tensors_at(files[0], i),
+                                 *b = bert_tensors_find(files[1], a->name);
+        if (!b) fail_msg("%s is not there", a->name);
+        assert_int_equal(a->bytes, b->bytes);
+        assert_memory_equal(a->data, b->data, a->bytes);
+    }
+    for (int i = 0; i < 2; i++) {
+        json_decref(config[i]);
+        bert_tensors_close(files[i]);
+        bert_pretrained_close(from[i]);
+    }
+}
+
+/* What llama.cpp's converter wrote is written again with the same names, sizes and numbers. */
+static void files_are_written_as_llama_cpp_has_them(void **state) {
+    (void)state;
+    static const char *const files[] = {"nomic-bert.gguf", "jina-bert-v2.gguf", "modern-bert.gguf",
+                                        "mean.gguf"};
+    json_t *json = golden();
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        char *d = test_directory(), path[4600], to[4600];
+        float want[TEXTS * TEST_HIDDEN], got[TEXTS * TEST_HIDDEN];
+        snprintf(path, sizeof path, GOLDEN "%s", files[i]);
+        snprintf(to, sizeof to, "%s/%s", d, files[i]);
+        bert_convert_options o = bert_convert_default();
+        bert_error e = {0};
+        o.format = "gguf";
+        bert_model *m = open_or_fail(path);
+        embed(m, json_object_get(json, "texts"), want);
+        bert_model_close(m);
+        test_ok(e, bert_convert(path, to, &o, NULL, &e));
+        same_files(path, to);
+        m = open_or_fail(to);
+        embed(m, json_object_get(json, "texts"), got);
+        assert_memory_equal(got, want, sizeof got);
+        bert_model_close(m);
+        test_remove(d);
+    }
+    json_decref(json);
+}
+
+/* What llama.cpp's architectures cannot be told is refused by name. */
+static void what_llama_cpp_lacks_is_refused(void **state) {
+    (void)state;
+    static const struct {
+        const char *family;
+        int variant;
+        const char *says;
+    } cases[] = {{"modernbert", 0, "norm_bias"},
+                 {"modernbert", 1, "layer_types"},
+                 {"modernbert", 2, "linear"},
+                 {"nomic_bert", 3, "llama3"},
+                 {"gte", 0, "not of gte"}};
+    bert_error e = {0};
+    json_t *file = bert_json_load(BERT_SOURCE_DIR "/tests/golden/families.json", &e), *family;
+    assert_non_null(file);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        size_t k;
+        e = (bert_error){0};
+        char *d = test_directory(), to[4600];
+        json_array_foreach(json_object_get(file, "families"), k, family) {
+            const char *type = json_string_value(json_object_get(family, "model_type"));
+            if (strcmp(type, cases[i].family)) continue;
+            write_case(
+                d, family,
+                json_array_get(json_object_get(family, "variants"), (size_t)cases[i].variant));
+        }
+        snprintf(to, sizeof to, "%s/m.gguf", d);
+        bert_convert_options o = bert_convert_default();
+        o.format = "gguf";
+        assert_int_equal(bert_convert(d, to, &o, NULL, &e), BERT_EUNSUPPORTED);
+        if (!strstr(e.message, cases[i].says)) fail_msg("%s: %s", cases[i].says, e.message);
+        test_remove(d);
+    }
+    json_decref(file);
+}
+
 static void copy_golden(const char *name, const char *to) {
     char path[4600], *data;
     size_t size;
@@ -260,6 +354,8 @@ int main(void) {
         cmocka_unit_test(vectors_are_those_of_llama_cpp),
         cmocka_unit_test(a_file_is_the_model_it_was_made_of),
         cmocka_unit_test(other_families_have_their_tensors),
+        cmocka_unit_test(files_are_written_as_llama_cpp_has_them),
+        cmocka_unit_test(what_llama_cpp_lacks_is_refused),
         cmocka_unit_test(a_directory_may_hold_one),
         cmocka_unit_test(distilbert_is_told_by_what_it_lacks),
         cmocka_unit_test(classifiers_have_their_labels),

@@ -1,68 +1,11 @@
 /* The tensors of a GGUF file under transformers' names. */
 #include "base/arena.h"
 #include "base/error.h"
-#include "files/gguf_bert.h"
+#include "files/gguf_names.h"
 #include "files/utf8.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* What llama.cpp calls a part, and the families do. */
-typedef struct {
-    const char *part, *as[BERT_GGUF_FAMILIES];
-} row;
-
-#define EMBEDDINGS "embeddings.word_embeddings"
-#define TYPES "embeddings.token_type_embeddings"
-#define NORM "embeddings.LayerNorm"
-static const row whole[] = {
-    {"token_embd", {EMBEDDINGS, EMBEDDINGS, EMBEDDINGS, EMBEDDINGS, "embeddings.tok_embeddings"}},
-    {"position_embd", {"embeddings.position_embeddings", "embeddings.position_embeddings"}},
-    {"token_types", {TYPES, NULL, TYPES, TYPES, NULL}},
-    {"token_embd_norm", {NORM, NORM, "emb_ln", NORM, "embeddings.norm"}},
-    {"output_norm", {[BERT_GGUF_MODERN] = "final_norm"}},
-    /* RoBERTa's head is what BERT's pooler and classifier are together */
-    {"cls", {"pooler.dense", "pre_classifier"}},
-    {"cls.output", {"classifier", "classifier"}},
-    {NULL, {NULL}},
-};
-
-#define BERT_LAYER "encoder.layer.%ld."
-#define DISTIL_LAYER "transformer.layer.%ld."
-#define NOMIC_LAYER "encoder.layers.%ld."
-#define MODERN_LAYER "layers.%ld."
-static const row of_layer[] = {
-    {"attn_q",
-     {BERT_LAYER "attention.self.query", DISTIL_LAYER "attention.q_lin", NULL,
-      BERT_LAYER "attention.self.query"}},
-    {"attn_k",
-     {BERT_LAYER "attention.self.key", DISTIL_LAYER "attention.k_lin", NULL,
-      BERT_LAYER "attention.self.key"}},
-    {"attn_v",
-     {BERT_LAYER "attention.self.value", DISTIL_LAYER "attention.v_lin", NULL,
-      BERT_LAYER "attention.self.value"}},
-    {"attn_qkv",
-     {[BERT_GGUF_NOMIC] = NOMIC_LAYER "attn.Wqkv", [BERT_GGUF_MODERN] = MODERN_LAYER "attn.Wqkv"}},
-    {"attn_norm", {[BERT_GGUF_MODERN] = MODERN_LAYER "attn_norm"}},
-    {"attn_output",
-     {BERT_LAYER "attention.output.dense", DISTIL_LAYER "attention.out_lin",
-      NOMIC_LAYER "attn.out_proj", BERT_LAYER "attention.output.dense", MODERN_LAYER "attn.Wo"}},
-    {"attn_output_norm",
-     {BERT_LAYER "attention.output.LayerNorm", DISTIL_LAYER "sa_layer_norm", NOMIC_LAYER "norm1",
-      BERT_LAYER "attention.output.LayerNorm"}},
-    {"ffn_norm", {[BERT_GGUF_MODERN] = MODERN_LAYER "mlp_norm"}},
-    {"ffn_gate", {[BERT_GGUF_NOMIC] = NOMIC_LAYER "mlp.fc12"}},
-    {"ffn_up",
-     {BERT_LAYER "intermediate.dense", DISTIL_LAYER "ffn.lin1", NOMIC_LAYER "mlp.fc11",
-      BERT_LAYER "mlp.gated_layers", MODERN_LAYER "mlp.Wi"}},
-    {"ffn_down",
-     {BERT_LAYER "output.dense", DISTIL_LAYER "ffn.lin2", NOMIC_LAYER "mlp.fc2",
-      BERT_LAYER "mlp.wo", MODERN_LAYER "mlp.Wo"}},
-    {"layer_output_norm",
-     {BERT_LAYER "output.LayerNorm", DISTIL_LAYER "output_layer_norm", NOMIC_LAYER "norm2",
-      BERT_LAYER "mlp.layernorm"}},
-    {NULL, {NULL}},
-};
 
 typedef struct {
     bert_gguf header;
@@ -126,19 +69,17 @@ static int add_as(reader *r, const char *format, const parted *p, const bert_ggu
 
 /* Query, key and value one below the other. */
 static int add_qkv(reader *r, const parted *p, const bert_gguf_tensor *t) {
+    static const char *const parts[] = {"attn_q", "attn_k", "attn_v"};
     const int64_t rows = t->shape[0] / 3;
     int rc = 0;
     for (int i = 0; i < 3 && !rc; i++)
-        rc = add_as(r, of_layer[i].as[r->family], p, t, i * rows, rows);
+        rc = add_as(r, bert_gguf_original(r->family, p->layer, parts[i]), p, t, i * rows, rows);
     return rc;
 }
 
 static const char *name_of(const reader *r, const parted *p) {
-    const row *rows = p->layer < 0 ? whole : of_layer;
-    const bool head = p->layer < 0 && !strncmp(p->part, "cls", 3);
-    if (head && !r->classifier) return NULL;
-    while (rows->part && strcmp(rows->part, p->part)) rows++;
-    return rows->part ? rows->as[r->family] : NULL;
+    if (p->layer < 0 && !strncmp(p->part, "cls", 3) && !r->classifier) return NULL;
+    return bert_gguf_original(r->family, p->layer, p->part);
 }
 
 static int add_tensor(reader *r, const bert_gguf_tensor *t) {

@@ -72,7 +72,8 @@ typedef struct bert_arch {
     /* How wide its output is, and its activation; NULL: H, tanh. */
     int (*pooler_shape)(const bert_config *c, const void *own, int32_t *size, bert_act *act,
                         bert_error *e);
-    bool first_row_pools; /* the pooler's output is the first token as it is */
+    bool first_row_pools;              /* the pooler's output is the first token as it is */
+    const struct bert_gguf_form *gguf; /* as which it is written for llama.cpp; NULL: it is not */
     bert_trunk_embed_fn *embed;
     bert_trunk_block_fn *block;
     bert_trunk_finish_fn *finish; /* after the last block; NULL: nothing */

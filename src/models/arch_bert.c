@@ -1,5 +1,6 @@
 /* BERT: Devlin et al. 2018, arXiv:1810.04805. */
 #include "models/arch_bert.h"
+#include "models/gguf_form.h"
 #include "models/post_norm.h"
 #include "models/problem.h"
 #include <string.h>
@@ -60,6 +61,7 @@ const bert_arch bert_arch_bert = {
     .state_size = sizeof(bert_post_norm),
     .build = build,
     .pooler = "pooler.dense",
+    .gguf = &bert_gguf_form_bert,
     .embed = bert_post_norm_embed,
     .block = bert_post_norm_block,
 };

@@ -1,6 +1,7 @@
 /* DistilBERT: Sanh et al. 2019, arXiv:1910.01108. BERT's layers without token types and pooler,
  * under names and configuration keys of its own; its attention's output has no dropout. */
 #include "models/arch.h"
+#include "models/gguf_form.h"
 #include "models/post_norm.h"
 #include <string.h>
 
@@ -94,6 +95,9 @@ static int complete(const json_t *json, const char *where, bert_config *c, void 
     return 0;
 }
 
+static const bert_gguf_form gguf = {"bert", BERT_GGUF_DISTILBERT, false, true,
+                                    "gelu", "roberta-bpe",        NULL};
+
 const bert_arch bert_arch_distilbert = {
     .model_type = "distilbert",
     .class_prefix = "DistilBert",
@@ -110,6 +114,7 @@ const bert_arch bert_arch_distilbert = {
     .max_length = max_length,
     .state_size = sizeof(bert_post_norm),
     .build = build,
+    .gguf = &gguf,
     .embed = bert_post_norm_embed,
     .block = bert_post_norm_block,
 };

@@ -3,6 +3,7 @@
  * arXiv:2108.12409). config.json calls it a bert. */
 #include "base/error.h"
 #include "models/arch_bert.h"
+#include "models/gguf_form.h"
 #include "models/post_norm.h"
 #include <math.h>
 #include <string.h>
@@ -86,6 +87,18 @@ static int build(bert_builder *b, void *state) {
     return BERT_OK;
 }
 
+static int put_gguf(const bert_config *c, const void *own, const char *where, bert_gguf_keys *k,
+                    bert_error *e) {
+    const own_config *o = own;
+    (void)c, (void)k;
+    if (!strcmp(o->feed_forward_type, "geglu")) return BERT_OK;
+    return bert_fail(e, BERT_EUNSUPPORTED,
+                     "%s: llama.cpp computes geglu, not %s (feed_forward_type)", where,
+                     o->feed_forward_type);
+}
+static const bert_gguf_form gguf = {"jina-bert-v2", BERT_GGUF_JINA, false,   false,
+                                    "gelu",         "roberta-bpe",  put_gguf};
+
 const bert_arch bert_arch_jina = {
     .model_type = "bert",
     .when = "position_embedding_type",
@@ -105,6 +118,7 @@ const bert_arch bert_arch_jina = {
     .state_size = sizeof(bert_post_norm),
     .build = build,
     .pooler = "pooler.dense",
+    .gguf = &gguf,
     .embed = bert_post_norm_embed,
     .block = bert_post_norm_block,
 };

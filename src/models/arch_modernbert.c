@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "files/json.h"
 #include "models/arch.h"
+#include "models/gguf_form.h"
 #include "models/post_norm.h"
 #include "models/pre_layer.h"
 #include "models/rope.h"
@@ -216,6 +217,44 @@ static bert_tensor *finish(bert_tape *t, const void *state, bert_tensor *x) {
     return bert_layer_norm_apply(t, &((const modernbert *)state)->final_norm, x, NULL);
 }
 
+/* llama.cpp knows no biases, and one number for which layers see all tokens: each so-many-th. */
+static int check_gguf(const bert_config *c, const own_config *o, const char *where, int *every,
+                      bert_error *e) {
+    const char *scaled =
+        bert_rope_type(&o->global) ? bert_rope_type(&o->global) : bert_rope_type(&o->local);
+    if (scaled) return bert_fail(e, BERT_EUNSUPPORTED, BERT_ROPE_NO_GGUF, where, scaled);
+    if (o->norm_bias || o->attention_bias || o->mlp_bias)
+        return bert_fail(e, BERT_EUNSUPPORTED,
+                         "%s: llama.cpp's ModernBERT has no biases (norm_bias, attention_bias, "
+                         "mlp_bias)",
+                         where);
+    *every = 1;
+    while (*every < c->num_hidden_layers && !o->sees_all[*every]) ++*every;
+    for (int i = 0; i < c->num_hidden_layers; i++)
+        if (o->sees_all[i] != (i % *every == 0))
+            return bert_fail(e, BERT_EUNSUPPORTED,
+                             "%s: layer_types cannot be written into a GGUF file but where every "
+                             "so-many-th layer, from the first on, is full_attention",
+                             where);
+    return BERT_OK;
+}
+
+static int put_gguf(const bert_config *c, const void *own, const char *where, bert_gguf_keys *k,
+                    bert_error *e) {
+    const own_config *o = own;
+    int every = 1;
+    const int rc = check_gguf(c, o, where, &every, e);
+    bert_gguf_put_f32(k, "modern-bert.rope.freq_base", o->global.theta);
+    bert_gguf_put_f32(k, "modern-bert.rope.freq_base_swa", o->local.theta);
+    bert_gguf_put_string(k, "modern-bert.rope.scaling.type", "none");
+    bert_gguf_put_u32(k, "modern-bert.attention.sliding_window", (uint32_t)o->local_attention);
+    bert_gguf_put_u32(k, "modern-bert.attention.sliding_window_pattern", (uint32_t)every);
+    bert_gguf_put_u32(k, "modern-bert.vocab_size", (uint32_t)c->vocab_size);
+    return rc;
+}
+static const bert_gguf_form gguf = {"modern-bert", BERT_GGUF_MODERN, false,   false,
+                                    "gelu",        "modern-bert",    put_gguf};
+
 const bert_arch bert_arch_modernbert = {
     .model_type = "modernbert",
     .class_prefix = "ModernBert",
@@ -233,6 +272,7 @@ const bert_arch bert_arch_modernbert = {
     .max_length = max_length,
     .state_size = sizeof(modernbert),
     .build = build,
+    .gguf = &gguf,
     .embed = embed,
     .block = block,
     .finish = finish,

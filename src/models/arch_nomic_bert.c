@@ -1,6 +1,8 @@
 /* Nomic BERT: Nussbaum et al. 2024, arXiv:2402.01613. BERT's layers without biases, with rotary
  * positions and gated inner layers. config.json has BERT's keys or GPT-2's. */
+#include "base/error.h"
 #include "models/arch.h"
+#include "models/gguf_form.h"
 #include "models/post_norm.h"
 #include "models/problem.h"
 #include "models/rope.h"
@@ -116,6 +118,21 @@ static int build(bert_builder *b, void *state) {
     return rc ? rc : bert_rope_build(b, ((const own_config *)b->own)->rope, &s->attention.rotation);
 }
 
+static int put_gguf(const bert_config *c, const void *own, const char *where, bert_gguf_keys *k,
+                    bert_error *e) {
+    const own_config *o = own;
+    (void)c;
+    bert_gguf_put_f32(k, "nomic-bert.rope.freq_base", o->rope.theta);
+    const char *type = bert_rope_type(&o->rope);
+    if (!type) return BERT_OK;
+    bert_gguf_put_string(k, "nomic-bert.rope.scaling.type", type);
+    bert_gguf_put_f32(k, "nomic-bert.rope.scaling.factor", o->rope.factor);
+    return strcmp(type, "linear") ? bert_fail(e, BERT_EUNSUPPORTED, BERT_ROPE_NO_GGUF, where, type)
+                                  : BERT_OK;
+}
+static const bert_gguf_form gguf = {"nomic-bert", BERT_GGUF_NOMIC, false,   false,
+                                    "silu",       "roberta-bpe",   put_gguf};
+
 const bert_arch bert_arch_nomic_bert = {
     .model_type = "nomic_bert",
     .class_prefix = "NomicBert",
@@ -135,6 +152,7 @@ const bert_arch bert_arch_nomic_bert = {
     .state_size = sizeof(bert_post_norm),
     .build = build,
     .pooler = "pooler.dense",
+    .gguf = &gguf,
     .embed = bert_post_norm_embed,
     .block = bert_post_norm_block,
 };

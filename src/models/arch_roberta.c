@@ -4,6 +4,7 @@
  * under other names, with another vocabulary where config.json does not say which. */
 #include "models/arch_roberta.h"
 #include "models/arch.h"
+#include "models/gguf_form.h"
 #include "models/post_norm.h"
 #include "models/problem.h"
 #include <string.h>
@@ -54,8 +55,8 @@ static int build(bert_builder *b, void *state) {
         .signs = {"attention.self.query.", "output.LayerNorm."}, .keys = its_keys,                 \
         .fixed = bert_post_norm_fixed, .copies = bert_roberta_copies, .heads = bert_roberta_heads, \
         .configure = configure, .max_length = max_length, .state_size = sizeof(bert_post_norm),    \
-        .build = build, .pooler = "pooler.dense", .embed = bert_post_norm_embed,                   \
-        .block = bert_post_norm_block,                                                             \
+        .build = build, .pooler = "pooler.dense", .gguf = &bert_gguf_form_roberta,                 \
+        .embed = bert_post_norm_embed, .block = bert_post_norm_block,                              \
     }
 const bert_arch bert_arch_roberta = LIKE_ROBERTA("roberta", "Roberta", keys),
                 bert_arch_xlm_roberta = LIKE_ROBERTA("xlm-roberta", "XLMRoberta", multilingual),

@@ -1,5 +1,5 @@
-/* GGUF of BERT, RoBERTa and DistilBERT, which llama.cpp knows as one architecture, `bert`: the encoder, and
- * a classifier with the layer in front of it. Other heads have no place there. */
+/* GGUF of the families that llama.cpp has: the encoder, and of BERT, RoBERTa and DistilBERT, which are
+ * one architecture there, a classifier with the layer in front of it. Other heads have no place there. */
 #include "models/convert_gguf.h"
 #include "base/directory.h"
 #include "base/error.h"
@@ -10,82 +10,33 @@
 
 enum { CHUNK = 1 << 13 }; /* numbers that are converted at a time: whole blocks */
 
-/* Families that are written, and what is in front of the ids at which their positions begin. */
-static const struct {
-    const char *model_type;
-    bool offset; /* positions begin behind the padding id */
-} families[] = {
-    {"bert", false},     {"distilbert", false}, {"roberta", true},
-    {"camembert", true}, {"xlm-roberta", true},
-};
+const bert_gguf_form bert_gguf_form_bert = {"bert", BERT_GGUF_BERT, false, true,
+                                            "gelu", "roberta-bpe",  NULL},
+                     bert_gguf_form_roberta = {"bert", BERT_GGUF_BERT, true, true,
+                                               "gelu", "roberta-bpe",  NULL};
 
-/* Names without the family's prefix, "%d" the layer, and GGUF's. */
+/* Of RoBERTa's classifier, whose first layer does what BERT's pooler does. */
 static const struct {
     const char *name, *gguf;
-} names[] = {
-    {"embeddings.word_embeddings", "token_embd"},
-    {"embeddings.token_type_embeddings", "token_types"},
-    {"embeddings.position_embeddings", "position_embd"},
-    {"embeddings.LayerNorm", "token_embd_norm"},
-    {"encoder.layer.%d.attention.self.query", "blk.%d.attn_q"},
-    {"encoder.layer.%d.attention.self.key", "blk.%d.attn_k"},
-    {"encoder.layer.%d.attention.self.value", "blk.%d.attn_v"},
-    {"encoder.layer.%d.attention.output.dense", "blk.%d.attn_output"},
-    {"encoder.layer.%d.attention.output.LayerNorm", "blk.%d.attn_output_norm"},
-    {"encoder.layer.%d.intermediate.dense", "blk.%d.ffn_up"},
-    {"encoder.layer.%d.output.dense", "blk.%d.ffn_down"},
-    {"encoder.layer.%d.output.LayerNorm", "blk.%d.layer_output_norm"},
-    {"transformer.layer.%d.attention.q_lin", "blk.%d.attn_q"},
-    {"transformer.layer.%d.attention.k_lin", "blk.%d.attn_k"},
-    {"transformer.layer.%d.attention.v_lin", "blk.%d.attn_v"},
-    {"transformer.layer.%d.attention.out_lin", "blk.%d.attn_output"},
-    {"transformer.layer.%d.sa_layer_norm", "blk.%d.attn_output_norm"},
-    {"transformer.layer.%d.ffn.lin1", "blk.%d.ffn_up"},
-    {"transformer.layer.%d.ffn.lin2", "blk.%d.ffn_down"},
-    {"transformer.layer.%d.output_layer_norm", "blk.%d.layer_output_norm"},
-};
-
-/* Of a classifier; BERT's pooler does what RoBERTa's first layer does. */
-static const struct {
-    const char *name, *gguf;
-} head_names[] = {
-    {"pooler.dense", "cls"},      {"classifier.dense", "cls"},           {"pre_classifier", "cls"},
-    {"classifier", "cls.output"}, {"classifier.out_proj", "cls.output"},
-};
-
-/* ---- Names */
-
-/* Whether a name is the pattern with a layer in the place of "%d". */
-static bool is_of(const char *pattern, const char *name, size_t n, long *layer) {
-    const char *number = strstr(pattern, "%d");
-    const size_t head = number ? (size_t)(number - pattern) : strlen(pattern);
-    if (n < head || strncmp(name, pattern, head)) return false;
-    if (!number) return n == head;
-    char *end;
-    *layer = strtol(name + head, &end, 10);
-    const size_t rest = n - (size_t)(end - name);
-    return end != name + head && strlen(number + 2) == rest && !strncmp(end, number + 2, rest);
-}
+} head_names[] = {{"classifier.dense", "cls"}, {"classifier.out_proj", "cls.output"}};
 
 /* GGUF's name of a parameter; false: it has no place there. */
 static bool name_of(const bert_saving *s, const char *name, char out[64]) {
     const bert_model *m = s->model;
-    const char *prefix = m->arch->prefix, *tail, *format = NULL;
-    const bool classifier = m->head.name && !strcmp(m->head.name, "sequence-classification");
-    long layer = 0;
+    const char *prefix = m->arch->prefix, *tail;
+    const bool classifier = m->arch->gguf->classifier && m->head.name &&
+                            !strcmp(m->head.name, "sequence-classification");
     if (!strncmp(name, prefix, strlen(prefix))) name += strlen(prefix);
     if (!(tail = strrchr(name, '.'))) return false;
     const size_t n = (size_t)(tail - name);
-    for (size_t i = 0; i < sizeof names / sizeof *names && !format; i++)
-        if (is_of(names[i].name, name, n, &layer)) format = names[i].gguf;
-    for (size_t i = 0; i < sizeof head_names / sizeof *head_names && !format && classifier; i++)
-        if (is_of(head_names[i].name, name, n, &layer)) format = head_names[i].gguf;
-    if (!format) return false;
-    const char *number = strstr(format, "%d");
-    if (number)
-        snprintf(out, 64, "%.*s%ld%s%s", (int)(number - format), format, layer, number + 2, tail);
-    else
-        snprintf(out, 64, "%s%s", format, tail);
+    bool found = bert_gguf_name(m->arch->gguf->names, name, n, out);
+    for (size_t i = 0; i < sizeof head_names / sizeof *head_names && !found; i++) {
+        found = n == strlen(head_names[i].name) && !strncmp(name, head_names[i].name, n);
+        if (found) snprintf(out, 64, "%s", head_names[i].gguf);
+    }
+    if (!found || (!strncmp(out, "cls", 3) && !classifier)) return false;
+    const size_t length = strlen(out);
+    snprintf(out + length, 64 - length, "%s", tail);
     return true;
 }
 
@@ -158,7 +109,10 @@ enum { POOL_MEAN = 1, POOL_CLS = 2, POOL_LAST = 3, POOL_RANK = 4 };
 /* 0: nothing is said. */
 static uint32_t pooling_of(const bert_model *m) {
     const bert_sentence *s = &m->sentence;
-    if (m->head.name) return strcmp(m->head.name, "sequence-classification") ? 0 : POOL_RANK;
+    if (m->head.name)
+        return m->arch->gguf->classifier && !strcmp(m->head.name, "sequence-classification")
+                   ? POOL_RANK
+                   : 0;
     if (s->poolings != 1) return 0;
     return s->pooling[0] == BERT_POOLING_MEAN   ? POOL_MEAN
            : s->pooling[0] == BERT_POOLING_CLS  ? POOL_CLS
@@ -178,26 +132,39 @@ static const struct {
 };
 enum { TYPES = sizeof types / sizeof *types };
 
+/* Keys whose names begin with the architecture's. */
+static const char *own_key(const bert_model *m, const char *key, char room[64]) {
+    snprintf(room, 64, "%s.%s", m->arch->gguf->architecture, key);
+    return room;
+}
+
 static void put_keys(bert_gguf_keys *k, const writing *w, uint32_t file_type) {
     const bert_model *m = w->saving->model;
     const bert_config *c = &m->config;
-    char *name = bert_directory_name(m->path);
+    char *name = bert_directory_name(m->path), room[64];
     const uint32_t pooling = pooling_of(m);
-    bert_gguf_put_string(k, "general.architecture", "bert");
+    const struct {
+        const char *key;
+        int64_t value;
+    } sizes[] = {
+        {"block_count", c->num_hidden_layers},
+        {"context_length", c->max_position_embeddings - w->skip},
+        {"embedding_length", c->hidden_size},
+        {"feed_forward_length", c->intermediate_size},
+        {"attention.head_count", c->num_attention_heads},
+    };
+    bert_gguf_put_string(k, "general.architecture", m->arch->gguf->architecture);
     bert_gguf_put_string(k, "general.type", "model");
     bert_gguf_put_string(k, "general.name", name ? name : "");
     bert_gguf_put_u32(k, "general.file_type", file_type);
     bert_gguf_put_u32(k, "general.quantization_version", 2);
-    bert_gguf_put_u32(k, "bert.block_count", (uint32_t)c->num_hidden_layers);
-    bert_gguf_put_u32(k, "bert.context_length", (uint32_t)(c->max_position_embeddings - w->skip));
-    bert_gguf_put_u32(k, "bert.embedding_length", (uint32_t)c->hidden_size);
-    bert_gguf_put_u32(k, "bert.feed_forward_length", (uint32_t)c->intermediate_size);
-    bert_gguf_put_u32(k, "bert.attention.head_count", (uint32_t)c->num_attention_heads);
-    bert_gguf_put_f32(k, "bert.attention.layer_norm_epsilon", c->layer_norm_eps);
-    bert_gguf_put_bool(k, "bert.attention.causal", false);
-    if (pooling) bert_gguf_put_u32(k, "bert.pooling_type", pooling);
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        bert_gguf_put_u32(k, own_key(m, sizes[i].key, room), (uint32_t)sizes[i].value);
+    bert_gguf_put_f32(k, own_key(m, "attention.layer_norm_epsilon", room), c->layer_norm_eps);
+    bert_gguf_put_bool(k, own_key(m, "attention.causal", room), false);
+    if (pooling) bert_gguf_put_u32(k, own_key(m, "pooling_type", room), pooling);
     if (pooling == POOL_RANK)
-        bert_gguf_put_strings(k, "bert.classifier.output_labels",
+        bert_gguf_put_strings(k, own_key(m, "classifier.output_labels", room),
                               (const char *const *)m->labels.name, (size_t)m->labels.n);
     free(name);
 }
@@ -207,19 +174,17 @@ static void put_keys(bert_gguf_keys *k, const writing *w, uint32_t file_type) {
 static int check(const bert_saving *s, int64_t *skip, bert_error *e) {
     const bert_model *m = s->model;
     const char *name = s->to, *dot = strrchr(name, '.');
-    size_t i = 0, n = sizeof families / sizeof *families;
-    while (i < n && strcmp(families[i].model_type, m->config.model_type)) i++;
-    if (i == n)
+    const bert_gguf_form *form = m->arch->gguf;
+    if (!form)
         return bert_fail(e, BERT_EUNSUPPORTED,
-                         "%s: GGUF files are written of BERT, RoBERTa, XLM-R, CamemBERT and "
-                         "DistilBERT, not of %s",
+                         "%s: GGUF files are written of BERT, RoBERTa, XLM-R, CamemBERT, "
+                         "DistilBERT, Nomic BERT, Jina BERT v2 and ModernBERT, not of %s",
                          m->path, m->config.model_type);
-    if (strcmp(m->config.hidden_act, "gelu"))
-        return bert_fail(
-            e, BERT_EUNSUPPORTED,
-            "%s: a GGUF file does not say the activation, and llama.cpp's is gelu, not "
-            "%s (hidden_act)",
-            m->path, m->config.hidden_act);
+    if (strcmp(m->config.hidden_act, form->act))
+        return bert_fail(e, BERT_EUNSUPPORTED,
+                         "%s: a GGUF file does not say the activation, and llama.cpp's is %s, not "
+                         "%s (hidden_act)",
+                         m->path, form->act, m->config.hidden_act);
     const char *module = m->head.name ? NULL : bert_modules_beyond_normalize(&m->sentence.modules);
     if (module)
         return bert_fail(
@@ -229,7 +194,7 @@ static int check(const bert_saving *s, int64_t *skip, bert_error *e) {
             m->path, module);
     if (!dot || strcmp(dot, ".gguf"))
         return bert_fail(e, BERT_EINVAL, "%s: a GGUF file's name ends in .gguf", name);
-    *skip = families[i].offset ? m->config.pad_token_id + 1 : 0;
+    *skip = form->offset ? m->config.pad_token_id + 1 : 0;
     return 0;
 }
 
@@ -257,7 +222,9 @@ int bert_saving_gguf(bert_saving *s, bert_error *e) {
     if (!w.tensors) return bert_fail_memory(e, ((size_t)s->count + 1) * sizeof *w.tensors);
     list_tensors(&w);
     put_keys(&keys, &w, types[type].file);
-    rc = bert_gguf_put_tokenizer(&keys, s->model, e);
+    const bert_model *m = s->model;
+    if (m->arch->gguf->put) rc = m->arch->gguf->put(&m->config, m->own, m->path, &keys, e);
+    if (!rc) rc = bert_gguf_put_tokenizer(&keys, m, e);
     if (!rc) rc = bert_gguf_write(s->to, &keys, w.tensors, w.count, put_tensor, &w, e);
     s->result =
         (bert_convert_result){.files = 1, .tensors = w.count, .left_out = s->count - w.count};

@@ -213,9 +213,8 @@ static void put_normalizer(bert_gguf_keys *k, const json_t *file) {
 /* What llama.cpp calls the models of tokenizers. */
 static const struct {
     const char *type, *model, *pre;
-} kinds[] = {{"WordPiece", "bert", "bert-bge"},
-             {"BPE", "gpt2", "roberta-bpe"},
-             {"Unigram", "t5", "default"}};
+} kinds[] = {
+    {"WordPiece", "bert", "bert-bge"}, {"BPE", "gpt2", NULL}, {"Unigram", "t5", "default"}};
 enum { PIECES, MERGES, UNIGRAM, KINDS };
 
 static int put_tokens(bert_gguf_keys *k, const bert_model *m, const json_t *file, bert_error *e) {
@@ -236,7 +235,8 @@ static int put_tokens(bert_gguf_keys *k, const bert_model *m, const json_t *file
                              : read_vocabulary(&t, model, kind == PIECES, e);
     if (!rc) rc = read_added(&t, file, kind == PIECES, e);
     bert_gguf_put_string(k, "tokenizer.ggml.model", kinds[kind].model);
-    bert_gguf_put_string(k, "tokenizer.ggml.pre", kinds[kind].pre);
+    bert_gguf_put_string(k, "tokenizer.ggml.pre",
+                         kinds[kind].pre ? kinds[kind].pre : m->arch->gguf->bpe);
     if (!rc) {
         bert_gguf_put_strings(k, "tokenizer.ggml.tokens", (const char *const *)t.text, t.n);
         bert_gguf_put_i32s(k, "tokenizer.ggml.token_type", t.type, t.n);

@@ -185,6 +185,10 @@ int bert_rope_complete(const json_t *json, const char *where, const bert_config 
     return rc ? rc : bert_rope_read(scaling, where, c, r, e);
 }
 
+const char *bert_rope_type(const bert_rope *r) {
+    return r->scaling ? r->scaling->type : NULL;
+}
+
 int bert_rope_build(bert_builder *b, bert_rope rope, const bert_rotation **r) {
     const bert_config *c = b->config;
     const int32_t size = c->hidden_size / c->num_attention_heads, half = size / 2;

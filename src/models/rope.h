@@ -24,6 +24,12 @@ int bert_rope_read(const json_t *object, const char *where, const bert_config *c
  * is one, else rope_parameters. r->theta is what holds where none of them says so. */
 int bert_rope_complete(const json_t *json, const char *where, const bert_config *c, bert_rope *r,
                        bert_error *e);
+/* What its scaling is called, as config.json does; NULL: there is none. */
+const char *bert_rope_type(const bert_rope *r);
+/* Of a file and such a name. */
+#define BERT_ROPE_NO_GGUF                                                                          \
+    "%s: rotary positions scaled by %s cannot be written into a GGUF file: llama.cpp would scale " \
+    "them otherwise"
 /* The tables of a model's heads, as many places as it has positions. */
 int bert_rope_build(bert_builder *b, bert_rope rope, const bert_rotation **r);
 #endif
