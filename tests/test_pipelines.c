@@ -296,8 +296,33 @@ static void choices_are_the_softmax_of_transformers(void **state) {
     finish(&f);
 }
 
+/* transformers' class scores "is next" and "is not" whatever num_labels says, and so does this. */
+static void scores_of_a_next_sentence_are_two(void **state) {
+    (void)state;
+    static const char *const says[] = {"", ", \"num_labels\": 5", ", \"num_labels\": 1"};
+    float want[2] = {0};
+    for (int i = 0; i < 3; i++) {
+        char *d = test_directory();
+        test_model(d, "BertForNextSentencePrediction", 0, says[i]);
+        bert_error e = {0};
+        bert_model *m = bert_model_open(d, NULL, &e);
+        if (!m) fail_msg("%s", e.message);
+        assert_int_equal(bert_model_config(m)->num_labels, 2);
+        bert_session *s = bert_session_new(m, NULL, &e);
+        const bert_text text = bert_text_of("the cat sat");
+        float got[2];
+        test_ok(e, bert_classify(s, &text, 1, NULL, BERT_SCORES_NONE, got, NULL, &e));
+        if (i) assert_memory_equal(got, want, sizeof got);
+        memcpy(want, got, sizeof got);
+        bert_session_free(s);
+        bert_model_close(m);
+        test_remove(d);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(scores_of_a_next_sentence_are_two),
         cmocka_unit_test(fill_is_the_pipelines),
         cmocka_unit_test(a_filled_text_is_cleaned_up_where_the_tokenizer_asks),
         cmocka_unit_test(tags_are_the_pipelines),

@@ -218,12 +218,13 @@ static int override_labels(bert_model *m, const bert_model_options *o, bert_erro
     if (o->num_labels < 0 || (o->label_names && !o->num_labels))
         return bert_fail(e, BERT_EINVAL, "num_labels is %d; label_names come with their number",
                          o->num_labels);
-    /* transformers makes its scores of a start and an end of num_labels. */
-    const bool span = m->head.outputs == BERT_OUTPUT_SPAN;
+    /* transformers makes its scores of a start and an end of num_labels; and those of a next
+     * sentence are two, whatever num_labels says. */
+    const bool two = m->head.outputs == BERT_OUTPUT_SPAN || m->head.outputs == BERT_OUTPUT_NEXT;
     const bool recipe = m->head.context && m->head.context == m->recipe;
     const int32_t given = recipe ? bert_recipe_outputs(&m->recipe->task) : 0;
-    const int32_t n = span ? 2 : o->num_labels ? o->num_labels : given;
-    const char *const *names = span ? NULL : o->label_names;
+    const int32_t n = two ? 2 : o->num_labels ? o->num_labels : given;
+    const char *const *names = two ? NULL : o->label_names;
     if (n && n != c->num_labels) m->weights.resized = true;
     if (n && (names || n != c->num_labels)) {
         int rc = bert_labels_set(&m->labels, n, names, e);
