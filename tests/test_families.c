@@ -476,6 +476,43 @@ static void a_vocabulary_of_another_size_is_told(void **state) {
     json_decref(golden);
 }
 
+/* Tokens that are not attended to are seen by none of the others: DeBERTa's convolution looks
+ * further than attention. */
+static void what_is_not_attended_to_is_not_seen(void **state) {
+    (void)state;
+    enum { ALL = 7, SEEN = 5 };
+    const int32_t start[] = {0, ALL}, few[] = {0, SEEN}, seen[] = {SEEN},
+                  ids[ALL] = {1, 5, 9, 13, 2, 17, 21};
+    json_t *golden = test_golden("families.json"), *v;
+    size_t f, k;
+    json_t *family;
+    json_array_foreach(json_object_get(golden, "families"), f, family)
+        json_array_foreach(json_object_get(family, "variants"), k, v) {
+        char *d = test_directory();
+        write_case(d, family, v);
+        bert_model *m = open_or_fail(d, NULL);
+        bert_error e = {0};
+        bert_session *s = bert_session_new(m, NULL, &e);
+        bert_outputs o;
+        float want[SEEN * 24];
+        bert_inputs in = {.n = 1, .start = few, .ids = ids};
+        test_ok(e, bert_session_run(s, &in, 0, &o, &e));
+        assert_int_equal(o.hidden_size, 24);
+        memcpy(want, o.last_hidden_state, sizeof want);
+        in.start = start, in.attended = seen;
+        test_ok(e, bert_session_run(s, &in, 0, &o, &e));
+        for (size_t i = 0; i < SEEN * 24; i++)
+            if (fabsf(o.last_hidden_state[i] - want[i]) > 5e-6f)
+                fail_msg("%s, variant %zu: [%zu] is %g, not %g",
+                         json_string_value(json_object_get(family, "model_type")), k, i,
+                         (double)o.last_hidden_state[i], (double)want[i]);
+        bert_session_free(s);
+        bert_model_close(m);
+        test_remove(d);
+    }
+    json_decref(golden);
+}
+
 static void an_unknown_family_is_named_with_those_that_are_known(void **state) {
     (void)state;
     char *d = test_directory();
@@ -589,6 +626,7 @@ int main(void) {
         cmocka_unit_test(nomic_berts_published_keys_are_read),
         cmocka_unit_test(weights_of_another_family_are_told),
         cmocka_unit_test(a_vocabulary_of_another_size_is_told),
+        cmocka_unit_test(what_is_not_attended_to_is_not_seen),
         cmocka_unit_test(an_unknown_family_is_named_with_those_that_are_known),
         cmocka_unit_test(what_a_family_cannot_do_here_is_refused),
         cmocka_unit_test(a_head_of_ones_own_is_found_again),

@@ -131,6 +131,13 @@ static void a_resumed_run_of_another_family_is_the_same_to_the_bit(void **state)
                      "\"position_buckets\": 6, \"pos_att_type\": \"p2c|c2p\", "
                      "\"share_att_key\": true, \"norm_rel_ebd\": \"layer_norm\", "
                      "\"architectures\": [\"DebertaV2ForSequenceClassification\"], " SIZES "}");
+    resume_of_family("{\"model_type\": \"deberta-v2\", \"relative_attention\": true, "
+                     "\"position_buckets\": 6, \"pos_att_type\": \"p2c|c2p\", "
+                     "\"share_att_key\": true, \"conv_kernel_size\": 3, "
+                     "\"architectures\": [\"DebertaV2ForSequenceClassification\"], " SIZES "}");
+    resume_of_family("{\"model_type\": \"esm\", \"position_embedding_type\": \"rotary\", "
+                     "\"token_dropout\": true, \"mask_token_id\": 4, \"architectures\": "
+                     "[\"EsmForSequenceClassification\"], " SIZES "}");
 }
 
 static void a_resumed_run_is_the_same_to_the_bit(void **state) {

@@ -61,7 +61,7 @@ FAMILIES = {
     "deberta-v2": dict(prefix="DebertaV2", config=dict(
         SIZES, max_position_embeddings=20, relative_attention=True, position_buckets=6, norm_rel_ebd="layer_norm",
         pos_att_type=["p2c", "c2p"], share_att_key=True, position_biased_input=False, cls_dropout=0.2),
-        masked=[dict(legacy=False)], sequence=[dict(conv_kernel_size=3)],
+        masked=[dict(legacy=False)], sequence=[dict(conv_kernel_size=3)], round_trips=[{}, dict(conv_kernel_size=3)],
         variants=[dict(share_att_key=False, position_buckets=-1, max_relative_positions=8, norm_rel_ebd="none",
                        position_biased_input=True, embedding_size=16),
                   dict(share_att_key=False, pos_att_type="c2p"), dict(pos_att_type="p2c"),

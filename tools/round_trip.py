@@ -187,8 +187,9 @@ def families(wanted):
     yield_from = {"bert": dict(prefix="Bert", config=dict(SIZES, max_position_embeddings=20))}
     yield_from.update(FAMILIES)
     for kind, family in yield_from.items():
-        if not wanted or kind in wanted:
-            yield kind, family
+        for more in family.get("round_trips", [{}]):
+            if not wanted or kind in wanted:
+                yield kind, dict(family, config=dict(family["config"], **more))
 
 
 def run(kind, config, cls, name):

@@ -342,13 +342,17 @@ static bert_tensor *with_zeros(bert_tape *t, bert_tensor *x, int32_t rows, int32
     return bert_reshape(t, x, rows + 1, cols);
 }
 
-/* Of each token the one `by` places behind it in its sequence, or the row of zeros. */
+/* Of each token the one `by` places behind it in its sequence, or the row of zeros, as which
+ * transformers has those that are not attended to. */
 static int32_t *shifted(bert_tape *t, const bert_inputs *in, int32_t by) {
     const int32_t tokens = in->start[in->n];
     int32_t *at = bert_tape_alloc(t, (size_t)tokens * sizeof *at);
-    for (int32_t i = 0; at && i < in->n; i++)
-        for (int32_t j = in->start[i]; j < in->start[i + 1]; j++)
-            at[j] = j + by >= in->start[i] && j + by < in->start[i + 1] ? j + by : tokens;
+    for (int32_t i = 0; at && i < in->n; i++) {
+        const int32_t first = in->start[i],
+                      end = in->attended ? first + in->attended[i] : in->start[i + 1];
+        for (int32_t j = first; j < in->start[i + 1]; j++)
+            at[j] = j + by >= first && j + by < end ? j + by : tokens;
+    }
     return at;
 }
 

@@ -165,7 +165,8 @@ static bert_tensor *drop_masks(bert_tape *t, const esm *s, const bert_inputs *in
         const int32_t n = in->start[i + 1] - in->start[i], *ids = in->ids + in->start[i];
         int32_t masked = 0;
         for (int32_t j = 0; j < n; j++) masked += ids[j] == s->mask;
-        const float factor = masked < n ? usual / (1 - (float)masked / (float)n) : 0;
+        const int32_t seen = in->attended ? in->attended[i] : n; /* as transformers has it */
+        const float factor = masked < seen ? usual / (1 - (float)masked / (float)seen) : 0;
         for (int32_t j = 0; j < n; j++)
             for (int32_t k = 0; k < h; k++) *to++ = ids[j] == s->mask ? 0 : factor;
     }
