@@ -17,6 +17,7 @@ import machine
 import parts
 import pool
 import report
+from families import FAMILIES
 from models import SHAPES, Models
 from serving import NAMES
 
@@ -84,7 +85,7 @@ class Context:
 def arguments():
     p = argparse.ArgumentParser(prog="bench/race.sh", description=__doc__.splitlines()[0])
     parts.add_only(p)
-    p.add_argument("--models", type=parts.listed, default=MODELS, metavar="NAME,..", help=", ".join(MODELS))
+    p.add_argument("--models", type=parts.listed, default=MODELS, metavar="NAME,..", help=", ".join(MODELS) + "; and " + ", ".join(FAMILIES))
     p.add_argument("--shapes", type=parts.listed, default=[], metavar="BxS,..", help=", ".join(SHAPES))
     p.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     p.add_argument("--seconds", type=float, default=6, help="for the rounds of a shape and class (default: 6)")

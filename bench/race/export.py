@@ -9,6 +9,7 @@ import os
 import shutil
 import sys
 
+import families
 import rival
 from models import PIXELS, reads_pictures
 
@@ -23,6 +24,8 @@ def load(model, **more):
     transformers.utils.logging.disable_progress_bar()
     if reads_pictures(model):
         return transformers.ViTModel.from_pretrained(model, add_pooling_layer=False, **more).eval()
+    if families.family(model):
+        return families.load(model, **more)
     return transformers.BertModel.from_pretrained(model, **more).eval()
 
 
@@ -47,9 +50,12 @@ def make_model(name, directory, tokenizer):
     torch.manual_seed(42)
     if reads_pictures(name):
         return make_pictures(directory)
-    # position_embedding_type: what checkpoints of their time say, and CTranslate2's converter reads.
-    config = transformers.BertConfig(**SHAPES[name], position_embedding_type="absolute")
-    model = transformers.BertModel(config).eval()
+    if name in families.FAMILIES:
+        model = families.make(name).eval()
+    else:
+        # position_embedding_type: what checkpoints of their time say, and CTranslate2's converter reads.
+        config = transformers.BertConfig(**SHAPES[name], position_embedding_type="absolute")
+        model = transformers.BertModel(config).eval()
     # Fresh biases are all zero and LayerNorms all one: nothing would notice their being left out.
     with torch.no_grad():
         for key, p in model.named_parameters():
@@ -65,6 +71,8 @@ def onnx(model, out):
     import torch
     if reads_pictures(model):
         return onnx_pictures(model, out)
+    if families.family(model):
+        return families.onnx(model, out)
     m = load(model)
     c, e = m.config, m.embeddings
 
@@ -122,7 +130,7 @@ def fused(model, out):
     pictures = reads_pictures(model)
     o = optimizer.optimize_model(rival.exported(model, "plain.onnx"), model_type="vit" if pictures else "bert",
                                  opt_level=0, num_heads=c.num_attention_heads, hidden_size=c.hidden_size)
-    if pictures:  # what it fuses of a pre-norm model differs from version to version
+    if pictures or families.family(model):  # what it fuses of these differs from version to version
         return o.save_model_to_file(out)
     found = o.get_fused_operator_statistics()["Attention"]
     if found != c.num_hidden_layers:
@@ -139,6 +147,8 @@ def int8(model, out):
 
 def openvino(model, out):
     import openvino as ov
+    if families.family(model):
+        return families.openvino(model, out)
     ov.save_model(ov.convert_model(rival.exported(model, "plain.onnx")), out, compress_to_fp16=False)
 
 
@@ -150,6 +160,8 @@ def openvino_int8(model, out):
     ids = np.fromfile(os.environ["RACE_IDS"], dtype=np.int32).astype(np.int64)
     # Sentences from the end of the ids, where the race itself does not read.
     rows = [ids[-(i + 1) * 64:][:64][None] for i in range(48)]
+    if families.family(model):
+        return quantize_openvino(model, out, [{"input_ids": r} for r in rows])
     quantize_openvino(model, out, [{"input_ids": r, "attention_mask": np.ones_like(r), "token_type_ids": 0 * r}
                                    for r in rows])
 

@@ -7,12 +7,18 @@ import sys
 
 import numpy as np
 
+import families
 import pool
 
 PICTURES = "vit"  # what the names of models of pictures begin with; tokens of a picture: 14 x 14 patches and [CLS]
 PIXELS = (3, 224, 224)
 SHAPES = ["1x16", "1x128", "1x512", "8x128", "32x128"]
 CHECKED = 2  # sequences of a batch that are compared with float64
+
+
+def shapes_of(model):
+    row = families.family(model)
+    return list(row.shapes) if row else SHAPES
 
 
 def sizes(shape):
@@ -44,7 +50,7 @@ class Models:
     def find(self, name):
         if os.path.isdir(name):
             return name
-        if not name.startswith(("bert-", PICTURES)):
+        if name not in families.FAMILIES and not name.startswith(("bert-", PICTURES)):
             return self.linked(name)
         path = os.path.join(self.context.cache, "models", name)
         whole = "preprocessor_config.json" if reads_pictures(name) else "tokenizer.json"

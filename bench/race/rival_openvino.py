@@ -13,10 +13,12 @@ class Rival(rival.Base):
         self.request = core.compile_model(path, "CPU", {
             "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
             "INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY"}).create_infer_request()
+        self.names = [i.get_any_name() for i in self.request.model_inputs]
 
     def prepare(self, ids, mask):
-        return {"input_ids": ids, "attention_mask": rival.ones(ids) if mask is None else mask,
-                "token_type_ids": 0 * ids}
+        values = {"input_ids": ids, "attention_mask": rival.ones(ids) if mask is None else mask,
+                  "token_type_ids": 0 * ids}
+        return {name: values[name] for name in self.names}
 
     def run(self, inputs):
         return self.request.infer(inputs, share_inputs=True, share_outputs=True)[0]

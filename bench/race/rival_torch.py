@@ -1,4 +1,5 @@
 """PyTorch with transformers, float32 or bfloat16 weights; scaled_dot_product_attention."""
+import families
 import rival
 from models import reads_pictures
 
@@ -13,7 +14,8 @@ class Rival(rival.Base):
         dtype = {"f32": torch.float32, "bf16": torch.bfloat16}[precision]
         transformers.utils.logging.disable_progress_bar()
         kind = transformers.ViTModel if reads_pictures(model) else transformers.BertModel
-        self.model = kind.from_pretrained(model, dtype=dtype, add_pooling_layer=False).eval()
+        self.model = (families.load(model, dtype=dtype) if families.family(model) else
+                      kind.from_pretrained(model, dtype=dtype, add_pooling_layer=False).eval())
 
     def prepare_pixels(self, pixels):
         return {"pixel_values": torch.from_numpy(pixels).to(self.model.dtype)}

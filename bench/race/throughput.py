@@ -4,14 +4,17 @@ import time
 
 import numpy as np
 
+import families
 import pool
 from engines import AGREES, GROUPS, of_group
-from models import SHAPES, sizes
+from models import shapes_of, sizes
 from room import Room
 
 
 def flops(config, batch, seq):
     """Multiplications and additions of the encoder's matrix products."""
+    if "local_attention" in config:
+        return families.flops(config, batch, seq)
     h, f = config["hidden_size"], config["intermediate_size"]
     return config["num_hidden_layers"] * batch * seq * (8 * h * h + 4 * h * f + 4 * seq * h)
 
@@ -113,9 +116,9 @@ def race(context, name, shapes, groups=GROUPS, env=None, include=lambda engine: 
 
 
 def run(context):
-    shapes = [s for s in SHAPES if not context.shapes or s in context.shapes]
     cells = []
     for name in context.names:
+        shapes = [s for s in shapes_of(name) if not context.shapes or s in context.shapes]
         try:
             cells += race(context, name, shapes)
         except pool.Failed as e:
