@@ -85,7 +85,8 @@ class Context:
 def arguments():
     p = argparse.ArgumentParser(prog="bench/race.sh", description=__doc__.splitlines()[0])
     parts.add_only(p)
-    p.add_argument("--models", type=parts.listed, default=MODELS, metavar="NAME,..", help=", ".join(MODELS) + "; and " + ", ".join(FAMILIES))
+    p.add_argument("--models", type=parts.listed, default=MODELS, metavar="NAME,..",
+                   help=", ".join(MODELS) + "; and " + ", ".join(FAMILIES))
     p.add_argument("--shapes", type=parts.listed, default=[], metavar="BxS,..", help=", ".join(SHAPES))
     p.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     p.add_argument("--seconds", type=float, default=6, help="for the rounds of a shape and class (default: 6)")
@@ -95,8 +96,9 @@ def arguments():
     p.add_argument("--quick", action="store_true", help="few rounds, two shapes: does it work?")
     args = p.parse_args()
     models = [m for m in args.models if not os.path.isdir(m)]  # a directory is a model as well
-    for option, given, known in (("only", args.only, SECTIONS), ("models", models, MODELS),
-                                 ("shapes", args.shapes, SHAPES), ("servers", args.servers, NAMES)):
+    for option, given, known in (("only", args.only, SECTIONS), ("models", models, [*MODELS, *FAMILIES]),
+                                 ("shapes", args.shapes, [*SHAPES, *(s for f in FAMILIES.values() for s in f.shapes)]),
+                                 ("servers", args.servers, NAMES)):
         for unknown in set(given) - set(known):
             p.error(f"--{option} {unknown}: there are {', '.join(known)}")
     if args.quick:
