@@ -23,6 +23,30 @@ static void write_text_pairs(const char *name, int rows) {
 
 #define TRAINED "--num-train-epochs 40 --learning-rate 3e-3 --threads 2 --save-strategy no"
 
+static float first_of(int row) {
+    json_t *o = line(row);
+    const float x = (float)json_number_value(json_array_get(json_object_get(o, "embedding"), 0));
+    json_decref(o);
+    return x;
+}
+
+/* A view that is too long has the vector that the text by itself has. */
+static void views_in_windows(void) {
+    write_file("far.csv", "premise,hypothesis\nw1,w0 w1 w2 w0 w1 w2 w0 w1 w2 w0 w1 w2 w0 w1 w2 w0 "
+                          "w1 w2 w0 w1 w2 w0 w1 w2\n");
+    expect(1, bert("embed pair -i far.csv"));
+    says(err, "26 tokens");
+    expect(0, bert("embed pair -i far.csv --on-overflow window"));
+    json_t *o = line(0), *row = json_object_get(o, "embedding");
+    const float v = (float)json_number_value(json_array_get(row, TINY_HIDDEN));
+    json_decref(o);
+    expect(0, bert("embed pair 'w0 w1 w2 w0 w1 w2 w0 w1 w2 w0 w1 w2 w0 w1 w2 w0 w1 w2 w0 w1 w2 w0 "
+                   "w1 w2' --on-overflow window"));
+    assert_true(first_of(0) == v);
+    expect(1, bert("classify pair -i far.csv --on-overflow window"));
+    says(err, "texts that are views of a row are not read in windows");
+}
+
 static void a_pair_of_texts_is_two_views(void **state) {
     (void)state;
     write_text_pairs("pairs.csv", 48);
@@ -73,6 +97,7 @@ static void a_pair_of_texts_is_two_views(void **state) {
     o = line(0);
     assert_int_equal(json_array_size(json_object_get(o, "embedding")), 3 * TINY_HIDDEN);
     json_decref(o);
+    views_in_windows();
     expect(0, bert("convert pair -o other --dtype f32 --quiet"));
     expect(0, bert("classify other w1 w1 w0 w2"));
     assert_string_equal(operands, out);
