@@ -1,4 +1,5 @@
-/* Data in several files: they are read as the one that they were cut from, of texts and of pictures. */
+/* Data in several files: they are read as the one that they were cut from, of texts and of pictures; recipes whose
+ * inputs are not what the encoder reads. */
 #include "picture_world.h"
 #include "tool.h"
 
@@ -106,6 +107,22 @@ static void what_is_wrong_is_said_of_its_file(void **state) {
     says(err, "gaps.csv: 1 row left out: no gold label (line 3)");
 }
 
+static void inputs_are_what_the_encoder_reads(void **state) {
+    (void)state;
+    char path[4300];
+    snprintf(path, sizeof path, "%s/vit", home);
+    tiny_vit(path, true);
+    write_file("image.json", "{\"inputs\":\n {\"image\": \"text\"}, \"head\": [{\"linear\": 3}]}");
+    expect(1, bert("train m --recipe image.json --train-file train.csv -o no"));
+    says(err, "image.json:1: inputs: are of images: the encoder, ");
+    says(err, "reads texts");
+    write_file("text.json",
+               "{\"encoder\": \"vit\", \"tasks\":\n {\"a\": {\"inputs\": {\"text\": \"text\"}, "
+               "\"head\": [{\"linear\": 3}], \"train_file\": \"train.csv\"}}}");
+    expect(1, bert("train --recipe text.json -o no"));
+    says(err, "text.json:2: tasks.a.inputs: are of texts: the encoder, ");
+}
+
 static int begin(void **state) {
     if (!*BERT_TOOL) {
         print_message("skipped: no tool\n");
@@ -122,6 +139,7 @@ int main(void) {
         cmocka_unit_test(tasks_have_several),
         cmocka_unit_test(pictures_are_in_several_folders),
         cmocka_unit_test(what_is_wrong_is_said_of_its_file),
+        cmocka_unit_test(inputs_are_what_the_encoder_reads),
     };
     return cmocka_run_group_tests(tests, begin, tear_down);
 }

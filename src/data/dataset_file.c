@@ -170,6 +170,7 @@ static bert_dataset *open_file(const char *path, const bert_model *base,
     char *kept = NULL, *columns[MAX_COLUMNS];
     if (!o.recipe && !o.task) o.recipe = o.like ? o.like->recipe : bert_model_recipe(base);
     int rc = bert_file_list_make(&files, path, o.more_files, e);
+    if (!rc) rc = bert_recipe_reads(o.recipe, base, e);
     if (!rc) rc = bert_recipe_options(o.recipe, &o, &kept, e);
     char *names = rc ? NULL : strdup(o.label_column ? o.label_column : "");
     if (!rc && !names) rc = bert_fail_memory(e, MAX_COLUMNS);

@@ -1,6 +1,7 @@
 #include "data/views.h"
 #include "base/error.h"
 #include "files/reader.h"
+#include "models/pictures.h"
 #include "recipe/recipe.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -105,6 +106,17 @@ static int take_views(const bert_recipe *r, const bert_recipe_view *first, bert_
     if (o->text_column || is_set(o, option)) return 0;
     if (!(*kept = columns_of(r, e))) return BERT_ENOMEM;
     return bert_dataset_set(o, option, *kept, e);
+}
+
+int bert_recipe_reads(const bert_recipe *r, const bert_model *base, bert_error *e) {
+    const bert_json_place tasks = {NULL, "tasks", 0}, task = {&tasks, r ? r->name : NULL, 0},
+                          at = {r && r->name ? &task : NULL, "inputs", 0};
+    const bool pictures = bert_config_takes_pictures(bert_model_config(base));
+    bert_recipe_view first;
+    if (!bert_recipe_view_at(r, 0, &first) || pictures == (first.image != NULL)) return 0;
+    return bert_recipe_fail(r, &at, e, "%s: the encoder, %s, reads %s",
+                            first.image ? "are of images" : "are of texts", bert_model_path(base),
+                            pictures ? "pictures" : "texts");
 }
 
 int bert_recipe_options(const bert_recipe *r, bert_dataset_options *o, char **kept, bert_error *e) {

@@ -21,6 +21,8 @@ void bert_text_views_close(bert_text_views *v);
 int bert_text_views_of(bert_text_views *v, const bert_dataset_builder *b, const bert_reader *r,
                        const bert_row *row, bert_text *texts, bert_error *e);
 
+/* Whether the encoder reads what the recipe's inputs are; else an error at their place. */
+int bert_recipe_reads(const bert_recipe *r, const bert_model *base, bert_error *e);
 /* Puts what the recipe says into options that say nothing; strings in *kept, to be freed once the set
  * is open. */
 int bert_recipe_options(const bert_recipe *r, bert_dataset_options *o, char **kept, bert_error *e);

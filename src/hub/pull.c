@@ -419,8 +419,8 @@ int bert_hub_locate(const char *name, const bert_pull_options *options, bool wit
     char near[BERT_HUB_ID], mean[BERT_HUB_ID + 32] = "";
     if (rc && bert_hub_nearest(name, near, sizeof near))
         snprintf(mean, sizeof mean, "; did you mean %s?", near);
-    return bert_fail(e, got, "%s%s%s%s", rc ? "there is no such directory, and " : "", why.message,
-                     "", mean);
+    return bert_fail(e, got, "%s%s%s%s", rc ? name : "",
+                     rc ? ": there is no such directory, and " : "", why.message, mean);
 }
 
 int bert_find(const char *name, const bert_pull_options *options, char *directory, size_t capacity,
