@@ -144,6 +144,17 @@ static void print_tasks(const char *key, json_t *tasks) {
     }
 }
 
+/* A line each: "head: [{"linear":2}]". */
+static void print_members(const char *key, json_t *o) {
+    const char *name;
+    json_t *v;
+    json_object_foreach(o, name, v) {
+        char *text = json_dumps(v, JSON_COMPACT | JSON_ENCODE_ANY);
+        printf("%-24s %s: %s\n", key, name, text ? text : "");
+        free(text);
+    }
+}
+
 static int print_columns(json_t *o, bert_error *e) {
     if (!o) return fail_memory(e);
     const char *key;
@@ -151,7 +162,7 @@ static int print_columns(json_t *o, bert_error *e) {
     json_object_foreach(o, key, v) {
         size_t i;
         if (json_is_object(v)) {
-            print_tasks(key, v);
+            (strcmp(key, "tasks") ? print_members : print_tasks)(key, v);
             continue;
         }
         if (json_is_array(v) && !json_array_size(v)) continue;

@@ -101,6 +101,8 @@ static void a_pair_of_texts_is_two_views(void **state) {
     expect(0, bert("convert pair -o other --dtype f32 --quiet"));
     expect(0, bert("classify other w1 w1 w0 w2"));
     assert_string_equal(operands, out);
+    expect(0, bert("info pair --columns"));
+    says(out, "head: [{\"linear\":16},\"relu\",{\"linear\":2}]");
     expect(0, bert("info pair"));
     o = line(0);
     assert_string_equal(json_string_value(json_object_get(o, "head")), "recipe");
