@@ -76,16 +76,18 @@ static bool take_text(const queue *q, batch *b, exchange *x) {
     return true;
 }
 
-/* A text of each that may join. */
+/* A text of each that may join. In the first round none of a request's texts is being computed: who has left by
+ * then is dropped, with all that is still to do for him. */
 static bool take_round(queue *q, batch *b, const exchange *first) {
+    const bool looks = !b->n;
     bool any = false;
     for (exchange *x = q->waiting.first, *after; x; x = after) {
         after = x->after;
         if (!together(x, first) || x->next == x->n) continue;
-        if (!x->next && exchange_left(x)) {
+        if (looks && exchange_left(x)) {
             list_remove(&q->waiting, x);
             list_put(&b->gone, x);
-            q->texts -= x->n;
+            q->texts -= x->n - x->next;
             continue;
         }
         any |= take_text(q, b, x);

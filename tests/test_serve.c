@@ -359,6 +359,45 @@ static void who_leaves_is_forgotten(void **state) {
     assert_int_equal(stop(r, SIGTERM), 0);
 }
 
+/* The number behind a name in /metrics. */
+static long metric(running r, const char *name) {
+    char *got = request(r, "GET", "/metrics", "", "");
+    const char *at = strstr(got, name);
+    const long n = at ? atol(at + strlen(name)) : -1;
+    free(got);
+    return n;
+}
+
+/* Of many texts, a batch each: some are computed, then nobody waits for the others. */
+static void the_rest_is_dropped_of_who_leaves(void **state) {
+    enum { TEXTS = 60000 };
+    (void)state;
+    const running r = start("--quiet --batch-tokens 1 --max-queue 60000 --max-input-texts 60000");
+    char *sent = calloc(1, TEXTS * 5 + 300);
+    size_t n = (size_t)sprintf(
+        sent, "POST /embed HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n{\"inputs\": [\"w1\"",
+        11 + 6 + 5 * (TEXTS - 1) + 1);
+    for (int i = 1; i < TEXTS; i++) n += (size_t)sprintf(sent + n, ",\"w1\"");
+    strcpy(sent + n, "]}");
+    const int fd = dial(r);
+    for (size_t k = 0; k < n + 2;) {
+        const ssize_t m = send(fd, sent + k, n + 2 - k, MSG_NOSIGNAL);
+        assert_true(m > 0);
+        k += (size_t)m;
+    }
+    for (int i = 0; i < 1000 && metric(r, "te_batch_next_size_count ") < 1; i++)
+        nanosleep(&(struct timespec){0, 1000000}, NULL);
+    close(fd);
+    for (int i = 0; i < 1000 && metric(r, "te_queue_size "); i++)
+        nanosleep(&(struct timespec){0, 10000000}, NULL);
+    assert_int_equal(metric(r, "te_request_failure{err=\"dropped\"} "), 1);
+    const long batches = metric(r, "te_batch_next_size_count ");
+    assert_true(batches >= 1 && batches < TEXTS);
+    json_decref(post(r, "/embed", "{\"inputs\": \"w1\"}", 200));
+    assert_int_equal(stop(r, SIGTERM), 0);
+    free(sent);
+}
+
 static void what_cannot_be_served_is_said(void **state) {
     (void)state;
     expect(1, bert("serve nothing-of-that-name --port 0"));
@@ -383,6 +422,7 @@ int main(void) {
         cmocka_unit_test(keys_are_asked_for),
         cmocka_unit_test(it_ends_when_what_it_accepted_is_answered),
         cmocka_unit_test(who_leaves_is_forgotten),
+        cmocka_unit_test(the_rest_is_dropped_of_who_leaves),
         cmocka_unit_test(what_cannot_be_served_is_said),
     };
     if (!*BERT_TOOL) return 77;

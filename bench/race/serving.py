@@ -29,7 +29,7 @@ LOADS = {"1 short text": lambda i: [SHORT[i % 4]], "32 short texts": lambda i: [
          "32 mixed texts": lambda i: [" ".join(WORDS[i + k:i + k + 3 + k * 21 % 32]) for k in range(32)],
          "1 long text": lambda i: [f"{i} {LONG}"]}
 PATIENCE = 120  # seconds for a server to start
-ROUNDS, LIMIT = 3, 20  # as many answers of each client are waited for, but no longer than this
+ROUNDS, LIMIT = 3, 12  # as many answers of each client are waited for, but no longer than these seconds
 
 
 def gguf(context, model):
@@ -223,6 +223,9 @@ def run(context):
                     load(context, server, texts, 1, 1)  # warm
                 rate = float("inf")
                 for clients in CLIENTS:
+                    if clients / rate > LIMIT:
+                        context.absent(name, f"the answers of all clients take longer than {LIMIT} seconds", f"{what}, {clients} clients")
+                        continue
                     try:
                         server.answers()  # what still waits of the load before is computed first
                         got = load(context, server, texts, clients, max(seconds, min(LIMIT, round(ROUNDS * clients / rate))))
@@ -230,6 +233,7 @@ def run(context):
                         context.absent(name, e, f"{what}, {clients} clients")
                         continue
                     rate = got["per_second"]
+                    context.say(f"  {what}, {clients} clients: {rate:.1f} requests/s, {got['p50']:.1f} ms")
                     row["loads"].append({"what": what, "clients": clients, "texts": len(texts(0)), **got})
             row["memory"] = peak_memory(server.process.pid)
             out["rows"].append(row)
