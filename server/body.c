@@ -53,8 +53,11 @@ int read_type(exchange *x, const char *type) {
     served *m = model_of_pictures(x);
     if (!m && !type) return 0; /* says that it is no JSON */
     if (!m)
-        return fault(x, FAULT_MEDIA, "the Content-Type is %.100s; bodies are application/json",
-                     type);
+        return fault(
+            x, FAULT_MEDIA,
+            "the Content-Type is %.100s; bodies are application/json (curl: -H 'Content-Type: "
+            "application/json')",
+            type);
     x->model = m;
     x->picture = true;
     return form ? take_part(x, type) : 0;

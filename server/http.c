@@ -345,7 +345,8 @@ static int listen_at_path(server *s, bert_error *e) {
         evconnlistener_new_bind(s->loop, NULL, NULL, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC,
                                 BACKLOG, (struct sockaddr *)&a, sizeof a);
     s->bound = l ? evhttp_bind_listener(s->http, l) : NULL;
-    if (!s->bound) return fail(e, BERT_EIO, path, strerror(errno));
+    /* for proxies, which are other users; its directory says who may come to it */
+    if (!s->bound || chmod(path, 0666)) return fail(e, BERT_EIO, path, strerror(errno));
     snprintf(s->address, sizeof s->address, "unix:%s", path);
     return 0;
 }

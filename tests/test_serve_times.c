@@ -1,7 +1,10 @@
 /* Limits of bert serve that have no option: the time that heads, bodies and idle connections have, and the
- * bytes of answers that clients have not read. They are shortened here, so the server is a child of the test. */
+ * bytes of answers that clients have not read. They are shortened here, so the server is a child of the test, which
+ * may as well be given a socket. */
 #include "server/server.h"
 #include "serving.h"
+#include <sys/stat.h>
+#include <sys/un.h>
 
 static running start_with(serve_options o) {
     char path[4200];
@@ -163,10 +166,36 @@ static void answers_that_nobody_reads_are_held_to_a_sum(void **state) {
     free(body);
 }
 
+/* A proxy is another user: it may write to the socket. */
+static void a_unix_socket_is_for_all_users(void **state) {
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+    struct stat there;
+    const char *health = "GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    char got[2000] = "";
+    (void)state;
+    serve_options o = serve_default();
+    snprintf(a.sun_path, sizeof a.sun_path, "%s/socket", home);
+    o.uds = "socket";
+    const running r = start_with(o);
+    assert_int_equal(stat(a.sun_path, &there), 0);
+    assert_int_equal(there.st_mode & 0777, 0666);
+    const int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&a, sizeof a), 0);
+    assert_true(send(fd, health, strlen(health), MSG_NOSIGNAL) > 0);
+    assert_true(recv(fd, got, sizeof got - 1, 0) > 0);
+    assert_int_equal(status_of(got), 200);
+    close(fd);
+    expect(1, bert("serve m --quiet --uds socket"));
+    says(err, "another server listens there");
+    assert_int_equal(stop(r, SIGTERM), 0);
+    assert_int_equal(stat(a.sun_path, &there), -1);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_trickles_is_refused),
         cmocka_unit_test(idle_connections_are_closed),
+        cmocka_unit_test(a_unix_socket_is_for_all_users),
         cmocka_unit_test(answers_that_nobody_reads_are_held_to_a_sum),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
