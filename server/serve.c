@@ -52,6 +52,7 @@ static void run_apart(const batch *b) {
 
 static void finish_items(server *s, const batch *b) {
     const double t = now();
+    queue_done(s->queue, b->n); /* before anybody is answered who may ask again */
     for (int32_t i = 0; i < b->n; i++) {
         exchange *x = b->owner[i];
         x->left--;
@@ -61,7 +62,6 @@ static void finish_items(server *s, const batch *b) {
         x->computed = true;
         hand_put(&s->clerks, x);
     }
-    queue_done(s->queue, b->n);
 }
 
 static void *compute(void *data) {
