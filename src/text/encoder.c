@@ -25,7 +25,8 @@ static const size_t SHORT_BYTES = sizeof(bert_short_entry[BERT_WAYS]) << BERT_SH
 /* calloc, because the pages that no word comes to are then never there. */
 static bool make_entries(bert_tokenization *tok) {
     enum { CACHE_LINE = 64 };
-    if (tok->t->reader != BERT_READ_CLASSIC) return bert_store_init(&tok->store);
+    if (!bert_store_init(&tok->store)) return false;
+    if (tok->t->reader != BERT_READ_CLASSIC) return true;
     uint8_t *memory = tok->entries = calloc(1, SHORT_BYTES + LONG_BYTES + CACHE_LINE);
     if (!memory) return false;
     memory += -(uintptr_t)memory % CACHE_LINE;

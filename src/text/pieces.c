@@ -58,7 +58,7 @@ static split_word *const models[BERT_TOKEN_MODELS] = {
 };
 
 /* A word of n bytes may have as many pieces; those of a part of it (bpe.h) are written all together. */
-static bool reserve_found(bert_tokenization *tok, size_t n) {
+bool bert_reserve_found(bert_tokenization *tok, size_t n) {
     if (n + BERT_PART_PIECES <= tok->found_capacity) return true;
     const size_t capacity = n + n / 2 + BERT_PART_PIECES;
     void **const blocks[] = {(void **)&tok->found, (void **)&tok->ends, (void **)&tok->chars};
@@ -74,7 +74,7 @@ static bool reserve_found(bert_tokenization *tok, size_t n) {
 
 int bert_find_ends(bert_tokenization *tok, const uint8_t *word, size_t bytes) {
     const bool one = tok->t->model <= BERT_WORDLEVEL;
-    if (!one && !reserve_found(tok, bytes + 1)) return 0;
+    if (!one && !bert_reserve_found(tok, bytes + 1)) return 0;
     int n = models[tok->t->model](tok, word, bytes);
     if (!n && one) {
         tok->found[0] = tok->t->unk;

@@ -50,6 +50,86 @@ static int take_piped(bert_tokenization *tok, int32_t lead) {
     return (size_t)end == tok->chars_read ? (int)x->n : -1;
 }
 
+/* Pieces that were found for the word at p. */
+static void put_new(bert_tokenization *tok, const uint8_t *p, size_t bytes, int n) {
+    bert_tokens *o = tok->out;
+    const int32_t base = (int32_t)base_of(tok, p);
+    if (!tok->byte_offsets && n) tok->skew += bytes - (tok->chars[n - 1] & ~BERT_INSIDE);
+    if (!tok->full) {
+        for (int i = 0; i < n; i++, o->n++)
+            if (o->n < o->capacity) o->ids[o->n] = tok->found[i];
+        return;
+    }
+    if (!grow_words(tok, (size_t)n)) return;
+    const uint32_t *ends = tok->byte_offsets ? tok->ends : tok->chars;
+    int32_t from = base;
+    for (int i = 0; i < n; i++, o->n++) {
+        const int32_t to = base + (int32_t)(ends[i] & ~BERT_INSIDE);
+        const bool inside = tok->chars[i] & BERT_INSIDE;
+        o->ids[o->n] = tok->found[i];
+        o->words[o->n] = o->word;
+        o->offsets[o->n] = (bert_span){from, to};
+        from = tok->byte_offsets ? byte_after(tok, to, inside) : to - inside;
+    }
+    o->word++;
+}
+
+static void put_and_remember(bert_tokenization *tok, const uint8_t *p, size_t bytes, int n,
+                             bool again) {
+    if (again) remember(tok, p, bytes, n);
+    put_new(tok, p, bytes, n);
+}
+
+/* -------------------------------------------------------------------- The line of words */
+
+/* Reads a word that is not known; false: the text cannot be read word by word. */
+typedef bool read_new_fn(bert_tokenization *tok, const uint8_t *p, size_t bytes);
+
+ALWAYS_INLINE bool put_line(bert_tokenization *tok, bool full, read_new_fn *read_new) {
+    bert_waiting_word *const end = tok->words + tok->n_waiting;
+    const uint32_t turns = tok->store.turns;
+    tok->n_waiting = 0;
+    look_up_line(tok, end);
+    for (bert_waiting_word *r = tok->words; r < end && !tok->failed; r++)
+        if (!put_late(tok, full, false, r, turns) && !read_new(tok, r->at, r->bytes)) return false;
+    return true;
+}
+
+/* The next one, of up to BERT_ENTRY_BYTES, which are its key. */
+ALWAYS_INLINE bool next_short_word(bert_tokenization *tok, bool full, const uint8_t *p,
+                                   size_t bytes, const uint64_t key[2], read_new_fn *read_new) {
+    bert_waiting_word *r = &tok->words[tok->n_waiting++];
+    r->at = p;
+    r->bytes = bytes;
+    r->key[0] = key[0];
+    r->key[1] = key[1];
+    r->hash = mix(key[0], key[1]);
+    r->kind = BERT_RUN_SHORT;
+    fetch_short(tok, r->hash);
+    return tok->n_waiting < BERT_MAX_WAITING || put_line(tok, full, read_new);
+}
+
+static bool next_long_word(bert_tokenization *tok, bool full, const uint8_t *p, size_t bytes,
+                           read_new_fn *read_new) {
+    bert_waiting_word *r = &tok->words[tok->n_waiting++];
+    *r = (bert_waiting_word){.at = p, .bytes = bytes, .kind = BERT_RUN_OTHER};
+    if (has_key(tok, p, bytes)) begin_long(tok, r);
+    return tok->n_waiting < BERT_MAX_WAITING || put_line(tok, full, read_new);
+}
+
+/* A word up to `end`, the end of what may be read. */
+ALWAYS_INLINE bool next_word(bert_tokenization *tok, bool full, const uint8_t *p, size_t bytes,
+                             const uint8_t *end, read_new_fn *read_new) {
+    if (bytes > BERT_ENTRY_BYTES || (tok->has_nul && memchr(p, 0, bytes)))
+        return next_long_word(tok, full, p, bytes, read_new);
+    uint64_t key[2];
+    if (end - p < BERT_ENTRY_BYTES)
+        load_short(p, bytes, key);
+    else
+        load_masked(p, bytes, key);
+    return next_short_word(tok, full, p, bytes, key, read_new);
+}
+
 /* --------------------------------------------------------------------------- Byte-level */
 
 static bool read_new_bytes(bert_tokenization *tok, const uint8_t *p, size_t bytes) {

@@ -8,7 +8,7 @@
 #include "text/unigram.h"
 #include "text/word_store.h"
 
-/* What a word became, under its bytes padded with zeros: a piece is an id and, in the top eight
+/* What a normalised word of BERT's became, under its bytes padded with zeros: a piece is an id and, in the top eight
  * bits, the byte of the word where it ends; chars: the code point where it ends. An unused entry is
  * all zero, which is no word. */
 enum { BERT_SHORT_PIECES = 3, BERT_LONG_PIECES = 6 };
@@ -27,33 +27,26 @@ typedef struct {
 enum { BERT_SHORT_BITS = 16, BERT_LONG_BITS = 14, BERT_WAYS = 2 };
 enum {
     BERT_MET_AGAIN = 0x80, /* since others last looked for room here */
-    BERT_STILL = 0x40,     /* this text (ASCII aside, not in lower case) is this word */
-    BERT_PIECES = 0x3f
+    BERT_PIECES = 0x7f
 };
 
 /* A run: letters and digits of ASCII and all that is not ASCII, between characters of ASCII that
- * are neither. Its entry is on its way from memory; or what it is will be read when its turn comes.
- */
-typedef enum { BERT_RUN_TOKEN, BERT_RUN_SHORT, BERT_RUN_LONG, BERT_RUN_OTHER } bert_run_kind;
-typedef struct {
-    uint64_t key[BERT_SHORT_WORD / 8]; /* SHORT */
-    uint64_t hash;                     /* SHORT, LONG */
-    const uint8_t *at;
-    size_t bytes;
-    bert_run_kind kind;
-    bool ascii;
-} bert_run;
+ * are neither. What the store has of it is on its way from memory; or what it is will be read when its turn
+ * comes; or it is a character that is a token. */
+typedef enum { BERT_RUN_SHORT, BERT_RUN_LONG, BERT_RUN_OTHER, BERT_RUN_TOKEN } bert_run_kind;
 enum { BERT_MAX_WAITING = 32 };
 
-/* A word of BPE or Unigram that waits for its turn (word_line.h): what was found of it ahead. */
+/* A run, or a word of BPE or Unigram, that waits for its turn (word_line.h): what was found of it ahead. */
 typedef struct {
-    uint64_t key[BERT_ENTRY_BYTES / sizeof(uint64_t)]; /* SHORT */
-    uint64_t hash;                                     /* SHORT, LONG */
-    const bert_word_entry *entry;                      /* SHORT */
-    const bert_stored_word *stored;                    /* what may be its record */
+    uint64_t key[BERT_ENTRY_BYTES /
+                 sizeof(uint64_t)]; /* SHORT; of a run in lower case, where that is asked for */
+    uint64_t hash;                  /* SHORT, LONG */
+    const bert_word_entry *entry;   /* SHORT */
+    const bert_stored_word *stored; /* what may be its record */
     const uint8_t *at;
     size_t bytes;
     bert_run_kind kind;
+    bool ascii; /* a run */
 } bert_waiting_word;
 
 /* Unified ideographs: no case, no decomposition, no flag but BERT_CHAR_CJK. */
@@ -84,15 +77,14 @@ struct bert_tokenization {
     void *entries; /* the memory of the next two, which begin with a cache line */
     bert_short_entry (*short_words)[BERT_WAYS];
     bert_long_entry (*long_words)[BERT_WAYS];
-    bert_word_store store;                     /* in the place of both, for BPE and Unigram */
-    bert_waiting_word words[BERT_MAX_WAITING]; /* n_waiting */
+    bert_word_store store;      /* of words of BPE and Unigram, or of runs */
     const uint8_t *words_begin; /* of the text that is being read into words between spaces */
     bool has_nul;               /* it has one */
-    bert_run waiting[BERT_MAX_WAITING];
+    bert_waiting_word words[BERT_MAX_WAITING]; /* that wait */
     int n_waiting;
     bool line_up;  /* runs wait: in texts that are not mostly ASCII, and once very many words were
                      met, because the entries of their words are seldom in the processor's cache */
-    size_t met;    /* words that the cache was given */
+    size_t met;    /* runs that the store was given */
     size_t others; /* bytes of the text in runs that are not ASCII */
     uint32_t *ideographs; /* the id of each as a word, and one; 0: not known yet */
 
@@ -160,7 +152,9 @@ void bert_tokens_keep_spaced(bert_tokenization *tok, bert_tokens *o, size_t toke
                              bert_spaces spaces);
 /* Room for the word that is being read, and `bytes` more of it; false: tok has failed. */
 bool bert_grow_word(bert_tokenization *tok, size_t bytes);
-/* The pieces of a word, normalised, into tok->found, ends and chars; how many: of
+/* Room for n pieces in tok->found, ends and chars; false: tok has failed. */
+bool bert_reserve_found(bert_tokenization *tok, size_t n);
+/* The pieces of a word, normalised, into these three; how many: of
  * WordPiece and WordLevel one at least, unk where the vocabulary has none. */
 int bert_find_pieces(bert_tokenization *tok, const uint8_t *word, size_t bytes);
 /* The same without tok->chars. */

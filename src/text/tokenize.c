@@ -3,6 +3,7 @@
 #include "text/pipe.h"
 #include "text/put.h"
 #include "text/read_words.h"
+#include "text/word_line.h"
 #include <stdlib.h>
 #if defined __SSE2__ && defined __x86_64__
 #include <emmintrin.h>
@@ -21,12 +22,12 @@ static void end_word(bert_tokenization *tok) {
     const bert_span *places = tok->full ? tok->places : NULL;
     /* A word with a NUL could be taken for a shorter one by its padded key. */
     if (bytes > BERT_LONG_WORD || memchr(tok->word, 0, bytes)) {
-        put_found(tok, (size_t)bert_find_pieces(tok, tok->word, bytes), places, 0);
+        put_found(tok, (size_t)bert_find_pieces(tok, tok->word, bytes), places);
         return;
     }
     uint64_t key[BERT_LONG_WORD / 8] = {0};
     memcpy(key, tok->word, bytes);
-    put_word(tok, key, bytes, 0, places, 0);
+    put_word(tok, key, bytes, places);
 }
 
 bool bert_grow_word(bert_tokenization *tok, size_t bytes) {
@@ -119,10 +120,6 @@ static const uint8_t *read_slowly(bert_tokenization *tok, const uint8_t *p, cons
 
 /* ------------------------------------------------------------- Text that stays as it is */
 
-ALWAYS_INLINE size_t place_of(const bert_tokenization *tok, const uint8_t *p) {
-    return (size_t)(p - tok->text) - tok->skew;
-}
-
 /* Leaves behind the characters that end at p and begin a number of bytes before it. */
 ALWAYS_INLINE void pass(bert_tokenization *tok, size_t bytes, size_t chars) {
     if (!tok->byte_offsets) tok->skew += bytes - chars;
@@ -140,13 +137,12 @@ ALWAYS_INLINE char_kind kind_of(const bert_tokenization *tok, uint32_t c) {
     return u->flags & BERT_CHAR_SPACE ? CHAR_SPACE : CHAR_HARD;
 }
 
-/* The bytes and characters of the word at p, if it stays as it is and what follows does, too, and
+/* The bytes of the word at p, if it stays as it is and what follows does, too, and
  * it is not too long for the cache; else 0. */
-ALWAYS_INLINE size_t still_word(const bert_tokenization *tok, const uint8_t *p, const uint8_t *end,
-                                size_t *chars) {
+ALWAYS_INLINE size_t still_word(const bert_tokenization *tok, const uint8_t *p,
+                                const uint8_t *end) {
     const uint8_t *s = p, *stop = p;
-    size_t n = 0;
-    for (; s < end; n++, stop = s) {
+    for (; s < end; stop = s) {
         const uint32_t c = *s < 0x80 ? *s++ : bert_utf8_next_quickly(&s, end);
         if (!c || c == BERT_REPLACEMENT) return 0;
         const char_kind kind = kind_of(tok, c);
@@ -154,7 +150,6 @@ ALWAYS_INLINE size_t still_word(const bert_tokenization *tok, const uint8_t *p, 
         if (kind != CHAR_WORD) break;
         if (s - p > BERT_LONG_WORD) return 0;
     }
-    *chars = n;
     return (size_t)(stop - p);
 }
 
@@ -168,26 +163,49 @@ ALWAYS_INLINE int32_t ideograph_id(bert_tokenization *tok, uint32_t c, const uin
     return (int32_t)(*known - 1);
 }
 
-/* n bytes at p, padded with zeros; left: those that may be read. */
-ALWAYS_INLINE void load_key(const uint8_t *p, size_t left, size_t n,
-                            uint64_t key[BERT_LONG_WORD / 8]) {
-    enum { SIZE = BERT_LONG_WORD, WORDS = SIZE / 8 };
-    static const uint64_t keep[2 * WORDS] = {~(uint64_t)0, ~(uint64_t)0, ~(uint64_t)0,
-                                             ~(uint64_t)0};
-    uint8_t tail[SIZE] = {0};
-    uint64_t mask[WORDS];
-    if (left < SIZE) p = memcpy(tail, p, left);
-    memcpy(key, p, SIZE);
-    memcpy(mask, (const uint8_t *)keep + SIZE - n, SIZE);
-    for (int i = 0; i < WORDS; i++) key[i] &= mask[i];
+static uint8_t lower_ascii(uint8_t c) {
+    return c >= 'A' && c <= 'Z' ? c | 0x20 : c;
 }
 
-static void lower_ascii(uint64_t key[BERT_LONG_WORD / 8]) {
-    uint8_t bytes[BERT_LONG_WORD];
-    memcpy(bytes, key, sizeof bytes);
-    for (size_t i = 0; i < sizeof bytes; i++)
-        bytes[i] |= bytes[i] >= 'A' && bytes[i] <= 'Z' ? 0x20 : 0;
-    memcpy(key, bytes, sizeof bytes);
+/* A word of up to BERT_STORED_BYTES that stays as it is, or a run, as the store knows it. */
+static bert_waiting_word waiting(const bert_tokenization *tok, const uint8_t *p, size_t bytes) {
+    bert_waiting_word r = {.at = p, .bytes = bytes, .kind = BERT_RUN_SHORT};
+    if (bytes > BERT_ENTRY_BYTES) {
+        begin_long(tok, &r);
+        return r;
+    }
+    if (tok->text_end - p < BERT_ENTRY_BYTES)
+        load_short(p, bytes, r.key);
+    else
+        load_masked(p, bytes, r.key);
+    if (tok->t->normalizer.lowercase) {
+        uint8_t word[BERT_ENTRY_BYTES];
+        memcpy(word, r.key, sizeof word);
+        for (size_t i = 0; i < sizeof word; i++) word[i] = lower_ascii(word[i]);
+        memcpy(r.key, word, sizeof word);
+    }
+    r.hash = mix(r.key[0], r.key[1]);
+    return r;
+}
+
+/* What was found of it, as pieces: in tok->chars where they end, and which begin another word. */
+static void put_and_keep(bert_tokenization *tok, bool full, const bert_waiting_word *r, int n) {
+    uint32_t pieces[BERT_STORED_BYTES + AT_ONCE] = {0};
+    bert_store_add(&tok->store, r->hash, r->key, text_of(r), r->bytes, n, tok->found, tok->chars);
+    tok->met++;
+    for (int i = 0; i < n; i++) pieces[i] = bert_stored_piece_of(tok->found[i], tok->chars[i]);
+    put_pieces(tok, full, true, pieces, (size_t)n, r->at, r->bytes);
+}
+
+/* A word that stays as it is (ASCII may become lower case). */
+static void put_still(bert_tokenization *tok, bool full, const uint8_t *p, size_t bytes) {
+    bert_waiting_word r = waiting(tok, p, bytes);
+    look_up_word(tok, &r);
+    if (put_known(tok, full, true, &r)) return;
+    uint8_t word[BERT_STORED_BYTES];
+    for (size_t i = 0; i < bytes; i++)
+        word[i] = tok->t->normalizer.lowercase ? lower_ascii(p[i]) : p[i];
+    put_and_keep(tok, full, &r, bert_find_pieces(tok, word, bytes));
 }
 
 /* What is at p: one character that stands alone, or a word. */
@@ -195,7 +213,8 @@ ALWAYS_INLINE const uint8_t *read_still(bert_tokenization *tok, const uint8_t *p
                                         const uint8_t *end, bool full) {
     const uint8_t *after = p;
     const uint32_t c = *p < 0x80 ? *after++ : bert_utf8_next_quickly(&after, end);
-    size_t bytes = (size_t)(after - p), chars = 1, base = place_of(tok, p);
+    size_t bytes = (size_t)(after - p);
+    const size_t base = base_of(tok, p);
     if (c - BERT_IDEOGRAPH < BERT_IDEOGRAPHS && tok->alone & BERT_CHAR_CJK) {
         const size_t to = base + (tok->byte_offsets ? bytes : 1);
         put_one(tok, full, ideograph_id(tok, c, p), (bert_span){(int32_t)base, (int32_t)to});
@@ -203,15 +222,12 @@ ALWAYS_INLINE const uint8_t *read_still(bert_tokenization *tok, const uint8_t *p
         return after;
     }
     const char_kind kind = c == BERT_REPLACEMENT ? CHAR_HARD : kind_of(tok, c);
-    if (kind == CHAR_WORD) bytes = still_word(tok, p, end, &chars);
+    if (kind == CHAR_WORD) bytes = still_word(tok, p, end);
     if (kind == CHAR_HARD || !bytes) return read_slowly(tok, p, end);
-    if (kind != CHAR_SPACE) {
-        uint64_t key[BERT_LONG_WORD / 8];
-        load_key(p, (size_t)(end - p), bytes, key);
-        if (tok->t->normalizer.lowercase) lower_ascii(key);
-        put_word(tok, key, bytes, BERT_STILL, NULL, base);
-    }
-    pass(tok, bytes, chars);
+    if (kind == CHAR_SPACE)
+        pass(tok, bytes, 1);
+    else
+        put_still(tok, full, p, bytes);
     return p + bytes;
 }
 
@@ -225,49 +241,67 @@ static void read_run(bert_tokenization *tok, const uint8_t *p, const uint8_t *en
 
 /* ---------------------------------------------------------------------- The line of runs */
 
-ALWAYS_INLINE void put_short_run(bert_tokenization *tok, bool full, const bert_run *r) {
-    bert_short_entry *s = find_short(tok, r->hash, r->key[0], r->key[1]);
-    if (!s && r->ascii) {
-        const uint64_t key[BERT_LONG_WORD / 8] = {r->key[0], r->key[1]};
-        put_uncommon_word(tok, key, r->bytes, 0, NULL, place_of(tok, r->at));
-    } else if (!s || !(r->ascii || s->n & BERT_STILL))
-        read_run(tok, r->at, r->at + r->bytes);
-    else {
-        put_short(tok, full, s, 0, NULL, place_of(tok, r->at));
-        if (!r->ascii) pass(tok, r->bytes, s->chars[(s->n & BERT_PIECES) - 1]);
+/* What a run becomes, read by itself: how many pieces, in tok->found and tok->chars; 0: they do not follow one
+ * another, or are too many. */
+static int take_run(bert_tokenization *tok, const uint8_t *p, size_t bytes) {
+    bert_tokens *const out = tok->out, *x = &tok->piped;
+    const uint8_t *const text = tok->text;
+    const size_t skew = tok->skew;
+    const bool full = tok->full, byte_offsets = tok->byte_offsets;
+    x->n = x->n_spaced = 0;
+    x->word = 0;
+    tok->out = x;
+    tok->text = p;
+    tok->skew = 0;
+    tok->full = true;
+    tok->byte_offsets = false;
+    read_run(tok, p, p + bytes);
+    const int32_t chars = (int32_t)(bytes - tok->skew);
+    tok->out = out;
+    tok->text = text;
+    tok->skew = skew;
+    tok->full = full;
+    tok->byte_offsets = byte_offsets;
+    int32_t at = 0, word = 0;
+    if (tok->failed || x->n > BERT_STORED_BYTES || !bert_reserve_found(tok, x->n)) return 0;
+    for (size_t i = 0; i < x->n; at = x->offsets[i].end, word = x->words[i], i++) {
+        if (x->offsets[i].start != at || x->offsets[i].end <= at) return 0;
+        tok->found[i] = x->ids[i];
+        tok->chars[i] = (uint32_t)x->offsets[i].end | (x->words[i] > word ? BERT_STORED_INSIDE : 0);
     }
+    return at == chars ? (int)x->n : 0;
 }
 
-static void put_long_run(bert_tokenization *tok, const bert_run *r) {
-    uint64_t key[BERT_LONG_WORD / 8];
-    load_key(r->at, (size_t)(tok->text_end - r->at), r->bytes, key);
-    if (tok->t->normalizer.lowercase) lower_ascii(key);
-    bert_long_entry *l = find_long(tok, r->hash, key);
-    if (!l || !(l->n & BERT_STILL))
-        read_run(tok, r->at, r->at + r->bytes);
-    else {
-        put_long(tok, l, 0, NULL, place_of(tok, r->at));
-        pass(tok, r->bytes, l->chars[(l->n & BERT_PIECES) - 1]);
+/* A run that is not known. */
+static void read_new_run(bert_tokenization *tok, bool full, bert_waiting_word *r) {
+    if (r->kind == BERT_RUN_SHORT && r->ascii) { /* a word */
+        put_and_keep(tok, full, r, bert_find_pieces(tok, (const uint8_t *)r->key, r->bytes));
+        return;
     }
+    const bool known = r->kind != BERT_RUN_OTHER && bert_utf8_valid(r->at, r->bytes);
+    const int n = known ? take_run(tok, r->at, r->bytes) : 0;
+    look_up_word(tok, r); /* a word that is all of the run has been kept */
+    if (!n)
+        read_run(tok, r->at, r->at + r->bytes);
+    else if (!put_known(tok, full, true, r))
+        put_and_keep(tok, full, r, n);
 }
 
 ALWAYS_INLINE void put_ascii(bert_tokenization *tok, bool full, const uint8_t *p) {
-    const int32_t at = (int32_t)place_of(tok, p);
+    const int32_t at = (int32_t)base_of(tok, p);
     put_one(tok, full, tok->t->ascii_ids[*p], (bert_span){at, at + 1});
 }
 
 ALWAYS_INLINE void put_runs(bert_tokenization *tok, bool full) {
-    const bert_run *end = tok->waiting + tok->n_waiting;
+    bert_waiting_word *const end = tok->words + tok->n_waiting;
+    const uint32_t turns = tok->store.turns;
     tok->n_waiting = 0;
-    for (const bert_run *r = tok->waiting; r < end; r++)
-        if (r->kind == BERT_RUN_SHORT)
-            put_short_run(tok, full, r);
-        else if (r->kind == BERT_RUN_TOKEN)
+    look_up_line(tok, end);
+    for (bert_waiting_word *r = tok->words; r < end && !tok->failed; r++)
+        if (r->kind == BERT_RUN_TOKEN)
             put_ascii(tok, full, r->at);
-        else if (r->kind == BERT_RUN_LONG)
-            put_long_run(tok, r);
-        else
-            read_run(tok, r->at, r->at + r->bytes);
+        else if (!put_late(tok, full, true, r, turns))
+            read_new_run(tok, full, r);
 }
 
 static void put_all_runs(bert_tokenization *tok) {
@@ -277,9 +311,9 @@ static void put_all_runs(bert_tokenization *tok) {
         put_runs(tok, false);
 }
 
-ALWAYS_INLINE bert_run *line_up(bert_tokenization *tok) {
+ALWAYS_INLINE bert_waiting_word *line_up(bert_tokenization *tok) {
     if (tok->n_waiting == BERT_MAX_WAITING) put_all_runs(tok);
-    return &tok->waiting[tok->n_waiting++];
+    return &tok->words[tok->n_waiting++];
 }
 
 /* Whether the text up to p is not mostly ASCII. */
@@ -298,20 +332,20 @@ ALWAYS_INLINE void next_ascii(bert_tokenization *tok, bool full, const uint8_t *
         put_ascii(tok, full, p);
         return;
     }
-    bert_run *r = line_up(tok);
+    bert_waiting_word *r = line_up(tok);
     r->kind = BERT_RUN_TOKEN;
     r->at = p;
 }
 
-ALWAYS_INLINE void next_short_run(bert_tokenization *tok, bool full, bert_run run) {
-    if (!run.ascii) count_others(tok, run.at + run.bytes, run.bytes);
+ALWAYS_INLINE void next_short_run(bert_tokenization *tok, bool full, bert_waiting_word *run) {
+    if (!run->ascii) count_others(tok, run->at + run->bytes, run->bytes);
     if (!tok->line_up) {
-        put_short_run(tok, full, &run);
+        look_up_word(tok, run);
+        if (!put_known(tok, full, true, run)) read_new_run(tok, full, run);
         return;
     }
-    *line_up(tok) = run;
-    __builtin_prefetch(short_bucket(tok, run.hash, 0));
-    __builtin_prefetch(short_bucket(tok, run.hash, 1));
+    *line_up(tok) = *run;
+    fetch_short(tok, run->hash);
 }
 
 #if !(defined __SSE2__ && defined __x86_64__)
@@ -361,23 +395,9 @@ static bool begins_with_ideograph(const uint8_t *p) {
     return *p >= 0xe4 && *p <= 0xe9;
 }
 
-/* Begins to look r up, if the cache may have it. */
-static void begin_long_run(const bert_tokenization *tok, bert_run *r) {
-    if (r->bytes > BERT_LONG_WORD || begins_with_ideograph(r->at)) return;
-    uint64_t key[BERT_LONG_WORD / 8];
-    load_key(r->at, (size_t)(tok->text_end - r->at), r->bytes, key);
-    if (tok->t->normalizer.lowercase) lower_ascii(key);
-    memcpy(r->key, key, sizeof r->key);
-    const bool is_short = r->bytes == BERT_SHORT_WORD;
-    r->kind = is_short ? BERT_RUN_SHORT : BERT_RUN_LONG;
-    r->hash = is_short ? mix(key[0], key[1]) : hash_long(key);
-    const word_table t = is_short ? short_table(tok) : long_table(tok);
-    for (int i = 0; i < 2 * BERT_WAYS; i++) __builtin_prefetch(place_in(&t, r->hash, i));
-}
-
 /* A run of 16 bytes or more. */
 static const uint8_t *next_long_run(bert_tokenization *tok, const uint8_t *p, const uint8_t *end) {
-    bert_run run = {.at = p, .kind = BERT_RUN_OTHER, .ascii = true};
+    bert_waiting_word run = {.at = p, .ascii = true};
     const uint8_t *stop = p;
     for (unsigned n = BERT_SHORT_WORD; n == BERT_SHORT_WORD && stop < end; stop += n) {
         bool ascii;
@@ -390,7 +410,12 @@ static const uint8_t *next_long_run(bert_tokenization *tok, const uint8_t *p, co
     }
     run.bytes = (size_t)(stop - p);
     if (!run.ascii) count_others(tok, stop, run.bytes);
-    begin_long_run(tok, &run);
+    const bool ascii = run.ascii;
+    if (run.bytes > BERT_STORED_BYTES || begins_with_ideograph(p))
+        run.kind = BERT_RUN_OTHER;
+    else
+        run = waiting(tok, p, run.bytes);
+    run.ascii = ascii;
     *line_up(tok) = run;
     if (!tok->line_up) put_all_runs(tok);
     return stop;
@@ -403,7 +428,7 @@ ALWAYS_INLINE void read_quickly(bert_tokenization *tok, const uint8_t *p, const 
     const bert_tokenizer *t = tok->t;
     const bool lowercase = t->normalizer.lowercase;
     while (p < end) {
-        bert_run run = {.kind = BERT_RUN_SHORT, .at = p};
+        bert_waiting_word run = {.kind = BERT_RUN_SHORT, .at = p};
         const size_t left = (size_t)(end - p);
         run.bytes = find_run(p, left, lowercase, run.key, &run.ascii);
         if (run.bytes == BERT_SHORT_WORD) {
@@ -418,7 +443,7 @@ ALWAYS_INLINE void read_quickly(bert_tokenization *tok, const uint8_t *p, const 
         }
         if (run.bytes) {
             run.hash = mix(run.key[0], run.key[1]);
-            next_short_run(tok, full, run);
+            next_short_run(tok, full, &run);
             p += run.bytes;
             if (p == end) break;
         }

@@ -1,4 +1,4 @@
-/* What words became, so that one seen again is not split again; for put.h alone. */
+/* What normalised words became, so that one seen again is not split again; for put.h alone. */
 #ifndef BERT_TEXT_WORD_CACHE_H
 #define BERT_TEXT_WORD_CACHE_H
 #include "text/mix.h"
@@ -83,10 +83,9 @@ static void *find_room(const word_table *t, uint64_t hash) {
     return place ? place : freed_place(t, hash);
 }
 
-static void fill_short(bert_tokenization *tok, bert_short_entry *s, const uint64_t *key, int n,
-                       uint8_t still) {
+static void fill_short(bert_tokenization *tok, bert_short_entry *s, const uint64_t *key, int n) {
     memcpy(s->key, key, sizeof s->key);
-    s->n = (uint8_t)(n | still);
+    s->n = (uint8_t)n;
     pack(tok, n, s->pieces, s->chars);
 }
 
@@ -101,12 +100,10 @@ static void *make_room(const word_table *t, uint64_t hash) {
     return NULL;
 }
 
-static void remember_short(bert_tokenization *tok, uint64_t hash, const uint64_t *key, int n,
-                           uint8_t still) {
+static void remember_short(bert_tokenization *tok, uint64_t hash, const uint64_t *key, int n) {
     const word_table t = short_table(tok);
     bert_short_entry *s = make_room(&t, hash);
-    tok->met++;
-    if (s) fill_short(tok, s, key, n, still);
+    if (s) fill_short(tok, s, key, n);
 }
 
 /* Longer words. */
@@ -126,13 +123,12 @@ static bert_long_entry *find_long(const bert_tokenization *tok, uint64_t hash,
     return NULL;
 }
 
-static void remember_long(bert_tokenization *tok, uint64_t hash, const uint64_t *key, int n,
-                          uint8_t still) {
+static void remember_long(bert_tokenization *tok, uint64_t hash, const uint64_t *key, int n) {
     const word_table t = long_table(tok);
     bert_long_entry *l = make_room(&t, hash);
     if (!l) return;
     memcpy(l->key, key, sizeof l->key);
-    l->n = (uint8_t)(n | still);
+    l->n = (uint8_t)n;
     pack(tok, n, l->pieces, l->chars);
 }
 #endif

@@ -1,5 +1,6 @@
-/* The line of words of BPE and Unigram: what the store has of them is on its way from memory while others
- * are read; for read_words.c alone, since these lines run for every word of every text. */
+/* Words of BPE and Unigram, runs of BERT's texts (whole words, mostly): what the store has of them, and a line where
+ * they wait while that is on its way from memory; for read_words.c and tokenize.c alone, since these
+ * lines run for every word of every text. Of a run's pieces INSIDE says that another word begins. */
 #ifndef BERT_TEXT_WORD_LINE_H
 #define BERT_TEXT_WORD_LINE_H
 #include "text/code_points.h"
@@ -13,7 +14,7 @@
 /* ------------------------------------------------------------------------------- Its key */
 
 /* A word of up to BERT_ENTRY_BYTES, padded with zeros. */
-static void load_short(const uint8_t *p, size_t n, uint64_t key[2]) {
+static inline void load_short(const uint8_t *p, size_t n, uint64_t key[2]) {
     key[0] = key[1] = 0;
     memcpy(key, p, n);
 }
@@ -40,11 +41,11 @@ static uint64_t hash_bytes(const uint8_t *p, size_t n) {
 }
 
 /* Whether the store may have the word: a NUL would be taken for the padding. */
-static bool has_key(const bert_tokenization *tok, const uint8_t *p, size_t bytes) {
+static inline bool has_key(const bert_tokenization *tok, const uint8_t *p, size_t bytes) {
     return bytes <= BERT_STORED_BYTES && !(tok->has_nul && memchr(p, 0, bytes));
 }
 
-static void remember(bert_tokenization *tok, const uint8_t *p, size_t bytes, int n) {
+static inline void remember(bert_tokenization *tok, const uint8_t *p, size_t bytes, int n) {
     if (n < 1 || !has_key(tok, p, bytes)) return;
     uint64_t key[2] = {0};
     if (bytes <= BERT_ENTRY_BYTES) load_short(p, bytes, key);
@@ -86,8 +87,8 @@ static void put_last_ids(bert_tokens *o, const bert_stored_piece *pieces, size_t
 }
 
 /* Offsets in bytes of the pieces of the word at p that has other characters than ASCII. */
-static void put_in_bytes(const bert_tokenization *tok, const bert_stored_piece *pieces, size_t n,
-                         const uint8_t *p, size_t bytes) {
+static void put_in_bytes(const bert_tokenization *tok, bool runs, const bert_stored_piece *pieces,
+                         size_t n, const uint8_t *p, size_t bytes) {
     bert_tokens *o = tok->out;
     const uint8_t *byte = p;
     uint32_t passed = 0; /* characters up to byte */
@@ -97,25 +98,31 @@ static void put_in_bytes(const bert_tokenization *tok, const bert_stored_piece *
         for (; passed < chars; passed++) byte = char_after(byte, p + bytes);
         const int32_t to = (int32_t)(byte - tok->text);
         o->offsets[o->n + i] = (bert_span){from, to};
-        from = byte_after(tok, to, pieces[i] & BERT_STORED_INSIDE);
+        from = byte_after(tok, to, !runs && pieces[i] & BERT_STORED_INSIDE);
     }
 }
 
 enum { AT_ONCE = 4 };
 
-/* Four pieces of a word that begins at `base`, as tokens from `at` on. before: where the last of the four before
- * these ended (in the last place), or in which character. */
+/* Four pieces of a word (or of runs) that begins at `base`, as tokens from `at` on. before: where the last of the
+ * four before these ended (in the last place), or in which character. word: the number of the last word before these. */
 #if defined __SSE2__ && defined __x86_64__
-ALWAYS_INLINE __m128i put_four(bert_tokens *o, bool full, size_t at, __m128i base, __m128i before,
-                               const bert_stored_piece *pieces) {
+ALWAYS_INLINE __m128i put_four(bert_tokens *o, bool full, bool runs, size_t at, __m128i base,
+                               __m128i before, int32_t word, const bert_stored_piece *pieces) {
     const __m128i x = _mm_loadu_si128((const __m128i *)pieces);
     _mm_storeu_si128((__m128i *)(o->ids + at), _mm_and_si128(x, _mm_set1_epi32(BERT_STORED_ID)));
     if (!full) return before;
-    const __m128i chars = _mm_and_si128(_mm_srli_epi32(x, BERT_STORED_END),
+    const __m128i bits = _mm_srli_epi32(x, 31),
+                  chars = _mm_and_si128(_mm_srli_epi32(x, BERT_STORED_END),
                                         _mm_set1_epi32(BERT_STORED_CHARS)),
-                  to = _mm_add_epi32(base, chars), after = _mm_sub_epi32(to, _mm_srli_epi32(x, 31)),
+                  to = _mm_add_epi32(base, chars), after = runs ? to : _mm_sub_epi32(to, bits),
                   from = _mm_or_si128(_mm_slli_si128(after, 4), _mm_srli_si128(before, 12));
-    _mm_storeu_si128((__m128i *)(o->words + at), _mm_set1_epi32(o->word));
+    __m128i words = _mm_set1_epi32(word);
+    if (runs) {
+        const __m128i two = _mm_add_epi32(bits, _mm_slli_si128(bits, 4));
+        words = _mm_add_epi32(words, _mm_add_epi32(two, _mm_slli_si128(two, 8)));
+    }
+    _mm_storeu_si128((__m128i *)(o->words + at), words);
     _mm_storeu_si128((__m128i *)(o->offsets + at), _mm_unpacklo_epi32(from, to));
     _mm_storeu_si128((__m128i *)(o->offsets + at + 2), _mm_unpackhi_epi32(from, to));
     return after;
@@ -123,15 +130,16 @@ ALWAYS_INLINE __m128i put_four(bert_tokens *o, bool full, size_t at, __m128i bas
 #define FOUR __m128i
 #define ALL_FOUR(x) _mm_set1_epi32(x)
 #else
-ALWAYS_INLINE int32_t put_four(bert_tokens *o, bool full, size_t at, int32_t base, int32_t before,
-                               const bert_stored_piece *pieces) {
+ALWAYS_INLINE int32_t put_four(bert_tokens *o, bool full, bool runs, size_t at, int32_t base,
+                               int32_t before, int32_t word, const bert_stored_piece *pieces) {
     for (int i = 0; i < AT_ONCE; i++) {
-        o->ids[at + i] = (int32_t)(pieces[i] & BERT_STORED_ID);
+        o->ids[at + (size_t)i] = (int32_t)(pieces[i] & BERT_STORED_ID);
         if (!full) continue;
-        const int32_t to = base + (int32_t)(pieces[i] >> BERT_STORED_END & BERT_STORED_CHARS);
-        o->words[at + i] = o->word;
-        o->offsets[at + i] = (bert_span){before, to};
-        before = to - (int32_t)(pieces[i] >> 31);
+        const int32_t to = base + (int32_t)(pieces[i] >> BERT_STORED_END & BERT_STORED_CHARS),
+                      bit = (int32_t)(pieces[i] >> 31);
+        o->words[at + (size_t)i] = word += runs ? bit : 0;
+        o->offsets[at + (size_t)i] = (bert_span){before, to};
+        before = runs ? to : to - bit;
     }
     return before;
 }
@@ -141,8 +149,9 @@ ALWAYS_INLINE int32_t put_four(bert_tokens *o, bool full, size_t at, int32_t bas
 
 /* The pieces of the word at p: four at a time, and what is written past the last one is written over
  * later, because how many there are cannot be guessed. */
-ALWAYS_INLINE void put_pieces(bert_tokenization *tok, bool full, const bert_stored_piece *pieces,
-                              size_t n, const uint8_t *p, size_t bytes) {
+ALWAYS_INLINE void put_pieces(bert_tokenization *tok, bool full, bool runs,
+                              const bert_stored_piece *pieces, size_t n, const uint8_t *p,
+                              size_t bytes) {
     bert_tokens *o = tok->out;
     const size_t at = o->n, chars = pieces[n - 1] >> BERT_STORED_END & BERT_STORED_CHARS;
     const int32_t base = (int32_t)base_of(tok, p);
@@ -156,136 +165,74 @@ ALWAYS_INLINE void put_pieces(bert_tokenization *tok, bool full, const bert_stor
         if (!grow_words(tok, n + AT_ONCE)) return;
     }
     const FOUR all = ALL_FOUR(base);
-    FOUR before = put_four(o, full, at, all, all, pieces);
+    FOUR before = put_four(o, full, runs, at, all, all, o->word, pieces);
     for (size_t i = AT_ONCE; i < n; i += AT_ONCE)
-        before = put_four(o, full, at + i, all, before, pieces + i);
-    if (full && tok->byte_offsets && bytes != chars) put_in_bytes(tok, pieces, n, p, bytes);
+        before = put_four(o, full, runs, at + i, all, before, full ? o->words[at + i - 1] : 0,
+                          pieces + i);
+    if (full && tok->byte_offsets && bytes != chars) put_in_bytes(tok, runs, pieces, n, p, bytes);
     o->n = at + n;
-    o->word++;
-}
-
-/* Pieces that were found for the word at p. */
-static void put_new(bert_tokenization *tok, const uint8_t *p, size_t bytes, int n) {
-    bert_tokens *o = tok->out;
-    const int32_t base = (int32_t)base_of(tok, p);
-    if (!tok->byte_offsets && n) tok->skew += bytes - (tok->chars[n - 1] & ~BERT_INSIDE);
-    if (!tok->full) {
-        for (int i = 0; i < n; i++, o->n++)
-            if (o->n < o->capacity) o->ids[o->n] = tok->found[i];
-        return;
-    }
-    if (!grow_words(tok, (size_t)n)) return;
-    const uint32_t *ends = tok->byte_offsets ? tok->ends : tok->chars;
-    int32_t from = base;
-    for (int i = 0; i < n; i++, o->n++) {
-        const int32_t to = base + (int32_t)(ends[i] & ~BERT_INSIDE);
-        const bool inside = tok->chars[i] & BERT_INSIDE;
-        o->ids[o->n] = tok->found[i];
-        o->words[o->n] = o->word;
-        o->offsets[o->n] = (bert_span){from, to};
-        from = tok->byte_offsets ? byte_after(tok, to, inside) : to - inside;
-    }
-    o->word++;
-}
-
-static void put_and_remember(bert_tokenization *tok, const uint8_t *p, size_t bytes, int n,
-                             bool again) {
-    if (again) remember(tok, p, bytes, n);
-    put_new(tok, p, bytes, n);
+    o->word = (full && runs && n > 1 ? o->words[at + n - 1] : o->word) + 1;
 }
 
 /* ------------------------------------------------------------------------------ Its turn */
 
-/* Reads a word that is not known; false: the text cannot be read word by word. */
-typedef bool read_new_fn(bert_tokenization *tok, const uint8_t *p, size_t bytes);
-
 ALWAYS_INLINE void look_up_word(const bert_tokenization *tok, bert_waiting_word *r) {
     r->entry = r->kind == BERT_RUN_SHORT ? bert_store_entry(&tok->store, r->hash, r->key) : NULL;
     r->stored =
-        r->entry || r->kind == BERT_RUN_OTHER ? NULL : bert_store_candidate(&tok->store, r->hash);
+        r->entry || r->kind >= BERT_RUN_OTHER ? NULL : bert_store_candidate(&tok->store, r->hash);
+}
+
+/* What it is known by. */
+ALWAYS_INLINE const uint8_t *text_of(const bert_waiting_word *r) {
+    return r->kind == BERT_RUN_SHORT ? (const uint8_t *)r->key : r->at;
 }
 
 /* Puts what the store has of the word. */
-ALWAYS_INLINE bool put_known(bert_tokenization *tok, bool full, const bert_waiting_word *r) {
+ALWAYS_INLINE bool put_known(bert_tokenization *tok, bool full, bool runs,
+                             const bert_waiting_word *r) {
     const bert_stored_word *w = r->stored;
     if (r->entry)
-        put_pieces(tok, full, r->entry->pieces, bert_entry_pieces(r->entry), r->at, r->bytes);
-    else if (!w || !bert_store_is(w, r->at, r->bytes))
+        put_pieces(tok, full, runs, r->entry->pieces, bert_entry_pieces(r->entry), r->at, r->bytes);
+    else if (!w || !bert_store_is(w, text_of(r), r->bytes))
         return false;
     else {
-        put_pieces(tok, full, bert_stored_pieces(w), w->n, r->at, r->bytes);
+        put_pieces(tok, full, runs, bert_stored_pieces(w), w->n, r->at, r->bytes);
         if (bert_store_is_old(&tok->store, w)) bert_store_keep(&tok->store, r->hash, w);
     }
     return true;
 }
 
-/* The same, of what has come since it was looked up. */
-static bool put_late(bert_tokenization *tok, bool full, bert_waiting_word *r) {
-    look_up_word(tok, r);
-    return put_known(tok, full, r);
-}
-
-/* Puts the words that wait; first it is seen which of them have a record, which then is on its way. */
-ALWAYS_INLINE bool put_line(bert_tokenization *tok, bool full, read_new_fn *read_new) {
-    bert_waiting_word *const end = tok->words + tok->n_waiting;
-    const uint32_t turns = tok->store.turns;
+/* What the store has of the words that wait is found, and their records are on their way. */
+ALWAYS_INLINE void look_up_line(bert_tokenization *tok, bert_waiting_word *end) {
     bool strays = false;
-    tok->n_waiting = 0;
     for (bert_waiting_word *r = tok->words; r < end; r++) {
         look_up_word(tok, r);
-        strays |= !r->entry;
+        strays |= r->kind == BERT_RUN_SHORT && !r->entry;
         if (!r->stored) continue;
         __builtin_prefetch(r->stored);
         __builtin_prefetch((const char *)r->stored + 64);
     }
     tok->store.strays = strays;
-    for (bert_waiting_word *r = tok->words; r < end && !tok->failed; r++) {
-        if (tok->store.turns != turns) r->stored = NULL; /* records have gone */
-        if (!put_known(tok, full, r) && !put_late(tok, full, r) && !read_new(tok, r->at, r->bytes))
-            return false;
-    }
-    return true;
 }
 
-/* The next one, of up to BERT_ENTRY_BYTES, which are its key. */
-ALWAYS_INLINE bool next_short_word(bert_tokenization *tok, bool full, const uint8_t *p,
-                                   size_t bytes, const uint64_t key[2], read_new_fn *read_new) {
-    const uint64_t hash = mix(key[0], key[1]);
-    bert_waiting_word *r = &tok->words[tok->n_waiting++];
-    r->at = p;
-    r->bytes = bytes;
-    r->key[0] = key[0];
-    r->key[1] = key[1];
-    r->hash = hash;
-    r->kind = BERT_RUN_SHORT;
+/* A word that waited: what was found of it, or what has come since. turns: of the store when it was looked up. */
+ALWAYS_INLINE bool put_late(bert_tokenization *tok, bool full, bool runs, bert_waiting_word *r,
+                            uint32_t turns) {
+    if (tok->store.turns != turns) r->stored = NULL; /* records have gone */
+    if (put_known(tok, full, runs, r)) return true;
+    look_up_word(tok, r);
+    return put_known(tok, full, runs, r);
+}
+
+ALWAYS_INLINE void fetch_short(const bert_tokenization *tok, uint64_t hash) {
     __builtin_prefetch(bert_store_entries_of(&tok->store, hash));
     if (tok->store.strays) __builtin_prefetch(bert_store_bucket_of(&tok->store, hash));
-    return tok->n_waiting < BERT_MAX_WAITING || put_line(tok, full, read_new);
 }
 
-static bool next_long_word(bert_tokenization *tok, bool full, const uint8_t *p, size_t bytes,
-                           read_new_fn *read_new) {
-    const bool known = has_key(tok, p, bytes);
-    bert_waiting_word *r = &tok->words[tok->n_waiting++];
-    *r = (bert_waiting_word){.at = p, .bytes = bytes, .kind = BERT_RUN_OTHER};
-    if (known) {
-        r->kind = BERT_RUN_LONG;
-        r->hash = hash_bytes(p, bytes);
-        __builtin_prefetch(bert_store_bucket_of(&tok->store, r->hash));
-    }
-    return tok->n_waiting < BERT_MAX_WAITING || put_line(tok, full, read_new);
-}
-
-/* A word up to `end`, the end of what may be read. */
-ALWAYS_INLINE bool next_word(bert_tokenization *tok, bool full, const uint8_t *p, size_t bytes,
-                             const uint8_t *end, read_new_fn *read_new) {
-    if (bytes > BERT_ENTRY_BYTES || (tok->has_nul && memchr(p, 0, bytes)))
-        return next_long_word(tok, full, p, bytes, read_new);
-    uint64_t key[2];
-    if (end - p < BERT_ENTRY_BYTES)
-        load_short(p, bytes, key);
-    else
-        load_masked(p, bytes, key);
-    return next_short_word(tok, full, p, bytes, key, read_new);
+/* A word or run that may have a record, of more than BERT_ENTRY_BYTES. */
+static void begin_long(const bert_tokenization *tok, bert_waiting_word *r) {
+    r->kind = BERT_RUN_LONG;
+    r->hash = hash_bytes(r->at, r->bytes);
+    __builtin_prefetch(bert_store_bucket_of(&tok->store, r->hash));
 }
 #endif

@@ -59,10 +59,6 @@ static uint32_t *take(bert_word_store *s, uint64_t hash, size_t units) {
     return s->records + b->places[way];
 }
 
-static bert_stored_piece pack(int32_t id, uint32_t end) {
-    return (uint32_t)id | (end & BERT_STORED_CHARS) << BERT_STORED_END | (end & BERT_STORED_INSIDE);
-}
-
 static void add_record(bert_word_store *s, uint64_t hash, const uint8_t *word, size_t bytes, int n,
                        const int32_t *ids, const uint32_t *ends) {
     const size_t key = (bytes + sizeof *s->records - 1) / sizeof *s->records;
@@ -73,7 +69,7 @@ static void add_record(bert_word_store *s, uint64_t hash, const uint8_t *word, s
     memcpy(record, &w, sizeof w);
     record[key] = 0; /* the padding */
     memcpy(record + 1, word, bytes);
-    for (int i = 0; i < n; i++) record[1 + key + (size_t)i] = pack(ids[i], ends[i]);
+    for (int i = 0; i < n; i++) record[1 + key + (size_t)i] = bert_stored_piece_of(ids[i], ends[i]);
 }
 
 /* A free entry, or NULL: those who came first stay. */
@@ -90,7 +86,7 @@ void bert_store_add(bert_word_store *s, uint64_t hash, const uint64_t key[2], co
         bytes <= BERT_ENTRY_BYTES && n <= BERT_ENTRY_PIECES ? free_entry(s, hash) : NULL;
     if (x) {
         memcpy(x->key, key, sizeof x->key);
-        for (int i = 0; i < n; i++) x->pieces[i] = pack(ids[i], ends[i]);
+        for (int i = 0; i < n; i++) x->pieces[i] = bert_stored_piece_of(ids[i], ends[i]);
     } else
         add_record(s, hash, word, bytes, n, ids, ends);
 }

@@ -19,6 +19,10 @@ enum {
  * comes next begins in that code point. Small, because records are seldom in the processor's cache. */
 typedef uint32_t bert_stored_piece;
 
+static inline bert_stored_piece bert_stored_piece_of(int32_t id, uint32_t end) {
+    return (uint32_t)id | (end & BERT_STORED_CHARS) << BERT_STORED_END | (end & BERT_STORED_INSIDE);
+}
+
 /* A short word, padded with zeros, and its pieces, which are never 0; all zero: free. It stays where
  * it is, and a bucket is a cache line. */
 enum { BERT_ENTRY_BYTES = 16, BERT_ENTRY_PIECES = 4, BERT_ENTRY_WAYS = 2, BERT_ENTRY_BITS = 16 };
