@@ -201,6 +201,28 @@ static void forgotten_words_are_read_again(void **state) {
     json_decref(golden);
 }
 
+static void the_last_of_like_pieces_counts(void **state) {
+    (void)state;
+    static const char *const text[] = {"b", "ab", "b", "abcdefghij", "abcdefgh", "abcdefghij"};
+    enum { KEYS = sizeof text / sizeof *text };
+    static const int32_t values[KEYS] = {2, 1, 2, 5, 4, 5};
+    bert_da_key keys[KEYS];
+    for (int32_t i = 0; i < KEYS; i++)
+        keys[i] =
+            (bert_da_key){.bytes = (const uint8_t *)text[i], .n = strlen(text[i]), .value = i};
+    bert_double_array d = {0};
+    bert_error e = {0};
+    assert_int_equal(bert_da_build(&d, keys, KEYS, &e), 0);
+    for (int i = 0; i < KEYS; i++) {
+        uint32_t at = bert_da_root(&d);
+        int32_t value = -1;
+        for (const char *p = text[i]; *p; p++)
+            assert_true(bert_da_step(&d, &at, (uint8_t)*p, &value));
+        assert_int_equal(value, values[i]);
+    }
+    bert_da_free(&d);
+}
+
 /* Pieces as many languages have them: building took time in proportion to their square. */
 static void many_pieces_are_found(void **state) {
     (void)state;
@@ -215,7 +237,7 @@ static void many_pieces_are_found(void **state) {
         for (int left = 2 + (int)draw(&seed, 4); left; left--)
             text[i][n++] = (char)(0x80 + draw(&seed, LETTERS));
         for (int x = i; x; x /= LETTERS) text[i][n++] = (char)('A' + x % LETTERS);
-        keys[i] = (bert_da_key){(const uint8_t *)text[i], (size_t)n, i};
+        keys[i] = (bert_da_key){.bytes = (const uint8_t *)text[i], .n = (size_t)n, .value = i};
     }
     bert_double_array d = {0};
     bert_error e = {0};
@@ -238,6 +260,7 @@ int main(void) {
         cmocka_unit_test(texts_are_read_as_by_all_steps),
         cmocka_unit_test(forgotten_words_are_read_again),
         cmocka_unit_test(many_pieces_are_found),
+        cmocka_unit_test(the_last_of_like_pieces_counts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

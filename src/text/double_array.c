@@ -16,11 +16,73 @@ typedef struct {
     bert_error *e;
 } builder;
 
+/* ------------------------------------------------------------------- The order of keys */
+
+enum { FIRST = 8, FEW = 24 };
+
 static int by_bytes(const void *a, const void *b) {
     const bert_da_key *x = a, *y = b;
+    if (x->first != y->first) return x->first < y->first ? -1 : 1;
     const int order = memcmp(x->bytes, y->bytes, x->n < y->n ? x->n : y->n);
     return order ? order : (x->n > y->n) - (x->n < y->n);
 }
+
+static uint64_t first_of(const bert_da_key *key) {
+    uint64_t first = 0;
+    for (size_t i = 0; i < FIRST; i++) first = first << 8 | (i < key->n ? key->bytes[i] : 0);
+    return first;
+}
+
+/* Byte `depth` of a key; 0 where it ends. */
+static uint8_t label_of(const bert_da_key *key, size_t depth) {
+    if (depth < FIRST) return (uint8_t)(key->first >> (8 * (FIRST - 1 - depth)));
+    return key->n > depth ? key->bytes[depth] : 0;
+}
+
+static void sort_few(bert_da_key *keys, size_t n) {
+    for (size_t i = 1; i < n; i++) {
+        const bert_da_key x = keys[i];
+        size_t k = i;
+        for (; k && by_bytes(&x, &keys[k - 1]) < 0; k--) keys[k] = keys[k - 1];
+        keys[k] = x;
+    }
+}
+
+/* Sorts keys that have `depth` bytes in common, byte by byte as long as these need not be looked for. */
+static void sort_keys(bert_da_key *keys, bert_da_key *spare, size_t n, size_t depth) {
+    if (n <= FEW) {
+        sort_few(keys, n);
+        return;
+    }
+    if (depth == FIRST) {
+        qsort(keys, n, sizeof *keys, by_bytes);
+        return;
+    }
+    size_t ends[UINT8_MAX + 1] = {0};
+    for (size_t i = 0; i < n; i++) ends[label_of(&keys[i], depth)]++;
+    for (size_t label = 0, before = 0; label <= UINT8_MAX; label++) before = ends[label] += before;
+    for (size_t i = n; i--;) spare[--ends[label_of(&keys[i], depth)]] = keys[i];
+    memcpy(keys, spare, n * sizeof *keys);
+    for (size_t label = 0; label <= UINT8_MAX; label++) { /* ends: where they begin, now */
+        const size_t to = label < UINT8_MAX ? ends[label + 1] : n;
+        sort_keys(keys + ends[label], spare, to - ends[label], depth + 1);
+    }
+}
+
+/* Sorted, and each once: how many. */
+static size_t order_keys(bert_da_key *keys, bert_da_key *spare, size_t n) {
+    for (size_t i = 0; i < n; i++) keys[i].first = first_of(&keys[i]);
+    sort_keys(keys, spare, n, 0);
+    size_t kept = 0;
+    for (size_t i = 0; i < n; i++)
+        if (!kept || by_bytes(&keys[kept - 1], &keys[i]))
+            keys[kept++] = keys[i];
+        else if (keys[kept - 1].value < keys[i].value)
+            keys[kept - 1].value = keys[i].value;
+    return kept;
+}
+
+/* ----------------------------------------------------------------------------- The array */
 
 static int grow(builder *b) {
     const size_t capacity = b->capacity ? 2 * b->capacity : 4 * BLOCK;
@@ -81,10 +143,6 @@ static uint32_t find_offset(builder *b, const uint8_t *labels, int n) {
     }
 }
 
-static uint8_t label_of(const bert_da_key *key, size_t depth) {
-    return key->n > depth ? key->bytes[depth] : 0;
-}
-
 /* The children of a unit: of keys[from .. to), which have `depth` bytes in common. */
 static int arrange(builder *b, const bert_da_key *keys, size_t from, size_t to, size_t depth,
                    uint32_t unit) {
@@ -120,7 +178,12 @@ int bert_da_build(bert_double_array *d, bert_da_key *keys, size_t n, bert_error 
             rc = bert_fail(e, BERT_EUNSUPPORTED,
                            "a piece of the vocabulary has %zu bytes; %d at most", keys[i].n,
                            LONGEST);
-    qsort(keys, n, sizeof *keys, by_bytes);
+    bert_da_key *spare = malloc((n + 1) * sizeof *spare);
+    if (!spare)
+        rc = bert_fail_memory(e, n * sizeof *spare);
+    else
+        n = order_keys(keys, spare, n);
+    free(spare);
     if (!rc) b.taken[0] = true;
     if (!rc && n) rc = arrange(&b, keys, 0, n, 0, 0);
     free(b.next);

@@ -14,10 +14,11 @@ enum { BERT_DA_END = 0x100, BERT_DA_SHIFT = 9 };
 typedef struct {
     const uint8_t *bytes;
     size_t n;
-    int32_t value; /* >= 0 */
+    int32_t value;  /* >= 0 */
+    uint64_t first; /* its first bytes, as a number in their order: of bert_da_build() */
 } bert_da_key;
 
-/* Of n keys, which it sorts: no two are alike, none is empty or has a NUL. */
+/* Of n keys, which it sorts: none is empty or has a NUL; of those that are alike the largest value counts. */
 int bert_da_build(bert_double_array *d, bert_da_key *keys, size_t n, bert_error *e);
 void bert_da_free(bert_double_array *d);
 

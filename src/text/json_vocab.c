@@ -25,6 +25,11 @@ static bool take(cursor *c, char what) {
 
 /* Past a string whose first quote is behind. */
 static bool skip_string(cursor *c) {
+    const char *stop = memchr(c->p, '"', (size_t)(c->end - c->p));
+    if (stop && !memchr(c->p, '\\', (size_t)(stop - c->p))) { /* nearly always */
+        c->p = stop + 1;
+        return true;
+    }
     for (; c->p < c->end; c->p++) {
         if (*c->p == '"') {
             c->p++;
@@ -234,6 +239,7 @@ int bert_load_json_pieces(bert_tokenizer *t, const char *text, size_t bytes, dou
         return bert_fail_memory(e, bytes + most * sizeof *list);
     }
     int rc = bert_vocabulary_start(t, bytes, most, e);
+    bert_vocab_drop_filter(&t->vocabulary);
     int32_t count = 0;
     bool fine = take(&c, '[');
     if (fine && !take(&c, ']')) {

@@ -25,11 +25,12 @@ int bert_unigram_new(bert_tokenizer *t, double *scores, bert_error *e) {
     for (int32_t i = 0; i < t->model_size; i++) {
         const char *piece = t->tokens[i];
         if (scores[i] < least) least = scores[i];
-        /* Of a piece that is listed twice the last one counts. */
-        if (piece && *piece && bert_vocabulary_find(t, piece, strlen(piece)) == i)
-            keys[n++] = (bert_da_key){(const uint8_t *)piece, strlen(piece), i};
+        if (piece && *piece)
+            keys[n++] =
+                (bert_da_key){.bytes = (const uint8_t *)piece, .n = strlen(piece), .value = i};
     }
     u->unknown = least - PENALTY;
+    /* Of a piece that is listed twice the last one counts. */
     int rc = bert_da_build(&u->pieces, keys, n, e);
     free(keys);
     return rc;

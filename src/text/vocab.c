@@ -21,6 +21,11 @@ void bert_vocab_free(bert_vocab *v) {
     *v = (bert_vocab){0};
 }
 
+void bert_vocab_drop_filter(bert_vocab *v) {
+    free(v->prefixes);
+    v->prefixes = NULL;
+}
+
 /* A slot holds as much of its hash as a larger table goes by. */
 static int grow(bert_vocab *v, bert_error *e) {
     const size_t old = (size_t)1 << v->bits, mask = 2 * old - 1;
@@ -48,7 +53,7 @@ int bert_vocab_add(bert_vocab *v, const char *const *names, size_t bytes, int32_
     uint64_t hash = BERT_VOCAB_START;
     for (size_t i = 0; i < bytes;) {
         hash = bert_vocab_hash(hash, (uint8_t)name[i++]);
-        if (i % BERT_VOCAB_STEP) continue;
+        if (i % BERT_VOCAB_STEP || !v->prefixes) continue;
         uint64_t bit = bert_vocab_tag(hash) >> (64 - v->prefix_bits);
         v->prefixes[bit / 64] |= (uint64_t)1 << bit % 64;
     }

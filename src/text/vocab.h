@@ -10,7 +10,7 @@
  */
 typedef struct {
     uint64_t *slots;    /* a hash's upper bits, then 24 bits of id; 0: free */
-    uint64_t *prefixes; /* the filter, a bit a hash; may say yes wrongly */
+    uint64_t *prefixes; /* the filter, a bit a hash; may say yes wrongly; NULL: none */
     int bits, prefix_bits;
     size_t n;
     size_t longest; /* token, in bytes */
@@ -21,6 +21,8 @@ enum { BERT_VOCAB_ID_BITS = 24, BERT_VOCAB_STEP = 4 };
 /* tokens: about how many there will be. */
 int bert_vocab_init(bert_vocab *v, size_t tokens, bert_error *e);
 void bert_vocab_free(bert_vocab *v);
+/* An empty one goes without the filter: what is in it is not looked for at the beginnings of words. */
+void bert_vocab_drop_filter(bert_vocab *v);
 /* Adds token names[id], or gives it that id. */
 int bert_vocab_add(bert_vocab *v, const char *const *names, size_t bytes, int32_t id,
                    bert_error *e);
