@@ -53,13 +53,13 @@ bert_tokenization *bert_tokenization_new(const bert_tokenizer *t, bert_error *e)
         tok->found = malloc(((size_t)t->max_chars + 1) * sizeof *tok->found);
         tok->ends = malloc(((size_t)t->max_chars + 1) * sizeof *tok->ends);
         tok->chars = malloc(((size_t)t->max_chars + 1) * sizeof *tok->chars);
-        tok->ideographs = calloc(BERT_IDEOGRAPHS, sizeof *tok->ideographs);
+        tok->single_chars = calloc(BERT_UNICODE_LAST + 1, sizeof *tok->single_chars);
         tok->alone_chars = calloc(BERT_UNICODE_LAST + 1, sizeof *tok->alone_chars);
         tok->hashes = malloc(longest_piece(t) * sizeof *tok->hashes);
         tok->starts = calloc(2, sizeof *tok->starts);
         tok->starts_capacity = 2;
     }
-    if (!made || !tok->found || !tok->ends || !tok->chars || !tok->ideographs ||
+    if (!made || !tok->found || !tok->ends || !tok->chars || !tok->single_chars ||
         !tok->alone_chars || !tok->hashes || !tok->starts) {
         bert_tokenization_free(tok);
         bert_fail_memory(e, SHORT_BYTES + LONG_BYTES);
@@ -81,11 +81,11 @@ void bert_tokenization_free(bert_tokenization *tok) {
         free(tokens[i]->offsets);
         free(tokens[i]->spaced);
     }
-    void *const blocks[] = {tok->entries,    tok->word,           tok->places,  tok->found,
-                            tok->ends,       tok->hashes,         tok->stretch, tok->chars,
-                            tok->ideographs, tok->stretch_places, tok->ids,     tok->type_ids,
-                            tok->word_ids,   tok->sequence_ids,   tok->offsets, tok->special,
-                            tok->starts,     tok->char_bytes,     tok->best,    tok->alone_chars};
+    void *const blocks[] = {tok->entries,      tok->word,           tok->places,  tok->found,
+                            tok->ends,         tok->hashes,         tok->stretch, tok->chars,
+                            tok->single_chars, tok->stretch_places, tok->ids,     tok->type_ids,
+                            tok->word_ids,     tok->sequence_ids,   tok->offsets, tok->special,
+                            tok->starts,       tok->char_bytes,     tok->best,    tok->alone_chars};
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) free(blocks[i]);
     free(tok);
 }

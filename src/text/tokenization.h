@@ -86,7 +86,7 @@ struct bert_tokenization {
                      met, because the entries of their words are seldom in the processor's cache */
     size_t met;    /* runs that the store was given */
     size_t others; /* bytes of the text in runs that are not ASCII */
-    uint32_t *ideographs; /* the id of each as a word, and one; 0: not known yet */
+    uint32_t *single_chars; /* [code points] the id of each as a word, and one; 0: not known yet */
 
     /* Flags of the code points that stay as they are and make words (those that have `still` of
      * still_of), that stand alone, and that do not come through. */

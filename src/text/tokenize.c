@@ -153,11 +153,12 @@ ALWAYS_INLINE size_t still_word(const bert_tokenization *tok, const uint8_t *p,
     return (size_t)(stop - p);
 }
 
-/* The id of a character that is a word. */
-ALWAYS_INLINE int32_t ideograph_id(bert_tokenization *tok, uint32_t c, const uint8_t *p) {
-    uint32_t *known = &tok->ideographs[c - BERT_IDEOGRAPH];
+/* The id of a character, of so many bytes at p, that is a word. */
+ALWAYS_INLINE int32_t single_id(bert_tokenization *tok, uint32_t c, const uint8_t *p,
+                                size_t bytes) {
+    uint32_t *known = &tok->single_chars[c];
     if (!*known) {
-        const int32_t id = bert_vocabulary_find(tok->t, (const char *)p, 3);
+        const int32_t id = bert_vocabulary_find(tok->t, (const char *)p, bytes);
         *known = (uint32_t)(id < 0 ? tok->t->unk : id) + 1;
     }
     return (int32_t)(*known - 1);
@@ -214,14 +215,16 @@ ALWAYS_INLINE const uint8_t *read_still(bert_tokenization *tok, const uint8_t *p
     const uint8_t *after = p;
     const uint32_t c = *p < 0x80 ? *after++ : bert_utf8_next_quickly(&after, end);
     size_t bytes = (size_t)(after - p);
-    const size_t base = base_of(tok, p);
-    if (c - BERT_IDEOGRAPH < BERT_IDEOGRAPHS && tok->alone & BERT_CHAR_CJK) {
-        const size_t to = base + (tok->byte_offsets ? bytes : 1);
-        put_one(tok, full, ideograph_id(tok, c, p), (bert_span){(int32_t)base, (int32_t)to});
+    const bool ideograph = c - BERT_IDEOGRAPH < BERT_IDEOGRAPHS && tok->alone & BERT_CHAR_CJK;
+    const char_kind kind = ideograph               ? CHAR_ALONE
+                           : c == BERT_REPLACEMENT ? CHAR_HARD
+                                                   : kind_of(tok, c);
+    if (kind == CHAR_ALONE) {
+        const size_t base = base_of(tok, p), to = base + (tok->byte_offsets ? bytes : 1);
+        put_one(tok, full, single_id(tok, c, p, bytes), (bert_span){(int32_t)base, (int32_t)to});
         pass(tok, bytes, 1);
         return after;
     }
-    const char_kind kind = c == BERT_REPLACEMENT ? CHAR_HARD : kind_of(tok, c);
     if (kind == CHAR_WORD) bytes = still_word(tok, p, end);
     if (kind == CHAR_HARD || !bytes) return read_slowly(tok, p, end);
     if (kind == CHAR_SPACE)
@@ -337,15 +340,35 @@ ALWAYS_INLINE void next_ascii(bert_tokenization *tok, bool full, const uint8_t *
     r->at = p;
 }
 
-ALWAYS_INLINE void next_short_run(bert_tokenization *tok, bool full, bert_waiting_word *run) {
-    if (!run->ascii) count_others(tok, run->at + run->bytes, run->bytes);
-    if (!tok->line_up) {
-        look_up_word(tok, run);
-        if (!put_known(tok, full, true, run)) read_new_run(tok, full, run);
+/* A run of less than BERT_ENTRY_BYTES that was not found among the entries, or that waits. */
+static void other_short_run(bert_tokenization *tok, bool full, const uint8_t *p, size_t bytes,
+                            const uint64_t key[2], bool ascii) {
+    bert_waiting_word run = {.key = {key[0], key[1]},
+                             .hash = mix(key[0], key[1]),
+                             .at = p,
+                             .bytes = bytes,
+                             .kind = BERT_RUN_SHORT,
+                             .ascii = ascii};
+    if (!ascii) count_others(tok, p + bytes, bytes);
+    if (tok->line_up) {
+        *line_up(tok) = run;
+        fetch_short(tok, run.hash);
         return;
     }
-    *line_up(tok) = *run;
-    fetch_short(tok, run->hash);
+    look_up_word(tok, &run);
+    if (!put_known(tok, full, true, &run)) read_new_run(tok, full, &run);
+}
+
+ALWAYS_INLINE void next_short_run(bert_tokenization *tok, bool full, const uint8_t *p, size_t bytes,
+                                  const uint64_t key[2], bool ascii) {
+    if (!tok->line_up && ascii) {
+        const bert_word_entry *x = bert_store_entry(&tok->store, mix(key[0], key[1]), key);
+        if (x) {
+            put_ascii_entry(tok, full, x, p, bytes);
+            return;
+        }
+    }
+    other_short_run(tok, full, p, bytes, key, ascii);
 }
 
 #if !(defined __SSE2__ && defined __x86_64__)
@@ -428,27 +451,30 @@ ALWAYS_INLINE void read_quickly(bert_tokenization *tok, const uint8_t *p, const 
     const bert_tokenizer *t = tok->t;
     const bool lowercase = t->normalizer.lowercase;
     while (p < end) {
-        bert_waiting_word run = {.kind = BERT_RUN_SHORT, .at = p};
         const size_t left = (size_t)(end - p);
-        run.bytes = find_run(p, left, lowercase, run.key, &run.ascii);
-        if (run.bytes == BERT_SHORT_WORD) {
+        uint64_t key[2];
+        bool ascii;
+        const size_t bytes = find_run(p, left, lowercase, key, &ascii);
+        if (bytes == BERT_ENTRY_BYTES) {
             p = next_long_run(tok, p, end);
             continue;
         }
-        const uint8_t after = run.bytes < left ? p[run.bytes] : ' ';
+        const uint8_t after = bytes < left ? p[bytes] : ' ';
         if (t->ascii[after] > BERT_ASCII_PUNCTUATION) {
             put_all_runs(tok);
             p = read_slowly(tok, p, end);
             continue;
         }
-        if (run.bytes) {
-            run.hash = mix(run.key[0], run.key[1]);
-            next_short_run(tok, full, &run);
-            p += run.bytes;
+        if (bytes) {
+            next_short_run(tok, full, p, bytes, key, ascii);
+            p += bytes;
             if (p == end) break;
         }
-        if (t->ascii[after] == BERT_ASCII_PUNCTUATION) next_ascii(tok, full, p);
-        p++;
+        if (t->ascii[after] == BERT_ASCII_PUNCTUATION) {
+            next_ascii(tok, full, p++);
+            p += p < end && *p == ' '; /* as nearly always: the next one begins with a run */
+        } else
+            p++;
     }
     put_runs(tok, full);
 }

@@ -88,7 +88,7 @@ static void put_last_ids(bert_tokens *o, const bert_stored_piece *pieces, size_t
 
 /* Offsets in bytes of the pieces of the word at p that has other characters than ASCII. */
 static void put_in_bytes(const bert_tokenization *tok, bool runs, const bert_stored_piece *pieces,
-                         size_t n, const uint8_t *p, size_t bytes) {
+                         size_t at, size_t n, const uint8_t *p, size_t bytes) {
     bert_tokens *o = tok->out;
     const uint8_t *byte = p;
     uint32_t passed = 0; /* characters up to byte */
@@ -97,7 +97,7 @@ static void put_in_bytes(const bert_tokenization *tok, bool runs, const bert_sto
         const uint32_t chars = pieces[i] >> BERT_STORED_END & BERT_STORED_CHARS;
         for (; passed < chars; passed++) byte = char_after(byte, p + bytes);
         const int32_t to = (int32_t)(byte - tok->text);
-        o->offsets[o->n + i] = (bert_span){from, to};
+        o->offsets[at + i] = (bert_span){from, to};
         from = byte_after(tok, to, !runs && pieces[i] & BERT_STORED_INSIDE);
     }
 }
@@ -147,6 +147,19 @@ ALWAYS_INLINE int32_t put_four(bert_tokens *o, bool full, bool runs, size_t at, 
 #define ALL_FOUR(x) (x)
 #endif
 
+/* How many of the first n pieces, up to four, begin another word: without a branch. */
+ALWAYS_INLINE int32_t more_words(const bert_stored_piece *pieces, size_t n) {
+#if defined __SSE2__ && defined __x86_64__
+    const unsigned mask =
+        (unsigned)_mm_movemask_ps(_mm_loadu_ps((const float *)pieces)) & ((1u << n) - 1);
+    return (int32_t)(0x4332322132212110u >> mask * 4 & 7);
+#else
+    int32_t more = 0;
+    for (size_t i = 0; i < n; i++) more += (int32_t)(pieces[i] >> 31);
+    return more;
+#endif
+}
+
 /* The pieces of the word at p: four at a time, and what is written past the last one is written over
  * later, because how many there are cannot be guessed. */
 ALWAYS_INLINE void put_pieces(bert_tokenization *tok, bool full, bool runs,
@@ -165,13 +178,48 @@ ALWAYS_INLINE void put_pieces(bert_tokenization *tok, bool full, bool runs,
         if (!grow_words(tok, n + AT_ONCE)) return;
     }
     const FOUR all = ALL_FOUR(base);
-    FOUR before = put_four(o, full, runs, at, all, all, o->word, pieces);
-    for (size_t i = AT_ONCE; i < n; i += AT_ONCE)
-        before = put_four(o, full, runs, at + i, all, before, full ? o->words[at + i - 1] : 0,
-                          pieces + i);
-    if (full && tok->byte_offsets && bytes != chars) put_in_bytes(tok, runs, pieces, n, p, bytes);
+    const int32_t word = o->word;
+    FOUR before = put_four(o, full, runs, at, all, all, word, pieces);
     o->n = at + n;
-    o->word = (full && runs && n > 1 ? o->words[at + n - 1] : o->word) + 1;
+    if (full && n > AT_ONCE) {
+        for (size_t i = AT_ONCE; i < n; i += AT_ONCE)
+            before = put_four(o, full, runs, at + i, all, before,
+                              runs ? o->words[at + i - 1] : word, pieces + i);
+        o->word = o->words[at + n - 1] + 1;
+    } else if (n > AT_ONCE)
+        for (size_t i = AT_ONCE; i < n; i += AT_ONCE)
+            before = put_four(o, full, runs, at + i, all, before, word, pieces + i);
+    else
+        o->word = word + 1 + (full && runs ? more_words(pieces, n) : 0);
+    if (full && tok->byte_offsets && bytes != chars)
+        put_in_bytes(tok, runs, pieces, at, n, p, bytes);
+}
+
+/* The same for a word of ASCII with an entry: as many bytes as characters, and one word. */
+ALWAYS_INLINE void put_ascii_entry(bert_tokenization *tok, bool full, const bert_word_entry *x,
+                                   const uint8_t *p, size_t bytes) {
+#if defined __SSE2__ && defined __x86_64__
+    bert_tokens *o = tok->out;
+    const size_t at = o->n;
+    if (at + AT_ONCE <= o->capacity) {
+        const __m128i pieces = _mm_loadu_si128((const __m128i *)x->pieces);
+        const unsigned none = (unsigned)_mm_movemask_ps(
+            _mm_castsi128_ps(_mm_cmpeq_epi32(pieces, _mm_setzero_si128())));
+        _mm_storeu_si128((__m128i *)(o->ids + at),
+                         _mm_and_si128(pieces, _mm_set1_epi32(BERT_STORED_ID)));
+        o->n = at + (size_t)__builtin_ctz(none | 1u << AT_ONCE);
+        if (!full) return;
+        const int base = (int)base_of(tok, p);
+        const __m128i to = _mm_add_epi32(_mm_set1_epi32(base),
+                                         _mm_srli_epi32(pieces, BERT_STORED_END)),
+                      from = _mm_or_si128(_mm_slli_si128(to, 4), _mm_cvtsi32_si128(base));
+        _mm_storeu_si128((__m128i *)(o->words + at), _mm_set1_epi32(o->word++));
+        _mm_storeu_si128((__m128i *)(o->offsets + at), _mm_unpacklo_epi32(from, to));
+        _mm_storeu_si128((__m128i *)(o->offsets + at + 2), _mm_unpackhi_epi32(from, to));
+        return;
+    }
+#endif
+    put_pieces(tok, full, true, x->pieces, bert_entry_pieces(x), p, bytes);
 }
 
 /* ------------------------------------------------------------------------------ Its turn */
