@@ -78,6 +78,7 @@ static void compare(const char *name, work plain, work other) {
 
 int main(int argc, char **argv) {
     const int32_t two[] = {0, 512, 1024}, one[] = {0, 1024}, longest[] = {0, LONGEST};
+    int32_t eight[LONGEST / 1024 + 1];
     static float cos_sin[2][LONGEST * SIZE / 2];
     static int32_t index[2 * LONGEST];
     work w = {.threads = bert_threads_new(argc > 1 ? atoi(argv[1]) : 0, NULL),
@@ -110,6 +111,10 @@ int main(int argc, char **argv) {
     w.plan.window = 64, w.plan.start = one, w.plan.n = 1;
     o = w, o.plan.start = longest;
     compare("window 128, 8,192 to 1,024", w, o);
+    /* what is so many times more, without being longer */
+    for (int i = 0; i <= LONGEST / 1024; i++) eight[i] = 1024 * i;
+    o.plan.start = eight, o.plan.n = LONGEST / 1024;
+    compare("window 128, 8 x 1,024", w, o);
     printf("scratch: %.1f MB\n", (double)bert_threads_memory(w.threads) / 1e6);
     bert_threads_free(w.threads);
     free(w.qkv), free(w.out), free(w.lse), free(w.dqkv), free(w.dx);
