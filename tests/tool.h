@@ -2,6 +2,7 @@
  * what they print. */
 #ifndef BERT_TEST_TOOL_H
 #define BERT_TEST_TOOL_H
+#include "models.h"
 #include "tiny.h"
 #include <jansson.h>
 #include <sys/wait.h>
@@ -99,6 +100,30 @@ static inline void write_rows(const char *name, int from, int n) {
         used += (size_t)snprintf(text + used, sizeof text - used, "%s,%s\n", rows.text[i],
                                  rows.label[i]);
     write_file(name, text);
+}
+
+/* A checkpoint of the golden sizes and words, as home/name. */
+static inline void head_model(const char *name, const char *architecture, int labels,
+                              const char *more) {
+    char path[4200];
+    snprintf(path, sizeof path, "%s/%s", home, name);
+    bert_error e = {0};
+    assert_int_equal(bert_make_directory(path, &e), 0);
+    test_model(path, architecture, labels, more);
+}
+
+/* One of each head, as home/lm, qa, ner, mc, nsp, ce and nli. */
+static inline void head_models(void) {
+    head_model("lm", "BertForMaskedLM", 0, "");
+    head_model("qa", "BertForQuestionAnswering", 0, "");
+    head_model("ner", "BertForTokenClassification", 2,
+               ", \"id2label\": {\"0\": \"O\", \"1\": \"B-X\"}");
+    head_model("mc", "BertForMultipleChoice", 0, "");
+    head_model("nsp", "BertForNextSentencePrediction", 0, "");
+    head_model("ce", "BertForSequenceClassification", 1, ", \"id2label\": {\"0\": \"fit\"}");
+    head_model("nli", "BertForSequenceClassification", 3,
+               ", \"id2label\": {\"0\": \"contradiction\", \"1\": \"neutral\", \"2\": "
+               "\"entailment\"}");
 }
 
 static inline int set_up(void **state) {
