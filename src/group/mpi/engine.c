@@ -7,8 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Between tests: while somebody waits, and while all compute, on the same core as a rule. */
-enum { YIELDS = 20, SLEEP_NS = 100000, COMPUTING_NS = 800000, IDLE_NS = 2000000, PATIENCE = 5 };
+enum { YIELDS = 20, SLEEP_NS = 100000, IDLE_NS = 2000000, PATIENCE = 5 };
 
 int engine_fail(const engine *n, const char *name, int code, bert_error *e) {
     char text[MPI_MAX_ERROR_STRING];
@@ -43,9 +42,7 @@ int engine_run(engine *n, operation *o, bert_error *e) {
     const bool detached = o->detached; /* then it may be gone as soon as it is in the queue */
     pthread_mutex_lock(&n->lock);
     enqueue(n, o);
-    n->waiters += !detached;
     while (!detached && !o->finished) pthread_cond_wait(&n->done, &n->lock);
-    n->waiters -= !detached;
     n->waiting += engine_now() - began;
     pthread_mutex_unlock(&n->lock);
     if (detached) return BERT_OK;
@@ -55,10 +52,7 @@ int engine_run(engine *n, operation *o, bert_error *e) {
 int engine_drain(engine *n, bert_error *e) {
     const double began = engine_now();
     pthread_mutex_lock(&n->lock);
-    n->waiters++;
-    pthread_cond_signal(&n->wake);
     while (n->first) pthread_cond_wait(&n->done, &n->lock);
-    n->waiters--;
     n->waiting += engine_now() - began;
     const int code = n->failed;
     const char *name = n->failed_name;
@@ -105,9 +99,7 @@ static operation *peek(engine *n, bool *closing) {
 }
 
 static void rest(engine *n, bool busy, int quiet) {
-    pthread_mutex_lock(&n->lock);
-    if (busy && n->waiters) {
-        pthread_mutex_unlock(&n->lock);
+    if (busy) {
         if (quiet < YIELDS)
             sched_yield();
         else
@@ -116,9 +108,10 @@ static void rest(engine *n, bool busy, int quiet) {
     }
     struct timespec until;
     clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_nsec += busy ? COMPUTING_NS : IDLE_NS;
+    until.tv_nsec += IDLE_NS;
     if (until.tv_nsec >= 1000000000) until.tv_sec++, until.tv_nsec -= 1000000000;
-    if (busy || (!n->first && !n->closing)) pthread_cond_timedwait(&n->wake, &n->lock, &until);
+    pthread_mutex_lock(&n->lock);
+    if (!n->first && !n->closing) pthread_cond_timedwait(&n->wake, &n->lock, &until);
     pthread_mutex_unlock(&n->lock);
 }
 

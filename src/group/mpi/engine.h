@@ -43,7 +43,6 @@ struct engine {
     int opened;                            /* 0: not yet; 1; or a negative BERT_E.. */
     bool closing;
     int abort_status;       /* 0: not */
-    int waiters;            /* threads that do nothing until something is done */
     double waiting, moving; /* seconds, of callers and of operations */
     bert_error *error;      /* of who opens */
 };
