@@ -94,15 +94,36 @@ static void info(server *s, exchange *x) {
 
 /* ---- /openapi.json, of the same tables */
 
-static void write_required(const char *names, text *t) {
-    if (!names) return;
-    text_put(t, ",\"required\":[");
-    for (size_t n; *names; names += n + (names[n] == ' ')) {
-        n = strcspn(names, " ");
-        text_quoted(t, names, n);
-        if (names[n]) text_put(t, ",");
+/* Whether a route's list of members, by spaces, has this one. */
+static bool is_required(const char *names, const char *name) {
+    const size_t n = strlen(name);
+    for (const char *at = names; at && (at = strstr(at, name)); at += n)
+        if ((at == names || at[-1] == ' ') && (!at[n] || at[n] == ' ')) return true;
+    return false;
+}
+
+/* What a body holds. A member that may be absent may be null (read.c has no difference), which
+ * OpenAPI 3.0 wants said twice where there is a list of values. */
+static void write_body(const route *r, text *t) {
+    text request = {0};
+    text_format(&request, "{%s}", r->request);
+    json_t *properties = request.failed ? NULL : json_loadb(request.s, request.n, 0, NULL), *schema;
+    json_t *required = json_array();
+    const char *name;
+    json_object_foreach(properties, name, schema) {
+        if (is_required(r->required, name)) {
+            json_array_append_new(required, json_string(name));
+        } else if (json_object_size(schema)) {
+            json_object_set_new(schema, "nullable", json_true());
+            json_array_append_new(json_object_get(schema, "enum"), json_null());
+        }
     }
-    text_put(t, "]");
+    json_t *body = json_pack("{ss so}", "type", "object", "properties", properties);
+    if (json_array_size(required)) json_object_set(body, "required", required);
+    text_json(t, body);
+    json_decref(body);
+    json_decref(required);
+    text_free(&request);
 }
 
 static void write_operation(const route *r, text *t) {
@@ -113,11 +134,9 @@ static void write_operation(const route *r, text *t) {
                     "\"schema\":{\"type\":\"string\"}}]");
     if (r->request) {
         text_put(t, ",\"requestBody\":{\"required\":true,\"content\":{\"application/json\":{"
-                    "\"schema\":{\"type\":\"object\",\"properties\":{");
-        text_put(t, r->request);
-        text_put(t, "}");
-        write_required(r->required, t);
-        text_put(t, "}}}}");
+                    "\"schema\":");
+        write_body(r, t);
+        text_put(t, "}}}");
     }
     text_put(t, ",\"responses\":{\"200\":{\"description\":\"the answer\"},\"default\":{"
                 "\"description\":\"an error, which says what is wrong\"}}");

@@ -5,9 +5,10 @@
 
 struct route {
     const char *method, *path;
-    const char *summary;  /* of /openapi.json, */
-    const char *request;  /* and the properties of a request's body there, as JSON; */
-    const char *required; /* those that have to be there, by spaces; NULL: none */
+    const char *summary; /* of /openapi.json, */
+    const char *request; /* and the properties of a request's body there, as JSON; */
+    const char
+        *required; /* those that have to be there, by spaces; NULL: none. The others may be null */
     dialect dialect;
     bool open; /* needs no key */
     /* Answered by the loop, at once, or */
@@ -35,11 +36,12 @@ int32_t *best_texts(const exchange *x);
 int read_reranker(exchange *x);
 /* The first members of bodies that are the same everywhere. */
 #define TRUNCATE_PROPERTIES                                                                        \
-    "\"truncate\":{\"type\":\"boolean\",\"nullable\":true},"                                       \
+    "\"truncate\":{\"type\":\"boolean\"},"                                                         \
     "\"truncation_direction\":{\"type\":\"string\",\"enum\":[\"Left\",\"Right\",\"left\","         \
     "\"right\"]}"
+/* A text, texts, or ids in their place: of one text, or of several. */
 #define INPUT_TYPE                                                                                 \
     "{\"oneOf\":[{\"type\":\"string\"},{\"type\":\"array\",\"minItems\":1,\"items\":{\"oneOf\":["  \
     "{\"type\":\"string\"},{\"type\":\"array\",\"minItems\":1,\"items\":{\"type\":\"integer\"}}]}" \
-    "}]}"
+    "},{\"type\":\"array\",\"minItems\":1,\"items\":{\"type\":\"integer\"}}]}"
 #endif

@@ -198,7 +198,7 @@ static int read_any(exchange *x, const clerk *c) {
     return x->route->read(x, c);
 }
 
-#define PARAMETERS ",\"parameters\":{\"type\":\"object\",\"nullable\":true}"
+#define PARAMETERS ",\"parameters\":{\"type\":\"object\"}"
 #define TWO(a, b)                                                                                  \
     "\"inputs\":{\"type\":\"object\",\"required\":[\"" a "\",\"" b "\"],\"properties\":{\"" a      \
     "\":{\"type\":\"string\"},\"" b "\":{}}}"

@@ -352,14 +352,13 @@ static void write_decode(exchange *x) {
     text_put(&x->answer, "]");
 }
 
-#define PROMPT_PROPERTY "\"prompt_name\":{\"type\":\"string\",\"nullable\":true}"
+#define PROMPT_PROPERTY "\"prompt_name\":{\"type\":\"string\"}"
 #define INPUTS "\"inputs\":" INPUT_TYPE
 const route tei_routes[] = {
     {"POST", "/embed", "a vector of each text, or picture",
      INPUTS
      "," TRUNCATE_PROPERTIES "," PROMPT_PROPERTY ","
-     "\"normalize\":{\"type\":\"boolean\"},\"dimensions\":{\"type\":\"integer\",\"minimum\":1,"
-     "\"nullable\":true}",
+     "\"normalize\":{\"type\":\"boolean\"},\"dimensions\":{\"type\":\"integer\",\"minimum\":1}",
      "inputs", DIALECT_TEI, false, NULL, read_vectors, write_vectors},
     {"POST", "/embed_all", "a vector of each token", INPUTS "," TRUNCATE_PROPERTIES, "inputs",
      DIALECT_TEI, false, NULL, read_all, write_all},

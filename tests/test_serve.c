@@ -170,6 +170,8 @@ static void errors_have_their_status(void **state) {
         {"OPTIONS", "/", "", "", 200, "Allow: "},
         {"GET", "/", "", "", 200, "Content-Security-Policy: default-src 'none'"},
         {"GET", "/openapi.json", "", "", 200, "\"/embed\""},
+        {"GET", "/openapi.json", "", "", 200,
+         "\"normalize\":{\"type\":\"boolean\",\"nullable\":true}"},
         {"GET", "/v1/models", "", "", 200, "\"owned_by\""},
         {"GET", "/info", "X-Request-Id: abc\r\n", "", 200, "X-Request-Id: abc"},
     };
