@@ -84,6 +84,8 @@ typedef struct {
     void (*defaults)(void *arguments);
     /* Returns BERT_OK, USAGE or a code of the library. */
     int (*run)(void *arguments, int operands, char **operand, bert_error *e);
+    /* Frees what options put into the arguments, whether it was run or not; or NULL. */
+    void (*release)(void *arguments);
 } command;
 extern const command *const commands[]; /* ended by NULL */
 const command *command_find(const char *name);

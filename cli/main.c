@@ -82,6 +82,7 @@ static int run(const command *c, int argc, char **argv) {
         status = output_flush(NULL) ? EXIT_FAILED : EXIT_OK;
     else
         status = run_joined(c, arguments, &p, rc);
+    if (c->release) c->release(arguments);
     free(arguments);
     parsed_free(&p);
     return status;

@@ -641,9 +641,13 @@ static int run(void *args, int operands, char **operand, bert_error *e) {
     if (!rc) rc = check_usage(a, name, e);
     if (!rc) rc = train_job(a, name, &j, e);
     job_free(&j);
+    return rc;
+}
+
+static void release(void *args) {
+    arguments *a = args;
     free(a->train.name);
     free(a->validation.name);
-    return rc;
 }
 
 const command train_command = {
@@ -664,4 +668,5 @@ const command train_command = {
     .size = sizeof(arguments),
     .defaults = defaults,
     .run = run,
+    .release = release,
 };

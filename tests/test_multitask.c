@@ -129,6 +129,7 @@ static void mixed_epochs_have_every_row_once(void **state) {
     const bert_mixture_options o = {.loader = {.batch_size = 7, .shuffle = true}, .mixed = true};
     bert_mixture *x = mixture_of(&p, &o);
     bert_mixed_batch b;
+    memset(&b, 0x5a, sizeof b); /* nothing that it does not set is right by chance */
     int seen[2][LARGE] = {{0}}, mixed = 0;
     for (int64_t i = 0; i < bert_mixture_batches(x); i++) {
         check(&p.w, !bert_mixture_get(x, 1, i, &b, &p.w.e));

@@ -277,6 +277,7 @@ static int join(bert_mixture *x, bert_mixed_batch *b, bert_error *e) {
     const char *const *names = x->set[0]->task->inputs;
     int32_t n = 0;
     if (b->count == 1) {
+        b->part[0].first = 0;
         b->inputs = b->part[0].batch.inputs;
         return BERT_OK;
     }
