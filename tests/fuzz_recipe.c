@@ -38,10 +38,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     bert_recipe *r = bert_recipe_parse(text, "r.json", &e);
     if (!r && (e.code >= 0 || strncmp(e.message, "r.json:", 7))) abort();
     if (r) {
-        check(r);
-        combine(r);
+        /* of several tasks each is one of its own */
+        for (int i = 0; i < r->task_count; i++) {
+            check(r->tasks[i]);
+            combine(r->tasks[i]);
+        }
+        if (!r->task_count) {
+            check(r);
+            combine(r);
+        }
         bert_recipe *again = bert_recipe_parse(bert_recipe_json(r), "r.json", NULL);
-        if (!again || again->task.layers != r->task.layers) abort();
+        if (!again || again->task_count != r->task_count || again->task.layers != r->task.layers)
+            abort();
         bert_recipe_free(again);
     }
     bert_recipe_free(r);
