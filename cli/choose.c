@@ -92,8 +92,10 @@ static int each_pairs(void *context, input *in, const bert_text *pairs, int32_t 
                  ? bert_classify(j->s, pairs, n, &task, BERT_SCORES_DEFAULT, scores[0], info, e)
                  : fail_memory(e);
     for (int32_t i = 0; i < n && !rc; i++) {
-        snprintf(message, sizeof message, "text %d %s", (int)i, lone);
-        if (!pairs[i].pair) info[i] = (bert_text_info){.code = BERT_EINVAL, .message = message};
+        if (!pairs[i].pair) {
+            snprintf(message, sizeof message, "text %d %s", (int)i, lone);
+            info[i] = (bert_text_info){.code = BERT_EINVAL, .message = message};
+        }
         rc = info[i].code ? input_pass_over(in, i, &info[i], e)
                           : show_next(j, scores[i][0], &info[i], e);
     }

@@ -1,6 +1,7 @@
 /* A case of an operation: how it is run on a tape, and plain double code that says what comes out. */
 #ifndef TEST_OP_CASE_H
 #define TEST_OP_CASE_H
+#include "act_value.h"
 #include "levels.h"
 #include "tape/tape.h"
 #include <math.h>
@@ -28,39 +29,6 @@ typedef struct {
 } op_case;
 
 /* ---- plain code */
-
-static inline double act_value(bert_act act, double x) {
-    switch (act) {
-    case BERT_ACT_GELU:
-        return 0.5 * x * (1 + erf(x / sqrt(2)));
-    case BERT_ACT_GELU_NEW:
-        return 0.5 * x * (1 + tanh(sqrt(2 / 3.14159265358979323846) * (x + 0.044715 * x * x * x)));
-    case BERT_ACT_RELU:
-        return x > 0 ? x : 0;
-    case BERT_ACT_TANH:
-        return tanh(x);
-    case BERT_ACT_SIGMOID:
-        return 1 / (1 + exp(-x));
-    case BERT_ACT_SILU:
-        return x / (1 + exp(-x));
-    case BERT_ACT_QUICK_GELU:
-        return x / (1 + exp(-1.702 * x));
-    case BERT_ACT_GELU_10:
-        return fmin(10, 0.5 * x * (1 + erf(x / sqrt(2))));
-    case BERT_ACT_MISH:
-        return x * tanh(log1p(exp(x)));
-    case BERT_ACT_HARDSWISH:
-        return x * fmin(fmax(x + 3, 0), 6) / 6;
-    case BERT_ACT_RELU6:
-        return fmin(fmax(x, 0), 6);
-    case BERT_ACT_RELU2:
-        return x > 0 ? x * x : 0;
-    case BERT_ACT_LEAKY_RELU:
-        return x > 0 ? x : 0.01 * x;
-    default:
-        return x;
-    }
-}
 
 /* y [n, m] (leading dimension ld) = x [n, k] w^T + b */
 static inline void naive_linear(double *y, int ld, const double *x, const double *w,

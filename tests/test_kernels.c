@@ -1,5 +1,6 @@
 /* Every loop of every level this machine has against double formulas, and the bits against the
  * company of a batch. */
+#include "act_value.h"
 #include "floats.h"
 #include <sys/wait.h>
 
@@ -93,42 +94,6 @@ static void levels_agree_with_portable_c(void **state) {
     }
 }
 
-static double phi(double x) {
-    return 0.5 * erfc(-x / sqrt(2));
-}
-static double ref_act(int act, double x) {
-    switch (act) {
-    case BERT_ACT_GELU:
-        return x * phi(x);
-    case BERT_ACT_GELU_NEW:
-        return 0.5 * x * (1 + tanh(sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
-    case BERT_ACT_RELU:
-        return x > 0 ? x : 0;
-    case BERT_ACT_TANH:
-        return tanh(x);
-    case BERT_ACT_SIGMOID:
-        return 1 / (1 + exp(-x));
-    case BERT_ACT_SILU:
-        return x / (1 + exp(-x));
-    case BERT_ACT_QUICK_GELU:
-        return x / (1 + exp(-1.702 * x));
-    case BERT_ACT_GELU_10:
-        return fmin(10, x * phi(x));
-    case BERT_ACT_MISH:
-        return x * tanh(log1p(exp(x)));
-    case BERT_ACT_HARDSWISH:
-        return x * fmin(fmax(x + 3, 0), 6) / 6;
-    case BERT_ACT_RELU6:
-        return fmin(fmax(x, 0), 6);
-    case BERT_ACT_RELU2:
-        return x > 0 ? x * x : 0;
-    case BERT_ACT_LEAKY_RELU:
-        return x > 0 ? x : 0.01 * x;
-    default:
-        return x;
-    }
-}
-
 /* Whether the formula has another slope a little to the left of x than to the right. */
 static bool has_edge(int act, double x) {
     static const struct {
@@ -152,9 +117,9 @@ static void activations_follow_their_formulas(void **state) {
         k->act[act].backward(dx, one, x, N);
         for (int i = 0; i < N; i++) {
             double h = 1e-4, v = x[i];
-            close_to(y[i], ref_act(act, v), 1e-6, 1e-7, level->name);
+            close_to(y[i], act_value(act, v), 1e-6, 1e-7, level->name);
             if (has_edge(act, v)) continue;
-            close_to(dx[i], (ref_act(act, v + h) - ref_act(act, v - h)) / (2 * h), 2e-6, 1e-6,
+            close_to(dx[i], (act_value(act, v + h) - act_value(act, v - h)) / (2 * h), 2e-6, 1e-6,
                      level->name);
         }
         /* a place in the array does not change a result */
@@ -180,7 +145,7 @@ static void coarse_epilogues_are_close(void **state) {
     for (int act = 0; act < BERT_ACT_COUNT; act++) {
         k->act[act].epilogue[BERT_SUMS_COARSE](y, N, x, N, 1, N, &e);
         for (int i = 0; i < N; i++)
-            close_to(y[i], ref_act((bert_act)act, (double)x[i]), 2e-6, 5e-5, k->isa);
+            close_to(y[i], act_value((bert_act)act, (double)x[i]), 2e-6, 5e-5, k->isa);
     }
 }
 

@@ -320,15 +320,11 @@ void bert_params_lend(bert_params *ps, bert_arena *to) {
     bert_arena_withdraw(&ps->grads);
 }
 
-static size_t touched_bytes(const bert_param *p) {
-    return ((size_t)p->rows + 7) / 8;
-}
-
 int bert_param_keep_touched(bert_param *p, bert_error *e) {
     if (p->touched) return BERT_OK;
-    p->touched = bert_arena_calloc(&p->owner->names, touched_bytes(p));
+    p->touched = bert_arena_calloc(&p->owner->names, bert_param_touched_bytes(p));
     p->all_touched = p->flowed;
-    return p->touched ? BERT_OK : bert_fail_memory(e, touched_bytes(p));
+    return p->touched ? BERT_OK : bert_fail_memory(e, bert_param_touched_bytes(p));
 }
 
 void bert_param_touched_rows(bert_param *p, bool all, const int32_t *rows, int32_t n) {
@@ -341,7 +337,7 @@ void bert_param_touched_rows(bert_param *p, bool all, const int32_t *rows, int32
 static void clear_rows(bert_param *p) {
     const size_t cols = (size_t)p->cols;
     for (size_t r = 0; r < (size_t)p->rows; r++)
-        if (p->touched[r / 8] >> r % 8 & 1)
+        if (bert_row_is_touched(p->touched, r))
             p->owner->device->zero(p->grad + r * cols, cols * sizeof *p->grad);
 }
 
@@ -350,7 +346,7 @@ static void clear_gradient(bert_param *p) {
         clear_rows(p);
     else if (p->grad)
         p->owner->device->zero(p->grad, bert_param_size(p) * sizeof *p->grad);
-    if (p->touched) memset(p->touched, 0, touched_bytes(p));
+    if (p->touched) memset(p->touched, 0, bert_param_touched_bytes(p));
     p->flowed = p->all_touched = false;
 }
 

@@ -103,6 +103,13 @@ static inline size_t bert_param_size(const bert_param *p) {
 float *bert_param_grad_mut(bert_param *p, bert_error *e);
 /* The same, with large pages that the arena offers. */
 float *bert_param_grad_from(bert_param *p, bert_arena *pages, bert_error *e);
+/* Bytes of a bit for each row, and one of the bits. */
+static inline size_t bert_param_touched_bytes(const bert_param *p) {
+    return ((size_t)p->rows + 7) / 8;
+}
+static inline bool bert_row_is_touched(const uint8_t *touched, size_t row) {
+    return touched[row / 8] >> row % 8 & 1;
+}
 /* From now on it is known which rows of the gradient something was added to. */
 int bert_param_keep_touched(bert_param *p, bert_error *e);
 /* What was added since bert_param_grad_mut() is in these rows alone; all: p->all_touched before. */

@@ -43,7 +43,7 @@ int bert_slice_rows_choose(bert_slices *s, bert_error *e) {
         bert_param *p = ps->items[i];
         s->by_rows[i] = bert_param_trainable(p) && p->kind == BERT_KIND_EMBEDDING;
         if (!s->by_rows[i] || size < 2) continue;
-        bytes += ((size_t)p->rows + 7) / 8;
+        bytes += bert_param_touched_bytes(p);
         if (bert_param_keep_touched(p, e)) return e->code;
     }
     x->bytes = bytes;
@@ -69,7 +69,7 @@ static int gather_bits(rows *x, bert_error *e) {
     for (int i = 0; i < s->params; i++) {
         const bert_param *p = s->ps->items[i];
         if (!s->by_rows[i]) continue;
-        const size_t n = ((size_t)p->rows + 7) / 8;
+        const size_t n = bert_param_touched_bytes(p);
         if (!p->flowed || s->group->rank >= s->senders)
             memset(own, 0, n);
         else if (p->all_touched)
@@ -79,10 +79,6 @@ static int gather_bits(rows *x, bert_error *e) {
         own += n;
     }
     return bert_group_gather_equal(s->group, x->bits, x->bytes, e);
-}
-
-static bool is_set(const uint8_t *bits, size_t i) {
-    return bits[i / 8] >> i % 8 & 1;
 }
 
 static size_t at_least(size_t a, size_t b) {
@@ -97,9 +93,9 @@ static int list_runs(rows *x, const uint8_t *bits, const bert_param_slice *slice
     const size_t rows_end = (end + cols - 1) / cols;
     *floats = 0;
     for (size_t r = slice->first / cols; r < rows_end; r++) {
-        if (!is_set(bits, r)) continue;
+        if (!bert_row_is_touched(bits, r)) continue;
         const size_t first = at_least(r * cols, slice->first);
-        while (r < rows_end && is_set(bits, r)) r++;
+        while (r < rows_end && bert_row_is_touched(bits, r)) r++;
         const size_t n = (r * cols < end ? r * cols : end) - first;
         if (bert_grow(&x->runs, (size_t)x->runs_count + 1, sizeof *x->runs, e)) return e->code;
         x->runs[x->runs_count++] = (run){first, n, *floats};
@@ -119,7 +115,7 @@ static int list_parts(rows *x, bert_error *e) {
         if (!s->by_rows[slice->param]) continue;
         if (slice->param != latest) {
             before += bits;
-            bits = ((size_t)s->ps->items[slice->param]->rows + 7) / 8;
+            bits = bert_param_touched_bytes(s->ps->items[slice->param]);
             latest = slice->param;
         }
         for (int r = 0; r < s->senders && !rc; r++) {
