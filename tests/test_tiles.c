@@ -207,7 +207,7 @@ static void check_stored(int rows, int bytes, const uint8_t *first, ptrdiff_t st
 
 static void loads_and_stores_keep_to_the_configured_size(void **state) {
     (void)state;
-    static const int sizes[][2] = {{16, 64}, {1, 1}, {16, 3}, {5, 64}, {9, 30}};
+    static const int sizes[][2] = {{16, 64}, {1, 4}, {16, 12}, {5, 64}, {9, 28}};
     for (size_t i = 0; i < sizeof from; i++) from[i] = (uint8_t)bert_rng_u32(&rng);
     for (int s = 0; s < 5; s++) {
         configuration c = {.palette = 1};
@@ -345,6 +345,12 @@ static void zero_a_tile_of_no_size(void) {
     configure_small();
     ZERO(3);
 }
+static void load_rows_that_are_not_words(void) {
+    configuration c = configuration_of((shape){2, 2, 2});
+    c.bytes[0] = 6;
+    CONFIGURE(c);
+    LOAD(0, words, BYTES);
+}
 static void multiply_a_tile_by_itself(void) {
     configure_small();
     /* tdpbssd %tmm1, %tmm1, %tmm0, which the assembler refuses */
@@ -377,15 +383,11 @@ static void use_something_else_that_is_illegal(void) {
 static void mistakes_end_the_process(void **state) {
     (void)state;
     static void (*const mistakes[])(void) = {
-        load_without_a_configuration,
-        store_after_a_release,
-        zero_a_tile_of_no_size,
-        multiply_a_tile_by_itself,
-        multiply_what_does_not_match,
-        configure_a_ninth_tile,
-        configure_seventeen_rows,
-        configure_an_unknown_palette,
-        use_something_else_that_is_illegal,
+        load_without_a_configuration, store_after_a_release,
+        zero_a_tile_of_no_size,       load_rows_that_are_not_words,
+        multiply_a_tile_by_itself,    multiply_what_does_not_match,
+        configure_a_ninth_tile,       configure_seventeen_rows,
+        configure_an_unknown_palette, use_something_else_that_is_illegal,
     };
     for (size_t i = 0; i < sizeof mistakes / sizeof *mistakes; i++) {
         const pid_t child = fork();

@@ -125,6 +125,8 @@ static const char *unusable(int t) {
     if (!config.palette) return "tiles are not configured";
     if (t >= TILES) return "no such tile";
     if (!config.rows[t]) return "the tile is not configured";
+    /* Emerald Rapids refuses to load, to store and to clear such a tile, and not just to multiply it. */
+    if (config.bytes[t] % 4) return "rows of a tile are not made of four bytes";
     return NULL;
 }
 
@@ -151,8 +153,6 @@ static const char *not_a_product(int c, int a, int b) {
     if (!wrong) wrong = unusable(b);
     if (wrong) return wrong;
     if (c == a || c == b || a == b) return "a product needs three different tiles";
-    if (config.bytes[c] % 4 || config.bytes[a] % 4 || config.bytes[b] % 4)
-        return "rows of a product are not made of four bytes";
     if (config.rows[c] != config.rows[a] || config.bytes[c] != config.bytes[b] ||
         config.bytes[a] / 4 != config.rows[b])
         return "the sizes of a product's tiles do not match";

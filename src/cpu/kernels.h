@@ -37,7 +37,8 @@ typedef enum { BERT_SUMS_EXACT, BERT_SUMS_COARSE, BERT_SUMS_QUANTIZED, BERT_SUMS
 /* One family of matrix blocks: a precision on an instruction set. C block [mr, nr] = A rows [mr, K]
  * x B panel [K, nr]. Each element of C is a sum over k in an order that depends on K only: not on
  * its place in the block, nor on the edges. */
-typedef struct {
+typedef struct bert_gemm_kernel bert_gemm_kernel;
+struct bert_gemm_kernel {
     const char *name; /* "f32-avx512" */
     int mr, nr;       /* rows and columns of a block, at most */
     int row_step;     /* a block's time grows in steps of so many rows */
@@ -76,7 +77,16 @@ typedef struct {
     void (*block)(float *c, ptrdiff_t ldc, const bert_left *a, const void *b, int depth, int rows,
                   bool accumulate, const char *ahead, int pace);
     bert_sums sums;
-} bert_gemm_kernel;
+    /* The family that packs what is kept, where its panels are smaller than those that blocks read;
+     * NULL: this one. The same sums. */
+    const bert_gemm_kernel *kept;
+    /* Of such a family: the first block that reads a panel, which opens it: it leaves at `opened`
+     * what block() reads, opened_unit bytes for each unit of depth and one more; unless `again`,
+     * none will. NULL: panels are read as they lie. */
+    void (*open)(float *c, ptrdiff_t ldc, const bert_left *a, const void *b, unsigned char *opened,
+                 int depth, int rows, bool accumulate, const char *ahead, int pace, bool again);
+    size_t opened_unit;
+};
 
 static inline int bert_divide_up(int a, int b) {
     return (a + b - 1) / b;

@@ -37,41 +37,50 @@ static void end(void) {
     _tile_release();
 }
 
-/* The next bf16 part of two vectors, as 32 halves (a below b); what is left stays in a and b. */
-static inline __m512i next_part(__m512 *a, __m512 *b, bool last) {
-    __m512i h = (__m512i)_mm512_cvtne2ps_pbh(*b, *a);
-    if (last) return h;
-    __m512i low = _mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm512_castsi512_si256(h)), 16);
-    __m512i high = _mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm512_extracti64x4_epi64(h, 1)), 16);
-    *a = _mm512_sub_ps(*a, _mm512_castsi512_ps(low));
-    *b = _mm512_sub_ps(*b, _mm512_castsi512_ps(high));
-    return h;
+/* How a part is made of what the parts before it left: to the nearest; or cut off, which costs less
+ * and leaves nothing after three, either. */
+typedef enum { NEAREST, CUT } rounding;
+
+/* The next bf16 part of a vector, as floats, but for the last, which is all that is left in x. */
+INLINE __m512 next_part(__m512 *x, rounding r) {
+    __m512i p = (__m512i)*x;
+    if (r == NEAREST) p = _mm512_add_epi32(p, _mm512_set1_epi32(0x8000));
+    p = _mm512_and_si512(p, _mm512_set1_epi32((int)0xffff0000));
+    *x = _mm512_sub_ps(*x, (__m512)p);
+    return (__m512)p;
+}
+
+/* The next bf16 part of two vectors, as 32 halves (a below b). */
+INLINE __m512i next_halves(__m512 *a, __m512 *b, rounding r, bool last) {
+    const __m512 low = last ? *a : next_part(a, r), high = last ? *b : next_part(b, r);
+    return (__m512i)_mm512_cvtne2ps_pbh(high, low);
 }
 
 /* The bf16 parts of up to 32 neighbours in depth, 64 bytes each, `part` bytes apart. */
-static void parts_along_depth(char *out, ptrdiff_t part, int parts, const float *x, int depth) {
+INLINE void parts_along_depth(char *out, ptrdiff_t part, int parts, rounding r, const float *x,
+                              int depth) {
     const __mmask16 low = depth >= 16 ? 0xffff : (__mmask16)((1u << depth) - 1);
     const __mmask16 high = depth >= 32   ? 0xffff
                            : depth <= 16 ? 0
                                          : (__mmask16)((1u << (depth - 16)) - 1);
     __m512 a = _mm512_maskz_loadu_ps(low, x), b = _mm512_maskz_loadu_ps(high, x + 16);
     for (int p = 0; p < parts; p++)
-        _mm512_storeu_si512(out + p * part, next_part(&a, &b, p + 1 == parts));
+        _mm512_storeu_si512(out + p * part, next_halves(&a, &b, r, p + 1 == parts));
 }
 
 /* Row i of a tile is 16 pairs of neighbours in depth. From a side whose elements lie along the
  * depth: */
-static void tiles_along_depth(char *out, ptrdiff_t part_stride, int parts, const float *x,
-                              ptrdiff_t stride, int count, int depth) {
+static void tiles_along_depth(char *out, ptrdiff_t part_stride, int parts, rounding r,
+                              const float *x, ptrdiff_t stride, int count, int depth) {
     for (int i = 0; i < HALF; i++)
-        parts_along_depth(out + i * 64, part_stride, parts, x + (i < count ? i * stride : 0),
+        parts_along_depth(out + i * 64, part_stride, parts, r, x + (i < count ? i * stride : 0),
                           i < count ? depth : 0);
 }
 
 /* Row k of a tile holds depths 2k and 2k + 1 of 16 columns, in pairs. From a side whose elements
  * lie across the depth: */
-static void tiles_across_depth(char *out, ptrdiff_t part_stride, int parts, const float *x,
-                               ptrdiff_t stride, int count, int depth) {
+static void tiles_across_depth(char *out, ptrdiff_t part_stride, int parts, rounding r,
+                               const float *x, ptrdiff_t stride, int count, int depth) {
     __mmask16 columns = count >= 16 ? 0xffff : (__mmask16)((1u << count) - 1);
     const __m512i pairs =
         _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6,
@@ -81,8 +90,9 @@ static void tiles_across_depth(char *out, ptrdiff_t part_stride, int parts, cons
         if (k < depth) a = _mm512_maskz_loadu_ps(columns, x + k * stride);
         if (k + 1 < depth) b = _mm512_maskz_loadu_ps(columns, x + (k + 1) * stride);
         for (int p = 0; p < parts; p++)
-            _mm512_storeu_si512(out + p * part_stride + k * 32,
-                                _mm512_permutexvar_epi16(pairs, next_part(&a, &b, p + 1 == parts)));
+            _mm512_storeu_si512(
+                out + p * part_stride + k * 32,
+                _mm512_permutexvar_epi16(pairs, next_halves(&a, &b, r, p + 1 == parts)));
     }
 }
 
@@ -100,13 +110,14 @@ static void pack(char *out, int parts, bool left, const float *x, ptrdiff_t side
                  ptrdiff_t depth_stride, int count, int depth) {
     const bool along = depth_stride == 1;
     const ptrdiff_t stride = along ? side_stride : depth_stride;
+    const rounding r = parts == 3 && !left ? CUT : NEAREST;
     for (int k = 0; k < depth; k += DEPTH, out += parts * 2 * TILE)
         for (int half = 0; half < 2; half++) {
             const float *p = x + half * HALF * side_stride + k * depth_stride;
             int n = count - half * HALF, d = depth - k < DEPTH ? depth - k : DEPTH;
             n = n < 0 ? 0 : n > HALF ? HALF : n;
             char *tile = out + half * TILE;
-            (along ? tiles_along_depth : tiles_across_depth)(tile, 2 * TILE, parts, p, stride, n,
+            (along ? tiles_along_depth : tiles_across_depth)(tile, 2 * TILE, parts, r, p, stride, n,
                                                              d);
             if (along != left)
                 for (int i = 0; i < parts; i++) transpose_tile(tile + i * 2 * TILE);
@@ -231,16 +242,127 @@ INLINE void block(const int parts, const bool bytes, float *c, ptrdiff_t ldc, co
     store_c(c, ldc, two);
 }
 
+/* ---- Panels of floats, row after row of 32 columns: two thirds of what their three parts take in
+ * memory and on the way. The first block that reads a unit has it split beside its products. */
+
+enum { OPENED = 3 * 2 * TILE, CLOSED = DEPTH * SIDE * sizeof(float) };
+enum { NEAR = 2048, FAR = 8192 }; /* bytes ahead, where nobody else has fetched them */
+
+/* Two depths of 16 columns, in pairs: the parts that next_halves() makes. */
+INLINE __m512i next_pairs(__m512 *a, __m512 *b, bool last) {
+    const __m512i low = (__m512i)(last ? *a : next_part(a, CUT));
+    const __m512i high = (__m512i)(last ? *b : next_part(b, CUT));
+    return _mm512_mask_blend_epi16(0xaaaaaaaa, _mm512_srli_epi32(low, 16), high);
+}
+
+/* Rows of tiles from `first` on, of a unit of floats. */
+INLINE void split_rows(unsigned char *out, const float *x, int first, int end, const bool alone) {
+#pragma GCC unroll 3
+    for (int i = first; i < end; i++)
+        for (int half = 0; half < 2; half++) {
+            const float *from = x + 2 * i * SIDE + half * HALF;
+            __m512 a = _mm512_loadu_ps(from), b = _mm512_loadu_ps(from + SIDE);
+            _mm_prefetch((const char *)from + NEAR, _MM_HINT_T0);
+            _mm_prefetch((const char *)(from + SIDE) + NEAR, _MM_HINT_T0);
+            if (alone) {
+                _mm_prefetch((const char *)from + FAR, _MM_HINT_T1);
+                _mm_prefetch((const char *)(from + SIDE) + FAR, _MM_HINT_T1);
+            }
+            for (int p = 0; p < 3; p++)
+                _mm512_storeu_si512(out + (2 * p + half) * TILE + i * LINE,
+                                    next_pairs(&a, &b, p == 2));
+        }
+    __asm__ volatile("" ::: "memory"); /* the loads of tiles do not say that they read it */
+}
+
+/* units() of three parts whose right side is opened, a unit ahead. */
+INLINE void opening_units(const bool two, const bool again, const bert_left *left, const float *x,
+                          unsigned char *opened, int depth, const char *ahead, int pace) {
+    enum { parts = 3, products = 6, share = OPENED / products };
+    const bool bytes = false;
+    const char *a = (const char *)left->data, *const other = (const char *)left->next;
+    const char *next_right = NULL;
+    const unsigned char *b = opened;
+    split_rows(opened, x, 0, HALF, !again);
+    for (int k = 0, unit = 0; k < depth; k += DEPTH, a += left->unit) {
+        const char *next_left = !two ? NULL : k + DEPTH < depth ? a + left->unit : other;
+        unit = again ? unit + 1 : !unit;
+        unsigned char *next = opened + (ptrdiff_t)unit * OPENED;
+        /* The last one has nothing to open: it splits itself again, where nothing reads it. */
+        if (k + DEPTH < depth) x += DEPTH * SIDE;
+        LEFT(0);
+        RIGHT(2);
+        MULTIPLY;
+        split_rows(next, x, 0, 3, !again);
+        RIGHT(1);
+        MULTIPLY;
+        split_rows(next, x, 3, 6, !again);
+        LEFT(1);
+        MULTIPLY;
+        split_rows(next, x, 6, 9, !again);
+        RIGHT(0);
+        MULTIPLY;
+        split_rows(next, x, 9, 12, !again);
+        LEFT(2);
+        MULTIPLY;
+        split_rows(next, x, 12, 14, !again);
+        LEFT(0);
+        MULTIPLY;
+        split_rows(next, x, 14, 16, !again);
+        b = next;
+    }
+}
+
+static void open_3(float *c, ptrdiff_t ldc, const bert_left *a, const void *packed,
+                   unsigned char *opened, int depth, int rows, bool accumulate, const char *ahead,
+                   int pace, bool again) {
+    const bool two = rows > HALF;
+    load_c(c, ldc, two, accumulate);
+    if (again && two)
+        opening_units(true, true, a, packed, opened, depth, ahead, pace);
+    else if (again)
+        opening_units(false, true, a, packed, opened, depth, ahead, pace);
+    else if (two)
+        opening_units(true, false, a, packed, opened, depth, ahead, pace);
+    else
+        opening_units(false, false, a, packed, opened, depth, ahead, pace);
+    store_c(c, ldc, two);
+}
+
+/* Floats, as open_3() reads them; depth is filled up with zeros. */
+static void pack_b_floats(void *out, const float *b, ptrdiff_t depth_stride, ptrdiff_t col_stride,
+                          int cols, int depth, const float *factors) {
+    (void)factors;
+    float *to = out;
+    for (int k = 0; k < depth; k += DEPTH)
+        for (int part = 0; part < 4; part++) { /* 16 depths of 16 columns */
+            const int first = k + part / 2 * HALF, col = part % 2 * HALF;
+            const int n = cols - col, d = depth - first;
+            vf r[HALF];
+            for (int i = 0; i < HALF; i++) {
+                const bool along = depth_stride == 1;
+                const int left = along ? d : n; /* neighbours in memory */
+                const float *p = along ? b + (col + i) * col_stride + first
+                                       : b + (first + i) * depth_stride + col;
+                r[i] = i >= (along ? n : d) || left <= 0 ? all(0)
+                       : left >= HALF                    ? load(p)
+                                                         : load_part(p, (size_t)left, 0);
+            }
+            if (depth_stride == 1) transpose(r);
+            for (int i = 0; i < HALF; i++) store(to + (first + i) * SIDE + col, r[i]);
+        }
+}
+
 /* Rows of parts: see bert_gemm_kernel.pack_rows. */
 static void parts_of_rows(const bert_left *to, int parts, const float *a, ptrdiff_t row_stride,
                           int rows, int depth) {
     for (int i = 0; i < rows; i++, a += row_stride)
         for (int k = 0; k < depth; k += DEPTH)
             parts_along_depth((char *)bert_left_row(to, i) + k / DEPTH * to->unit, to->part, parts,
-                              a + k, depth - k < DEPTH ? depth - k : DEPTH);
+                              NEAREST, a + k, depth - k < DEPTH ? depth - k : DEPTH);
 }
 
-#define PARTS(n, precision_name)                                                                   \
+#define PARTS(n, precision_name, kept_family)                                                      \
     static void pack_rows_##n(const bert_left *to, const float *a, ptrdiff_t row_stride, int rows, \
                               int depth, const float *factors) {                                   \
         (void)factors;                                                                             \
@@ -281,11 +403,40 @@ static void parts_of_rows(const bert_left *to, int parts, const float *a, ptrdif
         .end = end,                                                                                \
         .block = block_##n,                                                                        \
         .sums = n == 1 ? BERT_SUMS_COARSE : BERT_SUMS_EXACT,                                       \
+        .kept = (kept_family),                                                                     \
     }
 
-PARTS(1, "bf16-amx");
-PARTS(2, "bf16x3-amx");
-PARTS(3, "bf16x6-amx");
+PARTS(1, "bf16-amx", NULL);
+PARTS(2, "bf16x3-amx", NULL);
+
+static const bert_gemm_kernel gemm_kept;
+PARTS(3, "bf16x6-amx", &gemm_kept);
+
+static const bert_gemm_kernel gemm_kept = {
+    .name = "f32-amx",
+    .mr = SIDE,
+    .nr = SIDE,
+    .row_step = HALF,
+    .kc = 768,
+    .rows = 256,
+    .slab = 768,
+    .tokens = 512,
+    .k_unit = DEPTH,
+    .parts = 3,
+    .unit = 64,
+    .a_unit = 3 * 2 * TILE,
+    .b_unit = CLOSED,
+    .panels = true,
+    .pack_rows = pack_rows_3,
+    .pack_across = pack_across_3,
+    .pack_b = pack_b_floats,
+    .begin = begin,
+    .end = end,
+    .block = block_3,
+    .sums = BERT_SUMS_EXACT,
+    .open = open_3,
+    .opened_unit = OPENED,
+};
 
 /* ---- int8: a unit of depth is 64 bytes, a row of a tile, and two tiles of 16 rows or columns. */
 

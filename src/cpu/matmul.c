@@ -30,6 +30,8 @@ typedef struct {
     unsigned char *packed_a; /* the left operand's blocks of the chunk */
     float *tiles;            /* [threads][tiles_of_thread] */
     size_t tiles_of_thread;
+    unsigned char *opened; /* [threads][opened_of_thread]: where a pass of a panel is opened */
+    size_t opened_of_thread;
     int first, rows; /* the chunk's rows, */
     int step;        /* and those of a block */
     int block_panels, group_panels, groups;
@@ -104,8 +106,9 @@ static void finish_block(product *p, float *tile, const bert_left *a, const unsi
  * which the right side fits the first-level cache. A pass is summed on its own, so the grouping of
  * a sum depends on K alone. */
 static void multiply_panel(product *p, const unsigned char *panel, const unsigned char *next,
-                           float *tiles, int j, int i0, int i1, int k, int depth) {
+                           int thread, float *tiles, int j, int i0, int i1, int k, int depth) {
     const bert_gemm_kernel *g = p->g;
+    unsigned char *opened = p->opened + (size_t)thread * p->opened_of_thread;
     const int size = g->mr * g->nr;
     const ptrdiff_t apart = bert_left_apart(&p->left);
     const int begin = k;
@@ -128,7 +131,10 @@ static void multiply_panel(product *p, const unsigned char *panel, const unsigne
             const int row = i * p->step, rows = p->rows - row < p->step ? p->rows - row : p->step;
             const char *ahead = after ? (const char *)after + (size_t)(i - i0) * share : NULL;
             a.next = i + 1 < i1 ? a.data + apart : again;
-            g->block(tile, g->nr, &a, b, depth, rows, k > 0, ahead, pace);
+            if (g->open && i == i0)
+                g->open(tile, g->nr, &a, b, opened, depth, rows, k > 0, ahead, pace, i0 + 1 < i1);
+            else
+                g->block(tile, g->nr, &a, g->open ? opened : b, depth, rows, k > 0, ahead, pace);
             if (k + depth == p->K) finish_block(p, tile, &a, panel, row, j * g->nr);
             a.data = a.next;
             a.extra += p->left.block;
@@ -163,7 +169,8 @@ static void multiply_task(product *p, int task, int thread) {
                                         : k + depth < p->K   ? right_at(p, j0, k + depth)
                                         : later < col_panels ? right_at(p, later, 0)
                                                              : NULL;
-            multiply_panel(p, panel, next, tiles + (size_t)(j - j0) * step, j, i0, i1, k, depth);
+            multiply_panel(p, panel, next, thread, tiles + (size_t)(j - j0) * step, j, i0, i1, k,
+                           depth);
         }
     }
 }
@@ -188,7 +195,7 @@ static void multiply_once(product *p, int j, int thread) {
     else if (v.row == 1)
         for (int i = 0; i < cols; i++) fetch(v.data + i * v.col, p->K);
     g->pack_b(panel, v.data, v.row, v.col, cols, p->K, p->balance);
-    multiply_panel(p, panel, NULL, p->tiles + (size_t)thread * p->tiles_of_thread, j, 0,
+    multiply_panel(p, panel, NULL, thread, p->tiles + (size_t)thread * p->tiles_of_thread, j, 0,
                    bert_divide_up(p->rows, p->step), 0, p->K);
 }
 
@@ -245,10 +252,14 @@ static int multiply(bert_threads *threads, const bert_gemm_kernel *g, int M, int
 
     const size_t left = words ? 0 : (size_t)(chunk_panels * p.left.block);
     const size_t sums = (size_t)count * p.tiles_of_thread * sizeof(float);
-    unsigned char *workspace = bert_threads_workspace(threads, BERT_WORKSPACE_LEFT, left + sums);
+    p.opened_of_thread = g->opened_unit * (size_t)(bert_units(g, K < g->kc ? K : g->kc) + 1);
+    const size_t opened = (size_t)count * p.opened_of_thread;
+    unsigned char *workspace =
+        bert_threads_workspace(threads, BERT_WORKSPACE_LEFT, left + sums + opened);
     if (!workspace) return BERT_ENOMEM;
     p.packed_a = workspace;
     p.tiles = (float *)(void *)(workspace + left);
+    p.opened = workspace + left + sums;
     for (int first = 0; first < row_panels; first += chunk_panels) {
         int panels = row_panels - first < chunk_panels ? row_panels - first : chunk_panels;
         p.first = first * p.step;

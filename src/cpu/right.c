@@ -73,6 +73,7 @@ static bert_packed *shape(bert_precision precision, int K, int segments, const i
                   bert_precision_name(precision), segments);
         return NULL;
     }
+    if (g->kept) g = g->kept;
     bert_packed *p = calloc(1, sizeof *p);
     if (!p) {
         bert_fail_memory(e, sizeof *p);
