@@ -362,7 +362,8 @@ static void parts_of_rows(const bert_left *to, int parts, const float *a, ptrdif
                               NEAREST, a + k, depth - k < DEPTH ? depth - k : DEPTH);
 }
 
-#define PARTS(n, precision_name, kept_family)                                                      \
+/* The functions of so many parts, and what the families have in common that read them. */
+#define PARTS(n)                                                                                   \
     static void pack_rows_##n(const bert_left *to, const float *a, ptrdiff_t row_stride, int rows, \
                               int depth, const float *factors) {                                   \
         (void)factors;                                                                             \
@@ -380,63 +381,25 @@ static void parts_of_rows(const bert_left *to, int parts, const float *a, ptrdif
     static void block_##n(float *c, ptrdiff_t ldc, const bert_left *a, const void *b, int depth,   \
                           int rows, bool accumulate, const char *ahead, int pace) {                \
         block(n, false, c, ldc, a, b, depth, rows, accumulate, ahead, pace);                       \
-    }                                                                                              \
-    static const bert_gemm_kernel gemm_##n = {                                                     \
-        .name = precision_name,                                                                    \
-        .mr = SIDE,                                                                                \
-        .nr = SIDE,                                                                                \
-        .row_step = HALF,                                                                          \
-        .kc = n > 1 ? 768 : 256,                                                                   \
-        .rows = n > 1 ? 256 : 512,                                                                 \
-        .slab = 768,                                                                               \
-        .tokens = 512,                                                                             \
-        .k_unit = DEPTH,                                                                           \
-        .parts = n,                                                                                \
-        .unit = 64,                                                                                \
-        .a_unit = n * 2 * TILE,                                                                    \
-        .b_unit = n * 2 * TILE,                                                                    \
-        .panels = true,                                                                            \
-        .pack_rows = pack_rows_##n,                                                                \
-        .pack_across = pack_across_##n,                                                            \
-        .pack_b = pack_b_##n,                                                                      \
-        .begin = begin,                                                                            \
-        .end = end,                                                                                \
-        .block = block_##n,                                                                        \
-        .sums = n == 1 ? BERT_SUMS_COARSE : BERT_SUMS_EXACT,                                       \
-        .kept = (kept_family),                                                                     \
     }
+#define OF_PARTS(n)                                                                                \
+    .mr = SIDE, .nr = SIDE, .row_step = HALF, .kc = n > 1 ? 768 : 256, .rows = n > 1 ? 256 : 512,  \
+    .slab = 768, .tokens = 512, .k_unit = DEPTH, .parts = n, .unit = LINE, .a_unit = n * 2 * TILE, \
+    .panels = true, .pack_rows = pack_rows_##n, .pack_across = pack_across_##n, .begin = begin,    \
+    .end = end, .block = block_##n, .sums = n == 1 ? BERT_SUMS_COARSE : BERT_SUMS_EXACT
 
-PARTS(1, "bf16-amx", NULL);
-PARTS(2, "bf16x3-amx", NULL);
-
-static const bert_gemm_kernel gemm_kept;
-PARTS(3, "bf16x6-amx", &gemm_kept);
-
-static const bert_gemm_kernel gemm_kept = {
-    .name = "f32-amx",
-    .mr = SIDE,
-    .nr = SIDE,
-    .row_step = HALF,
-    .kc = 768,
-    .rows = 256,
-    .slab = 768,
-    .tokens = 512,
-    .k_unit = DEPTH,
-    .parts = 3,
-    .unit = 64,
-    .a_unit = 3 * 2 * TILE,
-    .b_unit = CLOSED,
-    .panels = true,
-    .pack_rows = pack_rows_3,
-    .pack_across = pack_across_3,
-    .pack_b = pack_b_floats,
-    .begin = begin,
-    .end = end,
-    .block = block_3,
-    .sums = BERT_SUMS_EXACT,
-    .open = open_3,
-    .opened_unit = OPENED,
-};
+PARTS(1)
+PARTS(2)
+PARTS(3)
+static const bert_gemm_kernel gemm_1 = {OF_PARTS(1), .name = "bf16-amx", .b_unit = 2 * TILE,
+                                        .pack_b = pack_b_1};
+static const bert_gemm_kernel gemm_2 = {OF_PARTS(2), .name = "bf16x3-amx", .b_unit = 2 * 2 * TILE,
+                                        .pack_b = pack_b_2};
+static const bert_gemm_kernel gemm_kept = {OF_PARTS(3),      .name = "f32-amx",
+                                           .b_unit = CLOSED, .pack_b = pack_b_floats,
+                                           .open = open_3,   .opened_unit = OPENED};
+static const bert_gemm_kernel gemm_3 = {OF_PARTS(3), .name = "bf16x6-amx", .b_unit = 3 * 2 * TILE,
+                                        .pack_b = pack_b_3, .kept = &gemm_kept};
 
 /* ---- int8: a unit of depth is 64 bytes, a row of a tile, and two tiles of 16 rows or columns. */
 
