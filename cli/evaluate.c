@@ -76,11 +76,13 @@ static int run(void *args, int operands, char **operand, bert_error *e) {
     bert_dataset_options o = dataset_options(c, &a->data);
     o.keep_texts = a->predictions != NULL;
     o.model_labels = true;
+    o.group = c->group;
     bert_model *model = open_trained(operand[0], c, e);
     if (model && !bert_model_recipe(model)) o.task = bert_model_head(model);
-    bert_dataset *d = model ? bert_dataset_open(c->input, model, &o, e) : NULL;
+    rc = division_agree(c->work, model ? 0 : BERT_EINVAL, e);
+    bert_dataset *d = rc ? NULL : bert_dataset_open(c->input, model, &o, e);
     bert_metrics *m = NULL;
-    rc = division_agree(c->work, d ? 0 : BERT_EINVAL, e);
+    if (!rc) rc = division_agree(c->work, d ? 0 : BERT_EINVAL, e);
     if (!rc) {
         dataset_note(c, "evaluated", d);
         eo.batch_size = batch_rows(c, d, eo.batch_size);

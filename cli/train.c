@@ -324,7 +324,8 @@ static void imbalance_note(const arguments *a, const bert_dataset *d) {
     enum { TIMES = 5 };
     int64_t most = 0, least = INT64_MAX;
     int32_t rare = 0, usual = 0, n = bert_dataset_num_labels(d);
-    if (strcmp(bert_dataset_problem_type(d), "single_label_classification")) return;
+    if (a->common.quiet || strcmp(bert_dataset_problem_type(d), "single_label_classification"))
+        return;
     for (int32_t i = 0; i < n; i++) {
         const int64_t rows = bert_dataset_label_rows(d, i);
         if (rows > most) most = rows, usual = i;
@@ -355,6 +356,7 @@ static int open_data(arguments *a, job *j, bert_error *e) {
     const common *c = &a->common;
     bert_dataset_options o = dataset_options(c, &a->data);
     o.more_files = more_of(&a->train);
+    o.group = c->group;
     int rc = split_data(a, j, &o, e);
     if (rc) return rc;
     j->train = bert_dataset_open(first_of(&a->train), j->base, &o, e);
@@ -369,6 +371,7 @@ static int open_data(arguments *a, job *j, bert_error *e) {
     j->validation = bert_dataset_open(first_of(of), j->base, &o, e);
     if (!j->validation) return BERT_EINVAL;
     dataset_note(c, "validation", j->validation);
+    if (c->quiet) return 0;
     int64_t same = bert_dataset_duplicates(j->train, j->validation, e);
     if (same < 0) return (int)same;
     if (same)
@@ -440,7 +443,8 @@ static int open_job(arguments *a, const char *name, job *j, screen *s, bert_erro
     j->base = bert_model_open(name, &base, e);
     pulling_done();
     if (j->base) model_notes(&a->common, j->base);
-    int rc = !j->base ? BERT_EINVAL : several ? open_tasks(a, j, e) : open_one(a, j, e);
+    int rc = bert_group_agree(a->common.group, j->base ? 0 : BERT_EINVAL, e);
+    if (!rc) rc = several ? open_tasks(a, j, e) : open_one(a, j, e);
     if (rc) return rc;
     metric_notes(&a->common, &a->training, bert_trainer_get_state(j->trainer));
     return bert_trainer_add_callback(j->trainer, screen_watch, s, e);
@@ -620,7 +624,7 @@ static int train_job(arguments *a, const char *name, job *j, bert_error *e) {
     a->training.threads = group_threads(c, (int)a->training.threads);
     idle_notes(c, &a->training, &a->given, j->recipe && bert_recipe_task_at(j->recipe, 0));
     screen s = screen_new(c, &a->training);
-    int rc = a->push_to_hub && !g->rank ? prepare_push(a, e) : 0;
+    int rc = bert_group_agree(g, a->push_to_hub && !g->rank ? prepare_push(a, e) : 0, e);
     if (!rc) rc = open_job(a, name, j, &s, e);
     rc = bert_group_agree(g, rc, e);
     if (!rc) rc = train(j->trainer, &s, e);

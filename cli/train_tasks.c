@@ -31,6 +31,7 @@ static int open_task(task_list *l, int i, bert_model *encoder, const char *name,
     bert_dataset_options o = dataset_options(c, data);
     char label[BERT_MAX_NAME + 16];
     o.recipe = r;
+    o.group = c->group;
     const char *const *more = bert_recipe_files(r, "validation_file");
     if (!train) return fail(e, BERT_EINVAL, "the recipe says no train_file of it");
     o.more_files = bert_recipe_files(r, "train_file") + 1;
@@ -63,6 +64,7 @@ int tasks_open(task_list *l, bert_model *encoder, const bert_recipe *r, const co
         bert_error why = {0};
         l->count = i + 1;
         rc = open_task(l, i, encoder, name, bert_recipe_of_task(r, name, &why), c, data, &why);
+        rc = bert_group_agree(c->group, rc, &why);
         char task[BERT_MAX_NAME + 16]; /* which a recipe's own errors begin with */
         snprintf(task, sizeof task, "task %s: ", name);
         const bool named = !strncmp(why.message, task, strlen(task));

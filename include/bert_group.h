@@ -74,6 +74,10 @@ struct bert_group {
     void (*abort)(const bert_group *g, int status, const char *message);
     /* The process leaves, once all others do. */
     void (*close)(const bert_group *g);
+    /* Processes on this one's host, itself among them, and the first one's rank. They can map each
+     * other's files, so that one reads rows for all (bert_dataset_options.group). 0, of every process of
+     * the group: it is not known. */
+    int host_size, host_first;
 };
 
 /* A group of one. */

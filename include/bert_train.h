@@ -635,6 +635,10 @@ typedef struct {
     /* Its inputs, label and problem type count where nothing is said above; NULL: that of the base,
      * if it has one. */
     const bert_recipe *recipe;
+    /* Processes that open the set together, a collective: of each host one reads the file, the others map
+     * what it has read; an error of one is everybody's. So of bert_data_split_new(). Of a group that does
+     * not say which processes share a host each reads. NULL: this process alone. */
+    const bert_group *group;
 } bert_dataset_options;
 BERT_API bert_dataset_options bert_dataset_default(void);
 /* Rows of a file that are held out, for validation: whole groups, each label in its proportion as far

@@ -1,5 +1,7 @@
 /* Training on pictures: batches follow from seed, epoch and row; what cannot be read; learning, saving,
  * using; two views of a row (examples/two_view.c). */
+#include "together.h" /* before a type of the pictures' is called bytes */
+
 #include "models.h"
 #include "picture_world.h"
 #include "tool.h"
@@ -247,6 +249,27 @@ static void loaders_share_a_set(void **state) {
     bert_model_close(base);
 }
 
+static void processes_share_what_one_has_read(void **state) {
+    (void)state;
+    bert_group groups[2];
+    bert_model *base = base_of("vit");
+    bert_dataset_options o = {.task_options = {{"random_flip", "0.5"}, {"mixup", "1"}}};
+    bert_dataset *alone = opened("pictures", base, &o);
+    opening all[2];
+    const opening what = {.path = in_home("pictures"), .base = base, .options = o};
+    groups_begin(groups, 2);
+    open_together(all, groups, 2, &what, NULL);
+    for (int r = 0; r < 2; r++) {
+        test_ok(all[r].e, all[r].e.code);
+        assert_true(is_mapped(all[r].set));
+        same_sets(alone, all[r].set);
+    }
+    free_together(all, 2);
+    groups_end(groups);
+    bert_dataset_free(alone);
+    bert_model_close(base);
+}
+
 static void what_cannot_be_read_is_named(void **state) {
     (void)state;
     bert_error e = {0};
@@ -431,6 +454,7 @@ int main(void) {
         cmocka_unit_test(batches_hold_the_processed_pictures),
         cmocka_unit_test(augmentation_follows_from_seed_epoch_and_row),
         cmocka_unit_test(loaders_share_a_set),
+        cmocka_unit_test(processes_share_what_one_has_read),
         cmocka_unit_test(what_cannot_be_read_is_named),
         cmocka_unit_test(a_model_learns_and_is_used),
         cmocka_unit_test(mistakes_are_shown),

@@ -146,6 +146,23 @@ static void a_loop_of_ones_own_is_the_same(void **state) {
     free(alone);
 }
 
+/* A pipe can be read once. */
+static void one_process_of_a_host_reads(void **state) {
+    (void)state;
+    char command[9000];
+    mpirun(BERT_TOOL, 3);
+    write_model();
+    expect(0, train(1, "files", "--label-smoothing-factor 0.1"));
+    write_file("pipes.json", "{\"train_file\": \"pipe.csv\", \"validation_file\": \"held.csv\"}");
+    snprintf(command, sizeof command,
+             "cd '%s' && mkfifo pipe.csv held.csv && { (cat train.csv >pipe.csv; cat "
+             "validation.csv >held.csv) & }",
+             home);
+    assert_int_equal(system(command), 0);
+    expect(0, train(3, "pipes", "--label-smoothing-factor 0.1 --args pipes.json"));
+    same_run("files", "pipes");
+}
+
 static void what_fails_in_all_is_said_once(void **state) {
     (void)state;
     mpirun(BERT_TOOL, 2);
@@ -154,6 +171,7 @@ static void what_fails_in_all_is_said_once(void **state) {
     const char *said = strstr(err, "bert train: ");
     assert_non_null(said);
     assert_null(strstr(said + 1, "bert train: "));
+    assert_null(strstr(said, "rank ")); /* of who has read */
 }
 
 static void each_process_says_how_long_it_computed(void **state) {
@@ -182,6 +200,7 @@ int main(void) {
         cmocka_unit_test(a_signal_saves_and_stops),
         cmocka_unit_test(a_loop_of_ones_own_is_the_same),
         cmocka_unit_test(each_process_says_how_long_it_computed),
+        cmocka_unit_test(one_process_of_a_host_reads),
         cmocka_unit_test(what_fails_in_all_is_said_once),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -124,7 +124,8 @@ static inline void groups_begin(bert_group *groups, int size) {
                                  .share = seats_share,
                                  .wait = seats_wait,
                                  .times = seats_times,
-                                 .abort = seats_abort};
+                                 .abort = seats_abort,
+                                 .host_size = size};
 }
 
 static inline void groups_end(bert_group *groups) {

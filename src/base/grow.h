@@ -10,5 +10,16 @@
 int bert_grow(void *array, size_t count, size_t size, bert_error *e);
 void bert_grown_free(void *array); /* the array itself, or NULL */
 
+/* Arrays of a known length in memory that somebody else keeps, which may be read-only: they may grow, out
+ * of it, and be freed, which leaves it as it is. at: aligned to 64, with bert_lent_bytes() of room. */
+size_t bert_lent_bytes(size_t bytes);
+void bert_lend(void *at, const void *data, size_t bytes);
+void *bert_lent(void *at); /* the array that was lent there */
+
+/* What large arrays lie in: a new file without a name in $TMPDIR, or a negative error; and the first
+ * bytes of one, which the file system then has room for, to be written to. NULL: it has not. */
+int bert_nameless_file(bert_error *e);
+void *bert_file_room(int fd, size_t bytes, bert_error *e);
+
 extern size_t bert_grow_in_memory; /* bytes; larger arrays lie in files */
 #endif

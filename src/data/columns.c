@@ -163,6 +163,30 @@ void bert_columns_free(bert_columns *c) {
     *c = (bert_columns){0};
 }
 
+void bert_columns_lay(bert_columns *c, bert_laid *l) {
+    int n = c->n;
+    BERT_LAY(l, n);
+    if (l->taken) *c = (bert_columns){.at = calloc((size_t)n + 1, sizeof *c->at)};
+    for (int i = 0; i < n; i++) {
+        stored none = {0}, *made = l->taken && c->at ? calloc(1, sizeof *made) : NULL;
+        stored *one = made ? made : l->taken ? &none : (stored *)c->at[i];
+        char *name = (char *)(uintptr_t)one->column.name;
+        BERT_LAY(l, *one);
+        bert_lay_string(l, &name);
+        one->column.name = name;
+        bert_lay_grown(l, &one->column.data, bert_column_bytes(&one->column, one->column.count));
+        bert_lay_grown(l, &one->column.start, (size_t)(one->units + 1) * sizeof *one->column.start);
+        if (!l->taken) continue;
+        if (made && name) {
+            c->at[c->n++] = &made->column;
+            continue;
+        }
+        bert_fail_memory(l->e, sizeof *made);
+        free(name);
+        free(made);
+    }
+}
+
 /* ---- Of a batch */
 
 const bert_column *bert_inputs_column(const bert_inputs *in, const char *name) {

@@ -14,6 +14,7 @@
  * whose. A column has an item for each unit, or (with a start of its own) any number. */
 #ifndef BERT_DATA_COLUMNS_H
 #define BERT_DATA_COLUMNS_H
+#include "data/lay.h"
 #include <bert_train.h>
 
 /* Zeroed: none. A column stays where it is when others are added; its data is grown
@@ -55,4 +56,5 @@ int64_t bert_columns_units(const bert_column *c);
 /* The items of rows that are marked leave. shape: of before. */
 void bert_columns_leave_out(bert_columns *c, const bert_shape *shape, const bool *out);
 void bert_columns_free(bert_columns *c);
+void bert_columns_lay(bert_columns *c, bert_laid *l);
 #endif

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 bert_dataset_options bert_dataset_default(void) {
     return (bert_dataset_options){.overflow = BERT_OVERFLOW_ERROR};
@@ -27,6 +28,7 @@ void bert_dataset_free(bert_dataset *d) {
     bert_notes_free(&d->notes);
     bert_kept_free(&d->kept);
     if (d->state) d->task->free_state(d->state);
+    if (d->map.at) munmap(d->map.at, d->map.bytes);
     free(d);
 }
 
@@ -120,21 +122,22 @@ int bert_dataset_tally(bert_dataset_builder *b, int64_t line, const char *what, 
     return bert_notes_tally(&b->set->notes, line_of(line), what, e);
 }
 
-static int make_set(bert_dataset_builder *b, const bert_task *task, const char *where,
-                    bert_error *e) {
-    bert_dataset *d = b->set = calloc(1, sizeof *d);
-    if (!d) return bert_fail_memory(e, sizeof *d);
-    d->task = task;
-    d->group = d->most = 1;
-    d->where = strdup(where);
-    d->model = strdup(bert_model_path(b->base));
-    d->device = bert_model_device(b->base);
-    if (task->labels == BERT_LABELLED_ROWS && task->outputs == BERT_OUTPUT_LABELS)
-        d->recipe = bert_recipe_share(b->options->recipe);
-    if (b->base->overrides) d->config = strdup(b->base->overrides);
-    return d->where && d->model && (d->config || !b->base->overrides)
-               ? BERT_OK
-               : bert_fail_memory(e, sizeof *d);
+bert_dataset *bert_dataset_empty(const bert_task *task, const bert_model *base,
+                                 const bert_dataset_options *o, bert_error *e) {
+    bert_dataset *d = calloc(1, sizeof *d);
+    if (d) {
+        d->task = task;
+        d->group = d->most = 1;
+        d->model = strdup(bert_model_path(base));
+        d->device = bert_model_device(base);
+        if (task->labels == BERT_LABELLED_ROWS && task->outputs == BERT_OUTPUT_LABELS)
+            d->recipe = bert_recipe_share(o->recipe);
+        if (base->overrides) d->config = strdup(base->overrides);
+        if (d->model && (d->config || !base->overrides)) return d;
+    }
+    bert_dataset_free(d);
+    bert_fail_memory(e, sizeof *d);
+    return NULL;
 }
 
 /* What would change nothing where rows are no texts. */
@@ -185,13 +188,18 @@ static int check_options(bert_dataset_builder *b, bert_error *e) {
     return rc;
 }
 
+const bert_task *bert_dataset_task_of(const bert_dataset_options *o, const bert_model *base,
+                                      bert_error *e) {
+    const bool pictures = !o->task && bert_model_config(base)->num_channels > 0;
+    return o->like    ? o->like->task
+           : pictures ? &bert_task_image_classification
+                      : bert_task_find(o->task, e);
+}
+
 int bert_dataset_begin(bert_dataset_builder *b, const char *where, const char *unit,
                        const bert_model *base, const bert_dataset_options *options, bert_error *e) {
     *b = (bert_dataset_builder){.base = base, .options = options, .unit = unit};
-    const bool pictures = !options->task && bert_model_config(base)->num_channels > 0;
-    const bert_task *task = options->like ? options->like->task
-                            : pictures    ? &bert_task_image_classification
-                                          : bert_task_find(options->task, e);
+    const bert_task *task = bert_dataset_task_of(options, base, e);
     if (!task) return BERT_EINVAL;
     const char *names = bert_label_names_of(options);
     if (options->split && !task->splits)
@@ -200,7 +208,8 @@ int bert_dataset_begin(bert_dataset_builder *b, const char *where, const char *u
             "a validation split is of sequence- and image-classification, not of %s: a "
             "validation file says what is held out",
             task->name);
-    int rc = make_set(b, task, where, e);
+    b->set = bert_dataset_empty(task, base, options, e);
+    int rc = b->set ? set_where(b->set, where, e) : BERT_ENOMEM;
     if (!rc) rc = check_options(b, e);
     if (!rc) rc = set_length(b, e);
     if (!rc && names && task->labels)

@@ -35,6 +35,10 @@ struct bert_dataset {
     void *state; /* what else the task keeps, freed by it */
     const bert_column
         *drawn; /* of every batch, up to a NULL name, in place of the task's; or NULL */
+    struct {
+        void *at;
+        size_t bytes;
+    } map; /* of a file of another process, in which its arrays lie (shared_set.h); or NULL */
 };
 
 /* What the label fields said before it is known what they mean: distinct texts, numbered in the
@@ -100,6 +104,12 @@ int32_t *bert_dataset_grow_ints(bert_dataset *d, const char *name, bert_column_p
 float *bert_dataset_grow_floats(bert_dataset *d, const char *name, int32_t width, int64_t rows,
                                 bert_error *e);
 
+/* The task that a set with these options is of; NULL: there is none of the name. */
+const bert_task *bert_dataset_task_of(const bert_dataset_options *o, const bert_model *base,
+                                      bert_error *e);
+/* A set without rows, and what the model and the options say of it. */
+bert_dataset *bert_dataset_empty(const bert_task *task, const bert_model *base,
+                                 const bert_dataset_options *o, bert_error *e);
 /* where: the file's name, or what to call rows in memory. */
 int bert_dataset_begin(bert_dataset_builder *b, const char *where, const char *unit,
                        const bert_model *base, const bert_dataset_options *options, bert_error *e);

@@ -3,6 +3,7 @@
 #include "data/dataset.h"
 #include "data/label_options.h"
 #include "data/predictions.h"
+#include "data/shared_set.h"
 #include "data/split.h"
 #include "data/views.h"
 #include "files/reader.h"
@@ -160,6 +161,11 @@ static int read_files(bert_dataset_builder *b, const bert_file_list *files, bert
     return files->n == 1 ? b->set->task->read(b, files->path[0], e) : read_several(b, files, e);
 }
 
+/* The recipe that rows are read for, where the options name none. */
+static void find_recipe(bert_dataset_options *o, const bert_model *base) {
+    if (!o->recipe && !o->task) o->recipe = o->like ? o->like->recipe : bert_model_recipe(base);
+}
+
 /* The finished set; or NULL: with collects its rows were told to it, or *e says why. */
 static bert_dataset *open_file(const char *path, const bert_model *base,
                                const bert_dataset_options *options, bert_data_split *collects,
@@ -168,7 +174,6 @@ static bert_dataset *open_file(const char *path, const bert_model *base,
     bert_dataset_builder b;
     bert_file_list files = {0};
     char *kept = NULL, *columns[MAX_COLUMNS];
-    if (!o.recipe && !o.task) o.recipe = o.like ? o.like->recipe : bert_model_recipe(base);
     int rc = bert_file_list_make(&files, path, o.more_files, e);
     if (!rc) rc = bert_recipe_reads(o.recipe, base, e);
     if (!rc) rc = bert_recipe_options(o.recipe, &o, &kept, e);
@@ -201,14 +206,24 @@ bert_dataset *bert_dataset_open(const char *path, const bert_model *base,
                                 const bert_dataset_options *options, bert_error *e) {
     BERT_DOOR(e);
     if (bert_need(base, "model to tokenize for", e)) return NULL;
-    const bert_dataset_options o = options ? *options : bert_dataset_default();
-    return open_file(path, base, &o, NULL, e);
+    bert_dataset_options o = options ? *options : bert_dataset_default();
+    bert_sharing s;
+    find_recipe(&o, base);
+    int rc = bert_sharing_begin(&s, &o, base, e);
+    bert_dataset *d = rc || !s.reads ? NULL : open_file(path, base, &o, NULL, e);
+    if (d && s.lays) d = bert_sharing_lay(&s, d, &o, base, e);
+    rc = bert_sharing_hear(&s, e->code, e);
+    if (!rc && !s.reads) d = bert_sharing_take(&s, &o, base, e);
+    if (!bert_sharing_end(&s, e->code, e)) return d;
+    bert_dataset_free(d);
+    return NULL;
 }
 
 int bert_split_read(bert_data_split *s, const char *path, const bert_model *base,
                     const bert_dataset_options *options, bert_error *e) {
     bert_dataset_options o = options ? *options : bert_dataset_default();
     o.split = s; /* its task is asked whether it can be */
+    find_recipe(&o, base);
     open_file(path, base, &o, s, e);
     return e->code;
 }

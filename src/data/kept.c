@@ -57,6 +57,16 @@ void bert_kept_leave_out(bert_kept *k, const bool *out) {
     k->strings = strings;
 }
 
+void bert_kept_lay(bert_kept *k, bert_laid *l) {
+    BERT_LAY(l, *k);
+    size_t bytes = !l->taken && k->strings ? (size_t)k->string[k->strings] : 0;
+    BERT_LAY(l, bytes);
+    bert_lay_grown(l, &k->bytes, bytes);
+    bert_lay_grown(l, &k->string, (size_t)(k->strings + 1) * sizeof *k->string);
+    bert_lay_grown(l, &k->first, (size_t)(k->rows + 1) * sizeof *k->first);
+    bert_lay_grown(l, &k->line, (size_t)k->rows * sizeof *k->line);
+}
+
 void bert_kept_free(bert_kept *k) {
     bert_grown_free(k->bytes);
     bert_grown_free(k->string);

@@ -1,7 +1,7 @@
 /* What the rows of a file said, in its own spelling: lists of strings, and the line of each. */
 #ifndef BERT_DATA_KEPT_H
 #define BERT_DATA_KEPT_H
-#include <bert.h>
+#include "data/lay.h"
 
 /* Zeroed: empty. Grown arrays (base/grow.h): texts may be larger than memory. */
 typedef struct {
@@ -20,4 +20,5 @@ const char *bert_kept_at(const bert_kept *k, int64_t row, int64_t i, size_t *byt
 /* Rows that are marked are not there any more. */
 void bert_kept_leave_out(bert_kept *k, const bool *out);
 void bert_kept_free(bert_kept *k);
+void bert_kept_lay(bert_kept *k, bert_laid *l);
 #endif

@@ -12,6 +12,7 @@ typedef struct {
 } bert_question;
 
 typedef struct {
+    bool laid; /* its texts lie where the set was taken up (lay.h) */
     bert_question *questions;
     char **contexts; /* each once, if its questions follow each other */
     int64_t count, contexts_count;

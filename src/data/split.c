@@ -2,6 +2,7 @@
 #include "data/split.h"
 #include "base/error.h"
 #include "base/rng.h"
+#include "data/shared_set.h"
 #include "files/reader.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -215,6 +216,17 @@ static int decide(bert_data_split *s, const char *path, bert_error *e) {
     return rc;
 }
 
+/* A process whose rows another one reads knows nothing of them. */
+static int read_where_it_is_read(bert_data_split *s, const char *path, const bert_model *base,
+                                 const bert_dataset_options *options, bert_error *e) {
+    const bert_dataset_options none = bert_dataset_default();
+    bert_sharing sharing;
+    int rc = bert_sharing_begin(&sharing, options ? options : &none, base, e);
+    if (!rc && sharing.reads) rc = bert_split_read(s, path, base, options, e);
+    if (!rc && sharing.reads) rc = decide(s, path, e);
+    return bert_sharing_end(&sharing, bert_sharing_hear(&sharing, rc, e), e);
+}
+
 /* ---- For everybody */
 
 bert_data_split *bert_data_split_new(const char *path, const bert_model *base,
@@ -241,8 +253,7 @@ bert_data_split *bert_data_split_new(const char *path, const bert_model *base,
         if (split->group_column && !(s->group_column = strdup(split->group_column)))
             rc = bert_fail_memory(e, strlen(split->group_column));
     }
-    if (!rc) rc = bert_split_read(s, path, base, options, e);
-    if (!rc) rc = decide(s, path, e);
+    if (!rc) rc = read_where_it_is_read(s, path, base, options, e);
     if (!rc) return s;
     bert_data_split_free(s);
     return NULL;

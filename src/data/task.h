@@ -28,6 +28,7 @@
  * rows. What grows beyond memory lies in a file by itself. tests/test_views.c is such a task. */
 #ifndef BERT_DATA_TASK_H
 #define BERT_DATA_TASK_H
+#include "data/lay.h"
 #include "data/options.h"
 
 typedef struct bert_dataset_builder bert_dataset_builder;
@@ -101,6 +102,9 @@ typedef struct bert_task {
     /* Rows that are marked have no label and are not there any more; NULL: the state has no rows. */
     void (*leave_out)(void *state, const bool *out);
     const struct bert_prediction_rows *predictions; /* how they are written; NULL: not at all */
+    /* The state of a set, and what it draws, laid down and taken up (lay.h). NULL: where there is a
+     * state, every process of a group reads the file. */
+    void (*lay)(bert_laid *l, bert_dataset *d);
 } bert_task;
 
 extern const bert_task bert_task_sequence_classification, bert_task_token_classification,

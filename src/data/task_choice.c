@@ -246,6 +246,10 @@ static int resolve(bert_dataset_builder *b, bert_error *e) {
                      (int)b->set->group, like->where, (int)like->group);
 }
 
+static void lay(bert_laid *l, bert_dataset *d) {
+    bert_lay_block(l, &d->state, sizeof(numbers));
+}
+
 const bert_task bert_task_multiple_choice = {
     .name = "multiple-choice",
     .pipeline = "multiple-choice",
@@ -253,5 +257,6 @@ const bert_task bert_task_multiple_choice = {
     .read = read_rows,
     .resolve = resolve,
     .free_state = free,
+    .lay = lay,
     .predictions = &bert_row_predictions,
 };

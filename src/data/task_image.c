@@ -321,6 +321,17 @@ static int draw_columns(bert_dataset *d, pictures *p, bert_error *e) {
     return 0;
 }
 
+static void lay(bert_laid *l, bert_dataset *d) {
+    bert_lay_block(l, &d->state, sizeof(pictures));
+    pictures *p = d->state;
+    if (!p) return;
+    bert_kept_lay(&p->kept, l);
+    if (!l->taken) return;
+    p->sized_by = bert_pictures_sized_by(l->base);
+    p->ahead = bert_ahead_new(p->floats, make_view, p, l->e);
+    draw_columns(d, p, l->e);
+}
+
 static int resolve(bert_dataset_builder *b, bert_error *e) {
     const bert_dataset *like = b->options->like;
     pictures *p = b->set->state;
@@ -408,5 +419,6 @@ const bert_task bert_task_image_classification = {
     .prepare = prepare,
     .free_state = free_state,
     .leave_out = leave_out,
+    .lay = lay,
     .predictions = &bert_row_predictions,
 };

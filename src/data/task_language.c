@@ -41,6 +41,12 @@ static void language_free(void *extra) {
     free(l);
 }
 
+static void language_lay(bert_laid *l, bert_dataset *d) {
+    bert_lay_block(l, &d->state, sizeof(language));
+    language *own = d->state;
+    if (own) bert_lay_block(l, &own->kind, (size_t)own->size);
+}
+
 static language *language_new(const bert_tokenizer *t, const bert_dataset_options *o,
                               bert_error *e) {
     const bert_special_ids s = bert_tokenizer_special(t);
@@ -450,6 +456,7 @@ const bert_task bert_task_masked_lm = {
     .drawn = hidden_words,
     .prepare = mask,
     .free_state = language_free,
+    .lay = language_lay,
 };
 
 const bert_task bert_task_pretraining = {
@@ -464,4 +471,5 @@ const bert_task bert_task_pretraining = {
     .drawn = hidden_words,
     .prepare = mask,
     .free_state = language_free,
+    .lay = language_lay,
 };

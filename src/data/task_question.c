@@ -31,16 +31,54 @@ static void free_text(bert_text *t) {
 void bert_questions_free(void *questions) {
     bert_questions *q = questions;
     for (int64_t i = 0; i < q->count; i++) {
-        for (int32_t k = 0; k < q->questions[i].golds; k++) free_text(&q->questions[i].gold[k]);
+        for (int32_t k = 0; !q->laid && k < q->questions[i].golds; k++)
+            free_text(&q->questions[i].gold[k]);
         free(q->questions[i].gold);
-        free_text(&q->questions[i].id);
+        if (!q->laid) free_text(&q->questions[i].id);
     }
-    for (int64_t i = 0; i < q->contexts_count; i++) free(q->contexts[i]);
+    for (int64_t i = 0; !q->laid && i < q->contexts_count; i++) free(q->contexts[i]);
     bert_grown_free(q->questions);
     bert_grown_free(q->contexts);
     bert_grown_free(q->of_row);
     bert_grown_free(q->offsets);
     free(q);
+}
+
+/* last: the question before; NULL: this is the first. */
+static void lay_question(bert_laid *l, bert_question *x, const bert_question *last) {
+    bool same = !l->taken && last && last->context.text == x->context.text;
+    BERT_LAY(l, same);
+    bert_lay_text(l, &x->id);
+    if (!same)
+        bert_lay_text(l, &x->context);
+    else if (l->taken)
+        x->context = last->context;
+    int32_t n = x->golds;
+    BERT_LAY(l, n);
+    if (l->taken && n && !(x->gold = calloc((size_t)n, sizeof *x->gold)))
+        bert_fail_memory(l->e, (size_t)n * sizeof *x->gold);
+    if (l->taken) x->golds = x->gold ? n : 0;
+    for (int32_t k = 0; k < n; k++) {
+        bert_text none;
+        bert_lay_text(l, x->gold ? &x->gold[k] : &none);
+    }
+}
+
+static void lay(bert_laid *l, bert_dataset *d) {
+    bert_lay_block(l, &d->state, sizeof(bert_questions));
+    bert_questions *q = d->state;
+    if (!q) return;
+    bert_lay_grown(l, &q->of_row, (size_t)d->rows * sizeof *q->of_row);
+    bert_lay_grown(l, &q->offsets, (size_t)d->start[d->sequences] * sizeof *q->offsets);
+    if (l->taken) {
+        q->laid = true;
+        q->contexts = NULL;
+        q->questions = NULL;
+        if (bert_grow(&q->questions, (size_t)q->count, sizeof *q->questions, l->e)) q->count = 0;
+        if (q->count) memset(q->questions, 0, (size_t)q->count * sizeof *q->questions);
+    }
+    for (int64_t i = 0; i < q->count; i++)
+        lay_question(l, &q->questions[i], i ? &q->questions[i - 1] : NULL);
 }
 
 /* ---- What is said of several questions together */
@@ -396,4 +434,5 @@ const bert_task bert_task_question_answering = {
     .usual = usual_metrics,
     .free_state = bert_questions_free,
     .predictions = &bert_question_predictions,
+    .lay = lay,
 };

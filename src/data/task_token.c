@@ -204,6 +204,26 @@ static int read_tokens(bert_dataset_builder *b, const char *path, bert_error *e)
     return rc;
 }
 
+static void lay(bert_laid *l, bert_dataset *d) {
+    bert_lay_block(l, &d->state, sizeof(bert_sentences));
+    bert_sentences *all = d->state;
+    if (!all) return;
+    bert_tag_scheme scheme = l->taken ? BERT_TAGS_IOB2 : all->tags->scheme;
+    BERT_LAY(l, scheme);
+    if (l->taken && (all->tags = bert_tags_new(d->names, d->num_labels, l->e)))
+        bert_tags_set(all->tags, scheme);
+    bert_lay_string(l, &all->tags_name);
+    size_t text = !l->taken && all->words ? (size_t)all->word[all->words] : 0;
+    BERT_LAY(l, text);
+    const size_t words = (size_t)all->words, sentences = (size_t)all->sentences;
+    bert_lay_grown(l, &all->text, text);
+    bert_lay_grown(l, &all->word, (words + 1) * sizeof *all->word);
+    bert_lay_grown(l, &all->token, words * sizeof *all->token);
+    bert_lay_grown(l, &all->gold, words * sizeof *all->gold);
+    bert_lay_grown(l, &all->sentence, (sentences + 1) * sizeof *all->sentence);
+    bert_lay_grown(l, &all->line, sentences * sizeof *all->line);
+}
+
 static const bert_scorer *scorer_of(const bert_dataset *d) {
     const bert_sentences *all = d->state;
     return bert_scorer_of_tags(all->tags);
@@ -227,4 +247,5 @@ const bert_task bert_task_token_classification = {
     .scorer_of = scorer_of,
     .predictions = &bert_tag_predictions,
     .free_state = bert_sentences_free,
+    .lay = lay,
 };

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-const bert_group bert_group_alone = {.size = 1, .name = "alone"};
+const bert_group bert_group_alone = {.size = 1, .name = "alone", .host_size = 1};
 
 static bool is_alone(const bert_group *g) {
     return !g || g->size < 2;

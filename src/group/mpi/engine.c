@@ -156,6 +156,18 @@ static int gather_hosts(engine *n) {
     return MPI_Allgather(MPI_IN_PLACE, 0, MPI_CHAR, n->hosts, BERT_MPI_NAME, MPI_CHAR, n->comm);
 }
 
+/* Who can share memory with this one. */
+static int find_host(engine *n) {
+    MPI_Comm host;
+    int rc = MPI_Comm_split_type(n->comm, MPI_COMM_TYPE_SHARED, n->rank, MPI_INFO_NULL, &host);
+    if (rc) return rc;
+    n->host_first = n->rank;
+    rc = MPI_Comm_size(host, &n->host_size);
+    if (!rc) rc = MPI_Bcast(&n->host_first, 1, MPI_INT, 0, host);
+    MPI_Comm_free(&host);
+    return rc;
+}
+
 static int connect_all(engine *n) {
     char version[MPI_MAX_LIBRARY_VERSION_STRING] = "";
     int length = 0, provided;
@@ -169,6 +181,7 @@ static int connect_all(engine *n) {
     if (!rc) rc = MPI_Comm_dup(MPI_COMM_WORLD, &n->side);
     if (!rc) rc = MPI_Comm_rank(n->comm, &n->rank);
     if (!rc) rc = MPI_Comm_size(n->comm, &n->size);
+    if (!rc) rc = find_host(n);
     return rc ? rc : gather_hosts(n);
 }
 
@@ -291,7 +304,9 @@ static int open_group(const bert_group **out, bert_error *e) {
                             .wait = wait_all,
                             .times = times,
                             .abort = say_abort,
-                            .close = close_group};
+                            .close = close_group,
+                            .host_size = n->host_size,
+                            .host_first = n->host_first};
     *out = &n->group;
     return BERT_OK;
 }

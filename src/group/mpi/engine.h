@@ -29,6 +29,7 @@ enum { BERT_MPI_NAME = 64 };
 struct engine {
     bert_group group;
     int rank, size;
+    int host_size, host_first;
     char version[BERT_MPI_NAME];
     char (*hosts)[BERT_MPI_NAME]; /* [size] */
     MPI_Comm comm;                /* of the operations, */
