@@ -1,5 +1,6 @@
 /* Sets that the processes of a group open together, here threads: of each host one reads the file, and all
  * have what one process alone has. */
+#include "base/grow.h"
 #include "data/question.h"
 #include "data/sentences.h"
 #include "data_world.h"
@@ -193,6 +194,30 @@ static void a_split_is_made_where_it_is_read(void **state) {
     groups_end(groups);
 }
 
+/* Nothing writes to what was mapped: what grows, leaves it. */
+static void an_array_grows_out_of_a_map(void **state) {
+    (void)state;
+    bert_error e = {0};
+    const int32_t own[] = {3, 1, 4};
+    char *at = aligned_alloc(64, 256), *copy = aligned_alloc(64, 256);
+    assert_true(at && copy && bert_lent_bytes(sizeof own) <= 256);
+    memset(at, 7, 256);
+    bert_lend(at, own, sizeof own);
+    memcpy(copy, at, 256);
+    int32_t *x = bert_lent(at);
+    bert_grown_free(x);
+    assert_int_equal(bert_grow(&x, 3, sizeof *x, &e), 0);
+    assert_ptr_equal(x, bert_lent(at));
+    assert_int_equal(bert_grow(&x, 1000, sizeof *x, &e), 0);
+    assert_ptr_not_equal(x, bert_lent(at));
+    assert_memory_equal(x, own, sizeof own);
+    x[0] = x[999] = 5;
+    bert_grown_free(x);
+    assert_memory_equal(at, copy, 256);
+    free(at);
+    free(copy);
+}
+
 /* ---- What goes wrong */
 
 static void refused_together(const world *w, const bert_group *groups, const char *name,
@@ -309,6 +334,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_have_what_one_has),
         cmocka_unit_test(a_split_is_made_where_it_is_read),
+        cmocka_unit_test(an_array_grows_out_of_a_map),
         cmocka_unit_test(an_error_is_everybodys),
         cmocka_unit_test(a_disk_without_room_is_said),
         cmocka_unit_test(others_read_themselves),
