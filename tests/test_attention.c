@@ -247,52 +247,71 @@ static void reference_relative(int n, int size, const float *qkv, const float *r
     free(p), free(dp);
 }
 
-/* Long enough for whole tiles: near distances have a row each, further ones share, 3 of them or (smooth 2) all
- * beyond some; smooth 0: in no order that tiles could take. */
-static void relative_positions_of_long_sequences(void **state) {
-    (void)state;
-    enum { SIZE = 20, LENGTH = 101, NEAR = 30, ROWS = 2 * 60 + 1, REACH = LENGTH - 1 };
+/* Several blocks of queries: near distances have a row each, further ones share, 3 of them or (smooth 2)
+ * all beyond some; smooth 0: in no order. Of a precision, in parts: both tables, or one of them. */
+static void check_relative_positions(int smooth, bert_precision precision, bool keys,
+                                     bool queries) {
+    enum { SIZE = 20, LENGTH = 301, NEAR = 30, FURTHEST = 121, ROWS = 2 * FURTHEST + 1 };
+    enum { REACH = LENGTH + 3 };
     static const int32_t start[] = {0, LENGTH};
-    const size_t n = (size_t)LENGTH * SIZE;
-    for (int smooth = 0; smooth < 3; smooth++) {
-        int32_t index[2 * REACH + 1];
-        for (int d = -REACH; d <= REACH; d++) {
-            const int share = smooth < 2 ? (abs(d) - NEAR + 2) / 3 : 1;
-            const int far = abs(d) > NEAR ? NEAR + share : abs(d);
-            index[d + REACH] = smooth ? 60 + (d < 0 ? far : -far) : (d * d + 7) % ROWS;
-        }
-        float *qkv = randoms(3 * n, 1), *rows = randoms(2 * ROWS * SIZE, 1), *dout = randoms(n, 1),
-              *out = zeros(n), *dqkv = zeros(3 * n), *lse = zeros(LENGTH),
-              *drows = zeros(2 * ROWS * SIZE);
-        double *want = calloc(n, sizeof *want), *dwant = calloc(3 * n, sizeof *dwant),
-               *drows_want = calloc(2 * ROWS * SIZE, sizeof *drows_want);
-        reference_relative(LENGTH, SIZE, qkv, rows, index + REACH, dout, want, dwant, drows_want);
-        const bert_attention_plan plan = {.heads = 1,
-                                          .head_size = SIZE,
-                                          .start = start,
-                                          .n = 1,
-                                          .relative = rows,
-                                          .relative_keys = true,
-                                          .relative_queries = true,
-                                          .index = index,
-                                          .reach = REACH};
-        assert_int_equal(bert_attention_forward(NULL, &plan, qkv, out, lse, NULL), 0);
-        assert_int_equal(bert_attention_backward(NULL, &plan, qkv, out, dout, lse, dqkv, drows), 0);
-        for (size_t i = 0; i < n; i++) close_to(out[i], want[i], 1e-4, 1e-5, "relative");
-        for (size_t i = 0; i < 3 * n; i++)
-            close_to(dqkv[i], dwant[i], 1e-3, 5e-5, "relative gradient");
-        for (size_t i = 0; i < 2 * ROWS * SIZE; i++)
-            close_to(drows[i], drows_want[i], 1e-3, 1e-4, "gradient of rows");
-        free(qkv), free(rows), free(dout), free(out), free(dqkv), free(lse), free(drows);
-        free(want), free(dwant), free(drows_want);
+    const size_t n = (size_t)LENGTH * SIZE, table = (size_t)ROWS * (size_t)(keys + queries) * SIZE;
+    int32_t index[2 * REACH + 1];
+    for (int d = -REACH; d <= REACH; d++) {
+        const int share = smooth < 2 ? (abs(d) - NEAR + 2) / 3 : 1;
+        const int far = abs(d) > NEAR ? NEAR + share : abs(d);
+        index[d + REACH] = smooth ? FURTHEST + (d < 0 ? far : -far) : (d * d + 7) % ROWS;
     }
+    float *qkv = randoms(3 * n, 1), *both = randoms(2 * ROWS * SIZE, 1), *dout = randoms(n, 1),
+          *out = zeros(n), *dqkv = zeros(3 * n), *lse = zeros(LENGTH), *rows = zeros(table),
+          *drows = zeros(table);
+    double *want = calloc(n, sizeof *want), *dwant = calloc(3 * n, sizeof *dwant),
+           *drows_want = calloc(2 * ROWS * SIZE, sizeof *drows_want);
+    for (size_t i = 0, at = 0; i < 2 * ROWS * SIZE; i++)
+        if (i / SIZE % 2 ? queries : keys)
+            rows[at++] = both[i];
+        else
+            both[i] = 0;
+    reference_relative(LENGTH, SIZE, qkv, both, index + REACH, dout, want, dwant, drows_want);
+    const bert_attention_plan plan = {.precision = precision,
+                                      .heads = 1,
+                                      .head_size = SIZE,
+                                      .start = start,
+                                      .n = 1,
+                                      .relative = rows,
+                                      .relative_keys = keys,
+                                      .relative_queries = queries,
+                                      .index = index,
+                                      .reach = REACH};
+    assert_int_equal(bert_attention_forward(NULL, &plan, qkv, out, lse, NULL), 0);
+    assert_int_equal(bert_attention_backward(NULL, &plan, qkv, out, dout, lse, dqkv, drows), 0);
+    const double off =
+        precision == BERT_PRECISION_HIGHEST ? 1e-4 : 10 * product_tolerance[precision];
+    for (size_t i = 0; i < n; i++) close_to(out[i], want[i], off, off / 10, "relative");
+    for (size_t i = 0; i < 3 * n; i++)
+        close_to(dqkv[i], dwant[i], 10 * off, off / 2, "relative gradient");
+    for (size_t i = 0, at = 0; i < 2 * ROWS * SIZE; i++)
+        if (i / SIZE % 2 ? queries : keys)
+            close_to(drows[at++], drows_want[i], 10 * off, off, "gradient of rows");
+    free(qkv), free(both), free(rows), free(dout), free(out), free(dqkv), free(lse), free(drows);
+    free(want), free(dwant), free(drows_want);
 }
 
-/* A window over sequences of several blocks of queries, with dropout. */
+static void relative_positions_of_long_sequences(void **state) {
+    (void)state;
+    for (int smooth = 0; smooth < 3; smooth++)
+        for (int tables = 1; tables < 4; tables++)
+            check_relative_positions(smooth, BERT_PRECISION_HIGHEST, tables & 1, tables & 2);
+    for (int p = 0; p < BERT_PRECISION_COUNT; p++)
+        if (bert_cpu()->gemm[p] && p != BERT_PRECISION_INT8)
+            check_relative_positions(1, (bert_precision)p, true, true);
+}
+
+/* A window over sequences of several blocks of queries and more keys than are packed at a time, with
+ * dropout. */
 static void windows_of_long_sequences(void **state) {
     (void)state;
-    static const int32_t start[] = {0, 300, 731};
-    enum { HEADS = 2, SIZE = 24, H = HEADS * SIZE, T = 731 };
+    static const int32_t start[] = {0, 300, 1403};
+    enum { HEADS = 2, SIZE = 24, H = HEADS * SIZE, T = 1403, LONG = 1103 };
     const bert_attention_plan plan = {.heads = HEADS,
                                       .head_size = SIZE,
                                       .start = start,
@@ -304,7 +323,7 @@ static void windows_of_long_sequences(void **state) {
     float *qkv = randoms(3 * T * H, 1), *dout = randoms(T * H, 1), *out = zeros(T * H),
           *dqkv = zeros(3 * T * H), *lse = zeros(T * HEADS);
     double *want = calloc(T * H, sizeof *want), *dwant = calloc(3 * T * H, sizeof *dwant);
-    float *mask = zeros(HEADS * (300 * 300 + 431 * 431)), *m = mask;
+    float *mask = zeros(HEADS * (300 * 300 + LONG * LONG)), *m = mask;
     for (int q = 0; q < 2; q++)
         for (int h = 0; h < HEADS; h++) {
             const int len = start[q + 1] - start[q];

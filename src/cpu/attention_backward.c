@@ -1,13 +1,16 @@
 /* Backward keeps the probabilities and score gradients of a block of queries in the thread's scratch,
  * since they are read by rows and by columns: of the whole sequence, or where there is a window of
  * few queries and of the keys that they see. So time and memory of a window grow with the length,
- * and not with its square. */
+ * and not with its square. With relative positions blocks are few queries as well: what they make of
+ * a block's gradients stays in cache. */
 #include "cpu/attention_head.h"
+#include "cpu/attention_relative.h"
 #include <string.h>
 
 /* Queries of a block. */
 static int block_of(const bert_attention_head *h) {
     enum { LEAST = 128 };
+    if (h->plan->relative) return bert_relative_queries(h);
     if (!h->plan->window) return h->length;
     const int64_t some = 2 * (int64_t)h->plan->window;
     const int64_t block = some < LEAST ? LEAST : (some + h->g->mr - 1) / h->g->mr * h->g->mr;
@@ -15,14 +18,13 @@ static int block_of(const bert_attention_head *h) {
 }
 
 typedef struct {
-    unsigned char *keys, *values;                  /* transposed: deep are the columns of a head */
-    unsigned char *right_k, *right_q, *right_dout; /* deep are tokens */
+    bert_packed_tokens keys, values, deep_keys;
+    unsigned char *right_q, *right_dout; /* of a block, which is the depth */
     unsigned char *strip;
     float *tile, *prob, *dscore, *dropped, *q, *k, *line;
     int ld; /* of a row of probabilities */
     bert_relative_side relative;
     bert_relative_flow flow;
-    unsigned char *relative_right;
 } backward_room;
 
 static backward_room backward_take(const bert_attention_head *h, bert_scratch *s) {
@@ -32,27 +34,27 @@ static backward_room backward_take(const bert_attention_head *h, bert_scratch *s
     const int columns = bert_head_keys(h, block);
     const size_t tokens = sizeof(float) * (size_t)length * (size_t)size;
     int deepest = size > columns ? size : columns;
-    backward_room r = {.ld = bert_apart(g, columns)};
-    const size_t area = sizeof(float) * (size_t)bert_round_up(block, g->mr) * (size_t)r.ld;
-    r.keys = bert_scratch_take(s, bert_right_bytes(g, length, size));
-    r.values = bert_scratch_take(s, bert_right_bytes(g, length, size));
-    r.right_k = bert_scratch_take(s, bert_right_bytes(g, size, length));
+    backward_room r = {.ld = bert_scores_apart(h, columns)};
+    const int rows = bert_round_up(block, g->mr);
+    const int packed = bert_head_room(h, block);
+    r.keys = bert_packed_take(s, g, size, false, packed);
+    r.values = bert_packed_take(s, g, size, false, packed);
+    r.deep_keys = bert_packed_take(s, g, size, true, packed);
     r.right_q = bert_scratch_take(s, bert_right_bytes(g, size, block));
     r.right_dout = bert_scratch_take(s, bert_right_bytes(g, size, block));
     r.tile =
         bert_scratch_take(s, sizeof(float) * (size_t)g->mr * (size_t)bert_round_up(size, g->nr));
-    r.prob = bert_scratch_take(s, area);
-    r.dscore = bert_scratch_take(s, area);
-    r.dropped = p->dropout > 0 ? bert_scratch_take(s, area) : r.prob;
+    r.prob = bert_scores_take(h, s, rows, r.ld);
+    r.dscore = bert_scores_take(h, s, rows, r.ld);
+    r.dropped = p->dropout > 0 ? bert_scores_take(h, s, rows, r.ld) : r.prob;
     r.line = bert_scratch_take(s, sizeof(float) * bert_attention_line_size(p, length));
     if (p->turned) r.q = bert_scratch_take(s, tokens);
     if (p->turned) r.k = bert_scratch_take(s, tokens);
     if (p->relative) {
         r.relative = bert_relative_take(h, s);
         r.flow = bert_relative_flow_take(h, &r.relative, s);
-        const int rows = r.relative.rows.end - r.relative.rows.first;
-        r.relative_right = bert_scratch_take(s, bert_right_bytes(g, size, rows));
-        if (rows > deepest) deepest = rows;
+        const int positions = r.relative.rows.end - r.relative.rows.first;
+        if (positions > deepest) deepest = positions;
     }
     r.strip = bert_scratch_take(s, bert_left_bytes(g, g->mr, deepest));
     return r;
@@ -64,10 +66,9 @@ typedef struct {
     bert_attention_head h;
     backward_room room;
     bert_view q, k, dout;
-    bert_right_side keys, values, right_k;
     bert_attention_line line;
     bert_strip_room strips;
-    int step;
+    int step, cleared;
 } backward;
 
 /* A row of probabilities ps again, from scores, and of their gradients ds, from those of the
@@ -100,6 +101,12 @@ static void differentiate_row(const backward *b, float *ps, float *ds, float *dr
     }
 }
 
+/* Zeros around a row of n numbers. */
+static void surround(float *row, int n, int ld) {
+    memset(row - BERT_RELATIVE_LANES, 0, BERT_RELATIVE_LANES * sizeof *row);
+    memset(row + n, 0, (size_t)(ld - n) * sizeof *row);
+}
+
 /* Of a block of queries: probabilities and gradients of scores, of the keys in `of`. What is not
  * made, since none of a strip sees it, is 0. */
 static void differentiate(const backward *b, bert_range block, bert_range of) {
@@ -116,19 +123,17 @@ static void differentiate(const backward *b, bert_range block, bert_range of) {
         float *ps = room->prob + row, *ds = room->dscore + row, *drop = room->dropped + row;
         const int at = near.first - of.first;
         bert_strip_multiply(ps + at, room->ld, &queries, room->strip, i, rows,
-                            bert_right_columns(g, b->keys, near));
+                            bert_packed_at(&room->keys, near));
         bert_strip_multiply(ds + at, room->ld, &gradients, room->strip, i, rows,
-                            bert_right_columns(g, b->values, near));
+                            bert_packed_at(&room->values, near));
         if (h->plan->relative)
             bert_relative_add(h, &room->relative, &queries, room->strip, ps, room->ld, i, rows);
         for (int r = 0; r < rows; r++, ps += room->ld, ds += room->ld, drop += room->ld) {
             memset(ds, 0, (size_t)at * sizeof *ds);
             memset(ds + (near.end - of.first), 0, (size_t)(of.end - near.end) * sizeof *ds);
             differentiate_row(b, ps, ds, drop, i + r, of);
+            if (h->plan->relative) surround(ds, of.end - of.first, room->ld);
         }
-        if (h->plan->relative)
-            bert_relative_scatter(h, &room->relative, &room->flow, room->dscore + row, room->ld, i,
-                                  rows);
     }
 }
 
@@ -137,7 +142,7 @@ static bert_target gradient(const backward *b, int which, int token, bool add) {
     const bert_attention_head *h = &b->h;
     return (bert_target){b->w->dqkv + (h->first + token) * 3 * h->hidden +
                              bert_head_column(h, which),
-                         3 * h->hidden, add};
+                         3 * h->hidden, add, add && h->plan->relative};
 }
 
 /* Gradients of the block's queries, from those of its scores of the keys `of`. */
@@ -149,7 +154,7 @@ static void onto_queries(const backward *b, bert_range block, bert_range of) {
         const float *ds = b->room.dscore + (ptrdiff_t)(i - block.first) * b->room.ld;
         bert_strip_into(gradient(b, 0, i, false), h->g, &b->strips,
                         (bert_view){ds + (near.first - of.first), b->room.ld, 1}, rows,
-                        near.end - near.first, bert_right_from(h->g, b->right_k, near.first));
+                        near.end - near.first, bert_packed_at(&b->room.deep_keys, near));
     }
 }
 
@@ -178,35 +183,39 @@ static bert_view rows_from(bert_view v, int row) {
     return (bert_view){v.data + row * v.row, v.row, v.col};
 }
 
-static void backward_block(const backward *b, bert_range block) {
+static bert_relative_gradients relative_gradients(const backward *b) {
+    return (bert_relative_gradients){gradient(b, 0, 0, true), gradient(b, 1, 0, true), b->w->dx};
+}
+
+/* Gradients of keys and values up to `end` are 0 before they are added to, not long before. */
+static void clear(backward *b, int end) {
+    const size_t bytes = (size_t)b->h.plan->head_size * sizeof(float);
+    for (; b->cleared < end; b->cleared++)
+        for (int which = 1; which < 3; which++)
+            memset(gradient(b, which, b->cleared, true).data, 0, bytes);
+}
+
+static void backward_block(backward *b, bert_range block) {
     const bert_gemm_kernel *g = b->h.g;
     const int size = b->h.plan->head_size, queries = block.end - block.first;
     const bert_range of = bert_head_sees(&b->h, block);
+    bert_packed_move(&b->room.keys, of);
+    bert_packed_move(&b->room.values, of);
+    bert_packed_move(&b->room.deep_keys, of);
+    if (block_of(&b->h) < b->h.length) clear(b, of.end);
     differentiate(b, block, of);
     onto_queries(b, block, of);
     const bert_right_side q =
         bert_right_pack(g, b->room.right_q, rows_from(b->q, block.first), size, queries);
     onto_keys(b, block, of, b->room.dscore, q, 1);
+    if (b->h.plan->relative) {
+        const bert_relative_gradients to = relative_gradients(b);
+        bert_relative_backward_block(&b->h, &b->room.relative, &b->room.flow, &b->strips,
+                                     b->room.dscore, b->room.ld, block, q, &to);
+    }
     const bert_right_side dout =
         bert_right_pack(g, b->room.right_dout, rows_from(b->dout, block.first), size, queries);
     onto_keys(b, block, of, b->room.dropped, dout, 2);
-}
-
-/* Gradients of keys and values are 0, to be added to. */
-static void clear(const backward *b) {
-    const size_t bytes = (size_t)b->h.plan->head_size * sizeof(float);
-    for (int which = 1; which < 3; which++)
-        for (int i = 0; i < b->h.length; i++) memset(gradient(b, which, i, true).data, 0, bytes);
-}
-
-static void relative_backward(const backward *b) {
-    const bert_relative_gradients to = {.dq = gradient(b, 0, 0, true),
-                                        .dk = gradient(b, 1, 0, true),
-                                        .rows = b->w->dx,
-                                        .packed_q = b->room.right_q,
-                                        .packed_k = b->room.right_k,
-                                        .right = b->room.relative_right};
-    bert_relative_backward(&b->h, &b->room.relative, &b->room.flow, &b->strips, &to);
 }
 
 void bert_attention_backward_head(const bert_attention_job *w, const bert_attention_head *head,
@@ -224,15 +233,22 @@ void bert_attention_backward_head(const bert_attention_job *w, const bert_attent
                          head->hidden, 1};
     b.line = bert_attention_line_make(head, room->line);
     b.strips = (bert_strip_room){head->k, room->strip, room->tile};
-    b.keys = bert_right_pack(g, room->keys, bert_transposed(b.k), length, size);
-    b.values =
-        bert_right_pack(g, room->values, bert_transposed(bert_head_part(w, head, 2)), length, size);
-    b.right_k = bert_right_pack(g, room->right_k, b.k, size, length);
-    if (p->relative) bert_relative_begin(head, &b.room.relative, b.k, room->strip);
-    if (block < length) clear(&b);
+    b.room.keys.tokens = b.room.deep_keys.tokens = b.k;
+    b.room.values.tokens = bert_head_part(w, head, 2);
+    b.room.keys.n = b.room.deep_keys.n = b.room.values.n = length;
+    if (p->relative) {
+        const bert_range all = {0, length};
+        bert_packed_move(&b.room.keys, all);
+        bert_relative_begin(head, &b.room.relative, bert_packed_at(&room->keys, all), room->strip);
+        bert_relative_flow_begin(head, &b.room.relative, &b.room.flow);
+    }
     for (int i = 0; i < length; i += block)
         backward_block(&b, (bert_range){i, length - i < block ? length : i + block});
-    if (p->relative) relative_backward(&b);
+    if (p->relative) {
+        const bert_relative_gradients to = relative_gradients(&b);
+        bert_relative_backward(head, &b.room.relative, &b.room.flow, &b.strips,
+                               bert_packed_at(&room->deep_keys, (bert_range){0, length}), &to);
+    }
     for (int i = 0; i < 2 && p->turned; i++) {
         const bert_target d = gradient(&b, i, 0, true);
         bert_attention_turn(head, (bert_view){d.data, d.stride, 1}, length, d.data, d.stride, true);

@@ -1,5 +1,6 @@
 /* Strips of mr queries run through scores, softmax and values without leaving the cache. */
 #include "cpu/attention_head.h"
+#include "cpu/attention_relative.h"
 #include <string.h>
 
 /* The probabilities of `rows` queries from `query` on, whose scores are of the keys `of`: what a
@@ -26,21 +27,26 @@ static void probabilities_of(const bert_attention_head *h, bert_attention_line l
 }
 
 typedef struct {
-    unsigned char *keys, *values, *strip;
+    bert_packed_tokens keys, values;
+    unsigned char *strip;
     float *scores, *context, *q, *k, *line;
     int score_ld;
     bert_relative_side relative;
 } forward_room;
+
+/* Tokens that are packed before they are needed, where there is a window. */
+enum { AHEAD = 256 };
 
 static forward_room forward_take(const bert_attention_head *h, bert_scratch *s) {
     const bert_attention_plan *p = h->plan;
     const bert_gemm_kernel *g = h->g;
     const int size = p->head_size, length = h->length, columns = bert_head_keys(h, g->mr);
     const size_t mr = (size_t)g->mr, tokens = sizeof(float) * (size_t)length * (size_t)size;
-    forward_room r = {.score_ld = bert_apart(g, columns)};
-    r.keys = bert_scratch_take(s, bert_right_bytes(g, length, size));
-    r.values = bert_scratch_take(s, bert_right_bytes(g, size, length));
-    r.scores = bert_scratch_take(s, sizeof(float) * mr * (size_t)r.score_ld);
+    forward_room r = {.score_ld = bert_scores_apart(h, columns)};
+    const int packed = bert_head_room(h, g->mr + AHEAD);
+    r.keys = bert_packed_take(s, g, size, false, packed);
+    r.values = bert_packed_take(s, g, size, true, packed);
+    r.scores = bert_scores_take(h, s, g->mr, r.score_ld);
     r.context = bert_scratch_take(s, sizeof(float) * mr * (size_t)bert_round_up(size, g->nr));
     r.strip = bert_scratch_take(s, bert_left_bytes(g, g->mr, size > columns ? size : columns));
     r.line = bert_scratch_take(s, sizeof(float) * bert_attention_line_size(p, length));
@@ -91,26 +97,32 @@ void bert_attention_forward_head(const bert_attention_job *w, const bert_attenti
     const bert_view q = bert_head_turned(w, h, 0, room.q), k = bert_head_turned(w, h, 1, room.k);
     const bert_left_layout queries = bert_left_lay(g, q, step, size);
     const bert_attention_line line = bert_attention_line_make(h, room.line);
-    const bert_right_side keys = bert_right_pack(g, room.keys, bert_transposed(k), length, size),
-                          values = bert_right_pack(g, room.values, bert_head_part(w, h, 2), size,
-                                                   length);
-    if (p->relative) bert_relative_begin(h, &room.relative, k, room.strip);
+    room.keys.tokens = k;
+    room.values.tokens = bert_head_part(w, h, 2);
+    room.keys.n = room.values.n = length;
+    if (p->relative) {
+        const bert_range all = {0, length};
+        bert_packed_move(&room.keys, all);
+        bert_relative_begin(h, &room.relative, bert_packed_at(&room.keys, all), room.strip);
+    }
     const bert_strip_room strips = {h->k, room.strip, room.context};
     float *shown = place_of(w, h), lse[64];
     for (int i = 0; i < length; i += step) {
         const int rows = length - i < step ? length - i : step;
         const bert_range of = bert_head_sees(h, (bert_range){i, i + rows});
+        bert_packed_move(&room.keys, of);
+        bert_packed_move(&room.values, of);
         bert_strip_multiply(room.scores, room.score_ld, &queries, room.strip, i, rows,
-                            bert_right_columns(g, keys, of));
+                            bert_packed_at(&room.keys, of));
         if (p->relative)
             bert_relative_add(h, &room.relative, &queries, room.strip, room.scores, room.score_ld,
                               i, rows);
         probabilities_of(h, line, room.scores, room.score_ld, rows, i, of, w->lse ? lse : NULL);
         finish_rows(w, h, &room, lse, shown, i, rows, of);
         const bert_target to = {w->out + (h->first + i) * h->hidden + (ptrdiff_t)h->head * size,
-                                h->hidden, false};
+                                h->hidden, false, false};
         bert_strip_into(to, g, &strips, (bert_view){room.scores, room.score_ld, 1}, rows,
-                        of.end - of.first, bert_right_from(g, values, of.first));
+                        of.end - of.first, bert_packed_at(&room.values, of));
     }
 }
 

@@ -61,6 +61,12 @@ int bert_head_keys(const bert_attention_head *h, int queries) {
     return most < h->length ? (int)most : h->length;
 }
 
+int bert_head_room(const bert_attention_head *h, int queries) {
+    const int step = bert_key_step(h->g),
+              room = (bert_head_keys(h, queries) + step - 1) / step * step;
+    return room < h->length ? room : h->length;
+}
+
 void bert_head_add(const bert_attention_head *h, bert_attention_line l, float *scores, int query,
                    bert_range at) {
     h->k->add(scores, scores, l.values + (at.first - query + l.reach), (size_t)(at.end - at.first));

@@ -29,8 +29,9 @@ void bert_head_drop(const bert_attention_head *h, float *y, const float *x, int 
 int bert_key_step(const bert_gemm_kernel *g);
 /* Keys that some of the queries [at.first, at.end) see, from a whole step on. */
 bert_range bert_head_sees(const bert_attention_head *h, bert_range at);
-/* Keys that so many neighbouring queries see, at most. */
+/* Keys that so many neighbouring queries see, at most; and the whole steps that hold them. */
 int bert_head_keys(const bert_attention_head *h, int queries);
+int bert_head_room(const bert_attention_head *h, int queries);
 /* Adds the line's values to a row of scores of keys [at.first, at.end). */
 void bert_head_add(const bert_attention_head *h, bert_attention_line l, float *scores, int query,
                    bert_range at);

@@ -10,8 +10,48 @@ bert_right_side bert_right_pack(const bert_gemm_kernel *g, unsigned char *out, b
     return all;
 }
 
-void bert_strip_multiply(float *c, ptrdiff_t ldc, const bert_left_layout *left,
-                         unsigned char *strip, int row, int rows, bert_right_side right) {
+/* Tokens of a unit of what is packed: a panel, or a unit of each panel's depth. */
+static int tokens_of_unit(const bert_packed_tokens *p) {
+    return p->deep ? p->g->k_unit : p->g->nr;
+}
+static size_t unit_bytes(const bert_packed_tokens *p) {
+    return p->deep ? p->g->b_unit : bert_panel_bytes(p->g, p->size);
+}
+
+bert_right_side bert_packed_at(const bert_packed_tokens *p, bert_range of) {
+    const size_t units = (size_t)((of.first - p->has.first) / tokens_of_unit(p));
+    return (bert_right_side){p->data + units * unit_bytes(p),
+                             bert_panel_bytes(p->g, p->deep ? p->room : p->size),
+                             p->deep ? p->size : of.end - of.first};
+}
+
+void bert_packed_move(bert_packed_tokens *p, bert_range of) {
+    if (of.first >= p->has.first && of.end <= p->has.end) return;
+    const bert_gemm_kernel *g = p->g;
+    const bert_range to = {of.first, p->n - of.first < p->room ? p->n : of.first + p->room};
+    const int step = tokens_of_unit(p), lines = p->deep ? bert_divide_up(p->size, g->nr) : 1;
+    const size_t line = p->deep ? bert_panel_bytes(g, p->room) : 0, unit = unit_bytes(p);
+    const bool some = to.first >= p->has.first && to.first < p->has.end;
+    const int first = some ? p->has.end : to.first; /* of those to be packed */
+    const size_t from = some ? (size_t)((to.first - p->has.first) / step) * unit : 0;
+    const size_t kept = (size_t)bert_divide_up(first - to.first, step) * unit;
+    const float *x = p->tokens.data + first * p->tokens.row;
+    for (int i = 0; i < lines && first < to.end; i++) {
+        unsigned char *at = p->data + (size_t)i * line;
+        memmove(at, at + from, kept);
+        const int col = i * g->nr, cols = p->size - col < g->nr ? p->size - col : g->nr;
+        if (p->deep)
+            g->pack_b(at + kept, x + col * p->tokens.col, p->tokens.row, p->tokens.col, cols,
+                      to.end - first, NULL);
+        else
+            bert_right_pack(g, at + kept, (bert_view){x, p->tokens.col, p->tokens.row},
+                            to.end - first, p->size);
+    }
+    p->has = to;
+}
+
+static void multiply(float *c, ptrdiff_t ldc, const bert_left_layout *left, unsigned char *strip,
+                     int row, int rows, bert_right_side right, bool onto) {
     const bert_gemm_kernel *g = left->g;
     const int depth = left->depth;
     const unsigned char *b = right.data;
@@ -20,15 +60,20 @@ void bert_strip_multiply(float *c, ptrdiff_t ldc, const bert_left_layout *left,
         for (int k = 0; k < depth; k += g->kc) {
             const bert_left at = bert_left_block(left, strip, row, k);
             g->block(c + j, ldc, &at, b + (size_t)(k / g->k_unit) * g->b_unit,
-                     depth - k < g->kc ? depth - k : g->kc, rows, k > 0, NULL, 0);
+                     depth - k < g->kc ? depth - k : g->kc, rows, onto || k > 0, NULL, 0);
         }
+}
+
+void bert_strip_multiply(float *c, ptrdiff_t ldc, const bert_left_layout *left,
+                         unsigned char *strip, int row, int rows, bert_right_side right) {
+    multiply(c, ldc, left, strip, row, rows, right, false);
 }
 
 void bert_strip_into(bert_target to, const bert_gemm_kernel *g, const bert_strip_room *room,
                      bert_view a, int rows, int depth, bert_right_side b) {
     const bert_left_layout left = bert_left_lay(g, a, bert_round_up(rows, g->row_step), depth);
-    if (!to.add && rows % g->row_step == 0 && b.cols % g->nr == 0) {
-        bert_strip_multiply(to.data, to.stride, &left, room->strip, 0, rows, b);
+    if ((!to.add || to.onto) && rows % g->row_step == 0 && b.cols % g->nr == 0) {
+        multiply(to.data, to.stride, &left, room->strip, 0, rows, b, to.add);
         return;
     }
     const int ld = bert_round_up(b.cols, g->nr);

@@ -58,6 +58,32 @@ static inline bert_right_side bert_right_from(const bert_gemm_kernel *g, bert_ri
     return b;
 }
 
+/* Tokens packed as a right operand, some of a long sequence at a time: they are its columns, or its
+ * depth. So what is packed stays in cache until it is read. */
+typedef struct {
+    const bert_gemm_kernel *g;
+    bert_view tokens; /* [n, size] */
+    int n, size;
+    bool deep;
+    int room; /* tokens that are packed at a time: all of them, or whole steps (bert_key_step) */
+    unsigned char *data;
+    bert_range has;
+} bert_packed_tokens;
+static inline bert_packed_tokens bert_packed_take(bert_scratch *s, const bert_gemm_kernel *g,
+                                                  int size, bool deep, int room) {
+    return (bert_packed_tokens){.g = g,
+                                .size = size,
+                                .deep = deep,
+                                .room = room,
+                                .data =
+                                    bert_scratch_take(s, deep ? bert_right_bytes(g, size, room)
+                                                              : bert_right_bytes(g, room, size))};
+}
+/* Packs the tokens `of`, at most `room` from a whole step on; those that are there are not packed again. */
+void bert_packed_move(bert_packed_tokens *p, bert_range of);
+/* Those of them, all packed; the first one is that of a whole step. */
+bert_right_side bert_packed_at(const bert_packed_tokens *p, bert_range of);
+
 /* c [rows, bert_round_up(b.cols, nr)] of the strip of the left operand from `row` on, which is
  * packed on the way. */
 void bert_strip_multiply(float *c, ptrdiff_t ldc, const bert_left_layout *left,
@@ -67,7 +93,8 @@ void bert_strip_multiply(float *c, ptrdiff_t ldc, const bert_left_layout *left,
 typedef struct {
     float *data;
     ptrdiff_t stride;
-    bool add; /* to what is there */
+    bool add;  /* to what is there */
+    bool onto; /* of those: sums may begin with it, which is faster, and rounds otherwise */
 } bert_target;
 /* What such a product needs: room for a strip, and for a block. */
 typedef struct {

@@ -134,25 +134,20 @@ typedef struct {
 typedef void bert_epilogue_fn(float *c, ptrdiff_t ldc, const float *tile, int tile_ld, int rows,
                               int cols, const bert_block_epilogue *e);
 
-/* Relative positions of `rows` queries and n keys: to the score of query r and key i belong
- * c[r ld + at] and p[i ld + at], at = index[i - r] - first; c or p may be NULL. */
-enum { BERT_RELATIVE_LANES = 16 }; /* the most that a kernel takes at once */
+/* Relative positions of the queries [query, query + rows) and all keys of a sequence: the row of a
+ * distance key - query is index[distance] - first. c or p may be NULL. Around each row of scores
+ * there is room for BERT_RELATIVE_LANES numbers, and behind c; around p for four times as many. */
+enum { BERT_RELATIVE_LANES = 16, BERT_RELATIVE_QUERIES = 192 };
 typedef struct {
-    float *c, *p; /* read by add_relative, added to by scatter_relative */
-    ptrdiff_t ld;
-    int rows;
-    size_t n;
-    const int32_t *index;
-    /* index the other way round, turned[r - i], where neighbours differ by 1 at most and it never
-     * rises; NULL: it is not so. Numbers are there for that many lanes beyond both ends, and so is
-     * memory behind c and p. */
-    const int32_t *turned;
-    /* Then, by row less `first`: where in turned a row begins, less `place`, with rows that never do
-     * for that many lanes beyond the last; and the longest of as many rows from there on as a square
-     * of lanes has: how many neighbours share it, that many lanes at most. */
-    const int32_t *starts, *longest;
-    int32_t place;
+    float *c; /* add_relative reads c[(i - query) c_ld + row] of query i, scatter_relative adds to
+                 c[row c_ld + i - query]; for it there are BERT_RELATIVE_QUERIES rows at most */
+    float *p; /* of key j: p[row p_ld + j] */
+    ptrdiff_t c_ld, p_ld;
+    int query, rows, keys;
+    const int32_t *index; /* of distance 0 */
     int first;
+    bool falls; /* rows of neighbouring distances differ by 1 at most, and never rise: then
+                   scatter_relative clears what it adds to, of p what comes after the queries before */
 } bert_relative_strip;
 
 typedef struct {
@@ -192,9 +187,9 @@ typedef struct {
      * other way. y may be x. */
     void (*rotate)(float *y, const float *x, const float *cos, const float *sin, size_t half,
                    bool back);
-    /* Relative positions of a strip of queries and some keys. */
+    /* Adds both to the scores y [rows, keys], and spoils what is around their rows. */
     void (*add_relative)(float *y, ptrdiff_t ldy, const bert_relative_strip *s);
-    /* The other way: what y [rows, n] gives is added to c and p. */
+    /* The other way: what y gives is added to c and p. Around its rows are zeros. */
     void (*scatter_relative)(const float *y, ptrdiff_t ldy, const bert_relative_strip *s);
     /* dx = y * (dy - sum(dy * y)) of each row. dx may be dy. */
     void (*softmax_backward)(float *dx, const float *dy, const float *y, int rows, int cols);

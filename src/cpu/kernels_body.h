@@ -327,131 +327,120 @@ static void rotate(float *y, const float *x, const float *cos, const float *sin,
 #undef ROTATE
 }
 
-/* Of the queries [r, r + rows) and the keys [i, i + n) of a strip. */
-static void add_relative_each(float *y, ptrdiff_t ldy, const bert_relative_strip *s, int r, int i,
-                              int rows, int n) {
-    for (int a = r; a < r + rows; a++)
-        for (int b = i; b < i + n; b++) {
-            const ptrdiff_t at = s->index[b - a] - (ptrdiff_t)s->first;
-            float x = y[a * ldy + b];
-            if (s->c) x += s->c[a * s->ld + at];
-            if (s->p) x += s->p[b * s->ld + at];
-            y[a * ldy + b] = x;
-        }
+/* Where the rows of LANES distances lie, from d on; beyond the last one, as that has it. */
+INLINE void rows_of_distances(int32_t at[LANES], const bert_relative_strip *s, int d) {
+    for (int k = 0; k < LANES; k++)
+        at[k] = s->index[d + k < s->keys ? d + k : s->keys - 1] - s->first;
 }
 
-/* LANES neighbours of the row at x have at most LANES numbers, from the least on. */
-INLINE vf relative_lanes(const float *x, const int32_t *lanes, int least, int first) {
-    return permute(load(x + (least - (ptrdiff_t)first)), load_words(lanes) - all_words(least));
+/* What lanes of the row at x are told by `at`, all of which are within LANES of the least. */
+INLINE vf relative_lanes(const float *x, const int32_t at[LANES]) {
+    const int32_t least = at[LANES - 1];
+    return permute(load(x + least), load_words(at) - all_words(least));
+}
+INLINE vf gathered_lanes(const float *x, const int32_t at[LANES]) {
+    float lanes[LANES];
+    for (int k = 0; k < LANES; k++) lanes[k] = x[at[k]];
+    return load(lanes);
 }
 
-/* Of LANES keys: of a key, what LANES queries have of it, then turned by the diagonal. */
-static void add_relative_tile(float *y, ptrdiff_t ldy, const bert_relative_strip *s, int r, int i,
-                              int rows) {
+/* Of the queries from row r on, LANES distances from d on: a vector is of one distance, then, turned by
+ * the diagonal, of one query. */
+static void add_relative_tile(float *y, ptrdiff_t ldy, const bert_relative_strip *s, int r,
+                              int rows, int d) {
+    const int key = s->query + r + d;
+    int32_t at[LANES];
+    rows_of_distances(at, s, d);
     vf t[LANES];
-    for (int k = 0; k < LANES; k++) {
-        const int32_t *lanes = s->turned + (r - i - k);
-        t[k] = s->p ? relative_lanes(s->p + (i + k) * s->ld, lanes, lanes[0], s->first) : all(0);
-    }
+    for (int k = 0; k < LANES; k++) t[k] = s->p ? load(s->p + at[k] * s->p_ld + key + k) : all(0);
     if (s->p) transpose(t);
-    for (int k = 0; k < rows; k++) {
-        float *to = y + (r + k) * ldy + i;
-        const int32_t *lanes = s->index + (i - r - k);
-        vf x = load(to) + t[k];
-        if (s->c) x += relative_lanes(s->c + (r + k) * s->ld, lanes, lanes[LANES - 1], s->first);
+    for (int i = 0; i < rows && key + i < s->keys; i++) {
+        float *to = y + (r + i) * ldy + key + i;
+        const float *c = s->c ? s->c + (r + i) * s->c_ld : NULL;
+        vf x = load(to) + t[i];
+        if (c) x += s->falls ? relative_lanes(c, at) : gathered_lanes(c, at);
         store(to, x);
     }
 }
 
 static void add_relative(float *y, ptrdiff_t ldy, const bert_relative_strip *s) {
-    const int n = (int)s->n;
-    for (int r = 0; r < s->rows; r += LANES)
-        for (int i = 0; i < n; i += LANES) {
-            const int rows = s->rows - r < LANES ? s->rows - r : LANES;
-            const int keys = n - i < LANES ? n - i : LANES;
-            if (s->turned && keys == LANES)
-                add_relative_tile(y, ldy, s, r, i, rows);
-            else
-                add_relative_each(y, ldy, s, r, i, rows, keys);
-        }
-}
-
-static void scatter_relative_each(const float *y, ptrdiff_t ldy, const bert_relative_strip *s,
-                                  int r, int i, int rows, int n) {
-    for (int a = r; a < r + rows; a++)
-        for (int b = i; b < i + n; b++) {
-            const ptrdiff_t at = s->index[b - a] - (ptrdiff_t)s->first;
-            if (s->c) s->c[a * s->ld + at] += y[a * ldy + b];
-            if (s->p) s->p[b * s->ld + at] += y[a * ldy + b];
-        }
-}
-
-/* The sums of lanes that share a row are added to the rows, from that of lane 0 on, which is at
- * turned[at]; no row has more than `longest` lanes. */
-INLINE void scatter_runs(float *row, const bert_relative_strip *s, int at, vf x, int longest) {
-    const int32_t *starts = s->starts + (s->turned[at] - s->first);
-    const vi place = all_words(s->place + at), most = all_words(LANES);
-    vi lane = load_words(starts) - place, end = load_words(starts + 1) - place;
-    lane &= lane > 0;
-    end = (end & (end < most)) | (most & (end >= most));
-    vf sum = all(0);
-    for (int i = 0; i < longest; i++, lane += 1)
-        sum += (vf)((vi)permute(x, lane & (LANES - 1)) & (lane < end));
-    float *to = row + (s->turned[at] - s->first);
-    store(to, load(to) + sum);
-}
-
-INLINE vi falling_lanes(void) {
-    vi down;
-    for (int k = 0; k < LANES; k++) down[k] = LANES - 1 - k;
-    return down;
-}
-
-/* LANES keys of queries, where distances share rows. */
-static void scatter_relative_shared(const float *y, ptrdiff_t ldy, const bert_relative_strip *s,
-                                    int r, int i, int rows) {
-    const int least = r - i - (LANES - 1), longest = s->longest[s->turned[least] - s->first];
-    vf t[LANES];
-    for (int k = 0; k < LANES; k++) t[k] = k < rows ? load(y + (r + k) * ldy + i) : all(0);
-    for (int k = 0; k < rows && s->c; k++)
-        scatter_runs(s->c + (r + k) * s->ld, s, least + k, permute(t[k], falling_lanes()), longest);
-    if (!s->p) return;
-    transpose(t);
-    for (int k = 0; k < LANES; k++)
-        scatter_runs(s->p + (i + k) * s->ld, s, r - i - k, t[k], longest);
-}
-
-/* Where each distance has a number of its own. */
-static void scatter_relative_tile(const float *y, ptrdiff_t ldy, const bert_relative_strip *s,
-                                  int r, int i, int rows) {
-    vf t[LANES];
-    for (int k = 0; k < LANES; k++) t[k] = k < rows ? load(y + (r + k) * ldy + i) : all(0);
-    for (int k = 0; k < rows && s->c; k++) {
-        float *to = s->c + (r + k) * s->ld + (s->index[i - r - k + LANES - 1] - s->first);
-        store(to, load(to) + permute(t[k], falling_lanes()));
+    for (int r = 0; r < s->rows; r += LANES) {
+        const int rows = s->rows - r < LANES ? s->rows - r : LANES;
+        for (int d = 1 - rows - r - s->query; d < s->keys - r - s->query; d += LANES)
+            add_relative_tile(y, ldy, s, r, rows, d);
     }
-    if (!s->p) return;
-    transpose(t);
+}
+
+/* Gradients of scores by distance: LANES of them, each of the queries of a strip, with zeros around. */
+typedef struct {
+    float of[LANES][BERT_RELATIVE_QUERIES + 4 * LANES];
+    int from, to; /* the queries that have some: others have zeros or are not there */
+} distance_band;
+
+/* Distances from d on. */
+static void turn_scores(distance_band *b, const float *y, ptrdiff_t ldy,
+                        const bert_relative_strip *s, int d) {
+    for (int x = b->from; x < b->to; x += LANES) {
+        vf t[LANES];
+        for (int k = 0; k < LANES; k++) {
+            const int key = s->query + x + k + d;
+            const bool some = x + k < s->rows && key > -LANES && key < s->keys;
+            t[k] = some ? load(y + (x + k) * ldy + key) : all(0);
+        }
+        transpose(t);
+        for (int k = 0; k < LANES; k++) store(b->of[k] + LANES + x, t[k]);
+    }
+    const int end = b->from + (b->to - b->from + LANES - 1) / LANES * LANES;
     for (int k = 0; k < LANES; k++) {
-        float *to = s->p + (i + k) * s->ld + (s->turned[r - i - k] - s->first);
-        store(to, load(to) + t[k]);
+        store(b->of[k] + b->from, all(0));
+        store(b->of[k] + LANES + end, all(0));
+        store(b->of[k] + 2 * LANES + end, all(0));
     }
+}
+
+/* to[x] += the n distances' x from query `from` to `to` on, each `shift` places further than the one
+ * before. */
+INLINE void add_distances(float *to, const distance_band *b, int first, int n, const int shift) {
+    for (int x = b->from; x < b->to + (n - 1) * shift; x += LANES) {
+        vf sum = load(b->of[first] + LANES + x);
+        for (int i = 1; i < n; i++) sum += load(b->of[first + i] + LANES + x - i * shift);
+        store(to + x, load(to + x) + sum);
+    }
+}
+
+/* A row that has distances from d on, the first of them that these queries have. */
+INLINE void clear_row(const bert_relative_strip *s, int row, int d) {
+    if (s->c) memset(s->c + row * s->c_ld, 0, (size_t)s->rows * sizeof *s->c);
+    if (!s->p) return;
+    int last = d; /* whose keys are the furthest */
+    while (last + 1 < s->keys && s->index[last + 1] == s->index[d]) last++;
+    int from = s->query ? s->query + last : 0, to = s->query + s->rows + last;
+    if (from < 0) from = 0;
+    if (to > s->keys || s->query + s->rows == s->keys) to = s->keys;
+    if (from < to) memset(s->p + row * s->p_ld + from, 0, (size_t)(to - from) * sizeof *s->p);
 }
 
 static void scatter_relative(const float *y, ptrdiff_t ldy, const bert_relative_strip *s) {
-    const int n = (int)s->n;
-    for (int r = 0; r < s->rows; r += LANES)
-        for (int i = 0; i < n; i += LANES) {
-            const int rows = s->rows - r < LANES ? s->rows - r : LANES;
-            const int keys = n - i < LANES ? n - i : LANES;
-            const int32_t *index = s->index + i - r;
-            if (!s->turned || keys < LANES)
-                scatter_relative_each(y, ldy, s, r, i, rows, keys);
-            else if (index[1 - rows] - index[LANES - 1] == LANES + rows - 2)
-                scatter_relative_tile(y, ldy, s, r, i, rows);
-            else
-                scatter_relative_shared(y, ldy, s, r, i, rows);
+    int before = -1; /* the row of the distance before */
+    const int end = s->keys - s->query;
+    for (int d = 1 - s->rows - s->query; d < end; d += LANES) {
+        distance_band b;
+        const int from = 1 - LANES - d - s->query;
+        b.from = from < 0 ? 0 : from / LANES * LANES;
+        b.to = s->rows < end - d ? s->rows : end - d;
+        turn_scores(&b, y, ldy, s, d);
+        int32_t at[LANES];
+        rows_of_distances(at, s, d);
+        const int some = end - d < LANES ? end - d : LANES;
+        for (int k = 0, n; k < some; k += n) { /* distances that share a row */
+            for (n = 1; k + n < some && at[k + n] == at[k]; n++) {
+            }
+            if (s->falls && at[k] != before) clear_row(s, at[k], d + k);
+            before = at[k];
+            if (s->c) add_distances(s->c + at[k] * s->c_ld, &b, k, n, 0);
+            if (s->p) add_distances(s->p + at[k] * s->p_ld + s->query + d + k, &b, k, n, 1);
         }
+    }
 }
 
 static void layer_norm(float *y, const float *x, const float *residual, const float *gamma,
