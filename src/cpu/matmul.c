@@ -108,7 +108,8 @@ static void finish_block(product *p, float *tile, const bert_left *a, const unsi
 static void multiply_panel(product *p, const unsigned char *panel, const unsigned char *next,
                            int thread, float *tiles, int j, int i0, int i1, int k, int depth) {
     const bert_gemm_kernel *g = p->g;
-    unsigned char *opened = p->opened + (size_t)thread * p->opened_of_thread;
+    unsigned char *opened =
+        g->open ? p->opened + (size_t)thread * p->opened_of_thread : NULL; /* else there is none */
     const int size = g->mr * g->nr;
     const ptrdiff_t apart = bert_left_apart(&p->left);
     const int begin = k;
