@@ -221,6 +221,8 @@ const bert_kernels *bert_cpu_at(const char *isa);
  * have 32 bits, so int8 products that are deeper than those can hold are made at `highest`. */
 enum { BERT_BYTES_DEPTH = 1 << 16 }; /* 255 * 127 * 2^16 < 2^31 */
 const bert_gemm_kernel *bert_gemm_of(bert_precision p, int depth);
+/* And those that read a right side which is kept. */
+const bert_gemm_kernel *bert_gemm_kept(bert_precision p, int depth);
 /* For tests that emulate a level's instructions: counts it among those of the machine, which must
  * have all weaker ones. The name is kept, not copied. False when the table is already filled. */
 bool bert_cpu_assume(const char *isa);

@@ -187,6 +187,30 @@ INLINE void fetch_far(const char **coming, int bytes) {
     fetch(&next_right, share);                                                                     \
     fetch_far(&ahead, pace / products)
 
+/* Of three parts, in the order that all sums of them have; BESIDE(first, end) comes after each, with
+ * its share of a tile's rows. */
+#define SIX_PRODUCTS(BESIDE)                                                                       \
+    LEFT(0);                                                                                       \
+    RIGHT(2);                                                                                      \
+    MULTIPLY;                                                                                      \
+    BESIDE(0, 3);                                                                                  \
+    RIGHT(1);                                                                                      \
+    MULTIPLY;                                                                                      \
+    BESIDE(3, 6);                                                                                  \
+    LEFT(1);                                                                                       \
+    MULTIPLY;                                                                                      \
+    BESIDE(6, 9);                                                                                  \
+    RIGHT(0);                                                                                      \
+    MULTIPLY;                                                                                      \
+    BESIDE(9, 12);                                                                                 \
+    LEFT(2);                                                                                       \
+    MULTIPLY;                                                                                      \
+    BESIDE(12, 14);                                                                                \
+    LEFT(0);                                                                                       \
+    MULTIPLY;                                                                                      \
+    BESIDE(14, 16)
+#define NOTHING(first, end) (void)0
+
 /* Both sides come from the second-level cache, a right one of one part from the first where several
  * blocks share it. Each unit fetches what the next reads, and its part of what lies ahead, some
  * lines beside each product: all at once they would keep the tiles from being loaded. */
@@ -213,19 +237,7 @@ INLINE void units(const int parts, const bool bytes, const bool two, const bert_
             LEFT(1);
             MULTIPLY;
         } else {
-            LEFT(0);
-            RIGHT(2);
-            MULTIPLY;
-            RIGHT(1);
-            MULTIPLY;
-            LEFT(1);
-            MULTIPLY;
-            RIGHT(0);
-            MULTIPLY;
-            LEFT(2);
-            MULTIPLY;
-            LEFT(0);
-            MULTIPLY;
+            SIX_PRODUCTS(NOTHING);
         }
     }
 }
@@ -290,25 +302,9 @@ INLINE void opening_units(const bool two, const bool again, const bert_left *lef
         unsigned char *next = opened + (ptrdiff_t)unit * OPENED;
         /* The last one has nothing to open: it splits itself again, where nothing reads it. */
         if (k + DEPTH < depth) x += DEPTH * SIDE;
-        LEFT(0);
-        RIGHT(2);
-        MULTIPLY;
-        split_rows(next, x, 0, 3, !again);
-        RIGHT(1);
-        MULTIPLY;
-        split_rows(next, x, 3, 6, !again);
-        LEFT(1);
-        MULTIPLY;
-        split_rows(next, x, 6, 9, !again);
-        RIGHT(0);
-        MULTIPLY;
-        split_rows(next, x, 9, 12, !again);
-        LEFT(2);
-        MULTIPLY;
-        split_rows(next, x, 12, 14, !again);
-        LEFT(0);
-        MULTIPLY;
-        split_rows(next, x, 14, 16, !again);
+#define SPLIT(first, end) split_rows(next, x, first, end, !again)
+        SIX_PRODUCTS(SPLIT);
+#undef SPLIT
         b = next;
     }
 }

@@ -246,7 +246,7 @@ int bert_weights_layout(bert_precision p, char out[BERT_KEPT_LAYOUT], bert_error
                          "this machine (%s) has no products of %s, which float32 serves: there is "
                          "nothing to pack for it",
                          k->isa, bert_precision_name(p));
-    snprintf(out, BERT_KEPT_LAYOUT, "cpu %d %s", BERT_PACKED_VERSION, k->gemm[p]->name);
+    snprintf(out, BERT_KEPT_LAYOUT, "cpu %d %s", BERT_PACKED_VERSION, bert_gemm_kept(p, 1)->name);
     return 0;
 }
 

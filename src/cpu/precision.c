@@ -18,6 +18,11 @@ const bert_gemm_kernel *bert_gemm_of(bert_precision p, int depth) {
     return bert_cpu()->gemm[deep ? BERT_PRECISION_HIGHEST : p];
 }
 
+const bert_gemm_kernel *bert_gemm_kept(bert_precision p, int depth) {
+    const bert_gemm_kernel *g = bert_gemm_of(p, depth);
+    return g && g->kept ? g->kept : g;
+}
+
 int bert_precision_check(bert_precision p, const char *name, bert_error *e) {
     if ((unsigned)p < BERT_PRECISION_COUNT && bert_cpu()->gemm[p]) return 0;
     char list[100] = "";

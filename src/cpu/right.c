@@ -67,13 +67,12 @@ void bert_repack(bert_threads *threads, bert_packed *p, const bert_view *b) {
 /* Without data. *spans: a panel has columns of two segments. */
 static bert_packed *shape(bert_precision precision, int K, int segments, const int *cols,
                           bert_balance balance, bool *spans, bert_error *e) {
-    const bert_gemm_kernel *g = bert_gemm_of(precision, K);
+    const bert_gemm_kernel *g = bert_gemm_kept(precision, K);
     if (!g || segments < 1 || segments > BERT_SEGMENTS_MAX) {
         bert_fail(e, BERT_EINVAL, "no %s product of %d segments on this machine",
                   bert_precision_name(precision), segments);
         return NULL;
     }
-    if (g->kept) g = g->kept;
     bert_packed *p = calloc(1, sizeof *p);
     if (!p) {
         bert_fail_memory(e, sizeof *p);
