@@ -30,7 +30,7 @@ static void finish(fixture *f) {
 
 enum { TEXTS = 9 };
 static bert_text texts[TEXTS];
-static char very_long[4096 * 10], long_text[256];
+static char very_long[4096 * 10], long_text[512];
 
 /* very_long has thousands of windows of 20 tokens: it is read in several packs. */
 static void make_texts(const char *word) {
@@ -42,7 +42,10 @@ static void make_texts(const char *word) {
     for (int i = 0; i < 9500; i++)
         used += (size_t)snprintf(very_long + used, sizeof very_long - used, "%s ",
                                  test_words[5 + i * 7 % 30 % 10]);
-    for (int i = 0; i < 30; i++) strcat(long_text, i % 3 ? "cat " : "house ");
+    for (int i = 0; i < 30; i++) /* not in the vocabulary, and of more bytes than letters */
+        strcat(long_text, i % 7 == 6 ? "\xc3\xa9t\xc3\xa9\xe2\x82\xac "
+                          : i % 3    ? "cat "
+                                     : "house ");
     for (int i = 0; i < 5; i++) {
         snprintf(filled[i], sizeof filled[i], "%s %s", short_ones[i], word);
         texts[i] = bert_text_of(filled[i]);
@@ -51,6 +54,17 @@ static void make_texts(const char *word) {
     texts[6] = texts[0];
     texts[7] = bert_text_of(very_long);
     texts[8] = texts[3];
+}
+
+/* Whether a string is the letters from start to end of a text. */
+static bool is_part(const char *part, const char *text, int32_t start, int32_t end) {
+    const char *edge[2] = {text, text};
+    for (int32_t i = 0; i < end; i++) {
+        for (text++; (*text & 0xc0) == 0x80;) text++;
+        if (i + 1 <= start) edge[0] = text;
+        edge[1] = text;
+    }
+    return strlen(part) == (size_t)(edge[1] - edge[0]) && !memcmp(part, edge[0], strlen(part));
 }
 
 static void fills_are_those_of_each_text(void **state) {
@@ -123,6 +137,8 @@ static void entities_are_those_of_each_text(void **state) {
                 assert_int_equal(one[k].start, w->start);
                 assert_int_equal(one[k].end, w->end);
                 assert_int_equal(one[k].index, w->index);
+                if (how == BERT_AGGREGATE_NONE && strchr(one[k].word, '\xc3'))
+                    assert_true(is_part(one[k].word, texts[i].text, one[k].start, one[k].end));
             }
         }
         assert_true(info[7].windows > 500);
@@ -168,6 +184,8 @@ static void answers_are_those_of_each_question(void **state) {
             assert_int_equal(one[k].start, w->start);
             assert_int_equal(one[k].end, w->end);
             assert_string_equal(one[k].text, shown[starts[i] + k]);
+            if (*one[k].text)
+                assert_true(is_part(one[k].text, texts[i].text, one[k].start, one[k].end));
         }
     }
     finish(&f);

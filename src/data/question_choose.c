@@ -1,6 +1,6 @@
 #include "data/question_choose.h"
 #include "base/error.h"
-#include "text/code_points.h"
+#include "text/code_place.h"
 #include <math.h>
 
 /* ---- A window */
@@ -46,12 +46,6 @@ static void add_window(bert_chooser *s, const int32_t (*offsets)[2], const float
 
 /* ---- A question */
 
-static size_t bytes_of(const bert_text *t, int32_t points) {
-    const uint8_t *p = (const uint8_t *)t->text, *end = p + t->bytes;
-    while (points-- > 0 && p < end) bert_utf8_next(&p, end);
-    return (size_t)(p - (const uint8_t *)t->text);
-}
-
 /* The probability of a score among those of the candidates and, of SQuAD 2.0, of "". */
 static double probability(const bert_chooser *s, double score) {
     double most = s->questions->version_2 ? (double)s->null_score : -INFINITY, sum = 0;
@@ -69,8 +63,9 @@ static bert_chosen chosen(const bert_chooser *s) {
     if (s->n) c.score = probability(s, (double)s->null_score);
     if (!s->n || (s->questions->version_2 && c.null_odds > s->questions->null_score_diff_threshold))
         return c;
-    const size_t from = bytes_of(&q->context, s->best[0].start),
-                 to = bytes_of(&q->context, s->best[0].end);
+    bert_code_place at = bert_code_place_of(q->context.text, q->context.bytes);
+    const size_t from = bert_code_place_to(&at, s->best[0].start),
+                 to = bert_code_place_to(&at, s->best[0].end);
     c.answer = (bert_text){.text = q->context.text + from, .bytes = to - from};
     c.score = probability(s, (double)s->best[0].score);
     return c;

@@ -4,9 +4,9 @@
 #include "pipelines/answer.h"
 #include "base/error.h"
 #include "cpu/host.h"
+#include "pipelines/alike.h"
 #include "pipelines/texts.h"
-#include "text/code_points.h"
-#include "text/python_str.h"
+#include "text/code_place.h"
 #include "text/windows.h"
 #include <stdlib.h>
 #include <string.h>
@@ -34,50 +34,33 @@ typedef struct {
     bert_answer_options o;
     bool named;             /* messages say which text */
     const bert_text *texts; /* question and context */
-    const bert_text *text;  /* that is read */
+    const bert_text *text;  /* that is read, */
+    bert_code_place window; /* and where its window begins */
     bert_results results;
+    bert_alike alike; /* the text's results, by their texts */
     double null_score;
     int spans_capacity;
     bert_span *spans;
     float *start, *end; /* probabilities of a window */
 } job;
 
-/* ---- Text by code points */
-
-static size_t bytes_of(const bert_text *t, int32_t points) {
-    const uint8_t *p = (const uint8_t *)t->text, *begin = p, *end = p + t->bytes;
-    while (points-- > 0 && p < end) bert_utf8_next(&p, end);
-    return (size_t)(p - begin);
-}
-
-/* As two str.lower() of Python are; negative: out of memory. */
-static int same_lowercase(const char *a, size_t n, const char *b, size_t m, bert_error *e) {
-    char *low = malloc(3 * (n + m) + 1);
-    if (!low) return bert_fail_memory(e, 3 * (n + m));
-    n = bert_python_lower(a, n, low);
-    m = bert_python_lower(b, m, low + n);
-    const bool same = n == m && !memcmp(low, low + n, n);
-    free(low);
-    return same;
-}
-
 static int add_answer(job *j, int32_t start, int32_t end, double score, bert_error *e) {
-    const bert_text context = {.text = j->text->pair, .bytes = j->text->pair_bytes};
-    size_t from = bytes_of(&context, start), to = bytes_of(&context, end);
-    char *text = bert_results_text(&j->results, context.text + from, to - from, e);
-    if (!text) return BERT_ENOMEM;
-    for (int i = j->results.start[j->results.begun - 1]; i < j->results.count; i++) {
-        bert_answer *a = bert_results_at(&j->results, i);
-        const int same = same_lowercase(a->text, a->bytes, text, to - from, e);
-        if (same < 0) return same;
-        if (!same) continue;
+    bert_code_place near = j->window;
+    const size_t from = bert_code_place_to(&near, start), to = bert_code_place_to(&near, end);
+    const char *text = j->text->pair + from;
+    const int32_t known = j->alike.n, number = bert_alike_find(&j->alike, text, to - from, e);
+    if (number < 0) return number;
+    if (number < known) {
+        bert_answer *a =
+            bert_results_at(&j->results, j->results.start[j->results.begun - 1] + number);
         a->score += score;
         return 0;
     }
     bert_answer *a = bert_results_add(&j->results, e);
-    if (!a) return BERT_ENOMEM;
+    char *kept = a ? bert_results_text(&j->results, text, to - from, e) : NULL;
+    if (!kept) return BERT_ENOMEM;
     *a =
-        (bert_answer){.text = text, .bytes = to - from, .start = start, .end = end, .score = score};
+        (bert_answer){.text = kept, .bytes = to - from, .start = start, .end = end, .score = score};
     return 0;
 }
 
@@ -105,6 +88,7 @@ static int read_window(void *context, const bert_token_window *w, const float *l
     int32_t first = 0, last = w->n - 1;
     while (first < w->n && w->sequence_ids[first] != 1) first++;
     while (last >= first && w->sequence_ids[last] != 1) last--;
+    if (first <= last) bert_code_place_to(&j->window, w->offsets[first][0]);
     probabilities(logits, 0, w, j->start);
     probabilities(logits, 1, w, j->end);
     const double none = (double)(j->start[0] * j->end[0]);
@@ -132,6 +116,8 @@ static int by_score(const void *a, const void *b) {
 static void begin_text(void *context, int32_t text) {
     job *j = context;
     j->text = &j->texts[text];
+    j->window = bert_code_place_of(j->text->pair, j->text->pair_bytes);
+    bert_alike_clear(&j->alike);
     j->null_score = 1e6;
 }
 
@@ -209,6 +195,7 @@ static int answer_texts(bert_session *s, const bert_text *texts, int32_t n, bool
                     .encode = encode,
                     .own = &j};
     int rc = answer(&j, &t, e);
+    bert_alike_free(&j.alike);
     free(j.spans);
     free(j.start);
     if (rc) return rc;

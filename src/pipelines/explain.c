@@ -2,7 +2,7 @@
 #include "pipelines/explain.h"
 #include "base/error.h"
 #include "pipelines/texts.h"
-#include "text/code_points.h"
+#include "text/code_place.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -123,18 +123,22 @@ static int by_attention(example *x, bert_error *e) {
 
 /* ---- What is told of it */
 
-static size_t bytes_of(const char *text, size_t bytes, int32_t points) {
-    const uint8_t *p = (const uint8_t *)text, *begin = p, *end = p + bytes;
-    while (points-- > 0 && p < end) bert_utf8_next(&p, end);
-    return (size_t)(p - begin);
+/* Where the parts of a text and its pair are that were asked for last. */
+typedef struct {
+    bert_code_place of[2];
+} places;
+
+static places places_of(const bert_text *t) {
+    return (places){
+        {bert_code_place_of(t->text, t->bytes), bert_code_place_of(t->pair, t->pair_bytes)}};
 }
 
 /* The part of the text or pair between two code points, the session's. */
-static const char *part_of(const example *x, int32_t sequence, const int32_t offsets[2],
+static const char *part_of(const example *x, places *at, int32_t sequence, const int32_t offsets[2],
                            bert_error *e) {
     const char *text = sequence == 1 ? x->text->pair : x->text->text;
-    const size_t bytes = sequence == 1 ? x->text->pair_bytes : x->text->bytes;
-    const size_t from = bytes_of(text, bytes, offsets[0]), to = bytes_of(text, bytes, offsets[1]);
+    const size_t from = bert_code_place_to(&at->of[sequence == 1], offsets[0]),
+                 to = bert_code_place_to(&at->of[sequence == 1], offsets[1]);
     char *part = bert_arena_alloc(&x->j->s->results, to - from + 1);
     if (!part) {
         bert_fail_memory(e, to - from + 1);
@@ -158,13 +162,14 @@ static int tell_tokens(const example *x, bert_explanation *out, bert_error *e) {
     const size_t bytes = (size_t)w->n * sizeof(bert_explained_token);
     bert_explained_token *list = bert_arena_alloc(&x->j->s->results, bytes);
     if (!list) return bert_fail_memory(e, bytes);
+    places at = places_of(x->text);
     int32_t n = 0;
     for (int32_t i = 0, k; i < w->n; i = k) {
         double sum = x->scores[i];
         for (k = i + 1; x->j->o.words && k < w->n && same_word(w, k); k++) sum += x->scores[k];
         const int32_t sequence = w->sequence_ids[i];
         const int32_t offsets[] = {w->offsets[i][0], w->offsets[k - 1][1]};
-        const char *name = x->j->o.words && sequence >= 0 ? part_of(x, sequence, offsets, e)
+        const char *name = x->j->o.words && sequence >= 0 ? part_of(x, &at, sequence, offsets, e)
                                                           : bert_token(t, w->ids[i]);
         if (!name) return e->code ? e->code : BERT_EINVAL;
         list[n++] = (bert_explained_token){name, sequence, offsets[0], offsets[1], (float)sum};
@@ -187,8 +192,9 @@ static int tell(const example *x, bert_explanation *out, bert_error *e) {
                               .text = *x->text};
     if (c->token >= 0) {
         const bert_token_window *w = &x->window;
+        places at = places_of(x->text);
         out->word = w->sequence_ids[c->token] >= 0
-                        ? part_of(x, w->sequence_ids[c->token], w->offsets[c->token], e)
+                        ? part_of(x, &at, w->sequence_ids[c->token], w->offsets[c->token], e)
                         : bert_token(bert_model_tokenizer(x->j->s->model), w->ids[c->token]);
         if (!out->word) return e->code ? e->code : BERT_EINVAL;
     }

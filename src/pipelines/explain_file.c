@@ -2,7 +2,7 @@
 #include "base/error.h"
 #include "base/grow.h"
 #include "base/number.h"
-#include "text/code_points.h"
+#include "text/code_place.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -82,12 +82,6 @@ void bert_explain_file_abort(bert_explain_file *f) {
 
 /* ---- What an explanation is made of */
 
-static size_t walk(const char *text, size_t bytes, size_t byte, int32_t points) {
-    const uint8_t *p = (const uint8_t *)text + byte, *end = (const uint8_t *)text + bytes;
-    while (points-- > 0 && p < end) bert_utf8_next(&p, end);
-    return (size_t)(p - (const uint8_t *)text);
-}
-
 /* The next token of the sequence, from i on; x->tokens: there is none. */
 static int32_t token_of(const bert_explanation *x, int32_t sequence, int32_t i) {
     while (i < x->tokens && x->of_token[i].sequence != sequence) i++;
@@ -121,7 +115,8 @@ bool bert_explained_next(const bert_explanation *x, int32_t sequence, bert_run_p
             i = token_of(x, sequence, at->token);
         } while (i < x->tokens && x->of_token[i].start < end);
     }
-    const size_t to = walk(text, bytes, at->byte, end - from);
+    bert_code_place rest = bert_code_place_of(text + at->byte, bytes - at->byte);
+    const size_t to = at->byte + bert_code_place_to(&rest, end - from);
     run->bytes = to - at->byte;
     at->byte = to;
     at->point = end;

@@ -4,7 +4,7 @@
 #include "base/grow.h"
 #include "cpu/host.h"
 #include "pipelines/texts.h"
-#include "text/code_points.h"
+#include "text/code_place.h"
 #include "text/tags.h"
 #include "text/tokenizer.h"
 #include <stdlib.h>
@@ -41,7 +41,9 @@ typedef struct {
     const bert_model *model;
     const bert_tokenizer *tokenizer;
     const bert_text *texts;
-    const bert_text *text; /* that is read */
+    const bert_text *text;  /* that is read, */
+    bert_code_place window; /* and where its window begins, */
+    bert_code_place token;  /* and the token that was looked at last */
     bert_aggregation how;
     const char *ignore;
     bool marks_ends; /* the labels' scheme has more than B- and I- */
@@ -67,29 +69,28 @@ static int32_t best_of(const float *x, int32_t n) {
 }
 
 static const char *part_of_text(job *j, int32_t start, int32_t end, bert_error *e) {
-    const uint8_t *p = (const uint8_t *)j->text->text, *stop = p + j->text->bytes, *from = p;
-    for (int32_t i = 0; i < end && p < stop; i++) {
-        if (i == start) from = p;
-        bert_utf8_next(&p, stop);
-    }
-    return bert_results_text(&j->entities, (const char *)from, start < end ? (size_t)(p - from) : 0,
-                             e);
+    bert_code_place_to(&j->token, start);
+    bert_code_place after = j->token;
+    if (start < end) bert_code_place_to(&after, end);
+    return bert_results_text(&j->entities, (const char *)j->token.at,
+                             (size_t)(after.at - j->token.at), e);
 }
 
 /* ---- Tokens */
 
 /* Whether neither the character at `start` nor the one before it is a space: what transformers goes
  * by where a token does not show whether it goes on with a word. */
-static bool goes_on(const job *j, int32_t start) {
-    const uint8_t *p = (const uint8_t *)j->text->text, *end = p + j->text->bytes;
+static bool goes_on(job *j, int32_t start) {
     if (start <= 0) return false;
-    for (int32_t i = 0; p < end && i <= start; i++)
-        if (bert_utf8_next(&p, end) == ' ' && i >= start - 1) return false;
+    bert_code_place_to(&j->token, start - 1);
+    const uint8_t *p = j->token.at, *end = j->token.end;
+    for (int i = 0; i < 2 && p < end; i++)
+        if (bert_utf8_next(&p, end) == ' ') return false;
     return true;
 }
 
 /* WordPiece marks its tokens. */
-static bool is_subword(const job *j, const piece *p) {
+static bool is_subword(job *j, const piece *p) {
     const bert_tokenizer *t = j->tokenizer;
     if (t->model == BERT_WORDPIECE && *t->prefix) return points_of(p->word) != p->end - p->start;
     return goes_on(j, p->start);
@@ -100,6 +101,10 @@ static int read_tokens(job *j, const bert_token_window *w, float *scores, bert_e
     int n = 0;
     for (int32_t i = 0; i < w->n; i++) {
         if (w->special_tokens_mask[i]) continue;
+        if (!n) {
+            bert_code_place_to(&j->window, w->offsets[i][0] - 1); /* what is in front counts */
+            j->token = j->window;
+        }
         float *row = scores + (size_t)i * (size_t)j->labels;
         piece p = {.scores = row,
                    .index = i,
@@ -294,6 +299,7 @@ static int drop_overlaps(bert_entity *list, int n) {
 static void begin_text(void *context, int32_t text) {
     job *j = context;
     j->text = &j->texts[text];
+    j->window = bert_code_place_of(j->text->text, j->text->bytes);
 }
 
 static int end_text(void *context, int32_t windows, bert_error *e) {
