@@ -1,7 +1,8 @@
 #!/bin/bash
 # bench/clusters.sh BERT TOKENIZER_DIR [PYTHON]: a training step of BERT-base at 16 x 128, float32, on two cores: by one process, by two
 # processes of one core under mpirun, and by PyTorch under torchrun with gloo (PYTHON has torch and transformers). Seconds a
-# step, memory of a process, seconds until the first step; as ratios in one run. docs/clusters.md has the figures.
+# step, memory of a process, seconds until the first step; as ratios in one run. Then memory of one to four processes
+# beside the formula, and what a step sends beside MPI_Allreduce, in turns. docs/clusters.md has the figures.
 set -u
 bert=$(realpath "${1:?bench/clusters.sh BERT TOKENIZER_DIR [PYTHON]}")
 tokenizer=$(realpath "${2:?a directory with tokenizer.json}")
@@ -11,16 +12,7 @@ export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 cd "$work" || exit 1
-mkdir base
-cp "$tokenizer"/tokenizer*.json base/ || exit 1
-cat >base/config.json <<END
-{"model_type": "bert", "hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12, "intermediate_size": 3072,
- "vocab_size": 30522, "max_position_embeddings": 512, "type_vocab_size": 2}
-END
-# Words of the vocabulary by chance, as the rival's ids are: a batch touches as many rows of the table as it can.
-grep -o '"[a-z]\{3,\}": *[0-9]*' base/tokenizer.json | cut -d'"' -f2 | sort -u |
-    awk '{w[NR] = $0} END {srand(1); print "text,label"
-        for (i = 0; i < 256; i++) {s = ""; for (k = 0; k < 140; k++) s = s w[1 + int(rand() * NR)] " "; print s "," (i % 2 ? "a" : "b")}}' >train.csv
+"$here/cluster_data.sh" "$tokenizer" base train.csv || exit 1
 
 # ours NAME PROCESSES ROWS THREADS: two runs, whose difference is four steps
 ours() {
@@ -47,6 +39,22 @@ ratio() {
 ours "one process of two threads, 16 rows" 1 16 2
 ours "two processes of one thread, 8 rows each" 2 8 1
 ratio 1 2 "one process over two"
-[ -n "$python" ] || exit 0
-OMP_NUM_THREADS=1 "$python" -m torch.distributed.run --nproc-per-node 2 "$here/clusters_torch.py" 8 4 2>/dev/null | tee -a figures
-ratio 3 2 "PyTorch over two processes"
+[ -z "$python" ] || OMP_NUM_THREADS=1 "$python" -m torch.distributed.run --nproc-per-node 2 "$here/clusters_torch.py" 8 4 2>/dev/null | tee -a figures
+[ -z "$python" ] || ratio 3 2 "PyTorch over two processes"
+
+# 109.5 million parameters; beside these, what backward keeps of 8 x 128 tokens and a layer's gradients on the way
+for n in 1 2 3 4; do
+    ours "$n of one thread, 8 rows each" $n 8 1 | awk -v n=$n '{for (i = 1; i <= NF; i++) if ($i == "MB") m = $(i - 1)
+        f = 109.5 * (4 + 12 / n) / 1.048576
+        printf "%d processes: %5.0f MB each; weights and a slice of sums and moments (4 + 12 / R bytes a parameter): %5.0f, the rest %5.0f\n", n, m, f, m - f}'
+done
+
+exchange=$(dirname "$bert")/bench_exchange
+[ -x "$exchange" ] || exit 0
+for n in 2 3 4; do
+    for turn in 1 2 3; do
+        mpirun --oversubscribe --bind-to none -n $n "$exchange" 40
+        mpirun --oversubscribe --bind-to none -n $n "$exchange" 40 15 allreduce
+        mpirun --oversubscribe --bind-to none --mca mpi_yield_when_idle 1 -n $n "$exchange" 40 15 allreduce | sed 's/^allreduce /and yields/'
+    done
+done
