@@ -25,6 +25,12 @@ static inline int fault_now(int kind) {
 #define FAULT_NEXT(name, type)                                                                     \
     static type next;                                                                              \
     if (!next) *(void **)&next = dlsym(RTLD_NEXT, name)
+/* An allocator's; clang's address sanitizer is a part of the program, and is asked by its own names. */
+#define FAULT_ALLOCATOR(name, type)                                                                \
+    extern __typeof__(name) __interceptor_##name __attribute__((weak));                            \
+    static type next;                                                                              \
+    if (!next) next = __interceptor_##name;                                                        \
+    if (!next) *(void **)&next = dlsym(RTLD_NEXT, #name)
 typedef void *fault_one_fn(size_t n);
 typedef void *fault_two_fn(size_t a, size_t b);
 typedef void *fault_resize_fn(void *p, size_t n);
@@ -34,23 +40,23 @@ typedef int fault_fd_fn(int fd);
 typedef int fault_rename_fn(const char *from, const char *to);
 
 void *malloc(size_t n) {
-    FAULT_NEXT("malloc", fault_one_fn *);
+    FAULT_ALLOCATOR(malloc, fault_one_fn *);
     return fault_now(FAULT_MEMORY) ? NULL : next(n);
 }
 void *calloc(size_t count, size_t n) {
-    FAULT_NEXT("calloc", fault_two_fn *);
+    FAULT_ALLOCATOR(calloc, fault_two_fn *);
     return fault_now(FAULT_MEMORY) ? NULL : next(count, n);
 }
 void *realloc(void *p, size_t n) {
-    FAULT_NEXT("realloc", fault_resize_fn *);
+    FAULT_ALLOCATOR(realloc, fault_resize_fn *);
     return fault_now(FAULT_MEMORY) ? NULL : next(p, n);
 }
 void *aligned_alloc(size_t align, size_t n) {
-    FAULT_NEXT("aligned_alloc", fault_two_fn *);
+    FAULT_ALLOCATOR(aligned_alloc, fault_two_fn *);
     return fault_now(FAULT_MEMORY) ? NULL : next(align, n);
 }
 int posix_memalign(void **p, size_t align, size_t n) {
-    FAULT_NEXT("posix_memalign", fault_aligned_fn *);
+    FAULT_ALLOCATOR(posix_memalign, fault_aligned_fn *);
     return fault_now(FAULT_MEMORY) ? ENOMEM : next(p, align, n);
 }
 /* EINTR stands for a write that is interrupted, and one that is cut short, in turn. */

@@ -1,13 +1,13 @@
 #!/bin/bash
-# run_fuzz.sh [SECONDS]: runs every fuzz target of the fuzz preset that long (default 15), from seeds made here. A line for each;
-# fails on any finding, whose input is kept in build-fuzz/findings.
+# run_fuzz.sh [SECONDS [PRESET]]: runs every fuzz target of the preset (fuzz) that long (default 15), from seeds made here. A line for
+# each; fails on any finding, whose input is kept in findings/ of its build folder.
 set -u
 cd "$(dirname "$0")/.." || exit 1
-seconds=${1:-15}
-[ -d build-fuzz ] || { echo "run_fuzz: build the fuzz preset first (make fuzz)"; exit 2; }
+seconds=${1:-15} build=build-${2:-fuzz}
+[ -d "$build" ] || { echo "run_fuzz: build the fuzz preset first (make fuzz)"; exit 2; }
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-mkdir -p build-fuzz/findings
+mkdir -p "$build/findings"
 
 # seed TARGET TEXT: a file for that target; printf escapes
 seed() { mkdir -p "$work/$1" && printf "$2" >"$work/$1/$(ls "$work/$1" | wc -l)"; }
@@ -68,17 +68,17 @@ seed fuzz_server '\21\1\1{"query":"a","documents":[{"text":"b"},"c"],"top_n":1,"
 seed fuzz_server '\0\3\7--ab\r\n\r\nGIF\r\n--ab--'
 
 failed=0 ran=0
-for target in build-fuzz/fuzz_*; do
+for target in "$build"/fuzz_*; do
     [ -x "$target" ] && [ -f "$target" ] || continue
     ran=1
     name=$(basename "$target")
     mkdir -p "$work/$name"
     if "$target" -max_total_time="$seconds" -max_len=6000 -rss_limit_mb=1000 -timeout=10 -print_final_stats=1 \
-        -artifact_prefix="build-fuzz/findings/$name-" "$work/$name" >"$work/log" 2>&1; then
+        -artifact_prefix="$build/findings/$name-" "$work/$name" >"$work/log" 2>&1; then
         echo "$name: $(awk '/number_of_executed_units/ {print $2}' "$work/log") executions, no finding"
     else
         failed=1
-        echo "$name: FINDING, the input is in build-fuzz/findings"
+        echo "$name: FINDING, the input is in $build/findings"
         tail -n 40 "$work/log"
     fi
 done

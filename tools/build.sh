@@ -6,7 +6,7 @@ preset=$1
 jobs=${2:-2}
 [ $# -gt 2 ] && shift 2 || set -- all
 case $preset in
-clang | fuzz) setup="'tools/setup.sh build checks'" ;;
+clang* | fuzz) setup="'tools/setup.sh build checks'" ;;
 *) setup="'make setup'" ;;
 esac
 if ! command -v cmake >/dev/null || ! command -v pkg-config >/dev/null; then

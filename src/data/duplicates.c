@@ -53,8 +53,9 @@ static uint64_t hash_row(const inputs *s, int64_t row) {
     return h;
 }
 
-static bool is_zero(const uint32_t *x, int64_t n) {
-    for (int64_t i = 0; i < n; i++)
+/* Whether those of n words from `first` on are 0. */
+static bool ends_in_zeros(const uint32_t *x, int64_t first, int64_t n) {
+    for (int64_t i = first; i < n; i++)
         if (x[i]) return false;
     return true;
 }
@@ -66,7 +67,7 @@ static bool same_row(const inputs *a, int64_t i, const inputs *b, int64_t j) {
         const uint32_t *x = words_of(a, a->input[k], i, &n), *y = words_of(b, b->input[k], j, &m);
         const int64_t both = n < m ? n : m;
         if (both && memcmp(x, y, (size_t)both * sizeof *x) != 0) return false;
-        if (!is_zero(x + both, n - both) || !is_zero(y + both, m - both)) return false;
+        if (!ends_in_zeros(x, both, n) || !ends_in_zeros(y, both, m)) return false;
     }
     return true;
 }

@@ -123,6 +123,8 @@ static int roc_auc(const bert_metrics *m, int kind, double *v) {
     size_t width =
         m->problem == BERT_PROBLEM_SINGLE_LABEL && m->num_labels == 2 ? 1 : (size_t)m->num_labels;
     double sum = 0;
+    *v = NAN;
+    if (!m->scored) return BERT_OK;
     for (size_t i = 0; i < width; i++) {
         double auc;
         if (bert_rank_auc(m->scores + i, m->truths + i, m->scored / width, width, &auc))

@@ -111,9 +111,9 @@ void bert_chars_change(bert_work *w, uint32_t c, int32_t change) {
 
 void bert_chars_apply(bert_work *w) {
     const bert_chars *x = &w->now;
-    bert_span *at = w->next.at, *end = at + (w->failed ? 0 : w->next.n);
+    const size_t n = w->failed ? 0 : w->next.n;
     size_t from = 0;
-    for (; at < end; at++) {
+    for (bert_span *at = w->next.at; (size_t)(at - w->next.at) < n; at++) {
         const int32_t change = at->start;
         if (change > 0) {
             *at = from ? x->at[from - 1] : (bert_span){0, 0};
