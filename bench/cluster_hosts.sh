@@ -1,8 +1,8 @@
 #!/bin/bash
-# bench/cluster_hosts.sh BERT TOKENIZER_DIR [RATE..]: two hosts inside this machine, network namespaces joined by a line of RATE
+# bench/cluster_hosts.sh BERT TOKENIZER_DIR [RATE.. | cut]: two hosts inside this machine, network namespaces joined by a line of RATE
 # (as tc takes it: 1gbit; "none": unlimited), each with one process of one thread: seconds of a training step of BERT-base at 8 x
 # 128 a process, float32, beside what docs/clusters.md computes of them; then the line is cut in the middle of a run, and how
-# long each end takes to notice, and what it says, is shown. Root (ip, tc, unshare) and Open MPI; SILENCE: seconds (30).
+# long each end takes to notice, and what it says, is shown (cut: that alone). Root (ip, tc, unshare) and Open MPI; SILENCE: seconds (30).
 set -u
 bert=$(realpath "${1:?bench/cluster_hosts.sh BERT TOKENIZER_DIR [RATE..]}")
 tokenizer=$(realpath "${2:?a directory with tokenizer.json}")
@@ -43,7 +43,8 @@ across() {
         $bert train base --from-scratch --train-file train.csv -o out --overwrite-output-dir true --max-length 128 --on-overflow truncate \
         --per-device-train-batch-size 8 --max-steps $1 --save-strategy no --logging-steps 1 --threads 1 --profile-comm --json" >said 2>&1 </dev/null
 }
-cd "$work" && for rate in "$@"; do
+[ "$1" != cut ] || set --
+for rate in "$@"; do
     limit "$rate" || exit 1
     seconds=()
     for steps in 2 6; do
@@ -57,7 +58,7 @@ done
 limit none
 across 1000 &
 run=$!
-while ! grep -q '"step": *2' said 2>/dev/null; do
+while ! grep -q 'step 2/1000' said 2>/dev/null; do
     kill -0 $run 2>/dev/null || { tail -n 5 said; exit 1; }
     sleep 0.2
 done
@@ -72,7 +73,9 @@ while [ $left -gt 0 ] && [ $((SECONDS - begun)) -lt 300 ]; do
     [ $now -eq $left ] || echo "    $((SECONDS - begun)) s: $now of 2 processes are left"
     left=$now
 done
-ip -n bert2 link set cable2 up # what is left of the launcher there ends
+while kill -0 $run 2>/dev/null && [ $((SECONDS - begun)) -lt 60 ]; do sleep 0.5; done
+# It waits for its daemon there until the kernel gives the connection up.
+! pkill -INT -f "^mpirun .*$work/agent" || echo "    $((SECONDS - begun)) s: mpirun still waits: Ctrl-C"
 wait $run
 echo "    $((SECONDS - begun)) s: mpirun has ended with $?; it said:"
-grep -v '^{' said | grep -v '^ *$' | head -n 12 | sed 's/^/    /'
+grep -A 2 '^bert:' said | sed 's/^/    /'

@@ -14,11 +14,11 @@ trap 'rm -rf "$work"' EXIT
 cd "$work" || exit 1
 "$here/cluster_data.sh" "$tokenizer" base train.csv || exit 1
 
-# ours NAME PROCESSES ROWS THREADS: two runs, whose difference is four steps
+# ours NAME PROCESSES ROWS THREADS [STEPS]: two runs, of 2 steps and of STEPS (6), whose difference counts
 ours() {
-    local run= seconds=() memory= begin
+    local run= seconds=() memory= begin most=${5:-6}
     [ "$2" -eq 1 ] || run="mpirun --oversubscribe --bind-to none -n $2"
-    for steps in 2 6; do
+    for steps in 2 $most; do
         begin=$(date +%s.%N)
         $run /usr/bin/time -f '%M KB' "$bert" train base --from-scratch --train-file train.csv -o out --overwrite-output-dir true \
             --max-length 128 --on-overflow truncate --per-device-train-batch-size "$3" --max-steps "$steps" --save-strategy no \
@@ -27,8 +27,8 @@ ours() {
         memory=$(awk '/ KB$/ && $1 > m {m = $1} END {print m}' said)
         before=$(awk -v e="$(date +%s.%N)" -v b="$begin" -v r="${seconds[-1]}" 'BEGIN {print e - b - r}')
     done
-    awk -v n="$1" -v a="${seconds[0]}" -v b="${seconds[1]}" -v m="$memory" -v s="$before" \
-        'BEGIN {printf "%-44s %6.2f s a step  %5.0f MB a process  %5.1f s beside the steps\n", n, (b - a) / 4, m / 1024, s}' |
+    awk -v n="$1" -v a="${seconds[0]}" -v b="${seconds[1]}" -v m="$memory" -v s="$before" -v k=$((most - 2)) \
+        'BEGIN {printf "%-44s %6.2f s a step  %5.0f MB a process  %5.1f s beside the steps\n", n, (b - a) / k, m / 1024, s}' |
         tee -a figures
 }
 # ratio A B WHAT: line A of the figures over line B
@@ -44,7 +44,7 @@ ratio 1 2 "one process over two"
 
 # 109.5 million parameters; beside these, what backward keeps of 8 x 128 tokens and a layer's gradients on the way
 for n in 1 2 3 4; do
-    ours "$n of one thread, 8 rows each" $n 8 1 | awk -v n=$n '{for (i = 1; i <= NF; i++) if ($i == "MB") m = $(i - 1)
+    ours "$n of one thread, 8 rows each" $n 8 1 3 | awk -v n=$n '{for (i = 1; i <= NF; i++) if ($i == "MB") m = $(i - 1)
         f = 109.5 * (4 + 12 / n) / 1.048576
         printf "%d processes: %5.0f MB each; weights and a slice of sums and moments (4 + 12 / R bytes a parameter): %5.0f, the rest %5.0f\n", n, m, f, m - f}'
 done

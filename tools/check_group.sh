@@ -1,7 +1,8 @@
 #!/bin/bash
 # tools/check_group.sh BERT [MPIRUN [PRECISION..]]: whether training is the same bits for 1, 2, 3 and 4 processes: 100 steps with dropout,
 # at every precision and for every head of text, in one go and across an interruption after which another number goes on; weights, moments and
-# logged numbers are compared. MPIRUN: "mpirun" (Open MPI, the default) or "mpiexec.mpich". A line a case; minutes.
+# logged numbers are compared. MPIRUN: "mpirun" (Open MPI, the default) or "mpiexec.mpich". CASES in the environment: the heads, of those
+# below. A line a case; minutes.
 set -u
 bert=$(realpath "${1:?tools/check_group.sh BERT [MPIRUN [PRECISION..]]}")
 here=$(realpath "$(dirname "$0")/..")
@@ -65,6 +66,7 @@ choice multiple-choice choice.csv
 lm masked-lm lines.txt
 pretraining pretraining lines.txt"
 while read -r name task file more; do
+    case " ${CASES:-$name} " in *" $name "*) ;; *) continue ;; esac
     for precision in ${precisions:-highest high medium}; do
         # shellcheck disable=SC2086
         arguments="--task $task --train-file $file --precision $precision $more"
