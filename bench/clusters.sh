@@ -42,11 +42,11 @@ ratio 1 2 "one process over two"
 [ -z "$python" ] || OMP_NUM_THREADS=1 "$python" -m torch.distributed.run --nproc-per-node 2 "$here/clusters_torch.py" 8 4 2>/dev/null | tee -a figures
 [ -z "$python" ] || ratio 3 2 "PyTorch over two processes"
 
-# 109.5 million parameters; beside these, what backward keeps of 8 x 128 tokens and a layer's gradients on the way
+# 109.5 million parameters; the rest is what backward keeps of 8 x 128 tokens
 for n in 1 2 3 4; do
     ours "$n of one thread, 8 rows each" $n 8 1 3 | awk -v n=$n '{for (i = 1; i <= NF; i++) if ($i == "MB") m = $(i - 1)
-        f = 109.5 * (4 + 12 / n) / 1.048576
-        printf "%d processes: %5.0f MB each; weights and a slice of sums and moments (4 + 12 / R bytes a parameter): %5.0f, the rest %5.0f\n", n, m, f, m - f}'
+        f = 109.5 * (4 + (n > 1 ? 4 : 0) + 12 / n) / 1.048576
+        printf "%d processes: %5.0f MB each; weights, own gradients, a slice of sums and moments: %5.0f, the rest %5.0f\n", n, m, f, m - f}'
 done
 
 exchange=$(dirname "$bert")/bench_exchange
