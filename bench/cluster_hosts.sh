@@ -58,7 +58,7 @@ done
 limit none
 across 1000 &
 run=$!
-while ! grep -q 'step 2/1000' said 2>/dev/null; do
+while ! grep -qE 'step ([2-9]|[0-9]{2,})/1000' said 2>/dev/null; do
     kill -0 $run 2>/dev/null || { tail -n 5 said; exit 1; }
     sleep 0.2
 done
