@@ -67,20 +67,27 @@ seed fuzz_server '\17\1\0{"input":"a","encoding_format":"base64","model":"x"}'
 seed fuzz_server '\21\1\1{"query":"a","documents":[{"text":"b"},"c"],"top_n":1,"return_documents":true}'
 seed fuzz_server '\0\3\7--ab\r\n\r\nGIF\r\n--ab--'
 
-failed=0 ran=0
-for target in "$build"/fuzz_*; do
-    [ -x "$target" ] && [ -f "$target" ] || continue
-    ran=1
-    name=$(basename "$target")
+# one TARGET: its line, and what it found
+one() {
+    local name
+    name=$(basename "$1")
     mkdir -p "$work/$name"
-    if "$target" -max_total_time="$seconds" -max_len=6000 -rss_limit_mb=1000 -timeout=10 -print_final_stats=1 \
-        -artifact_prefix="$build/findings/$name-" "$work/$name" >"$work/log" 2>&1; then
-        echo "$name: $(awk '/number_of_executed_units/ {print $2}' "$work/log") executions, no finding"
+    if "$1" -max_total_time="$seconds" -max_len=6000 -rss_limit_mb=1000 -timeout=10 -print_final_stats=1 \
+        -artifact_prefix="$build/findings/$name-" "$work/$name" >"$work/$name.log" 2>&1; then
+        echo "$name: $(awk '/number_of_executed_units/ {print $2}' "$work/$name.log") executions, no finding"
     else
-        failed=1
         echo "$name: FINDING, the input is in $build/findings"
-        tail -n 40 "$work/log"
+        tail -n 40 "$work/$name.log"
+        touch "$work/failed"
     fi
+}
+ran=0
+for target in "$build"/fuzz_*; do # as many at a time as there are cores
+    [ -x "$target" ] && [ -f "$target" ] || continue
+    [ $ran -lt "$(nproc)" ] || wait -n
+    ran=$((ran + 1))
+    one "$target" &
 done
-[ $ran = 1 ] || { echo "run_fuzz: no target is built (make fuzz)"; exit 2; }
-exit $failed
+wait
+[ $ran -gt 0 ] || { echo "run_fuzz: no target is built (make fuzz)"; exit 2; }
+[ ! -e "$work/failed" ]
