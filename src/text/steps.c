@@ -113,7 +113,8 @@ void bert_chars_apply(bert_work *w) {
     const bert_chars *x = &w->now;
     const size_t n = w->failed ? 0 : w->next.n;
     size_t from = 0;
-    for (bert_span *at = w->next.at; (size_t)(at - w->next.at) < n; at++) {
+    for (size_t i = 0; i < n; i++) {
+        bert_span *at = &w->next.at[i];
         const int32_t change = at->start;
         if (change > 0) {
             *at = from ? x->at[from - 1] : (bert_span){0, 0};
