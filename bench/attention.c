@@ -1,6 +1,7 @@
 /* What the terms of attention's specification cost, beside plain attention of the same shape, and a
  * window at 1,024 and 8,192 tokens. usage: bench_attention [threads] */
 #include "cpu/attention.h"
+#include "base/arena.h"
 #include "base/rng.h"
 #include <math.h>
 #include <stdio.h>
@@ -50,9 +51,10 @@ static void measure(work *a, work *b, double t[2]) {
     }
 }
 
+/* In large pages, as a model's activations and gradients lie. */
 static float *randoms(size_t n, float scale) {
     bert_rng r = {.seed = 1, .stream = n};
-    float *x = malloc(n * sizeof *x);
+    float *x = bert_aligned_alloc(n, sizeof *x);
     if (!x) exit(1);
     bert_rng_normal(&r, x, n, scale);
     return x;

@@ -116,6 +116,9 @@ static void differentiate(const backward *b, bert_range block, bert_range of) {
     const int size = h->plan->head_size;
     const bert_left_layout queries = bert_left_lay(g, b->q, b->step, size),
                            gradients = bert_left_lay(g, b->dout, b->step, size);
+    const bool onto =
+        h->plan->relative && bert_relative_put(h, &room->relative, room->prob, room->ld,
+                                               block.first, block.end - block.first);
     for (int i = block.first; i < block.end; i += b->step) {
         const int rows = block.end - i < b->step ? block.end - i : b->step;
         const bert_range near = bert_head_sees(h, (bert_range){i, i + rows});
@@ -123,9 +126,9 @@ static void differentiate(const backward *b, bert_range block, bert_range of) {
         float *ps = room->prob + row, *ds = room->dscore + row, *drop = room->dropped + row;
         const int at = near.first - of.first;
         bert_strip_multiply(ps + at, room->ld, &queries, room->strip, i, rows,
-                            bert_packed_at(&room->keys, near));
+                            bert_packed_at(&room->keys, near), onto);
         bert_strip_multiply(ds + at, room->ld, &gradients, room->strip, i, rows,
-                            bert_packed_at(&room->values, near));
+                            bert_packed_at(&room->values, near), false);
         if (h->plan->relative)
             bert_relative_add(h, &room->relative, &queries, room->strip, ps, room->ld, i, rows);
         for (int r = 0; r < rows; r++, ps += room->ld, ds += room->ld, drop += room->ld) {
@@ -164,7 +167,7 @@ static void onto_keys(const backward *b, bert_range block, bert_range of, const 
                       bert_right_side right, int which) {
     const bert_attention_head *h = &b->h;
     const int unit = bert_key_step(h->g);
-    const bool add = block_of(h) < h->length;
+    const bool add = h->plan->window ? block_of(h) < h->length : block.first > 0;
     for (int j = of.first; j < of.end; j += b->step) {
         const int rows = of.end - j < b->step ? of.end - j : b->step;
         /* as far as a key sees queries, so far they see it */
@@ -187,7 +190,8 @@ static bert_relative_gradients relative_gradients(const backward *b) {
     return (bert_relative_gradients){gradient(b, 0, 0, true), gradient(b, 1, 0, true), b->w->dx};
 }
 
-/* Gradients of keys and values up to `end` are 0 before they are added to, not long before. */
+/* Where there is a window, gradients of keys and values up to `end` are 0 before they are added to, not
+ * long before; else the first block writes all of them. */
 static void clear(backward *b, int end) {
     const size_t bytes = (size_t)b->h.plan->head_size * sizeof(float);
     for (; b->cleared < end; b->cleared++)
@@ -202,7 +206,7 @@ static void backward_block(backward *b, bert_range block) {
     bert_packed_move(&b->room.keys, of);
     bert_packed_move(&b->room.values, of);
     bert_packed_move(&b->room.deep_keys, of);
-    if (block_of(&b->h) < b->h.length) clear(b, of.end);
+    if (b->h.plan->window && block_of(&b->h) < b->h.length) clear(b, of.end);
     differentiate(b, block, of);
     onto_queries(b, block, of);
     const bert_right_side q =

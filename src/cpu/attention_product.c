@@ -50,8 +50,9 @@ void bert_packed_move(bert_packed_tokens *p, bert_range of) {
     p->has = to;
 }
 
-static void multiply(float *c, ptrdiff_t ldc, const bert_left_layout *left, unsigned char *strip,
-                     int row, int rows, bert_right_side right, bool onto) {
+void bert_strip_multiply(float *c, ptrdiff_t ldc, const bert_left_layout *left,
+                         unsigned char *strip, int row, int rows, bert_right_side right,
+                         bool onto) {
     const bert_gemm_kernel *g = left->g;
     const int depth = left->depth;
     const unsigned char *b = right.data;
@@ -64,20 +65,16 @@ static void multiply(float *c, ptrdiff_t ldc, const bert_left_layout *left, unsi
         }
 }
 
-void bert_strip_multiply(float *c, ptrdiff_t ldc, const bert_left_layout *left,
-                         unsigned char *strip, int row, int rows, bert_right_side right) {
-    multiply(c, ldc, left, strip, row, rows, right, false);
-}
-
 void bert_strip_into(bert_target to, const bert_gemm_kernel *g, const bert_strip_room *room,
                      bert_view a, int rows, int depth, bert_right_side b) {
-    const bert_left_layout left = bert_left_lay(g, a, bert_round_up(rows, g->row_step), depth);
+    const bert_left_layout left =
+        bert_left_lay_narrow(g, a, bert_round_up(rows, g->row_step), depth, b.cols);
     if ((!to.add || to.onto) && rows % g->row_step == 0 && b.cols % g->nr == 0) {
-        multiply(to.data, to.stride, &left, room->strip, 0, rows, b, to.add);
+        bert_strip_multiply(to.data, to.stride, &left, room->strip, 0, rows, b, to.add);
         return;
     }
     const int ld = bert_round_up(b.cols, g->nr);
-    bert_strip_multiply(room->tile, ld, &left, room->strip, 0, rows, b);
+    bert_strip_multiply(room->tile, ld, &left, room->strip, 0, rows, b, false);
     for (int r = 0; r < rows; r++) {
         float *y = to.data + r * to.stride;
         const float *made = room->tile + (ptrdiff_t)r * ld;

@@ -85,9 +85,9 @@ void bert_packed_move(bert_packed_tokens *p, bert_range of);
 bert_right_side bert_packed_at(const bert_packed_tokens *p, bert_range of);
 
 /* c [rows, bert_round_up(b.cols, nr)] of the strip of the left operand from `row` on, which is
- * packed on the way. */
+ * packed on the way; onto: c begins the sums. */
 void bert_strip_multiply(float *c, ptrdiff_t ldc, const bert_left_layout *left,
-                         unsigned char *strip, int row, int rows, bert_right_side right);
+                         unsigned char *strip, int row, int rows, bert_right_side right, bool onto);
 
 /* Where products of a few columns go: nothing else may be touched. */
 typedef struct {

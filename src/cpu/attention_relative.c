@@ -63,9 +63,8 @@ static bert_range queries_with(const bert_attention_head *h, const bert_relative
     return meet(all, (bert_range){1 - d.end, h->length - d.first});
 }
 
-/* n floats with room for so many vectors around them. */
-static float *take_between(bert_scratch *s, size_t n, size_t vectors) {
-    const size_t around = vectors * BERT_RELATIVE_LANES;
+/* n floats with room for so many around them. */
+static float *take_between(bert_scratch *s, size_t n, size_t around) {
     float *x = bert_scratch_take(s, sizeof(float) * (n + 2 * around));
     return x ? x + around : NULL;
 }
@@ -74,27 +73,45 @@ int bert_scores_apart(const bert_attention_head *h, int keys) {
     return bert_apart(h->g, keys + (h->plan->relative ? BERT_RELATIVE_LANES : 0));
 }
 float *bert_scores_take(const bert_attention_head *h, bert_scratch *s, int n, int ld) {
-    return take_between(s, (size_t)n * (size_t)ld, h->plan->relative ? 1 : 0);
+    return take_between(s, (size_t)n * (size_t)ld, h->plan->relative ? BERT_RELATIVE_LANES : 0);
+}
+
+/* Whether rows fall, and how far the flow is moved if it takes p2c's place: past all but one of the
+ * distances that share a row, and a vector's rest. */
+static void find_steps(const bert_attention_head *h, bert_relative_side *r) {
+    const int32_t *index = h->plan->index + h->plan->reach;
+    const int reach = h->length - 1;
+    int most = 0;
+    r->falls = true;
+    for (int d = 1 - reach, same = 0; d <= reach; d++) {
+        const int step = index[d - 1] - index[d];
+        same = step ? 0 : same + 1;
+        if (same > most) most = same;
+        if (step != 0 && step != 1) r->falls = false;
+    }
+    const int shift = bert_round_up(most + BERT_RELATIVE_LANES - 1, BERT_RELATIVE_LANES);
+    r->shift = r->falls && shift + BERT_RELATIVE_LANES <= BERT_RELATIVE_AROUND ? shift : 0;
 }
 
 bert_relative_side bert_relative_take(const bert_attention_head *h, bert_scratch *s) {
     const bert_attention_plan *p = h->plan;
     const bert_gemm_kernel *g = h->g;
     bert_relative_side r = {.rows = rows_of(p, 1 - h->length, h->length - 1)};
+    find_steps(h, &r);
     const int n = r.rows.end - r.rows.first;
     const ptrdiff_t width = (p->relative_keys + p->relative_queries) * h->hidden;
     const float *at = p->relative + r.rows.first * width + (ptrdiff_t)h->head * p->head_size;
     r.c2p_ld = bert_apart(g, n);
-    r.p2c_ld = bert_apart(g, h->length);
+    r.p2c_ld = bert_apart(g, h->length + BERT_RELATIVE_LANES + r.shift);
     r.distances = bert_scratch_take(s, (size_t)n * sizeof *r.distances);
     if (p->relative_keys) {
         r.keys = (bert_view){at, width, 1};
         r.packed_keys.data = bert_scratch_take(s, bert_right_bytes(g, n, p->head_size));
-        r.c2p = take_between(s, (size_t)g->mr * (size_t)r.c2p_ld, 1);
+        r.c2p = take_between(s, (size_t)g->mr * (size_t)r.c2p_ld, BERT_RELATIVE_LANES);
     }
     if (p->relative_queries) {
         r.queries = (bert_view){at + (p->relative_keys ? h->hidden : 0), width, 1};
-        r.p2c = take_between(s, (size_t)(n + g->mr) * (size_t)r.p2c_ld, 4);
+        r.p2c = take_between(s, (size_t)(n + g->mr) * (size_t)r.p2c_ld, BERT_RELATIVE_AROUND);
     }
     return r;
 }
@@ -104,12 +121,10 @@ static void find_distances(const bert_attention_head *h, bert_relative_side *r) 
     const int reach = h->length - 1;
     for (int i = 0; i < r->rows.end - r->rows.first; i++)
         r->distances[i] = (bert_range){INT_MAX, INT_MIN};
-    r->falls = true;
     for (int d = -reach; d <= reach; d++) {
         bert_range *of = &r->distances[index[d] - r->rows.first];
         if (d < of->first) of->first = d;
         of->end = d + 1;
-        if (d < reach && index[d] - index[d + 1] != (index[d] > index[d + 1])) r->falls = false;
     }
 }
 
@@ -129,7 +144,7 @@ void bert_relative_begin(const bert_attention_head *h, bert_relative_side *r, be
         bert_range of = keys_with(h, r, rows);
         of.first = of.first / g->nr * g->nr;
         bert_strip_multiply(r->p2c + (ptrdiff_t)i * r->p2c_ld + of.first, r->p2c_ld, &left, strip,
-                            i, rows.end - i, bert_right_columns(g, keys, of));
+                            i, rows.end - i, bert_right_columns(g, keys, of), false);
     }
 }
 
@@ -143,17 +158,23 @@ static bert_relative_strip strip_of(const bert_attention_head *h, const bert_rel
                                  .falls = r->falls};
 }
 
+bool bert_relative_put(const bert_attention_head *h, const bert_relative_side *r, float *scores,
+                       ptrdiff_t ld, int query, int rows) {
+    bert_relative_strip s = strip_of(h, r, query, rows);
+    s.p = r->p2c, s.p_ld = r->p2c_ld;
+    if (r->p2c) h->k->put_relative(scores, ld, &s);
+    return r->p2c;
+}
+
 void bert_relative_add(const bert_attention_head *h, const bert_relative_side *r,
                        const bert_left_layout *q, unsigned char *strip, float *scores, ptrdiff_t ld,
                        int query, int rows) {
-    if (r->keys.data) {
-        const bert_range of = rows_of_queries(h, r, (bert_range){query, query + rows}, h->g->nr);
-        bert_strip_multiply(r->c2p + of.first, r->c2p_ld, q, strip, query, rows,
-                            bert_right_columns(h->g, r->packed_keys, of));
-    }
     bert_relative_strip s = strip_of(h, r, query, rows);
     s.c = r->c2p, s.c_ld = r->c2p_ld;
-    s.p = r->p2c, s.p_ld = r->p2c_ld;
+    if (!r->c2p) return;
+    const bert_range of = rows_of_queries(h, r, (bert_range){query, query + rows}, h->g->nr);
+    bert_strip_multiply(r->c2p + of.first, r->c2p_ld, q, strip, query, rows,
+                        bert_right_columns(h->g, r->packed_keys, of), false);
     h->k->add_relative(scores, ld, &s);
 }
 
@@ -170,8 +191,11 @@ bert_relative_flow bert_relative_flow_take(const bert_attention_head *h,
     const int n = r->rows.end - r->rows.first;
     bert_relative_flow f = {.c2p_ld = bert_apart(h->g, bert_relative_queries(h)),
                             .p2c_ld = r->p2c_ld};
-    if (r->keys.data) f.c2p = take_between(s, (size_t)n * (size_t)f.c2p_ld, 1);
-    if (r->queries.data) f.p2c = take_between(s, (size_t)n * (size_t)f.p2c_ld, 4);
+    if (r->keys.data) f.c2p = take_between(s, (size_t)n * (size_t)f.c2p_ld, BERT_RELATIVE_LANES);
+    if (r->p2c && r->shift)
+        f.p2c = r->p2c - r->shift;
+    else if (r->queries.data && !r->shift)
+        f.p2c = take_between(s, (size_t)n * (size_t)f.p2c_ld, BERT_RELATIVE_AROUND);
     f.right = bert_scratch_take(s, bert_right_bytes(h->g, h->plan->head_size, n));
     return f;
 }

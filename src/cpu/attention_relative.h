@@ -7,6 +7,7 @@
 typedef struct {
     bert_range rows;             /* of relative keys and queries that distances have */
     bool falls;                  /* see bert_relative_strip */
+    int shift;                   /* see bert_relative_flow */
     bert_range *distances;       /* of each row */
     bert_view keys, queries;     /* [rows, head_size]; data NULL: there are none */
     bert_right_side packed_keys; /* transposed: head_size deep */
@@ -20,8 +21,11 @@ bert_relative_side bert_relative_take(const bert_attention_head *h, bert_scratch
 /* Packs the rows, and multiplies the head's keys: packed, head_size deep. */
 void bert_relative_begin(const bert_attention_head *h, bert_relative_side *r, bert_right_side keys,
                          unsigned char *strip);
-/* Adds both terms to the scores of the queries [query, query + rows) and all keys; q: all queries,
- * laid for strips. Rows of scores are as bert_scores_take has them. */
+/* The scores of the queries [query, query + rows) and all keys are relative query times key, first of
+ * all; false: there are none. Rows of scores are as bert_scores_take has them. */
+bool bert_relative_put(const bert_attention_head *h, const bert_relative_side *r, float *scores,
+                       ptrdiff_t ld, int query, int rows);
+/* Adds query times relative key; q: all queries, laid for strips, of which these are one. */
 void bert_relative_add(const bert_attention_head *h, const bert_relative_side *r,
                        const bert_left_layout *q, unsigned char *strip, float *scores, ptrdiff_t ld,
                        int query, int rows);
@@ -30,7 +34,9 @@ void bert_relative_add(const bert_attention_head *h, const bert_relative_side *r
 int bert_scores_apart(const bert_attention_head *h, int keys);
 float *bert_scores_take(const bert_attention_head *h, bert_scratch *s, int n, int ld);
 
-/* ---- Gradients: what flows into c2p, of a block of queries, and into p2c. */
+/* ---- Gradients: what flows into c2p, of a block of queries, and into p2c. The latter takes p2c's place,
+ * moved forward by `shift`: what a block of queries gives to a row then lies before what the blocks after
+ * it read there. Where a row has too many distances for that, p2c is kept, and shift is 0. */
 
 typedef struct {
     float *c2p, *p2c; /* [rows, c2p_ld], [rows, p2c_ld]: by row, then by query or key */

@@ -136,10 +136,10 @@ typedef void bert_epilogue_fn(float *c, ptrdiff_t ldc, const float *tile, int ti
 
 /* Relative positions of the queries [query, query + rows) and all keys of a sequence: the row of a
  * distance key - query is index[distance] - first. c or p may be NULL. Around each row of scores
- * there is room for BERT_RELATIVE_LANES numbers, and behind c; around p for four times as many. */
-enum { BERT_RELATIVE_LANES = 16, BERT_RELATIVE_QUERIES = 192 };
+ * there is room for BERT_RELATIVE_LANES numbers, and behind c; around p for BERT_RELATIVE_AROUND. */
+enum { BERT_RELATIVE_LANES = 16, BERT_RELATIVE_AROUND = 64, BERT_RELATIVE_QUERIES = 192 };
 typedef struct {
-    float *c; /* add_relative reads c[(i - query) c_ld + row] of query i, scatter_relative adds to
+    float *c; /* add_relative reads c[(i - query) c_ld + row] of query i, scatter_relative has
                  c[row c_ld + i - query]; for it there are BERT_RELATIVE_QUERIES rows at most */
     float *p; /* of key j: p[row p_ld + j] */
     ptrdiff_t c_ld, p_ld;
@@ -147,7 +147,8 @@ typedef struct {
     const int32_t *index; /* of distance 0 */
     int first;
     bool falls; /* rows of neighbouring distances differ by 1 at most, and never rise: then
-                   scatter_relative clears what it adds to, of p what comes after the queries before */
+                   scatter_relative writes all of c's rows that the queries have, and of p's what comes
+                   after the queries before; else it adds */
 } bert_relative_strip;
 
 typedef struct {
@@ -187,9 +188,10 @@ typedef struct {
      * other way. y may be x. */
     void (*rotate)(float *y, const float *x, const float *cos, const float *sin, size_t half,
                    bool back);
-    /* Adds both to the scores y [rows, keys], and spoils what is around their rows. */
+    /* The scores y [rows, keys] = p's; what is around their rows is spoilt. And adds c's to them. */
+    void (*put_relative)(float *y, ptrdiff_t ldy, const bert_relative_strip *s);
     void (*add_relative)(float *y, ptrdiff_t ldy, const bert_relative_strip *s);
-    /* The other way: what y gives is added to c and p. Around its rows are zeros. */
+    /* The other way: what y gives to c and p. Around its rows are zeros. */
     void (*scatter_relative)(const float *y, ptrdiff_t ldy, const bert_relative_strip *s);
     /* dx = y * (dy - sum(dy * y)) of each row. dx may be dy. */
     void (*softmax_backward)(float *dx, const float *dy, const float *y, int rows, int cols);

@@ -4,6 +4,7 @@
 #include "base/rng.h"
 #include "cpu/gemm_f32.h"
 #include "cpu/gemm_int8.h"
+#include "cpu/relative_body.h"
 #include <math.h>
 
 void FILL(bert_kernels *k);
@@ -327,122 +328,6 @@ static void rotate(float *y, const float *x, const float *cos, const float *sin,
 #undef ROTATE
 }
 
-/* Where the rows of LANES distances lie, from d on; beyond the last one, as that has it. */
-INLINE void rows_of_distances(int32_t at[LANES], const bert_relative_strip *s, int d) {
-    for (int k = 0; k < LANES; k++)
-        at[k] = s->index[d + k < s->keys ? d + k : s->keys - 1] - s->first;
-}
-
-/* What lanes of the row at x are told by `at`, all of which are within LANES of the least. */
-INLINE vf relative_lanes(const float *x, const int32_t at[LANES]) {
-    const int32_t least = at[LANES - 1];
-    return permute(load(x + least), load_words(at) - all_words(least));
-}
-INLINE vf gathered_lanes(const float *x, const int32_t at[LANES]) {
-    float lanes[LANES];
-    for (int k = 0; k < LANES; k++) lanes[k] = x[at[k]];
-    return load(lanes);
-}
-
-/* Of the queries from row r on, LANES distances from d on: a vector is of one distance, then, turned by
- * the diagonal, of one query. */
-static void add_relative_tile(float *y, ptrdiff_t ldy, const bert_relative_strip *s, int r,
-                              int rows, int d) {
-    const int key = s->query + r + d;
-    int32_t at[LANES];
-    rows_of_distances(at, s, d);
-    vf t[LANES];
-    for (int k = 0; k < LANES; k++) t[k] = s->p ? load(s->p + at[k] * s->p_ld + key + k) : all(0);
-    if (s->p) transpose(t);
-    for (int i = 0; i < rows && key + i < s->keys; i++) {
-        float *to = y + (r + i) * ldy + key + i;
-        const float *c = s->c ? s->c + (r + i) * s->c_ld : NULL;
-        vf x = load(to) + t[i];
-        if (c) x += s->falls ? relative_lanes(c, at) : gathered_lanes(c, at);
-        store(to, x);
-    }
-}
-
-static void add_relative(float *y, ptrdiff_t ldy, const bert_relative_strip *s) {
-    for (int r = 0; r < s->rows; r += LANES) {
-        const int rows = s->rows - r < LANES ? s->rows - r : LANES;
-        for (int d = 1 - rows - r - s->query; d < s->keys - r - s->query; d += LANES)
-            add_relative_tile(y, ldy, s, r, rows, d);
-    }
-}
-
-/* Gradients of scores by distance: LANES of them, each of the queries of a strip, with zeros around. */
-typedef struct {
-    float of[LANES][BERT_RELATIVE_QUERIES + 4 * LANES];
-    int from, to; /* the queries that have some: others have zeros or are not there */
-} distance_band;
-
-/* Distances from d on. */
-static void turn_scores(distance_band *b, const float *y, ptrdiff_t ldy,
-                        const bert_relative_strip *s, int d) {
-    for (int x = b->from; x < b->to; x += LANES) {
-        vf t[LANES];
-        for (int k = 0; k < LANES; k++) {
-            const int key = s->query + x + k + d;
-            const bool some = x + k < s->rows && key > -LANES && key < s->keys;
-            t[k] = some ? load(y + (x + k) * ldy + key) : all(0);
-        }
-        transpose(t);
-        for (int k = 0; k < LANES; k++) store(b->of[k] + LANES + x, t[k]);
-    }
-    const int end = b->from + (b->to - b->from + LANES - 1) / LANES * LANES;
-    for (int k = 0; k < LANES; k++) {
-        store(b->of[k] + b->from, all(0));
-        store(b->of[k] + LANES + end, all(0));
-        store(b->of[k] + 2 * LANES + end, all(0));
-    }
-}
-
-/* to[x] += the n distances' x from query `from` to `to` on, each `shift` places further than the one
- * before. */
-INLINE void add_distances(float *to, const distance_band *b, int first, int n, const int shift) {
-    for (int x = b->from; x < b->to + (n - 1) * shift; x += LANES) {
-        vf sum = load(b->of[first] + LANES + x);
-        for (int i = 1; i < n; i++) sum += load(b->of[first + i] + LANES + x - i * shift);
-        store(to + x, load(to + x) + sum);
-    }
-}
-
-/* A row that has distances from d on, the first of them that these queries have. */
-INLINE void clear_row(const bert_relative_strip *s, int row, int d) {
-    if (s->c) memset(s->c + row * s->c_ld, 0, (size_t)s->rows * sizeof *s->c);
-    if (!s->p) return;
-    int last = d; /* whose keys are the furthest */
-    while (last + 1 < s->keys && s->index[last + 1] == s->index[d]) last++;
-    int from = s->query ? s->query + last : 0, to = s->query + s->rows + last;
-    if (from < 0) from = 0;
-    if (to > s->keys || s->query + s->rows == s->keys) to = s->keys;
-    if (from < to) memset(s->p + row * s->p_ld + from, 0, (size_t)(to - from) * sizeof *s->p);
-}
-
-static void scatter_relative(const float *y, ptrdiff_t ldy, const bert_relative_strip *s) {
-    int before = -1; /* the row of the distance before */
-    const int end = s->keys - s->query;
-    for (int d = 1 - s->rows - s->query; d < end; d += LANES) {
-        distance_band b;
-        const int from = 1 - LANES - d - s->query;
-        b.from = from < 0 ? 0 : from / LANES * LANES;
-        b.to = s->rows < end - d ? s->rows : end - d;
-        turn_scores(&b, y, ldy, s, d);
-        int32_t at[LANES];
-        rows_of_distances(at, s, d);
-        const int some = end - d < LANES ? end - d : LANES;
-        for (int k = 0, n; k < some; k += n) { /* distances that share a row */
-            for (n = 1; k + n < some && at[k + n] == at[k]; n++) {
-            }
-            if (s->falls && at[k] != before) clear_row(s, at[k], d + k);
-            before = at[k];
-            if (s->c) add_distances(s->c + at[k] * s->c_ld, &b, k, n, 0);
-            if (s->p) add_distances(s->p + at[k] * s->p_ld + s->query + d + k, &b, k, n, 1);
-        }
-    }
-}
-
 static void layer_norm(float *y, const float *x, const float *residual, const float *gamma,
                        const float *beta, float eps, int rows, int cols, float *stats) {
     size_t n = (size_t)cols;
@@ -569,6 +454,7 @@ void FILL(bert_kernels *k) {
     k->softmax_backward = softmax_backward;
     k->exp_shifted = exp_shifted;
     k->rotate = rotate;
+    k->put_relative = put_relative;
     k->add_relative = add_relative;
     k->scatter_relative = scatter_relative;
     k->layer_norm = layer_norm;

@@ -49,6 +49,17 @@ bert_left_layout bert_left_lay(const bert_gemm_kernel *g, bert_view view, int st
     return l;
 }
 
+bert_left_layout bert_left_lay_narrow(const bert_gemm_kernel *g, bert_view view, int step,
+                                      int depth, int cols) {
+    bert_left_layout l = bert_left_lay(g, view, step, depth);
+    if (g->in_place && l.kind == BERT_LEFT_ACROSS && cols <= 2 * g->nr) {
+        l.kind = BERT_LEFT_IN_PLACE;
+        l.row = (ptrdiff_t)sizeof(float);
+        l.unit = view.col * (ptrdiff_t)sizeof(float);
+    }
+    return l;
+}
+
 void bert_left_pack(const bert_left_layout *l, unsigned char *to, int row, int rows,
                     const float *factors) {
     const bert_view *v = &l->view;

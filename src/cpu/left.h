@@ -15,6 +15,10 @@ typedef struct {
 } bert_left_layout;
 
 bert_left_layout bert_left_lay(const bert_gemm_kernel *g, bert_view view, int step, int depth);
+/* Likewise, of a product of so many columns: where they are two panels at most, rows that are neighbours
+ * in memory are read as they lie, too. It takes longer to pack them than to read more lines twice. */
+bert_left_layout bert_left_lay_narrow(const bert_gemm_kernel *g, bert_view view, int step,
+                                      int depth, int cols);
 /* Bytes of a block, however its operand lies. */
 size_t bert_left_bytes(const bert_gemm_kernel *g, int step, int depth);
 /* Makes the block of `rows` rows from `row` on; it is written to `to`. Nothing to do in place. */
