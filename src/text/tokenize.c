@@ -340,16 +340,23 @@ ALWAYS_INLINE void next_ascii(bert_tokenization *tok, bool full, const uint8_t *
     r->at = p;
 }
 
+/* The run at the start of 16 bytes. */
+typedef struct {
+    uint64_t key[2], hash;
+    const uint8_t *at;
+    unsigned bytes;
+    bool ascii;
+} text_run;
+
 /* A run of less than BERT_ENTRY_BYTES that was not found among the entries, or that waits. */
-static void other_short_run(bert_tokenization *tok, bool full, const uint8_t *p, size_t bytes,
-                            const uint64_t key[2], bool ascii) {
-    bert_waiting_word run = {.key = {key[0], key[1]},
-                             .hash = mix(key[0], key[1]),
-                             .at = p,
-                             .bytes = bytes,
+static void other_short_run(bert_tokenization *tok, bool full, const text_run *r) {
+    bert_waiting_word run = {.key = {r->key[0], r->key[1]},
+                             .hash = r->hash,
+                             .at = r->at,
+                             .bytes = r->bytes,
                              .kind = BERT_RUN_SHORT,
-                             .ascii = ascii};
-    if (!ascii) count_others(tok, p + bytes, bytes);
+                             .ascii = r->ascii};
+    if (!r->ascii) count_others(tok, r->at + r->bytes, r->bytes);
     if (tok->line_up) {
         *line_up(tok) = run;
         fetch_short(tok, run.hash);
@@ -359,16 +366,15 @@ static void other_short_run(bert_tokenization *tok, bool full, const uint8_t *p,
     if (!put_known(tok, full, true, &run)) read_new_run(tok, full, &run);
 }
 
-ALWAYS_INLINE void next_short_run(bert_tokenization *tok, bool full, const uint8_t *p, size_t bytes,
-                                  const uint64_t key[2], bool ascii) {
-    if (!tok->line_up && ascii) {
-        const bert_word_entry *x = bert_store_entry(&tok->store, mix(key[0], key[1]), key);
+ALWAYS_INLINE void next_short_run(bert_tokenization *tok, bool full, const text_run *r) {
+    if (!tok->line_up && r->ascii) {
+        const bert_word_entry *x = bert_store_entry(&tok->store, r->hash, r->key);
         if (x) {
-            put_ascii_entry(tok, full, x, p, bytes);
+            put_ascii_entry(tok, full, x, r->at, r->bytes);
             return;
         }
     }
-    other_short_run(tok, full, p, bytes, key, ascii);
+    other_short_run(tok, full, r);
 }
 
 #if !(defined __SSE2__ && defined __x86_64__)
@@ -444,37 +450,43 @@ static const uint8_t *next_long_run(bert_tokenization *tok, const uint8_t *p, co
     return stop;
 }
 
+/* The run at p, if there is more; its entry is on its way while the run before it is put. */
+ALWAYS_INLINE text_run run_at(const bert_tokenization *tok, const uint8_t *p, const uint8_t *end) {
+    text_run r = {.at = p};
+    if (p >= end) return r;
+    r.bytes = find_run(p, (size_t)(end - p), tok->t->normalizer.lowercase, r.key, &r.ascii);
+    r.hash = mix(r.key[0], r.key[1]);
+    __builtin_prefetch(bert_store_entries_of(&tok->store, r.hash));
+    return r;
+}
+
 /* BertPreTokenizer's rules: runs end at a space, at punctuation or at the end. Others of ASCII go
  * to read_slowly. */
 ALWAYS_INLINE void read_quickly(bert_tokenization *tok, const uint8_t *p, const uint8_t *end,
                                 bool full) {
     const bert_tokenizer *t = tok->t;
-    const bool lowercase = t->normalizer.lowercase;
+    text_run next = run_at(tok, p, end);
     while (p < end) {
+        const text_run run = next;
         const size_t left = (size_t)(end - p);
-        uint64_t key[2];
-        bool ascii;
-        const size_t bytes = find_run(p, left, lowercase, key, &ascii);
-        if (bytes == BERT_ENTRY_BYTES) {
+        const uint8_t class = t->ascii[run.bytes < left ? p[run.bytes] : ' '];
+        if (run.bytes == BERT_ENTRY_BYTES) {
             p = next_long_run(tok, p, end);
+            next = run_at(tok, p, end);
             continue;
         }
-        const uint8_t after = bytes < left ? p[bytes] : ' ';
-        if (t->ascii[after] > BERT_ASCII_PUNCTUATION) {
+        if (class > BERT_ASCII_PUNCTUATION) {
             put_all_runs(tok);
             p = read_slowly(tok, p, end);
+            next = run_at(tok, p, end);
             continue;
         }
-        if (bytes) {
-            next_short_run(tok, full, p, bytes, key, ascii);
-            p += bytes;
-            if (p == end) break;
-        }
-        if (t->ascii[after] == BERT_ASCII_PUNCTUATION) {
-            next_ascii(tok, full, p++);
-            p += p < end && *p == ' '; /* as nearly always: the next one begins with a run */
-        } else
-            p++;
+        const bool mark = class == BERT_ASCII_PUNCTUATION;
+        p += run.bytes + (run.bytes < left);
+        p += mark && p < end && *p == ' '; /* as nearly always: the next one begins with a run */
+        next = run_at(tok, p, end);
+        if (run.bytes) next_short_run(tok, full, &run);
+        if (mark) next_ascii(tok, full, run.at + run.bytes);
     }
     put_runs(tok, full);
 }
