@@ -296,6 +296,44 @@ static void check_relative_positions(int smooth, bert_precision precision, bool 
     free(want), free(dwant), free(drows_want);
 }
 
+/* A sequence of 200 is cut into smaller blocks of queries than one of 180: both have room, and become what they become
+ * alone. */
+static void relative_positions_of_two_lengths(void **state) {
+    enum { SIZE = 16, FIRST = 200, ALL = 380, REACH = FIRST, ROWS = 2 * REACH + 1 };
+    static const int32_t both[] = {0, FIRST, ALL}, starts[2][2] = {{0, FIRST}, {0, ALL - FIRST}};
+    int32_t index[2 * REACH + 1];
+    for (int d = 0; d < ROWS; d++) index[d] = ROWS - 1 - d;
+    float *qkv = randoms(3 * ALL * SIZE, 1), *rows = randoms(2 * ROWS * SIZE, 1),
+          *dout = randoms(ALL * SIZE, 1), *out = zeros(ALL * SIZE), *lse = zeros(ALL),
+          *dqkv = zeros(3 * ALL * SIZE), *alone = zeros(3 * ALL * SIZE);
+    (void)state;
+    bert_attention_plan plan = {.heads = 1,
+                                .head_size = SIZE,
+                                .start = both,
+                                .n = 2,
+                                .relative = rows,
+                                .relative_keys = true,
+                                .relative_queries = true,
+                                .index = index,
+                                .reach = REACH};
+    bert_threads *t = bert_threads_new(1, NULL); /* with scratch of its own */
+    assert_non_null(t);
+    assert_int_equal(bert_attention_forward(t, &plan, qkv, out, lse, NULL), 0);
+    assert_int_equal(bert_attention_backward(t, &plan, qkv, out, dout, lse, dqkv, NULL), 0);
+    plan.n = 1;
+    for (int i = 0; i < 2; i++) {
+        const size_t at = (size_t)both[i];
+        plan.start = starts[i];
+        assert_int_equal(bert_attention_backward(NULL, &plan, qkv + 3 * at * SIZE, out + at * SIZE,
+                                                 dout + at * SIZE, lse + at, alone + 3 * at * SIZE,
+                                                 NULL),
+                         0);
+    }
+    assert_memory_equal(dqkv, alone, 3 * ALL * SIZE * sizeof *dqkv);
+    bert_threads_free(t);
+    free(qkv), free(rows), free(dout), free(out), free(lse), free(dqkv), free(alone);
+}
+
 static void relative_positions_of_long_sequences(void **state) {
     (void)state;
     for (int smooth = 0; smooth < 3; smooth++)
@@ -374,6 +412,7 @@ int main(void) {
         cmocka_unit_test(heads_and_lengths_of_pictures),
         cmocka_unit_test(windows_of_long_sequences),
         cmocka_unit_test(relative_positions_of_long_sequences),
+        cmocka_unit_test(relative_positions_of_two_lengths),
         cmocka_unit_test(memory_of_a_window_is_linear),
     };
     return test_run_at_level(tests);

@@ -27,14 +27,16 @@ static void run_heads(void *context, int begin, int end, int thread) {
     if (g->end) g->end();
 }
 
-/* Scratch of the longest sequence. */
+/* The most that a sequence takes: not always the longest one, whose blocks of queries may be smaller. */
 static size_t scratch_bytes(const bert_attention_job *w, bool backward) {
-    const bert_attention_plan *p = w->plan;
-    int longest = 0;
-    for (int i = 1; i < p->n; i++)
-        if (p->start[i + 1] - p->start[i] > p->start[longest + 1] - p->start[longest]) longest = i;
-    const bert_attention_head h = bert_head_of(w, longest, 0);
-    return backward ? bert_attention_backward_bytes(&h) : bert_attention_forward_bytes(&h);
+    size_t most = 0;
+    for (int i = 0; i < w->plan->n; i++) {
+        const bert_attention_head h = bert_head_of(w, i, 0);
+        const size_t bytes =
+            backward ? bert_attention_backward_bytes(&h) : bert_attention_forward_bytes(&h);
+        if (bytes > most) most = bytes;
+    }
+    return most;
 }
 
 static int run(bert_threads *threads, loop *l, bool backward) {

@@ -469,12 +469,13 @@ ALWAYS_INLINE void read_quickly(bert_tokenization *tok, const uint8_t *p, const 
     while (p < end) {
         const text_run run = next;
         const size_t left = (size_t)(end - p);
-        const uint8_t class = t->ascii[run.bytes < left ? p[run.bytes] : ' '];
         if (run.bytes == BERT_ENTRY_BYTES) {
             p = next_long_run(tok, p, end);
             next = run_at(tok, p, end);
             continue;
         }
+        const uint8_t class =
+            t->ascii[run.bytes < left ? p[run.bytes] : ' ']; /* others are in the run */
         if (class > BERT_ASCII_PUNCTUATION) {
             put_all_runs(tok);
             p = read_slowly(tok, p, end);
