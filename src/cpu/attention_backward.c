@@ -116,9 +116,8 @@ static void differentiate(const backward *b, bert_range block, bert_range of) {
     const int size = h->plan->head_size;
     const bert_left_layout queries = bert_left_lay(g, b->q, b->step, size),
                            gradients = bert_left_lay(g, b->dout, b->step, size);
-    const bool onto =
-        h->plan->relative && bert_relative_put(h, &room->relative, room->prob, room->ld,
-                                               block.first, block.end - block.first);
+    const bool onto = bert_relative_put(h, &room->relative, room->prob, room->ld, block.first,
+                                        block.end - block.first);
     for (int i = block.first; i < block.end; i += b->step) {
         const int rows = block.end - i < b->step ? block.end - i : b->step;
         const bert_range near = bert_head_sees(h, (bert_range){i, i + rows});
@@ -129,8 +128,7 @@ static void differentiate(const backward *b, bert_range block, bert_range of) {
                             bert_packed_at(&room->keys, near), onto);
         bert_strip_multiply(ds + at, room->ld, &gradients, room->strip, i, rows,
                             bert_packed_at(&room->values, near), false);
-        if (h->plan->relative)
-            bert_relative_add(h, &room->relative, &queries, room->strip, ps, room->ld, i, rows);
+        bert_relative_add(h, &room->relative, &queries, room->strip, ps, room->ld, i, rows);
         for (int r = 0; r < rows; r++, ps += room->ld, ds += room->ld, drop += room->ld) {
             memset(ds, 0, (size_t)at * sizeof *ds);
             memset(ds + (near.end - of.first), 0, (size_t)(of.end - near.end) * sizeof *ds);
@@ -167,7 +165,7 @@ static void onto_keys(const backward *b, bert_range block, bert_range of, const 
                       bert_right_side right, int which) {
     const bert_attention_head *h = &b->h;
     const int unit = bert_key_step(h->g);
-    const bool add = h->plan->window ? block_of(h) < h->length : block.first > 0;
+    const bool add = b->cleared || block.first > 0;
     for (int j = of.first; j < of.end; j += b->step) {
         const int rows = of.end - j < b->step ? of.end - j : b->step;
         /* as far as a key sees queries, so far they see it */

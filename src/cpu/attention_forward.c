@@ -112,13 +112,11 @@ void bert_attention_forward_head(const bert_attention_job *w, const bert_attenti
         const bert_range of = bert_head_sees(h, (bert_range){i, i + rows});
         bert_packed_move(&room.keys, of);
         bert_packed_move(&room.values, of);
-        const bool onto = p->relative &&
-                          bert_relative_put(h, &room.relative, room.scores, room.score_ld, i, rows);
+        const bool onto = bert_relative_put(h, &room.relative, room.scores, room.score_ld, i, rows);
         bert_strip_multiply(room.scores, room.score_ld, &queries, room.strip, i, rows,
                             bert_packed_at(&room.keys, of), onto);
-        if (p->relative)
-            bert_relative_add(h, &room.relative, &queries, room.strip, room.scores, room.score_ld,
-                              i, rows);
+        bert_relative_add(h, &room.relative, &queries, room.strip, room.scores, room.score_ld, i,
+                          rows);
         probabilities_of(h, line, room.scores, room.score_ld, rows, i, of, w->lse ? lse : NULL);
         finish_rows(w, h, &room, lse, shown, i, rows, of);
         const bert_target to = {w->out + (h->first + i) * h->hidden + (ptrdiff_t)h->head * size,

@@ -160,18 +160,19 @@ static bert_relative_strip strip_of(const bert_attention_head *h, const bert_rel
 
 bool bert_relative_put(const bert_attention_head *h, const bert_relative_side *r, float *scores,
                        ptrdiff_t ld, int query, int rows) {
+    if (!r->p2c) return false;
     bert_relative_strip s = strip_of(h, r, query, rows);
     s.p = r->p2c, s.p_ld = r->p2c_ld;
-    if (r->p2c) h->k->put_relative(scores, ld, &s);
-    return r->p2c;
+    h->k->put_relative(scores, ld, &s);
+    return true;
 }
 
 void bert_relative_add(const bert_attention_head *h, const bert_relative_side *r,
                        const bert_left_layout *q, unsigned char *strip, float *scores, ptrdiff_t ld,
                        int query, int rows) {
+    if (!r->c2p) return;
     bert_relative_strip s = strip_of(h, r, query, rows);
     s.c = r->c2p, s.c_ld = r->c2p_ld;
-    if (!r->c2p) return;
     const bert_range of = rows_of_queries(h, r, (bert_range){query, query + rows}, h->g->nr);
     bert_strip_multiply(r->c2p + of.first, r->c2p_ld, q, strip, query, rows,
                         bert_right_columns(h->g, r->packed_keys, of), false);

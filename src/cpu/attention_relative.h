@@ -25,7 +25,7 @@ void bert_relative_begin(const bert_attention_head *h, bert_relative_side *r, be
  * all; false: there are none. Rows of scores are as bert_scores_take has them. */
 bool bert_relative_put(const bert_attention_head *h, const bert_relative_side *r, float *scores,
                        ptrdiff_t ld, int query, int rows);
-/* Adds query times relative key; q: all queries, laid for strips, of which these are one. */
+/* Adds query times relative key, if there are any; q: all queries, laid for strips, of which these are one. */
 void bert_relative_add(const bert_attention_head *h, const bert_relative_side *r,
                        const bert_left_layout *q, unsigned char *strip, float *scores, ptrdiff_t ld,
                        int query, int rows);

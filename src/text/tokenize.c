@@ -340,7 +340,7 @@ ALWAYS_INLINE void next_ascii(bert_tokenization *tok, bool full, const uint8_t *
     r->at = p;
 }
 
-/* The run at the start of 16 bytes. */
+/* A run of less than 16 bytes, or the first 16 of one: see find_run(). */
 typedef struct {
     uint64_t key[2], hash;
     const uint8_t *at;
