@@ -14,6 +14,7 @@ seed() { mkdir -p "$work/$1" && printf "$2" >"$work/$1/$(ls "$work/$1" | wc -l)"
 seed fuzz_safetensors '\x40\0\0\0\0\0\0\0{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}          12345678'
 seed fuzz_index '{"metadata":{"total_size":16},"weight_map":{"a":"a.safetensors","b":"b.safetensors"}}'
 seed fuzz_reader '\0one\ntwo\n'
+seed fuzz_reader '\1\xef\xbb\xbftext,label\na,1\n'
 seed fuzz_reader '\1text,label\n"a, ""b""",1\n'
 seed fuzz_reader '\2sentence1\tsentence2\tlabel\na\tb\t0\n'
 seed fuzz_reader '\3{"text":"a","label":["x",1]}\n'

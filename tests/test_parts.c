@@ -43,6 +43,10 @@ static void nasty_files(void **state) {
          "\xef\xbb\xbf"
          "one\ntwo\n\n",
          3},
+        {"a.txt", "\xef\xbb\xbf", 0},
+        {"a.txt", "\xef\xbb\xbf\n", 1},
+        {"a.txt", "\xef\xbb\xbf\r", 1},
+        {"a.csv", "\xef\xbb\xbf\n\ntext\na", 1},
         {"a.txt", "one line", 1},
         {"a.txt", "one\rtwo\rthree", 0}, /* an old Mac's */
         {"a.txt", "\xff\xfeo\0n\0\n\0t\0", 0},

@@ -20,7 +20,6 @@ struct bert_lines {
     int64_t at;    /* where the latest line does */
     int64_t limit; /* lines begin in front of it */
     bool begun, at_end;
-    bool inside;  /* it was begun somewhere in the file */
     bool returns; /* a carriage return ends a line */
     int64_t number;
     size_t mark; /* where the marked line begins */
@@ -130,7 +129,8 @@ static int begin_wide(bert_lines *l, bool big_endian, size_t mark, bert_error *e
 /* Whether more than these bytes are needed to tell what the file is. Where a person types, each
  * line must be answered at once. */
 static bool undecided(const unsigned char *p, size_t n) {
-    return n < 4 && (!n || p[0] == 0xff || p[0] == 0xfe || !p[0] || (n > 1 && !p[1]));
+    return n < 4 && (!n || p[0] == 0xff || p[0] == 0xfe || !p[0] || (n > 1 && !p[1]) ||
+                     (n < 3 && p[0] == 0xef));
 }
 
 /* By its first bytes: what the file is. */
@@ -156,7 +156,10 @@ static int begin(bert_lines *l, bert_error *e) {
     if (foreign) return bert_fail(e, BERT_EFORMAT, "%s: %s", l->name, foreign);
     if (n >= 2 && p[0] == 0xff && p[1] == 0xfe) return begin_wide(l, false, 2, e);
     if (n >= 2 && p[0] == 0xfe && p[1] == 0xff) return begin_wide(l, true, 2, e);
-    return little || big ? begin_wide(l, big, 0, e) : BERT_OK;
+    if (little || big) return begin_wide(l, big, 0, e);
+    if (n >= 3 && !memcmp(p, "\xef\xbb\xbf", 3))
+        l->begin = l->mark = 3; /* before lines are told apart: a mark and nothing else is none */
+    return BERT_OK;
 }
 
 static int fill(bert_lines *l, bert_error *e) {
@@ -214,8 +217,6 @@ int bert_lines_next(bert_lines *l, char **line, size_t *n, bert_error *e) {
     l->cut = (size_t)(*line + *n - l->data);
     l->cut_byte = (*line)[*n];
     (*line)[*n] = 0;
-    if (l->number == 1 && !l->inside && *n >= 3 && !memcmp(*line, "\xef\xbb\xbf", 3))
-        *line += 3, *n -= 3;
     l->at = l->base + (*line - l->data);
     return 1;
 }
@@ -270,7 +271,7 @@ int bert_lines_seek(bert_lines *l, int64_t at, int64_t end, int64_t number, bert
     l->base = at;
     l->limit = end;
     l->number = number - 1;
-    l->begun = l->inside = true;
+    l->begun = true;
     l->at_end = l->has_cut = l->marked = false;
     return BERT_OK;
 }
