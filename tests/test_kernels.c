@@ -174,9 +174,9 @@ static void softmax_sums_to_one(void **state) {
             k->exp_shifted(again, (size_t)n, 0.5f, lse[r]);
             for (int j = 0; j < n; j++) close_to(again[j], y[r * ld + j], 4e-6, 1e-9, level->name);
             for (int j = 0; j < n; j++) d += (double)dy[j] * y[r * ld + j];
-            k->softmax_backward(dx, dy, y + r * ld, 1, n);
+            k->softmax_backward(dx, dy, y + r * ld, (size_t)n, (float)d, 0.5f);
             for (int j = 0; j < n; j++)
-                close_to(dx[j], y[r * ld + j] * (dy[j] - d), 1e-5, 1e-7, level->name);
+                close_to(dx[j], 0.5 * y[r * ld + j] * (dy[j] - d), 1e-5, 1e-7, level->name);
         }
         free(x), free(y), free(dy), free(dx), free(again);
     }

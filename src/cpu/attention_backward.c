@@ -93,7 +93,7 @@ static void differentiate_row(const backward *b, float *ps, float *ds, float *dr
         bert_head_drop(h, drop, ps, query, of);
         bert_head_drop(h, ds, ds, query, of);
     }
-    for (size_t j = 0; j < row; j++) ds[j] = ps[j] * (ds[j] - d) * scale;
+    h->k->softmax_backward(ds, ds, ps, row, d, scale);
     if (b->w->dx && p->bias) {
         const ptrdiff_t width = 2 * (ptrdiff_t)p->reach + 1;
         float *db = b->w->dx + ((ptrdiff_t)h->sequence * p->heads + h->head) * width;
@@ -124,10 +124,10 @@ static void differentiate(const backward *b, bert_range block, bert_range of) {
         const ptrdiff_t row = (ptrdiff_t)(i - block.first) * room->ld;
         float *ps = room->prob + row, *ds = room->dscore + row, *drop = room->dropped + row;
         const int at = near.first - of.first;
-        bert_strip_multiply(ps + at, room->ld, &queries, room->strip, i, rows,
-                            bert_packed_at(&room->keys, near), onto);
-        bert_strip_multiply(ds + at, room->ld, &gradients, room->strip, i, rows,
-                            bert_packed_at(&room->values, near), false);
+        const bert_right_side keys = bert_packed_at(&room->keys, near),
+                              values = bert_packed_at(&room->values, near);
+        bert_strip_multiply(ps + at, room->ld, &queries, room->strip, i, rows, &keys, onto);
+        bert_strip_multiply(ds + at, room->ld, &gradients, room->strip, i, rows, &values, false);
         bert_relative_add(h, &room->relative, &queries, room->strip, ps, room->ld, i, rows);
         for (int r = 0; r < rows; r++, ps += room->ld, ds += room->ld, drop += room->ld) {
             memset(ds, 0, (size_t)at * sizeof *ds);
@@ -153,9 +153,10 @@ static void onto_queries(const backward *b, bert_range block, bert_range of) {
         const int rows = block.end - i < b->step ? block.end - i : b->step;
         const bert_range near = bert_head_sees(h, (bert_range){i, i + rows});
         const float *ds = b->room.dscore + (ptrdiff_t)(i - block.first) * b->room.ld;
-        bert_strip_into(gradient(b, 0, i, false), h->g, &b->strips,
-                        (bert_view){ds + (near.first - of.first), b->room.ld, 1}, rows,
-                        near.end - near.first, bert_packed_at(&b->room.deep_keys, near));
+        const bert_right_side keys = bert_packed_at(&b->room.deep_keys, near);
+        const bert_target to = gradient(b, 0, i, false);
+        const bert_view a = {ds + (near.first - of.first), b->room.ld, 1};
+        bert_strip_into(&to, h->g, &b->strips, &a, rows, near.end - near.first, &keys);
     }
 }
 
@@ -175,8 +176,9 @@ static void onto_keys(const backward *b, bert_range block, bert_range of, const 
         if (end > block.end - block.first) end = block.end - block.first;
         if (end <= first) continue;
         const bert_view a = {x + (ptrdiff_t)first * b->room.ld + (j - of.first), 1, b->room.ld};
-        bert_strip_into(gradient(b, which, j, add), h->g, &b->strips, a, rows, end - first,
-                        bert_right_from(h->g, right, first));
+        const bert_right_side some = bert_right_from(h->g, right, first);
+        const bert_target to = gradient(b, which, j, add);
+        bert_strip_into(&to, h->g, &b->strips, &a, rows, end - first, &some);
     }
 }
 

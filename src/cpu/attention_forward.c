@@ -113,16 +113,17 @@ void bert_attention_forward_head(const bert_attention_job *w, const bert_attenti
         bert_packed_move(&room.keys, of);
         bert_packed_move(&room.values, of);
         const bool onto = bert_relative_put(h, &room.relative, room.scores, room.score_ld, i, rows);
-        bert_strip_multiply(room.scores, room.score_ld, &queries, room.strip, i, rows,
-                            bert_packed_at(&room.keys, of), onto);
+        const bert_right_side keys = bert_packed_at(&room.keys, of),
+                              values = bert_packed_at(&room.values, of);
+        bert_strip_multiply(room.scores, room.score_ld, &queries, room.strip, i, rows, &keys, onto);
         bert_relative_add(h, &room.relative, &queries, room.strip, room.scores, room.score_ld, i,
                           rows);
         probabilities_of(h, line, room.scores, room.score_ld, rows, i, of, w->lse ? lse : NULL);
         finish_rows(w, h, &room, lse, shown, i, rows, of);
         const bert_target to = {w->out + (h->first + i) * h->hidden + (ptrdiff_t)h->head * size,
                                 h->hidden, false, false};
-        bert_strip_into(to, g, &strips, (bert_view){room.scores, room.score_ld, 1}, rows,
-                        of.end - of.first, bert_packed_at(&room.values, of));
+        const bert_view shares = {room.scores, room.score_ld, 1};
+        bert_strip_into(&to, g, &strips, &shares, rows, of.end - of.first, &values);
     }
 }
 

@@ -51,36 +51,45 @@ void bert_packed_move(bert_packed_tokens *p, bert_range of) {
 }
 
 void bert_strip_multiply(float *c, ptrdiff_t ldc, const bert_left_layout *left,
-                         unsigned char *strip, int row, int rows, bert_right_side right,
+                         unsigned char *strip, int row, int rows, const bert_right_side *right,
                          bool onto) {
     const bert_gemm_kernel *g = left->g;
     const int depth = left->depth;
-    const unsigned char *b = right.data;
     bert_left_pack(left, strip, row, rows, NULL);
-    for (int j = 0; j < right.cols; j += g->nr, b += right.panel)
-        for (int k = 0; k < depth; k += g->kc) {
-            const bert_left at = bert_left_block(left, strip, row, k);
-            g->block(c + j, ldc, &at, b + (size_t)(k / g->k_unit) * g->b_unit,
-                     depth - k < g->kc ? depth - k : g->kc, rows, onto || k > 0, NULL, 0);
-        }
+    for (int k = 0; k < depth; k += g->kc) {
+        const bert_left at = bert_left_block(left, strip, row, k);
+        const unsigned char *b = right->data + (size_t)(k / g->k_unit) * g->b_unit;
+        for (int j = 0; j < right->cols; j += g->nr, b += right->panel)
+            g->block(c + j, ldc, &at, b, depth - k < g->kc ? depth - k : g->kc, rows, onto || k > 0,
+                     NULL, 0);
+    }
 }
 
-void bert_strip_into(bert_target to, const bert_gemm_kernel *g, const bert_strip_room *room,
-                     bert_view a, int rows, int depth, bert_right_side b) {
+/* Rows of gradients lie far apart, and are seldom in the first-level cache: they come while the product
+ * is made, and neither what is added nor what is stored waits for them. */
+static void fetch_target(const bert_target *to, int rows, int cols) {
+    enum { LINE = 16 };
+    for (int r = 0; r < rows; r++)
+        for (int j = 0; j < cols; j += LINE) __builtin_prefetch(to->data + r * to->stride + j, 1);
+}
+
+void bert_strip_into(const bert_target *to, const bert_gemm_kernel *g, const bert_strip_room *room,
+                     const bert_view *a, int rows, int depth, const bert_right_side *b) {
     const bert_left_layout left =
-        bert_left_lay_narrow(g, a, bert_round_up(rows, g->row_step), depth, b.cols);
-    if ((!to.add || to.onto) && rows % g->row_step == 0 && b.cols % g->nr == 0) {
-        bert_strip_multiply(to.data, to.stride, &left, room->strip, 0, rows, b, to.add);
+        bert_left_lay_narrow(g, *a, bert_round_up(rows, g->row_step), depth, b->cols);
+    if ((!to->add || to->onto) && rows % g->row_step == 0 && b->cols % g->nr == 0) {
+        fetch_target(to, rows, b->cols);
+        bert_strip_multiply(to->data, to->stride, &left, room->strip, 0, rows, b, to->add);
         return;
     }
-    const int ld = bert_round_up(b.cols, g->nr);
+    const int ld = bert_round_up(b->cols, g->nr);
     bert_strip_multiply(room->tile, ld, &left, room->strip, 0, rows, b, false);
     for (int r = 0; r < rows; r++) {
-        float *y = to.data + r * to.stride;
+        float *y = to->data + r * to->stride;
         const float *made = room->tile + (ptrdiff_t)r * ld;
-        if (to.add)
-            room->k->add(y, y, made, (size_t)b.cols);
+        if (to->add)
+            room->k->add(y, y, made, (size_t)b->cols);
         else
-            memcpy(y, made, (size_t)b.cols * sizeof *y);
+            memcpy(y, made, (size_t)b->cols * sizeof *y);
     }
 }

@@ -87,7 +87,8 @@ bert_right_side bert_packed_at(const bert_packed_tokens *p, bert_range of);
 /* c [rows, bert_round_up(b.cols, nr)] of the strip of the left operand from `row` on, which is
  * packed on the way; onto: c begins the sums. */
 void bert_strip_multiply(float *c, ptrdiff_t ldc, const bert_left_layout *left,
-                         unsigned char *strip, int row, int rows, bert_right_side right, bool onto);
+                         unsigned char *strip, int row, int rows, const bert_right_side *right,
+                         bool onto);
 
 /* Where products of a few columns go: nothing else may be touched. */
 typedef struct {
@@ -103,6 +104,6 @@ typedef struct {
     float *tile; /* [mr, bert_round_up(columns, nr)] */
 } bert_strip_room;
 /* Rows [0, rows) of `to` = a b, where a [rows, depth] is at most a strip. */
-void bert_strip_into(bert_target to, const bert_gemm_kernel *g, const bert_strip_room *room,
-                     bert_view a, int rows, int depth, bert_right_side b);
+void bert_strip_into(const bert_target *to, const bert_gemm_kernel *g, const bert_strip_room *room,
+                     const bert_view *a, int rows, int depth, const bert_right_side *b);
 #endif

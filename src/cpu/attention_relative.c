@@ -143,8 +143,9 @@ void bert_relative_begin(const bert_attention_head *h, bert_relative_side *r, be
         const bert_range rows = {i, n - i < step ? n : i + step};
         bert_range of = keys_with(h, r, rows);
         of.first = of.first / g->nr * g->nr;
+        const bert_right_side some = bert_right_columns(g, keys, of);
         bert_strip_multiply(r->p2c + (ptrdiff_t)i * r->p2c_ld + of.first, r->p2c_ld, &left, strip,
-                            i, rows.end - i, bert_right_columns(g, keys, of), false);
+                            i, rows.end - i, &some, false);
     }
 }
 
@@ -174,8 +175,8 @@ void bert_relative_add(const bert_attention_head *h, const bert_relative_side *r
     bert_relative_strip s = strip_of(h, r, query, rows);
     s.c = r->c2p, s.c_ld = r->c2p_ld;
     const bert_range of = rows_of_queries(h, r, (bert_range){query, query + rows}, h->g->nr);
-    bert_strip_multiply(r->c2p + of.first, r->c2p_ld, q, strip, query, rows,
-                        bert_right_columns(h->g, r->packed_keys, of), false);
+    const bert_right_side some = bert_right_columns(h->g, r->packed_keys, of);
+    bert_strip_multiply(r->c2p + of.first, r->c2p_ld, q, strip, query, rows, &some, false);
     h->k->add_relative(scores, ld, &s);
 }
 
@@ -210,10 +211,11 @@ void bert_relative_flow_begin(const bert_attention_head *h, const bert_relative_
 
 /* The product of a strip, added to rows `at` of x. */
 static void add_strip(const bert_attention_head *h, const bert_strip_room *room, bert_target x,
-                      bert_range at, bert_view left, int depth, bert_right_side right) {
+                      bert_range at, const bert_view *left, int depth,
+                      const bert_right_side *right) {
     x.data += at.first * x.stride;
     x.add = x.onto = true;
-    bert_strip_into(x, h->g, room, left, at.end - at.first, depth, right);
+    bert_strip_into(&x, h->g, room, left, at.end - at.first, depth, right);
 }
 
 /* Tokens' gradients: x += flow^T times the table's rows. flow [rows, ld] is of `tokens`. */
@@ -226,7 +228,8 @@ static void onto_tokens(const bert_attention_head *h, const bert_relative_side *
         const bert_range at = {i, tokens.end - i < step ? tokens.end : i + step};
         const bert_range of = (queries ? rows_of_queries : rows_of_keys)(h, r, at, g->k_unit);
         const bert_view left = {flow + of.first * ld + (i - tokens.first), 1, ld};
-        add_strip(h, room, x, at, left, of.end - of.first, bert_right_from(g, table, of.first));
+        const bert_right_side some = bert_right_from(g, table, of.first);
+        add_strip(h, room, x, at, &left, of.end - of.first, &some);
     }
 }
 
@@ -241,8 +244,9 @@ static void onto_rows(const bert_attention_head *h, const bert_relative_side *r,
         const bert_range with = meet((queries ? queries_with : keys_with)(h, r, at), tokens);
         if (with.first >= with.end) continue;
         const int first = (with.first - tokens.first) / g->k_unit * g->k_unit;
-        add_strip(h, room, x, at, (bert_view){flow + i * ld + first, ld, 1},
-                  with.end - tokens.first - first, bert_right_from(g, packed, first));
+        const bert_right_side some = bert_right_from(g, packed, first);
+        const bert_view left = {flow + i * ld + first, ld, 1};
+        add_strip(h, room, x, at, &left, with.end - tokens.first - first, &some);
     }
 }
 

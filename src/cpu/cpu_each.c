@@ -117,8 +117,10 @@ static void softmax_row(const row_loop *o, size_t r) {
 }
 
 static void softmax_row_backward(const row_loop *o, size_t r) {
+    const bert_kernels *k = bert_cpu();
     const size_t first = r * o->cols;
-    bert_cpu()->softmax_backward(o->y + first, o->dy + first, o->x + first, 1, (int)o->cols);
+    const float *y = o->x + first, *dy = o->dy + first;
+    k->softmax_backward(o->y + first, dy, y, o->cols, k->dot(dy, y, o->cols), 1);
 }
 
 /* torch.nn.functional.normalize's floor of 1e-12 */

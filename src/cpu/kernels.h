@@ -193,8 +193,9 @@ typedef struct {
     void (*add_relative)(float *y, ptrdiff_t ldy, const bert_relative_strip *s);
     /* The other way: what y gives to c and p. Around its rows are zeros. */
     void (*scatter_relative)(const float *y, ptrdiff_t ldy, const bert_relative_strip *s);
-    /* dx = y * (dy - sum(dy * y)) of each row. dx may be dy. */
-    void (*softmax_backward)(float *dx, const float *dy, const float *y, int rows, int cols);
+    /* dx = scale y (dy - d), where y = softmax(scale x) and d = sum(dy y). dx may be dy. */
+    void (*softmax_backward)(float *dx, const float *dy, const float *y, size_t n, float d,
+                             float scale);
 
     /* y = gamma * (x + residual - mean) / sqrt(var + eps) + beta of each row; residual may be NULL.
      * Mean and variance in two passes. stats [rows, 2] = mean, 1/sqrt(var + eps), unless NULL. y

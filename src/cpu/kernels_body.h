@@ -301,12 +301,9 @@ static void softmax(float *x, ptrdiff_t ld, int rows, int cols, float factor, fl
     }
 }
 
-static void softmax_backward(float *dx, const float *dy, const float *y, int rows, int cols) {
-    size_t n = (size_t)cols;
-    for (int r = 0; r < rows; r++, dx += n, dy += n, y += n) {
-        float d = dot(dy, y, n);
-        for (size_t j = 0; j < n; j++) dx[j] = y[j] * (dy[j] - d);
-    }
+static void softmax_backward(float *dx, const float *dy, const float *y, size_t n, float d,
+                             float scale) {
+    for (size_t j = 0; j < n; j++) dx[j] = y[j] * (dy[j] - d) * scale;
 }
 
 /* Not fused: shift was rounded as well. */

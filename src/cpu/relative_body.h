@@ -39,6 +39,7 @@ static void put_rows(float *y, ptrdiff_t ldy, const bert_relative_strip *s) {
             float *to = y + x * ldy + key;
             vf t[LANES];
             for (int k = 0; k < LANES; k++) t[k] = load(s->p + at[k] * s->p_ld + key + k);
+            for (int i = 0; i < LANES; i++) __builtin_prefetch(to + i * (ldy + 1) + 2 * LANES, 1);
             transpose(t);
             if (whole(some))
                 for (int i = 0; i < LANES; i++) store(to + i * (ldy + 1), t[i]);
@@ -125,11 +126,12 @@ INLINE void turn_scores(distance_band *b, const float *y, ptrdiff_t ldy,
 /* to[x], of the queries x < end, = the n distances' x from `first` on, each `shift` places further than
  * the one before; plus what is there where x < kept. */
 INLINE void put_distances(float *to, const distance_band *b, int first, int n, const int shift,
-                          int end, int kept) {
+                          int end, int kept, ptrdiff_t apart) {
     for (int x = b->tiles.from; x < end; x += LANES) {
         const float *from = b->of[first] + LANES + x;
         vf sum = load(from);
-#pragma GCC unroll 1 /* most runs are short */
+        __builtin_prefetch(to + x - apart, 1); /* of the row that comes next, mostly */
+#pragma GCC unroll 1                           /* most runs are short */
         for (int i = 1; i < n; i++) sum += load(from + i * (BAND - shift));
         if (kept >= x + LANES)
             sum += load(to + x);
@@ -157,7 +159,7 @@ static void run_onto_queries(const bert_relative_strip *s, const distance_band *
         clear(c, 0, b->tiles.from);
         clear(c, b->tiles.to, s->rows);
     }
-    put_distances(c, b, first, run->n, 0, b->tiles.to, put ? 0 : s->rows);
+    put_distances(c, b, first, run->n, 0, b->tiles.to, put ? 0 : s->rows, s->c_ld);
 }
 
 /* Of the row's keys, those before `query + last` have what the queries before gave. */
@@ -173,7 +175,7 @@ static void run_onto_keys(const bert_relative_strip *s, const distance_band *b, 
         if (run->begins && end == s->keys) clear(p, end + run->last < 0 ? 0 : end + run->last, end);
     }
     if (to > s->keys - key) to = s->keys - key;
-    put_distances(p + key, b, first, run->n, 1, to, kept);
+    put_distances(p + key, b, first, run->n, 1, to, kept, s->p_ld);
 }
 
 static void scatter_relative(const float *y, ptrdiff_t ldy, const bert_relative_strip *s) {
