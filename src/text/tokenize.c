@@ -342,7 +342,8 @@ ALWAYS_INLINE void next_ascii(bert_tokenization *tok, bool full, const uint8_t *
 
 /* A run of less than 16 bytes, or the first 16 of one: see find_run(). */
 typedef struct {
-    uint64_t key[2], hash;
+    uint64_t key[2];
+    const bert_word_entry *entries; /* where its entry may be */
     const uint8_t *at;
     unsigned bytes;
     bool ascii;
@@ -351,7 +352,7 @@ typedef struct {
 /* A run of less than BERT_ENTRY_BYTES that was not found among the entries, or that waits. */
 static void other_short_run(bert_tokenization *tok, bool full, const text_run *r) {
     bert_waiting_word run = {.key = {r->key[0], r->key[1]},
-                             .hash = r->hash,
+                             .hash = mix(r->key[0], r->key[1]),
                              .at = r->at,
                              .bytes = r->bytes,
                              .kind = BERT_RUN_SHORT,
@@ -367,8 +368,8 @@ static void other_short_run(bert_tokenization *tok, bool full, const text_run *r
 }
 
 ALWAYS_INLINE void next_short_run(bert_tokenization *tok, bool full, const text_run *r) {
-    if (!tok->line_up && r->ascii) {
-        const bert_word_entry *x = bert_store_entry(&tok->store, r->hash, r->key);
+    if (r->ascii > tok->line_up) { /* and not that: one comparison */
+        const bert_word_entry *x = bert_store_entry(r->entries, r->key);
         if (x) {
             put_ascii_entry(tok, full, x, r->at, r->bytes);
             return;
@@ -384,26 +385,34 @@ static bool in_run(uint8_t c) {
 }
 #endif
 
+#if defined __SSE2__ && defined __x86_64__
+/* Whether bytes are among the n from `first` on: those are the least, once all are moved. */
+ALWAYS_INLINE __m128i some_from(char first, int n, __m128i v) {
+    return _mm_cmplt_epi8(_mm_add_epi8(v, _mm_set1_epi8((char)(INT8_MIN - first))),
+                          _mm_set1_epi8((char)(INT8_MIN + n)));
+}
+#endif
+
 /* Length of the run at the start of 16 bytes (16: all), of which so many are left, and the run
  * itself, its ASCII in lower case if asked for, padded with zeros; whether it is ASCII. */
 ALWAYS_INLINE unsigned find_run(const uint8_t *p, size_t left, bool lowercase, uint64_t key[2],
                                 bool *ascii) {
-    uint8_t tail[16] = {0};
-    if (left < sizeof tail) p = memcpy(tail, p, left);
+    uint8_t tail[16];
+    if (left < sizeof tail) {
+        memset(tail, 0, sizeof tail);
+        p = memcpy(tail, p, left);
+    }
 #if defined __SSE2__ && defined __x86_64__
     static const uint8_t keep[32] = {255, 255, 255, 255, 255, 255, 255, 255,
                                      255, 255, 255, 255, 255, 255, 255, 255};
-    const __m128i bit5 = _mm_set1_epi8(0x20);
-    __m128i v = _mm_loadu_si128((const __m128i *)p), low = _mm_or_si128(v, bit5);
-    __m128i letter = _mm_and_si128(_mm_cmpgt_epi8(low, _mm_set1_epi8('a' - 1)),
-                                   _mm_cmplt_epi8(low, _mm_set1_epi8('z' + 1)));
-    __m128i digit = _mm_and_si128(_mm_cmpgt_epi8(v, _mm_set1_epi8('0' - 1)),
-                                  _mm_cmplt_epi8(v, _mm_set1_epi8('9' + 1)));
+    __m128i v = _mm_loadu_si128((const __m128i *)p);
+    const __m128i letter = some_from('a', 26, _mm_or_si128(v, _mm_set1_epi8(0x20))),
+                  digit = some_from('0', 10, v);
     unsigned mask = (unsigned)_mm_movemask_epi8(_mm_or_si128(_mm_or_si128(letter, digit), v));
     unsigned n = (unsigned)__builtin_ctz(~mask);
-    *ascii = !((unsigned)_mm_movemask_epi8(v) & ((1u << n) - 1));
-    if (lowercase) v = _mm_or_si128(v, _mm_and_si128(letter, bit5));
+    v = _mm_or_si128(v, _mm_and_si128(letter, _mm_set1_epi8(lowercase ? 0x20 : 0)));
     v = _mm_and_si128(v, _mm_loadu_si128((const __m128i *)(keep + 16 - n)));
+    *ascii = !_mm_movemask_epi8(v);
     key[0] = (uint64_t)_mm_cvtsi128_si64(v);
     key[1] = (uint64_t)_mm_cvtsi128_si64(_mm_unpackhi_epi64(v, v));
     return n;
@@ -451,12 +460,13 @@ static const uint8_t *next_long_run(bert_tokenization *tok, const uint8_t *p, co
 }
 
 /* The run at p, if there is more; its entry is on its way while the run before it is put. */
-ALWAYS_INLINE text_run run_at(const bert_tokenization *tok, const uint8_t *p, const uint8_t *end) {
+ALWAYS_INLINE text_run run_at(const bert_tokenization *tok, bool lowercase, const uint8_t *p,
+                              const uint8_t *end) {
     text_run r = {.at = p};
     if (p >= end) return r;
-    r.bytes = find_run(p, (size_t)(end - p), tok->t->normalizer.lowercase, r.key, &r.ascii);
-    r.hash = mix(r.key[0], r.key[1]);
-    __builtin_prefetch(bert_store_entries_of(&tok->store, r.hash));
+    r.bytes = find_run(p, (size_t)(end - p), lowercase, r.key, &r.ascii);
+    r.entries = bert_store_entries_of(&tok->store, mix(r.key[0], r.key[1]));
+    __builtin_prefetch(r.entries);
     return r;
 }
 
@@ -465,13 +475,14 @@ ALWAYS_INLINE text_run run_at(const bert_tokenization *tok, const uint8_t *p, co
 ALWAYS_INLINE void read_quickly(bert_tokenization *tok, const uint8_t *p, const uint8_t *end,
                                 bool full) {
     const bert_tokenizer *t = tok->t;
-    text_run next = run_at(tok, p, end);
+    const bool lowercase = t->normalizer.lowercase;
+    text_run next = run_at(tok, lowercase, p, end);
     while (p < end) {
         const text_run run = next;
         const size_t left = (size_t)(end - p);
         if (run.bytes == BERT_ENTRY_BYTES) {
             p = next_long_run(tok, p, end);
-            next = run_at(tok, p, end);
+            next = run_at(tok, lowercase, p, end);
             continue;
         }
         const uint8_t class =
@@ -479,15 +490,19 @@ ALWAYS_INLINE void read_quickly(bert_tokenization *tok, const uint8_t *p, const 
         if (class > BERT_ASCII_PUNCTUATION) {
             put_all_runs(tok);
             p = read_slowly(tok, p, end);
-            next = run_at(tok, p, end);
+            next = run_at(tok, lowercase, p, end);
             continue;
         }
-        const bool mark = class == BERT_ASCII_PUNCTUATION;
         p += run.bytes + (run.bytes < left);
-        p += mark && p < end && *p == ' '; /* as nearly always: the next one begins with a run */
-        next = run_at(tok, p, end);
+        if (class != BERT_ASCII_PUNCTUATION) {
+            next = run_at(tok, lowercase, p, end);
+            if (run.bytes) next_short_run(tok, full, &run);
+            continue;
+        }
+        p += p < end && *p == ' '; /* as nearly always: the next one begins with a run */
+        next = run_at(tok, lowercase, p, end);
         if (run.bytes) next_short_run(tok, full, &run);
-        if (mark) next_ascii(tok, full, run.at + run.bytes);
+        next_ascii(tok, full, run.at + run.bytes);
     }
     put_runs(tok, full);
 }

@@ -225,7 +225,9 @@ ALWAYS_INLINE void put_ascii_entry(bert_tokenization *tok, bool full, const bert
 /* ------------------------------------------------------------------------------ Its turn */
 
 ALWAYS_INLINE void look_up_word(const bert_tokenization *tok, bert_waiting_word *r) {
-    r->entry = r->kind == BERT_RUN_SHORT ? bert_store_entry(&tok->store, r->hash, r->key) : NULL;
+    r->entry = r->kind == BERT_RUN_SHORT
+                   ? bert_store_entry(bert_store_entries_of(&tok->store, r->hash), r->key)
+                   : NULL;
     r->stored =
         r->entry || r->kind >= BERT_RUN_OTHER ? NULL : bert_store_candidate(&tok->store, r->hash);
 }

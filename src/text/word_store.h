@@ -67,10 +67,9 @@ static inline bert_word_entry *bert_store_entries_of(const bert_word_store *s, u
     return s->entries[hash >> (64 - BERT_ENTRY_BITS)];
 }
 
-/* The entry of a word, or NULL; the second of a bucket without a branch, which would be guessed wrongly. */
-static inline const bert_word_entry *bert_store_entry(const bert_word_store *s, uint64_t hash,
+/* The entry of a word in its bucket, or NULL; the second one without a branch, which would be guessed wrongly. */
+static inline const bert_word_entry *bert_store_entry(const bert_word_entry *x,
                                                       const uint64_t key[2]) {
-    const bert_word_entry *x = bert_store_entries_of(s, hash);
     x += !!((x->key[0] ^ key[0]) | (x->key[1] ^ key[1]));
     return (x->key[0] ^ key[0]) | (x->key[1] ^ key[1]) ? NULL : x;
 }
