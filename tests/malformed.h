@@ -11,11 +11,13 @@
 
 /* Which takes its time, and its memory. */
 #if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
-#define SANITIZED
-#elif defined __has_feature
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED
-#endif
+enum { SANITIZED = 1 };
+#elif !defined __has_feature
+enum { SANITIZED = 0 };
+#elif __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+enum { SANITIZED = 1 };
+#else
+enum { SANITIZED = 0 };
 #endif
 
 static char *directory, path[4600];
@@ -41,6 +43,21 @@ static inline double now(void) {
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
+/* In a tenth of a second of one of some tries: a machine that others use can be slow for a moment, and with
+ * sanitizers it always is. */
+static inline bert_tensors *open_in_time(const bert_tensor_format *format, bert_error *e) {
+    enum { TRIES = 5 };
+    for (int i = 1;; i++) {
+        const double start = now();
+        *e = (bert_error){0};
+        bert_tensors *t = bert_tensors_open(format, path, e);
+        const double took = now() - start;
+        if (took <= 0.1 || SANITIZED) return t;
+        if (i == TRIES) fail_msg("%g s: %s", took, e->message);
+        bert_tensors_close(t);
+    }
+}
+
 /* The error of opening these bytes, 0 where they open; every number of what opens can be read. */
 static inline int open_as(const bert_tensor_format *format, const char *suffix, const void *data,
                           size_t n, bert_error *e) {
@@ -52,11 +69,7 @@ static inline int open_as(const bert_tensor_format *format, const char *suffix, 
         assert_int_equal(ftruncate(memory, 0), 0);
         assert_int_equal(pwrite(memory, data, n, 0), n);
     }
-    const double start = now();
-    *e = (bert_error){0};
-    bert_tensors *t = bert_tensors_open(format, path, e);
-    const double took = now() - start;
-    (void)took; /* looked at where nothing slows it down */
+    bert_tensors *t = open_in_time(format, e);
     files++;
     for (int i = 0; t && i < bert_tensors_count(t); i++) {
         const bert_stored_tensor *s = bert_tensors_at(t, i);
@@ -69,9 +82,6 @@ static inline int open_as(const bert_tensor_format *format, const char *suffix, 
     assert_int_equal(t == NULL, e->code < 0);
     if (!t) assert_true(strlen(e->message) > 10);
     bert_tensors_close(t);
-#ifndef SANITIZED
-    if (took > 0.1) fail_msg("%g s: %s", took, e->message);
-#endif
     return e->code;
 }
 
@@ -139,9 +149,7 @@ static inline void check_nothing_is_left(int least_files, int least_kinds) {
     assert_int_equal(getrusage(RUSAGE_SELF, &use), 0);
     print_message("%d files of %d kinds, %ld MiB at most\n", files, kinds, use.ru_maxrss / 1024);
     assert_true(files >= least_files && kinds >= least_kinds);
-#ifndef SANITIZED
-    assert_true(use.ru_maxrss < 250 * 1024); /* the largest file has 3 MB */
-#endif
+    assert_true(use.ru_maxrss < 250 * 1024 || SANITIZED); /* the largest file has 3 MB */
     int open = 0;
     DIR *d = opendir("/proc/self/fd");
     while (d && readdir(d)) open++;

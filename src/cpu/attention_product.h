@@ -103,7 +103,8 @@ typedef struct {
     unsigned char *strip;
     float *tile; /* [mr, bert_round_up(columns, nr)] */
 } bert_strip_room;
-/* Rows [0, rows) of `to` = a b, where a [rows, depth] is at most a strip. */
+/* Rows [0, rows) of `to` = a b, where a [rows, depth] is at most a strip. By address: a copy of what was
+ * just made in parts would wait for all that was stored before. */
 void bert_strip_into(const bert_target *to, const bert_gemm_kernel *g, const bert_strip_room *room,
                      const bert_view *a, int rows, int depth, const bert_right_side *b);
 #endif

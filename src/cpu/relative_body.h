@@ -130,8 +130,9 @@ INLINE void put_distances(float *to, const distance_band *b, int first, int n, c
     for (int x = b->tiles.from; x < end; x += LANES) {
         const float *from = b->of[first] + LANES + x;
         vf sum = load(from);
-        __builtin_prefetch(to + x - apart, 1); /* of the row that comes next, mostly */
-#pragma GCC unroll 1                           /* most runs are short */
+        /* of the row that comes next, mostly */
+        __builtin_prefetch(to + x - apart, 1);
+#pragma GCC unroll 1 /* most runs are short */
         for (int i = 1; i < n; i++) sum += load(from + i * (BAND - shift));
         if (kept >= x + LANES)
             sum += load(to + x);
