@@ -24,6 +24,10 @@ static size_t round_up(size_t n, size_t to) {
     return (n + to - 1) / to * to;
 }
 
+size_t bert_whole_pages(size_t bytes) {
+    return round_up(bytes, bytes >= HUGE_PAGE ? HUGE_PAGE : BERT_ALIGN);
+}
+
 /* bytes: a multiple of BERT_ALIGN. Whole large pages, where they fit, spare most of the misses of
  * address translation. */
 static void *aligned_pages(size_t bytes) {
@@ -54,7 +58,7 @@ static bert_arena_block *device_block(const bert_memory *memory, size_t size) {
 static bert_arena_block *block_new(size_t size) {
     size_t bytes = sizeof(bert_arena_block) + size;
     bytes += round_up(bytes / HUGE_PAGE + 1, BERT_ALIGN);
-    bytes = round_up(bytes, bytes >= HUGE_PAGE ? HUGE_PAGE : BERT_ALIGN);
+    bytes = bert_whole_pages(bytes);
     bert_arena_block *b = aligned_pages(bytes);
     if (!b) return NULL;
     b->next = NULL;

@@ -66,4 +66,7 @@ static inline size_t bert_matrix_bytes(int32_t rows, int32_t cols, size_t size) 
 /* malloc of count * size with overflow check, aligned to BERT_ALIGN; free with free(). NULL when it
  * fails. */
 void *bert_aligned_alloc(size_t count, size_t size);
+/* As many or more: whole large pages where there is one at least, since what lies behind the last one would
+ * be in small ones. */
+size_t bert_whole_pages(size_t bytes);
 #endif

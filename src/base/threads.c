@@ -264,11 +264,9 @@ void bert_threads_run(bert_threads *p, int n, int grain, bert_threads_fn *fn, vo
     }
 }
 
-/* Whole large pages, where there is one at least: what lies behind the last one would be in small pages. */
 int bert_threads_reserve(bert_threads *p, size_t bytes) {
     if (bytes <= p->scratch_bytes) return 0;
-    enum { LARGE_PAGE = 2 << 20 };
-    if (bytes > LARGE_PAGE) bytes = (bytes + LARGE_PAGE - 1) / LARGE_PAGE * LARGE_PAGE;
+    bytes = bert_whole_pages(bytes);
     for (int i = 0; i < p->threads; i++) {
         void *s = bert_aligned_alloc(bytes, 1);
         if (!s) return BERT_ENOMEM;

@@ -68,9 +68,9 @@ void bert_strip_multiply(float *c, ptrdiff_t ldc, const bert_left_layout *left,
 /* Rows of gradients lie far apart, and are seldom in the first-level cache: they come while the product
  * is made, and neither what is added nor what is stored waits for them. */
 static void fetch_target(const bert_target *to, int rows, int cols) {
-    enum { LINE = 16 };
     for (int r = 0; r < rows; r++)
-        for (int j = 0; j < cols; j += LINE) __builtin_prefetch(to->data + r * to->stride + j, 1);
+        for (int j = 0; j < cols; j += BERT_LINE_FLOATS)
+            __builtin_prefetch(to->data + r * to->stride + j, 1);
 }
 
 void bert_strip_into(const bert_target *to, const bert_gemm_kernel *g, const bert_strip_room *room,

@@ -21,12 +21,13 @@ static inline bert_view bert_transposed(bert_view v) {
     return (bert_view){v.data, v.col, v.row};
 }
 
+enum { BERT_LINE_FLOATS = 16 }; /* of a line of the caches */
+
 /* Floats from a row to the next of a matrix that is read across rows as well: those of neighbours lie
  * in different sets of the first-level cache. */
 static inline int bert_apart(const bert_gemm_kernel *g, int cols) {
-    enum { LINE = 16 };
     const int ld = bert_round_up(cols, g->nr);
-    return ld / LINE % 2 ? ld : ld + LINE;
+    return ld / BERT_LINE_FLOATS % 2 ? ld : ld + BERT_LINE_FLOATS;
 }
 
 /* Items [first, end) of a sequence. */
